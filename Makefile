@@ -1,0 +1,57 @@
+# Everything a person types here; `make` alone lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone
+	@$(BIN)/iocstream demo
+
+test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
+	$(BIN)/pytest -n auto --dist loadgroup
+
+lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fresh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/iocstream manifest --check
+
+bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run
+	$(BIN)/python bench/run.py
+
+format: $(VENV)/ready  ## put the code into its one layout
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+generate: $(VENV)/ready  ## make the generated files again
+	$(BIN)/iocstream manifest
+
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
+
+.peers/%/ready: requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+UV   ?= uv
+LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+       --no-emit-index-url --no-header --no-annotate
+
+lock:  ## choose versions anew (needs uv)
+	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --upgrade pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
+	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
+	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
+
+.PHONY: help demo test lint bench format generate peers lock

@@ -1,0 +1,234 @@
+"""The nouns that every room shares, and the three errors, named by what the caller does about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+"""A decoded JSON value."""
+JsonObject = Mapping[str, Any]
+"""A decoded JSON object, to be read."""
+Document = dict[str, Any]
+"""A JSON object that its holder may change: one output document of a mapping."""
+
+
+class ConnectorError(Exception):
+    """What can go wrong without being a bug; the message is a sentence for the person who reads the log."""
+
+
+class Unavailable(ConnectorError):
+    """The other side cannot do it now: wait, then do the same again.
+
+    Attributes:
+        retry_after: seconds to wait, when the other side said so.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Rejected(ConnectorError):
+    """This one notification or document cannot be handled, and never will be as it is: list it, go on.
+
+    Attributes:
+        by: who refused: `notification`, `mapping`, `format` or `sink`.
+    """
+
+    def __init__(self, message: str, *, by: str) -> None:
+        super().__init__(message)
+        self.by = by
+
+
+class Misconfigured(ConnectorError):
+    """Nothing will work until a person changes something: stop, and say what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One IoC-Stream notification: its identity, its time, and all that VirusTotal said of it, as it was said.
+
+    Attributes:
+        id: VirusTotal's notification id; for an item that has none, `sha256:` and the digest of its body.
+        date: when VirusTotal raised it, in Unix seconds; None when the item does not say.
+        body: the JSON object received, in whichever shape (`connector.notification` reads both).
+    """
+
+    id: str
+    date: int | None
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of time whose notifications are gone for good, in Unix seconds."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a source read at once, and where it then stood: stored together or not at all.
+
+    Attributes:
+        notifications: in the order the source gave them.
+        checkpoint: the source's own JSON; handed back to `Source.pages` to go on from here.
+        gap: what the source found to be lost since its last checkpoint.
+    """
+
+    notifications: Sequence[Notification]
+    checkpoint: Json
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A notification in the journal: `seq` grows by storing order, never reused."""
+
+    seq: int
+    source: str
+    notification: Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a document is, across all the times it is sent.
+
+    Attributes:
+        id: the same for every version (a STIX id).
+        versioned: whether the document carries `created` and `modified` (STIX SDO and SRO do; SCO and markings do not).
+        wave: documents of a lower wave are accepted by the receiver before a higher one is sent;
+            0 what everything rests on, 1 what stands alone, 2 what refers to others.
+    """
+
+    id: str
+    versioned: bool
+    wave: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a document that a route has sent or is about to send.
+
+    Attributes:
+        object_id: the document's id.
+        seq: the entry that gave rise to this version.
+        digest: SHA-256 over the content without `created` and `modified`.
+        created: RFC 3339; empty for documents that carry none.
+        modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
+        sent: whether the sink has accepted it.
+    """
+
+    object_id: str
+    seq: int
+    digest: bytes
+    created: str
+    modified: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One encoded document on its way to a sink.
+
+    Attributes:
+        seq: the journal entry it comes from; 0 outside a journal.
+        id: what a refusal names: the STIX id, or the notification id for an event.
+        body: the bytes, with no framing and no line feed.
+        time: when the notification was raised, in Unix seconds.
+        version: the STIX `modified`, when the document has one.
+        wave: see `Identity`.
+    """
+
+    seq: int
+    id: str
+    body: bytes
+    time: int
+    version: str | None = None
+    wave: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that the receiver will not take, in the receiver's words."""
+
+    message: Message
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What was not delivered and will not be unless someone acts.
+
+    Attributes:
+        seq: the journal entry.
+        by: who refused it: `notification`, `mapping`, `format` or `sink`.
+        reason: one sentence.
+        object_id: the refused document; empty when the whole notification was refused.
+        document: the rendered document, when there was one.
+    """
+
+    seq: int
+    by: str
+    reason: str
+    object_id: str = ""
+    document: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """All that changes when a route has dealt with a batch: one transaction.
+
+    Attributes:
+        position: the last entry dealt with.
+        delivered: notifications of which every document was accepted.
+        filtered: notifications that the route does not want.
+        refused: notifications with at least one dead letter.
+        dead_letters: what was refused.
+        sent: the versions that the sink accepted.
+    """
+
+    position: int
+    delivered: int
+    filtered: int
+    refused: int
+    dead_letters: Sequence[DeadLetter] = ()
+    sent: Sequence[Version] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the journal knows of a source."""
+
+    name: str
+    checkpoint: Json
+    notifications: int
+    newest: int | None
+    gaps: Sequence[Gap]
+    report: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """What the journal knows of a route: cumulative counts of notifications, and where it stands."""
+
+    name: str
+    sources: Sequence[str]
+    position: int
+    backlog: int
+    oldest_pending: int | None
+    delivered: int
+    filtered: int
+    refused: int
+    dead_letters: int
+    report: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStatus:
+    """The journal at one moment."""
+
+    entries: int
+    sources: Sequence[SourceStatus] = field(default_factory=tuple)
+    routes: Sequence[RouteStatus] = field(default_factory=tuple)

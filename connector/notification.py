@@ -1,0 +1,124 @@
+"""The two shapes of a notification, read as one.
+
+* The *stream item* of `GET /ioc_stream`: an entity object whose `context_attributes` carry the notification.
+* The *notification object* of `GET /ioc_stream_notifications/{id}`: type `ioc_stream_notification`, with the
+  notification in `attributes`; its entity object, when it has been fetched, stands beside under `entity`.
+
+(docs.virustotal.com/reference/get-objects-from-the-ioc-stream and …/ioc-stream-notifications)
+"""
+
+import hashlib
+import re
+from typing import Any
+
+import orjson
+
+from connector.model import Document, Json, JsonObject, Notification, Rejected
+
+SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
+MAX_DATE = 253_402_300_799
+"""The last second of the year 9999: what RFC 3339 can say."""
+
+_GUI = "https://www.virustotal.com/gui/"
+_GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}
+_NOTIFICATION_KEYS = frozenset(
+    ("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link")
+)
+
+
+def read(body: JsonObject) -> Notification:
+    """A notification from either shape. Never fails: what is missing shows when it is needed, in `view`."""
+    context = _object(body.get("context_attributes"))
+    if _is_notification_object(body):
+        attributes = _object(body.get("attributes"))
+        identifier, date = body.get("id"), attributes.get("date")
+    else:
+        identifier, date = context.get("notification_id"), context.get("notification_date")
+    return Notification(id=_identifier(identifier, body), date=_date(date), body=body)
+
+
+def view(notification: Notification) -> Document:
+    """What mappings see: `notification`, `entity` and `entity_value`, under the same names for both shapes.
+
+    Keys that VirusTotal adds are kept under the names it gives them.
+
+    Raises:
+        Rejected: it has no id, no date or no entity type, so that nothing true can be said of it.
+    """
+    body = notification.body
+    if _is_notification_object(body):
+        said = dict(_object(body.get("attributes")))
+        entity_object = _object(body.get("entity"))
+    else:
+        context = _object(body.get("context_attributes"))
+        said = {key: value for key, value in context.items() if key not in ("notification_id", "notification_date")}
+        said["entity_type"], said["entity_id"] = body.get("type"), body.get("id")
+        entity_object = body
+    # The documentation's template nests these in hunting_info, every real answer has them beside it.
+    hunting_info = said.get("hunting_info")
+    if isinstance(hunting_info, dict):
+        for key in ("sources", "tags"):
+            if key not in said and key in hunting_info:
+                said[key] = hunting_info[key]
+    entity_type, entity_id = said.get("entity_type"), said.get("entity_id")
+    if notification.id.startswith("sha256:"):
+        raise Rejected("it has no notification id", by="notification")
+    if notification.date is None:
+        raise Rejected("it has no date that a clock could show", by="notification")
+    if not isinstance(entity_type, str) or not isinstance(entity_id, str) or not entity_type or not entity_id:
+        raise Rejected("it does not say which entity it is about (type and id)", by="notification")
+    entity = _object(entity_object.get("attributes"))
+    said["id"], said["date"] = notification.id, notification.date
+    said["link"] = _link(entity_type, entity_id)
+    for key in _NOTIFICATION_KEYS:
+        said.setdefault(key, None)
+    return {"notification": said, "entity": entity, "entity_value": entity_value(entity_type, entity_id, entity)}
+
+
+def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | None:
+    """The observable itself: SHA-256, URL, domain or IP address; the id for a type not known; None if unknown.
+
+    A URL's id may be the URL itself or its SHA-256, which cannot be turned back.
+    """
+    if entity_type == "url":
+        url = entity.get("url")
+        if isinstance(url, str) and url:
+            return url
+        return entity_id if "://" in entity_id else None
+    if entity_type == "file":
+        sha256 = entity.get("sha256")
+        value = sha256 if isinstance(sha256, str) and SHA256.match(sha256) else entity_id
+        return value.lower()
+    return entity_id
+
+
+def _is_notification_object(body: JsonObject) -> bool:
+    return body.get("type") == "ioc_stream_notification"
+
+
+def _identifier(said: Json, body: JsonObject) -> str:
+    if isinstance(said, str) and said:
+        return said
+    if isinstance(said, int) and not isinstance(said, bool):
+        return str(said)
+    return "sha256:" + hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _date(said: Json) -> int | None:
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    return int(said) if 0 <= said <= MAX_DATE else None
+
+
+def _link(entity_type: str, entity_id: str) -> str | None:
+    path = _GUI_PATH.get(entity_type)
+    if path is None:
+        return None
+    if entity_type == "url" and not SHA256.match(entity_id):
+        # The GUI wants the id of the canonicalised URL, which the raw URL need not be.
+        return None
+    return f"{_GUI}{path}{entity_id}"
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

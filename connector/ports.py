@@ -1,0 +1,170 @@
+"""The verbs: what a source, a journal, a format and a sink must do. The docstring of each is its contract,
+and `tests/contract/` holds every implementation to it.
+
+*Outages are exceptions, refusals are values.* Every method may raise `Unavailable` (wait, and call again with the
+same arguments) and `Misconfigured` (a person must act). Anything else that is raised is a bug.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from connector.model import (
+    Advance,
+    Document,
+    Entry,
+    Identity,
+    JournalStatus,
+    Json,
+    JsonObject,
+    Message,
+    Page,
+    Refusal,
+    Version,
+)
+
+
+class Source(Protocol):
+    """Where notifications come from."""
+
+    def pages(self, checkpoint: Json | None) -> Iterator[Page]:
+        """Yield what is new since the checkpoint, and end when there is nothing more now.
+
+        A page is yielded before the next one is asked for, so that the caller can store it first. Stopping anywhere
+        and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows.
+        """
+        ...
+
+    def check(self) -> str:
+        """Probe the source without moving anything; return one sentence on what was found."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable, ordered, deduplicated store of raw notifications, and what routes know about themselves.
+
+    Safe for use from several threads. Two processes may open it; a lease keeps them off each other's routes.
+    """
+
+    def lease(self, name: str) -> AbstractContextManager[None]:
+        """Hold the sole right to append for a source or advance a route; `name` is theirs.
+
+        Raises:
+            Unavailable: another living process holds it, named in the message.
+        """
+        ...
+
+    def checkpoint(self, source: str) -> Json | None:
+        """The checkpoint stored with the source's last page."""
+        ...
+
+    def append(self, source: str, page: Page) -> int:
+        """Store a page, its gap and its checkpoint, all or nothing; return how many notifications were new.
+
+        Deduplicates by source and notification id. Requires the lease on the source.
+        """
+        ...
+
+    def pending(self, route: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """The next entries of these sources after the route's position, in order, at most `limit`.
+
+        A route never heard of starts before the first entry.
+        """
+        ...
+
+    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
+        """Every version recorded for these objects on this route, by ascending `seq`; absent when there is none."""
+        ...
+
+    def record(self, route: str, versions: Sequence[Version]) -> None:
+        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else."""
+        ...
+
+    def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
+        """Move the route's position, with dead letters, counts and accepted versions, all or nothing.
+
+        A dead letter is replaced by a later one for the same entry and object. Requires the lease on the route.
+        """
+        ...
+
+    def report(self, name: str, report: JsonObject) -> None:
+        """Keep what a source or route last said of itself, for `status` to show."""
+        ...
+
+    def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
+        """Counts and positions; `routes` gives the sources each configured route reads."""
+        ...
+
+    def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
+        """Forget notifications raised before a time (Unix seconds) that every route has dealt with; return how many.
+
+        Never drops what a route in `routes` has not read, nor what a dead letter still needs. Their ids stay known
+        for deduplication, so that a repeat is not stored again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+class Format(Protocol):
+    """Bytes and validity of one output format. No I/O.
+
+    A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
+    `encode` on what the mapping made.
+    """
+
+    def foundation(self) -> Sequence[Document]:
+        """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""
+        ...
+
+    def quote(self, key: str, value: Json) -> str:
+        """A value as it must stand inside other text of the property `key` (in a STIX pattern: a quoted literal).
+
+        Raises:
+            Rejected: the value cannot stand there.
+        """
+        ...
+
+    def complete(self, document: Document) -> Document:
+        """Add what every document of the format carries, before later documents may name it (id, spec_version, …)."""
+        ...
+
+    def identify(self, document: Document) -> Identity | None:
+        """Its identity; None for an event, which is new each time."""
+        ...
+
+    def encode(self, document: Document) -> bytes:
+        """Validate, then give the bytes: one line, UTF-8.
+
+        Raises:
+            Rejected: the document breaks the format's rules; the message names the property, the value and the rule.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Where messages go: transport only. A sink knows no mapping and no notification."""
+
+    def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """Send all, in order of wave and then as given; return those that the receiver refused for good.
+
+        Returns only when every other message was accepted, as far as the transport can tell.
+
+        Raises:
+            Unavailable: some may have arrived, all will be sent again.
+        """
+        ...
+
+    def check(self) -> str:
+        """Probe the receiver without sending anything that stays, on a connection of its own; return one sentence."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files. `send` may be called again afterwards."""
+        ...

@@ -1,0 +1,170 @@
+"""YAML files whose every value knows the line and column it came from.
+
+YAML 1.2 core schema (the country code `NO` is text), duplicate keys refused, no tags, bounded expansion of aliases.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from connector.model import Json, Misconfigured
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_VALUES = 200_000
+MAX_DEPTH = 100
+
+YamlPath = tuple[str | int, ...]
+"""Where a value stands: keys and list indexes from the top."""
+
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NULL = {"", "~", "null", "Null", "NULL"}
+_TRUE = {"true", "True", "TRUE"}
+_FALSE = {"false", "False", "FALSE"}
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """A parsed YAML file.
+
+    Attributes:
+        name: the file's name, as error messages show it.
+        data: plain dicts, lists, strings, numbers, booleans, None.
+    """
+
+    name: str
+    data: Json
+    _places: dict[YamlPath, tuple[int, int]]
+
+    def place(self, path: YamlPath) -> str:
+        """`file:line:column` of the value at a path, or of the nearest thing around it. Counted from 1."""
+        while path and path not in self._places:
+            path = path[:-1]
+        line, column = self._places.get(path, (1, 1))
+        return f"{self.name}:{line}:{column}"
+
+    def error(self, path: YamlPath, message: str) -> Misconfigured:
+        """An error that says where: `file:line:column: a.b[0]: message`."""
+        where = dotted(path)
+        return Misconfigured(f"{self.place(path)}: {where}: {message}" if where else f"{self.place(path)}: {message}")
+
+
+def dotted(path: YamlPath) -> str:
+    """`("routes", "a", "tags", 0)` as `routes.a.tags[0]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def load(path: Path, name: str | None = None) -> YamlDocument:
+    """Read a YAML file.
+
+    Raises:
+        Misconfigured: it cannot be read, is not YAML, or breaks a rule of this module; the message names the place.
+    """
+    name = name or str(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise Misconfigured(f"{name}: larger than {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{name}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{name}: is not UTF-8 text (byte {error.start})") from error
+    return parse(text, name)
+
+
+def parse(text: str, name: str) -> YamlDocument:
+    """Parse YAML text; `name` is what errors call it.
+
+    Raises:
+        Misconfigured: as for `load`.
+    """
+    reader = YAML(typ="rt", pure=True)
+    try:
+        node = reader.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise Misconfigured(f"{where}: is not YAML: {error.problem or error.context}") from error
+    except (YAMLError, ValueError) as error:
+        raise Misconfigured(f"{name}: is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise Misconfigured(f"{name}: nested too deeply") from error
+    places: dict[YamlPath, tuple[int, int]] = {}
+    data = _Builder(name, places).build(node, ()) if node is not None else None
+    return YamlDocument(name, data, places)
+
+
+class _Builder:
+    """Turns ruamel's nodes into plain values, keeping places."""
+
+    def __init__(self, name: str, places: dict[YamlPath, tuple[int, int]]) -> None:
+        self.name = name
+        self.places = places
+
+    def build(self, node: Node, path: YamlPath) -> Json:
+        mark = node.start_mark
+        self.places[path] = (mark.line + 1, mark.column + 1)
+        if len(self.places) > MAX_VALUES or len(path) > MAX_DEPTH:
+            raise self.error(node, f"more than {MAX_VALUES} values or {MAX_DEPTH} levels (aliases count each time)")
+        if isinstance(node, ScalarNode):
+            return self.scalar(node)
+        if node.tag and str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            raise self.error(node, f"the tag {node.tag} is not supported")
+        if isinstance(node, SequenceNode):
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        return {key: self.build(child, (*path, key)) for key, child in self.pairs(node)}
+
+    def pairs(self, node: MappingNode) -> Iterator[tuple[str, Node]]:
+        seen: set[str] = set()
+        for key_node, child in node.value:
+            if not isinstance(key_node, ScalarNode):
+                raise self.error(key_node, "a key must be text")
+            key = str(key_node.value)
+            if key in seen:
+                raise self.error(key_node, f"the key {key!r} stands here twice")
+            if key == "<<":
+                raise self.error(key_node, "merge keys (<<) are not part of YAML 1.2")
+            seen.add(key)
+            yield key, child
+
+    def scalar(self, node: ScalarNode) -> Json:
+        text = str(node.value)
+        tag = str(node.tag or "")
+        if tag == "!":
+            return text
+        if tag and not tag.startswith("tag:yaml.org,2002:"):
+            raise self.error(node, f"the tag {tag} is not supported")
+        return text if node.style in ("'", '"', "|", ">") else _plain(text)
+
+    def error(self, node: Node, message: str) -> Misconfigured:
+        mark = node.start_mark
+        return Misconfigured(f"{self.name}:{mark.line + 1}:{mark.column + 1}: {message}")
+
+
+def _plain(text: str) -> Any:  # noqa: PLR0911 -- one return for each type of the YAML 1.2 core schema (section 10.3.2)
+    if text in _NULL:
+        return None
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    if _INT.match(text):
+        return int(text) if len(text) <= 40 else text  # noqa: PLR2004 -- longer than any id; int() is quadratic
+    if _OCTAL.match(text):
+        return int(text[2:], 8)
+    if _HEX.match(text):
+        return int(text[2:], 16)
+    if _FLOAT.match(text):
+        return float(text)
+    return text
