@@ -1,0 +1,1 @@
+"""Bytes and validity, one module for each output format; each implements `connector.ports.Format`. No I/O."""

@@ -1,0 +1,1 @@
+"""Where raw notifications are kept; each kind implements `connector.ports.Journal`."""

@@ -1,0 +1,31 @@
+"""A WSGI application served on loopback by a thread, for as long as a `with` block lasts."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from wsgiref.types import WSGIApplication
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class _QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # keep-alive, as the real servers do
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 -- werkzeug's own signature
+        logging.getLogger(__name__).debug("%s " + message, type, *args)
+
+
+@contextmanager
+def serving(application: WSGIApplication, port: int = 0) -> Iterator[str]:
+    """Serve until the block ends; yields the base URL, `http://127.0.0.1:PORT`. Port 0 takes a free one."""
+    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

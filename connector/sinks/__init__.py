@@ -1,0 +1,1 @@
+"""Where messages go, one module for each transport; each implements `connector.ports.Sink`. No mapping."""

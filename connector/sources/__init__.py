@@ -1,0 +1,1 @@
+"""Where notifications come from; each kind implements `connector.ports.Source`."""
