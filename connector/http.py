@@ -25,9 +25,7 @@ class HttpSettings(Settings):
     """How to reach an HTTP server."""
 
     timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a connection, and for an answer.")
-    proxy: SecretStr | None = Field(
-        None, description="Proxy URL; default: the environment's HTTPS_PROXY and NO_PROXY."
-    )
+    proxy: SecretStr | None = Field(None, description="Proxy URL; default: the environment's HTTPS_PROXY and NO_PROXY.")
     ca_bundle: Path | None = Field(None, description="PEM file of the CA certificates to trust instead of the usual.")
     client_certificate: Path | None = Field(None, description="PEM file of a client certificate.")
     client_key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")

@@ -3,6 +3,7 @@
 (STIX 2.1 section 3.6: every representation of one (id, modified) must be identical.)
 """
 
+import dataclasses
 import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ class Ledger:
     """
 
     def __init__(self, known: Mapping[str, Sequence[Version]]) -> None:
-        self._known = {object_id: list(versions) for object_id, versions in known.items()}
+        self._known = {object_id: tuple(versions) for object_id, versions in known.items()}
+        self._undo: list[tuple[str, tuple[Version, ...]]] = []
         self.recorded: list[Version] = []
         self.stamped: list[Version] = []
 
@@ -34,52 +36,64 @@ class Ledger:
             seq: the entry it was made from.
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
         """
-        versions = self._known.setdefault(identity.id, [])
+        versions = self._known.get(identity.id, ())
         if not identity.versioned:
             # Receivers keep the first copy of an object that has no versions; its content is not compared.
-            return self._once(document, identity, seq, versions)
+            current = versions[0] if versions else self._record(Version(identity.id, seq, b"", "", "", sent=False))
+            if current.sent:
+                return None
+            self._mark_sent(current)
+            return document
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
-        current = max((v for v in versions if v.seq <= seq), key=lambda v: (v.seq, v.modified), default=None)
+        earlier = [version for version in versions if version.seq <= seq]
+        current = max(earlier, key=lambda version: (version.seq, version.modified)) if earlier else None
         if current is None or current.digest != digest:
-            current = self._begin(identity.id, digest, seq, date, versions)
+            current = self._record(_next_version(identity.id, digest, seq, date, versions))
         elif current.sent:
             return None
-        self._mark_sent(current, versions)
+        self._mark_sent(current)
         return {**document, "created": current.created, "modified": current.modified}
 
-    def _once(
-        self, document: Document, identity: Identity, seq: int, versions: list[Version]
-    ) -> Document | None:
-        if not versions:
-            versions.append(Version(identity.id, seq, b"", "", "", sent=False))
-            self.recorded.append(versions[0])
-        elif versions[0].sent:
-            return None
-        self._mark_sent(versions[0], versions)
-        return document
+    def mark(self) -> tuple[int, int, int]:
+        """Where the ledger stands, for `undo`."""
+        return len(self.recorded), len(self.stamped), len(self._undo)
 
-    def _begin(self, object_id: str, digest: bytes, seq: int, date: int, versions: list[Version]) -> Version:
-        at = timestamp(date)
-        if versions:
-            newest = max(v.modified for v in versions)
-            created = versions[0].created
-            at = max(at, _next_millisecond(newest))
-        else:
-            created = at
-        version = Version(object_id, seq, digest, created, at, sent=False)
-        versions.append(version)
+    def undo(self, mark: tuple[int, int, int]) -> None:
+        """Forget every stamp since the mark: the notification they belong to is refused as a whole."""
+        recorded, stamped, changes = mark
+        del self.recorded[recorded:]
+        del self.stamped[stamped:]
+        for object_id, versions in reversed(self._undo[changes:]):
+            self._known[object_id] = versions
+        del self._undo[changes:]
+
+    def _record(self, version: Version) -> Version:
         self.recorded.append(version)
+        self._replace(version.object_id, (*self._known.get(version.object_id, ()), version))
         return version
 
-    def _mark_sent(self, version: Version, versions: list[Version]) -> None:
-        sent = Version(version.object_id, version.seq, version.digest, version.created, version.modified, sent=True)
-        versions[versions.index(version)] = sent
+    def _mark_sent(self, version: Version) -> None:
+        sent = dataclasses.replace(version, sent=True)
         self.stamped.append(sent)
+        versions = self._known[version.object_id]
+        self._replace(version.object_id, tuple(sent if known is version else known for known in versions))
+
+    def _replace(self, object_id: str, versions: tuple[Version, ...]) -> None:
+        self._undo.append((object_id, self._known.get(object_id, ())))
+        self._known[object_id] = versions
 
 
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _next_version(object_id: str, digest: bytes, seq: int, date: int, versions: Sequence[Version]) -> Version:
+    at = timestamp(date)
+    if not versions:
+        return Version(object_id, seq, digest, at, at, sent=False)
+    newest = max(version.modified for version in versions)
+    return Version(object_id, seq, digest, versions[0].created, max(at, _next_millisecond(newest)), sent=False)
 
 
 def _next_millisecond(text: str) -> str:

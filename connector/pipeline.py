@@ -1,0 +1,192 @@
+"""The two loops that move data: `fetch` into the journal, `deliver` out of it. They name no concrete kind."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from connector import notification
+from connector.model import Advance, DeadLetter, Document, Entry, Gap, JsonObject, Message, Notification, Rejected
+from connector.ports import Format, Journal, Sink, Source
+from connector.versions import Ledger
+
+
+class Mapping(Protocol):
+    """A compiled mapping, as far as the pipeline uses it."""
+
+    @property
+    def format(self) -> Format:
+        """The format of its documents."""
+        ...
+
+    def render(self, view: JsonObject) -> Sequence[Document] | None:
+        """Documents, in order of reference; None when the notification is not for this mapping; or Rejected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A mapping and a sink, with a position of its own in the journal.
+
+    Attributes:
+        sources: the sources whose notifications it reads.
+        wants: the route's filter over the view of a notification.
+        batch: how many notifications are rendered, sent and advanced past at once.
+    """
+
+    name: str
+    sources: Sequence[str]
+    wants: Callable[[JsonObject], bool]
+    mapping: Mapping
+    sink: Sink
+    batch: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A page in the journal: how many notifications it had, how many of them were new, and what was found lost."""
+
+    notifications: int
+    new: int
+    gap: Gap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A batch dealt with, counted in notifications; `messages` counts the documents that the sink accepted."""
+
+    delivered: int
+    filtered: int
+    dead_letters: Sequence[DeadLetter]
+    refused: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What became of one notification: its messages, or why it has none."""
+
+    entry: Entry
+    messages: Sequence[Message]
+    rejected: Rejected | None = None
+    wanted: bool = True
+
+
+def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
+    """Store what is new, page by page: each with its checkpoint, before the next is asked for."""
+    for page in source.pages(journal.checkpoint(name)):
+        new = journal.append(name, page)
+        yield Stored(len(page.notifications), new, page.gap)
+
+
+def deliver(route: Route, journal: Journal) -> Delivered | None:
+    """Deal with the route's next batch: render, write its versions down, send, advance. None when there is none.
+
+    Whatever is raised, the position stays, and the same batch, byte for byte, is next again.
+    """
+    entries = journal.pending(route.name, route.sources, route.batch)
+    if not entries:
+        return None
+    rendered = [_render(entry, route) for entry in entries]
+    ledger = Ledger(journal.versions(route.name, sorted(_object_ids(rendered, route.mapping.format))))
+    conversions = list(_encode(rendered, route.mapping.format, ledger))
+    journal.record(route.name, ledger.recorded)
+
+    messages = [message for conversion in conversions for message in conversion.messages]
+    refusals = route.sink.send(messages) if messages else ()
+
+    dead_letters = [
+        DeadLetter(conversion.entry.seq, conversion.rejected.by, str(conversion.rejected))
+        for conversion in conversions
+        if conversion.rejected
+    ]
+    dead_letters += [
+        DeadLetter(refusal.message.seq, "sink", refusal.reason, refusal.message.id, refusal.message.body)
+        for refusal in refusals
+    ]
+    refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
+    refused = len({letter.seq for letter in dead_letters})
+    filtered = sum(not conversion.wanted for conversion in conversions)
+    delivered = len(entries) - refused - filtered
+    journal.advance(
+        route.name,
+        route.sources,
+        Advance(
+            position=entries[-1].seq,
+            delivered=delivered,
+            filtered=filtered,
+            refused=refused,
+            dead_letters=dead_letters,
+            sent=[v for v in ledger.stamped if (v.object_id, v.modified) not in refused_versions],
+        ),
+    )
+    return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals))
+
+
+def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator[Conversion]:
+    """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
+    ledger = Ledger({})
+    for seq, item in enumerate(notifications, start=1):
+        rendered = _render_entry(Entry(seq, "", item), mapping)
+        yield from _encode([rendered], mapping.format, ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    entry: Entry
+    documents: Sequence[Document] = ()
+    rejected: Rejected | None = None
+    wanted: bool = True
+
+
+def _render(entry: Entry, route: Route) -> _Rendered:
+    return _render_entry(entry, route.mapping, route.wants)
+
+
+def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> _Rendered:
+    try:
+        view = notification.view(entry.notification)
+        documents = mapping.render(view) if wants is None or wants(view) else None
+    except Rejected as rejected:
+        return _Rendered(entry, rejected=rejected)
+    if documents is None:
+        return _Rendered(entry, wanted=False)
+    return _Rendered(entry, documents)
+
+
+def _object_ids(rendered: Iterable[_Rendered], output: Format) -> set[str]:
+    documents = (document for item in rendered for document in item.documents)
+    identities = (output.identify(document) for document in [*output.foundation(), *documents])
+    return {identity.id for identity in identities if identity is not None}
+
+
+def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
+    foundation = output.foundation()
+    for item in rendered:
+        if item.rejected or not item.wanted:
+            yield Conversion(item.entry, (), item.rejected, item.wanted)
+            continue
+        mark = ledger.mark()
+        try:
+            messages = [
+                message
+                for document in [*foundation, *item.documents]
+                if (message := _message(document, item.entry, output, ledger)) is not None
+            ]
+        except Rejected as rejected:
+            # All or nothing: a document must not refer to one that was refused.
+            ledger.undo(mark)
+            yield Conversion(item.entry, (), rejected)
+        else:
+            yield Conversion(item.entry, messages)
+            foundation = ()
+
+
+def _message(document: Document, entry: Entry, output: Format, ledger: Ledger) -> Message | None:
+    date = entry.notification.date or 0  # a notification without a date is rejected before it is rendered
+    identity = output.identify(document)
+    if identity is None:
+        return Message(entry.seq, entry.notification.id, output.encode(document), date)
+    stamped = ledger.stamp(document, identity, entry.seq, date)
+    if stamped is None:
+        return None
+    return Message(entry.seq, identity.id, output.encode(stamped), date, stamped.get("modified"), identity.wave)
