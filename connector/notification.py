@@ -53,7 +53,7 @@ def view(notification: Notification) -> Document:
         context = _object(body.get("context_attributes"))
         said = {key: value for key, value in context.items() if key not in ("notification_id", "notification_date")}
         said["entity_type"], said["entity_id"] = body.get("type"), body.get("id")
-        entity_object = body
+        entity_object = dict(body)
     # The documentation's template nests these in hunting_info, every real answer has them beside it.
     hunting_info = said.get("hunting_info")
     if isinstance(hunting_info, dict):

@@ -1,5 +1,6 @@
-"""The verbs: what a source, a journal, a format and a sink must do. The docstring of each is its contract,
-and `tests/contract/` holds every implementation to it.
+"""The verbs: what a source, a journal, a format and a sink must do.
+
+The docstring of each is its contract, and `tests/contract/` holds every implementation to it.
 
 *Outages are exceptions, refusals are values.* Every method may raise `Unavailable` (wait, and call again with the
 same arguments) and `Misconfigured` (a person must act). Anything else that is raised is a bug.
@@ -37,6 +38,10 @@ class Source(Protocol):
 
     def check(self) -> str:
         """Probe the source without moving anything; return one sentence on what was found."""
+        ...
+
+    def quota(self) -> JsonObject | None:
+        """What is left of the source's allowance, in its own terms; None when it has none or cannot tell."""
         ...
 
     def close(self) -> None:

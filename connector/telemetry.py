@@ -13,7 +13,7 @@ Event = Any
 def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
     """Send events to stderr: readable lines at a terminal, JSON lines elsewhere.
 
-    Levels: INFO an operator's act or a completion, WARNING recovered and nothing lost, ERROR data lost or a person needed.
+    INFO is an operator's act or a completion, WARNING recovered and nothing lost, ERROR data lost or a person needed.
     """
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=24)

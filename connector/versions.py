@@ -46,11 +46,13 @@ class Ledger:
             return document
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
         earlier = [version for version in versions if version.seq <= seq]
-        current = max(earlier, key=lambda version: (version.seq, version.modified)) if earlier else None
-        if current is None or current.digest != digest:
+        latest = max(earlier, key=lambda version: (version.seq, version.modified)) if earlier else None
+        if latest is None or latest.digest != digest:
             current = self._record(_next_version(identity.id, digest, seq, date, versions))
-        elif current.sent:
+        elif latest.sent:
             return None
+        else:
+            current = latest
         self._mark_sent(current)
         return {**document, "created": current.created, "modified": current.modified}
 

@@ -123,7 +123,9 @@ class _Builder:
             raise self.error(node, f"the tag {node.tag} is not supported")
         if isinstance(node, SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
-        return {key: self.build(child, (*path, key)) for key, child in self.pairs(node)}
+        if isinstance(node, MappingNode):
+            return {key: self.build(child, (*path, key)) for key, child in self.pairs(node)}
+        raise self.error(node, "neither a mapping, a list nor a value")
 
     def pairs(self, node: MappingNode) -> Iterator[tuple[str, Node]]:
         seen: set[str] = set()
@@ -162,9 +164,9 @@ def _plain(text: str) -> Any:  # noqa: PLR0911 -- one return for each type of th
     if _INT.match(text):
         return int(text) if len(text) <= 40 else text  # noqa: PLR2004 -- longer than any id; int() is quadratic
     if _OCTAL.match(text):
-        return int(text[2:], 8)
+        return int(text, 0)
     if _HEX.match(text):
-        return int(text[2:], 16)
+        return int(text, 0)
     if _FLOAT.match(text):
         return float(text)
     return text

@@ -20,7 +20,6 @@ class _QuietHandler(WSGIRequestHandler):
 def serving(application: WSGIApplication, port: int = 0) -> Iterator[str]:
     """Serve until the block ends; yields the base URL, `http://127.0.0.1:PORT`. Port 0 takes a free one."""
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler)
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

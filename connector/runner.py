@@ -1,0 +1,303 @@
+"""When things happen: a thread per source and route, waiting, backing off, stopping. The only retry in the program."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, TypeVar
+
+import tenacity
+
+from connector import telemetry
+from connector.model import Gap, Misconfigured, Unavailable
+from connector.pipeline import Route, Stored, deliver, fetch
+from connector.ports import Journal, Source
+
+MAX_WAIT_SECONDS = 300.0
+PATIENCE_ONCE_SECONDS = 60.0
+"""How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
+UPKEEP_SECONDS = 3600.0
+"""How often a source's quota is asked for and old notifications are pruned."""
+IDLE_SECONDS = 5.0
+"""How often an idle route looks for notifications that another process stored."""
+
+Result = TypeVar("Result")
+State = Literal["running", "done", "waiting", "stopped"]
+"""`waiting`: for an outage to end; `stopped`: until a person acts."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one source or route did in this run, and how it stands."""
+
+    name: str
+    kind: Literal["source", "route"]
+    state: State = "running"
+    message: str = ""
+    fetched: int = 0
+    new: int = 0
+    delivered: int = 0
+    filtered: int = 0
+    refused: int = 0
+    messages: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FedSource:
+    """A source and how often to ask it."""
+
+    source: Source
+    poll_seconds: float
+
+
+class Runner:
+    """Runs sources and routes over one journal."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, FedSource],
+        routes: Mapping[str, Route],
+        journal: Journal,
+        *,
+        retention_seconds: float,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[Part], None] = lambda _: None,
+    ) -> None:
+        self._sources = sources
+        self._routes = routes
+        self._journal = journal
+        self._retention_seconds = retention_seconds
+        self._stop = stop or threading.Event()
+        self._on_progress = on_progress
+        self._log = telemetry.logger()
+        self._appended = {name: threading.Event() for name in routes}
+        self._bugs: list[BaseException] = []
+        self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
+
+    def run(self) -> Sequence[Part]:
+        """Run until `stop` is set, or until every part has stopped for good."""
+        self._threads(
+            [partial(self._part, name, self._feed_until_stopped) for name in self._sources]
+            + [partial(self._part, name, self._drain_until_stopped) for name in self._routes]
+        )
+        return list(self.parts.values())
+
+    def run_once(self) -> Sequence[Part]:
+        """Fetch what there is, then deliver what is pending, and return; an outage is tried a few times only."""
+        self._threads([partial(self._part, name, self._feed, PATIENCE_ONCE_SECONDS) for name in self._sources])
+        self._threads([partial(self._part, name, self._drain, PATIENCE_ONCE_SECONDS) for name in self._routes])
+        return list(self.parts.values())
+
+    def _threads(self, bodies: Sequence[Callable[[], None]]) -> None:
+        def guarded(body: Callable[[], None]) -> None:
+            try:
+                body()
+            except BaseException as bug:  # noqa: BLE001 -- raised again below, in the caller's thread: it ends the program
+                self._bugs.append(bug)
+                self._stop.set()
+
+        threads = [threading.Thread(target=guarded, args=(body,), daemon=True) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._bugs:
+            raise self._bugs[0]
+
+    def _part(self, name: str, work: Callable[["_Worker"], None], patience: float | None = None) -> None:
+        """Run one source or route; when it is misconfigured it stops, and the others go on."""
+        part = self.parts[name]
+        worker = _Worker(part, self._journal, self._stop, patience, self._say)
+        try:
+            work(worker)
+        except Misconfigured as error:
+            self._say(part, "stopped", str(error))
+            self._log.error("stopped", part=name, reason=str(error))
+        except Unavailable as error:
+            self._log.warning("left_for_the_next_run", part=name, reason=str(error))
+        except _Stopping:
+            pass
+        finally:
+            worker.release()
+
+    def _feed_until_stopped(self, worker: "_Worker") -> None:
+        upkeep = 0.0
+        while not self._stop.is_set():
+            self._feed(worker)
+            if time.monotonic() >= upkeep:
+                upkeep = time.monotonic() + UPKEEP_SECONDS
+                worker.patiently(lambda: self._upkeep(worker.part))
+            self._stop.wait(self._sources[worker.part.name].poll_seconds)
+
+    def _feed(self, worker: "_Worker") -> None:
+        """Store all pages that there are now."""
+        part = worker.part
+        pages = _Pages(part.name, self._sources[part.name].source, self._journal)
+        while (stored := worker.patiently(pages.next)) is not None:
+            part.fetched += stored.notifications
+            part.new += stored.new
+            if stored.gap:
+                part.gaps.append(stored.gap)
+                self._log.error("notifications_lost", part=part.name, start=stored.gap.start, end=stored.gap.end)
+            if stored.new:
+                self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
+                for name, route in self._routes.items():
+                    if part.name in route.sources:
+                        self._appended[name].set()
+            self._on_progress(part)
+        self._say(part, "done", "")
+
+    def _upkeep(self, part: Part) -> None:
+        """Ask for the quota; forget notifications that are past the retention and dealt with."""
+        quota = self._sources[part.name].source.quota()
+        if quota is not None:
+            self._journal.report(part.name, {"state": part.state, "message": part.message, "quota": quota})
+        routes = {name: route.sources for name, route in self._routes.items()}
+        newest = [source.newest for source in self._journal.status(routes).sources if source.newest is not None]
+        if newest:
+            # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
+            pruned = self._journal.prune(int(min(time.time(), *newest) - self._retention_seconds), routes)
+            if pruned:
+                self._log.info("pruned", part=part.name, notifications=pruned)
+
+    def _drain_until_stopped(self, worker: "_Worker") -> None:
+        while not self._stop.is_set():
+            self._appended[worker.part.name].clear()
+            self._drain(worker)
+            self._appended[worker.part.name].wait(IDLE_SECONDS)
+
+    def _drain(self, worker: "_Worker") -> None:
+        """Deliver all that is pending now."""
+        part = worker.part
+        route = self._routes[part.name]
+        while (batch := worker.patiently(lambda: deliver(route, self._journal))) is not None:
+            part.delivered += batch.delivered
+            part.filtered += batch.filtered
+            part.refused += batch.refused
+            part.messages += batch.messages
+            self._log.info(
+                "delivered",
+                part=part.name,
+                notifications=batch.delivered,
+                filtered=batch.filtered,
+                refused=batch.refused,
+                messages=batch.messages,
+            )
+            for letter in batch.dead_letters:
+                self._log.error("refused", part=part.name, seq=letter.seq, by=letter.by, reason=letter.reason)
+            self._on_progress(part)
+        if part.state != "done":
+            self._say(part, "done", "")
+
+    def _say(self, part: Part, state: State, message: str) -> None:
+        part.state, part.message = state, message
+        self._on_progress(part)
+        try:
+            self._journal.report(part.name, {"state": state, "message": message})
+        except Unavailable as error:
+            # The report is a courtesy to `status`; when the journal is the outage, the log has it.
+            self._log.warning("journal_unavailable", part=part.name, reason=str(error))
+
+
+class _Stopping(Exception):
+    """The runner was asked to stop while a part was waiting."""
+
+
+class _Pages:
+    """The pages of one walk; after an outage, of a new walk from the last stored checkpoint."""
+
+    def __init__(self, name: str, source: Source, journal: Journal) -> None:
+        self._begin = partial(fetch, name, source, journal)
+        self._walk = self._begin()
+
+    def next(self) -> Stored | None:
+        try:
+            return next(self._walk, None)
+        except Unavailable:
+            self._walk = self._begin()
+            raise
+
+
+class _Worker:
+    """One part's thread: holds its lease while all goes well, waits and repeats while something is unavailable."""
+
+    def __init__(
+        self,
+        part: Part,
+        journal: Journal,
+        stop: threading.Event,
+        patience: float | None,
+        say: Callable[[Part, State, str], None],
+    ) -> None:
+        self.part = part
+        self._journal = journal
+        self._stop = stop
+        self._patience = patience
+        self._say = say
+        self._lease = ExitStack()
+        self._leased = False
+
+    def patiently(self, step: Callable[[], Result]) -> Result:
+        """Repeat a step while it is `Unavailable`: exponential backoff with jitter, Retry-After respected.
+
+        The lease is given up during an outage, so that another process may try.
+
+        Raises:
+            Unavailable: the patience is used up, or would be by waiting as long as it takes.
+            _Stopping: the runner was asked to stop.
+        """
+        limit = [] if self._patience is None else [tenacity.stop_before_delay(self._patience)]
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            wait=_wait_seconds,
+            stop=tenacity.stop_any(tenacity.stop_when_event_set(self._stop), *limit),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        return retrying(lambda: self._try(step))
+
+    def release(self) -> None:
+        """Give the lease up."""
+        if self._leased:
+            self._leased = False
+            self._lease.close()
+
+    def _try(self, step: Callable[[], Result]) -> Result:
+        if self._stop.is_set():
+            raise _Stopping
+        try:
+            if not self._leased:
+                self._lease.enter_context(self._journal.lease(self.part.name))
+                self._leased = True
+            result = step()
+        except Unavailable as error:
+            self.part.state, self.part.message = "waiting", str(error)
+            self.release()
+            raise
+        if self.part.state == "waiting":
+            self._say(self.part, "running", "")
+        return result
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self._say(self.part, "waiting", self.part.message)
+        telemetry.logger().warning(
+            "waiting",
+            part=self.part.name,
+            seconds=round(seconds, 1),
+            attempt=state.attempt_number,
+            reason=self.part.message,
+        )
+
+
+def _wait_seconds(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    said = error.retry_after if isinstance(error, Unavailable) else None
+    return max(said or 0.0, _backoff(state))
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)
