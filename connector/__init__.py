@@ -1,0 +1,51 @@
+"""VirusTotal IoC-Stream notifications to STIX 2.1 over TAXII 2.1 and CEF over syslog, losing none.
+
+    >>> from connector import convert
+    >>> for conversion in convert(notifications, "stix21"):   # doctest: +SKIP
+    ...     for message in conversion.messages:
+    ...         print(message.body)
+
+`load` and `run` do what `iocstream run` does. Everything else is the product's inside and may change.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connector.app import Plan, bundle, check, convert, load, run, status
+    from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
+    from connector.pipeline import Conversion
+    from connector.runner import Part
+
+__all__ = [
+    "ConnectorError",
+    "Conversion",
+    "Message",
+    "Misconfigured",
+    "Notification",
+    "Part",
+    "Plan",
+    "Rejected",
+    "Unavailable",
+    "bundle",
+    "check",
+    "convert",
+    "load",
+    "run",
+    "status",
+]
+
+_ORIGIN = {
+    "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
+    "connector.pipeline": ("Conversion",),
+    "connector.runner": ("Part",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `iocstream --help` must not load what it does not need.
+    import importlib  # noqa: PLC0415 -- likewise
+
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = next((module for module, names in _ORIGIN.items() if name in names), "connector.app")
+    return getattr(importlib.import_module(module), name)

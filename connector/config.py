@@ -49,6 +49,25 @@ def validate(
         raise Misconfigured("\n".join(dict.fromkeys(faults))) from None
 
 
+def json_schema(model: type[Settings], title: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a configuration file, for editors: any option may also be `${…}`."""
+    schema = model.model_json_schema()
+    _allow_placeholders(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _allow_placeholders(schema: Json) -> None:
+    if isinstance(schema, list):
+        for child in schema:
+            _allow_placeholders(child)
+    elif isinstance(schema, dict):
+        for child in schema.values():
+            _allow_placeholders(child)
+        if schema.get("type") in ("integer", "number", "boolean"):
+            limits = {key: schema.pop(key) for key in [*schema] if key not in ("title", "description", "default")}
+            schema["anyOf"] = [limits, {"type": "string", "pattern": r"\$\{"}]
+
+
 def _substitute(document: YamlDocument, value: Json, path: YamlPath, environ: Mapping[str, str]) -> Json:
     if isinstance(value, dict):
         return {key: _substitute(document, child, (*path, key), environ) for key, child in value.items()}

@@ -1,0 +1,5 @@
+"""`python -m connector` is `iocstream`."""
+
+from connector.cli import main
+
+main()

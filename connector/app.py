@@ -1,0 +1,336 @@
+"""The one file that knows every kind by name: a configuration becomes running parts."""
+
+import importlib.metadata
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from connector import config, mapping, notification, pipeline, yamldoc
+from connector.config import Settings
+from connector.formats.cef import CefFormat
+from connector.formats.json import JsonFormat
+from connector.formats.stix import Producer, StixFormat
+from connector.identifiers import stix_id
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.mapping import CompiledMapping
+from connector.model import ConnectorError, JsonObject, Message, Misconfigured, RouteStatus, SourceStatus
+from connector.pipeline import Conversion, Route
+from connector.ports import Format, Sink, Source
+from connector.runner import FedSource, Part, Runner
+from connector.sinks.file import FileSink, FileSinkSettings
+from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+from connector.sources.file import FileSource, FileSourceSettings
+from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+from connector.versions import timestamp
+from connector.yamldoc import YamlDocument
+
+VERSION = importlib.metadata.version("iocstream-connector")
+USER_AGENT = f"iocstream-connector/{VERSION}"
+
+SourceSettings = Annotated[VirusTotalSettings | FileSourceSettings, Field(discriminator="type")]
+SinkSettings = Annotated[TaxiiSettings | SyslogSettings | FileSinkSettings, Field(discriminator="type")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class RouteSettings(Settings):
+    """One way out: what to convert to, where to send it, and which notifications."""
+
+    mapping: str = Field(description="A bundled mapping by name (stix21, cef, json), or the path of a YAML file.")
+    sink: SinkSettings = Field(description="Where the output goes.")
+    sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
+    when: str | None = Field(
+        None,
+        description="JMESPath over notification, entity and entity_value; what is not true there is not sent.",
+    )
+
+
+class Config(Settings):
+    """The configuration file, `iocstream.yaml`."""
+
+    sources: dict[Name, SourceSettings] = Field(min_length=1, description="Where notifications come from, by name.")
+    routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
+    journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
+    producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A configuration that has been validated, with its mappings compiled; nothing is open yet."""
+
+    settings: Config
+    mappings: Mapping[str, CompiledMapping]
+    conditions: Mapping[str, mapping.Condition]
+
+    def reads(self) -> Mapping[str, Sequence[str]]:
+        """Route → the sources it reads."""
+        return {name: tuple(route.sources or self.settings.sources) for name, route in self.settings.routes.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `check` looked at."""
+
+    part: str
+    level: Literal["ok", "warning", "error"]
+    message: str
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
+    """Read and validate a configuration file and the mappings it names. No I/O beyond these files.
+
+    Raises:
+        Misconfigured: naming file, line, path and remedy.
+    """
+    document = yamldoc.load(path)
+    settings = config.validate(document, Config, environ)
+    for name in settings.routes.keys() & settings.sources.keys():
+        raise document.error(("routes", name), "a route and a source cannot have the same name")
+    mappings: dict[str, CompiledMapping] = {}
+    conditions: dict[str, mapping.Condition] = {}
+    for name, route in settings.routes.items():
+        where = ("routes", name)
+        for index, source in enumerate(route.sources or ()):
+            if source not in settings.sources:
+                known = ", ".join(settings.sources)
+                raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
+        mappings[name] = _route_mapping(document, (*where, "mapping"), route.mapping, settings.producer)
+        if route.when is not None:
+            conditions[name] = mapping.compile_condition(route.when, partial(document.place, (*where, "when")))
+    return Plan(settings, mappings, conditions)
+
+
+def run(
+    plan: Plan,
+    *,
+    once: bool = False,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[Part], None] = lambda _: None,
+) -> Sequence[Part]:
+    """Fetch and deliver: until `stop` is set, or `once` until nothing is left; say how each part stands at the end."""
+    with _opened(plan, stop or threading.Event(), on_progress) as runner:
+        return runner.run_once() if once else runner.run()
+
+
+@contextmanager
+def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]) -> Iterator[Runner]:
+    with ExitStack() as stack:
+        journal = SqliteJournal(plan.settings.journal)
+        stack.callback(journal.close)
+        sources = {}
+        for name, settings in plan.settings.sources.items():
+            source = make_source(settings)
+            stack.callback(source.close)
+            sources[name] = FedSource(source, settings.poll_seconds)
+        routes = {}
+        for name, route in plan.settings.routes.items():
+            sink = make_sink(route.sink)
+            stack.callback(sink.close)
+            routes[name] = Route(
+                name=name,
+                sources=plan.reads()[name],
+                wants=plan.conditions.get(name, _everything),
+                mapping=plan.mappings[name],
+                sink=sink,
+            )
+        yield Runner(
+            sources,
+            routes,
+            journal,
+            retention_seconds=plan.settings.journal.retention_days * 86400.0,
+            stop=stop,
+            on_progress=on_progress,
+        )
+
+
+def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
+    """The source of a kind."""
+    if isinstance(settings, VirusTotalSettings):
+        return VirusTotalSource(settings, user_agent=USER_AGENT)
+    return FileSource(settings)
+
+
+def make_sink(settings: TaxiiSettings | SyslogSettings | FileSinkSettings) -> Sink:
+    """The sink of a kind."""
+    if isinstance(settings, TaxiiSettings):
+        return TaxiiSink(settings, user_agent=USER_AGENT)
+    if isinstance(settings, SyslogSettings):
+        return SyslogSink(settings)
+    return FileSink(settings)
+
+
+def check(plan: Plan) -> Iterator[Finding]:
+    """Probe everything a plan names, on connections of its own, moving nothing."""
+    for name, compiled in plan.mappings.items():
+        yield from _check_examples(name, compiled)
+    for name, settings in plan.settings.sources.items():
+        yield _probe(name, make_source(settings))
+    for name, route in plan.settings.routes.items():
+        yield _probe(name, make_sink(route.sink))
+
+
+def status(plan: Plan) -> dict[str, Any]:
+    """Where each source and route stands, as JSON; times are RFC 3339, lags in seconds.
+
+    Raises:
+        Misconfigured: there is no journal yet.
+    """
+    path = plan.settings.journal.path
+    if not path.exists():
+        raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
+    journal = SqliteJournal(plan.settings.journal)
+    try:
+        known = journal.status(plan.reads())
+    finally:
+        journal.close()
+    now = time.time()
+    return {
+        "journal": {"path": str(path), "notifications": known.entries},
+        "sources": [_source_json(source, now) for source in known.sources],
+        "routes": [_route_json(route, now) for route in known.routes],
+    }
+
+
+def convert(
+    bodies: Iterable[JsonObject], using: str | Path = "stix21", producer: Producer | None = None
+) -> Iterator[Conversion]:
+    """Convert notifications, in either shape, without a journal.
+
+    Args:
+        bodies: decoded JSON objects: items of an API page, or single notifications.
+        using: a bundled mapping by name, or the path of a mapping file.
+        producer: who signs STIX objects.
+
+    Raises:
+        Misconfigured: there is no such mapping, or it has an error.
+    """
+    compiled = load_mapping(using, producer or Producer())
+    return pipeline.convert((notification.read(body) for body in bodies), compiled)
+
+
+def bundle(messages: Iterable[Message]) -> bytes:
+    """One STIX bundle: each object once, in its newest version, what is referred to before what refers."""
+    newest: dict[str, Message] = {}
+    for message in messages:
+        newest[message.id] = message
+    bodies = [message.body for message in sorted(newest.values(), key=lambda message: message.wave)]
+    identifier = stix_id("bundle", *(body.decode() for body in bodies))
+    return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
+
+
+def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
+    """Compile a bundled mapping by name, or a mapping file by path.
+
+    Raises:
+        Misconfigured: there is no such mapping, or it has an error.
+    """
+    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
+    return mapping.load(_mapping_path(using), formats)
+
+
+def bundled_mappings() -> Mapping[str, Path]:
+    """The mappings that come with the product, by name."""
+    return {path.stem: path for path in sorted(_bundled_folder().glob("*.yaml"))}
+
+
+def _mapping_path(using: str | Path) -> Path:
+    if isinstance(using, Path) or "/" in using or using.endswith((".yaml", ".yml")):
+        return Path(using)
+    bundled = bundled_mappings()
+    if using not in bundled:
+        raise Misconfigured(
+            f"there is no mapping {using!r}; there is {', '.join(bundled)}, or give the path of a file (./{using}.yaml)"
+        )
+    return bundled[using]
+
+
+def _bundled_folder() -> Path:
+    package = Path(__file__).parent
+    installed = package / "bundled_mappings"
+    return installed if installed.is_dir() else package.parent / "mappings"
+
+
+def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, producer: Producer) -> CompiledMapping:
+    try:
+        path = _mapping_path(using)
+    except Misconfigured as error:
+        raise document.error(where, str(error)) from None
+    if not path.is_file():
+        raise document.error(where, f"there is no file {path}")
+    return load_mapping(path, producer)
+
+
+def _check_examples(name: str, compiled: CompiledMapping) -> Iterator[Finding]:
+    inputs = sorted((compiled.path.parent / "examples" / "inputs").glob("*.json"))
+    if not inputs:
+        yield Finding(name, "ok", f"mapping {compiled.name} is valid; it has no examples beside it to try")
+        return
+    watch = mapping.Watch()
+    rejected = 0
+    for path in inputs:
+        body = orjson.loads(path.read_bytes())
+        try:
+            compiled.render(notification.view(notification.read(body)), watch=watch)
+        except ConnectorError:
+            rejected += 1
+    yield Finding(
+        name, "ok", f"mapping {compiled.name} converts {len(inputs) - rejected} of its {len(inputs)} examples"
+    )
+    for expression in watch.never_found(compiled):
+        yield Finding(name, "warning", f"{expression}: found nothing in any example; is it misspelt?")
+
+
+def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
+    checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
+    watermark = checkpoint.get("watermark")
+    # A source that found nothing new is not behind: what counts is until when it has looked.
+    seen_until = max((at for at in (watermark, checkpoint.get("seen_until")) if at is not None), default=None)
+    return {
+        "name": source.name,
+        "watermark": None if watermark is None else timestamp(watermark),
+        "lag_seconds": None if seen_until is None else max(0, round(now - seen_until)),
+        "notifications": source.notifications,
+        "lost": [{"start": timestamp(gap.start), "end": timestamp(gap.end)} for gap in source.gaps],
+        **_reported(source.report),
+        "quota": source.report.get("quota"),
+    }
+
+
+def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "sources": list(route.sources),
+        "position": route.position,
+        "backlog": route.backlog,
+        "lag_seconds": 0 if route.oldest_pending is None else max(0, round(now - route.oldest_pending)),
+        "delivered": route.delivered,
+        "filtered": route.filtered,
+        "refused": route.refused,
+        "dead_letters": route.dead_letters,
+        **_reported(route.report),
+    }
+
+
+def _reported(report: JsonObject) -> dict[str, Any]:
+    return {"state": report.get("state"), "message": report.get("message") or None}
+
+
+def _probe(name: str, part: Source | Sink) -> Finding:
+    try:
+        return Finding(name, "ok", part.check())
+    except ConnectorError as error:
+        return Finding(name, "error", str(error))
+    finally:
+        part.close()
+
+
+def _everything(_: JsonObject) -> bool:
+    return True

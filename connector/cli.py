@@ -1,0 +1,295 @@
+"""The command line: arguments in, the application called, the result shown.
+
+Exit codes: 0 done, 1 work that failed, 2 something a person must put right first.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from connector.app import Plan
+    from connector.runner import Part
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+DONE, FAILED, MISCONFIGURED = 0, 1, 2
+
+_config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="iocstream.yaml",
+    show_default=True,
+    envvar="IOCSTREAM_CONFIG",
+    help="The configuration file.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(_main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    from connector.model import ConnectorError, Misconfigured
+
+    try:
+        return int(iocstream.main(arguments, prog_name="iocstream", standalone_mode=False) or DONE)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except Misconfigured as error:
+        click.echo(f"error: {error}", err=True)
+        return MISCONFIGURED
+    except ConnectorError as error:
+        click.echo(f"error: {error}", err=True)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="iocstream-connector", prog_name="iocstream")
+def iocstream() -> None:
+    """VirusTotal IoC-Stream notifications to STIX 2.1 over TAXII 2.1 and CEF over syslog, losing none.
+
+    New here? `iocstream demo` runs everything on this machine alone; `iocstream init` writes a configuration.
+    """
+
+
+@iocstream.command()
+@_config_option
+def init(path: Path) -> None:
+    """Write a commented configuration file to start from."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(resources.files("connector").joinpath("init.yaml").read_text("utf-8"))
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists already; move it away or name another with --config") from None
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {path}\nnext: set VT_API_KEY, then `iocstream check` and `iocstream run`")
+
+
+@iocstream.command()
+@_config_option
+@_json_option
+def check(path: Path, *, as_json: bool) -> int:
+    """Validate the configuration, try the mappings on their examples, probe sources and sinks. Moves nothing."""
+    from connector import app
+
+    findings = []
+    for finding in app.check(_load(path)):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.level:7}  {finding.part}: {finding.message}")
+    bad = [finding for finding in findings if finding.level == "error"]
+    if as_json:
+        _print_json([{"part": f.part, "level": f.level, "message": f.message} for f in findings])
+    elif not bad:
+        click.echo(f"{path} is in order")
+    return FAILED if bad else DONE
+
+
+@iocstream.command()
+@_config_option
+@click.option("--once", is_flag=True, help="Fetch what there is, deliver what is pending, and exit.")
+@_json_option
+def run(path: Path, *, once: bool, as_json: bool) -> int:
+    """Fetch and deliver until SIGTERM."""
+    from connector import app, telemetry, terminal
+
+    plan = _load(path)
+    stop = _stop_on_signals()
+    if once and sys.stderr.isatty():
+        with terminal.PartProgress() as progress:
+            telemetry.configure(level="WARNING")
+            parts = app.run(plan, once=True, stop=stop, on_progress=progress)
+    else:
+        telemetry.configure()
+        parts = app.run(plan, once=once, stop=stop)
+    if as_json:
+        _print_json([_part_json(part) for part in parts])
+    elif once:
+        _print_parts(parts)
+    return _exit_code(parts)
+
+
+@iocstream.command()
+@_config_option
+@_json_option
+def status(path: Path, *, as_json: bool) -> None:
+    """Show where sources and routes stand: watermark, lag, quota, position, backlog, dead letters."""
+    from connector import app, terminal
+
+    standing = app.status(_load(path))
+    if as_json:
+        _print_json(standing)
+    else:
+        terminal.show_status(standing)
+
+
+@iocstream.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.option("-m", "--mapping", "using", default="stix21", show_default=True, help="A bundled mapping, or a file.")
+def convert(file: Path, using: str) -> int:
+    """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
+
+    FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
+    converted is named on stderr, the rest still comes out, and the exit code is 1.
+    """
+    from connector import app
+    from connector.sources.file import read_bodies
+
+    rejected = 0
+    messages = []
+    output = click.get_binary_stream("stdout")
+    as_bundle = app.load_mapping(using, app.Producer()).format_name == "stix"
+    with _opened(file) as stream:
+        for conversion in app.convert(read_bodies(stream, str(file)), using):
+            if conversion.rejected:
+                rejected += 1
+                name = conversion.entry.notification.id
+                click.echo(f"not converted: notification {name}: {conversion.rejected}", err=True)
+            elif as_bundle:
+                messages += conversion.messages
+            else:
+                output.writelines(message.body + b"\n" for message in conversion.messages)
+    if as_bundle and messages:
+        output.write(app.bundle(messages) + b"\n")
+    output.flush()
+    if rejected:
+        click.echo(f"{rejected} not converted", err=True)
+    return FAILED if rejected else DONE
+
+
+@iocstream.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
+@click.option("--count", type=click.IntRange(0, 1_000_000), default=300, show_default=True, help="Notifications.")
+@click.option("--key", default="demo-key", show_default=True, help="The API key that it accepts.")
+def simulate(port: int, count: int, key: str) -> None:
+    """Serve a simulated IoC-Stream API on loopback, until interrupted."""
+    from connector.simulator import api, notifications, serving
+
+    stop = _stop_on_signals()
+    with serving.serving(api.Api(notifications.notifications(count), key=key), port) as url:
+        click.echo(
+            f"serving {count} notifications; in iocstream.yaml set\n"
+            f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"
+        )
+        stop.wait()
+
+
+@iocstream.command()
+@click.option("--count", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Notifications.")
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True,
+    help="Where its files go.",
+)  # fmt: skip
+def demo(count: int, folder: Path) -> None:
+    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone."""
+    from connector import demo as demonstration
+
+    demonstration.demonstrate(folder, count)
+
+
+@iocstream.command()
+@click.argument("of", type=click.Choice(["config"]))
+def schema(of: str) -> None:  # noqa: ARG001 -- click passes the one choice
+    """Print a JSON Schema, for editors."""
+    from connector import app, config
+
+    _print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
+
+
+@iocstream.command()
+def manifest() -> None:
+    """Print the manifest: what this product is and can do."""
+    from connector import manifest as description
+
+    _print_json(description.manifest())
+
+
+def _load(path: Path) -> "Plan":
+    from connector import app
+
+    if not path.exists():
+        raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
+    return app.load(path)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    if str(file) == "-":
+        return click.get_binary_stream("stdin")
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that SIGTERM or SIGINT sets; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
+
+
+def _exit_code(parts: "Sequence[Part]") -> int:
+    if any(part.state == "stopped" for part in parts):
+        return MISCONFIGURED
+    failed = any(part.state == "waiting" or part.refused or part.gaps for part in parts)
+    return FAILED if failed else DONE
+
+
+def _part_json(part: "Part") -> dict[str, Any]:
+    counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
+    if part.kind == "source":
+        gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
+        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps}
+    return counts | {
+        "delivered": part.delivered,
+        "filtered": part.filtered,
+        "refused": part.refused,
+        "messages": part.messages,
+    }
+
+
+def _print_parts(parts: "Sequence[Part]") -> None:
+    for part in parts:
+        if part.kind == "source":
+            what = f"{part.fetched} notifications fetched, {part.new} of them new"
+        else:
+            what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
+            what += f", {part.filtered} filtered out" if part.filtered else ""
+            what += f", {part.refused} refused (`iocstream status` says more)" if part.refused else ""
+        click.echo(f"{part.name}: {what}")
+        if part.state in ("waiting", "stopped"):
+            click.echo(f"{part.name}: {part.state}: {part.message}", err=True)
+
+
+def _print_json(value: Any) -> None:
+    import orjson
+
+    click.get_binary_stream("stdout").write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    click.get_binary_stream("stdout").flush()

@@ -1,0 +1,56 @@
+"""`manifest.json`: what this product is and can do, told from the code so that it is true."""
+
+import importlib.metadata
+from typing import Any, get_args
+
+from pydantic import SecretStr
+
+from connector import app, config
+from connector.app import Config, RouteSettings
+from connector.config import Settings
+from connector.formats.stix import Producer
+
+
+def manifest() -> dict[str, Any]:
+    """Identity, capabilities, and the configuration with its secrets marked."""
+    metadata = importlib.metadata.metadata("iocstream-connector")
+    return {
+        "name": metadata["Name"],
+        "title": "IoC-Stream Connector",
+        "version": metadata["Version"],
+        "description": metadata["Summary"],
+        "licence": metadata["License-Expression"],
+        "requires": {"python": metadata["Requires-Python"]},
+        "command": "iocstream",
+        "capabilities": ["fetch", "convert", "push"],
+        "sources": _kinds(Config.model_fields["sources"].annotation),
+        "mappings": [
+            {"name": name, "format": mapping.format_name, "description": mapping.description}
+            for name, mapping in ((name, app.load_mapping(name, Producer())) for name in app.bundled_mappings())
+        ],
+        "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
+        "configuration": config.json_schema(Config, "IoC-Stream Connector configuration"),
+    }
+
+
+def _kinds(annotation: Any) -> list[dict[str, Any]]:
+    """The kinds among which `type` chooses, with what each requires and keeps secret."""
+    return [
+        {
+            "type": get_args(kind.model_fields["type"].annotation)[0],
+            "description": " ".join((kind.__doc__ or "").split()),
+            "required": [name for name, field in kind.model_fields.items() if field.is_required() and name != "type"],
+            "secrets": [name for name, field in kind.model_fields.items() if _mentions(field.annotation, SecretStr)],
+        }
+        for kind in _settings_in(annotation)
+    ]
+
+
+def _settings_in(annotation: Any) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _settings_in(part)]
+
+
+def _mentions(annotation: Any, wanted: type) -> bool:
+    return annotation is wanted or any(_mentions(part, wanted) for part in get_args(annotation))

@@ -1,0 +1,126 @@
+"""What a person sees: progress on long work, and tables at the end of it."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from connector.runner import Part
+
+
+class PartProgress:
+    """Shows how sources and routes get on, at a terminal; elsewhere the event log has it line by line."""
+
+    def __init__(self, totals: dict[str, int] | None = None) -> None:
+        self._totals = totals or {}
+        self._console = Console(stderr=True)
+        self._tasks: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, part: Part) -> None:
+        """Show a part as it is now; called from any thread."""
+        with self._lock:
+            if part.name not in self._tasks:
+                self._tasks[part.name] = self._progress.add_task(part.name, total=self._totals.get(part.name), note="")
+            dealt_with = part.fetched if part.kind == "source" else part.delivered + part.filtered + part.refused
+            note = part.message if part.state in ("waiting", "stopped") else ""
+            self._progress.update(self._tasks[part.name], completed=dealt_with, note=note)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table to stdout; numbers to the right."""
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    Console(soft_wrap=False).print(shown)
+
+
+def show_status(standing: Mapping[str, Any]) -> None:
+    """Print what `connector.app.status` found."""
+    journal = standing["journal"]
+    print_line(f"journal {journal['path']}: {journal['notifications']:,} notifications")
+    table(
+        "Sources",
+        ("name", "state", "watermark", "lag", "notifications", "quota left"),
+        [
+            (
+                source["name"],
+                source["state"] or "never run",
+                source["watermark"] or "-",
+                _duration(source["lag_seconds"]),
+                source["notifications"],
+                _quota(source["quota"]),
+            )
+            for source in standing["sources"]
+        ],
+    )
+    table(
+        "Routes",
+        ("name", "state", "position", "backlog", "lag", "delivered", "filtered", "refused", "dead letters"),
+        [
+            (
+                route["name"],
+                route["state"] or "never run",
+                route["position"],
+                route["backlog"],
+                _duration(route["lag_seconds"]),
+                route["delivered"],
+                route["filtered"],
+                route["refused"],
+                route["dead_letters"],
+            )
+            for route in standing["routes"]
+        ],
+    )
+    for part in [*standing["sources"], *standing["routes"]]:
+        if part["message"]:
+            print_line(f"{part['name']}: {part['message']}")
+        for gap in part.get("lost", ()):
+            print_line(f"{part['name']}: notifications from {gap['start']} to {gap['end']} are lost for good")
+
+
+def print_line(text: str) -> None:
+    """Print a line to stdout as it is, without markup."""
+    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def _duration(seconds: int | None) -> str:
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _quota(quota: Mapping[str, Any] | None) -> str:
+    """The allowances of `overall_quotas` (VirusTotal API v3), as what is left of what is allowed."""
+    left = []
+    for name, spans in (quota or {}).items():
+        said = spans.get("user") or spans.get("group") if isinstance(spans, dict) else None
+        if isinstance(said, dict) and isinstance(said.get("allowed"), int) and isinstance(said.get("used"), int):
+            left.append(f"{name.removeprefix('api_requests_')} {said['allowed'] - said['used']:,}/{said['allowed']:,}")
+    return ", ".join(left) or "-"
