@@ -42,8 +42,9 @@ def validate(
 ) -> SettingsType:
     """Fill in and validate a parsed document; errors as for `load`."""
     data = _substitute(document, document.data, (), os.environ if environ is None else environ)
+    data = {} if data is None else data
     try:
-        return model.model_validate(data if data is not None else {})
+        return model.model_validate(data)
     except pydantic.ValidationError as error:
         faults = [_explain(document, data, model, fault) for fault in error.errors(include_input=False)]
         raise Misconfigured("\n".join(dict.fromkeys(faults))) from None
@@ -114,15 +115,11 @@ def _explain(document: YamlDocument, data: Json, model: type[BaseModel], fault: 
     elif fault["type"] == "missing":
         message = "is required"
     elif fault["type"] == "union_tag_not_found":
-        message = f"needs a type: one of {_choices(fault)}"
+        message = "needs a type"
     elif fault["type"] == "union_tag_invalid":
         path = (*path, "type")
-        message = f"there is no such type; choose one of {_choices(fault)}"
+        message = f"there is no such type; choose one of {fault['ctx']['expected_tags']}"
     return str(document.error(path, message[:1].lower() + message[1:]))
-
-
-def _choices(fault: Any) -> str:
-    return str(fault.get("ctx", {}).get("expected_tags", "those the reference lists"))
 
 
 def _real_path(data: Json, loc: tuple[str | int, ...]) -> YamlPath:

@@ -26,6 +26,8 @@ _INT = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_SCALAR_TAGS = {"", "str", "int", "float", "bool", "null", "timestamp", "value", "merge"}
+"""What ruamel makes of untagged scalars; what they are is decided in `_plain`."""
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
@@ -145,7 +147,7 @@ class _Builder:
         tag = str(node.tag or "")
         if tag == "!":
             return text
-        if tag and not tag.startswith("tag:yaml.org,2002:"):
+        if tag.removeprefix("tag:yaml.org,2002:") not in _SCALAR_TAGS:
             raise self.error(node, f"the tag {tag} is not supported")
         return text if node.style in ("'", '"', "|", ">") else _plain(text)
 

@@ -1,0 +1,100 @@
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, SecretStr
+
+from connector import config, yamldoc
+from connector.config import Settings
+from connector.model import Misconfigured
+
+
+class Left(Settings):
+    type: Literal["left"]
+    port: int = 1
+    secret: SecretStr | None = None
+
+
+class Right(Settings):
+    type: Literal["right"]
+    tags: tuple[str, ...] = ()
+
+
+class Whole(Settings):
+    parts: dict[str, Annotated[Left | Right, Field(discriminator="type")]]
+    limit: int = Field(10, ge=1)
+
+
+def read(text, environ=None):
+    return config.validate(yamldoc.parse(text, "c.yaml"), Whole, environ or {})
+
+
+def complaint(text, environ=None):
+    with pytest.raises(Misconfigured) as caught:
+        read(text, environ)
+    return str(caught.value)
+
+
+def test_variables_and_files_fill_string_leaves_once(tmp_path):
+    (tmp_path / "secret").write_text("from-file ${B}\n")
+    whole = read(
+        f"parts: {{a: {{type: left, port: '${{P}}', secret: 'x${{A}}$${{C}}${{file:{tmp_path}/secret}}'}}}}",
+        {"A": "${B}", "P": "514"},
+    )
+    assert whole.parts["a"].port == 514
+    # What a variable holds is not looked into again: a secret may hold any characters.
+    assert whole.parts["a"].secret.get_secret_value() == "x${B}${C}from-file ${B}"
+
+
+def test_keys_are_not_filled_in():
+    assert complaint("parts: {'${A}': {type: nothing}}", {"A": "b"}).startswith("c.yaml:1:24: parts.${A}.type")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parts:\n  a:\n    type: left\n    port: many", "c.yaml:4:11: parts.a.port: input should be a valid integer"),
+        (
+            "parts:\n  a:\n    type: left\n    prot: 1",
+            "c.yaml:4:11: parts.a.prot: there is no such option; did you mean port?",
+        ),
+        ("parts:\n  a: {type: up}", "c.yaml:2:13: parts.a.type: there is no such type; choose one of 'left', 'right'"),
+        ("parts:\n  a: {port: 1}", "c.yaml:2:6: parts.a: needs a type"),
+        (
+            "parts:\n  a:\n    type: right\n    tags: [x, [y]]",
+            "c.yaml:4:15: parts.a.tags[1]: input should be a valid string",
+        ),
+        ("limit: 3", "c.yaml:1:1: parts: is required"),
+        ("parts: {}\nlimit: 0", "c.yaml:2:8: limit: input should be greater than or equal to 1"),
+        ("parts:\n  a: {type: left, secret: '${NOPE}'}", "parts.a.secret: the environment variable NOPE is not set"),
+        (
+            "parts:\n  a: {type: left, secret: '${file:/nope}'}",
+            "the file /nope cannot be read: No such file or directory",
+        ),
+        ("parts:\n  a: {type: left, secret: '${a b}'}", "${a b} is neither ${VARIABLE} nor ${file:/path}"),
+        ("- a list", "c.yaml:1:1: input should be"),
+        ("", "c.yaml:1:1: parts: is required"),
+    ],
+)
+def test_every_fault_names_line_path_and_what_was_expected(text, said):
+    assert said in complaint(text)
+
+
+def test_all_faults_are_told_at_once():
+    assert complaint("parts: {a: {type: left, port: x}}\nlimit: y").count("\n") == 1
+
+
+def test_no_value_ever_appears_in_an_error():
+    said = complaint("parts: {a: {type: left, secret: [hush], port: '${P}'}}", {"P": "canary-hush"})
+    assert "hush" not in said
+
+
+def test_the_schema_for_editors_admits_placeholders_for_any_option():
+    import jsonschema
+
+    schema = config.json_schema(Whole, "whole")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    assert valid({"parts": {"a": {"type": "left", "port": "${PORT}"}}})
+    assert valid({"parts": {"a": {"type": "left", "port": 7}}})
+    assert not valid({"parts": {"a": {"type": "left", "port": "many"}}})
+    assert not valid({"parts": {"a": {"type": "left", "prot": 7}}})

@@ -1,0 +1,160 @@
+import contextlib
+import gzip
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+
+import pytest
+import trustme
+from pydantic import SecretStr
+
+from connector.http import Client, HttpSettings
+from connector.model import Misconfigured, Unavailable
+
+
+@contextmanager
+def answering(*answers, tls=None):
+    """A socket that answers each request with the given bytes and closes; keeps what it was asked."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            for answer in answers:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+                    # The client may hang up at any moment, which some of these tests are about.
+                    stack.enter_context(connection)
+                    channel = stack.enter_context(tls.wrap_socket(connection, server_side=True)) if tls else connection
+                    asked.append(channel.recv(65536))
+                    channel.sendall(answer)
+                    channel.shutdown(socket.SHUT_WR)
+                    channel.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.getsockname()[1]}", asked
+        server.close()
+        thread.join(5)
+
+
+def client(**settings):
+    options = {"max_body_bytes": settings.pop("max_body_bytes", 1000), "user_agent": "test/1"}
+    secrets = settings.pop("secret_headers", None)
+    return Client(HttpSettings(**{"timeout_seconds": 5, **settings}), secret_headers=secrets, **options)
+
+
+def test_any_status_is_an_answer_and_redirects_are_not_followed():
+    with answering(b"HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\nContent-Length: 2\r\n\r\nhi") as (
+        url,
+        asked,
+    ):
+        answer = client().request("POST", url, body=b"{}")
+    assert (answer.status, answer.body, answer.headers["location"]) == (302, b"hi", "http://other.example/")
+    assert asked[0].startswith(b"POST / HTTP/1.1\r\n")
+    assert b"Content-Length: 2\r\n" in asked[0]
+
+
+def test_secrets_go_into_their_header_and_never_come_from_netrc(tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password from-netrc\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (url, asked):
+        client(secret_headers={"x-apikey": SecretStr("canary")}).request("GET", url)
+    assert b"x-apikey: canary\r\n" in asked[0]
+    assert b"Authorization" not in asked[0]
+
+
+@pytest.mark.parametrize("value", ["with\nline feed", "blank ", "caf\u00e9", "nul\0"])
+def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(value):
+    with pytest.raises(Misconfigured) as caught:
+        client(secret_headers={"x-apikey": SecretStr(value)})
+    assert value not in str(caught.value)
+    assert "x-apikey" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "no complete answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "no complete answer"),
+        (b"garbage\r\n\r\n", "no complete answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000, "more than 1000 bytes"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 10_000_000),
+            "more than 1000 bytes",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "no complete answer"),
+    ],
+)
+def test_an_answer_cut_short_or_without_end_is_an_outage(answer, said):
+    with answering(answer) as (url, _), pytest.raises(Unavailable, match=said):
+        client().request("GET", url)
+
+
+def test_a_server_that_says_nothing_is_an_outage():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(Unavailable, match=r"did not answer within 0\.2 s"),
+    ):
+        client(timeout_seconds=0.2).request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/?key=1")
+
+
+def test_no_connection_is_an_outage_that_names_the_host_but_not_the_query():
+    with pytest.raises(Unavailable) as caught:
+        client().request("GET", "http://127.0.0.1:9/a?token=canary")
+    assert "http://127.0.0.1:9/a" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example/", "a.example", "http://", "http://[::bad/"])
+def test_what_is_no_url_is_misconfigured(url):
+    with pytest.raises(Misconfigured, match="is not an http or https URL"):
+        client().request("GET", url)
+
+
+def test_an_untrusted_certificate_is_misconfigured_until_its_ca_is_given(tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with answering(answer, tls=context) as (url, _), pytest.raises(Misconfigured, match="ca_bundle"):
+        client().request("GET", url)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with answering(answer, tls=context) as (url, _):
+        assert client(ca_bundle=tmp_path / "ca.pem").request("GET", url).body == b"ok"
+
+
+def test_a_wrong_host_name_is_misconfigured(tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.example").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with answering(b"", tls=context) as (url, _), pytest.raises(Misconfigured, match="TLS with"):
+        client(ca_bundle=tmp_path / "ca.pem").request("GET", url)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", 30),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_against_the_server_s_clock(header, seconds):
+    dated = b"HTTP/1.1 429 Slow\r\nDate: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 0\r\n"
+    with answering(dated + f"Retry-After: {header}\r\n\r\n".encode()) as (url, _):
+        answer = client().request("GET", url)
+    assert answer.retry_after() == seconds
+    assert answer.date() == 1445412480
+
+
+def test_an_excerpt_is_one_short_printable_line():
+    with answering(b"HTTP/1.1 500 Oops\r\nContent-Length: 600\r\n\r\n<h1>\x1b[31m\r\n bad " + b"y" * 600) as (url, _):
+        excerpt = client().request("GET", url).excerpt(20)
+    assert excerpt == "<h1> [31m bad yyyyyy…"

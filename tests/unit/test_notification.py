@@ -1,0 +1,156 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector import notification
+from connector.model import Rejected
+
+SHA256 = "ab" * 32
+STREAM_ITEM = {
+    "type": "file",
+    "id": SHA256.upper(),
+    "links": {"self": "https://www.virustotal.com/api/v3/files/x"},
+    "attributes": {"sha256": SHA256, "size": 7},
+    "context_attributes": {
+        "notification_id": "10494503008",
+        "notification_date": 1684830325,
+        "origin": "hunting",
+        "hunting_info": {"rule_name": "r", "source_country": "TR"},
+        "sources": [{"type": "hunting_ruleset", "id": "1", "label": "R"}],
+        "tags": ["t"],
+        "new_key": [1],
+    },
+}
+NOTIFICATION_OBJECT = {
+    "type": "ioc_stream_notification",
+    "id": "10494503008",
+    "attributes": {
+        "date": 1684830325,
+        "entity_type": "file",
+        "entity_id": SHA256.upper(),
+        "origin": "hunting",
+        "hunting_info": {"rule_name": "r", "source_country": "TR"},
+        "sources": [{"type": "hunting_ruleset", "id": "1", "label": "R"}],
+        "tags": ["t"],
+        "new_key": [1],
+    },
+    "entity": {"type": "file", "id": SHA256, "attributes": {"sha256": SHA256, "size": 7}},
+}
+
+
+def view(body):
+    return notification.view(notification.read(body))
+
+
+def test_both_shapes_of_one_notification_are_seen_alike():
+    assert notification.read(STREAM_ITEM).id == notification.read(NOTIFICATION_OBJECT).id == "10494503008"
+    assert view(STREAM_ITEM) == view(NOTIFICATION_OBJECT)
+
+
+def test_a_mapping_sees_every_documented_name_and_what_virustotal_adds():
+    seen = view(STREAM_ITEM)
+    assert seen["notification"] == {
+        "id": "10494503008",
+        "date": 1684830325,
+        "origin": "hunting",
+        "entity_type": "file",
+        "entity_id": SHA256.upper(),
+        "hunting_info": {"rule_name": "r", "source_country": "TR"},
+        "sources": [{"type": "hunting_ruleset", "id": "1", "label": "R"}],
+        "tags": ["t"],
+        "link": f"https://www.virustotal.com/gui/file/{SHA256.upper()}",
+        "new_key": [1],
+    }
+    assert seen["entity"] == {"sha256": SHA256, "size": 7}
+    assert seen["entity_value"] == SHA256
+
+
+def test_sources_and_tags_nested_in_hunting_info_are_seen_where_they_belong():
+    nested = {"rule_name": "r", "sources": [{"id": "1"}], "tags": ["t"]}
+    seen = view(
+        NOTIFICATION_OBJECT
+        | {"attributes": {"date": 1, "entity_type": "domain", "entity_id": "e.example", "hunting_info": nested}}
+    )
+    assert seen["notification"]["sources"] == [{"id": "1"}]
+    assert seen["notification"]["tags"] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("entity_type", "entity_id", "attributes", "value"),
+    [
+        ("url", "https://a.example/x", {}, "https://a.example/x"),
+        ("url", SHA256, {"url": "https://a.example/y"}, "https://a.example/y"),
+        ("url", SHA256, {}, None),
+        ("file", SHA256.upper(), {}, SHA256),
+        ("file", "d41d8cd98f00b204e9800998ecf8427e", {"sha256": SHA256}, SHA256),
+        ("domain", "a.example", {}, "a.example"),
+        ("ip_address", "2001:db8::1", {}, "2001:db8::1"),
+        ("something_new", "x", {}, "x"),
+    ],
+)
+def test_the_observable_itself_is_found_by_type(entity_type, entity_id, attributes, value):
+    assert notification.entity_value(entity_type, entity_id, attributes) == value
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"context_attributes": {"notification_date": 5}}, "no notification id"),
+        ({"context_attributes": {"notification_id": "7"}}, "no date"),
+        ({"context_attributes": {"notification_id": "7", "notification_date": 10**15}}, "no date"),
+        ({"context_attributes": {"notification_id": "7", "notification_date": True}}, "no date"),
+        ({"type": None}, "which entity"),
+        ({"id": ""}, "which entity"),
+    ],
+)
+def test_what_cannot_be_told_is_rejected_when_it_is_needed(change, reason):
+    item = notification.read(STREAM_ITEM | change)
+    with pytest.raises(Rejected, match=reason):
+        notification.view(item)
+
+
+def test_an_item_without_an_id_gets_the_same_made_up_one_each_time():
+    item = STREAM_ITEM | {"context_attributes": {}}
+    reordered = dict(reversed(item.items()))
+    assert notification.read(item).id == notification.read(reordered).id
+    assert notification.read(item).id.startswith("sha256:")
+
+
+json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+keys = st.sampled_from(
+    [
+        "type",
+        "id",
+        "attributes",
+        "context_attributes",
+        "entity",
+        "notification_id",
+        "notification_date",
+        "hunting_info",
+        "sources",
+        "date",
+        "entity_type",
+        "entity_id",
+        "url",
+        "sha256",
+    ]
+)
+bodies = st.dictionaries(keys, json | st.dictionaries(keys, json | st.dictionaries(keys, json)))
+
+
+@given(bodies | bodies.map(lambda body: body | {"type": "ioc_stream_notification"}))
+def test_no_object_however_odd_gives_anything_but_a_view_or_rejected(body):
+    try:
+        seen = view(body)
+    except Rejected:
+        return
+    assert isinstance(seen["notification"]["date"], int)
+    assert seen["notification"]["entity_type"]
