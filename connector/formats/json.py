@@ -1,0 +1,71 @@
+"""JSON Lines: any document, as one line of JSON (RFC 8259)."""
+
+import json
+import math
+from collections.abc import Sequence
+
+import orjson
+
+from connector.model import Document, Identity, Json, Rejected
+
+
+class JsonFormat:
+    """Implements `connector.ports.Format` for JSON."""
+
+    def foundation(self) -> Sequence[Document]:
+        """None: a line rests on nothing."""
+        return ()
+
+    def quote(self, key: str, value: Json) -> str:
+        """The value as text; `encode` escapes the whole text afterwards."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
+            raise Rejected(f"{key}: only text, finite numbers, true and false can stand inside text", by="format")
+        return json.dumps(value)
+
+    def complete(self, document: Document) -> Document:
+        """The document as it is."""
+        return document
+
+    def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
+        """None: a line is new each time."""
+        return None
+
+    def encode(self, document: Document) -> bytes:
+        """One line of UTF-8; lone surrogates, which UTF-8 cannot carry, become `?`.
+
+        Raises:
+            Rejected: it holds a number that is not finite, which JSON does not have, or is nested too deeply.
+        """
+        try:
+            line = orjson.dumps(document)
+        except orjson.JSONEncodeError:
+            return _encode_odd(document)
+        # orjson writes null for a number that is not finite, so only a line with null can hide one.
+        if b"null" in line and _holds_non_finite(document):
+            raise Rejected("the document holds a number that is not finite, which JSON cannot write", by="format")
+        return line
+
+
+def _encode_odd(document: Document) -> bytes:
+    """For what orjson refuses and JSON allows: lone surrogates, integers beyond 64 bits."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Rejected(f"the document cannot be written as JSON: {error}", by="format") from error
+    return text.encode("utf-8", "replace")
+
+
+def _holds_non_finite(value: Json) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                return True
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False
