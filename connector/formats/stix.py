@@ -1,0 +1,210 @@
+"""STIX 2.1: what every object carries, which of them have versions, and whether they are valid.
+
+Plain dicts and tables of checks (`stix_schema`) rather than the `stix2` classes, which take a hundred times as long;
+the tests hold the two against each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import orjson
+from pydantic import Field, field_validator
+
+from connector.config import Settings
+from connector.formats import stix_pattern
+from connector.formats.stix_foundation import (
+    EXTENSION_DEFINITION,
+    PROJECT_IDENTITY,
+    producer_identity,
+    tlp_marking,
+)
+from connector.formats.stix_objects import OBJECTS
+from connector.formats.stix_observables import OBSERVABLES
+from connector.formats.stix_schema import ObjectType, find_fault
+from connector.formats.stix_values import MAX_DEPTH, Fault
+from connector.identifiers import sco_id
+from connector.model import Document, Identity, Json, Rejected
+
+_TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
+_EXCERPT = 80
+_NUL = b"\\u0000"
+_RELATIONSHIP_IDS = ("relationship--", "sighting--")
+
+
+class Producer(Settings):
+    """Who signs the STIX objects, and how they may be shared."""
+
+    name: str = Field("IoC-Stream Connector", min_length=1, description="Name of the producer's Identity: yours.")
+    identity_class: Literal["individual", "group", "system", "organization", "class", "unknown"] = Field(
+        "organization", description="What kind of producer that is (STIX identity-class-ov)."
+    )
+    contact_information: str | None = Field(
+        None, min_length=1, description="Where receivers can reach the producer: an email address, a phone number."
+    )
+    tlp: Literal["clear", "green", "amber", "amber+strict", "red"] | None = Field(
+        "amber+strict",
+        description=(
+            "TLP 2.0 marking on every object; null for none. The default keeps them within your organization, since "
+            "a notification shows what you hunt for and comes under your own agreement with VirusTotal; choose amber "
+            "to let your clients see them, green or clear to publish."
+        ),
+    )
+
+    @field_validator("name", "contact_information")
+    @classmethod
+    def _printable(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError("must be one line of printable text")
+        return value
+
+
+class StixFormat:
+    """Implements `connector.ports.Format` for STIX 2.1 objects."""
+
+    def __init__(self, producer: Producer) -> None:
+        author = producer_identity(producer.name, producer.identity_class, producer.contact_information)
+        marking = tlp_marking(producer.tlp) if producer.tlp else None
+        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION)
+        self._foundation_ids = frozenset(document["id"] for document in self._foundation)
+        self._author: str = author["id"]
+        self._marking: str | None = marking["id"] if marking else None
+
+    def foundation(self) -> Sequence[Document]:
+        """Identities, TLP marking and extension definition: always the same bytes for the same configuration."""
+        return self._foundation
+
+    def quote(self, key: str, value: Json) -> str:
+        """A literal within a pattern; elsewhere the text itself."""
+        if not isinstance(value, str):
+            return stix_pattern.literal(value)
+        cleaned = _clean_text(value)
+        return stix_pattern.literal(cleaned) if key == "pattern" else cleaned
+
+    def complete(self, document: Document) -> Document:
+        """Add spec_version, the id of an SCO, the author and the marking, where the mapping says nothing else.
+
+        Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates.
+
+        Raises:
+            Rejected: no type that can be made, or no id.
+        """
+        document = _storable(document)
+        name = document.get("type")
+        object_type = _TYPES.get(name) if isinstance(name, str) else None
+        if object_type is None:
+            raise Rejected(f"{_excerpt(name)} is no type of STIX object that can be made", by="format")
+        identifier = document.get("id")
+        if identifier is None and object_type.observable:
+            identifier = _observable_id(document)
+        if not isinstance(identifier, str):
+            raise Rejected(f"{name}.id must be text; it is {_excerpt(identifier)}", by="format")
+        completed: Document = {"type": name, "spec_version": "2.1", "id": identifier}
+        if not object_type.observable:
+            completed["created_by_ref"] = self._author
+        completed.update(document)
+        if self._marking is not None and "object_marking_refs" not in document:
+            completed["object_marking_refs"] = [self._marking]
+        return completed
+
+    def identify(self, document: Document) -> Identity:
+        """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
+        identifier = document["id"]
+        if identifier in self._foundation_ids:
+            return Identity(identifier, versioned=False, wave=0)
+        object_type = _TYPES[document["type"]]
+        wave = object_type.wave
+        if wave == 1 and any(str(reference).startswith(_RELATIONSHIP_IDS) for reference in _object_refs(document)):
+            wave = 2
+        return Identity(identifier, object_type.versioned, wave)
+
+    def encode(self, document: Document) -> bytes:
+        """One line of JSON, valid STIX 2.1.
+
+        An indicator that does not say since when is valid from its first version on.
+        """
+        name = document["type"]
+        if name == "indicator" and "valid_from" not in document and "created" in document:
+            document = {**document, "valid_from": _valid_from(document)}
+        fault = find_fault(_TYPES[name], document)
+        if fault is not None:
+            raise Rejected(_sentence(document, fault), by="format")
+        return orjson.dumps(document)
+
+
+def _valid_from(document: Document) -> Json:
+    """When the first version was made, unless the indicator had already lapsed then: an old match, read late."""
+    created, until = document["created"], document.get("valid_until")
+    if not isinstance(until, str) or len(until) != len(created) or created < until:
+        return created
+    try:
+        moment = datetime.fromisoformat(until) - timedelta(milliseconds=1)
+    except (ValueError, OverflowError):  # no moment, as the check of valid_until is about to say
+        return created
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _observable_id(document: Document) -> str:
+    object_type = _TYPES[document["type"]]
+    fault = object_type.checks["hashes"](document["hashes"]) if "hashes" in document else None
+    if fault is not None:
+        raise Rejected(_sentence(document, fault.within("hashes")), by="format")
+    try:
+        return sco_id(document)
+    except ValueError as error:
+        raise Rejected(f"{error} has no id", by="format") from None
+
+
+def _object_refs(document: Document) -> Sequence[Json]:
+    references = document.get("object_refs")
+    return references if isinstance(references, list) else ()
+
+
+def _storable(document: Document) -> Document:
+    """The document without text that cannot be stored. Encoding it whole is the fastest way to see that it can."""
+    try:
+        if _NUL not in orjson.dumps(document):
+            return document
+    except TypeError:
+        pass  # a lone surrogate, which goes away, or a number or a depth that JSON cannot say, which the next try shows
+    cleaned: Document = _clean(document, 0)
+    try:
+        orjson.dumps(cleaned)
+    except TypeError as error:
+        raise Rejected(f"the document cannot be written as JSON: {error}", by="format") from None
+    return cleaned
+
+
+def _clean(value: Json, depth: int) -> Json:
+    if depth > MAX_DEPTH + 3:  # an extension's values stand three levels below the document
+        raise Rejected(f"the document is nested more than {MAX_DEPTH} deep", by="format")
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, list):
+        return [_clean(element, depth + 1) for element in value]
+    if isinstance(value, dict):
+        return {_clean_text(key): _clean(element, depth + 1) for key, element in value.items()}
+    return value
+
+
+def _clean_text(text: str) -> str:
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _sentence(document: Document, fault: Fault) -> str:
+    name = document["type"]
+    if fault.path:
+        return f"{name}.{fault.path} {fault.rule}; it is {_excerpt(fault.value)}"
+    return f"{name} {fault.rule}"
+
+
+def _excerpt(value: Json) -> str:
+    """The start of a value, printable, for a sentence."""
+    if value is None:
+        return "missing"
+    shown = ascii(value) if not isinstance(value, str) else repr(value[: _EXCERPT + 1])
+    return shown if len(shown) <= _EXCERPT else f"{shown[:_EXCERPT]}…"
