@@ -24,7 +24,7 @@ lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fr
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/iocstream manifest --check
+	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run
 	$(BIN)/python bench/run.py
@@ -34,7 +34,7 @@ format: $(VENV)/ready  ## put the code into its one layout
 	$(BIN)/ruff format --quiet .
 
 generate: $(VENV)/ready  ## make the generated files again
-	$(BIN)/iocstream manifest
+	$(BIN)/python docs/generate.py
 
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
 

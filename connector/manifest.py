@@ -42,14 +42,15 @@ def _kinds(annotation: Any) -> list[dict[str, Any]]:
             "required": [name for name, field in kind.model_fields.items() if field.is_required() and name != "type"],
             "secrets": [name for name, field in kind.model_fields.items() if _mentions(field.annotation, SecretStr)],
         }
-        for kind in _settings_in(annotation)
+        for kind in settings_in(annotation)
     ]
 
 
-def _settings_in(annotation: Any) -> list[type[Settings]]:
+def settings_in(annotation: Any) -> list[type[Settings]]:
+    """The settings models that an annotation mentions, in order."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
-    return [kind for part in get_args(annotation) for kind in _settings_in(part)]
+    return [kind for part in get_args(annotation) for kind in settings_in(part)]
 
 
 def _mentions(annotation: Any, wanted: type) -> bool:

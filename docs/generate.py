@@ -1,0 +1,114 @@
+"""Fill in the generated parts of the documentation, between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+
+`python docs/generate.py` writes them, `python docs/generate.py --check` fails when one is stale.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from connector import app, manifest, mapping
+from connector.config import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def options(model: type[Settings]) -> str:
+    """A table of the options of one part of the configuration."""
+    rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        schema = model.model_json_schema()["properties"].get(name, {})
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `{name}` | {_type(schema)} | {_default(field)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def kinds(annotation: Any) -> str:
+    """One section for each kind of source or sink."""
+    parts = []
+    for kind in manifest.settings_in(annotation):
+        (name,) = get_args(kind.model_fields["type"].annotation)
+        parts.append(f"### `type: {name}`\n\n{' '.join((kind.__doc__ or '').split())}\n\n{options(kind)}")
+    return "\n\n".join(parts)
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type(part) for part in schema["anyOf"] if part.get("type") != "null"))
+    if schema.get("format") == "password":
+        return "secret"
+    if "$ref" in schema:
+        return "section"
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "array": "list",
+    }
+    return {"path": "path", "file-path": "path"}.get(
+        schema.get("format", ""), names.get(schema.get("type", ""), "section")
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is PydanticUndefined or field.default is None:
+        return ""
+    value = field.default
+    return f"`{value if isinstance(value, Path) else json.dumps(value)}`" if value != "" else ""
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "producer": lambda: options(app.Producer),
+    "journal": lambda: options(app.SqliteSettings),
+    "route": lambda: options(app.RouteSettings),
+    "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
+    "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
+    "functions": mapping.function_reference,
+}
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Each generated file with the text it should have."""
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text("utf-8")
+        for name, make in PARTS.items():
+            begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+            if begin in text:
+                body = make().strip()
+                text = re.sub(
+                    f"{re.escape(begin)}.*?{re.escape(end)}",
+                    lambda _, b=begin, e=end, t=body: f"{b}\n{t}\n{e}",
+                    text,
+                    flags=re.DOTALL,
+                )
+        yield path, text
+    yield ROOT / "manifest.json", json.dumps(manifest.manifest(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write, or with `--check` compare."""
+    stale = [(path, text) for path, text in generated() if not path.exists() or path.read_text("utf-8") != text]
+    if "--check" not in sys.argv:
+        for path, text in stale:
+            path.write_text(text, "utf-8")
+        return 0
+    for path, _ in stale:
+        print(f"{path.relative_to(ROOT)} is stale: `make generate` makes it again")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

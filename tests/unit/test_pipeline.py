@@ -1,0 +1,241 @@
+"""The two loops, over a real journal; source, mapping, format and sink are the smallest that show their behaviour."""
+
+from contextlib import ExitStack
+
+import orjson
+import pytest
+
+from connector import notification, pipeline
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Identity, Page, Refusal, Rejected, Unavailable
+from connector.pipeline import Route
+
+DATE = 1_700_000_000
+
+
+def item(number, **attributes):
+    return {
+        "type": "domain",
+        "id": f"d{number}.example",
+        "attributes": attributes,
+        "context_attributes": {"notification_id": str(number), "notification_date": DATE + number, "origin": "hunting"},
+    }
+
+
+def page(*bodies, checkpoint=None):
+    return Page([notification.read(body) for body in bodies], checkpoint)
+
+
+class Source:
+    def __init__(self, *pages):
+        self.given = pages
+        self.asked_from = []
+
+    def pages(self, checkpoint):
+        self.asked_from.append(checkpoint)
+        yield from self.given
+
+
+class Objects:
+    """A format of versioned objects; the words `refuse` and `dirty` are what it does not take."""
+
+    def foundation(self):
+        return [{"id": "identity--1"}]
+
+    def identify(self, document):
+        return Identity(document["id"], versioned=document["id"] != "identity--1", wave=1)
+
+    def encode(self, document):
+        if document.get("name") == "dirty":
+            raise Rejected("name: is dirty", by="format")
+        return orjson.dumps(document)
+
+
+class Domains:
+    """A mapping: one object for the domain, one for the match that refers to it."""
+
+    format = Objects()
+
+    def render(self, view):
+        entity = view["entity"]
+        if entity.get("name") == "unmappable":
+            raise Rejected("nothing to map", by="mapping")
+        domain = {"id": f"indicator--{view['entity_value']}", "name": "x"}
+        return [domain, {"id": f"sighting--{view['notification']['id']}", "name": entity.get("name", "y")}]
+
+
+class Sink:
+    def __init__(self):
+        self.sent = []
+        self.refuse = set()
+        self.outage = None
+
+    def send(self, messages):
+        if self.outage:
+            raise self.outage
+        self.sent += messages
+        return [Refusal(message, "no room") for message in messages if message.id in self.refuse]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with ExitStack() as stack:
+        journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+        stack.callback(journal.close)
+        stack.enter_context(journal.lease("vt"))
+        stack.enter_context(journal.lease("out"))
+        yield journal
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+@pytest.fixture
+def route(sink):
+    return Route("out", ("vt",), lambda view: not view["entity"].get("unwanted"), Domains(), sink, batch=3)
+
+
+def drained(route, journal):
+    return list(iter(lambda: pipeline.deliver(route, journal), None))
+
+
+def test_each_page_is_stored_before_the_next_is_asked_for(journal):
+    seen = []
+
+    class Watching(Source):
+        def pages(self, checkpoint):
+            for number in (1, 2):
+                yield page(item(number), checkpoint={"at": number})
+                seen.append((journal.checkpoint("vt"), journal.status({}).entries))
+
+    assert [stored.new for stored in pipeline.fetch("vt", Watching(), journal)] == [1, 1]
+    assert seen == [({"at": 1}, 1), ({"at": 2}, 2)]
+
+
+def test_fetching_goes_on_from_the_stored_checkpoint_and_knows_repeats(journal):
+    list(pipeline.fetch("vt", Source(page(item(1), item(2), checkpoint={"at": 2})), journal))
+    again = Source(page(item(2), item(3), checkpoint={"at": 3}))
+    (stored,) = pipeline.fetch("vt", again, journal)
+    assert again.asked_from == [{"at": 2}]
+    assert (stored.notifications, stored.new) == (2, 1)
+
+
+def test_the_foundation_is_sent_first_and_once_and_each_document_once(journal, route, sink):
+    journal.append("vt", page(*(item(number) for number in (1, 2, 3, 4, 5))))
+    assert [batch.delivered for batch in drained(route, journal)] == [3, 2]
+    ids = [message.id for message in sink.sent]
+    assert ids[0] == "identity--1"
+    assert len(ids) == len(set(ids)) == 1 + 2 * 5
+
+
+def test_an_unchanged_object_is_not_sent_again_and_a_new_match_is(journal, route, sink):
+    journal.append("vt", page(item(1)))
+    drained(route, journal)
+    repeat = item(2) | {"id": "d1.example"}
+    journal.append("vt", page(repeat))
+    drained(route, journal)
+    assert [message.id for message in sink.sent] == [
+        "identity--1",
+        "indicator--d1.example",
+        "sighting--1",
+        "sighting--2",
+    ]
+
+
+def test_an_outage_keeps_the_position_and_the_same_bytes_are_next_again(journal, route, sink):
+    journal.append("vt", page(item(1), item(2)))
+    sink.outage = Unavailable("down")
+    with pytest.raises(Unavailable):
+        pipeline.deliver(route, journal)
+    sink.outage = None
+    pipeline.deliver(route, journal)
+    first = [message.body for message in sink.sent]
+
+    # As if the answer had been lost: the journal never heard of the delivery.
+    sink.sent.clear()
+    route = Route("late", ("vt",), route.wants, route.mapping, sink)
+    with journal.lease("late"):
+        pipeline.deliver(route, journal)
+    assert [message.body for message in sink.sent] == first
+
+
+def test_a_crash_after_sending_repeats_identical_bytes_even_when_the_mapping_was_edited(journal, route, sink):
+    class Crash(BaseException):
+        pass
+
+    journal.append("vt", page(item(1)))
+    advance, journal.advance = journal.advance, None
+
+    def crash(*_):
+        raise Crash
+
+    journal.advance = crash
+    with pytest.raises(Crash):
+        pipeline.deliver(route, journal)
+    before = {(m.id, m.version): m.body for m in sink.sent}
+    journal.advance = advance
+
+    class Edited(Domains):
+        def render(self, view):
+            return [document | {"name": "edited"} for document in super().render(view)]
+
+    sink.sent.clear()
+    pipeline.deliver(Route("out", ("vt",), route.wants, Edited(), sink), journal)
+    after = {(m.id, m.version): m.body for m in sink.sent}
+    versioned = {key for key in after if key[1]}
+    # Content changed between the crash and the repeat, so each object comes as a later version, never as the same one.
+    assert versioned
+    assert not versioned & set(before)
+
+
+def test_what_a_mapping_or_format_rejects_is_a_dead_letter_and_nothing_of_it_is_sent(journal, route, sink):
+    journal.append("vt", page(item(1, name="unmappable"), item(2, name="dirty"), item(3)))
+    (batch,) = drained(route, journal)
+    assert (batch.delivered, batch.refused) == (1, 2)
+    assert [(letter.seq, letter.by) for letter in batch.dead_letters] == [(1, "mapping"), (2, "format")]
+    assert [message.id for message in sink.sent] == ["identity--1", "indicator--d3.example", "sighting--3"]
+
+
+def test_the_first_notification_being_rejected_does_not_take_the_foundation_with_it(journal, route, sink):
+    journal.append("vt", page(item(1, name="dirty")))
+    drained(route, journal)
+    journal.append("vt", page(item(2)))
+    drained(route, journal)
+    assert [message.id for message in sink.sent] == ["identity--1", "indicator--d2.example", "sighting--2"]
+
+
+def test_what_the_sink_refuses_is_a_dead_letter_with_its_document_and_words(journal, route, sink):
+    sink.refuse = {"sighting--2"}
+    journal.append("vt", page(item(1), item(2)))
+    (batch,) = drained(route, journal)
+    (letter,) = batch.dead_letters
+    assert (letter.seq, letter.by, letter.reason, letter.object_id) == (2, "sink", "no room", "sighting--2")
+    assert orjson.loads(letter.document)["id"] == "sighting--2"
+    assert (batch.delivered, batch.refused) == (1, 1)
+    versions = journal.versions("out", ["sighting--1", "sighting--2"])
+    assert [versions[key][0].sent for key in ("sighting--1", "sighting--2")] == [True, False]
+
+
+def test_what_the_filter_does_not_want_is_counted_and_passed(journal, route, sink):
+    journal.append("vt", page(item(1, unwanted=True), item(2)))
+    (batch,) = drained(route, journal)
+    assert (batch.delivered, batch.filtered) == (1, 1)
+    assert journal.status({"out": ("vt",)}).routes[0].backlog == 0
+
+
+def test_an_item_without_an_id_is_kept_and_refused_with_the_reason(journal, route):
+    journal.append("vt", page({"type": "domain", "id": "x.example"}))
+    (batch,) = drained(route, journal)
+    assert batch.dead_letters[0].by == "notification"
+    assert "no notification id" in batch.dead_letters[0].reason
+
+
+def test_converting_without_a_journal_gives_what_a_fresh_route_sends(journal, route, sink):
+    bodies = [item(1), item(2), item(3) | {"id": "d1.example"}, item(4, name="dirty")]
+    journal.append("vt", page(*bodies))
+    drained(route, journal)
+    conversions = list(pipeline.convert([notification.read(body) for body in bodies], Domains()))
+    assert [m.body for conversion in conversions for m in conversion.messages] == [m.body for m in sink.sent]
+    assert conversions[3].rejected.by == "format"

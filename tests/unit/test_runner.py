@@ -1,0 +1,200 @@
+"""Waiting, stopping and telling: the runner over a real journal, with parts that fail on cue."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from connector import notification
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Gap, Misconfigured, Page, Unavailable
+from connector.pipeline import Route
+from connector.runner import FedSource, Runner
+
+pytestmark = pytest.mark.usefixtures("instant_backoff")
+
+
+@pytest.fixture
+def instant_backoff(monkeypatch):
+    monkeypatch.setattr("connector.runner._backoff", lambda _: 0.0)
+
+
+def page(*numbers, gap=None):
+    bodies = [
+        {
+            "type": "domain",
+            "id": f"d{number}.example",
+            "context_attributes": {"notification_id": str(number), "notification_date": 1_700_000_000 + number},
+        }
+        for number in numbers
+    ]
+    return Page([notification.read(body) for body in bodies], {"at": max(numbers, default=0)}, gap)
+
+
+class Source:
+    """Gives what the script says, a step for each page asked for; an exception in the script is raised."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.closed = False
+
+    def pages(self, checkpoint):
+        while self.script:
+            step = self.script.pop(0)
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    def quota(self):
+        return {"left": 5}
+
+
+class Events:
+    def foundation(self):
+        return ()
+
+    def identify(self, document):
+        return None
+
+    def encode(self, document):
+        return document["value"].encode()
+
+
+class Mapping:
+    format = Events()
+
+    def render(self, view):
+        return [{"value": view["entity_value"]}]
+
+
+class Sink:
+    def __init__(self, *script):
+        self.script = list(script)
+        self.sent = []
+        self.arrived = threading.Event()
+
+    def send(self, messages):
+        if self.script:
+            step = self.script.pop(0)
+            if isinstance(step, Exception):
+                raise step
+        self.sent += [message.body.decode() for message in messages]
+        self.arrived.set()
+        return ()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+    yield journal
+    journal.close()
+
+
+def runner(journal, sources, sinks, stop=None):
+    routes = {name: Route(name, tuple(sources), lambda _: True, Mapping(), sink) for name, sink in sinks.items()}
+    fed = {name: FedSource(source, poll_seconds=0.01) for name, source in sources.items()}
+    return Runner(fed, routes, journal, retention_seconds=86400 * 30, stop=stop)
+
+
+@contextmanager
+def running(run):
+    """The runner in a thread; ended, and its outcome checked, when the block ends."""
+    outcome = []
+    thread = threading.Thread(target=lambda: outcome.append(run.run()))
+    thread.start()
+    try:
+        yield
+    finally:
+        run._stop.set()
+        thread.join(20)
+    assert outcome, "the runner did not end"
+
+
+def test_once_fetches_then_delivers_everything_and_says_so(journal):
+    sink = Sink()
+    source, route = runner(journal, {"vt": Source(page(1, 2), page(3))}, {"out": sink}).run_once()
+    assert (source.state, source.fetched, source.new) == ("done", 3, 3)
+    assert (route.state, route.delivered) == ("done", 3)
+    assert sink.sent == ["d1.example", "d2.example", "d3.example"]
+
+
+def test_an_outage_is_waited_out_and_nothing_is_lost_or_fetched_twice(journal):
+    source = Source(page(1), Unavailable("slow down"), page(2), Unavailable("again"), page(3))
+    sink = Sink(Unavailable("no"), Unavailable("no"))
+    parts = runner(journal, {"vt": source}, {"out": sink}).run_once()
+    assert [part.state for part in parts] == ["done", "done"]
+    assert sink.sent == ["d1.example", "d2.example", "d3.example"]
+
+
+def test_once_does_not_sit_out_a_long_wait_and_still_delivers_what_it_has(journal):
+    sink = Sink()
+    source = Source(page(1), Unavailable("quota exhausted until midnight", retry_after=3600))
+    fed, route = runner(journal, {"vt": source}, {"out": sink}).run_once()
+    assert (fed.state, fed.message) == ("waiting", "quota exhausted until midnight")
+    assert route.delivered == 1
+
+
+def test_a_misconfigured_part_stops_and_the_others_go_on(journal):
+    good, bad = Sink(), Sink(Misconfigured("401: set the password"))
+    parts = {p.name: p for p in runner(journal, {"vt": Source(page(1))}, {"good": good, "bad": bad}).run_once()}
+    assert (parts["bad"].state, parts["bad"].message) == ("stopped", "401: set the password")
+    assert good.sent == ["d1.example"]
+    standing = {route.name: route for route in journal.status({"good": ("vt",), "bad": ("vt",)}).routes}
+    assert standing["bad"].backlog == 1
+    assert standing["bad"].report["state"] == "stopped"
+    assert standing["bad"].report["message"] == "401: set the password"
+
+
+def test_an_unavailable_sink_holds_up_no_other_route(journal):
+    good, bad = Sink(), Sink(*[Unavailable("down", retry_after=3600)] * 9)
+    with running(runner(journal, {"vt": Source(page(1))}, {"good": good, "bad": bad})):
+        assert good.arrived.wait(20)
+    assert bad.sent == []
+
+
+def test_a_route_wakes_up_when_a_source_stores_something(journal):
+    release = threading.Event()
+
+    class Late(Source):
+        def pages(self, checkpoint):
+            release.wait(20)
+            yield from super().pages(checkpoint)
+
+    sink = Sink()
+    with running(runner(journal, {"vt": Late(page(1))}, {"out": sink})):
+        release.set()
+        assert sink.arrived.wait(20)
+
+
+def test_stopping_does_not_wait_for_an_outage_to_end(journal):
+    stop = threading.Event()
+    waiting = threading.Event()
+    run = runner(journal, {"vt": Source(Unavailable("down", retry_after=3600))}, {"out": Sink()}, stop)
+    run._on_progress = lambda part: waiting.set() if part.state == "waiting" else None
+    with running(run):
+        assert waiting.wait(20)
+
+
+def test_a_gap_is_told(journal):
+    fed, _ = runner(journal, {"vt": Source(page(1, gap=Gap(5, 9)))}, {"out": Sink()}).run_once()
+    assert fed.gaps == [Gap(5, 9)]
+    assert journal.status({}).sources[0].gaps == (Gap(5, 9),)
+
+
+def test_a_bug_in_a_part_is_loud_and_stops_everything(journal):
+    run = runner(journal, {"vt": Source(page(1))}, {"out": Sink(ZeroDivisionError("bug"))})
+    with pytest.raises(ZeroDivisionError):
+        run.run()
+
+
+def test_a_second_process_waits_for_the_lease_of_the_first(journal, tmp_path):
+    other = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+    with other.lease("vt"):
+        run = runner(journal, {"vt": Source(page(1))}, {"out": Sink()})
+        waiting = threading.Event()
+        run._on_progress = lambda part: waiting.set() if (part.name, part.state) == ("vt", "waiting") else None
+        with running(run):
+            assert waiting.wait(20)
+            assert "vt" in run.parts["vt"].message
+    other.close()
+    assert journal.checkpoint("vt") is None
