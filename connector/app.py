@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import Field
 
-from connector import config, mapping, notification, pipeline, yamldoc
+from connector import config, jsontext, mapping, notification, pipeline, yamldoc
 from connector.config import Settings
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
@@ -276,7 +275,7 @@ def _check_examples(name: str, compiled: CompiledMapping) -> Iterator[Finding]:
     watch = mapping.Watch()
     rejected = 0
     for path in inputs:
-        body = orjson.loads(path.read_bytes())
+        body = jsontext.decode(path.read_bytes())
         try:
             compiled.render(notification.view(notification.read(body)), watch=watch)
         except ConnectorError:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 import requests
 from pydantic import Field, SecretStr, field_validator
 
+from connector import jsontext
 from connector.config import Settings
 from connector.model import Json, Misconfigured, Unavailable
 
@@ -52,7 +52,7 @@ class Response:
         Raises:
             ValueError: it is not JSON.
         """
-        return orjson.loads(self.body)
+        return jsontext.decode(self.body)
 
     def date(self) -> int | None:
         """The server's clock (the Date header), in Unix seconds."""

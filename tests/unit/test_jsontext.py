@@ -1,0 +1,35 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector import jsontext
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (rb'"a\ud800b"', "a\ufffdb"),
+        (rb'"\udfff"', "\ufffd"),
+        (rb'"\ud83d\ude00 \ud800"', "\U0001f600 \ufffd"),
+        (rb'"\ud800\ud83d\ude00"', "\ufffd\U0001f600"),
+        (rb'"C:\\ud800 \ud800"', "C:\\ud800 \ufffd"),
+        (rb'{"a": "\uD800", "b": [1]}', {"a": "\ufffd", "b": [1]}),
+    ],
+)
+def test_half_a_surrogate_pair_is_replaced_and_nothing_else_is_touched(text, value):
+    assert jsontext.decode(text) == value
+
+
+@given(st.text())
+def test_any_text_that_python_can_write_is_read(text):
+    assert jsontext.decode(json.dumps(text).encode()) == json.loads(
+        json.dumps(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    )
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"NaN", rb'"\x"', b'"\xff"', b"[1,]", b"[" * 3000 + b"]" * 3000])
+def test_what_is_not_json_is_an_error(text):
+    with pytest.raises(ValueError, match="line 1|empty"):
+        jsontext.decode(text)
