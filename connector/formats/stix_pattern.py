@@ -13,11 +13,11 @@ from decimal import Decimal
 from connector.formats.stix_values import HASHES, Fault
 from connector.model import Json, Rejected
 
-# A quoted piece, with what makes it no plain text literal: a step of a path (.'SHA-256'), or a typed literal (t'…').
-_QUOTED = re.compile(r"(\.\s*|[thb]|)'((?:[^'\\]|\\['\\])*+)'")
+_QUOTED = re.compile(r"'((?:[^'\\]++|\\['\\])*+)'")
 _ESCAPED = re.compile(r"\\(['\\])")
-_HASH_STEP = re.compile(r"\bhashes\s*\.\s*(?:'([^']*)'|([\w-]+))(?:\s*(?:NOT\s+)?(!?=|IN\s*\())?")
-_EMPTY = "''"
+_EMPTIED = "\0"  # stands for a literal's content: no document carries U+0000
+_EMPTY = f"'{_EMPTIED}'"
+_HASH_STEP = re.compile(rf"\bhashes\s*\.\s*(?:'([^']*)'|([\w-]+))(?:\s*(?:NOT\s*)?!?=\s*({_EMPTY}))?")
 
 
 def literal(value: Json) -> str:
@@ -39,15 +39,16 @@ def literal(value: Json) -> str:
 
 def pattern_fault(pattern: str) -> Fault | None:
     """What is wrong with a pattern; None when nothing is."""
-    literals: list[str] = []
-
-    def empty(match: re.Match[str]) -> str:
-        if match[1]:
-            return match[0]
-        literals.append(match[2])
-        return _EMPTY
-
-    skeleton = _QUOTED.sub(empty, pattern)
+    if _EMPTIED in pattern:
+        return Fault("must not hold U+0000", pattern)
+    literals = []
+    pieces = _QUOTED.split(pattern)  # what is outside quotes and what is inside, in turn
+    for inside in range(1, len(pieces), 2):
+        if pieces[inside - 1].rstrip()[-1:] in ".thb":
+            continue  # a step of a path (.'SHA-256') or a typed literal (t'…'): part of the skeleton
+        literals.append(pieces[inside])
+        pieces[inside] = _EMPTIED
+    skeleton = "'".join(pieces)
     if "/*" in skeleton or "//" in skeleton:
         # In a comment a quote quotes nothing, so that the literals may not be what they seem.
         return Fault("must be a pattern without comments", pattern)
@@ -56,7 +57,7 @@ def pattern_fault(pattern: str) -> Fault | None:
         return Fault(f"must be a STIX pattern: {reason}", pattern)
     for algorithm, value in zip(algorithms, literals, strict=True):
         if algorithm is not None:
-            fault = HASHES[algorithm](_ESCAPED.sub(r"\1", value))
+            fault = HASHES[algorithm](_ESCAPED.sub(r"\1", value) if "\\" in value else value)
             if fault is not None:
                 return fault
     return None
@@ -72,13 +73,10 @@ def _grammar(skeleton: str) -> tuple[str | None, tuple[str | None, ...]]:
         algorithm = step[1] or step[2]
         if algorithm not in HASHES:
             return f"hashes.{algorithm} can never match: the algorithm is one of {', '.join(HASHES)}", ()
-        if step[3] is not None:
-            first = skeleton.count(_EMPTY, 0, step.end())
-            end = skeleton.find(")", step.end()) if step[3].endswith("(") else step.end() + len(_EMPTY) + 1
-            count = skeleton.count(_EMPTY, step.end(), end if end >= 0 else len(skeleton))
-            algorithms[first : first + count] = [algorithm] * count
-    # The library would refuse an empty hash; a hash of another kind than text is none, so nothing is lost by asking
-    # with the step renamed.
+        if step[3] is None:
+            return f"hashes.{algorithm} must be compared with text by = or !=, as consumers take nothing else", ()
+        algorithms[skeleton.count(_EMPTY, 0, step.start(3))] = algorithm
+    # Under its own name the library would look at the hash, which the caller does with the literal itself.
     neutral = _HASH_STEP.sub(lambda step: step[0].replace("hashes", "digest", 1), skeleton)
     faults = stix2patterns.validator.run_validator(neutral, "2.1")
     return (" ".join(str(faults[0]).removeprefix("FAIL: ").split()) if faults else None), tuple(algorithms)

@@ -190,6 +190,16 @@ _PROPERTY_NAME = re.compile(r"[a-z0-9_]{3,250}")
 _DICTIONARY_KEY = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_property_name(name: str) -> bool:
+    return _PROPERTY_NAME.fullmatch(name) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_dictionary_key(key: str) -> bool:
+    return _DICTIONARY_KEY.fullmatch(key) is not None
+
+
 def many(check_one: Check) -> Check:
     """A list of at least one (section 2.10 forbids empty lists)."""
 
@@ -238,17 +248,18 @@ def dictionary(value: Json) -> Fault | None:
 
 def _free(value: Json, depth: int) -> Fault | None:
     """Any JSON but null and empty lists and objects, which STIX has no use for."""
-    if isinstance(value, list | dict) and value:
-        if depth >= MAX_DEPTH:
-            return Fault(f"must not be nested more than {MAX_DEPTH} deep", "…")
-        return _free_list(value, depth) if isinstance(value, list) else _free_object(value, depth)
-    if isinstance(value, str | bool):
+    kind = type(value)
+    if kind is str or kind is bool:
         return None
-    if isinstance(value, int):
+    if kind is int:
         return _whole(value)
-    if isinstance(value, float):
+    if kind is float:
         return _decimal(value)
-    return Fault("must not be null or empty: leave it out", value)
+    if not value:
+        return Fault("must not be null or empty: leave it out", value)
+    if depth >= MAX_DEPTH:
+        return Fault(f"must not be nested more than {MAX_DEPTH} deep", "…")
+    return _free_list(value, depth) if kind is list else _free_object(value, depth)
 
 
 def _free_list(value: list[Json], depth: int) -> Fault | None:
@@ -261,7 +272,7 @@ def _free_list(value: list[Json], depth: int) -> Fault | None:
 
 def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
     for key, element in value.items():
-        if not _DICTIONARY_KEY.fullmatch(key):
+        if not _is_dictionary_key(key):
             return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", key)
         fault = _free(element, depth + 1)
         if fault is not None:
@@ -269,7 +280,7 @@ def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
     return None
 
 
-_EXTENSION = re.compile(rf"extension-definition--{_UUID}")
+_extension_definition = reference("extension-definition")
 
 
 def extensions(value: Json) -> Fault | None:
@@ -277,12 +288,12 @@ def extensions(value: Json) -> Fault | None:
     if not isinstance(value, dict) or not value:
         return Fault("must be an object that is not empty", value)
     for key, extension in value.items():
-        if not _EXTENSION.fullmatch(key):
+        if _extension_definition(key) is not None:
             return Fault("must have keys such as extension-definition--<UUID>", key)
         if not isinstance(extension, dict) or extension.get("extension_type") != "property-extension":
             return Fault("must be an object with extension_type: property-extension", extension, f".{key}")
         for name, element in extension.items():
-            if not _PROPERTY_NAME.fullmatch(name):
+            if not _is_property_name(name):
                 return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", name, f".{key}")
             fault = _free(element, 1)
             if fault is not None:
