@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from connector.model import Document, Identity, Version
+from connector.model import Document, Identity, Rejected, Version
 
 
 class Ledger:
@@ -35,6 +35,9 @@ class Ledger:
             identity: what the format says it is.
             seq: the entry it was made from.
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
+
+        Raises:
+            Rejected: no later `modified` can be written, the calendar of RFC 3339 being at its end.
         """
         versions = self._known.get(identity.id, ())
         if not identity.versioned:
@@ -47,7 +50,10 @@ class Ledger:
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
         earlier = [version for version in versions if version.seq <= seq]
         latest = max(earlier, key=lambda version: (version.seq, version.modified)) if earlier else None
-        if latest is None or latest.digest != digest:
+        # A replay with a mended mapping may have put a newer `modified` on an older entry: the receiver must then be
+        # told again what follows it, or it would take the older content for the last word.
+        is_last_word = latest is not None and latest.modified == max(version.modified for version in earlier)
+        if latest is None or latest.digest != digest or not is_last_word:
             current = self._record(_next_version(identity.id, digest, seq, date, versions))
         elif latest.sent:
             return None
@@ -99,5 +105,8 @@ def _next_version(object_id: str, digest: bytes, seq: int, date: int, versions: 
 
 
 def _next_millisecond(text: str) -> str:
-    moment = datetime.datetime.fromisoformat(text) + datetime.timedelta(milliseconds=1)
+    try:
+        moment = datetime.datetime.fromisoformat(text) + datetime.timedelta(milliseconds=1)
+    except OverflowError:
+        raise Rejected("an earlier version of the object is dated at the end of the year 9999", by="format") from None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,264 @@
+"""One SQLite file that outlives power cuts, full disks and other processes: opening, migrating, explaining.
+
+(sqlite.org/wal.html, /pragma.html, /rescode.html)
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from importlib import resources
+from pathlib import Path
+
+from connector.model import ConnectorError, Misconfigured, Unavailable
+
+_APPLICATION_ID = 1229148977
+"""Set by the first migration; in the file's header (sqlite.org/fileformat2.html#application_id)."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = FULL",  # a power cut takes back nothing that was said to be stored
+    "PRAGMA cache_size = -16384",  # KiB
+    "PRAGMA journal_size_limit = 67108864",  # bytes to which the -wal file shrinks after a burst
+)
+
+
+class Database:
+    """Connections to one file: a single one that writes, and as many that read as are reading at once.
+
+    One writer, because SQLite has one anyway, and because of the bug that two connections that write and checkpoint
+    at the same instant can lose data (sqlite.org/wal.html#walresetbug, mended in SQLite 3.51.3).
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_seconds: float, migrations: Sequence[str]) -> None:
+        self._path = path
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._migrations = migrations
+        self._lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._is_ready = False
+        self._is_closed = False
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One unchanging view of the file."""
+        with self._explained():
+            connection = self._reader()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                _abandon(connection)
+                raise
+            self._readers.append(connection)
+            if self._is_closed:
+                self._close_readers()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: durable when the block has ended, undone when it raised."""
+        with self._lock, self._explained():
+            connection = self._prepared()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._writer = None
+                _abandon(connection)
+                raise
+
+    def close(self) -> None:
+        """Close every connection; those still reading are closed when they have read."""
+        with self._lock, self._explained():
+            self._is_closed = True
+            self._close_readers()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file has been opened, and not closed since."""
+        return self._is_ready and not self._is_closed
+
+    def damaged(self, detail: str) -> Misconfigured:
+        """The error that tells a person what to do about a damaged file."""
+        path = self._path
+        return Misconfigured(
+            f"the journal {path} is damaged ({detail}). Restore a backup of it, or move {path}, {path}-wal and"
+            f" {path}-shm away to start anew: VirusTotal still has the last 7 days, and they are fetched and delivered"
+            " again; lost are dead letters, and what is older and was not delivered yet"
+        )
+
+    def _reader(self) -> sqlite3.Connection:
+        if not self._is_ready:
+            with self._lock:
+                self._prepared()
+        self._must_be_open()
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._connect()
+
+    def _prepared(self) -> sqlite3.Connection:
+        """The writer, after the file has been made, checked and migrated. The caller holds the lock."""
+        self._must_be_open()
+        if self._writer is None:
+            if not self._is_ready:
+                self._create()
+            connection = self._connect()
+            try:
+                if not self._is_ready:
+                    self._migrate(connection)
+            except BaseException:
+                _abandon(connection)
+                raise
+            self._writer, self._is_ready = connection, True
+        return self._writer
+
+    def _must_be_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError(f"the journal {self._path} is used after it was closed")
+
+    def _create(self) -> None:
+        # SQLite gives the -wal and -shm files the mode of the main file.
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise self._full() from error
+            raise Misconfigured(
+                f"the journal {self._path} cannot be opened for writing: {error.strerror}."
+                " Set `path` to a file in a folder that this user may write to"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_seconds,
+            isolation_level=None,
+            check_same_thread=False,  # one thread at a time, but not always the same
+        )
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring the tables to this program's version, in one transaction."""
+        application_id, version = _header(connection)
+        if application_id != _APPLICATION_ID and not _is_empty(connection):
+            raise Misconfigured(
+                f"{self._path} is a database of another program, not a journal; set `path` to another file"
+            )
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise Misconfigured(f"the journal {self._path} must lie on a local disk: its file system has no locks")
+        if version == len(self._migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        _, version = _header(connection)  # another process may have come first
+        if version > len(self._migrations):
+            raise Misconfigured(
+                f"the journal {self._path} was written by a newer version of this program (its schema is {version},"
+                f" this program knows {len(self._migrations)}): upgrade, or restore the backup made before"
+            )
+        for migration in self._migrations[version:]:
+            for statement in statements(migration):
+                connection.execute(statement)
+        connection.execute("COMMIT")
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            explained = self._explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def _explain(self, error: sqlite3.Error) -> ConnectorError | None:  # noqa: PLR0911 -- one return for each cause
+        """What a person can do about it; None for what only a bug brings about."""
+        name = getattr(error, "sqlite_errorname", "")
+        detail = f"{name}: {error}"
+        match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF:
+            case sqlite3.SQLITE_FULL:
+                return self._full()
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
+                return Unavailable(
+                    f"the journal {self._path} has been locked by another process for {self._busy_timeout_seconds:g} s"
+                    f" (`fuser {self._path}` tells which)"
+                )
+            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
+                return Unavailable(f"the journal {self._path} cannot be read or written just now ({detail})")
+            case sqlite3.SQLITE_CANTOPEN if self._path.is_file() and os.access(self._path.parent, os.W_OK | os.X_OK):
+                return Unavailable(f"the journal {self._path} cannot be opened just now ({detail})")
+            case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+                return Misconfigured(
+                    f"the journal {self._path} cannot be written to ({detail}): the file, its folder and the -wal and"
+                    " -shm files beside it must be there and writable for this user"
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return self.damaged(str(error))
+            case sqlite3.SQLITE_ERROR if str(error).startswith(("no such table", "no such column")):
+                return self.damaged(str(error))
+        return None
+
+    def _full(self) -> Unavailable:
+        return Unavailable(
+            f"the disk of the journal {self._path} is full: free some space; nothing is lost, the step is repeated"
+        )
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of an SQL script, one by one; `executescript` would end the transaction they must share."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def named_statements(script: str) -> Mapping[str, str]:
+    """The statements of an SQL script that stand under `-- name: …` lines."""
+    _, *parts = script.split("-- name: ")
+    return {name.strip(): statement.strip() for name, _, statement in (part.partition("\n") for part in parts)}
+
+
+def migrations() -> Sequence[str]:
+    """The scripts that lead from an empty file to this program's tables, in order; each sets `user_version`."""
+    files = {file.name: file for file in (resources.files(__package__) / "migrations").iterdir()}
+    return [files[name].read_text(encoding="utf-8") for name in sorted(files) if name.endswith(".sql")]
+
+
+def _header(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application_id, version
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return _header(connection) == (0, 0) and tables == 0
+
+
+def _abandon(connection: sqlite3.Connection) -> None:
+    """Undo and close. Closing alone would keep the lock for as long as a cursor is referred to, by a traceback say."""
+    with closing(connection):
+        connection.rollback()

@@ -1,0 +1,157 @@
+-- What SqliteJournal asks of its tables (migrations/), each under a name.
+
+-- name: checkpoint
+SELECT checkpoint FROM sources WHERE name = :source;
+
+-- name: know_source
+INSERT INTO sources (name) VALUES (:source) ON CONFLICT (name) DO NOTHING;
+
+-- name: source_id
+SELECT id FROM sources WHERE name = :source;
+
+-- name: remember
+INSERT INTO seen (source, notification_id) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- name: store
+INSERT INTO notifications (source, notification_id, date, raised, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: move_checkpoint
+-- max() of two arguments is null when either is.
+UPDATE sources
+SET checkpoint = :checkpoint,
+    stored = stored + :new,
+    kept = kept + :new,
+    newest = coalesce(max(newest, :newest), newest, :newest)
+WHERE id = :id;
+
+-- name: store_gap
+INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLICT DO NOTHING;
+
+-- name: pending
+-- One source at a time, because only then does the index give the order; the caller merges.
+SELECT seq, notification_id, date, body
+FROM notifications
+WHERE source = (SELECT id FROM sources WHERE name = :source)
+    AND seq > coalesce(
+        (
+            SELECT positions.seq
+            FROM positions
+            JOIN routes ON routes.id = positions.route
+            JOIN sources ON sources.id = positions.source
+            WHERE routes.name = :route AND sources.name = :source
+        ),
+        0
+    )
+ORDER BY seq
+LIMIT :limit;
+
+-- name: versions
+SELECT object_id, seq, digest, created, modified, sent
+FROM versions
+WHERE route = (SELECT id FROM routes WHERE name = :route)
+    AND object_id IN (SELECT value FROM json_each(:object_ids))
+ORDER BY seq, modified;
+
+-- name: know_route
+INSERT INTO routes (name) VALUES (:route) ON CONFLICT (name) DO NOTHING;
+
+-- name: route_id
+SELECT id FROM routes WHERE name = :route;
+
+-- name: record_version
+-- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
+INSERT INTO versions (route, object_id, modified, created, seq, digest, sent) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (route, object_id, modified) DO UPDATE SET sent = max(sent, excluded.sent)
+WHERE created = excluded.created AND digest = excluded.digest;
+
+-- name: position
+SELECT seq FROM positions WHERE route = :route AND source = :source;
+
+-- name: move_position
+INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)
+ON CONFLICT (route, source) DO UPDATE SET seq = max(seq, excluded.seq);
+
+-- name: count_notifications
+UPDATE routes
+SET delivered = delivered + :delivered,
+    filtered = filtered + :filtered,
+    refused = refused + :refused
+WHERE id = :route;
+
+-- name: store_dead_letter
+INSERT INTO dead_letters (route, seq, object_id, by, reason, document) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (route, seq, object_id) DO UPDATE
+SET by = excluded.by, reason = excluded.reason, document = excluded.document;
+
+-- name: store_report
+INSERT INTO reports (name, report, at) VALUES (:name, :report, :at)
+ON CONFLICT (name) DO UPDATE SET report = excluded.report, at = excluded.at;
+
+-- name: report
+SELECT report FROM reports WHERE name = :name;
+
+-- name: sources
+SELECT id, name, checkpoint, stored, kept, newest FROM sources ORDER BY name;
+
+-- name: gaps
+SELECT start, "end" FROM gaps WHERE source = :source ORDER BY start, "end";
+
+-- name: route
+SELECT id, delivered, filtered, refused FROM routes WHERE name = :route;
+
+-- name: backlog
+SELECT count(*) FROM notifications WHERE source = :source AND seq > :position;
+
+-- name: oldest_pending
+SELECT date FROM notifications WHERE source = :source AND seq > :position ORDER BY seq LIMIT 1;
+
+-- name: count_dead_letters
+SELECT count(*) FROM dead_letters WHERE route = :route;
+
+-- name: prunable
+SELECT seq, raised
+FROM notifications
+WHERE source = :source
+    AND (raised, seq) > (:after_raised, :after_seq)
+    AND raised < :before
+    AND seq <= :dealt_with
+    AND NOT EXISTS (
+        SELECT 1
+        FROM dead_letters
+        JOIN routes ON routes.id = dead_letters.route
+        WHERE dead_letters.seq = notifications.seq
+            AND routes.name IN (SELECT value FROM json_each(:routes))
+    )
+ORDER BY raised, seq
+LIMIT :limit;
+
+-- name: prune
+DELETE FROM notifications WHERE seq = :seq;
+
+-- name: prune_dead_letters
+-- Those of routes that are configured no more: `prunable` passes over all others.
+DELETE FROM dead_letters WHERE seq = :seq;
+
+-- name: count_pruned
+UPDATE sources SET kept = kept - :pruned WHERE id = :id;
+
+-- name: lease
+SELECT holder, host, realm, pid, process_started, since, expires FROM leases WHERE name = :name;
+
+-- name: take_lease
+INSERT INTO leases (name, holder, host, realm, pid, process_started, since, expires)
+VALUES (:name, :holder, :host, :realm, :pid, :process_started, :since, :expires)
+ON CONFLICT (name) DO UPDATE
+SET holder = excluded.holder,
+    host = excluded.host,
+    realm = excluded.realm,
+    pid = excluded.pid,
+    process_started = excluded.process_started,
+    since = excluded.since,
+    expires = excluded.expires;
+
+-- name: renew_lease
+UPDATE leases SET expires = :expires WHERE name = :name AND holder = :holder;
+
+-- name: release_lease
+DELETE FROM leases WHERE name = :name AND holder = :holder;
