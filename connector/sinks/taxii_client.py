@@ -1,0 +1,219 @@
+"""One TAXII 2.1 server over HTTP: headers as the specification wants them, and what each answer means for us.
+
+Servers differ in what they forgive, so nothing is left to be forgiven: media types are byte-exact (medallion and
+OpenTAXII refuse a space or a charset), every address ends in a slash, the login goes out unasked (OpenTAXII's 401
+carries no challenge), bodies have a Content-Length and no compression, redirects are not followed.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from connector.http import Client, Response
+from connector.model import ConnectorError, JsonObject, Misconfigured, Unavailable
+from connector.sinks import taxii_status
+from connector.sinks.taxii_settings import TaxiiSettings
+from connector.sinks.taxii_status import Status
+
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+
+_MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_ACCEPTED = (200, 201, 202, 204)
+_TOO_LARGE = 413
+_GONE = (404, 410)
+_COME_BACK = (408, 425, 429)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """The server will not take this envelope: too large, not understood, or an object in it is at fault.
+
+    Attributes:
+        too_large: whether its size is the reason.
+        words: what the server says about it.
+    """
+
+    too_large: bool
+    words: str
+
+
+class TaxiiClient:
+    """Speaks to one server with one login."""
+
+    def __init__(self, settings: TaxiiSettings, *, user_agent: str) -> None:
+        login = _login(settings)
+        self._http = Client(
+            settings,
+            user_agent=user_agent,
+            headers={"Accept": MEDIA_TYPE},
+            secret_headers=login,
+            max_body_bytes=_MAX_ANSWER_BYTES,
+        )
+        secrets = (settings.password, settings.token, settings.api_key, *login.values())
+        self._secrets = [text for secret in secrets if secret is not None and (text := secret.get_secret_value())]
+        self._login_hint = (
+            "Check the login given under username and password, token, or api_key"
+            if login or settings.client_certificate
+            else "No login is configured: set username and password, token, api_key or client_certificate"
+        )
+
+    def get(self, url: str, what: str) -> JsonObject:
+        """A resource that must be there; `what` is what an error calls it.
+
+        Raises:
+            Unavailable: not now.
+            Misconfigured: not there, not allowed, or no TAXII resource.
+        """
+        response = self._http.request("GET", url)
+        if response.status != 200:  # noqa: PLR2004 -- OK; every GET of TAXII 2.1 answers with it
+            raise self._failure(response, url, what)
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Misconfigured(
+                f"{what} at {url} answers with something that is not TAXII: {self._words(response)}. "
+                "Check the address; a web interface or a log-in page may answer there instead of the TAXII server"
+            )
+        return body
+
+    def post(self, collection_url: str, envelope: bytes) -> Status | Complaint:
+        """Hand over an envelope (section 5.5).
+
+        Raises:
+            Unavailable: nobody knows whether it arrived; send the same bytes again.
+            Misconfigured: the collection takes nothing from this login.
+        """
+        url = f"{collection_url}objects/"
+        response = self._http.request("POST", url, body=envelope, headers={"Content-Type": MEDIA_TYPE})
+        if response.status in _ACCEPTED:
+            return self._status(response, url)
+        if response.status == _TOO_LARGE:
+            return Complaint(too_large=True, words=self._words(response))
+        if response.status in (400, 422):
+            return Complaint(too_large=False, words=self._words(response))
+        raise self._failure(response, url, "The collection", writing=True)
+
+    def status(self, root_url: str, status_id: str) -> Status | None:
+        """How far the server is (section 4.3); None when it knows nothing of that id (any more).
+
+        Raises:
+            Unavailable, Misconfigured: as for `get`.
+        """
+        url = f"{root_url}status/{quote(status_id, safe='')}/"
+        response = self._http.request("GET", url)
+        if response.status in _GONE:
+            return None
+        if response.status not in _ACCEPTED:
+            raise self._failure(response, url, "The status of an accepted request")
+        return self._status(response, url)
+
+    def has(self, collection_url: str, object_id: str, version: str | None) -> bool:
+        """Whether the collection holds this object, in this version if it has versions (section 5.6).
+
+        Raises:
+            Unavailable: not now.
+        """
+        url = f"{collection_url}objects/{quote(object_id, safe='')}/"
+        response = self._http.request("GET", url, params={"match[version]": version} if version else None)
+        if response.status in _COME_BACK or response.status >= 500:  # noqa: PLR2004 -- server errors
+            raise self._failure(response, url, "The object")
+        try:
+            body = response.json() if response.status == 200 else None  # noqa: PLR2004 -- OK
+        except ValueError:
+            body = None
+        objects = body.get("objects") if isinstance(body, dict) else None
+        return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _status(self, response: Response, url: str) -> Status:
+        if not response.body.strip():
+            return taxii_status.ACCEPTED
+        try:
+            body = response.json()
+        except ValueError:
+            # A maintenance or log-in page must not pass for an acceptance: what it answers would be lost.
+            raise Unavailable(
+                f"{url} answers {response.status} with something that is not TAXII: {self._words(response)}. "
+                "If this stays so, look at what stands between here and the TAXII server"
+            ) from None
+        return taxii_status.read(body)
+
+    def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
+        status, words = response.status, self._words(response)
+        if status in _COME_BACK or status >= 500:  # noqa: PLR2004 -- server errors
+            return Unavailable(f"{url} cannot answer now ({status}): {words}", retry_after=response.retry_after())
+        if 300 <= status < 400:  # noqa: PLR2004 -- redirects
+            target = self._line(response.headers.get("location", "somewhere it does not name"))
+            return Misconfigured(
+                f"{url} redirects ({status}) to {target}. Redirects are not followed, because the login would go "
+                "along; if that address is the right one, put it into the configuration"
+            )
+        meaning = self._meaning(status, writing=writing)
+        return Misconfigured(f"{what} at {url} {meaning}. The server's answer: {status} {words}")
+
+    def _meaning(self, status: int, *, writing: bool) -> str:
+        if status == 401:  # noqa: PLR2004 -- Unauthorized
+            return f"does not accept the login. {self._login_hint}"
+        if status == 403 and writing:  # noqa: PLR2004 -- Forbidden
+            return (
+                "refuses what is written there. Ask the server's administrator for the right to write to this "
+                "collection; if this login has it, a web application firewall may have refused the content"
+            )
+        if status == 403:  # noqa: PLR2004 -- Forbidden
+            return "may not be read with this login. Ask the server's administrator for the right to"
+        if status in _GONE:
+            return (
+                "is not there, or this login may not know that it is: TAXII servers answer both alike. "
+                "Check the address, the login and its rights"
+            )
+        if status in (406, 415):
+            return (
+                f"does not speak {MEDIA_TYPE}. TAXII 2.0 and 1.x are not supported; "
+                "if the server does speak 2.1, a proxy may have changed the headers"
+            )
+        return "refuses the request. Check the address"
+
+    def _words(self, response: Response) -> str:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            # TAXII's error message (section 3.6.1) has title and description, OpenTAXII's has name and description.
+            said = [body[key] for key in ("title", "name", "description") if isinstance(body.get(key), str)]
+            if said:
+                return self._line(": ".join(said))
+        return self._line(response.excerpt(taxii_status.MAX_WORDS)) or "an answer without text"
+
+    def _line(self, text: str) -> str:
+        for secret in self._secrets:  # a server in debug mode echoes the headers it was sent
+            text = text.replace(secret, "***")
+        return taxii_status.line(text)
+
+
+def _login(settings: TaxiiSettings) -> Mapping[str, SecretStr]:
+    if settings.username is not None and settings.password is not None:
+        pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
+        return {"Authorization": SecretStr(f"Basic {base64.b64encode(pair).decode('ascii')}")}
+    if settings.token is not None:
+        return {"Authorization": SecretStr(f"Bearer {settings.token.get_secret_value()}")}
+    if settings.api_key is not None and settings.api_key_header is not None:
+        return {settings.api_key_header: settings.api_key}
+    return {}
+
+
+def _is(found: object, object_id: str, version: str | None) -> bool:
+    if not isinstance(found, dict) or found.get("id") != object_id:
+        return False
+    if version is None:
+        return True
+    moment = taxii_status.instant(found.get("modified", found.get("created")))
+    return moment is not None and moment == taxii_status.instant(version)

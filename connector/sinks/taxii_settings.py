@@ -1,0 +1,157 @@
+"""The options of a TAXII 2.1 sink, refused where they contradict each other."""
+
+import ipaddress
+import re
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from connector.http import HttpSettings
+
+_COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+
+
+class TaxiiSettings(HttpSettings):
+    """Which collection of which TAXII 2.1 server to push to, and how to log in."""
+
+    type: Literal["taxii"] = "taxii"
+    collection_url: str | None = Field(
+        None, description="The collection's address, `https://…/collections/{id}/`. Either this or `discovery_url`."
+    )
+    discovery_url: str | None = Field(
+        None, description="The server's discovery address, usually `https://host/taxii2/`; needs `collection`."
+    )
+    collection: str | None = Field(None, description="Title, alias or id of the collection to find by discovery.")
+    api_root: str | None = Field(
+        None, description="Which API root holds the collection, when the server has several: its address or path."
+    )
+    username: str | None = Field(None, description="For HTTP Basic; with `password`.")
+    password: SecretStr | None = Field(None, description="For HTTP Basic; with `username`.")
+    token: SecretStr | None = Field(None, description="A Bearer token.")
+    api_key: SecretStr | None = Field(None, description="A key that goes into a header of its own; see there.")
+    api_key_header: str | None = Field(None, description="The name of the header that carries `api_key`.")
+    allow_http: bool = Field(
+        default=False, description="Allow http:// to other machines: login and content can then be read on the way."
+    )
+    max_envelope_bytes: int = Field(
+        4 * 1024 * 1024,
+        ge=1024,
+        le=1024 * 1024 * 1024,
+        description="Requests stay below this, and below what the server says it takes.",
+    )
+    max_envelope_objects: int = Field(1000, ge=1, le=100_000, description="At most this many objects a request.")
+    status_timeout_seconds: float = Field(
+        300, gt=0, le=86_400, description="How long to wait until the server has processed a request it accepted."
+    )
+
+    @field_validator("collection_url")
+    @classmethod
+    def _collection_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        url = with_slash(_address(url)).removesuffix("objects/")
+        if not _COLLECTION_PATH.match(url):
+            raise ValueError("must end in /collections/{id}/; if you only know the server, give discovery_url")
+        return url
+
+    @field_validator("discovery_url")
+    @classmethod
+    def _discovery_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        url = with_slash(_address(url))
+        return f"{url}taxii2/" if urlsplit(url).path == "/" else url
+
+    @field_validator("api_root")
+    @classmethod
+    def _root_address(cls, root: str | None) -> str | None:
+        if root is None:
+            return None
+        return with_slash(root if root.startswith("/") and not root.startswith("//") else _address(root))
+
+    @field_validator("username")
+    @classmethod
+    def _no_colon(cls, username: str | None) -> str | None:
+        if username is not None and ":" in username:
+            raise ValueError("HTTP Basic allows no colon in a user name")
+        return username
+
+    @field_validator("api_key_header")
+    @classmethod
+    def _header_name(cls, name: str | None) -> str | None:
+        if name is not None and not _HEADER_NAME.match(name):
+            raise ValueError("is not a name that an HTTP header can have")
+        return name
+
+    @model_validator(mode="after")
+    def _one_collection(self) -> Self:
+        if (self.collection_url is None) == (self.discovery_url is None):
+            raise ValueError("give either collection_url, or discovery_url and collection")
+        if self.discovery_url is not None and self.collection is None:
+            raise ValueError("discovery_url needs collection: the title, alias or id of the collection")
+        if self.collection_url is not None and (self.collection is not None or self.api_root is not None):
+            raise ValueError("collection and api_root go with discovery_url; collection_url says it all by itself")
+        return self
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        if (self.api_key is None) != (self.api_key_header is None):
+            raise ValueError("api_key and api_key_header go together")
+        if sum(part is not None for part in (self.username, self.token, self.api_key)) > 1:
+            raise ValueError("give one login: username and password, or token, or api_key")
+        return self
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        for url in (self.collection_url, self.discovery_url, self.api_root):
+            if url is not None and not self.allow_http and is_plain_http(url):
+                raise ValueError(
+                    "plain http:// to another machine shows login and content to everyone on the way; "
+                    "use https://, or set allow_http: true"
+                )
+        return self
+
+
+def with_slash(url: str) -> str:
+    """The address with the slash at its end that TAXII 2.1 demands (section 3.1)."""
+    return url if url.endswith("/") else f"{url}/"
+
+
+def root_of(collection_url: str) -> str:
+    """The API root that a collection's address lies in."""
+    match = _COLLECTION_PATH.match(collection_url)
+    return match["root"] if match else collection_url
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether requests to the address cross a network unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _address(url: str) -> str:
+    # The URL itself stays out of the errors: where a password stands in it, they would print it.
+    if not url.isprintable() or " " in url:
+        raise ValueError("is not an http or https URL")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not an http or https URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is not an http or https URL")
+    if "@" in parts.netloc:
+        raise ValueError("no login belongs in a URL; use username and password")
+    if parts.query or parts.fragment:
+        raise ValueError("must be a plain address, without ? and #")
+    return url
