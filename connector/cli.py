@@ -272,6 +272,7 @@ def _part_json(part: "Part") -> dict[str, Any]:
         "filtered": part.filtered,
         "refused": part.refused,
         "messages": part.messages,
+        "reasons": dict(part.reasons),
     }
 
 
@@ -282,8 +283,10 @@ def _print_parts(parts: "Sequence[Part]") -> None:
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
-            what += f", {part.refused} refused (`iocstream status` says more)" if part.refused else ""
+            what += f", {part.refused} refused" if part.refused else ""
         click.echo(f"{part.name}: {what}")
+        for reason, times in part.reasons.most_common():
+            click.echo(f"{part.name}: refused {times} times by {reason}", err=True)
         if part.state in ("waiting", "stopped"):
             click.echo(f"{part.name}: {part.state}: {part.message}", err=True)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
 UPKEEP_SECONDS = 3600.0
 """How often a source's quota is asked for and old notifications are pruned."""
+MAX_REASONS = 20
 IDLE_SECONDS = 5.0
 """How often an idle route looks for notifications that another process stored."""
 
@@ -30,7 +32,12 @@ State = Literal["running", "done", "waiting", "stopped"]
 
 @dataclass(slots=True)
 class Part:
-    """What one source or route did in this run, and how it stands."""
+    """What one source or route did in this run, and how it stands.
+
+    Attributes:
+        messages: documents that the sink accepted; the other counts are of notifications.
+        reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
+    """
 
     name: str
     kind: Literal["source", "route"]
@@ -43,6 +50,7 @@ class Part:
     refused: int = 0
     messages: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +195,9 @@ class Runner:
                 messages=batch.messages,
             )
             for letter in batch.dead_letters:
+                reason = f"{letter.by}: {letter.reason}"
+                if reason in part.reasons or len(part.reasons) < MAX_REASONS:
+                    part.reasons[reason] += 1
                 self._log.error("refused", part=part.name, seq=letter.seq, by=letter.by, reason=letter.reason)
             self._on_progress(part)
         if part.state != "done":

@@ -1,0 +1,61 @@
+"""The whole way through the journal: rate, and whether memory stays flat."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from connector.simulator.notifications import notifications
+
+CONFIGURATION = """
+sources:
+  files: {type: file, path: notifications.jsonl}
+routes:
+  events:
+    mapping: cef
+    sink: {type: file, path: events.cef}
+"""
+SIZES = (10_000, 100_000)
+_PROGRAM = """
+import resource, sys
+from pathlib import Path
+from connector import app, telemetry
+telemetry.configure(level="CRITICAL")
+app.run(app.load(Path("iocstream.yaml")), once=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def flow(count: int) -> tuple[float, int]:
+    """File source → journal → CEF → file with `count` notifications: seconds, and peak memory in KiB."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "iocstream.yaml").write_text(CONFIGURATION)
+        base = [item for item in notifications(1000) if item["context_attributes"]["notification_id"]]
+        with (folder / "notifications.jsonl").open("w") as file:
+            for number in range(count):
+                item = base[number % len(base)]
+                context = item["context_attributes"] | {"notification_id": str(number)}
+                file.write(json.dumps(item | {"context_attributes": context}) + "\n")
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM], cwd=folder, check=True, capture_output=True, text=True, env=os.environ
+        )
+        seconds = time.perf_counter() - started
+        lines = (folder / "events.cef").read_bytes().count(b"\n")
+        if lines != count:
+            raise SystemExit(f"{count} notifications went in and {lines} events came out: nothing to measure")
+        return seconds, int(done.stdout)
+
+
+def start_up() -> float:
+    """Median seconds of `iocstream --help` over nine starts."""
+    times = []
+    for _ in range(9):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "connector", "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2]

@@ -1,0 +1,99 @@
+"""The whole job on this machine alone: simulated VirusTotal → journal → STIX and CEF → files, TAXII and syslog."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from connector import app, telemetry, terminal
+from connector.runner import Part
+from connector.simulator.api import Api
+from connector.simulator.notifications import notifications
+from connector.simulator.serving import serving
+from connector.simulator.syslog import SyslogReceiver
+from connector.simulator.taxii import TaxiiReceiver
+
+CONFIGURATION = """\
+# What `iocstream demo` ran. The servers it names were simulated and are gone.
+sources:
+  virustotal: {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{api_url}/api/v3", since_hours: 168}}
+journal:
+  path: {folder}/iocstream.db
+producer: {{name: Demonstration, tlp: green}}
+routes:
+  stix-file:
+    mapping: stix21
+    sink: {{type: file, path: {folder}/indicators.json, layout: stix-bundle}}
+  stix-taxii:
+    mapping: stix21
+    sink: {{type: taxii, collection_url: "{collection_url}", username: demo, password: "${{TAXII_PASSWORD}}"}}
+  cef-file:
+    mapping: cef
+    sink: {{type: file, path: {folder}/events.cef}}
+  cef-syslog:
+    mapping: cef
+    sink: {{type: syslog, host: 127.0.0.1, port: {syslog_port}, transport: tcp}}
+"""
+_FILES = ("iocstream.db", "iocstream.db-wal", "iocstream.db-shm", "iocstream.yaml", "indicators.json", "events.cef")
+_PASSWORD = "demo-password"  # noqa: S105 -- of a receiver that lives as long as the demonstration
+
+
+def demonstrate(folder: Path, count: int) -> None:
+    """Run it, with `count` notifications, and show what came of it; files go to `folder`, replacing the last run's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    started = time.monotonic()
+    with _simulated(count) as (api_url, taxii_url, taxii, syslog):
+        path = folder / "iocstream.yaml"
+        path.write_text(
+            CONFIGURATION.format(
+                api_url=api_url, folder=folder, collection_url=taxii_url + taxii.path, syslog_port=syslog.port
+            )
+        )
+        plan = app.load(path, {"VT_API_KEY": "demo-key", "TAXII_PASSWORD": _PASSWORD})
+        routes = dict.fromkeys(plan.settings.routes, count)
+        with terminal.PartProgress({"virustotal": count, **routes}) as progress:
+            telemetry.configure(level="CRITICAL")  # the table below says it all
+            parts = app.run(plan, once=True, stop=threading.Event(), on_progress=progress)
+        syslog.wait_for(sum(part.messages for part in parts if part.name == "cef-syslog"), seconds=5)
+        arrived = {"stix-taxii": len(taxii.objects()), "cef-syslog": len(syslog.lines())}
+    _show(folder, parts, arrived, time.monotonic() - started)
+
+
+@contextmanager
+def _simulated(count: int) -> Iterator[tuple[str, str, TaxiiReceiver, SyslogReceiver]]:
+    with ExitStack() as stack:
+        taxii = TaxiiReceiver(username="demo", password=_PASSWORD)
+        yield (
+            stack.enter_context(serving(Api(notifications(count), key="demo-key"))),
+            stack.enter_context(serving(taxii)),
+            taxii,
+            stack.enter_context(SyslogReceiver()),
+        )
+
+
+def _show(folder: Path, parts: list[Part], arrived: dict[str, int], seconds: float) -> None:
+    terminal.print_line("")
+    fetched = sum(part.new for part in parts)
+    terminal.print_line(f"fetched {fetched:,} notifications from a simulated VirusTotal in {seconds:.1f} s in all")
+    where = {
+        "stix-file": f"{folder}/indicators.json",
+        "cef-file": f"{folder}/events.cef",
+        "stix-taxii": "a TAXII 2.1 collection",
+        "cef-syslog": "a syslog receiver over TCP",
+    }
+    routes = [part for part in parts if part.kind == "route"]
+    terminal.table(
+        "",
+        ("route", "to", "delivered", "refused", "objects or events", "counted at the other end"),
+        [(p.name, where[p.name], p.delivered, p.refused, p.messages, arrived.get(p.name, "")) for p in routes],
+    )
+    reasons = sorted({(reason, times) for part in routes for reason, times in part.reasons.items()})
+    for reason, times in reasons:
+        terminal.print_line(f"refused {times} times by {reason}")
+    terminal.print_line(
+        f"\nlook at   {folder}/indicators.json (a STIX bundle), {folder}/events.cef, {folder}/iocstream.yaml\n"
+        "next      with your own key: iocstream init, then VT_API_KEY=… iocstream check"
+    )

@@ -1,0 +1,256 @@
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+import stix2
+from connector.simulator.api import Api
+from connector.simulator.notifications import notifications
+from integration.command import ROOT, iocstream, started
+
+from connector.simulator.serving import serving
+from connector.simulator.taxii import TaxiiReceiver
+
+KEY = {"VT_API_KEY": "demo-key"}
+CONFIGURATION = """
+sources:
+  virustotal:
+    {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{url}/api/v3", since_hours: 168, poll_seconds: 1}}
+routes:
+  indicators:
+    mapping: stix21
+    sink: {{type: file, path: indicators.json, layout: stix-bundle}}
+  events:
+    mapping: cef
+    when: notification.origin == 'hunting'
+    sink: {{type: file, path: events.cef}}
+"""
+
+
+@pytest.fixture(scope="module")
+def raised():
+    return notifications(120)
+
+
+@pytest.fixture(scope="module")
+def url(raised):
+    with serving(Api(raised, key="demo-key")) as url:
+        yield url
+
+
+@pytest.fixture
+def folder(tmp_path, url):
+    (tmp_path / "iocstream.yaml").write_text(CONFIGURATION.format(url=url))
+    return tmp_path
+
+
+def test_from_init_to_status(tmp_path, url):
+    assert iocstream("init", cwd=tmp_path).returncode == 0
+    written = (tmp_path / "iocstream.yaml").read_text()
+    again = iocstream("init", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+    assert (tmp_path / "iocstream.yaml").read_text() == written
+
+    unset = iocstream("check", cwd=tmp_path)
+    assert unset.returncode == 2
+    assert re.search(r"iocstream\.yaml:7:14: sources\.virustotal\.api_key: .*VT_API_KEY is not set", unset.stderr)
+
+    never = iocstream("status", cwd=tmp_path, env=KEY)
+    assert never.returncode == 2
+    assert "no journal" in never.stderr
+
+    with_simulator = written.replace(
+        "    # filter:", f"    api_url: {url}/api/v3\n    since_hours: 168\n    # filter:", 1
+    )
+    (tmp_path / "iocstream.yaml").write_text(with_simulator)
+    checked = iocstream("check", cwd=tmp_path, env=KEY)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "iocstream.yaml is in order" in checked.stdout
+
+
+def test_run_once_delivers_all_and_a_second_run_adds_nothing(folder, raised):
+    first = iocstream("run", "--once", "--json", cwd=folder, env=KEY)
+    source, indicators, events = json.loads(first.stdout)
+    assert source["state"] == "done"
+    assert source["new"] == len(raised)
+    assert indicators["delivered"] + indicators["refused"] == len(raised)
+    # A few of the simulator's notifications cannot become an indicator, and the exit code says so.
+    assert first.returncode == (1 if indicators["refused"] else 0)
+    hunting = [item for item in raised if item["context_attributes"]["origin"] == "hunting"]
+    assert events["delivered"] == len(hunting)
+    assert events["filtered"] == len(raised) - len(hunting)
+    assert len((folder / "events.cef").read_text().splitlines()) == len(hunting)
+    bundle = json.loads((folder / "indicators.json").read_text())
+    assert sum(item["type"] == "sighting" for item in bundle["objects"]) == indicators["delivered"]
+
+    before = {name: (folder / name).read_bytes() for name in ("events.cef", "indicators.json")}
+    second = iocstream("run", "--once", "--json", cwd=folder, env=KEY)
+    assert second.returncode == 0
+    assert [part.get("new", part.get("delivered")) for part in json.loads(second.stdout)] == [0, 0, 0]
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_status_tells_people_and_machines(folder, raised):
+    iocstream("run", "--once", cwd=folder, env=KEY)
+    standing = json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)
+    assert standing["journal"]["notifications"] == len(raised)
+    (source,) = standing["sources"]
+    assert source["watermark"].endswith("Z")
+    assert source["lag_seconds"] < 3600
+    assert source["lost"] == []
+    routes = {route["name"]: route for route in standing["routes"]}
+    assert routes["events"]["backlog"] == 0
+    assert routes["indicators"]["dead_letters"] == routes["indicators"]["refused"]
+    shown = iocstream("status", cwd=folder, env=KEY | {"COLUMNS": "160"}).stdout
+    assert "watermark" in shown
+    assert "indicators" in shown
+
+
+def test_a_wrong_key_stops_the_source_with_the_remedy_and_exit_code_2(folder):
+    done = iocstream("run", "--once", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
+    assert done.returncode == 2
+    assert "api_key" in done.stderr
+    checked = iocstream("check", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
+    assert checked.returncode == 1
+    assert "canary-wrong" not in done.stderr + done.stdout + checked.stdout + checked.stderr
+    for path in folder.iterdir():
+        assert b"canary-wrong" not in path.read_bytes()
+
+
+def test_sigterm_ends_run_cleanly(folder):
+    process = started("run", cwd=folder, env=KEY, stderr=subprocess.PIPE)
+    with process:
+        for line in process.stderr:
+            if b'"delivered"' in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_logs_are_json_lines_without_a_terminal(folder):
+    done = iocstream("run", "--once", cwd=folder, env=KEY)
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert {"stored", "delivered"} <= {event["event"] for event in events}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("mapping: cef", "mapping: cfe"),
+            "routes.events.mapping: there is no mapping 'cfe'; there is cef, json, stix21",
+        ),
+        (("mapping: cef", "mapping: ./gone.yaml"), "routes.events.mapping: there is no file gone.yaml"),
+        (("origin == 'hunting'", "orgin ==="), "routes.events.when"),
+        (("type: virustotal", "type: virustotl"), "sources.virustotal.type: there is no such type"),
+        (("since_hours", "since_hour"), "did you mean since_hours?"),
+        (("since_hours: 168", "since_hours: 169"), "sources.virustotal.since_hours"),
+        (("mapping: stix21", "mapping: stix21\n    sources: [virustota]"), "there is no source 'virustota'"),
+        (("  events:", "  virustotal:"), "cannot have the same name"),
+        (("sources:", "sources: {"), "is not YAML"),
+    ],
+)
+def test_every_mistake_in_the_configuration_is_one_clear_error(folder, change, said):
+    path = folder / "iocstream.yaml"
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change, 1))
+    for command in ("check", "run", "status"):
+        done = iocstream(command, cwd=folder, env=KEY)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.startswith("error: iocstream.yaml:")
+
+
+def test_a_missing_configuration_says_how_to_make_one(tmp_path):
+    done = iocstream("run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "iocstream init" in done.stderr
+
+
+def test_convert_reads_every_form_from_a_file_or_stdin(tmp_path, raised):
+    good = [item for item in raised if item["type"] == "domain"][:3]
+    forms = {
+        "page.json": json.dumps({"data": good, "meta": {"cursor": "x"}}),
+        "list.json": json.dumps(good),
+        "lines.jsonl": "".join(json.dumps(item) + "\n" for item in good),
+    }
+    outputs = set()
+    for name, text in forms.items():
+        (tmp_path / name).write_text(text)
+        outputs.add(iocstream("convert", name, cwd=tmp_path).stdout)
+        outputs.add(iocstream("convert", "-", cwd=tmp_path, stdin=text.encode()).stdout)
+    (output,) = outputs
+    bundle = stix2.parse(output)
+    assert sum(item.type == "sighting" for item in bundle.objects) == 3
+    (tmp_path / "one.json").write_text(json.dumps({"data": good[0]}))
+    events = iocstream("convert", "-m", "cef", "one.json", cwd=tmp_path).stdout
+    assert events.startswith("CEF:0|VirusTotal|")
+    assert events.count("\n") == 1
+
+
+def test_convert_names_what_it_cannot_convert_and_goes_on(tmp_path, raised):
+    good = next(item for item in raised if item["type"] == "domain")
+    lost = {"type": "url", "id": "a" * 64, "context_attributes": {"notification_id": "77", "notification_date": 1}}
+    done = iocstream("convert", cwd=tmp_path, stdin=json.dumps([lost, {"odd": 1}, good]).encode())
+    assert done.returncode == 1
+    assert "not converted: notification 77: " in done.stderr
+    assert "2 not converted" in done.stderr
+    assert json.loads(done.stdout)["type"] == "bundle"
+
+
+@pytest.mark.parametrize("text", [b"", b"nonsense", b'{"data": [1', b"\xff\xfe", b'{"a": 1}\n{"b": \n'])
+def test_convert_says_where_the_input_is_broken(tmp_path, text):
+    (tmp_path / "x.json").write_bytes(text)
+    done = iocstream("convert", "x.json", cwd=tmp_path)
+    assert done.returncode == 2 or (text == b"" and done.returncode == 0)
+    assert text == b"" or "x.json" in done.stderr
+
+
+def test_the_schema_describes_the_configuration_that_init_writes(tmp_path):
+    import jsonschema
+    from ruamel.yaml import YAML
+
+    schema = json.loads(iocstream("schema", "config", cwd=tmp_path).stdout)
+    iocstream("init", cwd=tmp_path)
+    written = YAML(typ="safe", pure=True).load(tmp_path / "iocstream.yaml")
+    jsonschema.validate(written, schema)
+    written["routes"]["events"]["snk"] = {}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(written, schema)
+
+
+def test_the_demo_shows_what_arrived(tmp_path):
+    done = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
+    assert done.returncode == 0, done.stderr
+    assert "fetched 60 notifications" in done.stdout
+    bundle = json.loads((tmp_path / "out/indicators.json").read_text())
+    stix2.parse(bundle)
+    assert len((tmp_path / "out/events.cef").read_text().splitlines()) == 60
+    again = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
+    assert "fetched 60 notifications" in again.stdout
+
+
+def test_the_manifest_in_the_repository_is_true():
+    printed = iocstream("manifest", cwd=ROOT)
+    assert json.loads(printed.stdout) == json.loads((ROOT / "manifest.json").read_text())
+
+
+def test_an_unreachable_receiver_is_waited_for_and_the_backlog_is_kept(folder, raised):
+    with serving(TaxiiReceiver(username="u", password="p")) as gone:
+        collection = gone + TaxiiReceiver.path
+    path = folder / "iocstream.yaml"
+    sink = f"{{type: taxii, collection_url: '{collection}', username: u, password: p}}"
+    path.write_text(path.read_text() + f"  taxii:\n    mapping: stix21\n    sink: {sink}\n")
+    process = started("run", cwd=folder, env=KEY, stderr=subprocess.PIPE)
+    with process:
+        for line in process.stderr:
+            if b'"waiting"' in line and b'"taxii"' in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    routes = {r["name"]: r for r in json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)["routes"]}
+    assert routes["taxii"]["backlog"] == len(raised)
+    assert routes["events"]["backlog"] == 0
