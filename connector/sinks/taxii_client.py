@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import orjson
 from pydantic import SecretStr
 
 from connector.http import Client, Response
@@ -187,10 +188,11 @@ class TaxiiClient:
         except ValueError:
             body = None
         if isinstance(body, dict):
-            # TAXII's error message (section 3.6.1) has title and description, OpenTAXII's has name and description.
-            said = [body[key] for key in ("title", "name", "description") if isinstance(body.get(key), str)]
+            # TAXII's error message (section 3.6.1) has title and description, OpenTAXII's has name and description,
+            # where the description may be a list or an object.
+            said = [body[key] for key in ("title", "name", "description") if body.get(key)]
             if said:
-                return self._line(": ".join(said))
+                return self._line(": ".join(s if isinstance(s, str) else orjson.dumps(s).decode() for s in said))
         return self._line(response.excerpt(taxii_status.MAX_WORDS)) or "an answer without text"
 
     def _line(self, text: str) -> str:
