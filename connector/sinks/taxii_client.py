@@ -14,7 +14,7 @@ import orjson
 from pydantic import SecretStr
 
 from connector.http import Client, Response
-from connector.model import ConnectorError, JsonObject, Misconfigured, Unavailable
+from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Unavailable
 from connector.sinks import taxii_status
 from connector.sinks.taxii_settings import TaxiiSettings
 from connector.sinks.taxii_status import Status
@@ -192,7 +192,7 @@ class TaxiiClient:
             # where the description may be a list or an object.
             said = [body[key] for key in ("title", "name", "description") if body.get(key)]
             if said:
-                return self._line(": ".join(s if isinstance(s, str) else orjson.dumps(s).decode() for s in said))
+                return self._line(": ".join(_spoken(part) for part in said))
         return self._line(response.excerpt(taxii_status.MAX_WORDS)) or "an answer without text"
 
     def _line(self, text: str) -> str:
@@ -210,6 +210,12 @@ def _login(settings: TaxiiSettings) -> Mapping[str, SecretStr]:
     if settings.api_key is not None and settings.api_key_header is not None:
         return {settings.api_key_header: settings.api_key}
     return {}
+
+
+def _spoken(part: Json) -> str:
+    if isinstance(part, list) and all(isinstance(item, str) for item in part):
+        return "; ".join(part)
+    return part if isinstance(part, str) else orjson.dumps(part).decode()
 
 
 def _is(found: object, object_id: str, version: str | None) -> bool:

@@ -105,9 +105,17 @@ def instant(text: Json) -> datetime.datetime | None:
 
 
 def line(text: str, limit: int = MAX_WORDS) -> str:
-    """What a server wrote, as one printable line of bounded length."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
-    return text[:limit] + ("…" if len(text) > limit else "")
+    """What a server wrote, as one printable line of bounded length.
+
+    The middle is what goes: OpenTAXII repeats the whole object before it says what is wrong with it.
+    """
+    if len(text) > limit * 8:
+        text = text[: limit * 4] + text[-limit * 4 :]
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(text) <= limit:
+        return text
+    head = limit // 3
+    return f"{text[:head]} … {text[head - limit :]}"
 
 
 def _meant(detail: Detail, candidates: Sequence[Message]) -> Sequence[Message]:
