@@ -1,0 +1,6 @@
+"""The mapping language: a YAML file shaped like its output, with JMESPath at the leaves (docs/mappings.md)."""
+
+from connector.mapping.compiled import CompiledMapping, Watch, compile_condition, compile_mapping, load
+from connector.mapping.compiler import Site
+
+__all__ = ["CompiledMapping", "Site", "Watch", "compile_condition", "compile_mapping", "load"]

@@ -1,0 +1,219 @@
+"""What can be known of an expression before there is any data: its names, its functions, its types."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jmespath.lexer import Lexer
+
+from connector.mapping.expressions import ExpressionError, suggestion
+from connector.mapping.functions import BUILT_IN_RETURNS, FUNCTIONS
+from connector.mapping.interpreter import SIGNATURES, Node
+from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, described, type_name
+
+Scope = Mapping[str, Types]
+"""The names an expression may begin with, and the types of what they hold."""
+
+NOTIFICATION_SCOPE: dict[str, Types] = {"notification": OBJECT, "entity": OBJECT, "entity_value": STRING | NULL}
+"""What `connector.notification.view` gives."""
+
+_MEMBERS: dict[tuple[str, str], Types] = {
+    ("notification", "id"): STRING,
+    ("notification", "date"): NUMBER,
+    ("notification", "entity_type"): STRING,
+    ("notification", "entity_id"): STRING,
+    ("notification", "link"): STRING | NULL,
+}
+_EXPRESSION = frozenset({"expref"})
+
+
+def check(expression: str, node: Node, scope: Scope) -> Types:
+    """The types an expression's value may have.
+
+    Raises:
+        ExpressionError: it names what is not in scope, calls what does not exist or calls it with what it does not
+            take, or reads members of what has none.
+    """
+    return _Checker(expression, scope).types(node, scope)
+
+
+class _Checker:
+    """Finds the types of a node's value; `scope` is None where the current value is no longer the scope."""
+
+    def __init__(self, expression: str, scope: Scope) -> None:
+        self.tokens: Sequence[Any] = list(Lexer().tokenize(expression))
+        self.known = ", ".join(sorted(scope))
+
+    def types(self, node: Node, scope: Scope | None) -> Types:
+        visit: Any = getattr(self, f"_{node['type']}")
+        found: Types = visit(node, scope)
+        return found
+
+    def _field(self, node: Node, scope: Scope | None) -> Types:
+        if scope is None:
+            return ANY
+        name = node["value"]
+        if name not in scope:
+            hint = f"; write `{name}` in backticks" if name in ("null", "true", "false") else suggestion(name, scope)
+            raise ExpressionError(
+                f"the name {name[:80]!r} is not known here{hint} (known: {self.known})",
+                self._position(name, call=False),
+            )
+        return scope[name]
+
+    def _nothing_before(self, node: Node, scope: Scope | None) -> Types:
+        if scope is None:
+            return ANY
+        sign = "@" if node["type"] == "current" else "a bracket or star"
+        raise ExpressionError(f"{sign} needs something before it; begin with one of: {self.known}")
+
+    _current = _nothing_before
+    _identity = _nothing_before
+
+    def _literal(self, node: Node, _: Scope | None) -> Types:
+        if not _is_finite(node["value"]):
+            raise ExpressionError("JSON has no infinite number and no NaN")
+        return frozenset({type_name(node["value"])})
+
+    def _subexpression(self, node: Node, scope: Scope | None) -> Types:
+        first, *rest = node["children"]
+        found = self.types(first, scope)
+        before = first["value"] if scope is not None and first["type"] == "field" else ""
+        for child in rest:
+            if child["type"] == "field":
+                self._need(found, OBJECT, f"has no member {child['value'][:80]!r}")
+                found = _MEMBERS.get((before, child["value"]), ANY)
+            else:
+                found = self.types(child, None)
+            before = ""
+        return found
+
+    def _index_expression(self, node: Node, scope: Scope | None) -> Types:
+        first, *rest = node["children"]
+        found = self.types(first, scope)
+        for child in rest:
+            self._need(found, ARRAY, "has no elements")
+            found = ANY
+            if child["type"] == "slice":
+                if child["children"][2] == 0:
+                    raise ExpressionError("a slice cannot step by 0")
+                found = ARRAY | NULL
+        return found
+
+    def _or_expression(self, node: Node, scope: Scope | None) -> Types:
+        left, right = (self.types(child, scope) for child in node["children"])
+        return left - NULL | right
+
+    def _and_expression(self, node: Node, scope: Scope | None) -> Types:
+        left, right = (self.types(child, scope) for child in node["children"])
+        return left - NUMBER | right  # every number is true
+
+    def _not_expression(self, node: Node, scope: Scope | None) -> Types:
+        self.types(node["children"][0], scope)
+        return BOOLEAN
+
+    def _comparator(self, node: Node, scope: Scope | None) -> Types:
+        left, right = (self.types(child, scope) for child in node["children"])
+        if node["value"] in ("eq", "ne"):
+            return BOOLEAN
+        for side in (left, right):
+            self._need(side, NUMBER | STRING, "is neither less nor greater than another")
+        return BOOLEAN | NULL
+
+    def _pipe(self, node: Node, scope: Scope | None) -> Types:
+        left, right = node["children"]
+        self.types(left, scope)
+        return self.types(right, None)
+
+    def _projection(self, node: Node, scope: Scope | None) -> Types:
+        left, *rest = node["children"]
+        self._need(self.types(left, scope), ARRAY, "has no elements")
+        for child in rest:
+            self.types(child, None)
+        return ARRAY | NULL
+
+    _filter_projection = _projection
+    _flatten = _projection
+
+    def _value_projection(self, node: Node, scope: Scope | None) -> Types:
+        left, right = node["children"]
+        self._need(self.types(left, scope), OBJECT, "has no members")
+        self.types(right, None)
+        return ARRAY | NULL
+
+    def _multi_select_list(self, node: Node, scope: Scope | None) -> Types:
+        for child in node["children"]:
+            self.types(child, scope)
+        return ARRAY if scope is not None else ARRAY | NULL
+
+    def _multi_select_dict(self, node: Node, scope: Scope | None) -> Types:
+        for pair in node["children"]:
+            self.types(pair["children"][0], scope)
+        return OBJECT if scope is not None else OBJECT | NULL
+
+    def _expref(self, _: Node, __: Scope | None) -> Types:
+        raise ExpressionError("an &expression stands only where a function such as sort_by() wants one")
+
+    def _function_expression(self, node: Node, scope: Scope | None) -> Types:
+        name, arguments = node["value"], node["children"]
+        position = self._position(name, call=True)
+        wanted, variadic, returns = _signature(name, position)
+        if len(arguments) < len(wanted) if variadic else len(arguments) != len(wanted):
+            raise ExpressionError(
+                f"{name}() takes {'at least ' if variadic else ''}{len(wanted)} argument{'s'[: len(wanted) != 1]}, "
+                f"not {len(arguments)}",
+                position,
+            )
+        for index, argument in enumerate(arguments):
+            types = wanted[min(index, len(wanted) - 1)]
+            if argument["type"] == "expref" and types == _EXPRESSION:
+                self.types(argument["children"][0], None)
+                continue
+            given = self.types(argument, scope)
+            if not (given - NULL or given) & types:
+                raise ExpressionError(
+                    f"{name}() takes {described(types)} as argument {index + 1}, not {described(given)}", position
+                )
+        return returns
+
+    def _need(self, found: Types, wanted: Types, complaint: str) -> None:
+        if not (found - NULL or found) & wanted:
+            raise ExpressionError(f"a value of type {described(found)} {complaint}")
+
+    def _position(self, name: str, *, call: bool) -> int | None:
+        """Where a name first begins an expression or is called; the library's tree does not say."""
+        before = ""
+        for token, after in zip(self.tokens, self.tokens[1:], strict=False):
+            if token["value"] == name and token["type"].endswith("_identifier"):
+                called = after["type"] == "lparen"
+                if called is call and (call or before != "dot"):
+                    return int(token["start"])
+            before = token["type"]
+        return None
+
+
+def _signature(name: str, position: int | None) -> tuple[list[Types], bool, Types]:
+    """What a function takes, whether its last parameter repeats, and what it gives."""
+    ours = FUNCTIONS.get(name)
+    if ours is not None:
+        passes = all(parameter.passes_null for parameter in ours.parameters)
+        types = [parameter.types | NULL for parameter in ours.parameters]
+        return types, ours.variadic, ours.returns if passes else ours.returns | NULL
+    if name in SIGNATURES:
+        parameters = SIGNATURES[name]
+        types = [_base_types(parameter["types"]) for parameter in parameters]
+        return types, bool(parameters and parameters[-1].get("variadic")), BUILT_IN_RETURNS.get(name, ANY)
+    raise ExpressionError(f"there is no function {name[:80]}(){suggestion(name, [*FUNCTIONS, *SIGNATURES])}", position)
+
+
+def _base_types(types: Iterable[str]) -> Types:
+    """`array-number` is an array; none at all is anything."""
+    return frozenset(name.split("-", 1)[0] for name in types) or ANY
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_finite(child) for child in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(child) for child in value)
+    return not isinstance(value, float) or math.isfinite(value)

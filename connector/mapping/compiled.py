@@ -1,0 +1,149 @@
+"""Mappings and conditions as the rest of the program uses them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
+from connector import yamldoc
+from connector.mapping import compiler
+from connector.mapping.checking import NOTIFICATION_SCOPE
+from connector.mapping.closures import Evaluate, is_false
+from connector.mapping.compiler import Site
+from connector.mapping.expressions import ExpressionError
+from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
+from connector.ports import Format
+from connector.yamldoc import YamlDocument
+
+_TOO_DEEP = "the notification is nested too deeply to be mapped"
+
+
+class CompiledMapping:
+    """A mapping, ready to render; safe for use from several threads.
+
+    Attributes:
+        name: what errors call it: the file's name.
+        format: the format of its documents.
+        format_name: what the mapping calls that format.
+        description: its one line; empty when it has none.
+    """
+
+    def __init__(self, document: YamlDocument, formats: Mapping[str, Format]) -> None:
+        self.name = document.name
+        self.format_name = compiler.format_name(document, formats)
+        self.format = formats[self.format_name]
+        self.description: str = document.data.get("description", "")
+        self._document = document
+        self._program = compiler.program(document, self.format)
+
+    def render(self, view: JsonObject) -> list[Document] | None:
+        """The documents of a notification, in order; None when it is not for this mapping.
+
+        A document is the caller's to change at its top level; what lies deeper may be shared with later ones.
+
+        Args:
+            view: what `connector.notification.view` gives.
+
+        Raises:
+            Rejected: an expression does not fit this notification, text lacks a value, or the format refuses one.
+        """
+        try:
+            return self._program.run(view)
+        except JMESPathError:
+            # The same once more, slower, with someone looking on who can say where.
+            return self.watch().render(view)
+        except RecursionError:
+            raise Rejected(_TOO_DEEP, by="mapping") from None
+
+    def watch(self) -> "Watch":
+        """A rendering of the same mapping that keeps account of its expressions."""
+        return Watch(self._document, self.format)
+
+
+class Watch:
+    """Renders as its mapping does, several times slower, and remembers which expressions ever had a value."""
+
+    def __init__(self, document: YamlDocument, output: Format) -> None:
+        self._sites: dict[Site, bool] = {}
+        self._program = compiler.program(document, output, self._trace)
+
+    def render(self, view: JsonObject) -> list[Document] | None:
+        """As `CompiledMapping.render`."""
+        try:
+            return self._program.run(view)
+        except RecursionError:
+            raise Rejected(_TOO_DEEP, by="mapping") from None
+
+    def without_value(self) -> Sequence[Site]:
+        """The expressions that were null in everything rendered so far, or never came to be evaluated."""
+        return [site for site, had_value in self._sites.items() if not had_value]
+
+    def _trace(self, site: Site, evaluate: Evaluate) -> Evaluate:
+        self._sites.setdefault(site, False)
+
+        def traced(values: Any) -> Json:
+            try:
+                found = evaluate(values)
+            except JMESPathError as error:
+                raise Rejected(f"{site}: {_explained(error)}", by="mapping") from None
+            if found is not None:
+                self._sites[site] = True
+            return found
+
+        return traced
+
+
+def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> CompiledMapping:
+    """Read and compile a mapping; `name` is what errors call it, else its path.
+
+    Raises:
+        Misconfigured: with `file:line:column: path: what is wrong and what was expected`.
+    """
+    return compile_mapping(yamldoc.load(path, name), formats)
+
+
+def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
+    """Compile a mapping that has been read; errors as for `load`."""
+    return CompiledMapping(document, formats)
+
+
+def compile_condition(expression: str, place: str | Callable[[], str]) -> Callable[[JsonObject], bool]:
+    """An expression over `notification`, `entity` and `entity_value`, as a test of a notification's view.
+
+    What it gives is true as JMESPath has it: not null, false, nor empty. It raises Rejected when the expression does
+    not fit the notification.
+
+    Args:
+        expression: JMESPath, with the functions of mappings.
+        place: what errors begin with, as `file:line:column: path`; or a function that gives it.
+
+    Raises:
+        Misconfigured: the expression is wrong, however the notifications look.
+    """
+    try:
+        evaluate = compiler.condition(expression)
+    except ExpressionError as error:
+        raise Misconfigured(f"{_said(place)}: in `{expression}`: {error}") from None
+
+    def holds(view: JsonObject) -> bool:
+        try:
+            return not is_false(evaluate({name: view.get(name) for name in NOTIFICATION_SCOPE}))
+        except JMESPathError as error:
+            raise Rejected(f"{_said(place)}: in `{expression}`: {_explained(error)}", by="mapping") from None
+        except RecursionError:
+            raise Rejected(_TOO_DEEP, by="mapping") from None
+
+    return holds
+
+
+def _said(place: str | Callable[[], str]) -> str:
+    return place if isinstance(place, str) else place()
+
+
+def _explained(error: JMESPathError) -> str:
+    """The error without the value it is about, which may be long."""
+    if isinstance(error, JMESPathTypeError):
+        wanted = " or ".join(name for name in error.expected_types if name != "null")
+        return f"{error.function_name}() takes {wanted}, and was given {error.actual_type}"
+    return str(error)

@@ -1,0 +1,467 @@
+"""A mapping's YAML as nested Python functions: one for each property that is not literal."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from connector.mapping import checking, placeholders
+from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
+from connector.mapping.closures import Evaluate, compiled_in_scope, is_false
+from connector.mapping.expressions import ExpressionError, parse, suggestion
+from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
+from connector.mapping.placeholders import Placeholder
+from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
+from connector.ports import Format
+from connector.yamldoc import YamlDocument, YamlPath, dotted
+
+_TOP_LEVEL = ("format", "description", "match", "let", "emit")
+_DIRECTIVES = ("$when", "$each", "$switch", "$default")
+_ITEM = "item"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
+
+Step = Callable[[dict[str, Json], list[Document]], None]
+"""Works on the scope: adds a name to it, and documents to the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an expression stands.
+
+    Attributes:
+        place: `file:line:column` of the value that holds it.
+        path: the names from the top of the file to it, `emit.indicator.pattern`.
+        expression: its text.
+    """
+
+    place: str
+    path: str
+    expression: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.path}: in `{self.expression}`"
+
+
+Trace = Callable[[Site, Evaluate], Evaluate]
+"""Something to put around every expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A mapping, ready to run.
+
+    Attributes:
+        match: whether a notification is for this mapping; None when all are.
+        steps: what `let` and `emit` say, in order.
+    """
+
+    match: Evaluate | None
+    steps: Sequence[Step]
+
+    def run(self, view: JsonObject) -> list[Document] | None:
+        """The documents; None when the notification is not for this mapping.
+
+        Raises:
+            JMESPathError: a function was given what it does not take, or cannot work on it.
+            Rejected: text lacks a value that it needs, or the format refuses one.
+            RecursionError: the notification is nested too deeply.
+        """
+        scope: dict[str, Json] = {name: view.get(name) for name in NOTIFICATION_SCOPE}
+        if self.match is not None and is_false(self.match(scope)):
+            return None
+        documents: list[Document] = []
+        for step in self.steps:
+            step(scope, documents)
+        return documents
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What a YAML value becomes: the same each time, or a function of the scope giving null when it is missing."""
+
+    types: Types
+    constant: Json = None
+    evaluate: Evaluate | None = None
+
+    def function(self) -> Evaluate:
+        constant = self.constant
+        return self.evaluate or (lambda _: constant)
+
+
+def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
+    """The name of the format that a mapping says its documents have.
+
+    Raises:
+        Misconfigured: it is no mapping, or names no format that is known.
+    """
+    data = document.data
+    if not isinstance(data, dict):
+        raise document.error((), f"a mapping is expected here, with {', '.join(_TOP_LEVEL)}")
+    for key in data:
+        if key not in _TOP_LEVEL:
+            known = ", ".join(_TOP_LEVEL)
+            raise document.error((key,), f"there is no such key{suggestion(key, _TOP_LEVEL)} (known: {known})")
+    for key in ("format", "emit"):
+        if key not in data:
+            raise document.error((), f"{key} is required")
+    name = data["format"]
+    if not isinstance(name, str) or name not in formats:
+        raise document.error(
+            ("format",),
+            f"there is no such format{suggestion(str(name), formats)} (known: {', '.join(sorted(formats))})",
+        )
+    if not isinstance(data.get("description", ""), str):
+        raise document.error(("description",), "must be text")
+    return name
+
+
+def program(document: YamlDocument, output: Format, trace: Trace | None = None) -> Program:
+    """Compile a mapping whose top-level keys `format_name` has found in order.
+
+    Raises:
+        Misconfigured: with `file:line:column: path: what is wrong and what was expected`.
+    """
+    compiler = _Compiler(document, output, trace)
+    try:
+        return compiler.program()
+    except RecursionError:
+        raise Misconfigured(f"{document.name}: nested too deeply") from None
+
+
+def condition(expression: str, scope: Scope = NOTIFICATION_SCOPE) -> Evaluate:
+    """An expression as a function of the scope.
+
+    Raises:
+        ExpressionError: what is wrong with it.
+    """
+    node = parse(expression)
+    checking.check(expression, node, scope)
+    return compiled_in_scope(node)
+
+
+class _Compiler:
+    """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
+
+    def __init__(self, document: YamlDocument, output: Format, trace: Trace | None) -> None:
+        self.document = document
+        self.output = output
+        self.trace = trace
+
+    def program(self) -> Program:
+        data = self.document.data
+        scope: dict[str, Types] = dict(NOTIFICATION_SCOPE)
+        match = self.expression(data["match"], ("match",), scope)[0] if "match" in data else None
+        steps = [
+            *(self.let(name, value, scope) for name, value in self.named("let", scope)),
+            *(self.emit(name, value, scope) for name, value in self.named("emit", scope)),
+        ]
+        return Program(match, tuple(steps))
+
+    def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
+        data = self.document.data.get(key, {} if key == "let" else None)
+        if not isinstance(data, dict) or (not data and key == "emit"):
+            raise self.error((key,), "names with a value each are expected here")
+        for name in data:
+            if not _NAME.match(name):
+                raise self.error((key, name), "a name is made of letters, digits and _, to be written in expressions")
+            if name in scope or name == _ITEM or (key == "emit" and name in self.document.data.get("let", {})):
+                raise self.error((key, name), f"the name {name} is already taken; choose another")
+        return list(data.items())
+
+    def let(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
+        path = ("let", name)
+        lone = self.lone_expression(data, path)
+        if lone is not None:  # as it is: a name stands for what its expression stands for, empty list and all
+            evaluate, types = self.expression(lone, path, scope)
+        else:
+            value = self.value(data, path, name, scope)
+            evaluate, types = value.function(), value.types
+        scope[name] = types
+
+        def step(values: dict[str, Json], _: list[Document]) -> None:
+            values[name] = evaluate(values)
+
+        return step
+
+    def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
+        path = ("emit", name)
+        self.check_document(data, path, each_allowed=True)
+        complete = self.output.complete
+        if "$each" in data:
+            elements, body = self.each(data, path, name, scope)
+            scope[name] = ARRAY
+
+            def step_each(values: dict[str, Json], documents: list[Document]) -> None:
+                made = [complete(document) for document in _for_each(elements, body, values)]
+                documents += made
+                values[name] = made
+
+            return step_each
+
+        build = self.body(data, path, name, scope).function()
+        scope[name] = OBJECT | NULL
+
+        def step(values: dict[str, Json], documents: list[Document]) -> None:
+            document = build(values)
+            if document is not None:
+                document = complete(document)
+                documents.append(document)
+            values[name] = document
+
+        return step
+
+    def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
+        if not isinstance(data, dict):
+            raise self.error(path, f"a document is a mapping of property to value, not {_named(data)}")
+        if "$each" in data and not each_allowed:
+            raise self.error((*path, "$each"), "stands beside the document's name, not inside a case")
+        if "$switch" in data:
+            for case in data.keys() - {"$switch", "$when", "$each"}:
+                self.check_document(data[case], (*path, case), each_allowed=False)
+
+    # Values
+
+    def value(self, data: Json, path: YamlPath, key: str, scope: Scope) -> _Value:
+        match data:
+            case str():
+                return self.text(data, path, key, scope)
+            case dict() if "$each" in data:
+                elements, body = self.each(data, path, key, scope)
+                return _Value(ARRAY | NULL, evaluate=lambda values: _for_each(elements, body, values) or None)
+            case dict():
+                return self.body(data, path, key, scope)
+            case list():
+                return self.list_(data, path, key, scope)
+            case None:
+                raise self.error(path, "null can never appear: leave the property out")
+            case float() if not math.isfinite(data):
+                raise self.error(path, "JSON has no such number")
+        return _Value(frozenset({type_name(data)}), constant=data)
+
+    def list_(self, data: list[Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+        if not data:
+            raise self.error(path, "an empty list can never appear: leave the property out")
+        members = [self.value(member, (*path, index), key, scope) for index, member in enumerate(data)]
+        if all(member.evaluate is None for member in members):
+            return _Value(ARRAY, constant=[member.constant for member in members])
+        functions = [member.function() for member in members]
+        return _Value(
+            ARRAY | NULL,
+            evaluate=lambda values: (
+                [found for function in functions if (found := function(values)) is not None] or None
+            ),
+        )
+
+    def body(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+        """A mapping but for its `$each`."""
+        for name in data:
+            if name.startswith("$") and (name not in _DIRECTIVES or (name == "$default" and "$switch" not in data)):
+                raise self.error(
+                    (*path, name), f"there is no such directive here{suggestion(name, _DIRECTIVES)} ({_directives()})"
+                )
+        content = {name: member for name, member in data.items() if name not in ("$when", "$each")}
+        value = self.switch(content, path, key, scope) if "$switch" in data else self.object_(content, path, scope)
+        if "$when" not in data:
+            return value
+        wanted, _ = self.expression(data["$when"], (*path, "$when"), scope)
+        function = value.function()
+        return _Value(
+            value.types | NULL, evaluate=lambda values: None if is_false(wanted(values)) else function(values)
+        )
+
+    def object_(self, data: dict[str, Json], path: YamlPath, scope: Scope) -> _Value:
+        if not data:
+            raise self.error(path, "an empty mapping can never appear: leave the property out")
+        members = {name: self.value(member, (*path, name), name, scope) for name, member in data.items()}
+        # All keys are there from the start, in order; copying that is faster than inserting one by one.
+        template = {name: member.constant for name, member in members.items()}
+        functions = tuple((name, member.evaluate) for name, member in members.items() if member.evaluate is not None)
+        is_document = path[:1] == ("emit",)
+        if not functions and not is_document:
+            return _Value(OBJECT, constant=template)
+
+        def build(values: Any) -> Json:
+            made = template.copy()
+            for name, evaluate in functions:
+                found = evaluate(values)
+                if found is None:
+                    del made[name]
+                else:
+                    made[name] = found
+            return made or None
+
+        return _Value(OBJECT | NULL, evaluate=build)
+
+    def switch(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+        choose, types = self.expression(data["$switch"], (*path, "$switch"), scope)
+        if not types & SCALAR:
+            raise self.error((*path, "$switch"), f"chooses by text, number or boolean, not by {described(types)}")
+        names = [name for name in data if name not in ("$switch", "$default")]
+        if not names:
+            raise self.error(path, "a $switch needs at least one case beside it")
+        for name in names:
+            if not _reachable(name, types):
+                raise self.error((*path, name), f"this case is never chosen: the value is {described(types)}")
+        values = {name: self.value(data[name], (*path, name), key, scope) for name in names}
+        default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
+        cases = {name: value.function() for name, value in values.items()}
+        otherwise = default.function() if default else (lambda _: None)
+        site = self.site(data["$switch"], (*path, "$switch"))
+
+        def switch(values: Any) -> Json:
+            chosen = choose(values)
+            if not isinstance(chosen, str):
+                chosen = _case(chosen, site)
+            return cases.get(chosen, otherwise)(values)
+
+        possible = frozenset(chain.from_iterable(value.types for value in values.values()))
+        return _Value(possible | (default.types if default else NULL), evaluate=switch)
+
+    def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> tuple[Evaluate, Evaluate]:
+        """The list to go through, and what each of its elements becomes."""
+        elements, types = self.expression(data["$each"], (*path, "$each"), scope)
+        if not types & ARRAY:
+            raise self.error((*path, "$each"), f"goes through a list, not through {described(types)}")
+        body = self.body(data, path, key, {**scope, _ITEM: ANY})
+        site = self.site(data["$each"], (*path, "$each"))
+
+        def checked(values: Any) -> Json:
+            found = elements(values)
+            if found is not None and not isinstance(found, list):
+                raise Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
+            return found
+
+        return checked, body.function()
+
+    # Text and expressions
+
+    def text(self, data: str, path: YamlPath, key: str, scope: Scope) -> _Value:
+        lone = self.lone_expression(data, path)
+        if lone is not None:
+            evaluate, types = self.expression(lone, path, scope)
+            if types & (ARRAY | OBJECT):
+                return _Value(types | NULL, evaluate=_without_missing(evaluate))
+            return _Value(types, evaluate=evaluate)
+        parts = self.parts(data, path)
+        if all(isinstance(part, str) for part in parts):
+            return _Value(STRING, constant="".join(str(part) for part in parts))
+        functions = [self.text_part(part, path, key, scope) for part in parts]
+        if len(functions) == 1:
+            return _Value(STRING, evaluate=functions[0])
+        return _Value(STRING, evaluate=lambda values: "".join([function(values) for function in functions]))
+
+    def text_part(self, part: str | Placeholder, path: YamlPath, key: str, scope: Scope) -> Evaluate:
+        if isinstance(part, str):
+            return lambda _: part
+        evaluate, types = self.expression(part.expression, path, scope)
+        if not types & SCALAR:
+            raise self.error(path, f"`{part.expression}` is {described(types)}, which cannot stand inside text")
+        quote = self.output.quote
+        site = self.site(part.expression, path)
+
+        def filled(values: Any) -> str:
+            found = evaluate(values)
+            if found is None:
+                raise Rejected(f"{site}: it has no value, and the text around it needs one", by="mapping")
+            if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
+                raise Rejected(f"{site}: {_named(found)} cannot stand inside text", by="mapping")
+            return quote(key, found)
+
+        return filled
+
+    def lone_expression(self, data: Json, path: YamlPath) -> str | None:
+        """The expression that is the whole value, blanks around it aside."""
+        if not isinstance(data, str) or "${{" not in data:
+            return None
+        match self.parts(data.strip(), path):
+            case [Placeholder(expression)]:
+                return expression
+        return None
+
+    def parts(self, text: str, path: YamlPath) -> Sequence[str | Placeholder]:
+        try:
+            return placeholders.parts(text) or [""]
+        except ExpressionError as error:
+            raise self.error(path, str(error)) from None
+
+    def expression(self, data: Json, path: YamlPath, scope: Scope) -> tuple[Evaluate, Types]:
+        if not isinstance(data, str):
+            raise self.error(path, f"a JMESPath expression is expected here, not {_named(data)}")
+        try:
+            node = parse(data)
+            types = checking.check(data, node, scope)
+        except ExpressionError as error:
+            raise self.error(path, f"in `{_short(data)}`: {error}") from None
+        evaluate = compiled_in_scope(node)
+        return (self.trace(self.site(data, path), evaluate) if self.trace else evaluate), types
+
+    def site(self, expression: str, path: YamlPath) -> Site:
+        return Site(self.document.place(path), dotted(path), _short(expression))
+
+    def error(self, path: YamlPath, message: str) -> Misconfigured:
+        return self.document.error(path, message)
+
+
+def _for_each(elements: Evaluate, body: Evaluate, values: dict[str, Json]) -> list[Json]:
+    outer = values.get(_ITEM)
+    made = []
+    for item in elements(values) or ():
+        values[_ITEM] = item
+        found = body(values)
+        if found is not None:
+            made.append(found)
+    values[_ITEM] = outer
+    return made
+
+
+def _without_missing(evaluate: Evaluate) -> Evaluate:
+    def function(values: Any) -> Json:
+        found = evaluate(values)
+        return _present(found) if isinstance(found, list | dict) else found
+
+    return function
+
+
+def _present(value: Json) -> Json:
+    """A copy without null, empty lists and empty objects; null when nothing remains."""
+    if isinstance(value, dict):
+        return {name: kept for name, member in value.items() if (kept := _present(member)) is not None} or None
+    if isinstance(value, list):
+        return [kept for member in value if (kept := _present(member)) is not None] or None
+    return value
+
+
+def _case(value: Json, site: Site) -> str:
+    """The text of a case that a value chooses; none is called the empty text's case by accident."""
+    if value is None:
+        return "$default"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    raise Rejected(f"{site}: $switch chooses by text, number or boolean, not by {_named(value)}", by="mapping")
+
+
+def _reachable(case: str, types: Types) -> bool:
+    return bool(
+        types & STRING or (types & BOOLEAN and case in ("true", "false")) or ("number" in types and _NUMBER.match(case))
+    )
+
+
+def _named(value: Json) -> str:
+    name = type_name(value)
+    return f"an {name}" if name[0] in "ao" else name if name == "null" else f"a {name}"
+
+
+def _short(expression: str) -> str:
+    text = " ".join(expression.split())
+    return text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004 -- a line of a log
+
+
+def _directives() -> str:
+    return f"known: {', '.join(_DIRECTIVES)}; $default beside $switch"

@@ -1,0 +1,354 @@
+"""The functions that mappings call beside those of JMESPath.
+
+Each is pure. Null in gives null out unless its docstring says otherwise; a value of another type than the signature
+names is a JMESPath type error. The first line of a docstring and its example are the reference in `docs/mappings.md`.
+"""
+
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
+
+from connector import identifiers
+from connector.mapping import uri
+from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
+from connector.mapping.json_types import type_name as type_name_of
+from connector.model import Json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
+_WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
+_UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONGEST_NETWORK = 64
+_INT64 = 2**63
+
+
+class InvalidValueError(JMESPathError):
+    """A value of the right type that the function cannot work on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function: what it is called, and the types it takes.
+
+    Attributes:
+        passes_null: null comes to the function itself; otherwise null makes the result null.
+    """
+
+    name: str
+    types: Types
+    passes_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the mapping language.
+
+    Attributes:
+        variadic: the last parameter may be given more than once.
+        returns: the types of its results; null among them where it may come of arguments that are not.
+    """
+
+    name: str
+    call: Callable[..., Json]
+    parameters: tuple[Parameter, ...]
+    variadic: bool
+    returns: Types
+
+    def parameter(self, index: int) -> Parameter:
+        """The parameter that takes the argument at an index."""
+        return self.parameters[min(index, len(self.parameters) - 1)]
+
+    def check_arity(self, count: int) -> None:
+        """Refuse a wrong number of arguments.
+
+        Raises:
+            ArityError: too few or too many.
+        """
+        wanted = len(self.parameters)
+        if self.variadic:
+            if count < wanted:
+                raise VariadictArityError(wanted, count, self.name)
+        elif count != wanted:
+            raise ArityError(wanted, count, self.name)
+
+    def apply(self, arguments: Sequence[Json]) -> Json:
+        """Check the arguments, then call.
+
+        Raises:
+            JMESPathError: a wrong number of arguments, a wrong type, or a value it cannot work on.
+        """
+        self.check_arity(len(arguments))
+        missing = False
+        for index, value in enumerate(arguments):
+            parameter = self.parameter(index)
+            if value is None and not parameter.passes_null:
+                missing = True
+            elif type_name_of(value) not in parameter.types:
+                raise self.type_error(value, parameter)
+        return None if missing else self.call(*arguments)
+
+    def type_error(self, value: Json, parameter: Parameter) -> JMESPathTypeError:
+        """The error for a value that the parameter does not take."""
+        return JMESPathTypeError(self.name, value, type_name_of(value), sorted(parameter.types))
+
+    def python_types(self, index: int) -> frozenset[type]:
+        """The Python types that the argument at an index may have, null aside."""
+        return frozenset(python for name in self.parameter(index).types for python in PYTHON_TYPES[name])
+
+    @property
+    def signature(self) -> str:
+        """As a reference shows it: `add_days(text, days)`."""
+        dots = ", …" if self.variadic else ""
+        return f"{self.name}({', '.join(parameter.name for parameter in self.parameters)}{dots})"
+
+
+FUNCTIONS: dict[str, Function] = {}
+"""Every function of the mapping language that JMESPath does not have, by name."""
+
+
+def _function(
+    *parameters: Parameter, returns: Types, variadic: bool = False
+) -> Callable[[Callable[..., Json]], Callable[..., Json]]:
+    def register(call: Callable[..., Json]) -> Callable[..., Json]:
+        name = call.__name__.rstrip("_")
+        FUNCTIONS[name] = Function(name, call, parameters, variadic, returns)
+        return call
+
+    return register
+
+
+_TEXT = Parameter("text", STRING)
+
+
+@_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
+def timestamp(seconds: float) -> str | None:
+    """Unix seconds as RFC 3339 with milliseconds, in UTC; null outside the years 1 to 9999.
+
+    timestamp(`1684311125`) → "2023-05-17T08:12:05.000Z"
+    """
+    try:
+        return _rfc3339(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@_function(Parameter("seconds", NUMBER), returns=NUMBER | NULL)
+def epoch_ms(seconds: float) -> int | None:
+    """Unix seconds as whole milliseconds since 1970.
+
+    epoch_ms(`1684311125.5`) → 1684311125500
+    """
+    if isinstance(seconds, int):
+        return seconds * 1000
+    return math.floor(seconds * 1000) if math.isfinite(seconds * 1000) else None
+
+
+@_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL)
+def add_days(text: str, days: float) -> str | None:
+    """An RFC 3339 time, so many days later; null when the text is none or the result leaves the years 1 to 9999.
+
+    add_days('2023-05-17T08:12:05Z', `30`) → "2023-06-16T08:12:05.000Z"
+    """
+    if not _RFC3339.match(text):
+        return None
+    try:
+        return _rfc3339((datetime.fromisoformat(text.upper()) + timedelta(days=days)).astimezone(UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+@_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True)
+def stix_id(object_type: str, *parts: Json) -> str:
+    """A STIX id that the same arguments always give; null when any of them is null.
+
+    stix_id('indicator', 'domain', 'example.com') → "indicator--5f42e209-14ed-5b27-bba4-0f32a93f3508"
+    """
+    try:
+        return identifiers.stix_id(object_type, *parts)
+    except orjson.JSONEncodeError:
+        raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
+
+
+@_function(_TEXT, returns=STRING)
+def lower(text: str) -> str:
+    """The text in lower case.
+
+    lower('EXAMPLE.com') → "example.com"
+    """
+    return text.lower()
+
+
+@_function(_TEXT, returns=STRING)
+def upper(text: str) -> str:
+    """The text in upper case.
+
+    upper('hunting') → "HUNTING"
+    """
+    return text.upper()
+
+
+@_function(_TEXT, returns=STRING)
+def trim(text: str) -> str:
+    """The text without blanks and line breaks at its ends.
+
+    trim('  a b ') → "a b"
+    """
+    return text.strip()
+
+
+@_function(_TEXT, Parameter("old", STRING), Parameter("new", STRING), returns=STRING)
+def replace(text: str, old: str, new: str) -> str:
+    """The text with every `old` replaced by `new`.
+
+    replace('a_b_c', '_', ' ') → "a b c"
+    """
+    return text.replace(old, new) if old else text
+
+
+@_function(_TEXT, Parameter("length", NUMBER), returns=STRING)
+def truncate(text: str, length: float) -> str:
+    """The text cut to so many characters, the last of them `…` when something was cut.
+
+    truncate('abcdef', `4`) → "abc…"
+    """
+    if len(text) <= length:
+        return text
+    return text[: int(length) - 1] + "…" if length >= 1 else ""
+
+
+@_function(_TEXT, Parameter("separator", STRING), returns=ARRAY)
+def split(text: str, separator: str) -> list[str]:
+    """The parts of the text between separators.
+
+    split('a,b,c', ',') → ["a", "b", "c"]
+    """
+    return text.split(separator) if separator else list(text)
+
+
+@_function(_TEXT, returns=NUMBER | NULL)
+def ip_version(text: str) -> int | None:
+    """4 or 6 for an IP address or network; null for any other text.
+
+    ip_version('2001:db8::1') → 6
+    """
+    if len(text) > _LONGEST_NETWORK:
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False).version if "/" in text else ipaddress.ip_address(text).version
+    except ValueError:
+        return None
+
+
+@_function(Parameter("list", ARRAY), returns=ARRAY)
+def unique(items: list[Json]) -> list[Json]:
+    """The list without repeats, each element where it first stood.
+
+    unique(['b', 'a', 'b']) → ["b", "a"]
+    """
+    seen: dict[Any, Json] = {}
+    for item in items:
+        # Python holds 1 and true for equal, and cannot hash a list.
+        key = json.dumps(item, sort_keys=True) if isinstance(item, list | dict) else item
+        seen.setdefault((type_name_of(item), key), item)
+    return list(seen.values())
+
+
+@_function(
+    Parameter("object", OBJECT | NULL, passes_null=True),
+    Parameter("key", STRING | NULL, passes_null=True),
+    Parameter("default", ANY, passes_null=True),
+    returns=ANY,
+)
+def lookup(table: dict[str, Json] | None, key: str | None, default: Json) -> Json:
+    """What an object holds under a key; the default when it has no such key, or when object or key is null.
+
+    lookup(`{"VERDICT_MALICIOUS": "malicious-activity"}`, 'VERDICT_MALICIOUS', 'unknown') → "malicious-activity"
+    """
+    if table is None or key is None:
+        return default
+    value = table.get(key)
+    return default if value is None else value
+
+
+@_function(Parameter("value", NUMBER | STRING), returns=NUMBER | NULL)
+def int_(value: float | str) -> int | None:
+    """A whole number from a number or its decimal digits; null when it is none, or leaves 64 bits.
+
+    int('443') → 443
+    """
+    if isinstance(value, str):
+        if not _WHOLE.match(value):
+            return None
+        value = int(value)
+    elif isinstance(value, float):
+        if not value.is_integer():
+            return None
+        value = int(value)
+    return value if -_INT64 <= value < _INT64 else None
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def url(text: str) -> str | None:
+    """A URL as RFC 3986 wants it: encoded where it must be, else byte for byte; null when none can be made of the text.
+
+    url('https://bücher.example/a b?q=[1]') → "https://xn--bcher-kva.example/a%20b?q=%5B1%5D"
+    """
+    return uri.conform(text)
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def host(text: str) -> str | None:
+    """The host of a URL, in lower case, an IPv6 address without its brackets; null when the text is no URL.
+
+    host('https://user@Example.com:8443/a') → "example.com"
+    """
+    return uri.host(text)
+
+
+@_function(_TEXT, returns=STRING)
+def clean(text: str) -> str:
+    r"""The text with control characters, line separators and lone surrogates as blanks, and none at its ends.
+
+    clean(`"a\u0000b\n"`) → "a b"
+    """
+    return _UNCLEAN.sub(" ", text).strip()
+
+
+# Functions that JMESPath defines, by the types of their results (jmespath.org/specification.html#built-in-functions).
+BUILT_IN_RETURNS: dict[str, Types] = {
+    "abs": NUMBER,
+    "avg": NUMBER | NULL,
+    "ceil": NUMBER,
+    "contains": BOOLEAN,
+    "ends_with": BOOLEAN,
+    "floor": NUMBER,
+    "join": STRING,
+    "keys": ARRAY,
+    "length": NUMBER,
+    "map": ARRAY,
+    "max": NUMBER | STRING | NULL,
+    "merge": OBJECT,
+    "min": NUMBER | STRING | NULL,
+    "reverse": STRING | ARRAY,
+    "sort": ARRAY,
+    "sort_by": ARRAY,
+    "starts_with": BOOLEAN,
+    "sum": NUMBER,
+    "to_array": ARRAY,
+    "to_number": NUMBER | NULL,
+    "to_string": STRING,
+    "type": STRING,
+    "values": ARRAY,
+}

@@ -1,0 +1,89 @@
+"""The jmespath library, with our functions, and without the inputs on which it raises what is no JMESPath error."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jmespath.exceptions import JMESPathTypeError
+from jmespath.functions import Functions
+from jmespath.visitor import Options, TreeInterpreter
+
+from connector.mapping.functions import FUNCTIONS, InvalidValueError
+from connector.mapping.json_types import type_name
+from connector.model import Json
+
+Node = Any
+"""A node of the library's syntax tree: `type`, `children`, often `value`."""
+
+
+class _Functions(Functions):
+    """JMESPath's functions and ours, under one roof."""
+
+    def call_function(self, function_name: str, resolved_args: Iterable[Any]) -> Json:
+        arguments = list(resolved_args)
+        ours = FUNCTIONS.get(function_name)
+        if ours is not None:
+            return ours.apply(arguments)
+        check = _CHECKS.get(function_name)
+        if check is not None:
+            check(arguments)
+        try:
+            result = super().call_function(function_name, arguments)
+        except ArithmeticError:
+            raise InvalidValueError(f"{function_name}() was given numbers too large to reckon with") from None
+        if type(result) is float and not math.isfinite(result):
+            if function_name == "to_number":
+                return None  # JSON has no such number
+            raise InvalidValueError(f"{function_name}() made a number that JSON cannot write")
+        return result
+
+
+def _check_contains(arguments: Sequence[Any]) -> None:
+    match arguments:
+        case [str(), search] if not isinstance(search, str):
+            raise JMESPathTypeError("contains", search, type_name(search), ["string"])
+
+
+def _check_merge(arguments: Sequence[Any]) -> None:
+    for argument in arguments:
+        if not isinstance(argument, dict):
+            raise JMESPathTypeError("merge", argument, type_name(argument), ["object"])
+
+
+def _check_by(arguments: Sequence[Any]) -> None:
+    # The specification wants one type for all keys; the library finds out by comparing them.
+    match arguments:
+        case [list() as items, reference] if hasattr(reference, "expression"):
+            keys = [reference.visit(reference.expression, item) for item in items]
+            if len({type_name(key) for key in keys}) > 1:
+                raise JMESPathTypeError("max_by", keys, "array", ["array-string", "array-number"])
+
+
+_CHECKS: dict[str, Callable[[Sequence[Any]], None]] = {
+    "contains": _check_contains,
+    "merge": _check_merge,
+    "max_by": _check_by,
+    "min_by": _check_by,
+}
+
+
+class _Interpreter(TreeInterpreter):
+    """Ordering text against a number is null, as the specification says, and no Python error."""
+
+    def visit_comparator(self, node: Node, value: Json) -> Json:
+        try:
+            return super().visit_comparator(node, value)
+        except TypeError:  # raised by Python's < between str and int, and by nothing else there
+            return None
+
+
+CALLS: Any = _Functions()
+"""Calls a function by name: `CALLS.call_function(name, arguments)`."""
+
+INTERPRETER: Any = _Interpreter(Options(custom_functions=CALLS))
+"""Evaluates a node: `INTERPRETER.visit(node, value)`. Holds no state of an evaluation."""
+
+SIGNATURES: dict[str, tuple[Node, ...]] = {
+    name: tuple(entry["signature"]) for name, entry in Functions.FUNCTION_TABLE.items()
+}
+"""The parameters of JMESPath's own functions: `types`, and `variadic` on the last."""

@@ -1,0 +1,82 @@
+"""URLs as people and malware write them, made into what RFC 3986 calls a URI."""
+
+import re
+
+import idna
+
+_UNRESERVED = r"A-Za-z0-9\-._~"
+_SUB_DELIMS = r"!$&'()*+,;="
+_PCHAR = _UNRESERVED + _SUB_DELIMS + ":@"
+_ESCAPE = "%[0-9A-Fa-f]{2}"
+
+# Section 3 and appendix B; userinfo ends at the last @, as browsers read it.
+_PARTS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?:(?P<userinfo>[^/?#]*)@)?"
+    r"(?P<host>\[[^\]/?#@]*\]|[^:/?#@\[\]]*)(?::(?P<port>[0-9]*))?"
+    r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:\#(?P<fragment>.*))?",
+    re.DOTALL,
+)
+_IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+\]")
+
+
+def _must_encode(allowed: str) -> re.Pattern[str]:
+    """What cannot stay as it is: a character that is not allowed, and a % that begins no escape."""
+    return re.compile(rf"(?!{_ESCAPE})[^{allowed}]")
+
+
+_IN_USERINFO = _must_encode(_UNRESERVED + _SUB_DELIMS + ":")
+_IN_HOST = _must_encode(_UNRESERVED + _SUB_DELIMS)
+_IN_PATH = _must_encode(_PCHAR + "/")
+_IN_QUERY = _must_encode(_PCHAR + "/?")
+
+_LONGEST_NAME = 253
+"""Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
+
+
+def conform(text: str) -> str | None:
+    """The URL with everything percent-encoded that must be, and a host beyond ASCII in IDNA; the rest as it was.
+
+    None when the text is not `scheme://host…`, or not Unicode.
+    """
+    match = _PARTS.fullmatch(text.strip())
+    if match is None or not (match["host"] or match["scheme"].lower() == "file"):
+        return None
+    try:
+        host = _host(match["host"])
+        if host is None:
+            return None
+        userinfo, port, path, query, fragment = match.group("userinfo", "port", "path", "query", "fragment")
+        return "".join(
+            (
+                f"{match['scheme']}://",
+                "" if userinfo is None else f"{_encoded(_IN_USERINFO, userinfo)}@",
+                host,
+                "" if port is None else f":{port}",
+                _encoded(_IN_PATH, path or ""),
+                "" if query is None else f"?{_encoded(_IN_QUERY, query)}",
+                "" if fragment is None else f"#{_encoded(_IN_QUERY, fragment)}",
+            )
+        )
+    except UnicodeEncodeError:  # a lone surrogate has no bytes
+        return None
+
+
+def host(text: str) -> str | None:
+    """The host in a URL, lower case (section 6.2.2.1), without the brackets of an IPv6 address; None when none."""
+    match = _PARTS.fullmatch(text.strip())
+    return (match["host"].strip("[]").lower() or None) if match else None
+
+
+def _host(name: str) -> str | None:
+    if name.startswith("["):
+        return name if _IP_LITERAL.fullmatch(name) else None
+    if not name.isascii() and len(name) <= _LONGEST_NAME:
+        try:
+            return idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            pass  # malware does not register by the rules; section 3.2.2 allows UTF-8, percent-encoded
+    return _encoded(_IN_HOST, name)
+
+
+def _encoded(forbidden: re.Pattern[str], part: str) -> str:
+    return forbidden.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8")), part)
