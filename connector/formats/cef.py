@@ -142,6 +142,8 @@ def _header(name: str, value: Json, limit: int) -> str:
         text = text.replace("|", "/")
     if "\\" in text:
         text = text.replace("\\", "/")
+    if '"' in text:
+        text = text.replace('"', "'")
     if name == "deviceEventClassId":
         text = text.translate(_CLASS_ID)
     if len(text) > limit:

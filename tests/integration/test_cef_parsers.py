@@ -1,0 +1,175 @@
+"""No event, however odd, is a line that parsers nobody here wrote read differently."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.formats.cef import SEVERITY_WORDS, CefFormat
+from connector.formats.cef_dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+
+odd_characters = st.sampled_from('\\\\\\==||""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
+odd_text = st.one_of(
+    st.text(odd_characters, max_size=60), st.text(max_size=60), st.text(st.characters(), max_size=2000)
+)
+header_text = st.tuples(st.text(odd_characters, max_size=4), st.sampled_from("abc1"), odd_text).map("".join)
+
+
+of_kind = {
+    Kind.FLOAT: st.floats(allow_nan=False, allow_infinity=False),
+    Kind.IPV4: st.ip_addresses(v=4).map(str),
+    Kind.IPV6: st.ip_addresses(v=6).map(str),
+    Kind.MAC: st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":")),
+    Kind.TIMESTAMP: st.integers(0, 253_402_300_799_999),
+    Kind.STRING: odd_text,
+}
+
+
+def values_of(key):
+    entry = DICTIONARY[key]
+    if entry.kind not in (Kind.INTEGER, Kind.LONG):
+        return of_kind[entry.kind]
+    if entry.highest is not None:
+        return st.integers(entry.lowest, entry.highest)
+    bits = 31 if entry.kind is Kind.INTEGER else 63
+    return st.integers(-(2**bits), 2**bits - 1)
+
+
+@st.composite
+def documents(draw):
+    keys = draw(st.lists(st.sampled_from([key for key in DICTIONARY if key not in LABELS.values()]), max_size=12))
+    extension = {}
+    for number, key in enumerate(dict.fromkeys(keys)):
+        if key in LABELS and draw(st.booleans()):
+            extension[LABELS[key]] = f"label{number}"
+        extension[key] = draw(values_of(key))
+        if key in LABELS:
+            extension[LABELS[key]] = f"label{number}"
+    if draw(st.booleans()):
+        extension["VirusTotalIoCStreamNote"] = draw(odd_text)
+    return {
+        **{name: draw(header_text) for name in HEADER_LENGTHS},
+        "severity": draw(st.one_of(st.integers(0, 10), st.sampled_from(sorted(SEVERITY_WORDS)))),
+        "extension": extension,
+    }
+
+
+def meant(document):
+    """What a reader should find: header and extension as texts, by this test's own reading of the profile."""
+
+    def clean(text):
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]", " ", joined).strip()
+
+    header = {
+        name: re.sub(r"[|\\]", "/", clean(document[name])).replace('"', "'")[:limit].strip()
+        for name, limit in HEADER_LENGTHS.items()
+    }
+    header["deviceEventClassId"] = re.sub("[=%#]", "_", header["deviceEventClassId"])
+    extension = {}
+    for key, value in document["extension"].items():
+        limit = DICTIONARY[key].max_length if key in DICTIONARY else 4000
+        if isinstance(value, str):
+            pipe, quote = ("%7C", "%22") if key in ("request", "requestContext") else ("¦", "'")
+            value = clean(value).replace("|", pipe).replace('"', quote)[: limit or None].strip()  # noqa: PLW2901
+        if value != "":
+            extension[key] = str(value)
+    for key, label in LABELS.items():
+        if key not in extension:
+            extension.pop(label, None)
+    return header, str(document["severity"]), extension
+
+
+def lines_of(batch):
+    lines = [CefFormat().encode(document) for document in batch]
+    for line in lines:
+        assert len(line.decode("utf-8").splitlines()) == 1
+    return lines
+
+
+# Vector's own parser, as VRL.
+@pytest.fixture(scope="module")
+def parse_cef():
+    try:
+        import pyvrl
+    except ImportError:
+        if os.environ.get("CI") and os.sys.version_info < (3, 13):
+            raise
+        pytest.skip("pyVRL has no build for this Python")
+    program = pyvrl.Transform(". = parse_cef!(.message)")
+    return lambda line: program.remap({"message": line.decode()})
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=documents())
+def test_vector_reads_back_what_was_meant(parse_cef, document):
+    (line,) = lines_of([document])
+    header, severity, extension = meant(document)
+    assert parse_cef(line) == {"cefVersion": "0", **header, "severity": severity, **extension}
+
+
+def unescaped(text):
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def jc_can_read(document):
+    """jc takes the header for over at the first `=` and does not know that a backslash can be escaped."""
+    header, _, extension = meant(document)
+    return "=" not in "".join(header.values()) and "\\=" not in "".join(extension.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=documents().filter(jc_can_read))
+def test_jc_reads_back_what_was_meant(document):
+    import jc
+
+    (line,) = lines_of([document])
+    header, severity, extension = meant(document)
+    found = jc.parse("cef", line.decode(), raw=True, quiet=True)[0]
+    assert {key: unescaped(text) for key, text in found.items()} == {
+        "CEFVersion": "0",
+        **header,
+        "agentSeverity": severity,
+        **extension,
+    }
+
+
+@pytest.fixture(scope="module")
+def lognormalizer(tmp_path_factory):
+    """A function from lines to what liblognorm (rsyslog's parser) finds in each."""
+    program = shutil.which("lognormalizer")
+    if program is None:
+        assert not os.environ.get("CI"), "CI installs liblognorm-utils"
+        pytest.skip("needs lognormalizer, of Debian's package liblognorm-utils")
+    rules = tmp_path_factory.mktemp("liblognorm") / "cef.rulebase"
+    rules.write_text("version=2\nrule=:%f:cef%\n")
+
+    def normalize(lines):
+        # 2.0.6 loses the first letter of a key right after the last pipe; a blank there helps it.
+        spaced = [re.sub(rb"^((?:[^|]*\|){7})", rb"\1 ", line) for line in lines]
+        done = subprocess.run(
+            [program, "-r", str(rules), "-e", "json"],
+            input=b"\n".join(spaced) + b"\n",
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        return [json.loads(text) for text in done.stdout.decode().splitlines()]
+
+    return normalize
+
+
+@settings(max_examples=30, deadline=None)
+@given(batch=st.lists(documents(), min_size=1, max_size=10))
+def test_liblognorm_reads_back_what_was_meant(lognormalizer, batch):
+    found = lognormalizer(lines_of(batch))
+    for document, event in zip(batch, found, strict=True):
+        header, severity, extension = meant(document)
+        names = ("DeviceVendor", "DeviceProduct", "DeviceVersion", "SignatureID", "Name", "Severity")
+        expected = dict(zip(names, (*header.values(), severity), strict=True))
+        assert event == {"f": {**expected, "Extensions": extension}}

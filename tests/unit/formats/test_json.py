@@ -1,0 +1,43 @@
+"""The JSON format: one line, always readable again."""
+
+import json
+
+import pytest
+
+from connector.formats.json import JsonFormat
+from connector.model import Rejected
+
+
+def test_a_document_is_one_line_of_json():
+    assert JsonFormat().encode({"a": ["é\n", 1, None, {"b": True}]}) == '{"a":["é\\n",1,null,{"b":true}]}'.encode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"deep": float("-inf")}]])
+def test_a_number_that_is_not_finite_is_refused(value):
+    with pytest.raises(Rejected, match="not finite") as caught:
+        JsonFormat().encode({"a": value})
+    assert caught.value.by == "format"
+
+
+def test_an_integer_beyond_64_bits_is_kept():
+    assert json.loads(JsonFormat().encode({"a": 2**70})) == {"a": 2**70}
+
+
+def test_a_lone_surrogate_does_not_lose_the_document():
+    assert json.loads(JsonFormat().encode({"a": "x\ud800y"})) == {"a": "x?y"}
+
+
+def test_a_document_nested_without_end_is_refused():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Rejected, match="cannot be written"):
+        JsonFormat().encode({"a": deep})
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, float("nan")])
+def test_only_scalars_stand_inside_text(value):
+    with pytest.raises(Rejected):
+        JsonFormat().quote("a", value)
+    assert JsonFormat().quote("a", 5) == "5"
+    assert JsonFormat().quote("a", 'x"') == 'x"'
