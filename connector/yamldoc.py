@@ -151,7 +151,9 @@ class _Builder:
             return text
         if tag.removeprefix("tag:yaml.org,2002:") not in _SCALAR_TAGS:
             raise self.error(node, f"the tag {tag} is not supported")
-        return text if node.style in ("'", '"', "|", ">") else _plain(text)
+        if node.style == ">":
+            return text.replace("\a", "")  # where ruamel notes a fold, so that it could write it again
+        return text if node.style in ("'", '"', "|") else _plain(text)
 
     def error(self, node: Node, message: str) -> Misconfigured:
         mark = node.start_mark

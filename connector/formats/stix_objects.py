@@ -255,7 +255,7 @@ _DEFINITION = ("created_by_ref", "name", "schema", "version", "extension_types")
 _META_OBJECTS = {
     "extension-definition": ObjectType(
         checks={
-            **common("extension-definition"),
+            **{key: check for key, check in common("extension-definition").items() if key != "extensions"},
             "created_by_ref": reference("identity"),
             "created": milliseconds,
             "modified": milliseconds,

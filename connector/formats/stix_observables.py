@@ -52,6 +52,22 @@ def _body_parts(document: JsonObject) -> Fault | None:
     return Fault(f"must not stand here, is_multipart being {document['is_multipart']}", document[wrong], wrong)
 
 
+_REGISTRY_TYPE = choice(
+    "REG_NONE",
+    "REG_SZ",
+    "REG_EXPAND_SZ",
+    "REG_BINARY",
+    "REG_DWORD",
+    "REG_DWORD_BIG_ENDIAN",
+    "REG_DWORD_LITTLE_ENDIAN",
+    "REG_LINK",
+    "REG_MULTI_SZ",
+    "REG_RESOURCE_LIST",
+    "REG_FULL_RESOURCE_DESCRIPTION",
+    "REG_RESOURCE_REQUIREMENTS_LIST",
+    "REG_QWORD",
+    "REG_INVALID_TYPE",
+)
 _SCO = reference(*SCO_NAMES)
 _ADDRESSES = ("ipv4-addr", "ipv6-addr", "mac-addr", "domain-name")
 
@@ -242,7 +258,9 @@ OBSERVABLES: Mapping[str, ObjectType] = {
         {
             "key": filled,
             "values": many(
-                record({}, {"name": text, "data": text, "data_type": filled}, one_of=("name", "data", "data_type"))
+                record(
+                    {}, {"name": text, "data": text, "data_type": _REGISTRY_TYPE}, one_of=("name", "data", "data_type")
+                )
             ),
             "modified_time": timestamp,
             "creator_user_ref": reference("user-account"),

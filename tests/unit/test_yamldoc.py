@@ -81,6 +81,10 @@ def test_no_text_gives_anything_but_a_document_or_misconfigured(text):
         parse(text)
 
 
+def test_folded_text_has_nothing_but_what_was_written():
+    assert parse("a: >-\n  one\n  two\n\n    more\n  three\n").data == {"a": "one two\n\n  more\nthree"}
+
+
 plain = st.recursive(
     st.none()
     | st.booleans()
