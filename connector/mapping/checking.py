@@ -93,11 +93,7 @@ class _Checker:
         found = self.types(first, scope)
         for child in rest:
             self._need(found, ARRAY, "has no elements")
-            found = ANY
-            if child["type"] == "slice":
-                if child["children"][2] == 0:
-                    raise ExpressionError("a slice cannot step by 0")
-                found = ARRAY | NULL
+            found = ARRAY | NULL if child["type"] == "slice" else ANY
         return found
 
     def _or_expression(self, node: Node, scope: Scope | None) -> Types:

@@ -63,7 +63,7 @@ def parse(expression: str) -> Node:
         raise ExpressionError("a number of more digits than any reader takes") from None
     except RecursionError:
         raise ExpressionError("an expression nested too deeply") from None
-    _check_size(node)
+    _check_tree(node)
     return node
 
 
@@ -83,9 +83,11 @@ def _syntax_message(error: ParseError) -> str:
     return f"unexpected {str(error.token_value)[:40]!r}"
 
 
-def _check_size(root: Node) -> None:
+def _check_tree(root: Node) -> None:
     level = [root]
     for _ in range(MAX_DEPTH):
+        if any(node["type"] == "slice" and node["children"][2] == 0 for node in level):
+            raise ExpressionError("a slice cannot step by 0")
         level = [child for node in level for child in node["children"] if isinstance(child, dict)]
         if not level:
             return
