@@ -48,12 +48,12 @@ class Ledger:
             self._mark_sent(current)
             return document
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
+        # Only what came no later than this entry, so that a replay finds each version where it first gave it out; and of
+        # that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on an
+        # older entry, and the receiver takes that for the last word until it is told what followed.
         earlier = [version for version in versions if version.seq <= seq]
-        latest = max(earlier, key=lambda version: (version.seq, version.modified)) if earlier else None
-        # A replay with a mended mapping may have put a newer `modified` on an older entry: the receiver must then be
-        # told again what follows it, or it would take the older content for the last word.
-        is_last_word = latest is not None and latest.modified == max(version.modified for version in earlier)
-        if latest is None or latest.digest != digest or not is_last_word:
+        latest = max(earlier, key=lambda version: version.modified) if earlier else None
+        if latest is None or latest.digest != digest:
             current = self._record(_next_version(identity.id, digest, seq, date, versions))
         elif latest.sent:
             return None

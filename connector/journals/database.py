@@ -6,10 +6,11 @@
 import errno
 import os
 import sqlite3
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Database:
         try:
             return self._readers.pop()
         except IndexError:
-            return self._connect()
+            return self._connect(self._path)
 
     def _prepared(self) -> sqlite3.Connection:
         """The writer, after the file has been made, checked and migrated. The caller holds the lock."""
@@ -112,7 +113,7 @@ class Database:
         if self._writer is None:
             if not self._is_ready:
                 self._create()
-            connection = self._connect()
+            connection = self._connect(self._path)
             try:
                 if not self._is_ready:
                     self._migrate(connection)
@@ -127,21 +128,30 @@ class Database:
             raise RuntimeError(f"the journal {self._path} is used after it was closed")
 
     def _create(self) -> None:
-        # SQLite gives the -wal and -shm files the mode of the main file.
+        """Make the file, if there is none: beside its place and then moved there, so that none ever sees half of it."""
         try:
+            if self._path.exists():
+                return
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            with tempfile.TemporaryDirectory(prefix=f".{self._path.name}-", dir=self._path.parent) as folder:
+                draft = Path(folder) / self._path.name
+                # SQLite gives the -wal and -shm files the mode of the main file.
+                os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                with closing(self._connect(draft)) as connection:
+                    self._migrate(connection)
+                with suppress(FileExistsError):  # another process was faster
+                    self._path.hardlink_to(draft)
         except OSError as error:
             if error.errno in _FULL:
                 raise self._full() from error
             raise Misconfigured(
-                f"the journal {self._path} cannot be opened for writing: {error.strerror}."
+                f"the journal {self._path} cannot be made: {error.strerror}."
                 " Set `path` to a file in a folder that this user may write to"
             ) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
+            f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
             timeout=self._busy_timeout_seconds,
             isolation_level=None,

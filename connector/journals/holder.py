@@ -42,7 +42,7 @@ class Process:
         except PermissionError:
             pass  # it runs, as another user
         state, started = _state(self.pid)
-        return state in ("Z", "X") or started not in ("", self.started)
+        return state in ("Z", "X") or ("" not in (started, self.started) and started != self.started)
 
 
 def _realm() -> str:

@@ -1,0 +1,510 @@
+"""What `connector.ports.Journal` promises, asked of every journal."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import (
+    Advance,
+    DeadLetter,
+    Entry,
+    Gap,
+    JournalStatus,
+    Notification,
+    Page,
+    RouteStatus,
+    SourceStatus,
+    Unavailable,
+    Version,
+)
+from connector.ports import Journal
+
+Opener = Callable[[], Journal]
+
+
+def _sqlite(folder: Path) -> Opener:
+    return lambda: SqliteJournal(SqliteSettings(path=folder / "journal.db"))
+
+
+STORES = {"sqlite": _sqlite}
+"""By name, what makes an empty store in a folder and gives what opens it, as often as one likes."""
+
+
+@pytest.fixture(params=STORES)
+def make_store(request: pytest.FixtureRequest) -> Callable[[Path], Opener]:
+    return STORES[request.param]
+
+
+@pytest.fixture
+def open_journal(make_store, tmp_path):
+    return make_store(tmp_path)
+
+
+@pytest.fixture
+def journal(open_journal):
+    journal = open_journal()
+    yield journal
+    journal.close()
+
+
+def notification(number: int, date: int | None = 1_760_000_000) -> Notification:
+    return Notification(str(number), date, {"type": "file", "id": f"{number:064x}", "attributes": {"n": number}})
+
+
+def page(*numbers: int, checkpoint: object = None, gap: Gap | None = None) -> Page:
+    return Page([notification(number) for number in numbers], checkpoint, gap)
+
+
+def store(journal: Journal, source: str, *pages: Page) -> list[int]:
+    with journal.lease(source):
+        return [journal.append(source, each) for each in pages]
+
+
+def advance(journal: Journal, route: str, sources: Sequence[str], step: Advance) -> None:
+    with journal.lease(route):
+        journal.advance(route, sources, step)
+
+
+def ids(entries: Sequence[Entry]) -> list[str]:
+    return [entry.notification.id for entry in entries]
+
+
+def version(object_id: str, seq: int, at: int, *, sent: bool = False, digest: bytes = b"d" * 32) -> Version:
+    created, modified = "2026-01-01T00:00:00.000Z", f"2026-01-01T00:00:{at:02d}.000Z"
+    return Version(object_id, seq, digest, created, modified, sent)
+
+
+def test_a_page_comes_back_as_it_was_stored(journal):
+    odd = Notification("z", None, {"type": "\u202e", "nested": {"list": [None, True, 1.5, "\x00", 2**63]}, "": ""})
+    store(journal, "vt", Page([notification(1), odd], {"watermark": 1, "cursor": None}))
+
+    entries = journal.pending("route", ["vt"], 10)
+
+    assert [entry.notification for entry in entries] == [notification(1), odd]
+    assert {entry.source for entry in entries} == {"vt"}
+    assert journal.checkpoint("vt") == {"watermark": 1, "cursor": None}
+
+
+def test_everything_is_there_after_reopening(open_journal):
+    journal = open_journal()
+    store(journal, "vt", page(1, 2, checkpoint={"watermark": 5}, gap=Gap(1, 2)))
+    with journal.lease("route"):
+        journal.record("route", [version("a", 1, 1)])
+        journal.advance("route", ["vt"], Advance(1, 0, 0, 1, [DeadLetter(1, "sink", "no", "a", b"{}")]))
+    journal.report("vt", {"quota": 3})
+    routes = {"route": ["vt"]}
+    before = journal.status(routes)
+    journal.close()
+
+    again = open_journal()
+
+    assert again.status(routes) == before
+    assert ids(again.pending("route", ["vt"], 10)) == ["2"]
+    assert again.versions("route", ["a"]) == {"a": [version("a", 1, 1)]}
+    again.close()
+
+
+def test_a_source_never_heard_of_has_no_checkpoint(journal):
+    assert journal.checkpoint("vt") is None
+
+
+def test_a_notification_is_stored_once_for_each_source(journal):
+    assert store(journal, "vt", page(1, 2, 2), page(2, 3), page(1, 2, 3)) == [2, 1, 0]
+    assert store(journal, "other", page(3)) == [1]
+    assert ids(journal.pending("route", ["vt", "other"], 10)) == ["1", "2", "3", "3"]
+
+
+def test_a_page_with_nothing_new_still_moves_the_checkpoint(journal):
+    store(journal, "vt", page(1, checkpoint=1), page(1, checkpoint=2), page(checkpoint=3))
+    assert journal.checkpoint("vt") == 3
+
+
+def test_a_page_and_its_checkpoint_are_stored_together(journal):
+    store(journal, "vt", page(1, checkpoint=1))
+    unstorable = Page([notification(2), Notification("3", 2**70, {})], 2, Gap(1, 2))
+
+    with pytest.raises(OverflowError), journal.lease("vt"):
+        journal.append("vt", unstorable)
+
+    assert journal.checkpoint("vt") == 1
+    assert ids(journal.pending("route", ["vt"], 10)) == ["1"]
+    assert journal.status({}).sources[0].gaps == []
+    assert store(journal, "vt", page(2)) == [1]
+
+
+def test_a_route_reads_its_sources_in_storing_order(journal):
+    store(journal, "a", page(1, 2))
+    store(journal, "b", page(3))
+    store(journal, "c", page(4))
+    store(journal, "a", page(5))
+
+    both = journal.pending("route", ["b", "a"], 10)
+
+    assert ids(both) == ["1", "2", "3", "5"]
+    assert [entry.source for entry in both] == ["a", "a", "b", "a"]
+    assert [entry.seq for entry in both] == sorted({entry.seq for entry in both})
+    assert ids(journal.pending("route", ["a", "b", "c"], 3)) == ["1", "2", "3"]
+    assert journal.pending("route", [], 10) == []
+    assert journal.pending("route", ["never heard of"], 10) == []
+
+
+def test_each_route_has_its_own_position(journal):
+    store(journal, "vt", page(1, 2, 3))
+    second = journal.pending("one", ["vt"], 2)[-1].seq
+    advance(journal, "one", ["vt"], Advance(second, 2, 0, 0))
+
+    assert ids(journal.pending("one", ["vt"], 10)) == ["3"]
+    assert ids(journal.pending("two", ["vt"], 10)) == ["1", "2", "3"]
+
+
+def test_a_position_never_moves_backwards_and_a_repeated_advance_counts_once(journal):
+    store(journal, "vt", page(1, 2, 3))
+    seqs = [entry.seq for entry in journal.pending("route", ["vt"], 3)]
+    step = Advance(seqs[1], 1, 0, 1, [DeadLetter(seqs[0], "mapping", "first")])
+    advance(journal, "route", ["vt"], step)
+    advance(journal, "route", ["vt"], step)
+    advance(journal, "route", ["vt"], Advance(seqs[0], 1, 0, 0))
+
+    (route,) = journal.status({"route": ["vt"]}).routes
+    assert (route.position, route.delivered, route.refused, route.dead_letters) == (seqs[1], 1, 1, 1)
+    assert ids(journal.pending("route", ["vt"], 10)) == ["3"]
+
+
+def test_a_source_added_to_a_route_is_read_from_its_first_notification(journal):
+    store(journal, "old", page(1))
+    store(journal, "added", page(2))
+    store(journal, "old", page(3))
+    last = journal.pending("route", ["old"], 10)[-1].seq
+    advance(journal, "route", ["old"], Advance(last, 2, 0, 0))
+
+    entries = journal.pending("route", ["old", "added"], 10)
+
+    assert ids(entries) == ["2"]
+    advance(journal, "route", ["old", "added"], Advance(entries[-1].seq, 1, 0, 0))
+    assert journal.pending("route", ["old", "added"], 10) == []
+    assert journal.status({"route": ["old", "added"]}).routes[0].delivered == 3
+
+
+def test_versions_belong_to_a_route_and_come_in_order(journal):
+    first, second, replayed = version("a", 1, 1), version("a", 5, 2), version("a", 1, 3)
+    with journal.lease("route"):
+        journal.record("route", [second, first, version("b", 2, 1)])
+        journal.record("route", [replayed])
+
+    assert journal.versions("route", ["a", "never heard of"]) == {"a": [first, replayed, second]}
+    assert journal.versions("other", ["a"]) == {}
+    assert journal.versions("route", []) == {}
+
+
+def test_a_version_is_sent_when_the_route_has_advanced_with_it(journal):
+    store(journal, "vt", page(1))
+    (entry,) = journal.pending("route", ["vt"], 1)
+    recorded = [version("a", entry.seq, 1), version("a", entry.seq, 2)]
+    sent = dataclasses.replace(recorded[0], sent=True)
+    with journal.lease("route"):
+        journal.record("route", recorded)
+        journal.advance("route", ["vt"], Advance(entry.seq, 1, 0, 0, sent=[sent]))
+        journal.record("route", recorded)
+
+    assert journal.versions("route", ["a"]) == {"a": [sent, recorded[1]]}
+
+
+def test_one_version_never_gets_a_second_content(journal):
+    with journal.lease("route"):
+        journal.record("route", [version("a", 1, 1)])
+        with pytest.raises(RuntimeError):
+            journal.record("route", [version("b", 1, 1), version("a", 2, 1, digest=b"e" * 32)])
+
+    assert journal.versions("route", ["a", "b"]) == {"a": [version("a", 1, 1)]}
+
+
+def test_three_thousand_objects_are_looked_up_at_once(journal):
+    versions = [version(f"indicator--{number}", 1, 1) for number in range(3000)]
+    with journal.lease("route"):
+        journal.record("route", versions)
+    assert len(journal.versions("route", [each.object_id for each in versions])) == 3000
+
+
+def test_a_dead_letter_is_replaced_by_a_later_one_for_the_same_document(journal):
+    store(journal, "vt", page(1, 2))
+    first, second = (entry.seq for entry in journal.pending("route", ["vt"], 2))
+    advance(journal, "route", ["vt"], Advance(first, 0, 0, 1, [DeadLetter(first, "sink", "x", "a", b"{}")]))
+    again = [
+        DeadLetter(first, "sink", "y", "a"),
+        DeadLetter(first, "sink", "y", "b"),
+        DeadLetter(second, "mapping", "z"),
+    ]
+    advance(journal, "route", ["vt"], Advance(second, 0, 0, 1, again))
+
+    (route,) = journal.status({"route": ["vt"]}).routes
+    assert (route.dead_letters, route.refused) == (3, 2)
+
+
+def test_status_tells_what_there_is(journal):
+    gap = Gap(100, 200)
+    store(journal, "vt", Page([notification(1, 50), notification(2, 40), notification(3, None)], {"w": 1}, gap))
+    store(journal, "vt", Page([], {"w": 2}, gap))
+    seqs = [entry.seq for entry in journal.pending("route", ["vt"], 3)]
+    advance(journal, "route", ["vt"], Advance(seqs[0], 0, 1, 0))
+    journal.report("vt", {"state": "old"})
+    journal.report("vt", {"state": "done"})
+    journal.report("route", {"state": "waiting"})
+
+    assert journal.status({"route": ["vt"], "new": ["vt", "new source"]}) == JournalStatus(
+        entries=3,
+        sources=[
+            SourceStatus("new source", None, 0, None, [], {}),
+            SourceStatus("vt", {"w": 2}, 3, 50, [gap], {"state": "done"}),
+        ],
+        routes=[
+            RouteStatus("route", ("vt",), seqs[0], 2, 40, 0, 1, 0, 0, {"state": "waiting"}),
+            RouteStatus("new", ("vt", "new source"), 0, 3, 50, 0, 0, 0, 0, {}),
+        ],
+    )
+
+
+def test_pruning_keeps_what_is_young_unread_or_refused(journal):
+    store(journal, "vt", Page([notification(n, date=n) for n in range(1, 7)], None))
+    seqs = [entry.seq for entry in journal.pending("slow", ["vt"], 10)]
+    advance(journal, "fast", ["vt"], Advance(seqs[5], 5, 0, 1, [DeadLetter(seqs[1], "sink", "no")]))
+    advance(journal, "slow", ["vt"], Advance(seqs[3], 4, 0, 0))
+    routes = {"fast": ["vt"], "slow": ["vt"], "of another source": ["other"]}
+
+    assert journal.prune(4, routes) == 2
+    assert ids(journal.pending("observer", ["vt"], 10)) == ["2", "4", "5", "6"]
+    assert journal.prune(100, routes) == 1
+    assert ids(journal.pending("observer", ["vt"], 10)) == ["2", "5", "6"]
+    assert journal.prune(100, routes) == 0
+    assert journal.prune(100, {**routes, "never heard of": ["vt"]}) == 0
+
+
+def test_a_route_that_is_no_longer_configured_holds_nothing_back(journal):
+    store(journal, "vt", page(1, 2))
+    first = journal.pending("gone", ["vt"], 1)[0].seq
+    advance(journal, "gone", ["vt"], Advance(first, 0, 0, 1, [DeadLetter(first, "sink", "no")]))
+
+    assert journal.prune(2_000_000_000, {}) == 2
+    assert journal.status({"gone": ["vt"]}).routes[0].dead_letters == 0
+
+
+def test_what_was_pruned_stays_known_and_its_number_is_not_used_again(journal):
+    store(journal, "vt", page(1, 2))
+    last = journal.pending("route", ["vt"], 2)[-1].seq
+    journal.prune(2_000_000_000, {})
+
+    assert store(journal, "vt", page(1, 2, 3)) == [1]
+    (entry,) = journal.pending("route", ["vt"], 10)
+    assert entry.notification.id == "3"
+    assert entry.seq > last
+    status = journal.status({})
+    assert (status.entries, status.sources[0].notifications) == (1, 3)
+
+
+def test_more_can_be_pruned_than_one_transaction_takes(journal):
+    store(journal, "vt", page(*range(2500)))
+    assert journal.prune(2_000_000_000, {}) == 2500
+    assert journal.status({}).entries == 0
+
+
+def test_a_lease_is_held_by_one_journal_at_a_time(open_journal):
+    first, second = open_journal(), open_journal()
+    with first.lease("route"), second.lease("other route"):
+        with pytest.raises(Unavailable, match="route is served by process"), second.lease("route"):
+            pass
+        with pytest.raises(Unavailable, match="this process"), first.lease("route"):
+            pass
+    with second.lease("route"):
+        pass
+    first.close()
+    second.close()
+
+
+def test_a_lease_is_given_back_when_its_holder_fails_or_closes(open_journal):
+    first, second = open_journal(), open_journal()
+    with pytest.raises(ZeroDivisionError), first.lease("a"):
+        raise ZeroDivisionError
+    with ExitStack() as stack:
+        stack.enter_context(first.lease("b"))
+        first.close()
+        with second.lease("a"), second.lease("b"):
+            pass
+    second.close()
+
+
+@pytest.mark.parametrize("write", ["append", "record", "advance"])
+def test_nothing_is_written_without_the_lease(journal, write):
+    calls = {
+        "append": lambda: journal.append("name", page(1)),
+        "record": lambda: journal.record("name", [version("a", 1, 1)]),
+        "advance": lambda: journal.advance("name", ["vt"], Advance(1, 1, 0, 0)),
+    }
+    with journal.lease("another name"), pytest.raises(RuntimeError, match="lease"):
+        calls[write]()
+    assert journal.versions("name", ["a"]) == {}
+
+
+def test_many_threads_append_and_advance_at_once(open_journal):
+    journal = open_journal()
+    sources, pages = [f"source {n}" for n in range(4)], 15
+    stored = threading.Event()
+
+    def feed(source: str) -> int:
+        with journal.lease(source):
+            return sum(journal.append(source, page(*range(n, n + 20), checkpoint=n)) for n in range(0, pages * 10, 10))
+
+    def drain(route: str) -> list[tuple[str, str]]:
+        read: list[tuple[str, str]] = []
+        with journal.lease(route):
+            while True:
+                is_last = stored.is_set()
+                entries = journal.pending(route, sources, 7)
+                if entries:
+                    read += [(entry.source, entry.notification.id) for entry in entries]
+                    journal.advance(route, sources, Advance(entries[-1].seq, len(entries), 0, 0))
+                elif is_last:
+                    return read
+
+    with ThreadPoolExecutor(6) as pool:
+        drained = [pool.submit(drain, route) for route in ("one", "two")]
+        fed = [pool.submit(feed, source) for source in sources]
+        counts = [each.result() for each in fed]
+        stored.set()
+        reads = [each.result() for each in drained]
+    journal.close()
+
+    expected = sorted((source, str(n)) for source in sources for n in range(pages * 10 + 10))
+    assert sum(counts) == len(expected)
+    for read in reads:
+        assert sorted(read) == expected
+
+
+SOURCES, ROUTES = ("s1", "s2"), {"r1": ("s1",), "r2": ("s1", "s2")}
+NUMBERS = st.integers(0, 12)
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """A journal does what a few dicts and lists do."""
+
+    open_journal: Opener
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal = self.open_journal()
+        self.seen: dict[str, list[Notification]] = {source: [] for source in SOURCES}
+        self.checkpoints: dict[str, object] = dict.fromkeys(SOURCES)
+        self.entries: list[Entry] = []
+        self.highest = 0
+        self.positions = {(route, source): 0 for route, sources in ROUTES.items() for source in sources}
+        self.counts = {route: [0, 0, 0] for route in ROUTES}
+        self.dead_letters: dict[str, set[tuple[int, str]]] = {route: set() for route in ROUTES}
+        self.known_versions: dict[str, list[Version]] = {route: [] for route in ROUTES}
+
+    def unread(self, route: str) -> list[Entry]:
+        sources = ROUTES[route]
+        return [e for e in self.entries if e.source in sources and e.seq > self.positions[route, e.source]]
+
+    @rule(source=st.sampled_from(SOURCES), numbers=st.lists(NUMBERS, max_size=6), checkpoint=NUMBERS)
+    def append(self, source: str, numbers: list[int], checkpoint: int) -> None:
+        new = []
+        for number in numbers:
+            item = notification(number, date=number)
+            if item not in self.seen[source]:
+                self.seen[source].append(item)
+                new.append(item)
+        assert store(self.journal, source, Page([notification(n, date=n) for n in numbers], checkpoint)) == [len(new)]
+        self.checkpoints[source] = checkpoint
+        stored = [e for e in self.journal.pending("observer", SOURCES, 1000) if e.seq > self.highest]
+        assert [(e.source, e.notification) for e in stored] == [(source, item) for item in new]
+        self.entries += stored
+        self.highest = max([self.highest, *(e.seq for e in stored)])
+
+    @rule(route=st.sampled_from(sorted(ROUTES)), limit=st.integers(1, 5), refuse=st.booleans())
+    def deliver(self, route: str, limit: int, refuse: bool) -> None:
+        batch = self.journal.pending(route, ROUTES[route], limit)
+        assert batch == self.unread(route)[:limit]
+        if not batch:
+            return
+        new = [version(f"o{e.seq}", e.seq, len(self.known_versions[route]) % 60) for e in batch]
+        letters = [DeadLetter(batch[0].seq, "sink", "no", "o")] if refuse else []
+        with self.journal.lease(route):
+            self.journal.record(route, new)
+            sent = [dataclasses.replace(v, sent=True) for v in new[len(letters) :]]
+            step = Advance(batch[-1].seq, len(sent), 0, len(letters), letters, sent)
+            self.journal.advance(route, ROUTES[route], step)
+        self.known_versions[route] += [*new[: len(letters)], *sent]
+        self.dead_letters[route] |= {(letter.seq, letter.object_id) for letter in letters}
+        self.counts[route][0] += len(sent)
+        self.counts[route][2] += len(letters)
+        for source in ROUTES[route]:
+            self.positions[route, source] = max(self.positions[route, source], batch[-1].seq)
+
+    @rule(before=NUMBERS)
+    def prune(self, before: int) -> None:
+        needed = {seq for letters in self.dead_letters.values() for seq, _ in letters}
+        needed |= {entry.seq for route in ROUTES for entry in self.unread(route)}
+        kept = [e for e in self.entries if (e.notification.date or 0) >= before or e.seq in needed]
+        assert self.journal.prune(before, ROUTES) == len(self.entries) - len(kept)
+        self.entries = kept
+
+    @rule()
+    def reopen(self) -> None:
+        self.journal.close()
+        self.journal = self.open_journal()
+
+    @invariant()
+    def nothing_is_lost_nor_invented(self) -> None:
+        assert self.journal.pending("observer", SOURCES, 1000) == self.entries
+        status = self.journal.status(ROUTES)
+        assert status.entries == len(self.entries)
+        for source in status.sources:
+            assert source.checkpoint == self.checkpoints[source.name] == self.journal.checkpoint(source.name)
+            assert source.notifications == len(self.seen[source.name])
+            assert source.newest == max((n.date or 0 for n in self.seen[source.name]), default=None)
+        for route in status.routes:
+            unread = self.unread(route.name)
+            assert [route.delivered, route.filtered, route.refused] == self.counts[route.name]
+            assert route.backlog == len(unread)
+            assert route.oldest_pending == min(
+                (self.oldest(unread, s) for s in {e.source for e in unread}), default=None
+            )
+            assert route.dead_letters == len(self.dead_letters[route.name])
+            known = self.known_versions[route.name]
+            assert self.journal.versions(route.name, [v.object_id for v in known]) == {v.object_id: [v] for v in known}
+
+    @staticmethod
+    def oldest(unread: list[Entry], source: str) -> int:
+        return next(e.notification.date or 0 for e in unread if e.source == source)
+
+    def teardown(self) -> None:
+        self.journal.close()
+
+
+def test_a_journal_agrees_with_a_model_of_it_whatever_is_done_in_whatever_order(make_store, tmp_path):
+    count = iter(range(10**6))
+
+    class Machine(JournalMachine):
+        def __init__(self) -> None:
+            folder = tmp_path / str(next(count))
+            folder.mkdir()
+            self.open_journal = make_store(folder)
+            super().__init__()
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )

@@ -1,0 +1,174 @@
+"""Who serves what, when processes die, clocks move on and machines differ."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+
+from connector.journals.holder import Process
+from connector.journals.sqlite import LEASE_SECONDS, SqliteJournal, SqliteSettings
+from connector.model import Advance, Notification, Page, Unavailable, Version
+
+ELSEWHERE = Process("elsewhere", "another boot", 7, "1")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_760_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(tmp_path, clock):
+    journals: list[SqliteJournal] = []
+
+    def open_journal(process: Process | None = None) -> SqliteJournal:
+        journals.append(SqliteJournal(SqliteSettings(path=tmp_path / "j.db"), process=process, clock=clock))
+        return journals[-1]
+
+    yield open_journal
+    for journal in journals:
+        journal.close()
+
+
+@pytest.fixture
+def finished():
+    """A process of this machine that has ended."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        me = Process.current()
+        process = dataclasses.replace(me, pid=child.pid, started="0")
+        child.stdin.close()
+    return process
+
+
+def test_a_process_knows_itself():
+    me = Process.current()
+    assert me == Process.current()
+    assert me.pid == os.getpid()
+    assert not me.is_gone()
+
+
+def test_a_process_that_ended_is_gone(finished):
+    assert finished.is_gone()
+
+
+def test_a_killed_child_that_nobody_has_waited_for_is_gone():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = dataclasses.replace(Process.current(), pid=child.pid, started="")
+    assert not process.is_gone()
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+    assert process.is_gone()
+    child.communicate()
+
+
+def test_a_number_given_out_again_is_not_the_process_that_had_it():
+    assert dataclasses.replace(Process.current(), started="1").is_gone()
+
+
+def test_the_lease_of_a_dead_neighbour_is_free_at_once(opened, finished):
+    with opened(finished).lease("route"), opened().lease("route"):
+        pass
+
+
+def test_the_lease_of_a_living_neighbour_stays_its_own_however_late_it_is(opened, clock):
+    parent = dataclasses.replace(Process.current(), pid=os.getppid(), started="")
+    with opened(parent).lease("route"):
+        clock.now += 1000 * LEASE_SECONDS
+        with (
+            pytest.raises(Unavailable, match=rf"route is served by process {os.getppid()} on .* since 2025-10-09T"),
+            opened().lease("route"),
+        ):
+            pass
+
+
+def test_a_lease_on_another_machine_is_free_once_it_has_expired(opened, clock):
+    with opened(ELSEWHERE).lease("route"):
+        clock.now += LEASE_SECONDS - 1
+        with pytest.raises(Unavailable, match="process 7 on elsewhere"), opened().lease("route"):
+            pass
+        clock.now += 1
+        with opened().lease("route"):
+            pass
+
+
+def test_the_same_host_name_in_another_container_is_another_machine(opened):
+    container = dataclasses.replace(Process.current(), realm="another namespace", pid=1)
+    with opened(container).lease("route"), pytest.raises(Unavailable), opened().lease("route"):
+        pass
+
+
+@pytest.mark.parametrize("use", ["append", "record", "advance", "checkpoint", "pending"])
+def test_using_a_lease_renews_it(opened, clock, use):
+    holder = opened(ELSEWHERE)
+    uses = {
+        "append": lambda: holder.append("name", Page([], None)),
+        "record": lambda: holder.record("name", [Version("a", 1, b"", "", "", sent=False)]),
+        "advance": lambda: holder.advance("name", ["vt"], Advance(1, 0, 0, 0)),
+        "checkpoint": lambda: holder.checkpoint("name"),
+        "pending": lambda: holder.pending("name", ["vt"], 1),
+    }
+    with holder.lease("name"):
+        clock.now += LEASE_SECONDS - 1
+        uses[use]()
+        clock.now += LEASE_SECONDS - 1
+        with pytest.raises(Unavailable), opened().lease("name"):
+            pass
+
+
+@pytest.mark.parametrize("use", ["append", "record", "advance", "checkpoint", "pending"])
+def test_a_holder_that_lost_its_lease_writes_nothing_more(opened, clock, use):
+    sleeper, successor = opened(ELSEWHERE), opened()
+    uses = {
+        "append": lambda: sleeper.append("name", Page([Notification("1", 1, {})], "stale")),
+        "record": lambda: sleeper.record("name", [Version("a", 1, b"", "", "", sent=False)]),
+        "advance": lambda: sleeper.advance("name", ["name"], Advance(1, 1, 0, 0)),
+        "checkpoint": lambda: sleeper.checkpoint("name"),
+        "pending": lambda: sleeper.pending("name", ["name"], 1),
+    }
+    with sleeper.lease("name"):
+        clock.now += LEASE_SECONDS
+        with successor.lease("name"):
+            with pytest.raises(Unavailable, match=f"name is served by process {os.getpid()}"):
+                uses[use]()
+            successor.append("name", Page([Notification("2", 1, {})], "fresh"))
+        with pytest.raises(Unavailable, match="lost"):
+            uses["append"]()
+
+    assert successor.checkpoint("name") == "fresh"
+    assert [entry.notification.id for entry in successor.pending("route", ["name"], 10)] == ["2"]
+    assert successor.versions("name", ["a"]) == {}
+    assert successor.status({"name": ["name"]}).routes[0].delivered == 0
+
+
+def test_giving_back_a_lost_lease_leaves_the_new_holders_alone(opened, clock):
+    successor, third = opened(), opened(dataclasses.replace(ELSEWHERE, pid=8))
+    sleeping = opened(ELSEWHERE).lease("route")
+    with sleeping:
+        clock.now += LEASE_SECONDS
+        taken = successor.lease("route")
+        taken.__enter__()
+    with pytest.raises(Unavailable), third.lease("route"):
+        pass
+    taken.__exit__(None, None, None)
+
+
+def test_a_lease_that_an_earlier_journal_of_this_process_left_behind_expires(opened, clock):
+    abandoned = opened()
+    lease = abandoned.lease("route")
+    lease.__enter__()
+    with pytest.raises(Unavailable), opened().lease("route"):
+        pass
+    clock.now += LEASE_SECONDS
+    with opened().lease("route"):
+        pass
+    lease.__exit__(None, None, None)

@@ -1,0 +1,130 @@
+"""The SQLite journal: its statements, and what it makes of garbled data."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from connector.journals import sqlite as module
+from connector.journals.database import migrations, named_statements, statements
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Entry, Misconfigured, Notification, Page
+
+SQL = named_statements(Path(module.__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+GROWING = ("notifications", "seen", "versions", "dead_letters")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path):
+    journal = SqliteJournal(SqliteSettings(path=path))
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def tables():
+    db = sqlite3.connect(":memory:")
+    for script in migrations():
+        db.executescript(script)
+    yield db
+    db.close()
+
+
+def plan(db: sqlite3.Connection, statement: str) -> list[str]:
+    values = dict.fromkeys(re.findall(r":(\w+)", statement), 1) or [1] * statement.count("?")
+    return [row[3] for row in db.execute("EXPLAIN QUERY PLAN " + statement, values)]
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_no_statement_walks_a_table_that_grows(tables, name):
+    values = [step for step in plan(tables, SQL[name]) if re.search(rf"SCAN ({'|'.join(GROWING)})\b", step)]
+    assert values == []
+
+
+@pytest.mark.parametrize("name", ["pending", "prunable", "oldest_pending"])
+def test_the_order_of_notifications_comes_from_an_index(tables, name):
+    steps = plan(tables, SQL[name])
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+    assert [step for step in steps if re.match(r"SEARCH notifications USING (COVERING )?INDEX", step)]
+
+
+def test_the_backlog_is_counted_without_reading_bodies(tables):
+    assert "SEARCH notifications USING COVERING INDEX notifications_by_source (source=? AND seq>?)" in plan(
+        tables, SQL["backlog"]
+    )
+
+
+def test_every_named_statement_is_used_and_every_used_one_is_named():
+    used = set(re.findall(r'_SQL\["(\w+)"\]', Path(module.__file__).read_text(encoding="utf-8")))
+    assert used == set(SQL)
+
+
+def test_statements_are_told_apart_whatever_semicolons_their_comments_and_texts_hold():
+    script = "-- one; two\nCREATE TABLE a (b TEXT DEFAULT ';');\n\nPRAGMA user_version = 1;  -- last\n"
+    assert [statement.strip().splitlines()[-1][:6] for statement in statements(script)] == ["CREATE", "PRAGMA"]
+
+
+@pytest.mark.parametrize("garbled", [b"", b"{", b"[1]", b"\xff", b"null"])
+def test_a_garbled_body_comes_as_an_empty_object_and_the_next_one_follows(journal, path, garbled):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", 5, {"a": 1}), Notification("2", 6, {"a": 2})], None))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE notifications SET body = ? WHERE notification_id = '1'", (garbled,))
+    db.close()
+
+    assert journal.pending("route", ["vt"], 10) == [
+        Entry(1, "vt", Notification("1", 5, {})),
+        Entry(2, "vt", Notification("2", 6, {"a": 2})),
+    ]
+
+
+def test_a_body_nested_deeper_than_json_is_written_is_kept_by_its_id(journal):
+    body: dict = {}
+    for _ in range(300):
+        body = {"a": body}
+    with journal.lease("vt"):
+        assert journal.append("vt", Page([Notification("1", 5, body)], None)) == 1
+    assert journal.pending("route", ["vt"], 10) == [Entry(1, "vt", Notification("1", 5, {}))]
+
+
+def test_a_garbled_checkpoint_stops_with_the_remedy(journal, path):
+    with journal.lease("vt"):
+        journal.append("vt", Page([], {"watermark": 1}))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE sources SET checkpoint = '{'")
+    db.close()
+    with pytest.raises(Misconfigured, match=r"is damaged.*move .* away"):
+        journal.checkpoint("vt")
+
+
+def test_an_undated_notification_is_pruned_by_when_it_was_stored(path):
+    journal = SqliteJournal(SqliteSettings(path=path), clock=lambda: 1000.0)
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", None, {})], None))
+    assert journal.prune(1000, {}) == 0
+    assert journal.prune(1001, {}) == 1
+    journal.close()
+
+
+def test_making_a_journal_touches_no_file(path):
+    SqliteJournal(SqliteSettings(path=path)).close()
+    assert not path.exists()
+
+
+def test_a_closed_journal_is_not_opened_again_by_accident(journal):
+    journal.status({})
+    journal.close()
+    with pytest.raises(RuntimeError, match="after it was closed"):
+        journal.checkpoint("vt")
+
+
+def test_retention_outlasts_what_virustotal_repeats():
+    with pytest.raises(pydantic.ValidationError):
+        SqliteSettings(retention_days=7)

@@ -1,0 +1,213 @@
+"""Object versions, through any number of batches, crashes, refusals, replays and mended mappings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from connector.model import Document, Identity, Rejected, Version
+from connector.versions import Ledger, timestamp
+
+OBJECT = Identity("indicator--1", versioned=True, wave=1)
+PLAIN = Identity("ipv4-addr--1", versioned=False, wave=0)
+
+
+def known(*versions: Version) -> Mapping[str, Sequence[Version]]:
+    found: dict[str, list[Version]] = {}
+    for version in sorted(versions, key=lambda version: (version.seq, version.modified)):
+        found.setdefault(version.object_id, []).append(version)
+    return found
+
+
+def test_the_first_version_is_created_and_modified_when_its_notification_was_raised():
+    stamped = Ledger({}).stamp({"a": 1}, OBJECT, 1, 1_760_000_000)
+    assert stamped == {"a": 1, "created": "2025-10-09T08:53:20.000Z", "modified": "2025-10-09T08:53:20.000Z"}
+
+
+def test_new_content_moves_modified_and_leaves_created():
+    ledger = Ledger({})
+    first = ledger.stamp({"a": 1}, OBJECT, 1, 100)
+    second = ledger.stamp({"a": 2}, OBJECT, 2, 200)
+    assert second["created"] == first["created"] == timestamp(100)
+    assert second["modified"] == timestamp(200)
+
+
+def test_modified_grows_even_when_the_date_does_not():
+    ledger = Ledger({})
+    stamped = [ledger.stamp({"a": n}, OBJECT, n, 100 - n) for n in range(1, 4)]
+    assert [each["modified"][17:] for each in stamped] == ["39.000Z", "39.001Z", "39.002Z"]
+
+
+def test_the_same_content_is_not_sent_again_whatever_the_order_of_its_keys():
+    ledger = Ledger({})
+    assert ledger.stamp({"a": 1, "b": 2}, OBJECT, 1, 100) is not None
+    assert ledger.stamp({"b": 2, "a": 1}, OBJECT, 2, 200) is None
+
+
+def test_a_version_that_was_not_accepted_is_sent_again_unchanged():
+    first = Ledger({})
+    stamped = first.stamp({"a": 1}, OBJECT, 1, 100)
+    again = Ledger(known(*first.recorded))
+    assert again.stamp({"a": 1}, OBJECT, 2, 200) == stamped
+    assert again.recorded == []
+    assert again.stamped == [dataclasses.replace(first.recorded[0], sent=True)]
+
+
+def test_an_object_without_versions_is_sent_once_whatever_its_content():
+    first = Ledger({})
+    assert first.stamp({"value": "a"}, PLAIN, 1, 100) == {"value": "a"}
+    assert first.stamp({"value": "b"}, PLAIN, 2, 200) is None
+    assert Ledger(known(*first.stamped)).stamp({"value": "c"}, PLAIN, 3, 300) is None
+    assert Ledger(known(*first.recorded)).stamp({"value": "d"}, PLAIN, 3, 300) == {"value": "d"}
+
+
+def test_undoing_forgets_what_was_stamped_since_the_mark():
+    ledger = Ledger({})
+    first = ledger.stamp({"a": 1}, OBJECT, 1, 100)
+    mark = ledger.mark()
+    second = ledger.stamp({"a": 2}, OBJECT, 2, 200)
+    ledger.stamp({}, PLAIN, 2, 200)
+    ledger.undo(mark)
+
+    assert [version.modified for version in ledger.recorded] == [first["modified"]]
+    assert len(ledger.stamped) == 1
+    assert ledger.stamp({"a": 1}, OBJECT, 3, 300) is None
+    assert ledger.stamp({"a": 2}, OBJECT, 4, 200) == second
+    assert ledger.stamp({}, PLAIN, 4, 200) == {}
+
+
+def test_a_replay_with_a_mended_mapping_ends_with_the_last_content():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 100)
+    first.stamp({"a": 2}, OBJECT, 2, 200)
+
+    replay = Ledger(known(*first.stamped))
+    mended = replay.stamp({"a": "mended"}, OBJECT, 1, 100)
+    last = replay.stamp({"a": 2}, OBJECT, 2, 200)
+
+    assert last["a"] == 2
+    assert last["modified"] > mended["modified"]
+    assert Ledger(known(*first.stamped, *replay.stamped)).stamp({"a": 2}, OBJECT, 2, 200) is None
+
+
+def test_a_replay_with_a_mended_mapping_says_nothing_twice():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 100)
+    first.stamp({"a": 2}, OBJECT, 2, 200)
+
+    replay = Ledger(known(*first.stamped))
+    assert replay.stamp({"a": "mended"}, OBJECT, 1, 100) is not None
+    assert replay.stamp({"a": "mended"}, OBJECT, 2, 200) is None
+
+
+def test_the_end_of_the_calendar_is_a_refusal():
+    at_the_end = Version(OBJECT.id, 1, b"", timestamp(1), "9999-12-31T23:59:59.999Z", sent=True)
+    with pytest.raises(Rejected, match="9999"):
+        Ledger(known(at_the_end)).stamp({"a": 1}, OBJECT, 2, 200)
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_a_timestamp_has_three_digits_and_sorts_as_text(seconds):
+    text = timestamp(seconds)
+    assert len(text) == len("2025-10-09T08:53:20.000Z")
+    assert text.endswith(".000Z")
+    assert text >= timestamp(max(0, seconds - 1))
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """A route over one object's entries: what its receiver gets keeps every promise of STIX 2.1 section 3.6."""
+
+    @initialize(
+        entries=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=8),
+        mapping=st.tuples(*[st.integers(0, 3)] * 3),
+    )
+    def start(self, entries: list[tuple[int, int]], mapping: tuple[int, ...]) -> None:
+        self.entries = entries  # (what the notification says, its date), by seq - 1
+        self.mapping = mapping  # what becomes of what it says
+        self.position = 0
+        self.journal: dict[str, Version] = {}  # by modified
+        self.sent: dict[str, bytes] = {}  # by modified
+        self.received: dict[str, Document] = {}  # by modified
+        self.is_settled = True  # nothing was refused, nor a mapping changed, that the receiver is not told of by itself
+
+    def stamp(self, limit: int) -> tuple[Ledger, list[Document]]:
+        ledger = Ledger(known(*self.journal.values()))
+        documents = []
+        for seq in range(self.position + 1, min(self.position + limit, len(self.entries)) + 1):
+            said, date = self.entries[seq - 1]
+            stamped = ledger.stamp({"content": self.mapping[said]}, OBJECT, seq, date)
+            if stamped is not None:
+                documents.append(stamped)
+        for document in documents:
+            body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+            assert self.sent.setdefault(document["modified"], body) == body, "two contents for one version"
+        return ledger, documents
+
+    def record(self, ledger: Ledger) -> None:
+        newest = max(self.journal, default="")
+        for version in ledger.recorded:
+            assert version.modified > newest, "modified does not grow"
+            newest = version.modified
+            self.journal[version.modified] = version
+
+    @rule(limit=st.integers(1, 4), refuse=st.booleans())
+    def deliver(self, limit: int, refuse: bool) -> None:
+        ledger, documents = self.stamp(limit)
+        self.record(ledger)
+        refused = documents[0]["modified"] if refuse and documents else None
+        for document in documents:
+            if document["modified"] != refused:
+                assert document["modified"] not in self.received or document == self.received[document["modified"]]
+                self.received[document["modified"]] = document
+        for version in ledger.stamped:
+            if version.modified != refused:
+                self.journal[version.modified] = version
+        self.is_settled &= refused is None
+        self.position = min(self.position + limit, len(self.entries))
+
+    @rule(limit=st.integers(1, 4))
+    def crash_after_sending(self, limit: int) -> None:
+        ledger, documents = self.stamp(limit)
+        self.record(ledger)
+        self.received |= {document["modified"]: document for document in documents}
+
+    @rule(limit=st.integers(1, 4))
+    def crash_before_sending(self, limit: int) -> None:
+        ledger, _ = self.stamp(limit)
+        self.record(ledger)
+
+    @rule(position=st.integers(0, 8))
+    def replay(self, position: int) -> None:
+        self.position = min(self.position, position)
+
+    @rule(said=st.integers(0, 2), becomes=st.integers(0, 3))
+    def mend_the_mapping_and_replay_all(self, said: int, becomes: int) -> None:
+        self.mapping = (*self.mapping[:said], becomes, *self.mapping[said + 1 :])
+        self.position = 0
+
+    @rule(said=st.integers(0, 2), date=st.integers(0, 5))
+    def fetch(self, said: int, date: int) -> None:
+        self.entries.append((said, date))
+
+    @invariant()
+    def created_never_changes_and_the_last_word_is_the_last_content(self) -> None:
+        assert len({document["created"] for document in self.received.values()}) <= 1
+        if self.position == len(self.entries) and self.is_settled:
+            last = self.received[max(self.received)]
+            assert last["content"] == self.mapping[self.entries[-1][0]]
+            _, documents = self.stamp(1)
+            assert documents == []
+
+    @invariant()
+    def what_is_settled_is_not_sent_again(self) -> None:
+        if self.position == len(self.entries) and self.is_settled:
+            before, self.position = self.position, 0
+            assert self.stamp(len(self.entries))[1] == []
+            self.position = before
+
+
+TestLedger = LedgerMachine.TestCase
