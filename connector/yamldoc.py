@@ -144,8 +144,6 @@ class _Builder:
 
     def scalar(self, node: ScalarNode) -> Json:
         text = str(node.value)
-        if node.style == ">":
-            text = text.replace("\a", "")  # how ruamel's round trip marks a fold; YAML itself allows none there
         tag = str(node.tag or "")
         if tag == "!":
             return text
