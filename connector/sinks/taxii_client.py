@@ -193,7 +193,7 @@ class TaxiiClient:
             said = [body[key] for key in ("title", "name", "description") if body.get(key)]
             if said:
                 return self._line(": ".join(_spoken(part) for part in said))
-        return self._line(response.excerpt(taxii_status.MAX_WORDS)) or "an answer without text"
+        return self._line(response.body.decode("utf-8", errors="replace")) or "an answer without text"
 
     def _line(self, text: str) -> str:
         for secret in self._secrets:  # a server in debug mode echoes the headers it was sent

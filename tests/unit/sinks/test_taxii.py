@@ -1,0 +1,431 @@
+"""The TAXII sink against every answer that a server might give."""
+
+import base64
+import itertools
+
+import orjson
+import pytest
+import requests
+
+from connector.model import Message, Misconfigured, Unavailable
+from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+
+ROOT = "https://taxii.example/api/"
+COLLECTION = f"{ROOT}collections/c1/"
+OBJECTS = f"{COLLECTION}objects/"
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+VERSION = "2026-01-01T00:00:00.000Z"
+
+
+def message(name, wave=1, version=VERSION, padding=0):
+    document = {"type": "indicator", "id": f"indicator--{name}"}
+    if version:
+        document["modified"] = version
+    if padding:
+        document["name"] = "x" * padding
+    return Message(1, document["id"], orjson.dumps(document), 0, version, wave)
+
+
+def messages(count, **more):
+    return [message(f"{n:04}", **more) for n in range(count)]
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self):
+        self.now, self.slept = 0.0, []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(round(seconds, 3))
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def make(clock):
+    def make(**settings):
+        if "discovery_url" not in settings:
+            settings.setdefault("collection_url", COLLECTION)
+        login = {} if settings.keys() & {"token", "api_key"} else {"username": "user", "password": "hush-hush"}
+        options = {**login, **settings}
+        return TaxiiSink(TaxiiSettings(**options), user_agent="iocstream/1", sleep=clock.sleep, clock=clock)
+
+    return make
+
+
+@pytest.fixture
+def server(requests_mock):
+    """A server whose API root and collection are well; what it answers to envelopes is up to each test."""
+    requests_mock.get(ROOT, json={"title": "root", "max_content_length": 10_000})
+    requests_mock.get(COLLECTION, json={"id": "c1", "title": "Feed", "can_read": True, "can_write": True})
+    requests_mock.post(OBJECTS, status_code=202, json={"id": "s", "status": "complete", "failure_count": 0})
+    return requests_mock
+
+
+def envelopes(server):
+    """The ids in each envelope that was posted."""
+    posted = [r for r in server.request_history if r.method == "POST"]
+    return [[each["id"].removeprefix("indicator--") for each in orjson.loads(r.body)["objects"]] for r in posted]
+
+
+def refusing(*names, status=400, **body):
+    """A server that refuses an envelope as soon as one of these is in it."""
+
+    def answer(request, context):
+        bad = [n for n in names if f'"indicator--{n}"'.encode() in request.body]
+        context.status_code = status if bad else 202
+        return {"title": "Bad object", "description": bad[0], **body} if bad else {"status": "complete"}
+
+    return answer
+
+
+class TestWire:
+    def test_the_request_is_what_the_strictest_server_wants(self, server, make):
+        make().send(messages(2))
+        request = server.request_history[-1]
+        assert request.url == OBJECTS
+        assert request.headers["Accept"] == MEDIA_TYPE
+        assert request.headers["Content-Type"] == MEDIA_TYPE
+        assert request.headers["Content-Length"] == str(len(request.body))
+        assert "Content-Encoding" not in request.headers
+        assert "Transfer-Encoding" not in request.headers
+        assert request.headers["User-Agent"] == "iocstream/1"
+
+    def test_the_bodies_go_out_byte_for_byte_in_an_envelope(self, server, make):
+        odd = Message(1, "indicator--0", b'{ "id":"indicator--0" ,"b":1.0}', 0, VERSION)
+        make().send([odd, odd])
+        assert server.request_history[-1].body == b'{"objects":[' + odd.body + b"," + odd.body + b"]}"
+
+    @pytest.mark.parametrize(
+        ("login", "header", "value"),
+        [
+            ({}, "Authorization", "Basic " + base64.b64encode(b"user:hush-hush").decode()),
+            ({"token": "t0k"}, "Authorization", "Bearer t0k"),
+            ({"api_key": "k3y", "api_key_header": "X-Key"}, "X-Key", "k3y"),
+        ],
+    )
+    def test_the_login_goes_out_unasked_with_every_request(self, server, make, login, header, value):
+        make(**login).send(messages(1))
+        assert [r.headers[header] for r in server.request_history] == [value] * 3
+
+    def test_no_messages_need_no_server(self, requests_mock, make):
+        assert list(make().send([])) == []
+        assert not requests_mock.called
+
+    def test_the_collection_is_looked_up_once(self, server, make):
+        sink = make()
+        sink.send(messages(1))
+        sink.send(messages(1))
+        assert [r.method for r in server.request_history] == ["GET", "GET", "POST", "POST"]
+
+    def test_after_close_it_is_looked_up_again(self, server, make):
+        sink = make()
+        sink.send(messages(1))
+        sink.close()
+        sink.send(messages(1))
+        assert [r.method for r in server.request_history] == ["GET", "GET", "POST"] * 2
+
+
+class TestEnvelopes:
+    def test_a_lower_wave_is_settled_before_a_higher_one_goes_out(self, server, make):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", json={"status": "complete"})
+        make().send([message("c", 2), message("a", 0), message("d", 2), message("b", 1)])
+        assert envelopes(server) == [["a"], ["b"], ["c", "d"]]
+        assert [r.method for r in server.request_history[2:]] == ["POST", "GET"] * 3
+
+    def test_every_envelope_stays_strictly_below_the_servers_limit(self, server, make):
+        envelope = b'{"objects":[' + b",".join(m.body for m in messages(3)) + b"]}"
+        for limit, expected in [(len(envelope) + 1, [3, 2]), (len(envelope), [2, 2, 1])]:
+            server.reset_mock()
+            server.get(ROOT, json={"max_content_length": limit})
+            make().send(messages(5))
+            assert [len(e) for e in envelopes(server)] == expected
+            assert all(len(r.body) < limit for r in server.request_history if r.method == "POST")
+
+    @pytest.mark.parametrize("said", [{}, {"max_content_length": "big"}, {"max_content_length": 10**12}])
+    def test_our_own_cap_holds_where_the_server_says_nothing_usable_or_more(self, server, make, said):
+        server.get(ROOT, json=said)
+        make(max_envelope_bytes=1024).send(messages(60))
+        assert max(len(r.body) for r in server.request_history if r.method == "POST") < 1024
+
+    def test_an_envelope_holds_no_more_objects_than_configured(self, server, make):
+        make(max_envelope_objects=3).send(messages(7))
+        assert [len(e) for e in envelopes(server)] == [3, 3, 1]
+
+    def test_an_object_larger_than_the_limit_is_refused_unsent_and_the_others_arrive(self, server, make):
+        large = message("large", padding=10_000)
+        (refusal,) = make().send([*messages(1), large, *messages(1)])
+        assert refusal.message is large
+        assert "max_content_length is 10000" in refusal.reason
+        assert envelopes(server) == [["0000"], ["0000"]]
+
+    def test_a_server_that_takes_less_than_it_says_gets_smaller_envelopes_from_then_on(self, server, make):
+        def answer(request, context):
+            context.status_code = 413 if len(request.body) > 500 else 202
+            return {"status": "complete"}
+
+        server.post(OBJECTS, json=answer)
+        sink = make()
+        assert list(sink.send(messages(20))) == []
+        assert list(
+            itertools.chain(*[e for e, r in zip(envelopes(server), posts(server), strict=True) if small(r)])
+        ) == [f"{n:04}" for n in range(20)]
+        server.reset_mock()
+        sink.send(messages(20))
+        assert all(small(r) for r in posts(server))
+
+    def test_a_single_object_that_is_too_large_for_the_server_is_refused(self, server, make):
+        server.post(OBJECTS, status_code=413, json={"title": "Too big"})
+        (refusal,) = make().send(messages(1))
+        assert refusal.reason == "Too big"
+
+
+def posts(server):
+    return [r for r in server.request_history if r.method == "POST"]
+
+
+def small(request):
+    return len(request.body) <= 500
+
+
+class TestAcceptance:
+    @pytest.mark.parametrize("status", [200, 201, 202])
+    @pytest.mark.parametrize("body", ["", "{}", "null", '{"status":"complete"}', '{"id":7,"status":"pending"}'])
+    def test_a_2xx_without_more_to_say_is_acceptance(self, server, make, status, body):
+        server.post(OBJECTS, status_code=status, text=body)
+        assert list(make().send(messages(2))) == []
+
+    def test_a_page_that_is_not_taxii_is_no_acceptance(self, server, make):
+        server.post(OBJECTS, status_code=200, text="<html>Please log in</html>")
+        with pytest.raises(Unavailable, match="Please log in"):
+            make().send(messages(1))
+
+    def test_a_pending_status_is_polled_ever_more_slowly_until_it_is_complete(self, server, make, clock):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        pending = {"json": {"id": "other", "status": "pending"}}
+        polled = server.get(f"{ROOT}status/s/", [pending] * 8 + [{"json": {"status": "complete"}}])
+        assert list(make().send(messages(1))) == []
+        assert clock.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+        assert polled.call_count == 9
+
+    def test_a_status_that_stays_pending_is_not_delivered_and_not_refused(self, server, make, clock):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", json={"status": "pending"})
+        with pytest.raises(Unavailable, match="status_timeout_seconds"):
+            make(status_timeout_seconds=7).send(messages(1))
+        assert sum(clock.slept) == pytest.approx(7)
+
+    @pytest.mark.parametrize("gone", [404, 410])
+    def test_a_status_that_the_server_does_not_know_leaves_the_acceptance_as_it_is(self, server, make, gone):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", status_code=gone)
+        assert list(make().send(messages(1))) == []
+
+    def test_an_outage_while_polling_is_an_outage(self, server, make):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", status_code=503)
+        with pytest.raises(Unavailable):
+            make().send(messages(1))
+
+    def test_a_status_id_cannot_lead_elsewhere(self, server, make):
+        server.post(OBJECTS, status_code=202, json={"id": "../x?y#z/é", "status": "pending"})
+        polled = server.get(f"{ROOT}status/..%2Fx%3Fy%23z%2F%C3%A9/", json={"status": "complete"})
+        make().send(messages(1))
+        assert polled.call_count == 1
+
+
+class TestFailures:
+    def failing(self, server, *names, **status):
+        failures = [{"id": f"indicator--{n}", "version": VERSION, "message": f"no {n}"} for n in names]
+        answer = {"status": "complete", "failure_count": len(names), "failures": failures, **status}
+        server.post(OBJECTS, status_code=202, json=answer)
+
+    def held(self, server, name, status=200, **objects):
+        return server.get(f"{OBJECTS}indicator--{name}/", status_code=status, json=objects)
+
+    def test_a_failure_is_refused_in_the_servers_words(self, server, make):
+        self.failing(server, "0001")
+        self.held(server, "0001", 404)
+        batch = messages(3)
+        (refusal,) = make().send(batch)
+        assert (refusal.message, refusal.reason) == (batch[1], "no 0001")
+
+    def test_a_failure_of_what_the_server_holds_in_this_version_is_a_duplicate_and_delivered(self, server, make):
+        self.failing(server, "0001")
+        held = {"id": "indicator--0001", "modified": "2026-01-01T00:00:00.000000Z"}
+        asked = self.held(server, "0001", objects=[held])
+        assert list(make().send(messages(3))) == []
+        assert asked.last_request.qs == {"match[version]": [VERSION.lower()]}
+
+    def test_an_object_without_versions_is_a_duplicate_if_it_is_there_at_all(self, server, make):
+        self.failing(server, "0001")
+        asked = self.held(server, "0001", objects=[{"id": "indicator--0001"}])
+        assert list(make().send(messages(3, version=None))) == []
+        assert asked.last_request.qs == {}
+
+    @pytest.mark.parametrize(
+        "objects",
+        [
+            [],
+            "?",
+            [None],
+            [{"id": "indicator--0001"}],
+            [{"id": "indicator--0001", "modified": "2026-01-01T00:00:00.001Z"}],
+            [{"id": "indicator--0002", "modified": VERSION}],
+        ],
+    )
+    def test_another_version_or_another_object_is_no_duplicate(self, server, make, objects):
+        self.failing(server, "0001")
+        self.held(server, "0001", objects=objects)
+        assert [r.message.id for r in make().send(messages(3))] == ["indicator--0001"]
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 406])
+    def test_an_object_that_cannot_be_looked_at_is_refused(self, server, make, status):
+        self.failing(server, "0001")
+        self.held(server, "0001", status)
+        assert len(make().send(messages(3))) == 1
+
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    def test_a_server_that_cannot_say_now_whether_it_holds_the_object_is_unavailable(self, server, make, status):
+        self.failing(server, "0001")
+        self.held(server, "0001", status)
+        with pytest.raises(Unavailable):
+            make().send(messages(3))
+
+    def test_in_a_collection_that_cannot_be_read_nothing_is_looked_at(self, server, make):
+        server.get(COLLECTION, json={"id": "c1", "can_read": False, "can_write": True})
+        self.failing(server, "0001")
+        (refusal,) = make().send(messages(3))
+        assert refusal.reason.startswith("no 0001 (the collection cannot be read")
+
+    @pytest.mark.parametrize("bad", [(), ("0000",), ("0003", "0009"), tuple(f"{n:04}" for n in range(10))])
+    def test_failures_that_are_only_counted_are_found_by_sending_again(self, server, make, bad):
+        def answer(request, context):
+            context.status_code = 200
+            count = sum(f'"indicator--{n}"'.encode() in request.body for n in bad)
+            return {"id": "s", "status": "complete", "failure_count": count, "success_count": None}
+
+        server.post(OBJECTS, json=answer)
+        for name in bad:
+            self.held(server, name, 404)
+        refusals = make().send(messages(10))
+        assert sorted(r.message.id.removeprefix("indicator--") for r in refusals) == list(bad)
+        assert all("does not say why" in r.reason for r in refusals)
+        assert len(envelopes(server)) <= 2 * 10 - 1
+
+    def test_a_count_without_names_that_never_falls_ends_with_a_bounded_number_of_requests(self, server, make):
+        server.post(OBJECTS, status_code=202, json={"status": "complete", "failure_count": 1})
+        server.get(COLLECTION, json={"can_write": True, "can_read": False})
+        assert len(make().send(messages(64))) == 64
+        assert len(envelopes(server)) == 2 * 64 - 1
+
+
+class TestRefusedEnvelopes:
+    @pytest.mark.parametrize("status", [400, 422])
+    @pytest.mark.parametrize("bad", [("0000",), ("0099",), ("0050",), ("0010", "0011", "0090")])
+    def test_the_objects_at_fault_are_found_and_the_others_delivered(self, server, make, status, bad):
+        server.post(OBJECTS, json=refusing(*bad, status=status))
+        refusals = make().send(messages(100))
+        assert [r.message.id.removeprefix("indicator--") for r in refusals] == list(bad)
+        assert [r.reason for r in refusals] == [f"Bad object: {name}" for name in bad]
+        delivered = [e for e in envelopes(server) if not set(e) & set(bad)]
+        assert list(itertools.chain(*delivered)) == [f"{n:04}" for n in range(100) if f"{n:04}" not in bad]
+        assert len(envelopes(server)) <= 1 + len(bad) * 2 * 7
+
+    def test_an_outage_in_the_middle_of_the_search_is_an_outage_and_no_refusal(self, server, make):
+        bad = {"status_code": 400, "json": {"title": "bad"}}
+        answered = server.post(OBJECTS, [bad, bad, bad, {"status_code": 503}])
+        with pytest.raises(Unavailable):
+            make().send(messages(8))
+        assert answered.call_count == 4
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"text": ""}, "an answer without text"),
+            ({"text": "<h1>Bad\n  Request</h1>"}, "<h1>Bad Request</h1>"),
+            ({"json": {"title": "T", "description": "D", "http_status": "400"}}, "T: D"),
+            ({"json": {"code": 400, "name": "validation error", "description": ["a", "b"]}}, "validation error: a; b"),
+            ({"json": {"title": {"a": 1}}}, '{"a":1}'),
+            ({"json": ["x"]}, '["x"]'),
+            ({"json": {"other": 1}}, '{"other": 1}'),
+        ],
+    )
+    def test_the_servers_words_are_found_in_whatever_it_answers(self, server, make, body, words):
+        server.post(OBJECTS, status_code=400, **body)
+        (refusal,) = make().send(messages(1))
+        assert refusal.reason == words
+
+
+class TestOutagesAndMistakes:
+    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+    def test_what_passes_is_unavailable_with_the_time_to_wait(self, server, make, status):
+        server.post(OBJECTS, status_code=status, headers={"Retry-After": "17"})
+        with pytest.raises(Unavailable, match=str(status)) as caught:
+            make().send(messages(3))
+        assert caught.value.retry_after == 17
+        assert len(envelopes(server)) == 1
+
+    @pytest.mark.parametrize("error", [requests.ConnectionError, requests.ReadTimeout, requests.ConnectTimeout])
+    def test_a_lost_connection_is_unavailable(self, server, make, error):
+        server.post(OBJECTS, exc=error)
+        with pytest.raises(Unavailable):
+            make().send(messages(3))
+
+    @pytest.mark.parametrize(
+        ("status", "remedy"),
+        [
+            (401, "Check the login given under"),
+            (403, "right to write"),
+            (404, "answer both alike"),
+            (405, "Check the address"),
+            (406, r"does not speak application/taxii\+json;version=2.1"),
+            (415, "a proxy may have changed the headers"),
+            (418, "refuses the request"),
+        ],
+    )
+    def test_what_a_person_must_mend_is_said_with_its_remedy(self, server, make, status, remedy):
+        server.post(OBJECTS, status_code=status, json={"title": "Server says so"})
+        with pytest.raises(Misconfigured, match=remedy) as caught:
+            make().send(messages(3))
+        assert f"{status} Server says so" in str(caught.value)
+        assert OBJECTS in str(caught.value)
+
+    def test_after_it_was_mended_the_collection_is_looked_up_afresh(self, server, make):
+        server.post(OBJECTS, [{"status_code": 404}, {"status_code": 202, "json": {}}])
+        sink = make()
+        with pytest.raises(Misconfigured):
+            sink.send(messages(1))
+        assert list(sink.send(messages(1))) == []
+        assert [r.method for r in server.request_history] == ["GET", "GET", "POST"] * 2
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_redirect_is_not_followed_and_its_target_is_named(self, server, make, status):
+        server.post(OBJECTS, status_code=status, headers={"Location": "https://elsewhere.example/"})
+        with pytest.raises(Misconfigured, match=r"https://elsewhere\.example/"):
+            make().send(messages(1))
+        assert {r.hostname for r in server.request_history} == {"taxii.example"}
+
+    def test_secrets_that_a_server_echoes_stand_in_no_error(self, server, make):
+        basic = base64.b64encode(b"user:hush-hush").decode()
+        server.post(OBJECTS, status_code=500, text=f"Authorization: Basic {basic} password hush-hush")
+        sink = make()
+        with pytest.raises(Unavailable) as caught:
+            sink.send(messages(1))
+        for text in (str(caught.value), repr(sink), repr(vars(sink)), repr(sink._client)):
+            assert basic not in text
+            assert "hush-hush" not in text
+
+    def test_a_login_that_no_header_can_carry_is_refused_at_once(self, make):
+        with pytest.raises(Misconfigured, match="Authorization") as caught:
+            make(token="t0k\n")
+        assert "t0k" not in str(caught.value)
