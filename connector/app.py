@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,7 @@ from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
-from connector.model import ConnectorError, JsonObject, Message, Misconfigured, RouteStatus, SourceStatus
+from connector.model import ConnectorError, JsonObject, Message, Misconfigured, Rejected, RouteStatus, SourceStatus
 from connector.pipeline import Conversion, Route
 from connector.ports import Format, Sink, Source
 from connector.runner import FedSource, Part, Runner
@@ -67,7 +66,7 @@ class Plan:
 
     settings: Config
     mappings: Mapping[str, CompiledMapping]
-    conditions: Mapping[str, mapping.Condition]
+    conditions: Mapping[str, Callable[[JsonObject], bool]]
 
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
@@ -94,7 +93,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
     mappings: dict[str, CompiledMapping] = {}
-    conditions: dict[str, mapping.Condition] = {}
+    conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
         where = ("routes", name)
         for index, source in enumerate(route.sources or ()):
@@ -103,7 +102,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
         mappings[name] = _route_mapping(document, (*where, "mapping"), route.mapping, settings.producer)
         if route.when is not None:
-            conditions[name] = mapping.compile_condition(route.when, partial(document.place, (*where, "when")))
+            place = f"{document.place((*where, 'when'))}: routes.{name}.when"
+            conditions[name] = mapping.compile_condition(route.when, place)
     return Plan(settings, mappings, conditions)
 
 
@@ -168,8 +168,8 @@ def make_sink(settings: TaxiiSettings | SyslogSettings | FileSinkSettings) -> Si
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Probe everything a plan names, on connections of its own, moving nothing."""
-    for name, compiled in plan.mappings.items():
-        yield from _check_examples(name, compiled)
+    for using in dict.fromkeys(route.mapping for route in plan.settings.routes.values()):
+        yield from _check_examples(using, plan.settings.producer)
     for name, settings in plan.settings.sources.items():
         yield _probe(name, make_source(settings))
     for name, route in plan.settings.routes.items():
@@ -232,7 +232,8 @@ def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
         Misconfigured: there is no such mapping, or it has an error.
     """
     formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
-    return mapping.load(_mapping_path(using), formats)
+    path = _mapping_path(using)
+    return mapping.load(path, formats, f"mappings/{path.name}" if path.parent == _bundled_folder() else str(path))
 
 
 def bundled_mappings() -> Mapping[str, Path]:
@@ -267,24 +268,22 @@ def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, p
     return load_mapping(path, producer)
 
 
-def _check_examples(name: str, compiled: CompiledMapping) -> Iterator[Finding]:
-    inputs = sorted((compiled.path.parent / "examples" / "inputs").glob("*.json"))
-    if not inputs:
-        yield Finding(name, "ok", f"mapping {compiled.name} is valid; it has no examples beside it to try")
-        return
-    watch = mapping.Watch()
-    rejected = 0
+def _check_examples(using: str, producer: Producer) -> Iterator[Finding]:
+    """Render the examples beside a mapping: how many it converts, and which expressions never find anything."""
+    watch = load_mapping(using, producer).watch()
+    inputs = sorted((_mapping_path(using).parent / "examples" / "inputs").glob("*.json"))
+    converted = 0
     for path in inputs:
-        body = jsontext.decode(path.read_bytes())
         try:
-            compiled.render(notification.view(notification.read(body)), watch=watch)
-        except ConnectorError:
-            rejected += 1
-    yield Finding(
-        name, "ok", f"mapping {compiled.name} converts {len(inputs) - rejected} of its {len(inputs)} examples"
-    )
-    for expression in watch.never_found(compiled):
-        yield Finding(name, "warning", f"{expression}: found nothing in any example; is it misspelt?")
+            watch.render(notification.view(notification.read(jsontext.decode(path.read_bytes()))))
+            converted += 1
+        except Rejected:
+            pass  # some examples show what is refused
+        except ValueError as error:
+            yield Finding(using, "error", f"{path} is not JSON: {error}")
+    yield Finding(using, "ok", f"the mapping is valid and converts {converted} of the {len(inputs)} examples beside it")
+    for site in watch.without_value() if inputs else ():
+        yield Finding(using, "warning", f"{site}: found nothing in any example; is it misspelt?")
 
 
 def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from connector.app import Plan
+    from connector.model import Message
     from connector.runner import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
@@ -154,12 +155,13 @@ def convert(file: Path, using: str) -> int:
     converted is named on stderr, the rest still comes out, and the exit code is 1.
     """
     from connector import app
+    from connector.formats.stix import Producer
     from connector.sources.file import read_bodies
 
     rejected = 0
-    messages = []
-    output = click.get_binary_stream("stdout")
-    as_bundle = app.load_mapping(using, app.Producer()).format_name == "stix"
+    messages: list[Message] = []
+    output = sys.stdout.buffer
+    as_bundle = app.load_mapping(using, Producer()).format_name == "stix"
     with _opened(file) as stream:
         for conversion in app.convert(read_bodies(stream, str(file)), using):
             if conversion.rejected:
@@ -235,7 +237,7 @@ def _load(path: Path) -> "Plan":
 
 def _opened(file: Path) -> IO[bytes]:
     if str(file) == "-":
-        return click.get_binary_stream("stdin")
+        return sys.stdin.buffer
     try:
         return file.open("rb")
     except OSError as error:
@@ -294,5 +296,5 @@ def _print_parts(parts: "Sequence[Part]") -> None:
 def _print_json(value: Any) -> None:
     import orjson
 
-    click.get_binary_stream("stdout").write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-    click.get_binary_stream("stdout").flush()
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.flush()

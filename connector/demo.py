@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def _simulated(count: int) -> Iterator[tuple[str, str, TaxiiReceiver, SyslogRece
         )
 
 
-def _show(folder: Path, parts: list[Part], arrived: dict[str, int], seconds: float) -> None:
+def _show(folder: Path, parts: Sequence[Part], arrived: dict[str, int], seconds: float) -> None:
     terminal.print_line("")
     fetched = sum(part.new for part in parts)
     terminal.print_line(f"fetched {fetched:,} notifications from a simulated VirusTotal in {seconds:.1f} s in all")
