@@ -23,7 +23,7 @@ from connector.formats.stix_objects import OBJECTS
 from connector.formats.stix_observables import OBSERVABLES
 from connector.formats.stix_schema import ObjectType, find_fault
 from connector.formats.stix_values import MAX_DEPTH, Fault
-from connector.identifiers import sco_id
+from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import Document, Identity, Json, Rejected
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
@@ -93,7 +93,7 @@ class StixFormat:
         name = document.get("type")
         object_type = _TYPES.get(name) if isinstance(name, str) else None
         if object_type is None:
-            raise Rejected(f"{_excerpt(name)} is no type of STIX object that can be made", by="format")
+            raise Rejected(f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}", by="format")
         identifier = document.get("id")
         if identifier is None and object_type.observable:
             identifier = _observable_id(document)
@@ -151,8 +151,9 @@ def _observable_id(document: Document) -> str:
         raise Rejected(_sentence(document, fault.within("hashes")), by="format")
     try:
         return sco_id(document)
-    except ValueError as error:
-        raise Rejected(f"{error} has no id", by="format") from None
+    except ValueError:
+        contributing = " or ".join(ID_CONTRIBUTING_PROPERTIES[document["type"]]) or "an id"
+        raise Rejected(f"{document['type']} must have {contributing}, to be told from others", by="format") from None
 
 
 def _object_refs(document: Document) -> Sequence[Json]:

@@ -1,0 +1,156 @@
+"""`mappings/stix21.yaml`: what its examples become, and what stays the same from one match to the next."""
+
+import contextlib
+import copy
+
+import jsonschema
+import orjson
+import pytest
+from mapping_examples import CASES, MAPPINGS, conversion, expected
+
+from connector import notification
+from connector.formats.stix import Producer, StixFormat
+from connector.formats.stix_foundation import EXTENSION_ID
+from connector.mapping import load
+from connector.model import Rejected
+from connector.pipeline import convert
+
+STIX = StixFormat(Producer())
+MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")
+REFUSED = {"url_sha256_only", "unknown_entity_type"}
+
+
+def documents(conversion):
+    """What a notification adds; the foundation is the same for all."""
+    return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
+
+
+def of(case, **changes):
+    """The documents by type of one example, its context attributes changed."""
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
+    body["context_attributes"].update(changes)
+    return converted(body)
+
+
+def converted(*bodies):
+    """The last notification's documents by type."""
+    *_, last = convert([notification.read(body) for body in bodies], MAPPING)
+    assert last.rejected is None
+    return {document["type"]: document for document in documents(last)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_example_becomes_what_its_file_says(case):
+    result = conversion(MAPPING, case)
+    made = {"refused": str(result.rejected)} if result.rejected else documents(result)
+    text = orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    assert expected(f"stix21/{case}.json", text) == text
+    assert bool(result.rejected) == (case in REFUSED)
+
+
+def test_every_expected_output_has_its_input():
+    assert sorted(path.stem for path in (MAPPINGS / "examples" / "stix21").iterdir()) == CASES
+
+
+def test_every_expression_finds_a_value_in_some_example():
+    watch = MAPPING.watch()
+    for case in CASES:
+        body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
+        with contextlib.suppress(Rejected):
+            watch.render(notification.view(notification.read(body)))
+    assert [str(site) for site in watch.without_value()] == []
+
+
+@pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
+def test_what_an_extension_carries_fits_its_schema(case):
+    definition = next(d for d in STIX.foundation() if d["id"] == EXTENSION_ID)
+    for document in documents(conversion(MAPPING, case)):
+        for key, content in document.get("extensions", {}).items():
+            assert key == EXTENSION_ID
+            jsonschema.validate(content, orjson.loads(definition["schema"]))
+
+
+@pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
+def test_everything_that_is_referred_to_comes_before(case):
+    known = {document["id"] for document in STIX.foundation()}
+    for document in documents(conversion(MAPPING, case)):
+        for name, value in document.items():
+            if name.endswith("_ref"):
+                assert value in known
+            if name.endswith("_refs"):
+                assert set(value) <= known
+        known.add(document["id"])
+
+
+def test_an_indicator_is_the_same_whichever_rule_matched():
+    one = of("file_hunting")["indicator"]
+    other = of(
+        "file_hunting",
+        notification_id="5",
+        origin="subscriptions",
+        hunting_info=None,
+        tags=["other"],
+        sources=[{"id": "x", "type": "collection", "label": "y"}],
+    )["indicator"]
+    assert one == other
+
+
+def test_a_new_match_makes_the_indicator_valid_for_longer_and_leaves_its_start():
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    later = copy.deepcopy(body)
+    later["context_attributes"].update(notification_id="5", notification_date=1760894055)
+    first, second = converted(body)["indicator"], converted(body, later)["indicator"]
+    assert first["id"] == second["id"]
+    assert first["valid_from"] == second["valid_from"] == second["created"]
+    assert first["valid_until"] < second["valid_until"]
+    assert first["modified"] < second["modified"]
+
+
+def test_an_old_match_that_is_read_after_a_new_one_is_not_lost():
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    older = copy.deepcopy(body)
+    older["context_attributes"].update(notification_id="5", notification_date=1500000000)
+    assert converted(body, older)["indicator"]["valid_until"] == "2017-10-12T02:40:00.000Z"
+
+
+def test_a_file_keeps_its_identity_when_its_attributes_become_known():
+    whole = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    bare = {key: value for key, value in whole.items() if key != "attributes"}
+    assert converted(bare)["file"] == converted(whole)["file"]
+    assert converted(bare)["indicator"]["id"] == converted(whole)["indicator"]["id"]
+
+
+def test_both_shapes_of_a_notification_become_the_same():
+    item = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    context = dict(item["context_attributes"])
+    alone = {
+        "type": "ioc_stream_notification",
+        "id": context.pop("notification_id"),
+        "attributes": {
+            "date": context.pop("notification_date"),
+            "entity_type": "file",
+            "entity_id": item["id"],
+            **context,
+        },
+        "entity": {key: value for key, value in item.items() if key != "context_attributes"},
+    }
+    assert converted(alone) == converted(item)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "indicator_type", "until"),
+    [
+        ("VERDICT_MALICIOUS", "malicious-activity", "2026-01-06"),
+        ("VERDICT_SUSPICIOUS", "anomalous-activity", "2025-11-07"),
+        ("VERDICT_BENIGN", "benign", "2025-10-22"),
+        ("VERDICT_UNDETECTED", "unknown", "2025-10-22"),
+        ("VERDICT_NEW", "unknown", "2025-10-22"),
+        (None, "unknown", "2025-10-22"),
+    ],
+)
+def test_only_the_assessment_says_malicious(verdict, indicator_type, until):
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "ip_v4.json").read_bytes())
+    body["attributes"]["gti_assessment"] = {"verdict": {"value": verdict}} if verdict else None
+    indicator = converted(body)["indicator"]
+    assert indicator["indicator_types"] == [indicator_type]
+    assert indicator["valid_until"].startswith(until)
