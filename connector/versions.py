@@ -37,7 +37,8 @@ class Ledger:
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
 
         Raises:
-            Rejected: no later `modified` can be written, the calendar of RFC 3339 being at its end.
+            Rejected: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
+                no later `modified` can be, the calendar of RFC 3339 being at its end.
         """
         versions = self._known.get(identity.id, ())
         if not identity.versioned:
@@ -47,10 +48,10 @@ class Ledger:
                 return None
             self._mark_sent(current)
             return document
-        digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
-        # Only what came no later than this entry, so that a replay finds each version where it first gave it out; and of
-        # that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on an
-        # older entry, and the receiver takes that for the last word until it is told what followed.
+        digest = _digest(document)
+        # Only what came no later than this entry, so that a replay finds each version where it was first given out.
+        # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
+        # an older entry, and the receiver takes that for the last word until it is told what followed.
         earlier = [version for version in versions if version.seq <= seq]
         latest = max(earlier, key=lambda version: version.modified) if earlier else None
         if latest is None or latest.digest != digest:
@@ -94,6 +95,13 @@ class Ledger:
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _digest(document: Document) -> bytes:
+    try:
+        return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
+    except orjson.JSONEncodeError as error:
+        raise Rejected(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
 
 
 def _next_version(object_id: str, digest: bytes, seq: int, date: int, versions: Sequence[Version]) -> Version:

@@ -104,6 +104,12 @@ def test_a_replay_with_a_mended_mapping_says_nothing_twice():
     assert replay.stamp({"a": "mended"}, OBJECT, 2, 200) is None
 
 
+@pytest.mark.parametrize("value", [2**70, float])
+def test_what_json_cannot_say_is_a_refusal(value):
+    with pytest.raises(Rejected, match="the indicator cannot be written as JSON"):
+        Ledger({}).stamp({"type": "indicator", "a": value}, OBJECT, 1, 100)
+
+
 def test_the_end_of_the_calendar_is_a_refusal():
     at_the_end = Version(OBJECT.id, 1, b"", timestamp(1), "9999-12-31T23:59:59.999Z", sent=True)
     with pytest.raises(Rejected, match="9999"):
@@ -124,15 +130,17 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(
         entries=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=8),
         mapping=st.tuples(*[st.integers(0, 3)] * 3),
+        may_refuse=st.booleans(),
     )
-    def start(self, entries: list[tuple[int, int]], mapping: tuple[int, ...]) -> None:
+    def start(self, entries: list[tuple[int, int]], mapping: tuple[int, ...], may_refuse: bool) -> None:
+        self.may_refuse = may_refuse
         self.entries = entries  # (what the notification says, its date), by seq - 1
         self.mapping = mapping  # what becomes of what it says
         self.position = 0
         self.journal: dict[str, Version] = {}  # by modified
         self.sent: dict[str, bytes] = {}  # by modified
         self.received: dict[str, Document] = {}  # by modified
-        self.is_settled = True  # nothing was refused, nor a mapping changed, that the receiver is not told of by itself
+        self.is_settled = True  # nothing was refused
 
     def stamp(self, limit: int) -> tuple[Ledger, list[Document]]:
         ledger = Ledger(known(*self.journal.values()))
@@ -158,7 +166,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def deliver(self, limit: int, refuse: bool) -> None:
         ledger, documents = self.stamp(limit)
         self.record(ledger)
-        refused = documents[0]["modified"] if refuse and documents else None
+        refused = documents[0]["modified"] if refuse and self.may_refuse and documents else None
         for document in documents:
             if document["modified"] != refused:
                 assert document["modified"] not in self.received or document == self.received[document["modified"]]
@@ -168,6 +176,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.journal[version.modified] = version
         self.is_settled &= refused is None
         self.position = min(self.position + limit, len(self.entries))
+
+    @rule(limit=st.integers(1, 4))
+    def drain(self, limit: int) -> None:
+        while self.position < len(self.entries):
+            self.deliver(limit, refuse=False)
 
     @rule(limit=st.integers(1, 4))
     def crash_after_sending(self, limit: int) -> None:
