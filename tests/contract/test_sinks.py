@@ -1,0 +1,190 @@
+"""What every sink must do (`connector.ports.Sink`), whatever it sends to.
+
+A new sink adds its receiver to `RECEIVERS`: a context manager that yields an object with the methods of `Receiver`.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
+
+import orjson
+import pytest
+
+from connector.model import Message, Refusal, Unavailable
+from connector.ports import Sink
+from connector.simulator.serving import serving
+from connector.simulator.taxii import TaxiiReceiver
+from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+
+SECRET = "hush-hush"
+VERSION = "2026-01-01T00:00:00.000Z"
+
+
+class Receiver(Protocol):
+    """What the suite asks of the other side of a sink."""
+
+    def sink(self) -> Sink:
+        """A new sink that sends here, with SECRET as its password if it has one."""
+
+    def received(self, count: int) -> Sequence[bytes]:
+        """The bodies that arrived, in order, as soon as there are `count` of them (or clearly will not be)."""
+
+    def outage(self) -> AbstractContextManager[None]:
+        """Take nothing while the block lasts. None: no outage shows on this transport."""
+
+    def refused(self) -> Message | None:
+        """A message that is refused for good; None if nothing is ever refused."""
+
+
+@contextmanager
+def taxii(tmp_path):
+    class Taxii:
+        def __init__(self, stack):
+            self.receiver = TaxiiReceiver(username="pusher", password=SECRET, max_content_length=1000)
+            self.receiver.refuse = {"indicator--refused"}
+            self.serving = stack.enter_context(ExitStack())
+            self.url = self.serving.enter_context(serving(self.receiver))
+
+        def sink(self):
+            settings = TaxiiSettings(
+                collection_url=self.url + self.receiver.path, username="pusher", password=SECRET, timeout_seconds=5
+            )
+            return TaxiiSink(settings, user_agent="iocstream-test/1")
+
+        def received(self, count):
+            return [orjson.dumps(each) for each in self.receiver.objects()]
+
+        @contextmanager
+        def outage(self):
+            self.serving.close()
+            yield
+            self.serving.enter_context(serving(self.receiver, int(self.url.rsplit(":", 1)[1])))
+
+        def refused(self):
+            return message("refused")
+
+    with ExitStack() as stack:
+        yield Taxii(stack)
+
+
+RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {"taxii": taxii}
+
+
+@pytest.fixture(params=RECEIVERS)
+def receiver(request, tmp_path):
+    with RECEIVERS[request.param](tmp_path) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sink(receiver):
+    with contextlib.closing(receiver.sink()) as sink:
+        yield sink
+
+
+def message(name, wave=1):
+    document = {"type": "indicator", "id": f"indicator--{name}", "modified": VERSION, "name": "ünïcödé | = \\ ' \""}
+    return Message(1, document["id"], orjson.dumps(document), 1_767_225_600, VERSION, wave)
+
+
+def send_until_it_shows(sink, messages):
+    # A stream's first writes may land in a buffer before an outage shows.
+    for _ in range(20):
+        sink.send(messages)
+
+
+def bodies(messages):
+    return [each.body for each in messages]
+
+
+def test_everything_arrives_in_order_of_wave_and_then_as_given(receiver, sink):
+    messages = [message(n, wave=2 - n % 3) for n in range(12)]
+    assert list(sink.send(messages)) == []
+    assert receiver.received(12) == bodies(sorted(messages, key=lambda each: each.wave))
+
+
+def test_nothing_to_send_is_sent_without_a_word(receiver, sink):
+    with receiver.outage() or contextlib.nullcontext():
+        assert list(sink.send([])) == []
+    assert list(receiver.received(0)) == []
+
+
+def test_one_batch_after_another_goes_through_the_same_sink(receiver, sink):
+    messages = [message(n) for n in range(6)]
+    for each in messages:
+        assert list(sink.send([each])) == []
+    assert receiver.received(6) == bodies(messages)
+
+
+def test_what_an_outage_kept_back_arrives_when_the_same_batch_is_sent_again(receiver, sink):
+    messages = [message(n) for n in range(6)]
+    outage = receiver.outage()
+    if outage is None:
+        pytest.skip("no outage shows on this transport")
+    sink.send(messages[:1])
+    with outage:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                send_until_it_shows(sink, messages)
+    assert list(sink.send(messages)) == []
+    assert set(bodies(messages)) <= set(receiver.received(7))
+
+
+def test_a_batch_sent_twice_is_not_refused(receiver, sink):
+    messages = [message(n) for n in range(3)]
+    assert list(sink.send(messages)) == []
+    assert list(sink.send(messages)) == []
+    assert set(receiver.received(3)) == set(bodies(messages))
+
+
+def test_a_refusal_is_returned_with_its_reason_and_the_others_arrive(receiver, sink):
+    refused = receiver.refused()
+    if refused is None:
+        pytest.skip("this sink refuses nothing")
+    others = [message(n) for n in range(4)]
+    (refusal,) = sink.send([*others[:2], refused, *others[2:]])
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == refused
+    assert refusal.reason
+    assert refusal.reason.isprintable()
+    assert receiver.received(4) == bodies(others)
+
+
+def test_a_closed_sink_can_send_again(receiver, sink):
+    messages = [message(n) for n in range(2)]
+    sink.close()
+    sink.send(messages[:1])
+    sink.close()
+    sink.close()
+    sink.send(messages[1:])
+    assert receiver.received(2) == bodies(messages)
+
+
+def test_a_check_says_one_sentence_and_leaves_nothing_behind(receiver, sink):
+    messages = [message(n) for n in range(2)]
+    sink.send(messages[:1])
+    said = sink.check()
+    assert said
+    assert said.isprintable()
+    sink.send(messages[1:])
+    assert receiver.received(2) == bodies(messages)
+
+
+def test_a_check_during_an_outage_is_unavailable(receiver, sink):
+    outage = receiver.outage()
+    if outage is None:
+        pytest.skip("no outage shows on this transport")
+    with outage, pytest.raises(Unavailable):
+        sink.check()
+
+
+def test_no_secret_shows_in_what_a_sink_says_of_itself(receiver, sink):
+    sink.send([message(1)])
+    said = [repr(sink), repr(vars(sink)) if hasattr(sink, "__dict__") else "", sink.check()]
+    outage = receiver.outage()
+    if outage is not None:
+        with outage, pytest.raises(Unavailable) as caught:
+            send_until_it_shows(sink, [message(1)])
+        said.append(str(caught.value))
+    assert SECRET not in "".join(said)
