@@ -1,14 +1,14 @@
 """What can be known of an expression before there is any data: its names, its functions, its types."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jmespath.lexer import Lexer
 
 from connector.mapping.expressions import ExpressionError, suggestion
-from connector.mapping.functions import BUILT_IN_RETURNS, FUNCTIONS
-from connector.mapping.interpreter import SIGNATURES, Node
+from connector.mapping.functions import FUNCTIONS
+from connector.mapping.interpreter import RETURNS, SIGNATURES, Node, base_types
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, described, type_name
 
 Scope = Mapping[str, Types]
@@ -197,14 +197,9 @@ def _signature(name: str, position: int | None) -> tuple[list[Types], bool, Type
         return types, ours.variadic, ours.returns if passes else ours.returns | NULL
     if name in SIGNATURES:
         parameters = SIGNATURES[name]
-        types = [_base_types(parameter["types"]) for parameter in parameters]
-        return types, bool(parameters and parameters[-1].get("variadic")), BUILT_IN_RETURNS.get(name, ANY)
+        types = [base_types(parameter["types"]) for parameter in parameters]
+        return types, bool(parameters and parameters[-1].get("variadic")), RETURNS.get(name, ANY)
     raise ExpressionError(f"there is no function {name[:80]}(){suggestion(name, [*FUNCTIONS, *SIGNATURES])}", position)
-
-
-def _base_types(types: Iterable[str]) -> Types:
-    """`array-number` is an array; none at all is anything."""
-    return frozenset(name.split("-", 1)[0] for name in types) or ANY
 
 
 def _is_finite(value: Any) -> bool:

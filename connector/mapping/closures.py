@@ -10,8 +10,8 @@ from typing import Any
 
 from jmespath.exceptions import UnknownFunctionError
 
-from connector.mapping.functions import FUNCTIONS, Function
-from connector.mapping.interpreter import CALLS, INTERPRETER, SIGNATURES, Node
+from connector.mapping.functions import FUNCTIONS, Function, Parameter
+from connector.mapping.interpreter import BUILT_IN_FUNCTIONS, CALLS, INTERPRETER, SIGNATURES, Node
 from connector.model import Json
 
 Evaluate = Callable[[Any], Json]
@@ -59,14 +59,16 @@ def _field(node: Node, read: Read) -> Evaluate:
 
 def _subexpression(node: Node, read: Read) -> Evaluate:
     first, *rest = node["children"]
-    evaluate = _compile(first, read)
-    while rest:
-        names = _leading_names(rest)
+    names = _leading_names(rest)
+    rest = rest[len(names) :]
+    if first["type"] == "field" and read is itemgetter and names:
+        evaluate = _path(first["value"], names)
+    else:
+        evaluate = _compile(first, read)
         if names:
-            rest = rest[len(names) :]
-            evaluate = _members(evaluate, names)
-        else:
-            evaluate = _then(evaluate, _compile(rest.pop(0), _member))
+            evaluate = _then(evaluate, _members(names))
+    for child in rest:
+        evaluate = _then(evaluate, _compile(child, _member))
     return evaluate
 
 
@@ -79,18 +81,34 @@ def _leading_names(nodes: Sequence[Node]) -> list[str]:
     return names
 
 
-def _members(first: Evaluate, names: Sequence[str]) -> Evaluate:
+def _path(root: str, names: Sequence[str]) -> Evaluate:
+    """The commonest expression, in one call: names from the scope downwards."""
     if len(names) == 1:
         (name,) = names
 
-        def get_one(value: Any) -> Json:
-            inner = first(value)
+        def get_one(scope: Any) -> Json:
+            inner = scope[root]
             return inner.get(name) if isinstance(inner, dict) else None
 
         return get_one
 
+    def get_all(scope: Any) -> Json:
+        inner = scope[root]
+        for name in names:
+            if not isinstance(inner, dict):
+                return None
+            inner = inner.get(name)
+        return inner
+
+    return get_all
+
+
+def _members(names: Sequence[str]) -> Evaluate:
+    if len(names) == 1:
+        return _member(names[0])
+
     def get_all(value: Any) -> Json:
-        inner = first(value)
+        inner = value
         for name in names:
             if not isinstance(inner, dict):
                 return None
@@ -140,7 +158,7 @@ def _or_expression(node: Node, read: Read) -> Evaluate:
 
     def either(value: Any) -> Json:
         found = left(value)
-        return right(value) if is_false(found) else found
+        return found if found or not is_false(found) else right(value)
 
     return either
 
@@ -150,7 +168,7 @@ def _and_expression(node: Node, read: Read) -> Evaluate:
 
     def both(value: Any) -> Json:
         found = left(value)
-        return found if is_false(found) else right(value)
+        return right(value) if found or not is_false(found) else found
 
     return both
 
@@ -163,10 +181,8 @@ def _not_expression(node: Node, read: Read) -> Evaluate:
 def _comparator(node: Node, read: Read) -> Evaluate:
     left, right = (_compile(child, read) for child in node["children"])
     name = node["value"]
-    if name == "eq":
-        return lambda value: equal(left(value), right(value))
-    if name == "ne":
-        return lambda value: not equal(left(value), right(value))
+    if name in ("eq", "ne"):
+        return _equality(node["children"][1], left, right, wanted=name == "eq")
     compare: Callable[[Any, Any], bool] = {"lt": lt, "lte": le, "gt": gt, "gte": ge}[name]
 
     def order(value: Any) -> Json:
@@ -176,6 +192,13 @@ def _comparator(node: Node, read: Read) -> Evaluate:
         return None
 
     return order
+
+
+def _equality(right_node: Node, left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
+    if right_node["type"] == "literal" and isinstance(right_node["value"], str):
+        text = right_node["value"]
+        return (lambda value: left(value) == text) if wanted else (lambda value: left(value) != text)
+    return lambda value: equal(left(value), right(value)) is wanted
 
 
 def equal(a: Json, b: Json) -> bool:
@@ -231,52 +254,60 @@ def _multi_select_dict(node: Node, read: Read) -> Evaluate:
 
 def _function_expression(node: Node, read: Read) -> Evaluate:
     name = node["value"]
-    arguments = tuple(_compile(child, read) for child in node["children"])
-    function = FUNCTIONS.get(name)
+    function = FUNCTIONS.get(name) or BUILT_IN_FUNCTIONS.get(name)
     if function is not None:
-        return _call(function, arguments)
+        function.check_arity(len(node["children"]))
+        return _call(function, node["children"], read)
     if name not in SIGNATURES:
         raise UnknownFunctionError(f"Unknown function: {name}()")
+    arguments = tuple(_compile(child, read) for child in node["children"])
     call = CALLS.call_function
     return lambda value: call(name, [argument(value) for argument in arguments])
 
 
-def _call(function: Function, arguments: Sequence[Evaluate]) -> Evaluate:
-    """`Function.apply`, without its loop for the usual one-argument call, and in one pass for the others."""
-    function.check_arity(len(arguments))
+def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
+    """`Function.apply`, with everything looked up beforehand: parameters, and arguments that are literals."""
     call = function.call
-    if len(arguments) == 1 and not function.parameters[0].passes_null:
-        (argument,) = arguments
-        types = function.python_types(0)
+    if len(nodes) == 1:
+        argument = _compile(nodes[0], read)
+        types, null_ends, parameter = _accepted(function, 0)
 
         def call_one(value: Any) -> Json:
             given = argument(value)
-            if given is None:
+            if given is None and null_ends:
                 return None
-            if type(given) not in types:
-                raise function.type_error(given, function.parameters[0])
+            if given.__class__ not in types:
+                raise function.type_error(given, parameter)
             return call(given)
 
         return call_one
 
-    accepted = tuple(
-        (argument, function.python_types(index), not function.parameter(index).passes_null, function.parameter(index))
-        for index, argument in enumerate(arguments)
+    literals = [node["value"] if node["type"] == "literal" else None for node in nodes]
+    computed = tuple(
+        (index, _compile(node, read), *_accepted(function, index))
+        for index, node in enumerate(nodes)
+        if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
     )
 
     def call_many(value: Any) -> Json:
-        given = []
+        given = literals.copy()
         missing = False
-        for argument, types, null_ends, parameter in accepted:
+        for index, argument, types, null_ends, parameter in computed:
             found = argument(value)
             if found is None and null_ends:
                 missing = True
-            elif type(found) not in types:
+            elif found.__class__ not in types:
                 raise function.type_error(found, parameter)
-            given.append(found)
+            given[index] = found
         return None if missing else call(*given)
 
     return call_many
+
+
+def _accepted(function: Function, index: int) -> tuple[frozenset[type], bool, Parameter]:
+    """The Python types that a function takes at an index, whether null there makes its result null, and why."""
+    parameter = function.parameter(index)
+    return parameter.python_types, not parameter.passes_null, parameter
 
 
 _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {

@@ -40,7 +40,7 @@ class CompiledMapping:
     def render(self, view: JsonObject) -> list[Document] | None:
         """The documents of a notification, in order; None when it is not for this mapping.
 
-        A document is the caller's to change at its top level; what lies deeper may be shared with later ones.
+        They share nothing with the view, with each other or with later ones.
 
         Args:
             view: what `connector.notification.view` gives.

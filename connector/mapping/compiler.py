@@ -1,10 +1,10 @@
 """A mapping's YAML as nested Python functions: one for each property that is not literal."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from connector.mapping import checking, placeholders
@@ -13,13 +13,13 @@ from connector.mapping.closures import Evaluate, compiled_in_scope, is_false
 from connector.mapping.expressions import ExpressionError, parse, suggestion
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
+from connector.mapping.values import ITEM, Value, for_each, list_of, object_of, switch, text_of, when
 from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
 from connector.ports import Format
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
 _DIRECTIVES = ("$when", "$each", "$switch", "$default")
-_ITEM = "item"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 
@@ -76,19 +76,6 @@ class Program:
         for step in self.steps:
             step(scope, documents)
         return documents
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """What a YAML value becomes: the same each time, or a function of the scope giving null when it is missing."""
-
-    types: Types
-    constant: Json = None
-    evaluate: Evaluate | None = None
-
-    def function(self) -> Evaluate:
-        constant = self.constant
-        return self.evaluate or (lambda _: constant)
 
 
 def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
@@ -167,7 +154,7 @@ class _Compiler:
         for name in data:
             if not _NAME.match(name):
                 raise self.error((key, name), "a name is made of letters, digits and _, to be written in expressions")
-            if name in scope or name == _ITEM or (key == "emit" and name in self.document.data.get("let", {})):
+            if name in scope or name == ITEM:
                 raise self.error((key, name), f"the name {name} is already taken; choose another")
         return list(data.items())
 
@@ -191,11 +178,11 @@ class _Compiler:
         self.check_document(data, path, each_allowed=True)
         complete = self.output.complete
         if "$each" in data:
-            elements, body = self.each(data, path, name, scope)
+            build_each = self.each(data, path, name, scope)
             scope[name] = ARRAY
 
             def step_each(values: dict[str, Json], documents: list[Document]) -> None:
-                made = [complete(document) for document in _for_each(elements, body, values)]
+                made = [complete(document) for document in build_each(values)]
                 documents += made
                 values[name] = made
 
@@ -219,18 +206,19 @@ class _Compiler:
         if "$each" in data and not each_allowed:
             raise self.error((*path, "$each"), "stands beside the document's name, not inside a case")
         if "$switch" in data:
-            for case in data.keys() - {"$switch", "$when", "$each"}:
-                self.check_document(data[case], (*path, case), each_allowed=False)
+            for case, member in data.items():
+                if case not in ("$switch", "$when", "$each"):
+                    self.check_document(member, (*path, case), each_allowed=False)
 
     # Values
 
-    def value(self, data: Json, path: YamlPath, key: str, scope: Scope) -> _Value:
+    def value(self, data: Json, path: YamlPath, key: str, scope: Scope) -> Value:
         match data:
             case str():
                 return self.text(data, path, key, scope)
             case dict() if "$each" in data:
-                elements, body = self.each(data, path, key, scope)
-                return _Value(ARRAY | NULL, evaluate=lambda values: _for_each(elements, body, values) or None)
+                build = self.each(data, path, key, scope)
+                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None)
             case dict():
                 return self.body(data, path, key, scope)
             case list():
@@ -239,23 +227,15 @@ class _Compiler:
                 raise self.error(path, "null can never appear: leave the property out")
             case float() if not math.isfinite(data):
                 raise self.error(path, "JSON has no such number")
-        return _Value(frozenset({type_name(data)}), constant=data)
+        return Value(frozenset({type_name(data)}), constant=data)
 
-    def list_(self, data: list[Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+    def list_(self, data: list[Json], path: YamlPath, key: str, scope: Scope) -> Value:
         if not data:
             raise self.error(path, "an empty list can never appear: leave the property out")
         members = [self.value(member, (*path, index), key, scope) for index, member in enumerate(data)]
-        if all(member.evaluate is None for member in members):
-            return _Value(ARRAY, constant=[member.constant for member in members])
-        functions = [member.function() for member in members]
-        return _Value(
-            ARRAY | NULL,
-            evaluate=lambda values: (
-                [found for function in functions if (found := function(values)) is not None] or None
-            ),
-        )
+        return list_of(members)
 
-    def body(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+    def body(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Value:
         """A mapping but for its `$each`."""
         for name in data:
             if name.startswith("$") and (name not in _DIRECTIVES or (name == "$default" and "$switch" not in data)):
@@ -267,35 +247,15 @@ class _Compiler:
         if "$when" not in data:
             return value
         wanted, _ = self.expression(data["$when"], (*path, "$when"), scope)
-        function = value.function()
-        return _Value(
-            value.types | NULL, evaluate=lambda values: None if is_false(wanted(values)) else function(values)
-        )
+        return when(wanted, value)
 
-    def object_(self, data: dict[str, Json], path: YamlPath, scope: Scope) -> _Value:
+    def object_(self, data: dict[str, Json], path: YamlPath, scope: Scope) -> Value:
         if not data:
             raise self.error(path, "an empty mapping can never appear: leave the property out")
         members = {name: self.value(member, (*path, name), name, scope) for name, member in data.items()}
-        # All keys are there from the start, in order; copying that is faster than inserting one by one.
-        template = {name: member.constant for name, member in members.items()}
-        functions = tuple((name, member.evaluate) for name, member in members.items() if member.evaluate is not None)
-        is_document = path[:1] == ("emit",)
-        if not functions and not is_document:
-            return _Value(OBJECT, constant=template)
+        return object_of(members)
 
-        def build(values: Any) -> Json:
-            made = template.copy()
-            for name, evaluate in functions:
-                found = evaluate(values)
-                if found is None:
-                    del made[name]
-                else:
-                    made[name] = found
-            return made or None
-
-        return _Value(OBJECT | NULL, evaluate=build)
-
-    def switch(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Value:
+    def switch(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Value:
         choose, types = self.expression(data["$switch"], (*path, "$switch"), scope)
         if not types & SCALAR:
             raise self.error((*path, "$switch"), f"chooses by text, number or boolean, not by {described(types)}")
@@ -305,27 +265,16 @@ class _Compiler:
         for name in names:
             if not _reachable(name, types):
                 raise self.error((*path, name), f"this case is never chosen: the value is {described(types)}")
-        values = {name: self.value(data[name], (*path, name), key, scope) for name in names}
+        cases = {name: self.value(data[name], (*path, name), key, scope) for name in names}
         default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
-        cases = {name: value.function() for name, value in values.items()}
-        otherwise = default.function() if default else (lambda _: None)
-        site = self.site(data["$switch"], (*path, "$switch"))
+        return switch(_case(choose, self.site(data["$switch"], (*path, "$switch"))), cases, default)
 
-        def switch(values: Any) -> Json:
-            chosen = choose(values)
-            if not isinstance(chosen, str):
-                chosen = _case(chosen, site)
-            return cases.get(chosen, otherwise)(values)
-
-        possible = frozenset(chain.from_iterable(value.types for value in values.values()))
-        return _Value(possible | (default.types if default else NULL), evaluate=switch)
-
-    def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> tuple[Evaluate, Evaluate]:
-        """The list to go through, and what each of its elements becomes."""
+    def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Evaluate:
+        """The list of what each element becomes."""
         elements, types = self.expression(data["$each"], (*path, "$each"), scope)
         if not types & ARRAY:
             raise self.error((*path, "$each"), f"goes through a list, not through {described(types)}")
-        body = self.body(data, path, key, {**scope, _ITEM: ANY})
+        body = self.body(data, path, key, {**scope, ITEM: ANY})
         site = self.site(data["$each"], (*path, "$each"))
 
         def checked(values: Any) -> Json:
@@ -334,35 +283,27 @@ class _Compiler:
                 raise Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
             return found
 
-        return checked, body.function()
+        return for_each(checked, body.function())
 
     # Text and expressions
 
-    def text(self, data: str, path: YamlPath, key: str, scope: Scope) -> _Value:
+    def text(self, data: str, path: YamlPath, key: str, scope: Scope) -> Value:
         lone = self.lone_expression(data, path)
         if lone is not None:
             evaluate, types = self.expression(lone, path, scope)
-            if types & (ARRAY | OBJECT):
-                return _Value(types | NULL, evaluate=_without_missing(evaluate))
-            return _Value(types, evaluate=evaluate)
+            return Value(types, evaluate=evaluate, raw=bool(types & (ARRAY | OBJECT)))
         parts = self.parts(data, path)
-        if all(isinstance(part, str) for part in parts):
-            return _Value(STRING, constant="".join(str(part) for part in parts))
-        functions = [self.text_part(part, path, key, scope) for part in parts]
-        if len(functions) == 1:
-            return _Value(STRING, evaluate=functions[0])
-        return _Value(STRING, evaluate=lambda values: "".join([function(values) for function in functions]))
+        return text_of([part if isinstance(part, str) else self.filled(part, path, key, scope) for part in parts])
 
-    def text_part(self, part: str | Placeholder, path: YamlPath, key: str, scope: Scope) -> Evaluate:
-        if isinstance(part, str):
-            return lambda _: part
+    def filled(self, part: Placeholder, path: YamlPath, key: str, scope: Scope) -> Evaluate:
+        """What a placeholder becomes in text."""
         evaluate, types = self.expression(part.expression, path, scope)
         if not types & SCALAR:
             raise self.error(path, f"`{part.expression}` is {described(types)}, which cannot stand inside text")
         quote = self.output.quote
         site = self.site(part.expression, path)
 
-        def filled(values: Any) -> str:
+        def fill(values: Any) -> str:
             found = evaluate(values)
             if found is None:
                 raise Rejected(f"{site}: it has no value, and the text around it needs one", by="mapping")
@@ -370,7 +311,7 @@ class _Compiler:
                 raise Rejected(f"{site}: {_named(found)} cannot stand inside text", by="mapping")
             return quote(key, found)
 
-        return filled
+        return fill
 
     def lone_expression(self, data: Json, path: YamlPath) -> str | None:
         """The expression that is the whole value, blanks around it aside."""
@@ -405,46 +346,16 @@ class _Compiler:
         return self.document.error(path, message)
 
 
-def _for_each(elements: Evaluate, body: Evaluate, values: dict[str, Json]) -> list[Json]:
-    outer = values.get(_ITEM)
-    made = []
-    for item in elements(values) or ():
-        values[_ITEM] = item
-        found = body(values)
-        if found is not None:
-            made.append(found)
-    values[_ITEM] = outer
-    return made
+def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:
+    def case(values: Any) -> str | None:
+        chosen = choose(values)
+        if chosen is None or isinstance(chosen, str):
+            return chosen
+        if isinstance(chosen, list | dict):
+            raise Rejected(f"{site}: $switch chooses by text, number or boolean, not by {_named(chosen)}", by="mapping")
+        return json.dumps(chosen)
 
-
-def _without_missing(evaluate: Evaluate) -> Evaluate:
-    def function(values: Any) -> Json:
-        found = evaluate(values)
-        return _present(found) if isinstance(found, list | dict) else found
-
-    return function
-
-
-def _present(value: Json) -> Json:
-    """A copy without null, empty lists and empty objects; null when nothing remains."""
-    if isinstance(value, dict):
-        return {name: kept for name, member in value.items() if (kept := _present(member)) is not None} or None
-    if isinstance(value, list):
-        return [kept for member in value if (kept := _present(member)) is not None] or None
-    return value
-
-
-def _case(value: Json, site: Site) -> str:
-    """The text of a case that a value chooses; none is called the empty text's case by accident."""
-    if value is None:
-        return "$default"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return repr(value)
-    raise Rejected(f"{site}: $switch chooses by text, number or boolean, not by {_named(value)}", by="mapping")
+    return case
 
 
 def _reachable(case: str, types: Types) -> bool:

@@ -18,11 +18,11 @@ from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, Va
 
 from connector import identifiers
 from connector.mapping import uri
-from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
+from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -45,6 +45,11 @@ class Parameter:
     name: str
     types: Types
     passes_null: bool = False
+
+    @property
+    def python_types(self) -> frozenset[type]:
+        """The Python types of what it takes."""
+        return frozenset(python for name in self.types for python in PYTHON_TYPES[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,6 @@ class Function:
         """The error for a value that the parameter does not take."""
         return JMESPathTypeError(self.name, value, type_name_of(value), sorted(parameter.types))
 
-    def python_types(self, index: int) -> frozenset[type]:
-        """The Python types that the argument at an index may have, null aside."""
-        return frozenset(python for name in self.parameter(index).types for python in PYTHON_TYPES[name])
-
     @property
     def signature(self) -> str:
         """As a reference shows it: `add_days(text, days)`."""
@@ -135,8 +136,8 @@ def timestamp(seconds: float) -> str | None:
     timestamp(`1684311125`) → "2023-05-17T08:12:05.000Z"
     """
     try:
-        return _rfc3339(datetime.fromtimestamp(seconds, UTC))
-    except (ValueError, OverflowError, OSError):
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="milliseconds") + "Z"
+    except (ValueError, OverflowError):
         return None
 
 
@@ -160,13 +161,10 @@ def add_days(text: str, days: float) -> str | None:
     if not _RFC3339.match(text):
         return None
     try:
-        return _rfc3339((datetime.fromisoformat(text.upper()) + timedelta(days=days)).astimezone(UTC))
+        time = (datetime.fromisoformat(text.upper()) + timedelta(days=days)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True)
@@ -257,6 +255,8 @@ def unique(items: list[Json]) -> list[Json]:
 
     unique(['b', 'a', 'b']) → ["b", "a"]
     """
+    if all(isinstance(item, str) for item in items):
+        return list(dict.fromkeys(items))
     seen: dict[Any, Json] = {}
     for item in items:
         # Python holds 1 and true for equal, and cannot hash a list.
@@ -323,32 +323,4 @@ def clean(text: str) -> str:
 
     clean(`"a\u0000b\n"`) → "a b"
     """
-    return _UNCLEAN.sub(" ", text).strip()
-
-
-# Functions that JMESPath defines, by the types of their results (jmespath.org/specification.html#built-in-functions).
-BUILT_IN_RETURNS: dict[str, Types] = {
-    "abs": NUMBER,
-    "avg": NUMBER | NULL,
-    "ceil": NUMBER,
-    "contains": BOOLEAN,
-    "ends_with": BOOLEAN,
-    "floor": NUMBER,
-    "join": STRING,
-    "keys": ARRAY,
-    "length": NUMBER,
-    "map": ARRAY,
-    "max": NUMBER | STRING | NULL,
-    "merge": OBJECT,
-    "min": NUMBER | STRING | NULL,
-    "reverse": STRING | ARRAY,
-    "sort": ARRAY,
-    "sort_by": ARRAY,
-    "starts_with": BOOLEAN,
-    "sum": NUMBER,
-    "to_array": ARRAY,
-    "to_number": NUMBER | NULL,
-    "to_string": STRING,
-    "type": STRING,
-    "values": ARRAY,
-}
+    return (text if text.isprintable() else _UNCLEAN.sub(" ", text)).strip()

@@ -8,8 +8,8 @@ from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.visitor import Options, TreeInterpreter
 
-from connector.mapping.functions import FUNCTIONS, InvalidValueError
-from connector.mapping.json_types import type_name
+from connector.mapping.functions import FUNCTIONS, Function, InvalidValueError, Parameter
+from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, type_name
 from connector.model import Json
 
 Node = Any
@@ -59,6 +59,11 @@ def _check_by(arguments: Sequence[Any]) -> None:
                 raise JMESPathTypeError("max_by", keys, "array", ["array-string", "array-number"])
 
 
+def base_types(types: Iterable[str]) -> Types:
+    """What a signature's types are but for their elements: `array-number` is an array, none at all is anything."""
+    return frozenset(name.split("-", 1)[0] for name in types) or ANY
+
+
 _CHECKS: dict[str, Callable[[Sequence[Any]], None]] = {
     "contains": _check_contains,
     "merge": _check_merge,
@@ -87,3 +92,45 @@ SIGNATURES: dict[str, tuple[Node, ...]] = {
     name: tuple(entry["signature"]) for name, entry in Functions.FUNCTION_TABLE.items()
 }
 """The parameters of JMESPath's own functions: `types`, and `variadic` on the last."""
+
+RETURNS: dict[str, Types] = {
+    "abs": NUMBER,
+    "avg": NUMBER | NULL,
+    "ceil": NUMBER,
+    "contains": BOOLEAN,
+    "ends_with": BOOLEAN,
+    "floor": NUMBER,
+    "join": STRING,
+    "keys": ARRAY,
+    "length": NUMBER,
+    "map": ARRAY,
+    "max": NUMBER | STRING | NULL,
+    "merge": OBJECT,
+    "min": NUMBER | STRING | NULL,
+    "reverse": STRING | ARRAY,
+    "sort": ARRAY,
+    "sort_by": ARRAY,
+    "starts_with": BOOLEAN,
+    "sum": NUMBER,
+    "to_array": ARRAY,
+    "to_number": NUMBER | NULL,
+    "to_string": STRING,
+    "type": STRING,
+    "values": ARRAY,
+}
+"""The types that JMESPath's own functions give (jmespath.org/specification.html#built-in-functions)."""
+
+
+def _built_in(name: str) -> Function:
+    types = [base_types(parameter["types"]) for parameter in SIGNATURES[name]]
+    parameters = tuple(Parameter(name, taken, passes_null=True) for taken in types)
+    variadic = bool(SIGNATURES[name][-1].get("variadic"))
+    method = getattr(CALLS, f"_func_{name}")
+    return Function(name, method, parameters, variadic, RETURNS.get(name, ANY))
+
+
+BUILT_IN_FUNCTIONS = {
+    name: _built_in(name)
+    for name in ("ends_with", "keys", "length", "not_null", "starts_with", "to_array", "to_string", "type", "values")
+}
+"""Those of JMESPath's own functions that need no more than a look at the types of their arguments."""

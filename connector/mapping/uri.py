@@ -19,6 +19,13 @@ _PARTS = re.compile(
 _IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+\]")
 
 
+_CONFORMING = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.\-]*://[{_UNRESERVED}]+(:[0-9]*)?(/([{_PCHAR}/]|{_ESCAPE})*+)?"
+    rf"(\?([{_PCHAR}/?]|{_ESCAPE})*+)?(\#([{_PCHAR}/?]|{_ESCAPE})*+)?"
+)
+"""The usual URL, which is right as it is."""
+
+
 def _must_encode(allowed: str) -> re.Pattern[str]:
     """What cannot stay as it is: a character that is not allowed, and a % that begins no escape."""
     return re.compile(rf"(?!{_ESCAPE})[^{allowed}]")
@@ -38,6 +45,8 @@ def conform(text: str) -> str | None:
 
     None when the text is not `scheme://host…`, or not Unicode.
     """
+    if _CONFORMING.fullmatch(text):
+        return text
     match = _PARTS.fullmatch(text.strip())
     if match is None or not (match["host"] or match["scheme"].lower() == "file"):
         return None

@@ -1,0 +1,142 @@
+"""What a mapping's values become: a constant, or a function from the scope to the value, null when it is missing.
+
+Missing is null, and an empty list or object that came of evaluating something. It never appears in a document: a
+property is left out, an element is dropped.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector.mapping.closures import Evaluate, is_false
+from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
+from connector.model import Json
+
+ITEM = "item"
+"""The name of the element that `$each` is at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a mapping.
+
+    Attributes:
+        types: what it may be.
+        constant: what it always is, when `evaluate` is None: text, a number or a boolean.
+        evaluate: from the scope to the value.
+        raw: `evaluate` gives what an expression gave, which may hold what is missing: `present` takes that out.
+    """
+
+    types: Types
+    constant: Json = None
+    evaluate: Evaluate | None = None
+    raw: bool = False
+
+    def function(self) -> Evaluate:
+        """The value as a function of the scope, nothing missing in it."""
+        constant, evaluate = self.constant, self.evaluate
+        if evaluate is None:
+            return lambda _: constant
+        return _without_missing(evaluate) if self.raw else evaluate
+
+
+def present(value: Json) -> Json:
+    """A copy without null, empty lists and empty objects at any depth; null when nothing remains."""
+    if isinstance(value, dict):
+        return {name: kept for name, member in value.items() if (kept := present(member)) is not None} or None
+    if isinstance(value, list):
+        return [kept for member in value if (kept := present(member)) is not None] or None
+    return value
+
+
+def _without_missing(evaluate: Evaluate) -> Evaluate:
+    def function(scope: Any) -> Json:
+        found = evaluate(scope)
+        return present(found) if isinstance(found, list | dict) else found
+
+    return function
+
+
+def object_of(members: Mapping[str, Value]) -> Value:
+    """An object with these properties; each time a new one."""
+    # All keys are there from the start, in order; copying that is faster than inserting one by one.
+    template = {name: member.constant for name, member in members.items()}
+    computed = tuple(
+        (name, member.evaluate, member.raw) for name, member in members.items() if member.evaluate is not None
+    )
+
+    def build(scope: Any) -> Json:
+        made = template.copy()
+        for name, evaluate, raw in computed:
+            found = evaluate(scope)
+            if raw and found.__class__ in (dict, list):
+                found = present(found)
+            if found is None:
+                del made[name]
+            else:
+                made[name] = found
+        return made or None
+
+    return Value(OBJECT | NULL, evaluate=build)
+
+
+def list_of(members: Sequence[Value]) -> Value:
+    """A list of these elements; each time a new one."""
+    if all(member.evaluate is None for member in members):
+        constant = [member.constant for member in members]
+        return Value(ARRAY, evaluate=lambda _: constant.copy())
+    functions = [member.function() for member in members]
+    return Value(
+        ARRAY | NULL,
+        evaluate=lambda scope: [found for function in functions if (found := function(scope)) is not None] or None,
+    )
+
+
+def text_of(parts: Sequence[str | Evaluate]) -> Value:
+    """Text made of literal parts and of functions that give text."""
+    template = [part if isinstance(part, str) else "" for part in parts]
+    computed = tuple((index, part) for index, part in enumerate(parts) if not isinstance(part, str))
+    if not computed:
+        return Value(STRING, constant="".join(template))
+
+    def build(scope: Any) -> str:
+        filled = template.copy()
+        for index, evaluate in computed:
+            filled[index] = evaluate(scope)
+        return "".join(filled)
+
+    return Value(STRING, evaluate=build)
+
+
+def when(wanted: Evaluate, value: Value) -> Value:
+    """A value that is missing unless something holds."""
+    function = value.function()
+    return Value(value.types | NULL, evaluate=lambda scope: None if is_false(wanted(scope)) else function(scope))
+
+
+def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], default: Value | None) -> Value:
+    """The value of the case that is chosen; else the default, else missing."""
+    functions: dict[str | None, Evaluate] = {name: value.function() for name, value in cases.items()}
+    otherwise = default.function() if default else (lambda _: None)
+    types = [value.types for value in cases.values()] + [default.types if default else NULL]
+    return Value(frozenset().union(*types), evaluate=lambda scope: functions.get(choose(scope), otherwise)(scope))
+
+
+def for_each(elements: Evaluate, body: Evaluate) -> Evaluate:
+    """The list of what each element becomes, as `item` in the scope; those that are missing are left out."""
+
+    def build(scope: Any) -> list[Json]:
+        found = elements(scope)
+        if not found:
+            return []
+        outer = scope.get(ITEM)
+        made = []
+        for item in found:
+            scope[ITEM] = item
+            value = body(scope)
+            if value is not None:
+                made.append(value)
+        scope[ITEM] = outer
+        return made
+
+    return build
