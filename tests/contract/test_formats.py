@@ -1,0 +1,136 @@
+"""What `connector.ports.Format` promises, asked of every format."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.formats.cef import CefFormat
+from connector.formats.json import JsonFormat
+from connector.formats.stix import Producer, StixFormat
+from connector.identifiers import stix_id
+from connector.model import Document, Rejected
+from connector.ports import Format
+from connector.versions import Ledger
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A format, and how to make documents of it.
+
+    Attributes:
+        document: a document as a mapping makes it, with some text in it.
+        broken: what the format must refuse.
+    """
+
+    make: Callable[[], Format]
+    document: Callable[[str], Document]
+    broken: Document
+
+
+def _event(text: str) -> Document:
+    return {
+        "deviceVendor": "VirusTotal",
+        "deviceProduct": "IoC-Stream",
+        "deviceVersion": "1",
+        "deviceEventClassId": "hunting",
+        "name": "match",
+        "severity": 5,
+        "extension": {"msg": text},
+    }
+
+
+def _indicator(text: str) -> Document:
+    return {
+        "type": "indicator",
+        "id": stix_id("indicator", "x"),
+        "description": text,
+        "pattern": "[url:value = 'https://example.com/']",
+        "pattern_type": "stix",
+    }
+
+
+KINDS = {
+    "stix": Kind(lambda: StixFormat(Producer()), _indicator, {**_indicator("x"), "pattern": "x"}),
+    "cef": Kind(CefFormat, _event, {**_event("x"), "severity": "very bad"}),
+    "json": Kind(JsonFormat, lambda text: {"text": text}, {"number": float("inf")}),
+}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def output(kind):
+    return kind.make()
+
+
+def encoded(output: Format, document: Document) -> bytes:
+    """As the pipeline does it: complete, identify, stamp, encode."""
+    completed = output.complete(document)
+    identity = output.identify(completed)
+    if identity is None:
+        return output.encode(completed)
+    return output.encode(Ledger({}).stamp(completed, identity, 1, 1_700_000_000))
+
+
+def test_the_foundation_is_the_same_each_time_and_valid_as_it_is(kind, output):
+    assert list(output.foundation()) == list(kind.make().foundation())
+    for document in output.foundation():
+        identity = output.identify(document)
+        assert (identity.id, identity.versioned, identity.wave) == (document["id"], False, 0)
+        assert output.encode(document) == kind.make().encode(document)
+
+
+def test_completing_changes_nothing_that_was_there_and_doing_it_again_changes_nothing(kind, output):
+    document = kind.document("text")
+    before = copy.deepcopy(document)
+    completed = output.complete(document)
+    assert completed.items() >= before.items()
+    assert output.complete(completed) == completed
+
+
+def test_a_document_has_the_same_identity_in_every_process(kind, output):
+    document = kind.document("text")
+    assert output.identify(output.complete(document)) == kind.make().identify(kind.make().complete(document))
+
+
+def test_encoding_is_repeatable_and_leaves_the_document_as_it_was(kind, output):
+    completed = output.complete(kind.document("text"))
+    identity = output.identify(completed)
+    if identity is not None:
+        completed = Ledger({}).stamp(completed, identity, 1, 1_700_000_000)
+    before = copy.deepcopy(completed)
+    assert output.encode(completed) == output.encode(completed)
+    assert completed == before
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@given(text=st.text(st.characters(exclude_categories=[])))
+def test_any_text_becomes_one_line_of_utf_8(kind, text):
+    line = encoded(kind.make(), kind.document(text)).decode("utf-8")
+    assert "\n" not in line
+    assert "\r" not in line
+
+
+def test_what_breaks_a_rule_is_rejected_in_one_sentence(kind, output):
+    with pytest.raises(Rejected) as caught:
+        encoded(output, kind.broken)
+    assert caught.value.by == "format"
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("value", "text"), [("text", "text"), (5, "5"), (1.5, "1.5"), (True, "true")])
+def test_a_value_inside_text_is_written_plainly(output, value, text):
+    assert output.quote("name", value) == text
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, float("inf")])
+def test_what_is_no_text_cannot_stand_inside_text(output, value):
+    with pytest.raises(Rejected):
+        output.quote("name", value)
