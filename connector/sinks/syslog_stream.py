@@ -17,7 +17,8 @@ from connector.sinks.syslog_tls import Tls, secured, tls_error
 
 _CHUNK_BYTES = 64 * 1024
 _LINGER_SECONDS = 1.0
-_LEAST_VERDICT_SECONDS = 0.2
+_VERDICT_SECONDS = 0.2
+"""How long a stranger is given to object, once for each connection."""
 _MOST_RECORDS = 64
 """Read at one look: session tickets are a handful, and a receiver that never stops must not hold us."""
 _ENDED_AT_ONCE = (
@@ -43,6 +44,8 @@ class Stream:
         """
         self._address = address
         self._send_timeout = send_timeout
+        # Without TLS, whatever listens there says at the first bytes that it is no syslog receiver, or expects TLS.
+        self._verdict = 0.0 if tls else _VERDICT_SECONDS
         # Before the connection is made, so that a bad file leaves nothing open.
         context = tls.context() if tls else None
         started = time.monotonic()
@@ -51,9 +54,9 @@ class Stream:
             self._socket = secured(self._socket, context, tls.server_name, address)
             # With TLS 1.3 the handshake ends before the receiver has seen our certificate, and rsyslog checks names
             # after it with any version. Its answer takes one round trip, and a connection has just taken three.
-            wait = max(_LEAST_VERDICT_SECONDS, time.monotonic() - started)
+            verdict = max(_VERDICT_SECONDS, time.monotonic() - started)
             try:
-                self._look(wait, _ENDED_AT_ONCE)
+                self._look(verdict, _ENDED_AT_ONCE)
             except BaseException:
                 self.abandon()
                 raise
@@ -76,6 +79,8 @@ class Stream:
         if chunk:
             self._write(b"".join(chunk))
         self._settle()
+        self._look(self._verdict)
+        self._verdict = 0.0
         return ()
 
     def alive(self) -> bool:
@@ -130,7 +135,6 @@ class Stream:
             elif now > deadline:
                 raise self._stuck()
             pause = min(0.05, pause * 2 or 0.001)
-        self._look()
 
     def _look(self, wait: float = 0.0, when: str = "") -> None:
         """Raise if the receiver has ended the connection, now or within so many seconds."""
