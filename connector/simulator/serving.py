@@ -13,7 +13,7 @@ class _QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"  # keep-alive, as the real servers do
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 -- werkzeug's own signature
-        logging.getLogger(__name__).debug("%s " + message, type, *args)
+        logging.getLogger(__name__).debug("%s %s", type, message % args)
 
 
 @contextmanager

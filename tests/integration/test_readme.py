@@ -1,0 +1,122 @@
+"""README's commands and examples, as a reader copies them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import stix2
+from integration.command import ROOT, iocstream
+
+README = (ROOT / "README.md").read_text()
+NOTIFICATION = ROOT / "mappings/examples/inputs/domain_hunting.json"
+
+
+def blocks(language, heading):
+    """The code blocks of one language below one heading."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def missing_server():
+    if not (ROOT / ".peers/medallion/ready").exists():
+        return "medallion is not installed: make peers"
+    return None if shutil.which("rsyslogd", path="/usr/sbin:/usr/bin") else "rsyslogd is not installed"
+
+
+@pytest.mark.xdist_group("quickstart")
+@pytest.mark.timeout(120)
+def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
+    if reason := missing_server():
+        assert "CI" not in os.environ, reason
+        pytest.skip(reason)
+    prepare, run, look = blocks("sh", "Your first indicator in a TAXII server, your first CEF line in rsyslog")
+    (tmp_path / "examples").mkdir()
+    shutil.copytree(ROOT / "examples/quickstart", tmp_path / "examples/quickstart")
+    (tmp_path / ".peers").symlink_to(ROOT / ".peers")
+    binaries = tmp_path / ".venv/bin"
+    binaries.mkdir(parents=True)
+    (binaries / "iocstream").write_text(f'#!/bin/sh\nexec {sys.executable} -m connector "$@"\n')
+    (binaries / "iocstream").chmod(0o755)
+    assert "make peers\n" in prepare
+    script = prepare.replace("make peers\n", "") + run + "echo exit=$?\necho ---\n" + look
+    session = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=(tmp_path / "stderr").open("w"),
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        # The servers stay behind the script and keep its output open: what it prints ends with the status table.
+        printed = ""
+        for line in session.stdout:
+            printed += line
+            if session.poll() is not None and "Routes" in printed and "└" in line and "events" in printed:
+                break
+    finally:
+        os.killpg(session.pid, signal.SIGTERM)
+    session.wait(10)
+    errors = (tmp_path / "stderr").read_text()
+    checked, shown = printed.split("---\n")
+    assert "iocstream.yaml is in order" in checked, checked + errors
+    assert "exit=1" in checked
+    envelope, _ = json.JSONDecoder().raw_decode(shown)
+    (indicator,) = envelope["objects"]
+    assert stix2.parse(indicator).type == "indicator"
+    assert re.search(r"^<\d+>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ CEF:0\|VirusTotal\|", shown, re.MULTILINE), shown
+
+
+def test_the_commands_for_converting_work(tmp_path):
+    shutil.copy(NOTIFICATION, tmp_path / "notification.json")
+    (commands,) = blocks("sh", "Convert without a journal")
+    for line in commands.splitlines():
+        name, *arguments = line.split("#")[0].split()
+        assert name == "iocstream"
+        done = iocstream(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    (program,) = blocks("python", "Convert without a journal")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("CEF:0|"), done.stderr
+
+
+def test_the_mapping_in_the_readme_makes_the_indicator_that_it_promises(tmp_path):
+    (text,) = blocks("yaml", "Say what is sent")
+    (tmp_path / "own.yaml").write_text(text)
+    done = iocstream("convert", "--mapping", "./own.yaml", NOTIFICATION, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (indicator,) = [item for item in json.loads(done.stdout)["objects"] if item["type"] == "indicator"]
+    assert stix2.parse(indicator).pattern == f"[domain-name:value = '{indicator['name']}']"
+
+
+def test_every_command_and_option_is_in_the_documentation():
+    from connector.cli import iocstream as group
+
+    pages = README + "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    for name, command in group.commands.items():
+        assert f"iocstream {name}" in pages or f"iocstream` {name}" in pages, f"iocstream {name} is not documented"
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("--"):
+                    assert option in pages, f"{option} of iocstream {name} is not documented"
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
