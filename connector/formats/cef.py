@@ -33,26 +33,29 @@ Timestamps = Literal["epoch_ms", "utc_text"]
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
+_LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999
 _FIELDS = frozenset((*HEADER_LENGTHS, "severity", "extension"))
 _URL_KEYS = frozenset(("request", "requestContext"))
 # Several parsers put header and extension into one map, so that a key of the same name would replace the field.
 _HEADER_NAMES = frozenset(
     name.lower() for name in (*HEADER_LENGTHS, "severity", "agentSeverity", "version", "cefVersion")
 )
+# By key, what `_extension` has to know at once: the length of a text, 0 for a label, what whole numbers need no look.
 _TEXT_LIMITS = {key: entry.max_length for key, entry in DICTIONARY.items() if entry.kind is Kind.STRING}
-_LABELLED = {label_key: key for key, label_key in LABELS.items()}
+_TEXT_LIMITS |= dict.fromkeys(LABELS.values(), 0)
+_RANGES = {key: range(entry.lowest, entry.highest + 1) for key, entry in DICTIONARY.items() if entry.highest}
+_EPOCHS = {key: range(_LAST_MILLISECOND + 1) for key, entry in DICTIONARY.items() if entry.kind is Kind.TIMESTAMP}
 _FULL_NAMES = frozenset(entry.full_name for entry in DICTIONARY.values())
 
 _TO_BLANK = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF), " ")
-_CLASS_ID = str.maketrans("=%#", "___")
+_TO_HEADER = str.maketrans('|\\"', "//'")
+_TO_CLASS_ID = str.maketrans("=%#", "___")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?\Z")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\Z")
-_RANGES = {Kind.INTEGER: (-(2**31), 2**31 - 1), Kind.LONG: (-(2**63), 2**63 - 1)}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
-_LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MAX_SEVERITY = 10
 _EXCERPT = 60
@@ -63,6 +66,7 @@ class CefFormat:
 
     def __init__(self, timestamps: Timestamps = "epoch_ms") -> None:
         self._timestamps = timestamps
+        self._ranges = _RANGES | _EPOCHS if timestamps == "epoch_ms" else _RANGES
 
     def foundation(self) -> Sequence[Document]:
         """None: an event rests on nothing."""
@@ -91,7 +95,7 @@ class CefFormat:
             Rejected: a header field is missing or empty, a key is not one a producer may set, a value is not of its
                 key's type, or a custom field has no fit label.
         """
-        if document.keys() - _FIELDS:
+        if not document.keys() <= _FIELDS:
             unknown = min(document.keys() - _FIELDS)
             raise Rejected(f"{unknown} is no part of a CEF event; put it under extension", by="format")
         header = [_header(name, document.get(name), limit) for name, limit in HEADER_LENGTHS.items()]
@@ -102,14 +106,32 @@ class CefFormat:
         return f"CEF:0|{'|'.join(header)}|{severity}|{self._extension(extension)}".encode()
 
     def _extension(self, extension: Document) -> str:
-        written: dict[str, str] = {}
+        ranges = self._ranges
+        pairs: list[str] = []
+        labels: list[str] = []
         for key, value in extension.items():
             limit = _TEXT_LIMITS.get(key)
-            text = self._other(key, value) if limit is None else _text(key, value, limit)
-            if text:
-                written[key] = text
-        _match_labels(written)
-        return " ".join([f"{key}={text}" for key, text in written.items()])
+            if limit:
+                text = _text(key, value, limit)
+            elif limit is not None:
+                continue  # a label is written with its field, and not at all without
+            elif type(value) is int and key in ranges and value in ranges[key]:
+                text = str(value)
+            else:
+                text = self._other(key, value)
+            if not text:
+                continue
+            if key in LABELS:
+                label = extension.get(LABELS[key])
+                if not isinstance(label, str) or len(label) > _EXCERPT:
+                    _refuse_label(key, label)
+                labels.append(label)
+                pairs.append(_labelled(key, label) + text)
+            else:
+                pairs.append(f"{key}={text}")
+        if len(set(labels)) != len(labels):
+            raise Rejected(f"two custom fields share a label; the labels are {', '.join(labels)}", by="format")
+        return " ".join(pairs)
 
     def _other(self, key: str, value: Json) -> str:
         """The value of a key that does not hold dictionary text: typed, of one's own, or not allowed."""
@@ -136,21 +158,23 @@ class CefFormat:
 def _header(name: str, value: Json, limit: int) -> str:
     if value is None:
         raise Rejected(f"{name} is missing; every CEF header field is required", by="format")
-    text = _clean(value if isinstance(value, str) else _plain(name, value))
+    text = value if isinstance(value, str) else _plain(name, value)
+    # Header fields take few values: those of an event's kind.
+    return _cached_header_text(name, text, limit) if len(text) <= _EXCERPT else _header_text(name, text, limit)
+
+
+def _header_text(name: str, text: str, limit: int) -> str:
     # Escapes in the header are where parsers differ most, so there are none.
-    if "|" in text:
-        text = text.replace("|", "/")
-    if "\\" in text:
-        text = text.replace("\\", "/")
-    if '"' in text:
-        text = text.replace('"', "'")
+    text = _clean(text).translate(_TO_HEADER)
     if name == "deviceEventClassId":
-        text = text.translate(_CLASS_ID)
-    if len(text) > limit:
-        text = text[:limit].rstrip()
+        text = text.translate(_TO_CLASS_ID)
+    text = text[:limit].rstrip()
     if not text:
         raise Rejected(f"{name} is empty; every CEF header field is required", by="format")
     return text
+
+
+_cached_header_text = lru_cache(maxsize=512)(_header_text)
 
 
 def _severity(value: Json) -> str:
@@ -164,11 +188,11 @@ def _severity(value: Json) -> str:
 
 def _text(key: str, value: Json, limit: int) -> str:
     """Text as it stands after `key=`: clean, within its limit, escaped; empty when there is nothing to say."""
-    if not isinstance(value, str):
-        if value is None:
-            return ""
-        value = _plain(key, value)
-    text = _clean(value)
+    if value is None:
+        return ""
+    text = (value if isinstance(value, str) else _joined(key, value)).strip()
+    if not text.isprintable():
+        text = _clean(text)
     # Raw or escaped, some parser stumbles over each of these two.
     if "|" in text:
         text = text.replace("|", "%7C" if key in _URL_KEYS else "¦")
@@ -187,17 +211,25 @@ def _clean(text: str) -> str:
     return text.strip()
 
 
+def _joined(key: str, value: Json) -> str:
+    """What is not text as text; a list, which CEF does not have, with commas between."""
+    if not isinstance(value, list):
+        return _plain(key, value)
+    return ", ".join([item if isinstance(item, str) else _plain(key, item) for item in value if item is not None])
+
+
 def _plain(key: str, value: Json) -> str:
     """A number or truth value as JSON writes it."""
     if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
-        _refuse(key, value, "text, a finite number or true or false")
+        _refuse(key, value, "text, a finite number, true or false, or a list of these")
     return str(value) if type(value) is int else json.dumps(value)
 
 
 def _typed(key: str, entry: Key, value: Json) -> str:
     match entry.kind:
         case Kind.INTEGER | Kind.LONG:
-            text = _in_range(entry, value)
+            number = _whole(value)
+            text = None if number is None or not entry.lowest <= number <= entry.highest else str(number)
         case Kind.FLOAT:
             text = _float(value)
         case Kind.MAC:
@@ -205,17 +237,9 @@ def _typed(key: str, entry: Key, value: Json) -> str:
         case _:
             text = _address(value, entry.kind)
     if text is None:
-        within = "" if entry.lowest is None else f" from {entry.lowest} to {entry.highest}"
+        within = f" from {entry.lowest} to {entry.highest}" if entry.highest else ""
         _refuse(key, value, entry.kind.value + within)
     return text
-
-
-def _in_range(entry: Key, value: Json) -> str | None:
-    lowest, highest = _RANGES[entry.kind]
-    if entry.lowest is not None and entry.highest is not None:
-        lowest, highest = entry.lowest, entry.highest
-    number = _whole(value)
-    return str(number) if number is not None and lowest <= number <= highest else None
 
 
 def _whole(value: Json) -> int | None:
@@ -274,31 +298,20 @@ def _check_custom(key: str) -> None:
         )
 
 
-def _match_labels(written: dict[str, str]) -> None:
-    """Every custom field has its label, fit to be a field's name, and no label stands alone.
-
-    A label that stands alone is dropped rather than refused: a mapping writes it once, whether or not there is a value.
-    """
-    for label_key in written.keys() & _LABELLED.keys():
-        if _LABELLED[label_key] not in written:
-            del written[label_key]
-    labels: dict[str, str] = {}
-    for key in written.keys() & LABELS.keys():
-        label = written.get(LABELS[key])
-        if label is None:
-            raise Rejected(f"{key} has a value but no {LABELS[key]}, which says what it means", by="format")
-        if not _fits_as_name(label):
-            _refuse(LABELS[key], label, "a short name of letters, digits and _ that is no key of the CEF dictionary")
-        if label in labels:
-            _refuse(LABELS[key], label, f"a name of its own, and {LABELS[labels[label]]} has this one")
-        labels[label] = key
-
-
 @lru_cache(maxsize=512)
-def _fits_as_name(label: str) -> bool:
+def _labelled(key: str, label: str) -> str:
+    """What stands before the value of a custom field; kept, for there are few and they are in every event."""
     # Some receivers rename the value to its label, where it must not meet another field.
     taken = label in DICTIONARY or label in CONSUMER_KEYS or label in _FULL_NAMES or label.lower() in _HEADER_NAMES
-    return bool(_LABEL.match(label)) and len(label) <= _EXCERPT and not taken
+    if taken or not _LABEL.match(label):
+        _refuse_label(key, label)
+    return f"{LABELS[key]}={label} {key}="
+
+
+def _refuse_label(key: str, label: Json) -> NoReturn:
+    if label is None:
+        raise Rejected(f"{key} has a value but no {LABELS[key]}, which says what it means", by="format")
+    _refuse(LABELS[key], label, "a short name of letters, digits and _ that is no key of the CEF dictionary")
 
 
 def _refuse(name: str, value: Any, rule: str) -> NoReturn:

@@ -12,7 +12,7 @@ class Kind(Enum):
     """The types of the dictionary."""
 
     STRING = "text"
-    INTEGER = "a whole number of 32 bits"
+    INTEGER = "a whole number"
     LONG = "a whole number of 64 bits"
     FLOAT = "a finite number"
     IPV4 = "an IPv4 address"
@@ -21,8 +21,8 @@ class Kind(Enum):
     TIMESTAMP = "a time: RFC 3339 text or milliseconds since 1970"
 
 
-STRING, INTEGER, LONG, FLOAT = Kind.STRING, Kind.INTEGER, Kind.LONG, Kind.FLOAT
-IPV4, IPV6, MAC, TIMESTAMP = Kind.IPV4, Kind.IPV6, Kind.MAC, Kind.TIMESTAMP
+STRING, FLOAT, TIMESTAMP = Kind.STRING, Kind.FLOAT, Kind.TIMESTAMP
+IPV4, IPV6, MAC = Kind.IPV4, Kind.IPV6, Kind.MAC
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,23 @@ class Key:
         full_name: what ArcSight calls the field.
         kind: the type its value must have.
         max_length: of a text, in characters before escaping; 0 for every other type.
-        lowest: of a number, when narrower than its type.
+        lowest: of a whole number; 0 for every other type.
         highest: likewise.
     """
 
     full_name: str
     kind: Kind
     max_length: int = 0
-    lowest: int | None = None
-    highest: int | None = None
+    lowest: int = 0
+    highest: int = 0
+
+
+def _whole(full_name: str, lowest: int = -(2**31), highest: int = 2**31 - 1) -> Key:
+    return Key(full_name, Kind.INTEGER, lowest=lowest, highest=highest)
+
+
+def _long(full_name: str) -> Key:
+    return Key(full_name, Kind.LONG, lowest=-(2**63), highest=2**63 - 1)
 
 
 HEADER_LENGTHS = {
@@ -101,8 +109,8 @@ CONSUMER_KEYS = frozenset(
 
 DICTIONARY: dict[str, Key] = {
     "act": Key("deviceAction", STRING, 63),
-    "agentTranslatedZoneKey": Key("Agent Translated Zone Key", LONG),
-    "agentZoneKey": Key("Agent Zone Key", LONG),
+    "agentTranslatedZoneKey": _long("Agent Translated Zone Key"),
+    "agentZoneKey": _long("Agent Zone Key"),
     "app": Key("applicationProtocol", STRING, 31),
     "c6a1": Key("deviceCustomIPv6Address1", IPV6),
     "c6a1Label": Key("deviceCustomIPv6Address1Label", STRING, 1023),
@@ -121,13 +129,13 @@ DICTIONARY: dict[str, Key] = {
     "cfp3Label": Key("deviceCustomFloatingPoint3Label", STRING, 1023),
     "cfp4": Key("deviceCustomFloatingPoint4", FLOAT),
     "cfp4Label": Key("deviceCustomFloatingPoint4Label", STRING, 1023),
-    "cn1": Key("deviceCustomNumber1", LONG),
+    "cn1": _long("deviceCustomNumber1"),
     "cn1Label": Key("deviceCustomNumber1Label", STRING, 1023),
-    "cn2": Key("deviceCustomNumber2", LONG),
+    "cn2": _long("deviceCustomNumber2"),
     "cn2Label": Key("deviceCustomNumber2Label", STRING, 1023),
-    "cn3": Key("deviceCustomNumber3", LONG),
+    "cn3": _long("deviceCustomNumber3"),
     "cn3Label": Key("deviceCustomNumber3Label", STRING, 1023),
-    "cnt": Key("baseEventCount", INTEGER),
+    "cnt": _whole("baseEventCount"),
     "cs1": Key("deviceCustomString1", STRING, 4000),
     "cs1Label": Key("deviceCustomString1Label", STRING, 1023),
     "cs2": Key("deviceCustomString2", STRING, 4000),
@@ -140,16 +148,16 @@ DICTIONARY: dict[str, Key] = {
     "cs5Label": Key("deviceCustomString5Label", STRING, 1023),
     "cs6": Key("deviceCustomString6", STRING, 4000),
     "cs6Label": Key("deviceCustomString6Label", STRING, 1023),
-    "customerKey": Key("Customer Key", LONG),
+    "customerKey": _long("Customer Key"),
     "destinationDnsDomain": Key("destinationDnsDomain", STRING, 255),
     "destinationServiceName": Key("destinationServiceName", STRING, 1023),
     "destinationTranslatedAddress": Key("destinationTranslatedAddress", IPV4),
-    "destinationTranslatedPort": Key("destinationTranslatedPort", INTEGER, lowest=0, highest=65_535),
+    "destinationTranslatedPort": _whole("destinationTranslatedPort", 0, 65_535),
     "deviceCustomDate1": Key("deviceCustomDate1", TIMESTAMP),
     "deviceCustomDate1Label": Key("deviceCustomDate1Label", STRING, 1023),
     "deviceCustomDate2": Key("deviceCustomDate2", TIMESTAMP),
     "deviceCustomDate2Label": Key("deviceCustomDate2Label", STRING, 1023),
-    "deviceDirection": Key("deviceDirection", INTEGER, lowest=0, highest=1),
+    "deviceDirection": _whole("deviceDirection", 0, 1),
     "deviceDnsDomain": Key("deviceDnsDomain", STRING, 255),
     "deviceExternalId": Key("deviceExternalId", STRING, 255),
     "deviceFacility": Key("deviceFacility", STRING, 1023),
@@ -159,25 +167,25 @@ DICTIONARY: dict[str, Key] = {
     "devicePayloadId": Key("devicePayloadId", STRING, 128),
     "deviceProcessName": Key("deviceProcessName", STRING, 1023),
     "deviceTranslatedAddress": Key("deviceTranslatedAddress", IPV4),
-    "deviceTranslatedZoneKey": Key("Device Translated Zone Key", LONG),
-    "deviceZoneKey": Key("Device Zone Key", LONG),
+    "deviceTranslatedZoneKey": _long("Device Translated Zone Key"),
+    "deviceZoneKey": _long("Device Zone Key"),
     "dhost": Key("destinationHostName", STRING, 1023),
     "dmac": Key("destinationMacAddress", MAC),
     "dntdom": Key("destinationNtDomain", STRING, 255),
-    "dpid": Key("destinationProcessId", INTEGER),
+    "dpid": _whole("destinationProcessId"),
     "dpriv": Key("destinationUserPrivileges", STRING, 1023),
     "dproc": Key("destinationProcessName", STRING, 1023),
-    "dpt": Key("destinationPort", INTEGER, lowest=0, highest=65_535),
+    "dpt": _whole("destinationPort", 0, 65_535),
     "dst": Key("destinationAddress", IPV4),
-    "dTranslatedZoneKey": Key("Destination Translated Zone Key", LONG),
+    "dTranslatedZoneKey": _long("Destination Translated Zone Key"),
     "dtz": Key("deviceTimeZone", STRING, 255),
     "duid": Key("destinationUserId", STRING, 1023),
     "duser": Key("destinationUserName", STRING, 1023),
     "dvc": Key("deviceAddress", IPV4),
     "dvchost": Key("deviceHostName", STRING, 100),
     "dvcmac": Key("deviceMacAddress", MAC),
-    "dvcpid": Key("deviceProcessId", INTEGER),
-    "dZoneKey": Key("Destination Zone Key", LONG),
+    "dvcpid": _whole("deviceProcessId"),
+    "dZoneKey": _long("Destination Zone Key"),
     "end": Key("endTime", TIMESTAMP),
     "externalId": Key("externalId", STRING, 40),
     "fileCreateTime": Key("fileCreateTime", TIMESTAMP),
@@ -189,9 +197,9 @@ DICTIONARY: dict[str, Key] = {
     "fileType": Key("fileType", STRING, 1023),
     "flexDate1": Key("flexDate1", TIMESTAMP),
     "flexDate1Label": Key("flexDate1Label", STRING, 128),
-    "flexNumber1": Key("flexNumber1", LONG),
+    "flexNumber1": _long("flexNumber1"),
     "flexNumber1Label": Key("flexNumber1Label", STRING, 128),
-    "flexNumber2": Key("flexNumber2", LONG),
+    "flexNumber2": _long("flexNumber2"),
     "flexNumber2Label": Key("flexNumber2Label", STRING, 128),
     "flexString1": Key("flexString1", STRING, 1023),
     "flexString1Label": Key("flexString1Label", STRING, 128),
@@ -199,8 +207,8 @@ DICTIONARY: dict[str, Key] = {
     "flexString2Label": Key("flexString2Label", STRING, 128),
     "fname": Key("filename", STRING, 1023),
     "frameworkName": Key("Framework Name", STRING, 256),
-    "fsize": Key("fileSize", INTEGER),
-    "in": Key("bytesIn", INTEGER),
+    "fsize": _whole("fileSize"),
+    "in": _whole("bytesIn"),
     "msg": Key("message", STRING, 1023),
     "oldFileCreateTime": Key("oldFileCreateTime", TIMESTAMP),
     "oldFileHash": Key("oldFileHash", STRING, 255),
@@ -209,13 +217,13 @@ DICTIONARY: dict[str, Key] = {
     "oldFileName": Key("oldFileName", STRING, 1023),
     "oldFilePath": Key("oldFilePath", STRING, 1023),
     "oldFilePermission": Key("oldFilePermission", STRING, 1023),
-    "oldFileSize": Key("oldFileSize", INTEGER),
+    "oldFileSize": _whole("oldFileSize"),
     "oldFileType": Key("oldFileType", STRING, 1023),
-    "out": Key("bytesOut", INTEGER),
+    "out": _whole("bytesOut"),
     "outcome": Key("eventOutcome", STRING, 63),
     "proto": Key("transportProtocol", STRING, 31),
     "reason": Key("reason", STRING, 1023),
-    "reportedDuration": Key("Reported Duration", LONG),
+    "reportedDuration": _long("Reported Duration"),
     "reportedResourceGroupName": Key("Reported Resource Group Name", STRING, 128),
     "reportedResourceID": Key("Reported Resource ID", STRING, 256),
     "reportedResourceName": Key("Reported Resource Name", STRING, 64),
@@ -232,20 +240,20 @@ DICTIONARY: dict[str, Key] = {
     "sourceDnsDomain": Key("sourceDnsDomain", STRING, 255),
     "sourceServiceName": Key("sourceServiceName", STRING, 1023),
     "sourceTranslatedAddress": Key("sourceTranslatedAddress", IPV4),
-    "sourceTranslatedPort": Key("sourceTranslatedPort", INTEGER, lowest=0, highest=65_535),
-    "spid": Key("sourceProcessId", INTEGER),
+    "sourceTranslatedPort": _whole("sourceTranslatedPort", 0, 65_535),
+    "spid": _whole("sourceProcessId"),
     "spriv": Key("sourceUserPrivileges", STRING, 1023),
     "sproc": Key("sourceProcessName", STRING, 1023),
-    "spt": Key("sourcePort", INTEGER, lowest=0, highest=65_535),
+    "spt": _whole("sourcePort", 0, 65_535),
     "src": Key("sourceAddress", IPV4),
     "start": Key("startTime", TIMESTAMP),
-    "sTranslatedZoneKey": Key("Source Translated Zone Key", LONG),
+    "sTranslatedZoneKey": _long("Source Translated Zone Key"),
     "suid": Key("sourceUserId", STRING, 1023),
     "suser": Key("sourceUserName", STRING, 1023),
-    "sZoneKey": Key("Source Zone Key", LONG),
+    "sZoneKey": _long("Source Zone Key"),
     "threatActor": Key("Threat actor", STRING, 40),
     "threatAttackID": Key("Threat Attack ID", STRING, 32),
-    "type": Key("type", INTEGER, lowest=0, highest=3),
+    "type": _whole("type", 0, 3),
 }
 """The keys that a producer may set."""
 

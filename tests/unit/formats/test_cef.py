@@ -134,7 +134,12 @@ def test_a_scalar_in_a_text_key_is_written_as_json_writes_it(value, text):
     assert extension_of(msg=value) == f"msg={text}"
 
 
-@pytest.mark.parametrize("value", [["a"], {"a": 1}, float("inf"), float("nan")])
+def test_a_list_is_written_with_commas_between():
+    assert extension_of(msg=["a", 1, True, None, "b=c"]) == "msg=a, 1, true, b\\=c"
+    assert extension_of(msg=[None]) == ""
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{}], [["a"]], float("inf"), float("nan"), [float("nan")]])
 def test_what_has_no_text_form_is_refused(value):
     assert refused({"msg": value}).startswith("msg is ")
 
@@ -238,7 +243,7 @@ def test_a_value_of_its_keys_type_is_written(key, value, text):
 
 @pytest.mark.parametrize(("key", "value", "text"), [("c6a3", "2001:db8::1", "2001:db8::1"), ("cfp1", 1, "1.0")])
 def test_a_typed_custom_field_is_written_with_its_label(key, value, text):
-    assert extension_of(**{key: value, f"{key}Label": "what"}) == f"{key}={text} {key}Label=what"
+    assert extension_of(**{key: value, f"{key}Label": "what"}) == f"{key}Label=what {key}={text}"
 
 
 @pytest.mark.parametrize(("key", "value"), UNFITTING)
@@ -263,6 +268,10 @@ def test_a_custom_field_without_its_label_is_refused():
     assert refused({"cs1": "x"}).startswith("cs1 has a value but no cs1Label")
 
 
+def test_a_label_stands_before_its_value():
+    assert extension_of(cs1="x", act="alert", cs1Label="ruleName") == "cs1Label=ruleName cs1=x act=alert"
+
+
 def test_a_label_without_its_value_is_left_out():
     assert extension_of(cs1Label="ruleName", cs2="", cs2Label="tags", act="alert") == "act=alert"
 
@@ -273,7 +282,7 @@ def test_a_label_that_receivers_cannot_use_as_a_field_name_is_refused(label):
 
 
 def test_two_custom_fields_do_not_share_a_label():
-    assert "name of its own" in refused({"cs1": "x", "cs1Label": "a", "cs2": "y", "cs2Label": "a"})
+    assert "share a label" in refused({"cs1": "x", "cs1Label": "a", "cs2": "y", "cs2Label": "a"})
 
 
 def test_text_around_a_placeholder_is_escaped_once_as_a_whole():
