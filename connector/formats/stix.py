@@ -113,9 +113,7 @@ class StixFormat:
         if identifier in self._foundation_ids:
             return Identity(identifier, versioned=False, wave=0)
         object_type = _TYPES[document["type"]]
-        wave = object_type.wave
-        if wave == 1 and any(str(reference).startswith(_RELATIONSHIP_IDS) for reference in _object_refs(document)):
-            wave = 2
+        wave = 2 if "object_refs" in document and _refers_to_relationships(document) else object_type.wave
         return Identity(identifier, object_type.versioned, wave)
 
     def encode(self, document: Document) -> bytes:
@@ -156,9 +154,9 @@ def _observable_id(document: Document) -> str:
         raise Rejected(f"{document['type']} must have {contributing}, to be told from others", by="format") from None
 
 
-def _object_refs(document: Document) -> Sequence[Json]:
-    references = document.get("object_refs")
-    return references if isinstance(references, list) else ()
+def _refers_to_relationships(document: Document) -> bool:
+    references = document["object_refs"]
+    return isinstance(references, list) and any(str(one).startswith(_RELATIONSHIP_IDS) for one in references)
 
 
 def _storable(document: Document) -> Document:

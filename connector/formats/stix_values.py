@@ -232,7 +232,7 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check], one_of:
         for name in required:
             if name not in value:
                 return Fault(f"must have {name}", value)
-        if one_of and not any(name in value for name in one_of):
+        if one_of and value.keys().isdisjoint(one_of):
             return Fault(f"must have {' or '.join(one_of)}", value)
         return None
 
@@ -264,6 +264,8 @@ def _free(value: Json, depth: int) -> Fault | None:
 
 def _free_list(value: list[Json], depth: int) -> Fault | None:
     for index, element in enumerate(value):
+        if type(element) is str:
+            continue
         fault = _free(element, depth + 1)
         if fault is not None:
             return fault.within(f"[{index}]")
@@ -295,6 +297,8 @@ def extensions(value: Json) -> Fault | None:
         for name, element in extension.items():
             if not _is_property_name(name):
                 return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", name, f".{key}")
+            if type(element) is str:  # most are, and this is asked for each
+                continue
             fault = _free(element, 1)
             if fault is not None:
                 return fault.within(f".{key}.{name}")
