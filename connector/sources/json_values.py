@@ -1,0 +1,134 @@
+"""The values of a JSON or JSON Lines stream, each with the place where it stands."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import orjson
+
+from connector import jsontext
+from connector.model import Json, JsonObject, Misconfigured
+from connector.sources.bodies import unpacked
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_WHOLE_BYTES = 256 * 1024 * 1024
+"""A file that is one JSON value is held in memory whole; JSON Lines are not."""
+
+_BOM = b"\xef\xbb\xbf"
+_EXPECTED = "expected a notification (a JSON object), a list of them or an API page"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two values: bytes from the start, and the line it is on, counted from 1."""
+
+    offset: int
+    line: int
+
+
+START = Place(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One JSON value: the bodies in it, where it stands, and whether it is more than a line of JSON Lines."""
+
+    bodies: Iterable[JsonObject]
+    start: Place
+    end: Place
+    whole: bool
+
+
+class Unfinished(Misconfigured):
+    """A JSON value of many lines that ends before it is complete."""
+
+
+class _Fault(Exception):
+    """Why a text is not JSON, where, and whether it would be with more to follow."""
+
+    def __init__(self, reason: str, line: int, column: int, *, unfinished: bool) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.column = column
+        self.unfinished = unfinished
+
+
+def values(stream: BinaryIO, name: str, start: Place, *, growing: bool = False) -> Iterator[Value]:
+    """Read one JSON value that takes many lines, or values of a line each.
+
+    Args:
+        stream: stands at `start`.
+        name: what errors call it.
+        start: the beginning, or a place between two lines.
+        growing: another process may be writing: an incomplete last line is left for later.
+
+    Raises:
+        Misconfigured: with `name:line:column: reason`; `Unfinished` when all that is missing is the end.
+    """
+    place, is_first = start, start == START
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        if len(raw) > MAX_LINE_BYTES:
+            raise Misconfigured(f"{name}:{place.line}: a line of more than {MAX_LINE_BYTES:,} bytes")
+        end = Place(place.offset + len(raw), place.line + 1)
+        text, whole = raw, False
+        if text.strip(b" \t\r\n" + _BOM if place == START else None):
+            try:
+                value = _decoded(text, place)
+            except _Fault as fault:
+                if fault.unfinished and growing and not raw.endswith(b"\n"):
+                    return
+                if not (fault.unfinished and is_first):
+                    raise _located(name, fault) from None
+                # The first line is no complete value: the file is one value that takes many lines.
+                text, whole = raw + stream.read(MAX_WHOLE_BYTES - len(raw) + 1), True
+                end = Place(place.offset + len(text), place.line + text.count(b"\n"))
+                value = _whole(text, place, name)
+            is_first = False
+            if not isinstance(value, dict | list):
+                raise Misconfigured(f"{name}:{place.line}:1: {_EXPECTED}, found {_kind(value)}")
+            yield Value(unpacked(value), place, end, whole)
+        place = end
+
+
+def _whole(text: bytes, place: Place, name: str) -> Json:
+    if len(text) > MAX_WHOLE_BYTES:
+        raise Misconfigured(
+            f"{name}: one JSON value of more than {MAX_WHOLE_BYTES:,} bytes; write it as JSON Lines (`jq -c '.[]'`)"
+        )
+    try:
+        return _decoded(text, place)
+    except _Fault as fault:
+        raise _located(name, fault, Unfinished if fault.unfinished else Misconfigured) from None
+
+
+def _decoded(text: bytes, place: Place) -> Json:
+    if place == START:
+        if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise _Fault("this is UTF-16; save it as UTF-8", 1, 1, unfinished=False)
+        text = text.removeprefix(_BOM)
+    try:
+        return jsontext.decode(text)
+    except orjson.JSONDecodeError as error:
+        reason, line, column = error.msg, error.lineno, error.colno
+        unfinished = "end of data" in reason
+        try:
+            text.decode()
+        except UnicodeDecodeError as broken:
+            reason, unfinished = "this is not UTF-8 text", broken.reason == "unexpected end of data"
+            before = text[: broken.start]
+            line, column = before.count(b"\n") + 1, broken.start - before.rfind(b"\n")
+        if "content after" in reason:
+            reason = "more follows after the value; JSON Lines have each value on a line of its own"
+        if unfinished:
+            reason = "the JSON value ends before it is complete"
+        raise _Fault(reason, place.line + line - 1, column, unfinished=unfinished) from None
+
+
+def _located(name: str, fault: _Fault, kind: type[Misconfigured] = Misconfigured) -> Misconfigured:
+    return kind(f"{name}:{fault.line}:{fault.column}: {fault}; {_EXPECTED}")
+
+
+def _kind(value: Json) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true or false"
+    return "text" if isinstance(value, str) else "a number"

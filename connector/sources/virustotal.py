@@ -1,0 +1,249 @@
+"""VirusTotal's IoC Stream: read oldest first, page by page, so that nothing is passed over.
+
+(docs.virustotal.com/reference/get-objects-from-the-ioc-stream)
+"""
+
+import base64
+import datetime
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import pydantic
+from pydantic import Field, field_validator
+
+from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Notification, Page, Rejected, Unavailable
+from connector.notification import SHA256, read
+from connector.sources.bodies import storable
+from connector.sources.virustotal_api import NOT_FOUND, OK, Answer, Api, ApiSettings
+from connector.sources.virustotal_walk import Checkpoint
+
+PAGE_LIMIT = 40
+"""The most that the API gives at once."""
+
+_CURSOR_REFUSED = frozenset((400, 404, 410))
+_MAX_EMPTY_PAGES = 100
+_CLOCK_TOLERANCE_SECONDS = 60
+_COLLECTIONS = {"file": "files", "url": "urls", "domain": "domains", "ip_address": "ip_addresses"}
+
+
+class VirusTotalSettings(ApiSettings):
+    """Notifications from the IoC Stream of VirusTotal, or of Google Threat Intelligence."""
+
+    type: Literal["virustotal"] = Field(description="The kind of source.")
+    filter: str = Field(
+        "",
+        description="In VirusTotal's terms: origin, entity_type, entity_id, source_type, source_id, notification_tag",
+    )
+    since_hours: int = Field(
+        24, ge=1, le=168, description="How far back the first run looks. VirusTotal keeps 168 hours."
+    )
+    overlap_seconds: int = Field(
+        900, ge=0, le=86400, description="How far each poll looks back, for notifications that appear late."
+    )
+    poll_seconds: int = Field(300, ge=1, le=86400, description="How long to wait between polls.")
+
+    @field_validator("filter")
+    @classmethod
+    def _one_line_without_date(cls, text: str) -> str:
+        text = text.strip()
+        if not text.isprintable():
+            raise ValueError("it must be one line of printable characters: spaces separate its terms")
+        if any(term.lower().startswith("date:") for term in text.split()):
+            raise ValueError(
+                "it must not have a date: term, the source adds its own to go on where it stands; "
+                "since_hours says how far back the first run looks"
+            )
+        return text
+
+
+class VirusTotalSource:
+    """The notifications of one API key that match one filter. Not shared between threads."""
+
+    def __init__(self, settings: VirusTotalSettings, *, user_agent: str) -> None:
+        self._settings = settings
+        self._api = Api(settings, user_agent=user_agent)
+
+    def pages(self, checkpoint: Json | None) -> Iterator[Page]:
+        """Yield what is new, oldest first, in pages of at most 40; see `connector.ports.Source`.
+
+        Each complete walk yields a page, an empty one when there is nothing new: its checkpoint says until when there
+        was nothing. A changed filter starts anew, as the first run does; the journal knows what comes again.
+        """
+        state = self._restored(checkpoint)
+        if state.walk is None:
+            state = self._begun(state, int(time.time()))
+        gap_looked_for = clock_corrected = restarted = False
+        pages = _Progress()
+        while (walk := state.walk) is not None:
+            cursor = walk.cursor
+            answer = self._ask(walk.since, cursor)
+            if answer.status != OK:
+                if cursor is None or answer.status not in _CURSOR_REFUSED:
+                    raise _refused(answer)
+                if restarted:
+                    raise Unavailable(f"VirusTotal refuses the cursors that it gives ({answer.said})")
+                state, restarted, pages = state.restarted(self._settings.overlap_seconds), True, _Progress()
+                continue
+            if cursor is None and not clock_corrected:
+                # A first run counts back from this machine's clock. Where that runs ahead, the server's shows it.
+                corrected, clock_corrected = self._begun(state, answer.clock), True
+                if corrected.walk and corrected.walk.since + _CLOCK_TOLERANCE_SECONDS < walk.since:
+                    state = corrected
+                    continue
+            gap = None if gap_looked_for else state.gap(answer.clock)
+            gap_looked_for = True
+            items, next_cursor = _page(answer)
+            pages.count(len(items), cursor, next_cursor)
+            notifications = [self._notification(item) for item in items]
+            state = state.after([each.date for each in notifications], next_cursor, answer.clock)
+            if gap is not None and state.walk is not None:
+                # Reported with this page: a run that takes up this walk must not report it again.
+                state = state.model_copy(update={"seen_until": gap.end})
+            yield Page(notifications, state.model_dump(), gap)
+
+    def get(self, notification_id: str) -> Notification:
+        """One notification by its id, with its entity beside it.
+
+        Raises:
+            Rejected: VirusTotal has no such notification, or no longer.
+            Unavailable: VirusTotal cannot answer now.
+            Misconfigured: VirusTotal does not let this key read it.
+        """
+        answer = self._api.get("ioc_stream_notifications", notification_id)
+        if answer.status != OK:
+            if answer.status in (400, NOT_FOUND, 410):
+                raise Rejected(
+                    f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
+                    by="notification",
+                )
+            raise _refused(answer)
+        body = answer.document.get("data")
+        if not isinstance(body, dict):
+            raise Unavailable("VirusTotal answered without the notification that it was asked for")
+        entity = self._entity(body)
+        return read(storable({**body, "entity": entity} if entity else body))
+
+    def check(self) -> str:
+        """Ask for the newest notification, and for the quota."""
+        params = {"limit": "1"} | ({"filter": self._settings.filter} if self._settings.filter else {})
+        answer = self._api.get("ioc_stream", params=params)
+        if answer.status != OK:
+            raise _refused(answer)
+        items, _ = _page(answer)
+        found = "VirusTotal accepts the key and the filter; "
+        date = read(storable(items[0])).date if items else None
+        if date is not None:
+            newest = datetime.datetime.fromtimestamp(date, datetime.UTC)
+            found += f"the newest notification is of {newest:%Y-%m-%d %H:%M} UTC"
+        else:
+            found += "there is no notification of the last 7 days"
+        return found + self._quota_in_words()
+
+    def quota(self) -> JsonObject | None:
+        """What is left of the key's allowance; see `virustotal_api.Api.quota`."""
+        return self._api.quota()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def _restored(self, checkpoint: Json | None) -> Checkpoint:
+        if checkpoint is None:
+            return Checkpoint(filter=self._settings.filter)
+        try:
+            state = Checkpoint.model_validate(checkpoint)
+        except pydantic.ValidationError:
+            raise Misconfigured(
+                "what the journal has under this source's name is not from a virustotal source: "
+                "give the source a name that the journal does not know"
+            ) from None
+        if state.filter != self._settings.filter:
+            # It goes back to where the old filter had come, or further: a long outage may lie before the change.
+            return Checkpoint(filter=self._settings.filter, seen_until=state.known_until)
+        return state
+
+    def _begun(self, state: Checkpoint, now: int) -> Checkpoint:
+        return state.begun(
+            now, since_seconds=self._settings.since_hours * 3600, overlap_seconds=self._settings.overlap_seconds
+        )
+
+    def _ask(self, since: int, cursor: str | None) -> Answer:
+        wanted = f"{self._settings.filter} date:{since}+".strip()
+        params = {"limit": str(PAGE_LIMIT), "order": "date+", "filter": wanted}
+        if cursor is not None:
+            params["cursor"] = cursor
+        return self._api.get("ioc_stream", params=params)
+
+    def _notification(self, item: Json) -> Notification:
+        body = storable(item)
+        entity_id, attributes = body.get("id"), body.get("attributes")
+        if body.get("type") == "url" and isinstance(entity_id, str) and SHA256.match(entity_id):
+            known = dict(attributes) if isinstance(attributes, dict) else {}
+            if not known.pop("url", None):  # the one thing that the digest cannot be turned back into
+                looked_up = self._api.url_attributes(entity_id)
+                if looked_up is not None:
+                    body = storable({**body, "attributes": {**looked_up, **known}})
+        return read(body)
+
+    def _entity(self, body: JsonObject) -> JsonObject | None:
+        attributes = body.get("attributes")
+        said = attributes if isinstance(attributes, dict) else {}
+        collection, entity_id = _COLLECTIONS.get(str(said.get("entity_type"))), said.get("entity_id")
+        if collection is None or not isinstance(entity_id, str):
+            return None
+        if collection == "urls" and not SHA256.match(entity_id):
+            # docs.virustotal.com/reference/url: "URL identifiers", the base64url form without padding
+            entity_id = base64.urlsafe_b64encode(entity_id.encode()).decode().rstrip("=")
+        entity = self._api.get(collection, entity_id).document.get("data")
+        return entity if isinstance(entity, dict) else None
+
+    def _quota_in_words(self) -> str:
+        try:
+            quota = self._api.quota() or {}
+        except ConnectorError as error:
+            return f"; its quota is unknown: {error}"
+        said = [
+            f"{name.removeprefix('api_requests_')} {numbers.get('used')} of {numbers.get('allowed')}"
+            for name, spans in quota.items()
+            if isinstance(spans, dict) and isinstance(numbers := spans.get("user") or spans.get("group"), dict)
+        ]
+        return f"; requests used: {', '.join(said)}" if said else ""
+
+
+class _Progress:
+    """Watches that pages lead on, so that no answer of the server's keeps a walk going for ever."""
+
+    def __init__(self) -> None:
+        self._used: set[int] = set()
+        self._empty = 0
+
+    def count(self, items: int, cursor: str | None, next_cursor: str | None) -> None:
+        self._used.add(hash(cursor))
+        self._empty = 0 if items else self._empty + 1
+        if next_cursor is None:
+            return
+        if hash(next_cursor) in self._used or self._empty > _MAX_EMPTY_PAGES:
+            raise Unavailable("VirusTotal's pages lead nowhere: the same cursors, or no notifications, again and again")
+
+
+def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
+    """The items of a page, and the cursor to the next: None at the end, which VirusTotal also says as an empty one."""
+    items, meta = answer.document.get("data"), answer.document.get("meta")
+    cursor = meta.get("cursor") if isinstance(meta, dict) else meta
+    if not isinstance(items, list) or not isinstance(cursor, str | None):
+        raise Unavailable("VirusTotal answered with JSON that is no page of the IoC Stream")
+    return items, cursor or None
+
+
+def _refused(answer: Answer) -> Misconfigured:
+    if answer.status == 400:  # noqa: PLR2004 -- HTTP
+        return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter")
+    if answer.status == 403:  # noqa: PLR2004 -- HTTP
+        return Misconfigured(
+            f"VirusTotal does not open the IoC Stream to this API key ({answer.said}): the key in the source's option "
+            "api_key needs a licence that includes it (VirusTotal Enterprise or Google Threat Intelligence)"
+        )
+    if answer.status == NOT_FOUND:
+        return Misconfigured(f"there is no IoC Stream at the source's api_url ({answer.said}): correct it")
+    return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter or api_url")

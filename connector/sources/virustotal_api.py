@@ -1,0 +1,251 @@
+"""The VirusTotal API v3, as far as notifications need it: what its answers mean, its quotas, its URL objects.
+
+(docs.virustotal.com/reference/errors, …/quotas, …/url-object; Google Threat Intelligence is the same API)
+"""
+
+import datetime
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from connector.http import Client, HttpSettings, Response
+from connector.model import Json, JsonObject, Misconfigured, Unavailable
+
+OK = 200
+NOT_FOUND = 404
+LONGEST_WAIT_SECONDS = 3600.0
+"""How long to wait for a quota to be renewed before asking again: someone may have raised it."""
+URLS_REMEMBERED = 1024
+
+_MINUTE_SECONDS = 60.0
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_LATER = frozenset((408, 409, 424, 425, 429))
+"""Statuses of the 4xx range that pass by themselves."""
+_MAX_SAID = 300
+
+
+class ApiSettings(HttpSettings):
+    """How to reach the API, and as whom."""
+
+    api_key: SecretStr = Field(min_length=1, description="Your API key; ${VT_API_KEY} keeps it out of the file.")
+    api_url: str = Field("https://www.virustotal.com/api/v3", description="Where the API is.")
+    tool: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._/-]{1,100}$",
+        description="What the x-tool header says, without which there is no gti_assessment; default: this product.",
+    )
+    user: str | None = Field(
+        None, min_length=1, description="The VirusTotal user whose quota `status` shows; default: the key's own."
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _bare(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it must begin with https:// (or http://) and name a host")
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("it must have no user, no ? and no #")
+        return url.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answered: an object, or a refusal for a reason that the caller knows best.
+
+    Attributes:
+        status: 200, or a status of the 4xx range that says something about this request alone.
+        document: the JSON object; empty for a refusal.
+        said: VirusTotal's own words for a refusal.
+        clock: the server's clock, in Unix seconds.
+    """
+
+    status: int
+    document: JsonObject
+    said: str
+    clock: int
+
+
+class Api:
+    """One key's view of the API. Not shared between threads."""
+
+    def __init__(self, settings: ApiSettings, *, user_agent: str) -> None:
+        # VirusTotal compresses answers only for a User-Agent with this word in it (vt-py sends it likewise).
+        compressed = user_agent if "gzip" in user_agent else f"{user_agent} (gzip)"
+        self._client = Client(
+            settings,
+            user_agent=compressed,
+            headers={"Accept": "application/json", "x-tool": settings.tool or user_agent.replace("/", ".")},
+            secret_headers={"x-apikey": settings.api_key},
+        )
+        self._url = settings.api_url
+        self._key = settings.api_key
+        self._user = settings.user
+        self._urls: OrderedDict[str, JsonObject | None] = OrderedDict()
+
+    def get(self, *path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Ask for one object or page.
+
+        Raises:
+            Unavailable: an outage, a rate limit, a quota used up, or an answer that is not the API's.
+            Misconfigured: the key is not accepted, or something other than the API is at `api_url`.
+        """
+        response = self._send(path, params)
+        if response.status == 429 and _error(response).get("code") == "QuotaExceededError":  # noqa: PLR2004 -- HTTP
+            raise self._used_up(response)
+        return self._answer(response)
+
+    def url_attributes(self, url_id: str) -> JsonObject | None:
+        """The attributes of the URL object with this id (SHA-256); None when VirusTotal does not give them.
+
+        Remembers the last `URLS_REMEMBERED` of them. Raises as `get` does.
+        """
+        if url_id in self._urls:
+            self._urls.move_to_end(url_id)
+            return self._urls[url_id]
+        data = self.get("urls", url_id).document.get("data")
+        attributes = data.get("attributes") if isinstance(data, dict) else None
+        found = attributes if isinstance(attributes, dict) else None
+        self._urls[url_id] = found
+        if len(self._urls) > URLS_REMEMBERED:
+            self._urls.popitem(last=False)
+        return found
+
+    def quota(self) -> JsonObject | None:
+        """`api_requests_{hourly,daily,monthly}` → `{user|group: {allowed, used}}`; None when VirusTotal won't say.
+
+        (docs.virustotal.com/reference/get-user-overall-quotas) Raises as `get` does.
+        """
+        if self._user is None:
+            me = self._answer(self._send(("me",))).document.get("data")
+            name = me.get("id") if isinstance(me, dict) else None
+            # The API also takes the key itself in place of the user, and a path is written to every proxy's log.
+            if not isinstance(name, str) or name == self._key.get_secret_value():
+                return None
+            self._user = name
+        quotas = self._answer(self._send(("users", self._user, "overall_quotas"))).document.get("data")
+        if not isinstance(quotas, dict):
+            return None
+        return {name: spans for name, spans in quotas.items() if name.startswith("api_requests_")} or None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _send(self, path: tuple[str, ...], params: Mapping[str, str] | None = None) -> Response:
+        if any(part in ("", ".", "..") for part in path):
+            # Such a segment would ask for something else; VirusTotal has no object of that name.
+            return Response(NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
+        url = "/".join((self._url, *(quote(part, safe="") for part in path)))
+        return self._client.request("GET", f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
+
+    def _answer(self, response: Response) -> Answer:
+        status, said = response.status, self._said(response)
+        clock = response.date() or int(time.time())
+        if status == OK:
+            return Answer(status, self._document(response), "", clock)
+        if status in _REDIRECTS:
+            target = urlsplit(response.headers.get("location", "")).hostname or "another address"
+            raise Misconfigured(
+                f"{self._host} redirects to {target}, where the API key is not sent: set the source's api_url to the "
+                "address of the API itself, or let a proxy that wants a log-in pass this host"
+            )
+        if status == 407:  # noqa: PLR2004 -- HTTP
+            raise Misconfigured("the proxy wants a user and a password: put them into the source's proxy option")
+        if status in (401, 403) and not _error(response):
+            raise Misconfigured(
+                f"the request to {self._host} is refused, and not by VirusTotal's API ({said}): let the proxy or "
+                "firewall in between pass it, or correct the source's api_url"
+            )
+        if status == 401:  # noqa: PLR2004 -- HTTP
+            raise Misconfigured(
+                f"VirusTotal does not accept the API key ({said}): set the source's option api_key to a valid key"
+            )
+        code = _error(response).get("code")
+        if status in _LATER or status >= 500 or code == "NotAvailableYet" or not 400 <= status < 500:  # noqa: PLR2004 -- HTTP
+            raise Unavailable(f"VirusTotal cannot answer now ({said})", retry_after=response.retry_after())
+        return Answer(status, {}, said, clock)
+
+    def _document(self, response: Response) -> JsonObject:
+        try:
+            document = response.json()
+        except ValueError:
+            raise Unavailable(f"{self._host} answered with what is not JSON ({self._said(response)})") from None
+        if not isinstance(document, dict) or ("error" in document and "data" not in document):
+            raise Unavailable(f"{self._host} answered with JSON that is no object ({self._said(response)})")
+        return document
+
+    def _used_up(self, response: Response) -> Unavailable:
+        said, wait = self._said(response), response.retry_after()
+        try:
+            quota = self.quota()
+        except (Unavailable, Misconfigured):
+            quota = None  # the 429 is the news; which quota it was stays unknown
+        now = response.date() or int(time.time())
+        spent = sorted(_spent(quota or {}, now), key=lambda each: each[1])
+        if spent:
+            which = ", ".join(text for text, _ in spent)
+            reset = spent[-1][1]
+            which += f", renewed at {datetime.datetime.fromtimestamp(reset, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+            wait = min(LONGEST_WAIT_SECONDS, float(reset - now)) if wait is None else wait
+        elif quota:
+            which = "no hourly, daily or monthly quota is, so it is the one per minute"
+            wait = _MINUTE_SECONDS if wait is None else wait
+        else:
+            which = "which quota, VirusTotal does not say: daily ones are renewed at 00:00 UTC, monthly ones on the 1st"
+        return Unavailable(f"the API key's quota is used up ({said}): {which}", retry_after=wait)
+
+    def _said(self, response: Response) -> str:
+        """The error in VirusTotal's words, or the start of whatever came, without the key, should it be echoed."""
+        error = _error(response)
+        if error:
+            text = f"HTTP {response.status}, {error.get('code')}: {error.get('message')}"
+        else:
+            text = f"HTTP {response.status}: {response.excerpt() or 'an empty body'}"
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        text = text.replace(self._key.get_secret_value(), "(the API key)")
+        return text[:_MAX_SAID]
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._url).hostname or self._url
+
+
+def _error(response: Response) -> Mapping[str, Any]:
+    """The API's error object (docs.virustotal.com/reference/errors); empty when the body holds none."""
+    if response.status == OK:
+        return {}
+    try:
+        document: Json = response.json()
+    except ValueError:
+        return {}
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _spent(quota: JsonObject, now: int) -> Iterator[tuple[str, int]]:
+    """Each quota that is used up, in words, and when it is renewed, in Unix seconds."""
+    for name, spans in quota.items():
+        span = name.removeprefix("api_requests_")
+        for whose, numbers in (spans if isinstance(spans, dict) else {}).items():
+            if not isinstance(numbers, dict):
+                continue
+            used, allowed = numbers.get("used"), numbers.get("allowed")
+            if isinstance(used, int) and isinstance(allowed, int) and used >= allowed:
+                yield f"{span} {used:,} of {allowed:,} requests used by the {whose}", _renewed(span, now)
+
+
+def _renewed(span: str, now: int) -> int:
+    # Daily quotas are renewed at 00:00 UTC and monthly ones on the 1st (docs.virustotal.com/reference/errors).
+    at = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    if span == "monthly":
+        month = (at.replace(day=1) + datetime.timedelta(days=32)).replace(day=1)
+        return int(month.replace(hour=0, minute=0, second=0).timestamp())
+    if span == "daily":
+        return now - now % 86400 + 86400
+    return now - now % 3600 + 3600

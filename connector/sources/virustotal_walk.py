@@ -1,0 +1,112 @@
+"""Where a VirusTotal source stands: the watermark, and the walk through the stream that moves it.
+
+A walk asks for everything from `since` on, oldest first, and follows the cursor to the end. The watermark comes from
+the dates of notifications that have been handed over, and from nothing else.
+"""
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from connector.model import Gap
+
+RETENTION_SECONDS = 7 * 86400
+"""VirusTotal deletes notifications after 7 days (docs.virustotal.com/docs/ioc-stream-threat-feeds)."""
+
+
+class Walk(BaseModel):
+    """A walk under way.
+
+    Attributes:
+        since: the date it asks from.
+        started: the server's clock at its first answer.
+        base: the watermark when it began.
+        highest: the newest date it has met.
+        ordered: whether no date was lower than one before it.
+        cursor: what the next page is asked with; None for the first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    since: int
+    started: int | None = None
+    base: int | None = None
+    highest: int | None = None
+    ordered: bool = True
+    cursor: str | None = None
+
+
+class Checkpoint(BaseModel):
+    """All that is needed to go on, stored with each page. Times are in Unix seconds.
+
+    Attributes:
+        filter: the user's filter that it belongs to.
+        watermark: every notification raised before it, less the overlap, has been handed over.
+        seen_until: the server's clock when the last complete walk began, or until when losses have been reported.
+        walk: the walk under way, if it is not complete.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    filter: str
+    watermark: int | None = None
+    seen_until: int | None = None
+    walk: Walk | None = None
+
+    @property
+    def known_until(self) -> int | None:
+        """Until when the stream is known: by what was read, or by there having been nothing to read."""
+        return _newer(self.watermark, self.seen_until)
+
+    def begun(self, now: int, *, since_seconds: int, overlap_seconds: int) -> "Checkpoint":
+        """With a new walk: from the watermark, less the overlap; without a watermark, from `since_seconds` ago.
+
+        Without a watermark it also reaches back to the last walk, which found nothing: it may be longer ago than that.
+        """
+        if self.watermark is not None:
+            since = self.watermark - overlap_seconds
+        else:
+            since = now - since_seconds
+            if self.seen_until is not None:
+                since = min(since, self.seen_until - overlap_seconds)
+        return self.model_copy(update={"walk": Walk(since=max(0, since), base=self.watermark)})
+
+    def after(self, dates: Iterable[int | None], cursor: str | None, clock: int) -> "Checkpoint":
+        """With a page handed over; `cursor` leads to the next one, None ends the walk; `clock` is the server's.
+
+        Within a walk whose dates never fall, the watermark follows them. Once one has, older ones may yet come, and
+        it stays where the walk began until the walk is complete. A date in the future says nothing: believed, it
+        would keep the next walk from everything before it.
+        """
+        walk = self.walk or Walk(since=0)
+        highest, ordered = walk.highest, walk.ordered
+        for date in dates:
+            if date is None or date > clock:
+                continue
+            if highest is not None and date < highest:
+                ordered = False
+            highest = _newer(highest, date)
+        started = clock if walk.started is None else walk.started
+        reached = _newer(walk.base, highest)
+        if cursor is None:
+            return Checkpoint(filter=self.filter, watermark=reached, seen_until=started)
+        walked = {"started": started, "highest": highest, "ordered": ordered, "cursor": cursor}
+        return self.model_copy(
+            update={"watermark": reached if ordered else walk.base, "walk": walk.model_copy(update=walked)}
+        )
+
+    def restarted(self, overlap_seconds: int) -> "Checkpoint":
+        """With a new walk in place of one whose cursor is refused: from where that one is sure to have come."""
+        walk = self.walk or Walk(since=0)
+        surely = walk.since if self.watermark is None or not walk.ordered else self.watermark - overlap_seconds
+        return self.model_copy(update={"walk": Walk(since=max(0, surely), base=self.watermark)})
+
+    def gap(self, clock: int) -> Gap | None:
+        """What VirusTotal has deleted since this checkpoint, if anything can have been."""
+        horizon = clock - RETENTION_SECONDS
+        known = self.known_until
+        return Gap(known, horizon) if known is not None and known < horizon else None
+
+
+def _newer(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)
