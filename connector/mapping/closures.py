@@ -5,6 +5,7 @@ interpreter; `tests/unit/mapping` holds both to the same results.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import ge, gt, itemgetter, le, lt
 from typing import Any
 
@@ -12,10 +13,12 @@ from jmespath.exceptions import UnknownFunctionError
 
 from connector.mapping.functions import FUNCTIONS, Function, Parameter
 from connector.mapping.interpreter import BUILT_IN_FUNCTIONS, CALLS, INTERPRETER, SIGNATURES, Node
+from connector.mapping.json_types import PYTHON_TYPES
 from connector.model import Json
 
 Evaluate = Callable[[Any], Json]
 """From the current value to an expression's value."""
+_Computed = tuple[int, Evaluate, frozenset[type], bool, Parameter]
 Read = Callable[[str], Evaluate]
 """How the member of a name is read: from a scope, which has it, or from any value, which may not."""
 
@@ -28,6 +31,12 @@ def compiled(node: Node) -> Evaluate:
 def compiled_in_scope(node: Node) -> Evaluate:
     """The node as a function of a scope: a dict that holds every name the expression begins with."""
     return _compile(node, itemgetter)
+
+
+def path_of(node: Node) -> Sequence[str]:
+    """The names, when the node is nothing but names from the scope downwards; else none."""
+    names = _leading_names(node["children"]) if node["type"] == "subexpression" else _leading_names([node])
+    return names if len(names) == max(1, len(node["children"])) else []
 
 
 def is_false(value: Json) -> bool:
@@ -182,7 +191,7 @@ def _comparator(node: Node, read: Read) -> Evaluate:
     left, right = (_compile(child, read) for child in node["children"])
     name = node["value"]
     if name in ("eq", "ne"):
-        return _equality(node["children"][1], left, right, wanted=name == "eq")
+        return _equality(node, left, right, read)
     compare: Callable[[Any, Any], bool] = {"lt": lt, "lte": le, "gt": gt, "gte": ge}[name]
 
     def order(value: Any) -> Json:
@@ -194,11 +203,17 @@ def _comparator(node: Node, read: Read) -> Evaluate:
     return order
 
 
-def _equality(right_node: Node, left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
-    if right_node["type"] == "literal" and isinstance(right_node["value"], str):
-        text = right_node["value"]
-        return (lambda value: left(value) == text) if wanted else (lambda value: left(value) != text)
-    return lambda value: equal(left(value), right(value)) is wanted
+def _equality(node: Node, left: Evaluate, right: Evaluate, read: Read) -> Evaluate:
+    wanted = node["value"] == "eq"
+    left_node, right_node = node["children"]
+    if right_node["type"] != "literal" or not isinstance(right_node["value"], str):
+        return lambda value: equal(left(value), right(value)) is wanted
+    text = right_node["value"]
+    if left_node["type"] == "function_expression" and left_node["value"] == "type" and wanted:
+        types = PYTHON_TYPES.get(text, ())
+        inner = _compile(left_node["children"][0], read)
+        return lambda value: inner(value).__class__ in types
+    return (lambda value: left(value) == text) if wanted else (lambda value: left(value) != text)
 
 
 def equal(a: Json, b: Json) -> bool:
@@ -230,16 +245,32 @@ def _projection(node: Node, read: Read) -> Evaluate:
 
 def _filter_projection(node: Node, read: Read) -> Evaluate:
     left, right, condition = node["children"]
-    base, each = _compile(left, read), _compile(right, _member)
-    wanted = _compile(condition, _member)
+    base, each, wanted = _compile(left, read), _compile(right, _member), _test(condition)
+    if right["type"] == "identity":
+
+        def select(value: Any) -> Json:
+            items = base(value)
+            if not isinstance(items, list):
+                return None
+            return [item for item in items if item is not None and wanted(item)]
+
+        return select
 
     def project(value: Any) -> Json:
         items = base(value)
         if not isinstance(items, list):
             return None
-        return [found for item in items if not is_false(wanted(item)) if (found := each(item)) is not None]
+        return [found for item in items if wanted(item) if (found := each(item)) is not None]
 
     return project
+
+
+def _test(node: Node) -> Callable[[Any], bool]:
+    """A condition on the current value, as Python has it."""
+    evaluate = _compile(node, _member)
+    if node["type"] == "not_expression" or (node["type"] == "comparator" and node["value"] in ("eq", "ne")):
+        return evaluate
+    return lambda value: not is_false(evaluate(value))
 
 
 def _multi_select_list(node: Node, read: Read) -> Evaluate:
@@ -268,26 +299,16 @@ def _function_expression(node: Node, read: Read) -> Evaluate:
 def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
     """`Function.apply`, with everything looked up beforehand: parameters, and arguments that are literals."""
     call = function.call
-    if len(nodes) == 1:
-        argument = _compile(nodes[0], read)
-        types, null_ends, parameter = _accepted(function, 0)
-
-        def call_one(value: Any) -> Json:
-            given = argument(value)
-            if given is None and null_ends:
-                return None
-            if given.__class__ not in types:
-                raise function.type_error(given, parameter)
-            return call(given)
-
-        return call_one
-
-    literals = [node["value"] if node["type"] == "literal" else None for node in nodes]
-    computed = tuple(
+    literals: list[Json] = [node["value"] if node["type"] == "literal" else None for node in nodes]
+    computed = [
         (index, _compile(node, read), *_accepted(function, index))
         for index, node in enumerate(nodes)
         if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
-    )
+    ]
+    if len(computed) == 1:
+        return _call_with_one(function, computed[0], literals)
+    if len(computed) == len(nodes) == 2:  # noqa: PLR2004 -- the commonest after those of one
+        return _call_with_two(function, *computed)
 
     def call_many(value: Any) -> Json:
         given = literals.copy()
@@ -302,6 +323,48 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
         return None if missing else call(*given)
 
     return call_many
+
+
+def _call_with_one(function: Function, computed: _Computed, literals: Sequence[Json]) -> Evaluate:
+    index, argument, types, null_ends, parameter = computed
+    call = partial(function.call, *literals[:index]) if index else function.call
+    after = literals[index + 1 :]
+
+    def call_one(value: Any) -> Json:
+        given = argument(value)
+        if given.__class__ not in types:
+            if given is None and null_ends:
+                return None
+            raise function.type_error(given, parameter)
+        return call(given)
+
+    def call_one_before(value: Any) -> Json:
+        given = argument(value)
+        if given.__class__ not in types:
+            if given is None and null_ends:
+                return None
+            raise function.type_error(given, parameter)
+        return call(given, *after)
+
+    return call_one_before if after else call_one
+
+
+def _call_with_two(function: Function, first: _Computed, second: _Computed) -> Evaluate:
+    _, argument_a, types_a, null_ends_a, parameter_a = first
+    _, argument_b, types_b, null_ends_b, parameter_b = second
+    call = function.call
+
+    def call_two(value: Any) -> Json:
+        a, b = argument_a(value), argument_b(value)
+        if a.__class__ not in types_a and (a is not None or not null_ends_a):
+            raise function.type_error(a, parameter_a)
+        if b.__class__ not in types_b and (b is not None or not null_ends_b):
+            raise function.type_error(b, parameter_b)
+        if (a is None and null_ends_a) or (b is None and null_ends_b):
+            return None
+        return call(a, b)
+
+    return call_two
 
 
 def _accepted(function: Function, index: int) -> tuple[frozenset[type], bool, Parameter]:

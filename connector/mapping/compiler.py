@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.mapping import checking, placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
-from connector.mapping.closures import Evaluate, compiled_in_scope, is_false
+from connector.mapping.closures import Evaluate, compiled_in_scope, is_false, path_of
 from connector.mapping.expressions import ExpressionError, parse, suggestion
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
@@ -69,7 +69,11 @@ class Program:
             Rejected: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
-        scope: dict[str, Json] = {name: view.get(name) for name in NOTIFICATION_SCOPE}
+        scope: dict[str, Json] = {
+            "notification": view.get("notification"),
+            "entity": view.get("entity"),
+            "entity_value": view.get("entity_value"),
+        }
         if self.match is not None and is_false(self.match(scope)):
             return None
         documents: list[Document] = []
@@ -291,7 +295,8 @@ class _Compiler:
         lone = self.lone_expression(data, path)
         if lone is not None:
             evaluate, types = self.expression(lone, path, scope)
-            return Value(types, evaluate=evaluate, raw=bool(types & (ARRAY | OBJECT)))
+            names = () if self.trace else path_of(parse(lone))
+            return Value(types, evaluate=evaluate, raw=bool(types & (ARRAY | OBJECT)), path=names)
         parts = self.parts(data, path)
         return text_of([part if isinstance(part, str) else self.filled(part, path, key, scope) for part in parts])
 

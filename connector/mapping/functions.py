@@ -161,10 +161,12 @@ def add_days(text: str, days: float) -> str | None:
     if not _RFC3339.match(text):
         return None
     try:
-        time = (datetime.fromisoformat(text.upper()) + timedelta(days=days)).astimezone(UTC)
+        time = datetime.fromisoformat(text.upper()) + timedelta(days=days)
+        if time.tzinfo is not UTC:
+            time = time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return time.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True)

@@ -24,6 +24,8 @@ class _Functions(Functions):
         ours = FUNCTIONS.get(function_name)
         if ours is not None:
             return ours.apply(arguments)
+        if function_name == "contains":  # the library lets Python complain of text that is asked for a number
+            return BUILT_IN_FUNCTIONS[function_name].apply(arguments)
         check = _CHECKS.get(function_name)
         if check is not None:
             check(arguments)
@@ -36,12 +38,6 @@ class _Functions(Functions):
                 return None  # JSON has no such number
             raise InvalidValueError(f"{function_name}() made a number that JSON cannot write")
         return result
-
-
-def _check_contains(arguments: Sequence[Any]) -> None:
-    match arguments:
-        case [str(), search] if not isinstance(search, str):
-            raise JMESPathTypeError("contains", search, type_name(search), ["string"])
 
 
 def _check_merge(arguments: Sequence[Any]) -> None:
@@ -65,7 +61,6 @@ def base_types(types: Iterable[str]) -> Types:
 
 
 _CHECKS: dict[str, Callable[[Sequence[Any]], None]] = {
-    "contains": _check_contains,
     "merge": _check_merge,
     "max_by": _check_by,
     "min_by": _check_by,
@@ -121,16 +116,48 @@ RETURNS: dict[str, Types] = {
 """The types that JMESPath's own functions give (jmespath.org/specification.html#built-in-functions)."""
 
 
-def _built_in(name: str) -> Function:
+def _contains(subject: str | list[Json], search: Json) -> bool:
+    if isinstance(subject, str) and not isinstance(search, str):
+        raise JMESPathTypeError("contains", search, type_name(search), ["string"])
+    return search in subject
+
+
+def _join(separator: str, items: list[str]) -> str:
+    try:
+        return separator.join(items)
+    except TypeError:  # an element is no text
+        raise JMESPathTypeError("join", items, "array", ["array-string"]) from None
+
+
+def _sort(items: list[Any]) -> list[Any]:
+    if not {*map(type, items)} <= {str} and not {*map(type, items)} <= {int, float}:
+        raise JMESPathTypeError("sort", items, "array", ["array-string", "array-number"])
+    return sorted(items)
+
+
+def _not_null(*items: Json) -> Json:
+    return next((item for item in items if item is not None), None)
+
+
+def _built_in(name: str, call: Callable[..., Json]) -> Function:
     types = [base_types(parameter["types"]) for parameter in SIGNATURES[name]]
     parameters = tuple(Parameter(name, taken, passes_null=True) for taken in types)
     variadic = bool(SIGNATURES[name][-1].get("variadic"))
-    method = getattr(CALLS, f"_func_{name}")
-    return Function(name, method, parameters, variadic, RETURNS.get(name, ANY))
+    return Function(name, call, parameters, variadic, RETURNS.get(name, ANY))
 
 
 BUILT_IN_FUNCTIONS = {
-    name: _built_in(name)
-    for name in ("ends_with", "keys", "length", "not_null", "starts_with", "to_array", "to_string", "type", "values")
+    name: _built_in(name, call)
+    for name, call in (
+        ("contains", _contains),
+        ("ends_with", str.endswith),
+        ("join", _join),
+        ("keys", list),
+        ("length", len),
+        ("not_null", _not_null),
+        ("sort", _sort),
+        ("starts_with", str.startswith),
+        ("type", type_name),
+    )
 }
-"""Those of JMESPath's own functions that need no more than a look at the types of their arguments."""
+"""Those of JMESPath's own functions that mappings call most, without the library's detours."""

@@ -20,8 +20,8 @@ _IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED
 
 
 _CONFORMING = re.compile(
-    rf"[A-Za-z][A-Za-z0-9+.\-]*://[{_UNRESERVED}]+(:[0-9]*)?(/([{_PCHAR}/]|{_ESCAPE})*+)?"
-    rf"(\?([{_PCHAR}/?]|{_ESCAPE})*+)?(\#([{_PCHAR}/?]|{_ESCAPE})*+)?"
+    rf"[A-Za-z][A-Za-z0-9+.\-]*://[{_UNRESERVED}]++(?::[0-9]*)?(?:/(?:[{_PCHAR}/]++|{_ESCAPE})*+)?"
+    rf"(?:\?(?:[{_PCHAR}/?]++|{_ESCAPE})*+)?(?:\#(?:[{_PCHAR}/?]++|{_ESCAPE})*+)?"
 )
 """The usual URL, which is right as it is."""
 

@@ -16,6 +16,9 @@ ITEM = "item"
 """The name of the element that `$each` is at."""
 
 
+_CONTAINERS: frozenset[type] = frozenset((dict, list))
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A value of a mapping.
@@ -25,12 +28,14 @@ class Value:
         constant: what it always is, when `evaluate` is None: text, a number or a boolean.
         evaluate: from the scope to the value.
         raw: `evaluate` gives what an expression gave, which may hold what is missing: `present` takes that out.
+        path: the names from the scope downwards, when `evaluate` does nothing but follow them.
     """
 
     types: Types
     constant: Json = None
     evaluate: Evaluate | None = None
     raw: bool = False
+    path: Sequence[str] = ()
 
     def function(self) -> Evaluate:
         """The value as a function of the scope, nothing missing in it."""
@@ -45,7 +50,11 @@ def present(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: kept for name, member in value.items() if (kept := present(member)) is not None} or None
     if isinstance(value, list):
-        return [kept for member in value if (kept := present(member)) is not None] or None
+        return [
+            kept
+            for member in value
+            if (kept := present(member) if member.__class__ in _CONTAINERS else member) is not None
+        ] or None
     return value
 
 
@@ -61,23 +70,43 @@ def object_of(members: Mapping[str, Value]) -> Value:
     """An object with these properties; each time a new one."""
     # All keys are there from the start, in order; copying that is faster than inserting one by one.
     template = {name: member.constant for name, member in members.items()}
+    # What is merely read from the scope is read right here, together with all that stands beside it: such members are
+    # many, and a call costs more than the reading.
+    read = _by_prefix({name: member.path for name, member in members.items() if member.path})
     computed = tuple(
-        (name, member.evaluate, member.raw) for name, member in members.items() if member.evaluate is not None
+        (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
+    raw = frozenset(name for name, member in members.items() if member.path)
+    may_miss = tuple(name for name, member in members.items() if member.evaluate is not None)
 
     def build(scope: Any) -> Json:
         made = template.copy()
-        for name, evaluate, raw in computed:
-            found = evaluate(scope)
-            if raw and found.__class__ in (dict, list):
-                found = present(found)
+        for steps, keys in read:
+            inner = scope
+            for step in steps:
+                inner = inner.get(step) if isinstance(inner, dict) else None
+            if isinstance(inner, dict):
+                for name, key in keys:
+                    made[name] = inner.get(key)
+        for name, evaluate in computed:
+            made[name] = evaluate(scope)
+        for name in may_miss:
+            found = made[name]
+            if found.__class__ in _CONTAINERS and name in raw:
+                made[name] = found = present(found)
             if found is None:
                 del made[name]
-            else:
-                made[name] = found
         return made or None
 
     return Value(OBJECT | NULL, evaluate=build)
+
+
+def _by_prefix(paths: Mapping[str, Sequence[str]]) -> Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
+    """Paths that differ in their last name alone: the names before it, and each one's property and last name."""
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for name, (*prefix, key) in paths.items():
+        groups.setdefault(tuple(prefix), []).append((name, key))
+    return tuple((prefix, tuple(keys)) for prefix, keys in groups.items())
 
 
 def list_of(members: Sequence[Value]) -> Value:
