@@ -86,7 +86,10 @@ class Journal(Protocol):
         ...
 
     def record(self, route: str, versions: Sequence[Version]) -> None:
-        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else."""
+        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else.
+
+        Writing one down again changes nothing. Requires the lease on the route.
+        """
         ...
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:

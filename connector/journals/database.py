@@ -216,7 +216,7 @@ class Database:
                 )
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM:
                 return Unavailable(f"the journal {self._path} cannot be read or written just now ({detail})")
-            case sqlite3.SQLITE_CANTOPEN if self._path.is_file() and os.access(self._path.parent, os.W_OK | os.X_OK):
+            case sqlite3.SQLITE_CANTOPEN if self._is_writable():
                 return Unavailable(f"the journal {self._path} cannot be opened just now ({detail})")
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
                 return Misconfigured(
@@ -228,6 +228,13 @@ class Database:
             case sqlite3.SQLITE_ERROR if str(error).startswith(("no such table", "no such column")):
                 return self.damaged(str(error))
         return None
+
+    def _is_writable(self) -> bool:
+        return (
+            self._path.is_file()
+            and os.access(self._path, os.R_OK | os.W_OK)
+            and os.access(self._path.parent, os.W_OK | os.X_OK)
+        )
 
     def _full(self) -> Unavailable:
         return Unavailable(

@@ -24,8 +24,9 @@ CREATE TABLE notifications (
     raised           INTEGER NOT NULL,  -- the date, or when it was stored: what pruning goes by
     body             BLOB NOT NULL      -- JSON
 );
-CREATE INDEX notifications_by_source ON notifications (source, seq);
-CREATE INDEX notifications_by_age ON notifications (source, raised, seq);
+-- Both end with the rowid, which is seq, as every index does.
+CREATE INDEX notifications_by_source ON notifications (source);
+CREATE INDEX notifications_by_age ON notifications (source, raised);
 
 CREATE TABLE gaps (
     source  INTEGER NOT NULL REFERENCES sources (id),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -116,6 +116,24 @@ def test_a_transaction_that_raises_leaves_nothing_behind(opened, path):
     assert count(database) == 0
     write(database)
     assert count(database) == 1
+
+
+def test_a_failure_that_is_still_being_looked_at_locks_nobody_out(opened, path):
+    database, other = opened(path), opened(path, busy_timeout_seconds=0.05)
+    write(database)
+
+    def read_half_then_fail() -> None:
+        with database.write() as db:
+            db.execute(ZEROS)
+            rows = db.execute("SELECT x FROM t")
+            next(rows)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as failure:
+        read_half_then_fail()
+    write(other)
+    assert failure.value.__traceback__ is not None
+    assert count(other) == 2
 
 
 def test_a_reader_keeps_its_view_while_another_thread_writes(opened, path):
@@ -279,7 +297,7 @@ def test_a_disk_that_is_full_from_the_start_can_wait(opened, path):
 
 
 def test_a_path_that_cannot_be_a_file_is_refused(opened, tmp_path):
-    with pytest.raises(Misconfigured, match="cannot be made: .*Set `path` to"):
+    with pytest.raises(Misconfigured, match=r"cannot be made: .*Set `path` to"):
         write(opened(Path(os.devnull) / "journal.db"))
     with pytest.raises(Misconfigured, match="cannot be written to"):
         write(opened(tmp_path))
@@ -308,9 +326,35 @@ def test_a_file_that_may_not_be_written_is_refused(opened, path):
     database = opened(path)
     write(database)
     database.close()
-    path.chmod(0o400)
-    with pytest.raises(Misconfigured, match="cannot be opened for writing: Permission denied"):
-        write(opened(path))
+    for mode in (0o400, 0o000):
+        path.chmod(mode)
+        with pytest.raises(Misconfigured, match="cannot be written to"):
+            write(opened(path))
+
+
+@contextmanager
+def no_file_left():
+    """This process can open no more files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_that_can_open_no_more_files_can_wait(opened, path):
+    write(opened(path))
+    database = opened(path)
+    with no_file_left(), pytest.raises(Unavailable, match="just now"):
+        write(database)
+    write(database)
 
 
 def test_a_connection_that_may_only_read_is_explained(opened, path):

@@ -56,7 +56,7 @@ def test_the_order_of_notifications_comes_from_an_index(tables, name):
 
 
 def test_the_backlog_is_counted_without_reading_bodies(tables):
-    assert "SEARCH notifications USING COVERING INDEX notifications_by_source (source=? AND seq>?)" in plan(
+    assert "SEARCH notifications USING COVERING INDEX notifications_by_source (source=? AND rowid>?)" in plan(
         tables, SQL["backlog"]
     )
 
