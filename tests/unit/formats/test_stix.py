@@ -348,7 +348,12 @@ class TestEncode:
             ({"type": "url", "value": "https://example.com/ä"}, {}, "url.value must be a URL"),
             ({"type": "url", "value": "https://example.com/%zz"}, {}, "url.value"),
             ({"type": "url", "value": "example.com"}, {}, "url.value"),
-            ({"type": "artifact", "payload_bin": "YQ==", "decryption_key": "x"}, {}, "together with encryption_algorithm"),
+            ({"type": "url", "value": "https://a@b@example.com/"}, {}, "url.value"),
+            (
+                {"type": "artifact", "payload_bin": "YQ==", "decryption_key": "x"},
+                {},
+                "together with encryption_algorithm",
+            ),
             ({"type": "artifact", "payload_bin": "a"}, {}, "artifact.payload_bin must be base64"),
             ({"type": "email-message", "is_multipart": True, "body": "x"}, {}, "email-message.body must not"),
             (

@@ -53,7 +53,7 @@ VALID = [
     f"[file:hashes.'SHA-256' = '{SHA256}']",
     f"[file:hashes.MD5 = '{MD5}' AND file:name != 'x']",
     "[file:name = 'x'] FOLLOWEDBY [url:value MATCHES 'y'] WITHIN 5 SECONDS",
-    "[a:b = t'2020-01-01T00:00:00Z' AND c:d = h'0f']",
+    "[a:b = t'2020-01-01T00:00:00Z' AND c:d = h'0f' AND e:f = b'YQ==']",
     "[a:b.'c d'[*].e = 5 AND f:g = true]",
     r"[file:name = 'it\'s' AND file:name = 'C:\\']",
     "[a:b = '']",
