@@ -1,0 +1,101 @@
+"""How long one notification of a whole file takes to become bytes, against what else one could use."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import conversion_cef
+import conversion_stix
+import orjson
+from measure import Row, medians
+
+from connector import mapping, notification
+from connector.formats.cef import CefFormat
+from connector.formats.stix import Producer, StixFormat
+from connector.model import Notification
+from connector.ports import Format
+
+MAPPINGS = Path(__file__).resolve().parent.parent / "mappings"
+COUNT = 100
+HAND_LIMIT = 3.0
+STIX2_LIMIT = 15.0
+
+
+def stix() -> list[Row]:
+    """STIX objects, stamped and encoded."""
+    found = conversion_stix.ways(_load("stix21", "stix", StixFormat(Producer())))
+    full = _full_files()
+    for name in ("by hand", "stix2"):
+        _agree(name, found["mapping"](full), found[name](full), conversion_stix.same)
+    # Every stix2 object takes milliseconds: fewer of them are enough to know how many.
+    few = full[: COUNT // 10]
+    times = medians(
+        {
+            "mapping": lambda: found["mapping"](full),
+            "by hand": lambda: found["by hand"](full),
+            "stix2": lambda: found["stix2"](few),
+        }
+    )
+    mine, hand, classes = times["mapping"] / COUNT, times["by hand"] / COUNT, times["stix2"] / len(few)
+    return [
+        Row("notification → STIX bytes", _microseconds(mine)),
+        _at_most("  as a multiple of a hand-written function and orjson", mine / hand, HAND_LIMIT),
+        _at_least("  speed, as a multiple of the stix2 classes", classes / mine, STIX2_LIMIT),
+    ]
+
+
+def cef() -> list[Row]:
+    """CEF events, encoded."""
+    found = conversion_cef.ways(_load("cef", "cef", CefFormat()))
+    full = _full_files()
+    items = [item for item in _examples() if "context_attributes" in item.body]
+    _agree("by hand", found["mapping"](items), found["by hand"](items), bytes.__eq__)
+    for name in ("by hand", "cefevent"):
+        _agree(name, found["mapping"](full), found[name](full), bytes.__eq__)
+    times = medians({name: lambda way=way: way(full) for name, way in found.items()})
+    return [
+        Row("notification → CEF bytes", _microseconds(times["mapping"] / COUNT)),
+        _at_most("  as a multiple of a hand-written function", times["mapping"] / times["by hand"], HAND_LIMIT),
+        _at_least("  speed, as a multiple of cefevent", times["cefevent"] / times["mapping"], 1.0),
+    ]
+
+
+def _load(name: str, format_name: str, output: Format) -> mapping.CompiledMapping:
+    return mapping.load(MAPPINGS / f"{name}.yaml", {format_name: output})
+
+
+def _examples() -> list[Notification]:
+    return [
+        notification.read(orjson.loads(path.read_bytes()))
+        for path in sorted((MAPPINGS / "examples" / "inputs").glob("*.json"))
+    ]
+
+
+def _full_files() -> list[Notification]:
+    """The full file of the examples, many times over, each another file and another notification."""
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    found = []
+    for number in range(COUNT):
+        item = copy.deepcopy(body)
+        item["id"] = item["attributes"]["sha256"] = f"{number:064x}"
+        item["context_attributes"]["notification_id"] = str(23_000_000_000 + number)
+        found.append(notification.read(item))
+    return found
+
+
+def _agree(name: str, mine: list[bytes], theirs: list[bytes], same: Callable[[bytes, bytes], bool]) -> None:
+    for one, other in zip(mine, theirs, strict=True):
+        if not same(one, other):
+            raise SystemExit(f"not the same, so there is nothing to compare.\nmapping:\n{one!r}\n{name}:\n{other!r}")
+
+
+def _microseconds(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f} µs"
+
+
+def _at_most(what: str, ratio: float, limit: float) -> Row:
+    return Row(what, f"{ratio:.2f}", f"≤ {limit:g}", ratio <= limit)
+
+
+def _at_least(what: str, ratio: float, limit: float) -> Row:
+    return Row(what, f"{ratio:.1f}", f"≥ {limit:g}", ratio >= limit)

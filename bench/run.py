@@ -1,0 +1,32 @@
+"""Measure, and print one table. A limit that is missed is shown; only what breaks ends the run."""
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+
+import conversion
+from measure import Row
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("orjson", "jmespath", "stix2", "cefevent")
+
+MEASUREMENTS: list[Callable[[], list[Row]]] = [conversion.stix, conversion.cef]
+
+
+def main() -> None:
+    """Print a line for each thing measured."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    machine = f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}"
+    table = Table(title="Speed and memory", caption=f"Python {platform.python_version()}, {packages}; {machine}")
+    for heading, justify in (("", "left"), ("measured", "right"), ("limit", "right"), ("", "left")):
+        table.add_column(heading, justify=justify)
+    for measure in MEASUREMENTS:
+        for row in measure():
+            table.add_row(row.what, row.measured, row.limit, {True: "met", False: "MISSED", None: ""}[row.met])
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
