@@ -30,7 +30,10 @@ class Certificates:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates")
+    return make(tmp_path_factory.mktemp("certificates"))
+
+
+def make(folder):
     ca, other_ca = trustme.CA(), trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
     other_ca.cert_pem.write_to_path(str(folder / "other_ca.pem"))

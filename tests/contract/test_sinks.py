@@ -4,17 +4,22 @@ A new sink adds its receiver to `RECEIVERS`: a context manager that yields an ob
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
+import certificates
 import orjson
 import pytest
 
 from connector.model import Message, Refusal, Unavailable
 from connector.ports import Sink
 from connector.simulator.serving import serving
+from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.sinks.file import FileSink, FileSinkSettings
+from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
 
 SECRET = "hush-hush"
@@ -68,7 +73,79 @@ def taxii(tmp_path):
         yield Taxii(stack)
 
 
-RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {"taxii": taxii}
+@contextmanager
+def syslog(tmp_path, *, transport, framing=None):
+    class Syslog:
+        def __init__(self, stack):
+            self.options = {"framing": framing, "hostname": "vt-1", "tag": "vt"}
+            tls = None
+            if transport == "tls":
+                made = certificates.make(tmp_path)
+                tls = made.server_context(ask_client=True)
+                self.options |= {"ca_bundle": made.ca, "client_certificate": made.client}
+            self.receiver = SyslogReceiver("udp" if transport == "udp" else "tcp", tls=tls)
+            self.listening = stack.enter_context(ExitStack())
+            self.listening.enter_context(self.receiver)
+
+        def sink(self):
+            return SyslogSink(
+                SyslogSettings(host="127.0.0.1", port=self.receiver.port, transport=transport, **self.options)
+            )
+
+        def received(self, count):
+            self.receiver.wait_for(count, seconds=5)
+            return [line.partition(b" vt-1 vt: ")[2] for line in self.receiver.lines()]
+
+        def outage(self):
+            # A closed port shows over UDP, but no probe can see it.
+            return None if transport == "udp" else self.stopped()
+
+        @contextmanager
+        def stopped(self):
+            self.listening.close()
+            yield
+            self.listening.enter_context(self.receiver)
+
+        def refused(self):
+            return message("long" * 2000)
+
+    with ExitStack() as stack:
+        yield Syslog(stack)
+
+
+@contextmanager
+def file(tmp_path, *, layout):
+    class File:
+        path = tmp_path / "folder" / "out"
+
+        def sink(self):
+            return FileSink(FileSinkSettings(path=str(self.path), layout=layout))
+
+        def received(self, count):
+            lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+            if layout == "stix-bundle" and lines:
+                assert len(orjson.loads(self.path.read_bytes())["objects"]) == len(lines) - 2
+                return [line.removesuffix(b",") for line in lines[1:-1]]
+            return lines
+
+        def outage(self):
+            return None
+
+        def refused(self):
+            return None
+
+    yield File()
+
+
+RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
+    "taxii": taxii,
+    "syslog-udp": functools.partial(syslog, transport="udp"),
+    "syslog-tcp": functools.partial(syslog, transport="tcp"),
+    "syslog-tcp-octet": functools.partial(syslog, transport="tcp", framing="octet"),
+    "syslog-tls": functools.partial(syslog, transport="tls"),
+    "file-lines": functools.partial(file, layout="lines"),
+    "file-stix-bundle": functools.partial(file, layout="stix-bundle"),
+}
 
 
 @pytest.fixture(params=RECEIVERS)

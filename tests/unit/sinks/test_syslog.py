@@ -271,15 +271,17 @@ def test_a_receiver_that_hangs_up_in_the_middle_is_an_outage(ending):
         sink.send(batch)
 
 
-def test_what_was_not_read_before_the_hang_up_is_not_reported_as_sent():
-    hung_up = threading.Event()
+def test_nothing_is_written_to_a_connection_that_the_receiver_has_ended():
+    connected, hung_up = threading.Event(), threading.Event()
 
     def serve(connection):
+        connected.wait(10)
         reset(connection)
         hung_up.set()
 
     with talking(serve) as port, sink_to(port) as sink:
         connection = sink._connected()
+        connected.set()
         assert hung_up.wait(10)
         with pytest.raises(Unavailable):
             connection.send([b"lost\n"])
