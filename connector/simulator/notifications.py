@@ -15,6 +15,8 @@ Item = dict[str, Any]
 _SPAN_SECONDS = 2 * 86400
 """How far before `now` the notifications reach: well within what VirusTotal keeps."""
 _HOUR = 3600
+_HALF_DECODED = "\u03f2\x00198.51.100\x00.7"
+"""What malware configurations really hold: U+0000, and Greek letters that look like Latin ones."""
 
 _FAMILIES = ("Emberlark", "TinRaven", "Glasswing", "Mudlantern", "Quillback")
 _ACTORS = ("Cobalt Heron", "Velvet Anchor", "Paper Badger")
@@ -45,8 +47,9 @@ def notifications(count: int, *, seed: int = 1, now: float | None = None) -> lis
     """
     rng = random.Random(seed)  # noqa: S311 -- it must be repeatable, and guards nothing
     newest = int(time.time() if now is None else now)
-    # Bursts: a rule that matches raises several notifications within one second.
-    dates = sorted(newest - int(rng.triangular(0, _SPAN_SECONDS, 0)) // 3 * 3 for _ in range(count))
+    # Fewer moments than notifications: a rule that matches raises several within one second.
+    moments = [newest - int(rng.triangular(0, _SPAN_SECONDS, 0)) for _ in range(count // 2 + 1)]
+    dates = sorted(rng.choices(moments, k=count))
     ids = rng.sample(range(23_000_000_000, 23_999_999_999), count)
     entities: list[Item] = []
     items = []
@@ -55,7 +58,7 @@ def notifications(count: int, *, seed: int = 1, now: float | None = None) -> lis
         context = {
             "notification_id": str(number),
             "notification_date": date,
-            **_context(entity, rng, rng.choice(_CONTEXTS)),
+            **rng.choice(_CONTEXTS)(entity, rng),
         }
         items.append({**entity, "context_attributes": context})
     return items
@@ -114,14 +117,11 @@ def _file(rng: random.Random, date: int) -> Item:
         attributes["sandbox_verdicts"] = {
             "Example Sandbox": {"category": "malicious", "malware_names": [family], "sandbox_name": "Example Sandbox"}
         }
-        # What malware configurations really hold: half-decoded text, with U+0000 and look-alike letters in it.
         attributes["malware_config"] = {
             "families": [
                 {
                     "family": family.lower(),
-                    "configs": [
-                        {"net_info": {"connections": [{"host": "ϲ\x00198.51.100\x00.7", "url": "ρort:4\x00"}]}}
-                    ],
+                    "configs": [{"net_info": {"connections": [{"host": _HALF_DECODED}]}}],
                 }
             ]
         }
@@ -233,10 +233,6 @@ _RULES = (
     _Rule("C2 frameworks", "7100000002", "beacon_config", ("c2", "t1071")),
     _Rule("Phishing kits", "7100000003", "kit_login_form", ()),
 )
-
-
-def _context(entity: Item, rng: random.Random, make: Callable[[Item, random.Random], Item]) -> Item:
-    return make(entity, rng)
 
 
 def _livehunt(entity: Item, rng: random.Random) -> Item:
