@@ -5,11 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mapping_examples import CASES, MAPPINGS
 
+from connector import mapping, notification
 from connector.formats.cef import SEVERITY_WORDS, CefFormat
 from connector.formats.cef_dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
 
@@ -72,17 +75,26 @@ def meant(document):
     }
     header["deviceEventClassId"] = re.sub("[=%#]", "_", header["deviceEventClassId"])
     extension = {}
-    for key, value in document["extension"].items():
+    for key, said in document["extension"].items():
+        value = ", ".join(said) if isinstance(said, list) else said
         limit = DICTIONARY[key].max_length if key in DICTIONARY else 4000
         if isinstance(value, str):
             pipe, quote = ("%7C", "%22") if key in ("request", "requestContext") else ("¦", "'")
-            value = clean(value).replace("|", pipe).replace('"', quote)[: limit or None].strip()  # noqa: PLW2901
+            value = clean(value).replace("|", pipe).replace('"', quote)[: limit or None].strip()
         if value != "":
             extension[key] = str(value)
     for key, label in LABELS.items():
         if key not in extension:
             extension.pop(label, None)
     return header, str(document["severity"]), extension
+
+
+def example(case):
+    """The document that `mappings/cef.yaml` makes of an example."""
+    compiled = mapping.load(MAPPINGS / "cef.yaml", {"cef": CefFormat()})
+    body = json.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_text())
+    (document,) = compiled.render(notification.view(notification.read(body)))
+    return document
 
 
 def lines_of(batch):
@@ -92,29 +104,34 @@ def lines_of(batch):
     return lines
 
 
-# Vector's own parser, as VRL.
 @pytest.fixture(scope="module")
 def parse_cef():
+    """Vector's own parser: a function from a line to what it finds."""
     try:
         import pyvrl
     except ImportError:
-        if os.environ.get("CI") and os.sys.version_info < (3, 13):
+        if os.environ.get("CI") and sys.version_info < (3, 13):
             raise
         pytest.skip("pyVRL has no build for this Python")
     program = pyvrl.Transform(". = parse_cef!(.message)")
     return lambda line: program.remap({"message": line.decode()})
 
 
-@settings(max_examples=150, deadline=None)
-@given(document=documents())
-def test_vector_reads_back_what_was_meant(parse_cef, document):
+def check_vector(parse_cef, document):
     (line,) = lines_of([document])
     header, severity, extension = meant(document)
     assert parse_cef(line) == {"cefVersion": "0", **header, "severity": severity, **extension}
 
 
-def unescaped(text):
-    return re.sub(r"\\(.)", r"\1", text)
+@pytest.mark.parametrize("case", CASES)
+def test_vector_reads_an_example_as_meant(parse_cef, case):
+    check_vector(parse_cef, example(case))
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=documents())
+def test_vector_reads_any_event_as_meant(parse_cef, document):
+    check_vector(parse_cef, document)
 
 
 def jc_can_read(document):
@@ -123,20 +140,30 @@ def jc_can_read(document):
     return "=" not in "".join(header.values()) and "\\=" not in "".join(extension.values())
 
 
-@settings(max_examples=150, deadline=None)
-@given(document=documents().filter(jc_can_read))
-def test_jc_reads_back_what_was_meant(document):
+def check_jc(document):
     import jc
 
     (line,) = lines_of([document])
     header, severity, extension = meant(document)
+    # As jc takes the line apart; what it then makes of escapes and numbers is its own.
     found = jc.parse("cef", line.decode(), raw=True, quiet=True)[0]
-    assert {key: unescaped(text) for key, text in found.items()} == {
+    assert {key: re.sub(r"\\(.)", r"\1", text) for key, text in found.items()} == {
         "CEFVersion": "0",
         **header,
         "agentSeverity": severity,
         **extension,
     }
+
+
+@pytest.mark.parametrize("case", sorted(set(CASES) - {"dirty_text"}))
+def test_jc_reads_an_example_as_meant(case):
+    check_jc(example(case))
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=documents().filter(jc_can_read))
+def test_jc_reads_any_event_as_meant(document):
+    check_jc(document)
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +191,19 @@ def lognormalizer(tmp_path_factory):
     return normalize
 
 
-@settings(max_examples=30, deadline=None)
-@given(batch=st.lists(documents(), min_size=1, max_size=10))
-def test_liblognorm_reads_back_what_was_meant(lognormalizer, batch):
-    found = lognormalizer(lines_of(batch))
-    for document, event in zip(batch, found, strict=True):
+def check_liblognorm(lognormalizer, batch):
+    for document, event in zip(batch, lognormalizer(lines_of(batch)), strict=True):
         header, severity, extension = meant(document)
         names = ("DeviceVendor", "DeviceProduct", "DeviceVersion", "SignatureID", "Name", "Severity")
         expected = dict(zip(names, (*header.values(), severity), strict=True))
         assert event == {"f": {**expected, "Extensions": extension}}
+
+
+def test_liblognorm_reads_the_examples_as_meant(lognormalizer):
+    check_liblognorm(lognormalizer, [example(case) for case in CASES])
+
+
+@settings(max_examples=30, deadline=None)
+@given(batch=st.lists(documents(), min_size=1, max_size=10))
+def test_liblognorm_reads_any_event_as_meant(lognormalizer, batch):
+    check_liblognorm(lognormalizer, batch)
