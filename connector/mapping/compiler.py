@@ -295,8 +295,9 @@ class _Compiler:
         lone = self.lone_expression(data, path)
         if lone is not None:
             evaluate, types = self.expression(lone, path, scope)
-            names = () if self.trace else path_of(parse(lone))
-            return Value(types, evaluate=evaluate, raw=bool(types & (ARRAY | OBJECT)), path=names)
+            names = path_of(parse(lone))
+            raw = bool(names or types & (ARRAY | OBJECT))
+            return Value(types, evaluate=evaluate, raw=raw, path=() if self.trace else names)
         parts = self.parts(data, path)
         return text_of([part if isinstance(part, str) else self.filled(part, path, key, scope) for part in parts])
 

@@ -12,7 +12,9 @@ scalars = st.one_of(
     st.integers(-3, 3),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(["", "a", "b", "x y", "7", "10.0.0.1", "2023-05-17T08:12:05Z", "https://example.com/ä", "\ud800", "\x00"]),
+    st.sampled_from(
+        ["", "a", "b", "x y", "7", "10.0.0.1", "2023-05-17T08:12:05Z", "https://example.com/ä", "\ud800", "\x00"]
+    ),
     st.text(max_size=6),
 )
 documents = st.recursive(
@@ -36,7 +38,9 @@ leaves = st.one_of(
     identifiers,
     identifiers,
     documents.map(_literal),
-    st.sampled_from(["'a'", "''", "'it\\'s'", "@", "`0`", "`1`", "`true`", "`false`", "`null`", "`[]`", "*", "[0]", "[*]"]),
+    st.sampled_from(
+        ["'a'", "''", "'it\\'s'", "@", "`0`", "`1`", "`true`", "`false`", "`null`", "`[]`", "*", "[0]", "[*]"]
+    ),
 )
 
 FUNCTIONS_OF_ONE = [
@@ -57,7 +61,9 @@ def _combined(children):
         st.builds("{0}.{1}".format, children, identifiers),
         st.builds("{0}.{1}.{2}".format, identifiers, identifiers, identifiers),
         st.builds("{0}[{1}]".format, children, st.integers(-3, 3)),
-        st.builds("{0}[{1}:{2}:{3}]".format, children, st.integers(-3, 3), st.integers(-3, 3), st.sampled_from([1, -1, 2])),
+        st.builds(
+            "{0}[{1}:{2}:{3}]".format, children, st.integers(-3, 3), st.integers(-3, 3), st.sampled_from([1, -1, 2])
+        ),
         st.builds("{0}[*].{1}".format, children, identifiers),
         st.builds("{0}[]".format, children),
         st.builds("{0}[].{1}".format, children, identifiers),
@@ -75,7 +81,9 @@ def _combined(children):
         st.builds("{0}({1})".format, st.sampled_from(FUNCTIONS_OF_ONE), children),
         st.builds("{0}({1}, {2})".format, st.sampled_from(FUNCTIONS_OF_TWO), children, children),
         st.builds("{0}({1}, {2}, {3})".format, st.sampled_from(FUNCTIONS_OF_THREE), children, children, children),
-        st.builds(lambda form, one, two: form.format(one, two), st.sampled_from(FUNCTIONS_WITH_REFERENCE), children, children),
+        st.builds(
+            lambda form, one, two: form.format(one, two), st.sampled_from(FUNCTIONS_WITH_REFERENCE), children, children
+        ),
     )
 
 

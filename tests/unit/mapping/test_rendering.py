@@ -1,0 +1,313 @@
+"""What a mapping makes of a notification, rule by rule of docs/mappings.md."""
+
+import copy
+import threading
+
+import pytest
+from unit.mapping.formats import VIEW, compiled, emitting, rendered
+
+from connector.model import Rejected
+
+
+def test_plain_yaml_is_literal():
+    assert rendered("type: x\ncount: 1\nshare: 0.5\nsure: true\nlabels: [a, {b: c}]\ntext: ''") == {
+        "type": "x",
+        "count": 1,
+        "share": 0.5,
+        "sure": True,
+        "labels": ["a", {"b": "c"}],
+        "text": "",
+    }
+
+
+def test_a_dollar_before_a_placeholder_makes_it_literal():
+    assert rendered("a: $${{ x }} and $ {{ }} $") == {"a": "${{ x }} and $ {{ }} $"}
+
+
+def test_an_expression_alone_keeps_its_type():
+    body = "a: ${{ entity.score }}\nb: ${{ entity.ratio }}\nc: ${{ entity.clean }}\nd: ' ${{ notification.tags }} '"
+    assert rendered(body) == {"a": 7, "b": 0.5, "c": False, "d": ["a", "b"]}
+
+
+def test_an_expression_may_be_folded_over_lines():
+    assert rendered("a: >-\n  ${{ entity.score ||\n  entity.ratio }}\nb: |\n  ${{ entity.score }}") == {"a": 7, "b": 7}
+
+
+def test_an_expression_in_text_becomes_text():
+    body = "a: 'x${{ entity.score }}y${{ entity.ratio }}z${{ entity.clean }}${{ entity_value }}'"
+    assert rendered(body) == {"a": "x7y0.5zfalseexample.com"}
+
+
+def test_a_placeholder_may_hold_braces_and_quotes_of_its_own():
+    assert rendered("a: '${{ {x: {y: entity.score}} }}'\nb: |-\n  <${{ '}}' }}${{ `\"}}\"` }}>") == {
+        "a": {"x": {"y": 7}},
+        "b": "<}}}}>",
+    }
+
+
+def test_the_format_quotes_what_stands_in_text_by_the_property_it_is_in():
+    body = """
+pattern:
+  $switch: notification.entity_type
+  domain: "[value = ${{ entity_value }}]"
+name: "${{ entity_value }} it is"
+nested:
+  pattern: ["is ${{ entity_value }}"]
+"""
+    assert rendered(body) == {
+        "pattern": "[value = 'example.com']",
+        "name": "example.com it is",
+        "nested": {"pattern": ["is 'example.com'"]},
+    }
+
+
+def test_what_the_format_refuses_to_quote_refuses_the_notification():
+    with pytest.raises(Rejected, match="bad cannot stand here") as caught:
+        rendered("a: x ${{ 'bad' }}")
+    assert caught.value.by == "format"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["notification.link", "entity.empty", "entity.nested", "entity.nothing.at.all", "{a: notification.link, b: `[]`}"],
+)
+def test_a_property_without_a_value_is_left_out(expression):
+    assert rendered(f"type: x\na: '${{{{ {expression} }}}}'") == {"type": "x"}
+
+
+def test_a_list_drops_what_is_missing_and_goes_when_nothing_is_left():
+    body = "a:\n  - ${{ notification.link }}\n  - ${{ entity_value }}\nb:\n  - ${{ notification.link }}\ntype: x"
+    assert rendered(body) == {"a": ["example.com"], "type": "x"}
+
+
+def test_an_object_goes_when_all_its_members_are_missing():
+    assert rendered("type: x\na:\n  b:\n    c: ${{ notification.link }}") == {"type": "x"}
+
+
+def test_a_document_without_a_property_is_left_out():
+    assert rendered("a: ${{ notification.link }}") is None
+
+
+def test_false_zero_and_empty_text_are_values():
+    assert rendered("a: ${{ `0` }}\nb: ${{ `false` }}\nc: ${{ '' }}") == {"a": 0, "b": False, "c": ""}
+
+
+def test_a_value_missing_in_text_refuses_the_notification_and_says_where():
+    with pytest.raises(Rejected) as caught:
+        rendered("type: x\nname: see ${{ notification.link }}")
+    assert str(caught.value) == (
+        "test.yaml:5:11: emit.one.name: in `notification.link`: it has no value, and the text around it needs one"
+    )
+    assert caught.value.by == "mapping"
+
+
+@pytest.mark.parametrize("expression", ["entity.nested", "notification.tags"])
+def test_a_list_or_object_in_text_refuses_the_notification(expression):
+    with pytest.raises(Rejected, match="cannot stand inside text"):
+        rendered(f"name: see ${{{{ {expression} }}}}")
+
+
+def test_a_function_given_what_it_does_not_take_refuses_the_notification_and_says_where():
+    with pytest.raises(Rejected) as caught:
+        rendered("type: x\nname: ${{ upper(entity.score) }}")
+    assert str(caught.value) == (
+        "test.yaml:5:11: emit.one.name: in `upper(entity.score)`: upper() takes string, and was given number"
+    )
+    assert caught.value.by == "mapping"
+
+
+def test_a_refusal_does_not_repeat_the_value():
+    with pytest.raises(Rejected) as caught:
+        rendered("name: ${{ abs(entity.secret) }}", {**VIEW, "entity": {"secret": "hunter2"}})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_name_stands_for_its_value_in_all_that_follows():
+    mapping = compiled("""
+format: plain
+let:
+  tags: ${{ notification.tags }}
+  first: ${{ tags[0] }}
+  missing: ${{ notification.link }}
+  empty: ${{ entity.empty }}
+  table: {a: {text: "${{ first }}!"}}
+emit:
+  one:
+    a: ${{ first }}
+    b: ${{ table.a.text }}
+    c: ${{ missing }}
+    d: ${{ length(empty) }}
+""")
+    assert mapping.render(VIEW) == [{"id": "None--1", "a": "a", "b": "a!", "d": 0}]
+
+
+def test_a_later_document_names_an_earlier_one_as_the_format_left_it():
+    mapping = compiled("""
+format: plain
+emit:
+  first: {type: a}
+  left_out: {$when: notification.link, type: b}
+  second: {type: c, ref: "${{ first.id }}", none: "${{ left_out.id }}"}
+""")
+    assert mapping.render(VIEW) == [{"id": "a--1", "type": "a"}, {"id": "c--1", "type": "c", "ref": "a--1"}]
+
+
+def test_a_mapping_renders_only_what_it_matches():
+    text = "format: plain\nmatch: notification.entity_type == '{}'\nemit: {{one: {{type: x}}}}"
+    assert compiled(text.format("domain")).render(VIEW) == [{"id": "x--1", "type": "x"}]
+    assert compiled(text.format("file")).render(VIEW) is None
+
+
+@pytest.mark.parametrize(("condition", "there"), [("`0`", True), ("`[]`", False), ("''", False), ("'a'", True)])
+def test_when_holds_as_jmespath_has_it(condition, there):
+    assert rendered(f'$when: "{condition}"\ntype: x') == ({"type": "x"} if there else None)
+
+
+def test_when_may_stand_in_a_nested_mapping():
+    assert rendered("type: x\na: {$when: notification.link, b: c}\nd: {$when: entity.score, e: f}") == {
+        "type": "x",
+        "d": {"e": "f"},
+    }
+
+
+def test_each_makes_a_document_of_every_element():
+    mapping = compiled("""
+format: plain
+emit:
+  many:
+    $each: notification.sources
+    type: ${{ item.id }}
+    label: ${{ item.label }}
+  none:
+    $each: notification.hunting_info
+    type: x
+  last: {count: "${{ length(many) }}", ids: "${{ many[].id }}", none: "${{ none[].id }}"}
+""")
+    assert mapping.render(VIEW) == [
+        {"id": "1--1", "type": "1", "label": "one"},
+        {"id": "2--1", "type": "2"},
+        {"id": "None--1", "count": 2, "ids": ["1--1", "2--1"]},
+    ]
+
+
+def test_when_beside_each_chooses_elements():
+    body = "list:\n  $each: notification.sources\n  $when: item.label\n  id: ${{ item.id }}"
+    assert rendered(body) == {"list": [{"id": "1"}]}
+
+
+def test_each_may_stand_within_each_and_then_item_is_the_inner_one():
+    body = """
+list:
+  $each: notification.sources
+  inner:
+    $each: "['a', 'b']"
+    value: ${{ item }}
+  id: ${{ item.id }}
+"""
+    inner = [{"value": "a"}, {"value": "b"}]
+    assert rendered(body) == {"list": [{"inner": inner, "id": "1"}, {"inner": inner, "id": "2"}]}
+
+
+def test_each_over_what_is_no_list_refuses_the_notification():
+    with pytest.raises(Rejected, match=r"emit\.one\.a\.\$each: in `entity\.score`: \$each goes through a list"):
+        rendered("a: {$each: entity.score, b: c}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "chosen"),
+    [
+        ("notification.entity_type", "text"),
+        ("entity.score", "number"),
+        ("entity.ratio", "fraction"),
+        ("entity.clean", "boolean"),
+        ("notification.link", "default"),
+        ("'other'", "default"),
+        ("'$default'", "default"),
+    ],
+)
+def test_switch_chooses_by_the_text_of_a_value(expression, chosen):
+    body = f"a: {{$switch: {expression}, domain: text, 7: number, 0.5: fraction, 'false': boolean, $default: default}}"
+    if expression.startswith("'"):
+        body = body.replace(expression, f'"{expression}"')
+    assert rendered(body) == {"a": chosen}
+
+
+def test_switch_without_a_fitting_case_is_missing():
+    assert rendered("type: x\na: {$switch: notification.entity_type, file: y}") == {"type": "x"}
+
+
+def test_switch_over_a_list_refuses_the_notification():
+    with pytest.raises(Rejected, match="chooses by text, number or boolean, not by an array"):
+        rendered("a: {$switch: notification.tags, file: y}")
+
+
+def test_a_case_may_be_anything_and_a_document_may_be_chosen():
+    body = """
+$switch: notification.entity_type
+$default: {type: other}
+domain:
+  type: domain
+  value:
+    $switch: entity.score
+    7: {nested: ["${{ entity_value }}"]}
+"""
+    assert rendered(body) == {"type": "domain", "value": {"nested": ["example.com"]}}
+
+
+def test_properties_come_in_the_order_of_the_mapping():
+    body = "z: ${{ entity_value }}\na: 1\nm: x${{ entity.score }}\nb: ${{ notification.origin }}"
+    assert list(rendered(body)) == ["z", "a", "m", "b"]
+
+
+def test_documents_share_nothing_with_each_other_or_with_the_notification():
+    mapping = emitting("a: [x]\nb: {c: [d]}\ntags: ${{ notification.tags }}\nnamed: {e: '${{ notification.sources }}'}")
+    view = copy.deepcopy(VIEW)
+    (first,) = mapping.render(view)
+    first["a"].append("y")
+    first["b"]["c"].append("y")
+    first["tags"].append("y")
+    first["named"]["e"][0]["id"] = "y"
+    assert view == VIEW
+    assert mapping.render(view) == mapping.render(VIEW)
+    assert mapping.render(view)[0]["a"] == ["x"]
+
+
+def test_a_mapping_renders_in_several_threads_at_once():
+    mapping = emitting("list:\n  $each: notification.sources\n  id: ${{ item.id }}\nvalue: ${{ entity_value }}")
+    wrong = []
+
+    def render(number):
+        view = {**VIEW, "entity_value": str(number), "notification": {"sources": [{"id": str(number)}] * 3}}
+        for _ in range(200):
+            (document,) = mapping.render(view)
+            if document["value"] != str(number) or document["list"] != [{"id": str(number)}] * 3:
+                wrong.append(document)
+
+    threads = [threading.Thread(target=render, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_notification_nested_beyond_measure_is_refused():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Rejected, match="nested too deeply"):
+        rendered("a: ${{ entity.deep }}", {**VIEW, "entity": {"deep": deep}})
+
+
+def test_watching_names_the_expressions_that_never_had_a_value():
+    watch = emitting(
+        "type: x\na: ${{ entity.scoer }}\nb: ${{ entity.score }}\nc: {$when: entity.no, d: '${{ entity.ratio }}'}"
+    ).watch()
+    assert watch.render(VIEW) == [{"id": "x--1", "type": "x", "b": 7}]
+    assert [str(site) for site in watch.without_value()] == [
+        "test.yaml:5:8: emit.one.a: in `entity.scoer`",
+        "test.yaml:7:30: emit.one.c.d: in `entity.ratio`",
+        "test.yaml:7:16: emit.one.c.$when: in `entity.no`",
+    ]
+    watch.render({**VIEW, "entity": {"scoer": 1, "no": "yes", "ratio": 2}})
+    assert watch.without_value() == []
