@@ -259,8 +259,9 @@ def test_a_refusal_shows_an_excerpt_of_a_long_value():
     assert len(message) < 200
 
 
-def test_times_can_be_written_as_text_in_utc():
-    event = CefFormat(timestamps="utc_text").encode({**HEADER, "extension": {"rt": "2023-05-17T08:12:05.999Z"}})
+@pytest.mark.parametrize("time", ["2023-05-17T08:12:05.999Z", 1684311125999])
+def test_times_can_be_written_as_text_in_utc(time):
+    event = CefFormat(timestamps="utc_text").encode({**HEADER, "extension": {"rt": time}})
     assert event.endswith(b"|rt=May 17 2023 08:12:05 UTC")
 
 
