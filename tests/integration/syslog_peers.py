@@ -1,0 +1,206 @@
+"""rsyslog and syslog-ng on loopback, each with a configuration of ours in a temporary folder, on free ports, under a
+file-size limit (rsyslog's imptcp can be made to write without end), ended by its own process id.
+
+`.ci/install-servers` installs both. Name this module in `pytest_plugins` to have its fixtures.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import string
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from certificates import Certificates
+
+SYSLOG_NG = Path(__file__).parents[2] / ".peers" / "syslog-ng"
+START_SECONDS = 30
+FILE_BLOCKS = 128 * 1024  # of 512 bytes
+
+RSYSLOG_CONF = string.Template("""
+global(workDirectory="$folder" maxMessageSize="64k"
+       defaultNetstreamDriverCAFile="$certificates/ca.pem"
+       defaultNetstreamDriverCertFile="$certificates/server.pem"
+       defaultNetstreamDriverKeyFile="$certificates/server_key.pem")
+module(load="imudp") module(load="imptcp") module(load="imtcp")
+template(name="json" type="list" option.jsonf="on") {
+  property(outname="raw"  name="rawmsg" format="jsonf")
+  property(outname="pri"  name="pri" format="jsonf")
+  property(outname="time" name="timereported" dateFormat="rfc3339" format="jsonf")
+  property(outname="host" name="hostname" format="jsonf")
+  property(outname="tag"  name="syslogtag" format="jsonf")
+  property(outname="msg"  name="msg" format="jsonf")
+}
+template(name="stored" type="string" string="$folder/%inputname%.json")
+ruleset(name="store") { action(type="omfile" dynaFile="stored" template="json" flushOnTXEnd="on") }
+input(type="imudp"  address="127.0.0.1" port="$udp"  name="udp"  ruleset="store" rcvbufSize="4m")
+input(type="imptcp" address="127.0.0.1" port="$ptcp" name="ptcp" ruleset="store")
+input(type="imtcp"  address="127.0.0.1" port="$tcp"  name="tcp"  ruleset="store")
+input(type="imtcp"  address="127.0.0.1" port="$gtls" name="gtls" ruleset="store"
+      streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name" permittedPeer=["sender.test"])
+input(type="imtcp"  address="127.0.0.1" port="$ossl" name="ossl" ruleset="store"
+      streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
+action(type="omfile" file="$folder/internal.log")
+""")
+
+SYSLOG_NG_CONF = string.Template("""
+@version: 3.38
+options { keep-hostname(yes); chain-hostnames(no); use-dns(no); stats-freq(0); flush-lines(1); };
+source udp    { network(ip("127.0.0.1") port($udp) transport("udp") so-rcvbuf(4194304)); };
+source lf     { network(ip("127.0.0.1") port($lf)  transport("tcp")); };
+source octet  { syslog (ip("127.0.0.1") port($octet) transport("tcp")); };
+source tls    { syslog (ip("127.0.0.1") port($tls) transport("tls") tls(
+    key-file("$certificates/server_key.pem") cert-file("$certificates/server.pem")
+    ca-file("$certificates/ca.pem") peer-verify(required-trusted) trusted-dn("*CN=sender.test*"))); };
+template json { template("$$(format-json
+    time='$$S_UNIXTIME' pri='$$PRI' host='$$HOST' tag='$$PROGRAM' msg='$$MESSAGE' head='$$MSGHDR')\n"); };
+destination stored { file("$folder/$$SOURCE.json" template(json)); };
+log { source(udp); source(lf); source(octet); source(tls); destination(stored); };
+""")
+
+
+@dataclass
+class SyslogServer:
+    """A real server: its inputs by name, what each has stored."""
+
+    command: list[str]
+    folder: Path
+    ports: dict[str, int]
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen | None = None
+
+    def start(self):
+        log = (self.folder / "server.log").open("ab")
+        limited = ["sh", "-c", f'ulimit -f {FILE_BLOCKS}; exec "$@"', "sh", *self.command]
+        with log:
+            self.process = subprocess.Popen(
+                limited, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment}
+            )
+        try:
+            for name, port in self.ports.items():
+                self._until(lambda port=port, name=name: name == "udp" or listens(port), f"listens for {name}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def stored(self, source):
+        """What it wrote down of an input, in order, one dict for each message that is complete on the disk."""
+        path = self.folder / f"{source}.json"
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def wait_for(self, source, marker, count):
+        """Those of its messages that contain the marker, as soon as there are so many."""
+
+        def found():
+            return [each for each in self.stored(source) if marker in each["msg"]]
+
+        self._until(lambda: len(found()) >= count, f"has {count} messages from {source}")
+        return found()
+
+    def _until(self, holds, what):
+        # A server tells nobody that it is ready or that it has written: there is no event to wait for.
+        deadline = time.monotonic() + START_SECONDS
+        while not holds():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+                pytest.fail(f"{self.command[0]}: not seen within {START_SECONDS} s: it {what}\n{said}")
+            time.sleep(0.01)
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_ports(names):
+    """Free for TCP and UDP at this moment."""
+    ports = {}
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            while True:
+                tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+                udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                try:
+                    udp.bind(tcp.getsockname())
+                except OSError:
+                    continue
+                ports[name] = tcp.getsockname()[1]
+                break
+    return ports
+
+
+def missing(what):
+    reason = f"{what} is not here; .ci/install-servers installs it"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def running(server):
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _rsyslog(folder: Path, certificates: Certificates):
+    program = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so"}
+    if program is None or not drivers <= {path.name for path in Path("/usr/lib").glob("*/rsyslog/*.so")}:
+        missing("rsyslog with its gnutls and openssl drivers")
+    ports = free_ports(("udp", "ptcp", "tcp", "gtls", "ossl"))
+    conf = folder / "rsyslog.conf"
+    conf.write_text(RSYSLOG_CONF.substitute(ports, folder=folder, certificates=certificates.folder))
+    return SyslogServer([program, "-n", "-C", "-f", str(conf), "-i", str(folder / "pid")], folder, ports, {"TZ": "UTC"})
+
+
+@pytest.fixture(scope="module")
+def rsyslog(tmp_path_factory, certificates):
+    """A running rsyslog: `udp`, `tcp` (imtcp), `ptcp` (imptcp), `gtls` (permits sender.test), `ossl`."""
+    with running(_rsyslog(tmp_path_factory.mktemp("rsyslog"), certificates)) as server:
+        yield server
+
+
+@pytest.fixture
+def own_rsyslog(tmp_path, certificates):
+    """Another one, to be stopped and started at will."""
+    with running(_rsyslog(tmp_path, certificates)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def syslog_ng(tmp_path_factory, certificates):
+    """A running syslog-ng: `udp` and `lf` (network()), `octet` and `tls` (syslog(), the latter permits sender.test)."""
+    program = SYSLOG_NG / "usr" / "sbin" / "syslog-ng"
+    if not program.exists():
+        missing("syslog-ng")
+    folder = tmp_path_factory.mktemp("syslog_ng")
+    ports = free_ports(("udp", "lf", "octet", "tls"))
+    conf = folder / "syslog-ng.conf"
+    conf.write_text(SYSLOG_NG_CONF.substitute(ports, folder=folder, certificates=certificates.folder))
+    home = SYSLOG_NG / "usr" / "lib" / "syslog-ng"
+    libraries = {str(path.parent) for path in SYSLOG_NG.rglob("lib*.so.*")}
+    modules = next(path for path in home.iterdir() if path.is_dir())
+    options = ["-F", "--no-caps", "-f", conf, "-R", folder / "persist", "-c", folder / "ctl", "-p", folder / "pid"]
+    command = [str(each) for each in (program, *options, f"--module-path={modules}")]
+    environment = {"LD_LIBRARY_PATH": ":".join(sorted(libraries)), "TZ": "UTC"}
+    with running(SyslogServer(command, folder, ports, environment)) as server:
+        yield server
