@@ -39,7 +39,7 @@ def stix() -> list[Row]:
     mine, hand, classes = times["mapping"] / COUNT, times["by hand"] / COUNT, times["stix2"] / len(few)
     return [
         Row("notification → STIX bytes", _microseconds(mine)),
-        _at_most("  as a multiple of a hand-written function and orjson", mine / hand, HAND_LIMIT),
+        _at_most("  as a multiple of a hand-written function", mine / hand, HAND_LIMIT),
         _at_least("  speed, as a multiple of the stix2 classes", classes / mine, STIX2_LIMIT),
     ]
 

@@ -47,7 +47,6 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     rule = hunting.get("rule_name")
     sources = context.get("sources") or ()
     labels = [source["label"] for source in sources if source.get("label")] or [source["id"] for source in sources]
-    labels = list(dict.fromkeys(labels))
     verdict = ((assessment.get("verdict") or {}).get("value") or "").replace("VERDICT_", "").lower()
     score = (assessment.get("threat_score") or {}).get("value")
     severity = SEVERITIES.get((assessment.get("severity") or {}).get("value"))
