@@ -252,7 +252,7 @@ def _filter_projection(node: Node, read: Read) -> Evaluate:
             items = base(value)
             if not isinstance(items, list):
                 return None
-            return [item for item in items if item is not None and wanted(item)]
+            return [item for item in items if wanted(item) and item is not None]
 
         return select
 

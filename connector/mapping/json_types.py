@@ -33,4 +33,6 @@ def type_name(value: Any) -> str:
 
 def described(types: Types) -> str:
     """Types as a sentence names them: `number or string`."""
+    if types >= ANY - NULL:
+        return "anything"
     return " or ".join(sorted(types - NULL) or ["null"])

@@ -2,8 +2,6 @@
 
 import re
 
-import idna
-
 _UNRESERVED = r"A-Za-z0-9\-._~"
 _SUB_DELIMS = r"!$&'()*+,;="
 _PCHAR = _UNRESERVED + _SUB_DELIMS + ":@"
@@ -80,6 +78,8 @@ def _host(name: str) -> str | None:
     if name.startswith("["):
         return name if _IP_LITERAL.fullmatch(name) else None
     if not name.isascii() and len(name) <= _LONGEST_NAME:
+        import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them
+
         try:
             return idna.encode(name, uts46=True).decode("ascii")
         except idna.IDNAError:

@@ -1,0 +1,283 @@
+"""The functions of the mapping language: their examples, their edges, and that nothing makes them fail otherwise."""
+
+import json
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example as with_example
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from unit.mapping import strategies
+
+from connector.identifiers import stix_id
+from connector.mapping.closures import compiled
+from connector.mapping.expressions import parse
+from connector.mapping.functions import FUNCTIONS
+from connector.mapping.interpreter import INTERPRETER
+from connector.mapping.json_types import type_name
+from connector.mapping.reference import example
+
+
+def call(name, *arguments):
+    return FUNCTIONS[name].apply(arguments)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_the_example_of_a_function_is_true(name):
+    expression, expected = example(FUNCTIONS[name])
+    assert compiled(parse(expression))({}) == json.loads(expected)
+    assert INTERPRETER.visit(parse(expression), {}) == json.loads(expected)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_null_in_gives_null_out(name):
+    function = FUNCTIONS[name]
+    arguments = {"string": "a", "number": 1, "array": [], "object": {}, "boolean": True}
+    for index, missing in enumerate(function.parameters):
+        if missing.passes_null:
+            continue
+        given_ = [arguments[max(parameter.types)] for parameter in function.parameters]
+        given_[index] = None
+        assert function.apply(given_) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.sampled_from(sorted(FUNCTIONS)), arguments=st.lists(strategies.documents, min_size=1, max_size=3))
+def test_any_argument_gives_a_value_of_the_types_that_are_said_or_a_jmespath_error(name, arguments):
+    function = FUNCTIONS[name]
+    try:
+        result = function.apply(arguments)
+    except JMESPathError:
+        return
+    assert type_name(result) in function.returns | {"null"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1684311125.25, "2023-05-17T08:12:05.250Z"),
+        (-86_400, "1969-12-31T00:00:00.000Z"),
+        (253_402_300_799, "9999-12-31T23:59:59.000Z"),
+        (253_402_300_800, None),
+        (-62_135_596_801, None),
+        (10**400, None),
+        (float("inf"), None),
+        (float("nan"), None),
+    ],
+)
+def test_timestamp_covers_the_years_that_rfc_3339_can_write(seconds, expected):
+    assert call("timestamp", seconds) == expected
+
+
+def test_timestamp_takes_no_text_and_no_boolean():
+    for wrong in ("1684311125", True):
+        with pytest.raises(JMESPathTypeError):
+            call("timestamp", wrong)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1.0015, 1001), (-1, -1000), (1e308, None), (float("nan"), None)])
+def test_epoch_ms_gives_whole_milliseconds(seconds, expected):
+    assert call("epoch_ms", seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "expected"),
+    [
+        ("2023-05-17T08:12:05.123Z", 0, "2023-05-17T08:12:05.123Z"),
+        ("2023-05-17t08:12:05z", 1, "2023-05-18T08:12:05.000Z"),
+        ("2023-05-17T08:12:05+02:00", -0.5, "2023-05-16T18:12:05.000Z"),
+        ("2023-05-17T08:12:05", 1, None),
+        ("2023-05-17", 1, None),
+        ("2023-02-30T08:12:05Z", 1, None),
+        ("9999-12-31T00:00:00Z", 1, None),
+        ("2023-05-17T08:12:05Z", 1e300, None),
+        ("2023-05-17T08:12:05Z", float("nan"), None),
+    ],
+)
+def test_add_days_reckons_in_utc_and_needs_a_real_time(text, days, expected):
+    assert call("add_days", text, days) == expected
+
+
+def test_stix_id_is_that_of_the_rest_of_the_program_and_null_when_a_part_is():
+    assert call("stix_id", "sighting", "9047905968", 1) == stix_id("sighting", "9047905968", 1)
+    assert call("stix_id", "sighting", "9047905968", None) is None
+
+
+@pytest.mark.parametrize("part", ["\ud800", 2**80])
+def test_stix_id_refuses_what_cannot_be_written_as_json(part):
+    with pytest.raises(JMESPathError, match="lone surrogates or a number beyond 64 bits"):
+        call("stix_id", "sighting", part)
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("abcd", 3.9, "ab…"), ("abcd", 1, "…"), ("abcd", 0, ""), ("abcd", -1, "")],
+)
+def test_truncate_never_gives_more_characters_than_asked(text, length, expected):
+    assert call("truncate", text, length) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("10.0.0.1", 4),
+        ("10.0.0.0/8", 4),
+        ("10.0.0.1/8", 4),
+        ("::1", 6),
+        ("2001:db8::/32", 6),
+        ("::ffff:10.0.0.1", 6),
+        ("10.0.0", None),
+        ("010.0.0.1", None),
+        ("example.com", None),
+        ("1" * 1_000_000, None),
+        ("10.0.0.1/33", None),
+        ("", None),
+    ],
+)
+def test_ip_version_knows_addresses_and_networks(text, version):
+    assert call("ip_version", text) == version
+
+
+def test_unique_keeps_what_differs_in_type_alone():
+    items = [1, True, 1.0, "1", [1], [1], {"a": 1, "b": 2}, {"b": 2, "a": 1}, None, None]
+    assert call("unique", items) == [1, True, "1", [1], {"a": 1, "b": 2}, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (({"a": 1}, "a", 2), 1),
+        (({"a": 1}, "b", 2), 2),
+        (({"a": None}, "a", 2), 2),
+        (({"a": 1}, None, 2), 2),
+        ((None, "a", 2), 2),
+        (({}, "a", None), None),
+    ],
+)
+def test_lookup_gives_the_default_for_all_that_is_not_there(arguments, expected):
+    assert call("lookup", *arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        (7, 7),
+        (7.0, 7),
+        (7.5, None),
+        ("7", 7),
+        ("-07", -7),
+        ("7.0", None),
+        (" 7", None),
+        ("\u0667", None),
+        ("1_0", None),
+        ("9" * 5_000, None),
+        (2**63, None),
+        (2**63 - 1, 2**63 - 1),
+        (float("inf"), None),
+        ("", None),
+    ],
+)
+def test_int_gives_whole_numbers_of_64_bits(given_, expected):
+    assert call("int", given_) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\x00b", "a b"),
+        ("\x7f\x85a\u2028b\u2029", "a b"),
+        ("a\ud800b", "a b"),
+        ("ä\U0001f600 b", "ä\U0001f600 b"),
+        ("\t", ""),
+    ],
+)
+def test_clean_leaves_no_character_that_breaks_a_line_or_a_store(text, expected):
+    assert call("clean", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://example.com", "https://example.com"),
+        ("HTTPS://Example.COM:8443/%7Ea/%2f?q=a+b&c=%20#x", "HTTPS://Example.COM:8443/%7Ea/%2f?q=a+b&c=%20#x"),
+        ("http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/"),
+        ("http://BÜCHER.example/", "http://xn--bcher-kva.example/"),
+        ("http://i❤.ws/", "http://i%E2%9D%A4.ws/"),
+        ("http://under_score.example/", "http://under_score.example/"),
+        ("http://user:pa ss@example.com/", "http://user:pa%20ss@example.com/"),
+        ("http://a@b@example.com/", "http://a%40b@example.com/"),
+        ("http://[2001:db8::1]:80/", "http://[2001:db8::1]:80/"),
+        ("http://[zz]/", None),
+        ("http://[::1/", None),
+        ("http://example.com:80a/", None),
+        ("http://example.com:/", "http://example.com:/"),
+        ("http://example.com/ä\n", "http://example.com/%C3%A4"),
+        ("http://example.com/a\x00b\tc", "http://example.com/a%00b%09c"),
+        ("http://example.com/100%/%zz/%4", "http://example.com/100%25/%25zz/%254"),
+        ("http://example.com/[a]?b=[c]#[d]#e", "http://example.com/%5Ba%5D?b=%5Bc%5D#%5Bd%5D%23e"),
+        ('http://example.com/<"\\^`{|}>', "http://example.com/%3C%22%5C%5E%60%7B%7C%7D%3E"),
+        ("http://example.com?a", "http://example.com?a"),
+        ("http://a\\b/", "http://a%5Cb/"),
+        ("ftp://10.0.0.1/x", "ftp://10.0.0.1/x"),
+        ("file:///c:/x", "file:///c:/x"),
+        ("http:///x", None),
+        ("http://", None),
+        ("example.com/x", None),
+        ("//example.com/x", None),
+        ("localhost:8080/x", None),
+        ("1http://example.com", None),
+        ("http://example.com/\ud800", None),
+        ("", None),
+    ],
+)
+def test_url_encodes_what_must_be_and_keeps_the_rest(text, expected):
+    assert call("url", text) == expected
+
+
+# RFC 3986 appendix A, but for what `url` never lets through: an authority is always there.
+PCHAR = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})"
+RFC3986 = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+\-.]*://(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{{2}})*@)?"
+    rf"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[^\]]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{{2}})*)(?::[0-9]*)?"
+    rf"(?:/{PCHAR}*)*(?:\?(?:{PCHAR}|[/?])*)?(?:\#(?:{PCHAR}|[/?])*)?\Z",
+    re.ASCII,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=st.one_of(st.text(max_size=40), st.text(alphabet="aZ0ä❤:/?#[]@%\\ \n\x00.-_~|\ud800", max_size=30)).map(
+        "http://{}".format
+    )
+)
+@with_example(text="http://[::1]@x/")
+def test_url_gives_what_the_grammar_allows_and_nothing_changes_it_again(text):
+    result = call("url", text)
+    if result is not None:
+        assert RFC3986.match(result)
+        assert call("url", result) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://user:x@Example.com:8443/a?b@c", "example.com"),
+        ("http://[2001:DB8::1]:80/", "2001:db8::1"),
+        ("http://example.com", "example.com"),
+        ("file:///etc", None),
+        ("example.com", None),
+        ("", None),
+    ],
+)
+def test_host_finds_the_host_as_a_browser_does(text, expected):
+    assert call("host", text) == expected
+    assert urlsplit(text).hostname == expected
+
+
+def test_a_long_hostile_url_takes_no_time_to_speak_of():
+    for text in ("http://" + "a%" * 200_000, "http://" + "@" * 200_000, "http://" + "ä." * 100_000, "a" * 200_000):
+        call("url", text)
+        call("host", text)

@@ -1,0 +1,45 @@
+"""docs/mappings.md says what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+from unit.mapping.formats import VIEW, Plain, emitting
+
+from connector import mapping, yamldoc
+from connector.mapping.reference import refreshed
+from connector.model import Misconfigured
+
+PAGE = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_table_of_functions_is_fresh():
+    assert refreshed(PAGE) == PAGE, "run: python -m connector.mapping.reference docs/mappings.md"
+
+
+def test_every_directive_is_described():
+    assert all(f"**`{directive}`**" in PAGE for directive in ("$when", "$each", "$switch"))
+    assert "`$default`" in PAGE
+
+
+def test_the_worked_example_works():
+    made = mapping.compile_mapping(yamldoc.parse(EXAMPLES[0], "example.yaml"), {"stix": Plain()})
+    indicator, sighting = made.render(VIEW)
+    assert indicator["pattern"] == "[domain-name:value = 'example.com']"
+    assert sighting["sighting_of_ref"] == indicator["id"]
+
+
+@pytest.mark.parametrize("body", EXAMPLES[1:])
+def test_every_other_example_is_part_of_a_mapping(body):
+    assert emitting(body).watch().render(VIEW) is not None
+
+
+def test_the_error_shown_is_the_error_given():
+    said = re.search(r"^mine\.yaml:12:17: (.*)$", PAGE, re.MULTILINE)[1]
+    text = EXAMPLES[0].replace("valid_from: ${{ seen }}", "valid_from: ${{ timestmp(notification.date) }}")
+    with pytest.raises(Misconfigured) as caught:
+        mapping.compile_mapping(yamldoc.parse(text, "mine.yaml"), {"stix": Plain()})
+    place, _, message = str(caught.value).partition(" ")
+    assert message == said
+    assert f"{place} {said}" in PAGE
