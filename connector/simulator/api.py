@@ -35,10 +35,11 @@ class Fault:
     Attributes:
         path: a regular expression, found in the path after `/api/v3`.
         with_cursor: whether the request must have a cursor, or must have none; None for both.
-        status, headers, body: the answer; a body of None is the true one.
+        status, body: what is answered; a body of None is the true answer.
+        headers: what is added to its headers.
         cut_at: send only so many bytes of the body, then close the connection.
         hold: answer only when this is set.
-        edit: change the true document before it is sent.
+        edit: makes the document that is answered, with `status`, out of the true one.
     """
 
     path: str = ""
@@ -146,10 +147,10 @@ class Api:
     def _response(self, asked: Asked, answer: _Answer, fault: Fault | None) -> Response:
         document, status = answer.document, answer.status
         if fault is not None and fault.edit is not None:
-            document = fault.edit(json.loads(json.dumps(document)))
+            document, status = fault.edit(json.loads(json.dumps(document))), fault.status
         body = b"" if document is None else json.dumps(document).encode()
-        if fault is not None and fault.edit is None and (fault.body is not None or fault.status != status):
-            body, status = fault.body or b"", fault.status
+        if fault is not None and fault.body is not None:
+            body, status = fault.body, fault.status
         response = Response(body, status, content_type="application/json; charset=utf-8")
         response.headers["Date"] = http_date(self.clock())
         # As App Engine does: compressed for a User-Agent that it knows, or that says gzip.

@@ -12,6 +12,24 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 class _QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"  # keep-alive, as the real servers do
 
+    _dated = False
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The status line alone: http.server would add a Date beside the one of an application with its own clock."""
+        self._dated = False
+        self.send_response_only(code, message)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Note whether the application told the time."""
+        self._dated = self._dated or keyword.lower() == "date"
+        super().send_header(keyword, value)
+
+    def end_headers(self) -> None:
+        """Tell the time for an application that did not."""
+        if not self._dated:
+            self.send_header("Date", self.date_time_string())
+        super().end_headers()
+
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 -- werkzeug's own signature
         logging.getLogger(__name__).debug("%s %s", type, message % args)
 

@@ -229,9 +229,9 @@ class _Progress:
 
 def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
     """The items of a page, and the cursor to the next: None at the end, which VirusTotal also says as an empty one."""
-    items, meta = answer.document.get("data"), answer.document.get("meta")
-    cursor = meta.get("cursor") if isinstance(meta, dict) else meta
-    if not isinstance(items, list) or not isinstance(cursor, str | None):
+    items, meta = answer.document.get("data"), answer.document.get("meta") or {}
+    cursor = meta.get("cursor") if isinstance(meta, dict) else None
+    if not isinstance(items, list) or not isinstance(meta, dict) or not isinstance(cursor, str | None):
         raise Unavailable("VirusTotal answered with JSON that is no page of the IoC Stream")
     return items, cursor or None
 

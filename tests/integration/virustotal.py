@@ -1,0 +1,89 @@
+"""A VirusTotal source in front of a simulated API."""
+
+import time
+from contextlib import contextmanager
+
+from connector.simulator.api import Api
+from connector.simulator.serving import serving
+from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+
+KEY = "4f1dthekeythatnobodymaysee"
+NOW = int(time.time())
+
+
+class Clock:
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def items(dates, *, first_id=1, **changes):
+    """A notification for each date; ids fall while dates rise, as they may."""
+    return [
+        {
+            "type": "domain",
+            "id": f"host-{first_id + index}.example",
+            "attributes": {"tld": "example"},
+            "context_attributes": {
+                "notification_id": str(900_000 - first_id - index),
+                "notification_date": date,
+                "origin": "hunting",
+                "hunting_info": None,
+                "sources": [],
+                "tags": [],
+            },
+            **changes,
+        }
+        for index, date in enumerate(dates)
+    ]
+
+
+def ids(some):
+    return {item["context_attributes"]["notification_id"] for item in some}
+
+
+def settings(url, **options):
+    return VirusTotalSettings(
+        **{"type": "virustotal", "api_key": KEY, "api_url": f"{url}/api/v3", "timeout_seconds": 20, **options}
+    )
+
+
+def source(url, **options):
+    return VirusTotalSource(settings(url, **options), user_agent="iocstream-connector/1.2.3")
+
+
+@contextmanager
+def simulated(notifications=(), *, middleware=None, clock=None, **options):
+    """Serves them; yields the API and the URL it is at."""
+    api = Api(notifications, key=KEY, clock=clock or Clock(), **options)
+    with serving(middleware(api) if middleware else api) as url:
+        yield api, url
+
+
+def stream_requests(api):
+    return [asked for asked in api.requests if asked.path == "/ioc_stream"]
+
+
+class Store:
+    """What a journal does with pages: each with its checkpoint, deduplicated."""
+
+    def __init__(self):
+        self.notifications = {}
+        self.checkpoint = None
+        self.gaps = []
+
+    def append(self, page):
+        for notification in page.notifications:
+            self.notifications.setdefault(notification.id, notification)
+        self.checkpoint = page.checkpoint
+        if page.gap:
+            self.gaps.append(page.gap)
+
+    def drain(self, some_source):
+        pages = []
+        for page in some_source.pages(self.checkpoint):
+            self.append(page)
+            pages.append(page)
+        return pages
