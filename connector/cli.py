@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -128,7 +128,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
         _print_json([_part_json(part) for part in parts])
     elif once:
         _print_parts(parts)
-    return _exit_code(parts)
+    return _exit_code(parts, once=once)
 
 
 @iocstream.command()
@@ -235,7 +235,7 @@ def _load(path: Path) -> "Plan":
     return app.load(path)
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _opened(file: Path) -> BinaryIO:
     if str(file) == "-":
         return sys.stdin.buffer
     try:
@@ -257,10 +257,11 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _exit_code(parts: "Sequence[Part]") -> int:
+def _exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
     if any(part.state == "stopped" for part in parts):
         return MISCONFIGURED
-    failed = any(part.state == "waiting" or part.refused or part.gaps for part in parts)
+    # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
+    failed = once and any(part.state == "waiting" or part.refused or part.gaps for part in parts)
     return FAILED if failed else DONE
 
 

@@ -78,22 +78,18 @@ def _show(folder: Path, parts: Sequence[Part], arrived: dict[str, int], seconds:
     terminal.print_line("")
     fetched = sum(part.new for part in parts)
     terminal.print_line(f"fetched {fetched:,} notifications from a simulated VirusTotal in {seconds:.1f} s in all")
-    where = {
-        "stix-file": f"{folder}/indicators.json",
-        "cef-file": f"{folder}/events.cef",
-        "stix-taxii": "a TAXII 2.1 collection",
-        "cef-syslog": "a syslog receiver over TCP",
-    }
     routes = [part for part in parts if part.kind == "route"]
     terminal.table(
         "",
-        ("route", "to", "delivered", "refused", "objects or events", "counted at the other end"),
-        [(p.name, where[p.name], p.delivered, p.refused, p.messages, arrived.get(p.name, "")) for p in routes],
+        ("route", "delivered", "refused", "objects or events sent", "counted at the receiver"),
+        [(p.name, p.delivered, p.refused, p.messages, arrived.get(p.name, "(a file)")) for p in routes],
     )
     reasons = sorted({(reason, times) for part in routes for reason, times in part.reasons.items()})
     for reason, times in reasons:
         terminal.print_line(f"refused {times} times by {reason}")
     terminal.print_line(
-        f"\nlook at   {folder}/indicators.json (a STIX bundle), {folder}/events.cef, {folder}/iocstream.yaml\n"
-        "next      with your own key: iocstream init, then VT_API_KEY=… iocstream check"
+        f"\nLook at    {folder}/indicators.json   the STIX bundle\n"
+        f"           {folder}/events.cef        the CEF events\n"
+        f"           {folder}/iocstream.yaml    the configuration that made them\n"
+        "Next       your own key: `iocstream init`, then `VT_API_KEY=… iocstream check`"
     )

@@ -167,6 +167,7 @@ class DeadLetter:
         reason: one sentence.
         object_id: the refused document; empty when the whole notification was refused.
         document: the rendered document, when there was one.
+        notification_id: whose it is; a journal need not keep it, since the entry has it.
     """
 
     seq: int
@@ -174,6 +175,7 @@ class DeadLetter:
     reason: str
     object_id: str = ""
     document: bytes | None = None
+    notification_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

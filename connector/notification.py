@@ -101,7 +101,11 @@ def _identifier(said: Json, body: JsonObject) -> str:
         return said
     if isinstance(said, int) and not isinstance(said, bool):
         return str(said)
-    return "sha256:" + hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    try:
+        said = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # too deep, or a number too large: nothing that a decoder of ours lets through
+        said = repr(body).encode("utf-8", "backslashreplace")
+    return "sha256:" + hashlib.sha256(said).hexdigest()
 
 
 def _date(said: Json) -> int | None:

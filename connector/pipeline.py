@@ -93,14 +93,27 @@ def deliver(route: Route, journal: Journal) -> Delivered | None:
 
     messages = [message for conversion in conversions for message in conversion.messages]
     refusals = route.sink.send(messages) if messages else ()
+    notification_ids = {entry.seq: entry.notification.id for entry in entries}
 
     dead_letters = [
-        DeadLetter(conversion.entry.seq, conversion.rejected.by, str(conversion.rejected))
+        DeadLetter(
+            conversion.entry.seq,
+            conversion.rejected.by,
+            str(conversion.rejected),
+            notification_id=conversion.entry.notification.id,
+        )
         for conversion in conversions
         if conversion.rejected
     ]
     dead_letters += [
-        DeadLetter(refusal.message.seq, "sink", refusal.reason, refusal.message.id, refusal.message.body)
+        DeadLetter(
+            refusal.message.seq,
+            "sink",
+            refusal.reason,
+            refusal.message.id,
+            refusal.message.body,
+            notification_id=notification_ids[refusal.message.seq],
+        )
         for refusal in refusals
     ]
     refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import tenacity
 
 from connector import telemetry
-from connector.model import Gap, Misconfigured, Unavailable
+from connector.model import Gap, JsonObject, Misconfigured, Unavailable
 from connector.pipeline import Route, Stored, deliver, fetch
 from connector.ports import Journal, Source
 
@@ -37,6 +37,8 @@ class Part:
     Attributes:
         messages: documents that the sink accepted; the other counts are of notifications.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
+        quota: as the source last said.
+        upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Part:
     messages: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    quota: JsonObject | None = None
+    upkept_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +136,8 @@ class Runner:
             worker.release()
 
     def _feed_until_stopped(self, worker: "_Worker") -> None:
-        upkeep = 0.0
         while not self._stop.is_set():
             self._feed(worker)
-            if time.monotonic() >= upkeep:
-                upkeep = time.monotonic() + UPKEEP_SECONDS
-                worker.patiently(lambda: self._upkeep(worker.part))
             self._stop.wait(self._sources[worker.part.name].poll_seconds)
 
     def _feed(self, worker: "_Worker") -> None:
@@ -156,15 +156,19 @@ class Runner:
                     if part.name in route.sources:
                         self._appended[name].set()
             self._on_progress(part)
+        worker.patiently(lambda: self._upkeep(part))
         self._say(part, "done", "")
 
     def _upkeep(self, part: Part) -> None:
-        """Ask for the quota; forget notifications that are past the retention and dealt with."""
-        quota = self._sources[part.name].source.quota()
-        if quota is not None:
-            self._journal.report(part.name, {"state": part.state, "message": part.message, "quota": quota})
+        """Now and then: ask for the quota; forget notifications that are past the retention and dealt with."""
         routes = {name: route.sources for name, route in self._routes.items()}
-        newest = [source.newest for source in self._journal.status(routes).sources if source.newest is not None]
+        standing = self._journal.status(routes)
+        report = next((known.report for known in standing.sources if known.name == part.name), {})
+        part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
+        if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
+            return
+        part.quota, part.upkept_at = self._sources[part.name].source.quota(), int(time.time())
+        newest = [source.newest for source in standing.sources if source.newest is not None]
         if newest:
             # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
             pruned = self._journal.prune(int(min(time.time(), *newest) - self._retention_seconds), routes)
@@ -198,7 +202,14 @@ class Runner:
                 reason = f"{letter.by}: {letter.reason}"
                 if reason in part.reasons or len(part.reasons) < MAX_REASONS:
                     part.reasons[reason] += 1
-                self._log.error("refused", part=part.name, seq=letter.seq, by=letter.by, reason=letter.reason)
+                self._log.error(
+                    "refused",
+                    part=part.name,
+                    notification=letter.notification_id,
+                    object=letter.object_id or None,
+                    by=letter.by,
+                    reason=letter.reason,
+                )
             self._on_progress(part)
         if part.state != "done":
             self._say(part, "done", "")
@@ -207,7 +218,8 @@ class Runner:
         part.state, part.message = state, message
         self._on_progress(part)
         try:
-            self._journal.report(part.name, {"state": state, "message": message})
+            upkeep = {"quota": part.quota, "upkept_at": part.upkept_at} if part.kind == "source" else {}
+            self._journal.report(part.name, {"state": state, "message": message, **upkeep})
         except Unavailable as error:
             # The report is a courtesy to `status`; when the journal is the outage, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -49,10 +50,10 @@ class PartProgress:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table to stdout; numbers to the right."""
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        shown.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     Console(soft_wrap=False).print(shown)
@@ -69,7 +70,7 @@ def show_status(standing: Mapping[str, Any]) -> None:
             (
                 source["name"],
                 source["state"] or "never run",
-                source["watermark"] or "-",
+                (source["watermark"] or "-")[:19].replace("T", " "),
                 _duration(source["lag_seconds"]),
                 source["notifications"],
                 _quota(source["quota"]),
@@ -79,12 +80,11 @@ def show_status(standing: Mapping[str, Any]) -> None:
     )
     table(
         "Routes",
-        ("name", "state", "position", "backlog", "lag", "delivered", "filtered", "refused", "dead letters"),
+        ("name", "state", "backlog", "lag", "delivered", "filtered", "refused", "dead letters"),
         [
             (
                 route["name"],
                 route["state"] or "never run",
-                route["position"],
                 route["backlog"],
                 _duration(route["lag_seconds"]),
                 route["delivered"],

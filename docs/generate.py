@@ -3,6 +3,7 @@
 `python docs/generate.py` writes them, `python docs/generate.py --check` fails when one is stale.
 """
 
+import inspect
 import json
 import re
 import sys
@@ -10,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector import app, manifest, mapping
+from connector import app, manifest
+from connector.cli import iocstream
 from connector.config import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +38,21 @@ def kinds(annotation: Any) -> str:
     for kind in manifest.settings_in(annotation):
         (name,) = get_args(kind.model_fields["type"].annotation)
         parts.append(f"### `type: {name}`\n\n{' '.join((kind.__doc__ or '').split())}\n\n{options(kind)}")
+    return "\n\n".join(parts)
+
+
+def commands() -> str:
+    """A section for each command, from what `--help` says."""
+    parts = []
+    for name, command in iocstream.commands.items():
+        arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+        parts += [f"## iocstream {' '.join([name, *arguments])}", inspect.cleandoc(command.help or "")]
+        rows = []
+        for option in (p for p in command.params if isinstance(p, click.Option)):
+            default = option.default if option.show_default else ""
+            rows.append(f"| `{', '.join(option.opts)}` | {f'`{default}`' if default else ''} | {option.help} |")
+        if rows:
+            parts.append("\n".join(["| option | default | meaning |", "|---|---|---|", *rows]))
     return "\n\n".join(parts)
 
 
@@ -76,7 +94,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "route": lambda: options(app.RouteSettings),
     "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
     "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
-    "functions": mapping.function_reference,
+    "commands": commands,
 }
 
 

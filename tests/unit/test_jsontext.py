@@ -31,5 +31,5 @@ def test_any_text_that_python_can_write_is_read(text):
 
 @pytest.mark.parametrize("text", [b"", b"{", b"NaN", rb'"\x"', b'"\xff"', b"[1,]", b"[" * 3000 + b"]" * 3000])
 def test_what_is_not_json_is_an_error(text):
-    with pytest.raises(ValueError, match="line 1|empty"):
+    with pytest.raises(ValueError, match=r"line 1|empty"):
         jsontext.decode(text)
