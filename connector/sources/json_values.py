@@ -70,8 +70,8 @@ def values(stream: BinaryIO, name: str, start: Place, *, growing: bool = False) 
         if len(raw) > MAX_LINE_BYTES:
             raise Misconfigured(f"{name}:{place.line}: a line of more than {MAX_LINE_BYTES:,} bytes")
         end = Place(place.offset + len(raw), place.line + 1)
-        text, whole = raw, False
-        if text.strip(b" \t\r\n" + _BOM if place == START else None):
+        text, whole = raw.rstrip(b"\r\n"), False
+        if text.strip(b" \t" + _BOM if place == START else None):
             try:
                 value = _decoded(text, place)
             except _Fault as fault:
