@@ -2,7 +2,8 @@
 
 import jmespath
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 from unit.mapping import strategies
 
@@ -11,7 +12,7 @@ from connector.mapping.closures import compiled, compiled_in_scope, is_false
 from connector.mapping.expressions import ExpressionError, parse
 from connector.mapping.functions import FUNCTIONS
 from connector.mapping.interpreter import INTERPRETER
-from connector.mapping.json_types import ANY, type_name
+from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, STRING, type_name
 
 
 def outcome(evaluate, *arguments):
@@ -61,21 +62,89 @@ def test_the_interpreter_gives_what_the_library_alone_gives(expression, document
     assert same(ours, theirs)
 
 
+TYPED = {**dict.fromkeys(strategies.NAMES, ANY), "a": STRING | NULL, "b": NUMBER, "c": ARRAY, "entity": OBJECT}
+scopes = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(strategies.NAMES, strategies.documents),
+        "a": st.none() | st.text(max_size=3),
+        "b": st.integers(-3, 300) | st.floats(allow_nan=False, allow_infinity=False),
+        "c": st.lists(strategies.documents, max_size=3),
+        "entity": strategies.objects,
+    }
+)
+
+
 @settings(max_examples=600, deadline=None)
-@given(expression=strategies.expressions, scope=strategies.objects)
+@given(expression=strategies.expressions, scope=scopes)
+@example(expression="ip_version(a) || b", scope={**dict.fromkeys(TYPED), "b": 1})
+@example(expression="ip_version(a) || 'x'", scope=dict.fromkeys(TYPED))
+@example(expression="(b < a) && b", scope={**dict.fromkeys(TYPED), "b": 1})
+@example(expression="b && (b < a)", scope={**dict.fromkeys(TYPED), "b": 1})
 def test_what_was_checked_has_the_types_that_were_found(expression, scope):
-    names = dict.fromkeys(strategies.NAMES, ANY)
     node = parsed(expression)
     if node is None:
         return
     try:
-        types = check(expression, node, names)
+        types = check(expression, node, TYPED)
     except ExpressionError:
         return
-    full = {name: scope.get(name) for name in names}
-    result = outcome(compiled_in_scope(node), full)
+    result = outcome(compiled_in_scope(node), scope)
     assert isinstance(result, type) or type_name(result) in types
-    assert same(result, outcome(compiled(node), full))
+    assert same(result, outcome(compiled(node), scope))
+
+
+@pytest.mark.parametrize(
+    ("expression", "document", "expected"),
+    [
+        ("[?!@]", [None, 0, "", 1], [""]),
+        ("[?type(@) != 'null'].a", [None, {"a": 1}], [1]),
+        ("[*].a", [None, {"a": None}, {"a": 0}], [0]),
+        ("@ < 'a'", 1, None),
+        ("map(&(@ < 'a'), @)", [1, "A"], [None, True]),
+        ("a == 'x'", {"a": ["x"]}, False),
+        ("a != 'x'", {"a": None}, True),
+        ("`true` == `1`", None, False),
+        ("`false` != `0`", None, True),
+        ("`1` == `1.0`", None, True),
+        ("[-1]", [1, 2], 2),
+        ("[-3]", [1, 2], None),
+        ("a[0]", {"a": "text"}, None),
+        ("type(@) == 'nonsense'", None, False),
+        ("join('', @)", ["a", "b"], "ab"),
+        ("sort(@)", [2, 1.5], [1.5, 2]),
+        ("contains(@, 'b')", "abc", True),
+        ("not_null(a, b)", {"b": 1}, 1),
+        ("to_number('nan')", None, None),
+        ("to_number('1e999')", None, None),
+    ],
+)
+def test_closure_and_interpreter_give_what_the_specification_says(expression, document, expected):
+    node = parse(expression)
+    assert same(compiled(node)(document), expected)
+    assert same(INTERPRETER.visit(node, document), expected)
+
+
+@pytest.mark.parametrize(
+    ("expression", "document"),
+    [
+        ("contains(@, `1`)", "abc"),
+        ("merge(`{}`, @)", [["a", 1]]),
+        ("max_by(@, &@)", [1, "a"]),
+        ("min_by(@, &@)", ["a", 1]),
+        ("sum(@)", [10**400, 0.5]),
+        ("avg(@)", [1e308, 1e308]),
+        ("join('', @)", ["a", None]),
+        ("sort(@)", [1, "a"]),
+        ("sort(@)", [True]),
+        ("length(@)", None),
+    ],
+)
+def test_what_cannot_be_evaluated_is_a_jmespath_error(expression, document):
+    node = parse(expression)
+    with pytest.raises(JMESPathError):
+        compiled(node)(document)
+    with pytest.raises(JMESPathError):
+        INTERPRETER.visit(node, document)
 
 
 @pytest.mark.parametrize("value", [None, False, "", [], {}])

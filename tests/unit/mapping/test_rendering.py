@@ -156,6 +156,7 @@ def test_a_mapping_renders_only_what_it_matches():
     text = "format: plain\nmatch: notification.entity_type == '{}'\nemit: {{one: {{type: x}}}}"
     assert compiled(text.format("domain")).render(VIEW) == [{"id": "x--1", "type": "x"}]
     assert compiled(text.format("file")).render(VIEW) is None
+    assert compiled("format: plain\nmatch: '`0`'\nemit: {one: {type: x}}").render(VIEW) == [{"id": "x--1", "type": "x"}]
 
 
 @pytest.mark.parametrize(("condition", "there"), [("`0`", True), ("`[]`", False), ("''", False), ("'a'", True)])
@@ -202,7 +203,7 @@ list:
   inner:
     $each: "['a', 'b']"
     value: ${{ item }}
-  id: ${{ item.id }}
+  id: ${{ upper(item.id) }}
 """
     inner = [{"value": "a"}, {"value": "b"}]
     assert rendered(body) == {"list": [{"inner": inner, "id": "1"}, {"inner": inner, "id": "2"}]}
