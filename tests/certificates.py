@@ -4,7 +4,6 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import trustme
 
 
@@ -28,12 +27,8 @@ class Certificates:
         return context
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("certificates"))
-
-
 def make(folder):
+    """Fill a folder."""
     ca, other_ca = trustme.CA(), trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
     other_ca.cert_pem.write_to_path(str(folder / "other_ca.pem"))

@@ -7,6 +7,7 @@ file-size limit (rsyslog's imptcp can be made to write without end), ended by it
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import string
@@ -15,8 +16,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import certificates as certificate_files
+import psutil
 import pytest
-from certificates import Certificates
 
 SYSLOG_NG = Path(__file__).parents[2] / ".peers" / "syslog-ng"
 START_SECONDS = 30
@@ -82,8 +84,7 @@ class SyslogServer:
                 limited, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
         try:
-            for name, port in self.ports.items():
-                self._until(lambda port=port, name=name: name == "udp" or listens(port), f"listens for {name}")
+            self._until(lambda: set(self.ports.values()) <= self._bound(), f"listens at {self.ports}")
         except BaseException:
             self.stop()
             raise
@@ -113,6 +114,13 @@ class SyslogServer:
         self._until(lambda: len(found()) >= count, f"has {count} messages from {source}")
         return found()
 
+    def _bound(self):
+        # Asked of the system: a probing connection might reach another process, or itself.
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            sockets = psutil.Process(self.process.pid).net_connections("inet")
+            return {each.laddr.port for each in sockets if not each.raddr}
+        return set()
+
     def _until(self, holds, what):
         # A server tells nobody that it is ready or that it has written: there is no event to wait for.
         deadline = time.monotonic() + START_SECONDS
@@ -123,25 +131,19 @@ class SyslogServer:
             time.sleep(0.01)
 
 
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def free_ports(names):
-    """Free for TCP and UDP at this moment."""
+    """Free for TCP and UDP at this moment, and below those that systems give to outgoing connections."""
     ports = {}
     with contextlib.ExitStack() as stack:
         for name in names:
-            while True:
-                tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            while name not in ports:
+                port = random.randrange(15000, 30000)
+                tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
                 udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                try:
-                    udp.bind(tcp.getsockname())
-                except OSError:
-                    continue
-                ports[name] = tcp.getsockname()[1]
-                break
+                with contextlib.suppress(OSError):
+                    tcp.bind(("127.0.0.1", port))
+                    udp.bind(("127.0.0.1", port))
+                    ports[name] = port
     return ports
 
 
@@ -161,7 +163,7 @@ def running(server):
         server.stop()
 
 
-def _rsyslog(folder: Path, certificates: Certificates):
+def _rsyslog(folder: Path, certificates: certificate_files.Certificates):
     program = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
     drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so"}
     if program is None or not drivers <= {path.name for path in Path("/usr/lib").glob("*/rsyslog/*.so")}:
@@ -170,6 +172,11 @@ def _rsyslog(folder: Path, certificates: Certificates):
     conf = folder / "rsyslog.conf"
     conf.write_text(RSYSLOG_CONF.substitute(ports, folder=folder, certificates=certificates.folder))
     return SyslogServer([program, "-n", "-C", "-f", str(conf), "-i", str(folder / "pid")], folder, ports, {"TZ": "UTC"})
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return certificate_files.make(tmp_path_factory.mktemp("syslog_certificates"))
 
 
 @pytest.fixture(scope="module")

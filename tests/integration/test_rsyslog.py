@@ -6,7 +6,7 @@ import pytest
 from connector.model import Message, Misconfigured, Unavailable
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 
-pytest_plugins = ["certificates", "integration.syslog_peers"]
+pytest_plugins = ["integration.syslog_peers"]
 pytestmark = pytest.mark.xdist_group("syslog")
 
 MAY_17 = 1684311125  # 2023-05-17T08:12:05Z, a time of no daylight saving's doing

@@ -10,8 +10,6 @@ from connector.simulator.syslog import SyslogReceiver
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.syslog_datagrams import Pace
 
-pytest_plugins = ["certificates"]
-
 MAY_17 = 1684311125  # 2023-05-17T08:12:05Z
 HEADER = b"<132>May 17 08:12:05 vt-1 "
 

@@ -8,8 +8,6 @@ from connector.model import Message, Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 
-pytest_plugins = ["certificates"]
-
 MESSAGE = Message(seq=1, id="n-1", body=b"CEF:0|", time=1684311125)
 
 
