@@ -17,6 +17,7 @@ ITEM = "item"
 
 
 _CONTAINERS: frozenset[type] = frozenset((dict, list))
+_NOTHING: dict[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,6 @@ def object_of(members: Mapping[str, Value]) -> Value:
     computed = tuple(
         (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
-    raw = frozenset(name for name, member in members.items() if member.path)
-    may_miss = tuple(name for name, member in members.items() if member.evaluate is not None)
 
     def build(scope: Any) -> Json:
         made = template.copy()
@@ -85,20 +84,27 @@ def object_of(members: Mapping[str, Value]) -> Value:
             inner = scope
             for step in steps:
                 inner = inner.get(step) if isinstance(inner, dict) else None
-            if isinstance(inner, dict):
-                for name, key in keys:
-                    made[name] = inner.get(key)
+            _read(inner if isinstance(inner, dict) else _NOTHING, keys, made)
         for name, evaluate in computed:
-            made[name] = evaluate(scope)
-        for name in may_miss:
-            found = made[name]
-            if found.__class__ in _CONTAINERS and name in raw:
-                made[name] = found = present(found)
+            found = evaluate(scope)
             if found is None:
                 del made[name]
+            else:
+                made[name] = found
         return made or None
 
     return Value(OBJECT | NULL, evaluate=build)
+
+
+def _read(source: dict[str, Json], keys: Sequence[tuple[str, str]], made: dict[str, Json]) -> None:
+    for name, key in keys:
+        found = source.get(key)
+        if found.__class__ in _CONTAINERS:
+            found = present(found)
+        if found is None:
+            del made[name]
+        else:
+            made[name] = found
 
 
 def _by_prefix(paths: Mapping[str, Sequence[str]]) -> Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
