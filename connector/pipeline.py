@@ -1,11 +1,23 @@
-"""The two loops that move data: `fetch` into the journal, `deliver` out of it. They name no concrete kind."""
+"""The two loops that move data: `fetch` into the journal, `Delivery` out of it. They name no concrete kind."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from connector import notification
-from connector.model import Advance, DeadLetter, Document, Entry, Gap, JsonObject, Message, Notification, Rejected
+from connector.model import (
+    Advance,
+    DeadLetter,
+    Document,
+    Entry,
+    Gap,
+    JsonObject,
+    Message,
+    Notification,
+    Refusal,
+    Rejected,
+)
 from connector.ports import Format, Journal, Sink, Source
 from connector.versions import Ledger
 
@@ -78,24 +90,91 @@ def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
         yield Stored(len(page.notifications), new, page.gap)
 
 
-def deliver(route: Route, journal: Journal) -> Delivered | None:
-    """Deal with the route's next batch: render, write its versions down, send, advance. None when there is none.
+class Delivery:
+    """A route's way out of the journal; one object for as long as it runs.
 
-    Whatever is raised, the position stays, and the same batch, byte for byte, is next again.
+    What was sent but could still be lost with the connection (`Sink.unconfirmed`) holds the position back: the journal
+    is read ahead of it, and after any error again from it, byte for byte.
     """
-    entries = journal.pending(route.name, route.sources, route.batch)
-    if not entries:
-        return None
-    rendered = [_render(entry, route) for entry in entries]
-    ledger = Ledger(journal.versions(route.name, sorted(_object_ids(rendered, route.mapping.format))))
-    conversions = list(_encode(rendered, route.mapping.format, ledger))
-    journal.record(route.name, ledger.recorded)
 
-    messages = [message for conversion in conversions for message in conversion.messages]
-    refusals = route.sink.send(messages) if messages else ()
-    notification_ids = {entry.seq: entry.notification.id for entry in entries}
+    def __init__(self, route: Route, journal: Journal) -> None:
+        self._route = route
+        self._journal = journal
+        self._read_to = 0
+        self._held: deque[tuple[Advance, int]] = deque()
 
-    dead_letters = [
+    def step(self) -> Delivered | None:
+        """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
+
+        Whatever is raised, nothing is lost: what had not been confirmed is next again.
+        """
+        try:
+            return self._step()
+        except BaseException:
+            self._forget()
+            raise
+
+    def finish(self) -> None:
+        """Have the receiver confirm all that was sent, and advance past it; raises as `step` does."""
+        try:
+            if self._held:
+                self._route.sink.finish()
+                self._advance()
+        except BaseException:
+            self._forget()
+            raise
+
+    def _step(self) -> Delivered | None:
+        route, journal = self._route, self._journal
+        entries = journal.pending(route.name, route.sources, route.batch, self._read_to)
+        if not entries:
+            self._advance()
+            return None
+        rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
+        ledger = Ledger(journal.versions(route.name, sorted(_object_ids(rendered, route.mapping.format))))
+        conversions = list(_encode(rendered, route.mapping.format, ledger))
+        journal.record(route.name, ledger.recorded)
+
+        messages = [message for conversion in conversions for message in conversion.messages]
+        refusals = route.sink.send(messages) if messages else ()
+
+        dead_letters = _dead_letters(conversions, refusals)
+        refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
+        refused = len({letter.seq for letter in dead_letters})
+        filtered = sum(not conversion.wanted for conversion in conversions)
+        advance = Advance(
+            position=entries[-1].seq,
+            delivered=len(entries) - refused - filtered,
+            filtered=filtered,
+            refused=refused,
+            dead_letters=dead_letters,
+            sent=[v for v in ledger.stamped if (v.object_id, v.modified) not in refused_versions],
+        )
+        self._read_to = advance.position
+        self._held.append((advance, len(messages) - len(refusals)))
+        self._advance()
+        return Delivered(advance.delivered, filtered, dead_letters, refused, len(messages) - len(refusals))
+
+    def _advance(self) -> None:
+        """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
+        unconfirmed = self._route.sink.unconfirmed()
+        sent_after = sum(messages for _, messages in self._held)
+        while self._held:
+            advance, messages = self._held[0]
+            sent_after -= messages
+            if messages and sent_after < unconfirmed:
+                return
+            self._journal.advance(self._route.name, self._route.sources, advance)
+            self._held.popleft()
+
+    def _forget(self) -> None:
+        self._read_to = 0
+        self._held.clear()
+
+
+def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[DeadLetter]:
+    ids = {conversion.entry.seq: conversion.entry.notification.id for conversion in conversions}
+    letters = [
         DeadLetter(
             conversion.entry.seq,
             conversion.rejected.by,
@@ -105,34 +184,12 @@ def deliver(route: Route, journal: Journal) -> Delivered | None:
         for conversion in conversions
         if conversion.rejected
     ]
-    dead_letters += [
-        DeadLetter(
-            refusal.message.seq,
-            "sink",
-            refusal.reason,
-            refusal.message.id,
-            refusal.message.body,
-            notification_id=notification_ids[refusal.message.seq],
-        )
+    letters += [
+        DeadLetter(message.seq, "sink", refusal.reason, message.id, message.body, ids[message.seq])
         for refusal in refusals
+        for message in (refusal.message,)
     ]
-    refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
-    refused = len({letter.seq for letter in dead_letters})
-    filtered = sum(not conversion.wanted for conversion in conversions)
-    delivered = len(entries) - refused - filtered
-    journal.advance(
-        route.name,
-        route.sources,
-        Advance(
-            position=entries[-1].seq,
-            delivered=delivered,
-            filtered=filtered,
-            refused=refused,
-            dead_letters=dead_letters,
-            sent=[v for v in ledger.stamped if (v.object_id, v.modified) not in refused_versions],
-        ),
-    )
-    return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals))
+    return letters
 
 
 def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator[Conversion]:
@@ -149,10 +206,6 @@ class _Rendered:
     documents: Sequence[Document] = ()
     rejected: Rejected | None = None
     wanted: bool = True
-
-
-def _render(entry: Entry, route: Route) -> _Rendered:
-    return _render_entry(entry, route.mapping, route.wants)
 
 
 def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> _Rendered:

@@ -74,10 +74,11 @@ class Journal(Protocol):
         """
         ...
 
-    def pending(self, route: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+    def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """The next entries of these sources after the route's position, in order, at most `limit`.
 
-        A route never heard of starts before the first entry.
+        A route never heard of starts before the first entry. `after` is an entry up to which they have been read
+        already, while the position waits for the receiver to have them for sure.
         """
         ...
 
@@ -166,6 +167,21 @@ class Sink(Protocol):
 
         Raises:
             Unavailable: some may have arrived, all will be sent again.
+        """
+        ...
+
+    def unconfirmed(self) -> int:
+        """How many of the messages sent last could still be lost with the connection; 0 where the receiver answers.
+
+        Never raises. The route's position waits until they are confirmed by what is sent after them, or by time.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Nothing more will be sent for now: have the receiver take all of it, so that nothing is unconfirmed.
+
+        Raises:
+            Unavailable: it cannot be known that it did; what is unconfirmed will be sent again.
         """
         ...
 

@@ -13,7 +13,7 @@ import tenacity
 
 from connector import telemetry
 from connector.model import Gap, JsonObject, Misconfigured, Unavailable
-from connector.pipeline import Route, Stored, deliver, fetch
+from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
 
 MAX_WAIT_SECONDS = 300.0
@@ -85,6 +85,7 @@ class Runner:
         self._stop = stop or threading.Event()
         self._on_progress = on_progress
         self._log = telemetry.logger()
+        self._deliveries = {name: Delivery(route, journal) for name, route in routes.items()}
         self._appended = {name: threading.Event() for name in routes}
         self._bugs: list[BaseException] = []
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
@@ -180,12 +181,20 @@ class Runner:
             self._appended[worker.part.name].clear()
             self._drain(worker)
             self._appended[worker.part.name].wait(IDLE_SECONDS)
+        self._deliveries[worker.part.name].finish()
 
     def _drain(self, worker: "_Worker") -> None:
         """Deliver all that is pending now."""
         part = worker.part
-        route = self._routes[part.name]
-        while (batch := worker.patiently(lambda: deliver(route, self._journal))) is not None:
+        delivery = self._deliveries[part.name]
+
+        def step() -> Delivered | None:
+            batch = delivery.step()
+            if batch is None and worker.is_once:
+                delivery.finish()
+            return batch
+
+        while (batch := worker.patiently(step)) is not None:
             part.delivered += batch.delivered
             part.filtered += batch.filtered
             part.refused += batch.refused
@@ -282,6 +291,11 @@ class _Worker:
             reraise=True,
         )
         return retrying(lambda: self._try(step))
+
+    @property
+    def is_once(self) -> bool:
+        """Whether the runner ends when there is nothing left to do."""
+        return self._patience is not None
 
     def release(self) -> None:
         """Give the lease up."""

@@ -127,7 +127,7 @@ class SqliteJournal:
                 db.execute(_SQL["store_gap"], gap)
         return new
 
-    def pending(self, route: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+    def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.pending`.
 
         A route's position is kept per source, so a source added to a route is read from its first notification.
@@ -135,7 +135,7 @@ class SqliteJournal:
         """
         self._renew(route)
         with self._database.read() as db:
-            entries = (_entries(db, route, source, limit) for source in dict.fromkeys(sources))
+            entries = (_entries(db, route, source, limit, after) for source in dict.fromkeys(sources))
             return list(itertools.islice(heapq.merge(*entries, key=attrgetter("seq")), limit))
 
     def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
@@ -344,8 +344,8 @@ class SqliteJournal:
             raise self._database.damaged(f"a checkpoint or report is not JSON: {error}") from error
 
 
-def _entries(db: sqlite3.Connection, route: str, source: str, limit: int) -> Iterator[Entry]:
-    rows = db.execute(_SQL["pending"], {"route": route, "source": source, "limit": limit})
+def _entries(db: sqlite3.Connection, route: str, source: str, limit: int, after: int) -> Iterator[Entry]:
+    rows = db.execute(_SQL["pending"], {"route": route, "source": source, "limit": limit, "after": after})
     for seq, notification_id, date, body in rows:
         yield Entry(seq, source, Notification(notification_id, date, _body(body)))
 

@@ -32,15 +32,18 @@ INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLI
 SELECT seq, notification_id, date, body
 FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source)
-    AND seq > coalesce(
-        (
-            SELECT positions.seq
-            FROM positions
-            JOIN routes ON routes.id = positions.route
-            JOIN sources ON sources.id = positions.source
-            WHERE routes.name = :route AND sources.name = :source
-        ),
-        0
+    AND seq > max(
+        :after,
+        coalesce(
+            (
+                SELECT positions.seq
+                FROM positions
+                JOIN routes ON routes.id = positions.route
+                JOIN sources ON sources.id = positions.source
+                WHERE routes.name = :route AND sources.name = :source
+            ),
+            0
+        )
     )
 ORDER BY seq
 LIMIT :limit;

@@ -180,6 +180,13 @@ class SyslogSink:
         ]
         return refusals
 
+    def unconfirmed(self) -> int:
+        """See `connector.ports.Sink`."""
+        return 0
+
+    def finish(self) -> None:
+        """See `connector.ports.Sink`."""
+
     def check(self) -> str:
         """See `connector.ports.Sink`. Over UDP nothing can be learnt, and nothing is sent."""
         if self._settings.transport == "udp":

@@ -73,6 +73,12 @@ class Sink:
         self.sent = []
         self.arrived = threading.Event()
 
+    def unconfirmed(self):
+        return 0
+
+    def finish(self):
+        pass
+
     def send(self, messages):
         if self.script:
             step = self.script.pop(0)
