@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = Any
 """A decoded JSON value."""
@@ -91,8 +91,7 @@ class Entry:
     notification: Notification
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a document is, across all the times it is sent.
 
     Attributes:
@@ -107,8 +106,7 @@ class Identity:
     wave: int
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One version of a document that a route has sent or is about to send.
 
     Attributes:

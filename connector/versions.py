@@ -3,14 +3,17 @@
 (STIX 2.1 section 3.6: every representation of one (id, modified) must be identical.)
 """
 
-import dataclasses
 import datetime
+import functools
 import hashlib
+import operator
 from collections.abc import Mapping, Sequence
 
 import orjson
 
 from connector.model import Document, Identity, Rejected, Version
+
+_modified = operator.attrgetter("modified")
 
 
 class Ledger:
@@ -43,24 +46,27 @@ class Ledger:
         versions = self._known.get(identity.id, ())
         if not identity.versioned:
             # Receivers keep the first copy of an object that has no versions; its content is not compared.
-            current = versions[0] if versions else self._record(Version(identity.id, seq, b"", "", "", sent=False))
-            if current.sent:
+            current = versions[0] if versions else None
+            if current is None:
+                self._begin(Version(identity.id, seq, b"", "", "", sent=False), versions)
+            elif current.sent:
                 return None
-            self._mark_sent(current)
+            else:
+                self._send(current, versions)
             return document
         digest = _digest(document)
         # Only what came no later than this entry, so that a replay finds each version where it was first given out.
         # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
         # an older entry, and the receiver takes that for the last word until it is told what followed.
         earlier = [version for version in versions if version.seq <= seq]
-        latest = max(earlier, key=lambda version: version.modified) if earlier else None
-        if latest is None or latest.digest != digest:
-            current = self._record(_next_version(identity.id, digest, seq, date, versions))
-        elif latest.sent:
+        current = max(earlier, key=_modified) if earlier else None
+        if current is None or current.digest != digest:
+            current = _next_version(identity.id, digest, seq, date, versions)
+            self._begin(current, versions)
+        elif current.sent:
             return None
         else:
-            current = latest
-        self._mark_sent(current)
+            self._send(current, versions)
         return {**document, "created": current.created, "modified": current.modified}
 
     def mark(self) -> tuple[int, int, int]:
@@ -76,22 +82,18 @@ class Ledger:
             self._known[object_id] = versions
         del self._undo[changes:]
 
-    def _record(self, version: Version) -> Version:
+    def _begin(self, version: Version, versions: tuple[Version, ...]) -> None:
         self.recorded.append(version)
-        self._replace(version.object_id, (*self._known.get(version.object_id, ()), version))
-        return version
+        self._send(version, (*versions, version))
 
-    def _mark_sent(self, version: Version) -> None:
-        sent = dataclasses.replace(version, sent=True)
+    def _send(self, version: Version, versions: tuple[Version, ...]) -> None:
+        sent = Version(*version[:-1], sent=True)
         self.stamped.append(sent)
-        versions = self._known[version.object_id]
-        self._replace(version.object_id, tuple(sent if known is version else known for known in versions))
-
-    def _replace(self, object_id: str, versions: tuple[Version, ...]) -> None:
-        self._undo.append((object_id, self._known.get(object_id, ())))
-        self._known[object_id] = versions
+        self._undo.append((version.object_id, self._known.get(version.object_id, ())))
+        self._known[version.object_id] = tuple(sent if known is version else known for known in versions)
 
 
+@functools.lru_cache(maxsize=1024)  # a notification's documents all have its time
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -108,7 +110,7 @@ def _next_version(object_id: str, digest: bytes, seq: int, date: int, versions: 
     at = timestamp(date)
     if not versions:
         return Version(object_id, seq, digest, at, at, sent=False)
-    newest = max(version.modified for version in versions)
+    newest = max(map(_modified, versions))
     return Version(object_id, seq, digest, versions[0].created, max(at, _next_millisecond(newest)), sent=False)
 
 

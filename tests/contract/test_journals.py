@@ -1,6 +1,5 @@
 """What `connector.ports.Journal` promises, asked of every journal."""
 
-import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -209,7 +208,7 @@ def test_a_version_is_sent_when_the_route_has_advanced_with_it(journal):
     store(journal, "vt", page(1))
     (entry,) = journal.pending("route", ["vt"], 1)
     recorded = [version("a", entry.seq, 1), version("a", entry.seq, 2)]
-    sent = dataclasses.replace(recorded[0], sent=True)
+    sent = recorded[0]._replace(sent=True)
     with journal.lease("route"):
         journal.record("route", recorded)
         journal.advance("route", ["vt"], Advance(entry.seq, 1, 0, 0, sent=[sent]))
@@ -437,7 +436,7 @@ class JournalMachine(RuleBasedStateMachine):
         letters = [DeadLetter(batch[0].seq, "sink", "no", "o")] if refuse else []
         with self.journal.lease(route):
             self.journal.record(route, new)
-            sent = [dataclasses.replace(v, sent=True) for v in new[len(letters) :]]
+            sent = [v._replace(sent=True) for v in new[len(letters) :]]
             step = Advance(batch[-1].seq, len(sent), 0, len(letters), letters, sent)
             self.journal.advance(route, ROUTES[route], step)
         self.known_versions[route] += [*new[: len(letters)], *sent]

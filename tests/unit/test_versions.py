@@ -1,6 +1,5 @@
 """Object versions, through any number of batches, crashes, refusals, replays and mended mappings."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -54,7 +53,7 @@ def test_a_version_that_was_not_accepted_is_sent_again_unchanged():
     again = Ledger(known(*first.recorded))
     assert again.stamp({"a": 1}, OBJECT, 2, 200) == stamped
     assert again.recorded == []
-    assert again.stamped == [dataclasses.replace(first.recorded[0], sent=True)]
+    assert again.stamped == [first.recorded[0]._replace(sent=True)]
 
 
 def test_an_object_without_versions_is_sent_once_whatever_its_content():
