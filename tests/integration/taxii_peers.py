@@ -59,8 +59,14 @@ class Peer:
 @pytest.fixture(scope="session")
 def medallion(tmp_path_factory):
     """OASIS's reference server; its `small_root_url` takes 2048 bytes at once."""
-    program = _program("medallion", "medallion")
-    folder, port = tmp_path_factory.mktemp("medallion"), _free_port()
+    with running_medallion(tmp_path_factory.mktemp("medallion")) as peer:
+        yield peer
+
+
+@contextmanager
+def running_medallion(folder):
+    """The same for a block, with its data in a folder."""
+    program, port = _program("medallion", "medallion"), _free_port()
     url = f"http://127.0.0.1:{port}/"
     roots = {"api1": 100 * 1024 * 1024, "small": 2048}
     data = {
