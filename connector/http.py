@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from pydantic import Field, SecretStr, field_validator
 
-from connector import jsontext
+from connector import jsontext, telemetry
 from connector.config import Settings
 from connector.model import Json, Misconfigured, Unavailable
 
@@ -129,6 +130,24 @@ class Client:
             Unavailable: no connection, no complete answer in time, or a body larger than allowed.
             Misconfigured: the URL, the CA bundle, the client certificate or the server's certificate is at fault.
         """
+        started = time.monotonic()
+        outcome = "failed"
+        try:
+            response = self._exchange(method, url, params, body, headers)
+            outcome = f"{response.status // 100}xx"
+            return response
+        finally:
+            seconds = time.monotonic() - started
+            telemetry.exchanged(telemetry.Exchange(_authority(url), method, outcome, seconds))
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
         deadline = time.monotonic() + self._timeout
         host = url.split("?", 1)[0]
         try:
@@ -174,6 +193,16 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _authority(url: str) -> str:
+    """Host and port of a URL, without the user and password it may have; empty when it has no host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    return f"{host}:{port}" if port else host
 
 
 def _checked(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:

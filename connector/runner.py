@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -24,6 +24,13 @@ UPKEEP_SECONDS = 3600.0
 MAX_REASONS = 20
 IDLE_SECONDS = 5.0
 """How often an idle route looks for notifications that another process stored."""
+SHUTDOWN_SECONDS = 30.0
+"""How long those at work may go on when asked to stop, unless the configuration says otherwise."""
+_GLANCE_SECONDS = 0.5
+"""How often the runner looks whether it was asked to stop, while its threads work."""
+
+REFUSERS = ("notification", "mapping", "format", "sink")
+"""Who makes dead letters; see `DeadLetter.by`."""
 
 Result = TypeVar("Result")
 State = Literal["running", "done", "waiting", "stopped"]
@@ -37,6 +44,9 @@ class Part:
     Attributes:
         messages: documents that the sink accepted; the other counts are of notifications.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
+        refused_by: how many dead letters each of those that can refuse has made.
+        succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
+            in Unix seconds; before the first time, when the run began.
         quota: as the source last said.
         upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
     """
@@ -53,6 +63,8 @@ class Part:
     messages: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
+    succeeded_at: float = field(default_factory=time.time)
     quota: JsonObject | None = None
     upkept_at: int = 0
 
@@ -75,6 +87,7 @@ class Runner:
         journal: Journal,
         *,
         retention_seconds: float,
+        shutdown_seconds: float = SHUTDOWN_SECONDS,
         stop: threading.Event | None = None,
         on_progress: Callable[[Part], None] = lambda _: None,
     ) -> None:
@@ -82,43 +95,78 @@ class Runner:
         self._routes = routes
         self._journal = journal
         self._retention_seconds = retention_seconds
+        self._shutdown_seconds = shutdown_seconds
         self._stop = stop or threading.Event()
         self._on_progress = on_progress
         self._log = telemetry.logger()
         self._deliveries = {name: Delivery(route, journal) for name, route in routes.items()}
         self._appended = {name: threading.Event() for name in routes}
         self._bugs: list[BaseException] = []
+        self._running: Mapping[str, threading.Thread] = {}
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
 
     def run(self) -> Sequence[Part]:
         """Run until `stop` is set, or until every part has stopped for good."""
         self._threads(
-            [partial(self._part, name, self._feed_until_stopped) for name in self._sources]
-            + [partial(self._part, name, self._drain_until_stopped) for name in self._routes]
+            dict.fromkeys(self._sources, self._feed_until_stopped)
+            | dict.fromkeys(self._routes, self._drain_until_stopped)
         )
         return list(self.parts.values())
 
     def run_once(self) -> Sequence[Part]:
         """Fetch what there is, then deliver what is pending, and return; an outage is tried a few times only."""
-        self._threads([partial(self._part, name, self._feed, PATIENCE_ONCE_SECONDS) for name in self._sources])
-        self._threads([partial(self._part, name, self._drain, PATIENCE_ONCE_SECONDS) for name in self._routes])
+        self._threads(dict.fromkeys(self._sources, self._feed), PATIENCE_ONCE_SECONDS)
+        if not self.left_behind():
+            self._threads(dict.fromkeys(self._routes, self._drain), PATIENCE_ONCE_SECONDS)
         return list(self.parts.values())
 
-    def _threads(self, bodies: Sequence[Callable[[], None]]) -> None:
-        def guarded(body: Callable[[], None]) -> None:
+    def left_behind(self) -> Sequence[str]:
+        """The parts whose threads were still at work when the time to stop was up; they end with the process."""
+        return [name for name, thread in self._running.items() if thread.is_alive()]
+
+    def dead(self) -> Sequence[str]:
+        """The parts that should be running and have no thread, which only a bug brings about."""
+        if self._stop.is_set():
+            return []
+        ended = [name for name, thread in self._running.items() if not thread.is_alive()]
+        return [name for name in ended if self.parts[name].state != "stopped"]
+
+    def _threads(self, works: Mapping[str, Callable[["_Worker"], None]], patience: float | None = None) -> None:
+        """Give each part a thread, and wait for all; once asked to stop, not for longer than the time to stop."""
+
+        def guarded(name: str, work: Callable[["_Worker"], None]) -> None:
             try:
-                body()
+                self._part(name, work, patience)
             except BaseException as bug:  # noqa: BLE001 -- raised again below, in the caller's thread: it ends the program
                 self._bugs.append(bug)
                 self._stop.set()
 
-        threads = [threading.Thread(target=guarded, args=(body,), daemon=True) for body in bodies]
-        for thread in threads:
+        threads = {
+            name: threading.Thread(target=guarded, args=(name, work), name=name, daemon=True)
+            for name, work in works.items()
+        }
+        for thread in threads.values():
             thread.start()
-        for thread in threads:
-            thread.join()
+        self._running = threads
+        for thread in threads.values():
+            while thread.is_alive() and not self._stop.is_set():
+                thread.join(_GLANCE_SECONDS)
+        if self._stop.is_set():
+            self._end(threads)
         if self._bugs:
             raise self._bugs[0]
+
+    def _end(self, threads: Mapping[str, threading.Thread]) -> None:
+        """Let those at work finish their batches. What takes too long is not lost: it is done again by the next run."""
+        if not self._bugs:
+            self._log.info("stopping", at_work=self.left_behind(), seconds=self._shutdown_seconds)
+        deadline = time.monotonic() + self._shutdown_seconds
+        for appended in self._appended.values():
+            appended.set()  # wakes idle routes
+        for thread in threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for name in self.left_behind():
+            self._log.warning("left_behind", part=name, seconds=self._shutdown_seconds)
 
     def _part(self, name: str, work: Callable[["_Worker"], None], patience: float | None = None) -> None:
         """Run one source or route; when it is misconfigured it stops, and the others go on."""
@@ -177,10 +225,11 @@ class Runner:
                 self._log.info("pruned", part=part.name, notifications=pruned)
 
     def _drain_until_stopped(self, worker: "_Worker") -> None:
-        while not self._stop.is_set():
-            self._appended[worker.part.name].clear()
-            self._drain(worker)
-            self._appended[worker.part.name].wait(IDLE_SECONDS)
+        with suppress(_Stopping):
+            while not self._stop.is_set():
+                self._appended[worker.part.name].clear()
+                self._drain(worker)
+                self._appended[worker.part.name].wait(IDLE_SECONDS)
         self._deliveries[worker.part.name].finish()
 
     def _drain(self, worker: "_Worker") -> None:
@@ -208,6 +257,7 @@ class Runner:
                 messages=batch.messages,
             )
             for letter in batch.dead_letters:
+                part.refused_by[letter.by] += 1
                 reason = f"{letter.by}: {letter.reason}"
                 if reason in part.reasons or len(part.reasons) < MAX_REASONS:
                     part.reasons[reason] += 1
@@ -232,6 +282,26 @@ class Runner:
         except Unavailable as error:
             # The report is a courtesy to `status`; when the journal is the outage, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))
+
+
+def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], None]:
+    """A `time.sleep` for parts that wait for a receiver to finish: once asked to stop, it goes on for so many seconds.
+
+    Raises:
+        Unavailable: when they are over; what the receiver has not confirmed is sent again by the next run.
+    """
+    over = float("inf")
+
+    def sleep(seconds: float) -> None:
+        nonlocal over
+        if not stop.wait(seconds):
+            return
+        over = min(over, time.monotonic() + patience)
+        if time.monotonic() >= over:
+            raise Unavailable("the receiver was still at work when the time to stop was up; it is sent all of it again")
+        time.sleep(min(seconds, _GLANCE_SECONDS))
+
+    return sleep
 
 
 class _Stopping(Exception):
@@ -315,6 +385,7 @@ class _Worker:
             self.part.state, self.part.message = "waiting", str(error)
             self.release()
             raise
+        self.part.succeeded_at = time.time()
         if self.part.state == "waiting":
             self._say(self.part, "running", "")
         return result

@@ -1,7 +1,13 @@
-"""What happens, said once: structured events that people read at a terminal and machines read elsewhere."""
+"""What happens, said once: structured events that people read at a terminal and machines read elsewhere.
+
+docs/monitoring.md lists every event.
+"""
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -10,20 +16,59 @@ Event = Any
 """A bound logger: `log.info("page_stored", source=…, new=…)`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An HTTP request that has ended.
+
+    Attributes:
+        host: to whom, with the port if the URL names one.
+        outcome: the class of the answer's status (`2xx`), or `failed` when there was no complete answer.
+        seconds: from the first byte sent to the last byte read.
+    """
+
+    host: str
+    method: str
+    outcome: str
+    seconds: float
+
+
+_listeners: list[Callable[[Exchange], None]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[Exchange], None]) -> Iterator[None]:
+    """Have a function called, in whichever thread, with each HTTP request that ends while the block lasts."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def exchanged(exchange: Exchange) -> None:
+    """Tell those who listen of an HTTP request that has ended."""
+    for listener in tuple(_listeners):
+        listener(exchange)
+
+
 def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
     """Send events to stderr: readable lines at a terminal, JSON lines elsewhere.
 
     INFO is an operator's act or a completion, WARNING recovered and nothing lost, ERROR data lost or a person needed.
     """
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=24)
+    renderers: list[Any] = (
+        [structlog.processors.JSONRenderer()]
+        if as_json
+        else [_printable, structlog.dev.ConsoleRenderer(pad_event_to=24)]
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
@@ -34,3 +79,11 @@ def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
 def logger() -> Event:
     """The program's event log."""
     return structlog.get_logger()
+
+
+def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What others wrote must not steer the terminal: escape sequences are shown as text."""
+    return {
+        name: value if name == "exception" or not isinstance(value, str) or value.isprintable() else ascii(value)
+        for name, value in event.items()
+    }
