@@ -17,6 +17,7 @@ from connector.model import Gap, Misconfigured, Rejected, Unavailable
 from connector.notification import view
 from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
+from connector.sources import virustotal_api
 
 DAY = 86400
 OVERLAP = 900
@@ -217,18 +218,17 @@ def test_a_cursor_refused_in_mid_walk_restarts_it_once_and_then_it_is_an_outage(
 
 
 def test_a_changed_filter_starts_its_own_walk_and_loses_nothing_of_a_long_outage():
-    clock = Clock()
-    made = items([NOW - 3000])
-    with simulated(made, clock=clock) as (api, url):
+    clock = Clock(NOW - 5 * DAY)
+    with simulated(clock=clock) as (api, url):
         store = Store()
         store.drain(source(url, filter="origin:subscriptions"))
-        assert not store.notifications
-        clock.now += 3 * DAY
-        made += items([NOW + 100, NOW + 3 * DAY - 50], first_id=9)
-        api.add(made[1:])
+        clock.now = NOW
+        made = items([NOW - 5 * DAY + 100, NOW - 50])
+        api.add(made)
         store.drain(source(url, filter="origin:hunting", since_hours=1))
         assert store.checkpoint["filter"] == "origin:hunting"
-        assert ids(made[1:]) <= store.notifications.keys()
+        assert store.notifications.keys() == ids(made)
+        assert store.gaps == []
 
 
 def test_a_changed_filter_looks_back_as_far_as_a_first_run():
@@ -260,6 +260,19 @@ def test_the_gap_that_a_week_of_absence_makes_is_reported_once_with_its_times():
         store.drain(source(url))
         assert store.gaps == [Gap(NOW, clock.now - 7 * DAY)]
         assert ids(made) <= store.notifications.keys()
+
+
+def test_a_gap_is_not_reported_again_by_the_run_that_takes_up_the_walk():
+    clock = Clock()
+    with simulated(items([NOW - 100]), clock=clock, middleware=newest_first) as (api, url):
+        store = Store()
+        store.drain(source(url))
+        clock.now += 9 * DAY
+        api.add(items(range(clock.now - 200, clock.now - 100), first_id=5))
+        store.append(next(source(url).pages(store.checkpoint)))
+        assert store.checkpoint["watermark"] == NOW - 100
+        store.drain(source(url))
+        assert len(store.gaps) == 1
 
 
 def test_a_gap_is_reported_even_when_there_is_nothing_else_to_report():
@@ -352,6 +365,19 @@ def test_a_url_known_by_its_digest_alone_is_looked_up_once():
         assert page.notifications[1].body["attributes"]["title"] == "kept"
         assert page.notifications[1].body["context_attributes"] == bare[0]["context_attributes"]
         assert [asked.path for asked in api.requests[1:]] == [f"/urls/{digest}", f"/urls/{'0' * 64}"]
+
+
+def test_only_so_many_urls_are_remembered(monkeypatch):
+    monkeypatch.setattr(virustotal_api, "URLS_REMEMBERED", 2)
+    order = ["a", "b", "a", "c", "a", "b"]
+    made = [
+        {**item, "type": "url", "id": letter * 64, "attributes": {}}
+        for letter, item in zip(order, items(range(NOW - 60, NOW - 54)), strict=True)
+    ]
+    with simulated(made) as (api, url):
+        list(source(url).pages(None))
+        # The one asked for least lately is forgotten.
+        assert [asked.path[-1] for asked in api.requests[1:]] == ["a", "b", "c", "b"]
 
 
 @pytest.mark.parametrize("status", [429, 503])

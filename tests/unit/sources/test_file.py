@@ -209,6 +209,24 @@ def test_a_file_that_is_one_value_is_read_anew_when_it_changes(tmp_path):
     assert drained(source(path), checkpoint)[0] == ["1", "2", "3"]
 
 
+def test_a_value_that_changes_within_and_grows_is_not_taken_for_a_longer_one(tmp_path):
+    path = tmp_path / "in.json"
+    text = json.dumps(bodies(*range(1000, 1500)), indent=1)
+    path.write_text(text)
+    _, checkpoint = drained(source(path))
+    path.write_text(text.replace('"1250"', '"9999"') + "\n")
+    assert "9999" in drained(source(path), checkpoint)[0]
+
+
+def test_a_file_that_went_away_is_forgotten(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text(lines(1))
+    _, checkpoint = drained(source(tmp_path))
+    path.unlink()
+    (page,) = source(tmp_path).pages(checkpoint)
+    assert (page.notifications, page.checkpoint) == ([], {"files": {}})
+
+
 def test_a_value_half_written_is_an_outage_until_it_is_complete(tmp_path):
     path = tmp_path / "in.json"
     text = json.dumps(bodies(1, 2), indent=1)
