@@ -120,7 +120,7 @@ class VirusTotalSource:
             raise _refused(answer)
         body = answer.document.get("data")
         if not isinstance(body, dict):
-            raise Unavailable("VirusTotal answered without the notification that it was asked for")
+            raise Unavailable(f"VirusTotal answered without the notification that it was asked for ({answer.said})")
         entity = self._entity(body)
         return read(storable({**body, "entity": entity} if entity else body))
 
@@ -232,7 +232,7 @@ def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
     items, meta = answer.document.get("data"), answer.document.get("meta") or {}
     cursor = meta.get("cursor") if isinstance(meta, dict) else None
     if not isinstance(items, list) or not isinstance(meta, dict) or not isinstance(cursor, str | None):
-        raise Unavailable("VirusTotal answered with JSON that is no page of the IoC Stream")
+        raise Unavailable(f"VirusTotal answered with JSON that is no page of the IoC Stream ({answer.said})")
     return items, cursor or None
 
 

@@ -61,7 +61,7 @@ class Answer:
     Attributes:
         status: 200, or a status of the 4xx range that says something about this request alone.
         document: the JSON object; empty for a refusal.
-        said: VirusTotal's own words for a refusal.
+        said: VirusTotal's own words for a refusal, else the start of the answer; fit for a log.
         clock: the server's clock, in Unix seconds.
     """
 
@@ -148,7 +148,7 @@ class Api:
         status, said = response.status, self._said(response)
         clock = response.date() or int(time.time())
         if status == OK:
-            return Answer(status, self._document(response), "", clock)
+            return Answer(status, self._document(response), said, clock)
         if status in _REDIRECTS:
             target = urlsplit(response.headers.get("location", "")).hostname or "another address"
             raise Misconfigured(
