@@ -2,11 +2,14 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measure import Row
 
 from connector.simulator.notifications import notifications
 
@@ -19,6 +22,8 @@ routes:
     sink: {type: file, path: events.cef}
 """
 SIZES = (10_000, 100_000)
+MEMORY_LIMIT = 1.2
+START_LIMIT_SECONDS = 0.3
 _PROGRAM = """
 import resource, sys
 from pathlib import Path
@@ -51,11 +56,27 @@ def flow(count: int) -> tuple[float, int]:
         return seconds, int(done.stdout)
 
 
-def start_up() -> float:
-    """Median seconds of `iocstream --help` over nine starts."""
+def memory() -> list[Row]:
+    """Peak memory with ten times the notifications, and the rate."""
+    (_, small), (seconds, large) = (flow(count) for count in SIZES)
+    return [
+        Row(f"{SIZES[1]:,} notifications, file → journal → CEF → file", f"{SIZES[1] / seconds:,.0f} a second"),
+        Row(f"  peak memory at {SIZES[1]:,}", f"{large / 1024:.0f} MiB"),
+        Row(
+            f"  as a multiple of that at {SIZES[0]:,}",
+            f"{large / small:.2f}",
+            f"≤ {MEMORY_LIMIT}",
+            large / small <= MEMORY_LIMIT,
+        ),
+    ]
+
+
+def start_up() -> list[Row]:
+    """`iocstream --help`, median of nine starts."""
     times = []
     for _ in range(9):
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "connector", "--help"], check=True, capture_output=True)
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    median = statistics.median(times)
+    return [Row("iocstream --help", f"{median:.2f} s", f"< {START_LIMIT_SECONDS} s", median < START_LIMIT_SECONDS)]

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import conversion
+import pipeline
 from measure import Row
 from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("orjson", "jmespath", "stix2", "cefevent")
 
-MEASUREMENTS: list[Callable[[], list[Row]]] = [conversion.stix, conversion.cef]
+MEASUREMENTS: list[Callable[[], list[Row]]] = [conversion.stix, conversion.cef, pipeline.memory, pipeline.start_up]
 
 
 def main() -> None:
