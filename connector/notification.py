@@ -61,6 +61,9 @@ def view(notification: Notification) -> Document:
             if key not in said and key in hunting_info:
                 said[key] = hunting_info[key]
     entity_type, entity_id = said.get("entity_type"), said.get("entity_id")
+    error = body.get("error")
+    if isinstance(error, dict) and "type" not in body:
+        raise Rejected(f"it is an error that VirusTotal answered: {error.get('message')!s:.200}", by="notification")
     if notification.id.startswith("sha256:"):
         raise Rejected("it has no notification id", by="notification")
     if notification.date is None:

@@ -109,6 +109,11 @@ def test_what_cannot_be_told_is_rejected_when_it_is_needed(change, reason):
         notification.view(item)
 
 
+def test_an_error_that_the_api_answered_is_called_one():
+    with pytest.raises(Rejected, match="an error that VirusTotal answered: origin is not valid"):
+        view({"error": {"code": "BadRequestError", "message": "origin is not valid"}})
+
+
 def test_an_item_without_an_id_gets_the_same_made_up_one_each_time():
     item = STREAM_ITEM | {"context_attributes": {}}
     reordered = dict(reversed(item.items()))
