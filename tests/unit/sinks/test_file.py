@@ -148,6 +148,26 @@ def test_a_mending_that_was_itself_interrupted_is_mended(tmp_path, layout, monke
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("step", ["ftruncate", "pwrite"])
+def test_a_batch_whose_taking_back_was_interrupted_leaves_a_whole_file(tmp_path, layout, step, monkeypatch):
+    path = tmp_path / "out"
+
+    def unsynced(_):
+        patch.setattr(os, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with sink_to(path, layout) as sink:
+        sink.send([message(1)])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", unsynced)
+            with pytest.raises((KeyboardInterrupt, Unavailable)):
+                sink.send([message(2, length=5), message(3)])
+    with sink_to(path, layout) as sink:
+        sink.send([message(4)])
+    assert ids(path, layout) in ([1, 4], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_full_disk_is_an_outage_that_leaves_the_file_as_it_was(tmp_path, layout, code, monkeypatch):
     path = tmp_path / "out"

@@ -1,4 +1,5 @@
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -31,9 +32,11 @@ def sink_to(port, transport="tcp", **options):
 
 
 @contextlib.contextmanager
-def talking(serve):
+def talking(serve, receive_buffer=None):
     """A TCP server that hands each connection to `serve`, one after the other, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if receive_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         port = listener.getsockname()[1]
         stopping = threading.Event()
 
@@ -306,6 +309,21 @@ def test_a_receiver_that_reads_nothing_is_an_outage(transport, certificates):
             done.set()
 
 
+def test_what_waits_in_our_own_kernel_does_not_count_as_sent():
+    done = threading.Event()
+
+    def serve(connection):
+        done.wait(60)
+
+    batch = [message(n, b"x" * 7000) for n in range(9)]  # one write, and less than a socket takes
+    with talking(serve, receive_buffer=4096) as port, sink_to(port, send_timeout_seconds=0.2) as sink:
+        try:
+            with pytest.raises(Unavailable, match="took nothing"):
+                sink.send(batch)
+        finally:
+            done.set()
+
+
 def test_a_receiver_that_answers_is_none():
     def serve(connection):
         connection.recv(100)
@@ -328,16 +346,24 @@ def test_an_alert_says_that_the_receiver_speaks_tls():
 
 def test_closing_lets_the_receiver_read_what_was_sent():
     received = bytearray()
-    may_read = threading.Event()
+    sent, spoke = threading.Event(), threading.Event()
 
     def serve(connection):
-        may_read.wait(10)
-        while chunk := connection.recv(65536):
-            received.extend(chunk)
+        sent.wait(10)
+        connection.sendall(b"?")  # to close with this unread would be a reset, and lose the rest
+        spoke.set()
+        ended = select.poll()
+        ended.register(connection, select.POLLRDHUP)
+        ended.poll(10_000)
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received.extend(chunk)
 
     with talking(serve) as port, sink_to(port) as sink:
         sink.send([message(n) for n in range(100)])
-        may_read.set()
+        sent.set()
+        assert spoke.wait(10)
+        sink.close()
     assert received.count(b"\n") == 100
 
 
