@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from connector import config, jsontext, mapping, notification, pipeline, yamldoc
+from connector import config, jsontext, mapping, notification, pipeline, telemetry, yamldoc
 from connector.config import Settings
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
@@ -19,10 +19,20 @@ from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
-from connector.model import ConnectorError, JsonObject, Message, Misconfigured, Rejected, RouteStatus, SourceStatus
+from connector.model import (
+    ConnectorError,
+    JournalStatus,
+    JsonObject,
+    Message,
+    Misconfigured,
+    Rejected,
+    RouteStatus,
+    SourceStatus,
+)
+from connector.monitoring.settings import TelemetrySettings
 from connector.pipeline import Conversion, Route
-from connector.ports import Format, Sink, Source
-from connector.runner import FedSource, Part, Runner
+from connector.ports import Format, Journal, Sink, Source
+from connector.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
 from connector.sinks.file import FileSink, FileSinkSettings
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
@@ -58,6 +68,13 @@ class Config(Settings):
     routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
     journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
     producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What others may ask it.")
+    shutdown_seconds: float = Field(
+        SHUTDOWN_SECONDS,
+        ge=0,
+        le=3600,
+        description="How long SIGTERM waits for batches at hand; one that takes longer is sent again by the next run.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +132,36 @@ def run(
     on_progress: Callable[[Part], None] = lambda _: None,
 ) -> Sequence[Part]:
     """Fetch and deliver: until `stop` is set, or `once` until nothing is left; say how each part stands at the end."""
-    with _opened(plan, stop or threading.Event(), on_progress) as runner:
-        return runner.run_once() if once else runner.run()
+    log = telemetry.logger()
+    with _opened(plan, stop or threading.Event(), on_progress) as (runner, journal), ExitStack() as stack:
+        if once:
+            return runner.run_once()
+        log.info("started", version=VERSION, sources=list(plan.settings.sources), routes=list(plan.settings.routes))
+        if address := plan.settings.telemetry.address():
+            log.info("listening", url=stack.enter_context(_monitored(plan, runner, journal, *address)))
+        parts = runner.run()
+        log.info("ended", states={part.name: part.state for part in parts})
+        return parts
 
 
 @contextmanager
-def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]) -> Iterator[Runner]:
+def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: int) -> Iterator[str]:
+    """Serve metrics and health while the block lasts; yields the URL."""
+    from connector.monitoring import health, metrics, server, standing  # noqa: PLC0415 -- heavy, and used by `run` alone
+
+    path = plan.settings.journal.path
+    now = standing.Standing(lambda: _standing(path, journal.status(plan.reads())))
+    registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
+    pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
+    with telemetry.listening(durations), server.serving(host, port, pages) as url:
+        yield url
+
+
+@contextmanager
+def _opened(
+    plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]
+) -> Iterator[tuple[Runner, SqliteJournal]]:
+    shutdown_seconds = plan.settings.shutdown_seconds
     with ExitStack() as stack:
         journal = SqliteJournal(plan.settings.journal)
         stack.callback(journal.close)
@@ -131,7 +172,8 @@ def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], Non
             sources[name] = FedSource(source, settings.poll_seconds)
         routes = {}
         for name, route in plan.settings.routes.items():
-            sink = make_sink(route.sink)
+            # Half of the time to stop for the receiver to finish, half for what then remains to be done.
+            sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = Route(
                 name=name,
@@ -140,14 +182,19 @@ def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], Non
                 mapping=plan.mappings[name],
                 sink=sink,
             )
-        yield Runner(
+        runner = Runner(
             sources,
             routes,
             journal,
             retention_seconds=plan.settings.journal.retention_days * 86400.0,
+            shutdown_seconds=shutdown_seconds,
             stop=stop,
             on_progress=on_progress,
         )
+        yield runner, journal
+        if runner.left_behind():
+            # Their threads still use what would be closed here; the end of the process, which is next, closes it.
+            stack.pop_all()
 
 
 def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
@@ -157,10 +204,12 @@ def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
     return FileSource(settings)
 
 
-def make_sink(settings: TaxiiSettings | SyslogSettings | FileSinkSettings) -> Sink:
-    """The sink of a kind."""
+def make_sink(
+    settings: TaxiiSettings | SyslogSettings | FileSinkSettings, sleep: Callable[[float], object] = time.sleep
+) -> Sink:
+    """The sink of a kind; `sleep` is how it waits for a receiver to finish."""
     if isinstance(settings, TaxiiSettings):
-        return TaxiiSink(settings, user_agent=USER_AGENT)
+        return TaxiiSink(settings, user_agent=USER_AGENT, sleep=sleep)
     if isinstance(settings, SyslogSettings):
         return SyslogSink(settings)
     return FileSink(settings)
@@ -187,9 +236,12 @@ def status(plan: Plan) -> dict[str, Any]:
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     journal = SqliteJournal(plan.settings.journal)
     try:
-        known = journal.status(plan.reads())
+        return _standing(path, journal.status(plan.reads()))
     finally:
         journal.close()
+
+
+def _standing(path: Path, known: JournalStatus) -> dict[str, Any]:
     now = time.time()
     return {
         "journal": {"path": str(path), "notifications": known.entries},

@@ -298,7 +298,7 @@ def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], Non
             return
         over = min(over, time.monotonic() + patience)
         if time.monotonic() >= over:
-            raise Unavailable("the receiver was still at work when the time to stop was up; it is sent all of it again")
+            raise Unavailable("asked to stop while the receiver was still at work; the next run sends it again")
         time.sleep(min(seconds, _GLANCE_SECONDS))
 
     return sleep

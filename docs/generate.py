@@ -89,6 +89,8 @@ def _default(field: FieldInfo) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "config": lambda: options(app.Config),
+    "telemetry": lambda: options(app.TelemetrySettings),
     "producer": lambda: options(app.Producer),
     "journal": lambda: options(app.SqliteSettings),
     "route": lambda: options(app.RouteSettings),

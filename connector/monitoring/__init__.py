@@ -1,0 +1,1 @@
+"""What a monitoring system asks of a running connector: metrics, health, and the port where they are served."""

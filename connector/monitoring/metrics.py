@@ -1,0 +1,192 @@
+"""Prometheus metrics: what this run did, from its parts, and where it stands, from the journal at the time of asking.
+
+(prometheus.io/docs/practices/naming; docs/monitoring.md lists every metric)
+"""
+
+import datetime
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from connector.model import JsonObject
+from connector.monitoring.standing import Standing
+from connector.runner import REFUSERS, Part
+from connector.telemetry import Exchange
+
+MAX_HOSTS = 32
+"""How many hosts have request durations of their own; the others share the name `other`."""
+
+_STATES = ("running", "done", "waiting", "stopped")
+_MAX_SPANS = 16
+_MAX_COUNT = 2**53
+_SPAN = re.compile(r"[a-z0-9_]{1,64}\Z")
+_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+class RequestDurations:
+    """How long HTTP requests took; called with each that ends (`connector.telemetry.listening`)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._hosts: set[str] = set()
+        self._seconds = Histogram(
+            "iocstream_http_request_duration_seconds",
+            "How long HTTP requests took, by the class of their status; failed: there was no complete answer.",
+            ["host", "method", "outcome"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Count one request."""
+        host = exchange.host
+        if host not in self._hosts:
+            if len(self._hosts) < MAX_HOSTS:
+                self._hosts.add(host)
+            else:
+                host = "other"
+        self._seconds.labels(host, exchange.method, exchange.outcome).observe(exchange.seconds)
+
+
+class RunCollector(Collector):
+    """Makes the metrics of a run when they are asked for, so that nothing is counted twice or kept in step."""
+
+    def __init__(self, parts: Mapping[str, Part], standing: Standing, journal: Path, version: str) -> None:
+        self._parts = parts
+        self._standing = standing
+        self._journal = journal
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics but those of the process and of HTTP requests."""
+        build = {"version": self._version, "python": platform.python_version()}
+        yield InfoMetricFamily("iocstream_build", "What is running.", value=build)
+        yield from self._this_run()
+        yield from self._journal_file()
+        standing, _ = self._standing.now()
+        yield _gauge("journal_up", "Whether the journal can be read.", [], [((), standing is not None)])
+        yield from _stands(standing or {"sources": (), "routes": ()})
+
+    def _this_run(self) -> Iterator[Metric]:
+        parts = list(self._parts.values())
+        sources = [part for part in parts if part.kind == "source"]
+        routes = [part for part in parts if part.kind == "route"]
+        for name, meaning, counts in (
+            ("notifications_fetched", "Notifications that a source gave.", [(p.name, p.fetched) for p in sources]),
+            ("notifications_new", "Notifications that were stored.", [(p.name, p.new) for p in sources]),
+            (
+                "notifications_deduplicated",
+                "Notifications that the journal knew already.",
+                [(p.name, p.fetched - p.new) for p in sources],
+            ),
+        ):
+            yield _counter(name, meaning, ["source"], [((who,), count) for who, count in counts])
+        for name, meaning, counts in (
+            ("notifications_delivered", "Notifications delivered.", [(p.name, p.delivered) for p in routes]),
+            (
+                "notifications_filtered",
+                "Notifications that a route does not want.",
+                [(p.name, p.filtered) for p in routes],
+            ),
+            ("notifications_refused", "Notifications with a dead letter.", [(p.name, p.refused) for p in routes]),
+            ("messages_sent", "Objects or events that a receiver accepted.", [(p.name, p.messages) for p in routes]),
+        ):
+            yield _counter(name, meaning, ["route"], [((who,), count) for who, count in counts])
+        yield _counter(
+            "dead_letters_made",
+            "Dead letters, by who refused.",
+            ["route", "by"],
+            [((part.name, by), part.refused_by[by]) for part in routes for by in REFUSERS],
+        )
+        yield _gauge(
+            "part_state",
+            "1 for the state that a source or route is in.",
+            ["part", "kind", "state"],
+            [((part.name, part.kind, state), part.state == state) for part in parts for state in _STATES],
+        )
+        yield _gauge(
+            "last_success_timestamp_seconds",
+            "When a source or route last did its work or found none; the start of the run before the first time.",
+            ["part", "kind"],
+            [((part.name, part.kind), part.succeeded_at) for part in parts],
+        )
+
+    def _journal_file(self) -> Iterator[Metric]:
+        files = (self._journal, *(Path(f"{self._journal}{suffix}") for suffix in ("-wal", "-shm")))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        yield _gauge("journal_size_bytes", "The journal on disk, with -wal and -shm.", [], [((), size)])
+
+
+def registry(collector: RunCollector) -> tuple[CollectorRegistry, RequestDurations]:
+    """A registry of this run's own, and what counts its HTTP requests."""
+    own = CollectorRegistry()
+    own.register(collector)
+    ProcessCollector(registry=own)
+    return own, RequestDurations(own)
+
+
+def _stands(standing: JsonObject) -> Iterator[Metric]:
+    """What `iocstream status --json` says, as metrics."""
+    sources, routes = standing["sources"], standing["routes"]
+    if "journal" in standing:
+        stored = standing["journal"]["notifications"]
+        yield _gauge("journal_notifications", "Notifications in the journal.", [], [((), stored)])
+    for key, name, meaning in (
+        ("lag_seconds", "source_lag_seconds", "How long ago the source last knew that it had everything."),
+        ("watermark", "source_watermark_timestamp_seconds", "The newest notification stored."),
+        ("lost", "source_gaps", "Stretches of time that VirusTotal deleted before they were fetched."),
+    ):
+        values = [((source["name"],), number) for source in sources if (number := _number(source[key])) is not None]
+        yield _gauge(name, meaning, ["source"], values)
+    quotas = [((source["name"], *label), numbers) for source in sources for label, numbers in _quotas(source["quota"])]
+    labels = ["source", "span", "whose"]
+    used, allowed = [(k, used) for k, (used, _) in quotas], [(k, allowed) for k, (_, allowed) in quotas]
+    yield _gauge("quota_used_requests", "Requests of the API key's allowance that are used.", labels, used)
+    yield _gauge("quota_allowed_requests", "Requests that the API key allows.", labels, allowed)
+    for key, name, meaning in (
+        ("lag_seconds", "route_lag_seconds", "The age of the oldest notification not delivered; 0 without one."),
+        ("backlog", "route_backlog_notifications", "Notifications not yet dealt with."),
+        ("dead_letters", "dead_letters", "Dead letters that wait for someone to act."),
+    ):
+        yield _gauge(name, meaning, ["route"], [((route["name"],), route[key]) for route in routes])
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        return datetime.datetime.fromisoformat(value).timestamp()
+    return float(len(value)) if isinstance(value, list) else value
+
+
+def _quotas(quota: Any) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    """The allowances of `overall_quotas` (VirusTotal API v3), as far as they look like what they should be."""
+    spans = list(quota.items())[:_MAX_SPANS] if isinstance(quota, dict) else []
+    for name, said in spans:
+        for whose in ("user", "group"):
+            numbers = said.get(whose) if isinstance(said, dict) else None
+            used, allowed = (numbers.get("used"), numbers.get("allowed")) if isinstance(numbers, dict) else (None, None)
+            if _SPAN.match(name) and _is_count(used) and _is_count(allowed):
+                yield (name.removeprefix("api_requests_"), whose), (used, allowed)
+
+
+def _is_count(number: Any) -> TypeGuard[int]:
+    return isinstance(number, int) and 0 <= number < _MAX_COUNT
+
+
+def _counter(name: str, meaning: str, labels: list[str], samples: _Samples) -> Metric:
+    family = CounterMetricFamily(f"iocstream_{name}", meaning, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
+
+
+def _gauge(name: str, meaning: str, labels: list[str], samples: _Samples) -> Metric:
+    family = GaugeMetricFamily(f"iocstream_{name}", meaning, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family

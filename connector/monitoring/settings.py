@@ -1,0 +1,33 @@
+"""The section `telemetry:` of the configuration."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from connector.config import Settings
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})\Z")
+_MAX_PORT = 65535
+
+
+class TelemetrySettings(Settings):
+    """What a monitoring system may ask while `iocstream run` runs."""
+
+    listen: str | None = Field(
+        None,
+        description="Address and port that serve /metrics, /healthz and /readyz, such as 127.0.0.1:9464; default: "
+        "none. There is no log-in there, so choose an address that only those reach who may know.",
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, text: str | None) -> str | None:
+        found = _ADDRESS.match(text or "")
+        if text is not None and (found is None or int(found[3]) > _MAX_PORT):
+            raise ValueError("it must be ADDRESS:PORT, such as 127.0.0.1:9464, 0.0.0.0:9464 or [::1]:9464")
+        return text
+
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on."""
+        found = _ADDRESS.match(self.listen or "")
+        return (found[1] or found[2], int(found[3])) if found else None

@@ -1,0 +1,30 @@
+"""Where the run stands by the journal, asked at most so often however many ask."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from connector.model import ConnectorError, JsonObject
+
+_FRESH_SECONDS = 1.0
+
+
+class Standing:
+    """What `iocstream status --json` would say now; safe for use from several threads."""
+
+    def __init__(self, ask: Callable[[], JsonObject]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._known: tuple[JsonObject | None, str] = None, ""
+
+    def now(self) -> tuple[JsonObject | None, str]:
+        """Where everything stands; or None, and why the journal cannot be read."""
+        with self._lock:
+            if time.monotonic() - self._asked_at >= _FRESH_SECONDS:
+                try:
+                    self._known = self._ask(), ""
+                except ConnectorError as error:
+                    self._known = None, str(error)
+                self._asked_at = time.monotonic()
+            return self._known
