@@ -76,8 +76,8 @@ EXTENSION_DEFINITION: Document = {
     "name": "VirusTotal IoC-Stream",
     "description": _SCHEMA["description"],
     "schema": orjson.dumps(_SCHEMA).decode(),
-    # The text of a version is free (section 7.3.1). medallion reads any `version` as a time, the object's own, and cannot
-    # list a collection that holds one which is none.
+    # Its text is free (section 7.3.1). medallion reads any `version` as a time, the object's own, and cannot list a
+    # collection that holds one which is none.
     "version": CREATED,
     "extension_types": ["property-extension"],
 }

@@ -7,10 +7,10 @@ import subprocess
 import time
 
 import pytest
-from connector.simulator.api import Api
-from connector.simulator.notifications import notifications
 from integration.command import iocstream, started
 
+from connector.simulator.api import Api
+from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
 

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 import stix2
-from connector.simulator.api import Api
-from connector.simulator.notifications import notifications
 from integration.command import ROOT, iocstream, started
 
+from connector.simulator.api import Api
+from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
 
