@@ -1,5 +1,6 @@
 """STIX identifiers that are the same wherever and whenever they are made (STIX 2.1 section 2.9)."""
 
+import functools
 import hashlib
 import uuid
 from typing import Any
@@ -39,11 +40,22 @@ ID_CONTRIBUTING_PROPERTIES: dict[str, tuple[str, ...]] = {
 """SCO type → the properties that make its id (section 6)."""
 
 
-def _uuid5(prefix: bytes, name: bytes) -> str:
+_NAMESPACE_HASH = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+_SCO_NAMESPACE_HASH = hashlib.sha1(SCO_NAMESPACE.bytes, usedforsecurity=False)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def _uuid5(namespace: "hashlib._Hash", name: bytes) -> str:
     # uuid.uuid5 without its detour through integers: this runs several times per notification.
-    digest = hashlib.sha1(prefix + name, usedforsecurity=False).digest()
-    text = (digest[:6] + bytes((digest[6] & 0x0F | 0x50, digest[7], digest[8] & 0x3F | 0x80)) + digest[9:16]).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    hashed = namespace.copy()
+    hashed.update(name)
+    text = hashed.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+@functools.lru_cache(maxsize=256)  # an SCO's id is made once, and checked once when the SCO is written
+def _sco_uuid(name: bytes) -> str:
+    return _uuid5(_SCO_NAMESPACE_HASH, name)
 
 
 def stix_id(object_type: str, *parts: Any) -> str:
@@ -51,7 +63,7 @@ def stix_id(object_type: str, *parts: Any) -> str:
 
     The type is part of the name, so that the UUID is unique across all types (section 2.9).
     """
-    return f"{object_type}--{_uuid5(NAMESPACE.bytes, orjson.dumps([object_type, *parts]))}"
+    return f"{object_type}--{_uuid5(_NAMESPACE_HASH, orjson.dumps((object_type, *parts)))}"
 
 
 def sco_id(document: JsonObject) -> str:
@@ -65,9 +77,10 @@ def sco_id(document: JsonObject) -> str:
     contributing = {key: document[key] for key in ID_CONTRIBUTING_PROPERTIES[object_type] if key in document}
     if "hashes" in contributing:
         hashes = contributing["hashes"]
-        preferred = next((name for name in _HASH_PREFERENCE if name in hashes), None) or min(hashes)
-        contributing["hashes"] = {preferred: hashes[preferred]}
+        if len(hashes) != 1:
+            preferred = next((name for name in _HASH_PREFERENCE if name in hashes), None) or min(hashes)
+            contributing["hashes"] = {preferred: hashes[preferred]}
     if not contributing:
         raise ValueError(f"a {object_type} without {' or '.join(ID_CONTRIBUTING_PROPERTIES[object_type]) or 'name'}")
     name = orjson.dumps(contributing, option=orjson.OPT_SORT_KEYS)
-    return f"{object_type}--{_uuid5(SCO_NAMESPACE.bytes, name)}"
+    return f"{object_type}--{_sco_uuid(name)}"
