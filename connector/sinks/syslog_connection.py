@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from connector.model import Misconfigured
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -17,11 +19,15 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class WrongReceiver(Misconfigured):
+    """What answers there speaks another language, or garbles ours: a matter for a person, unless it worked before."""
+
+
 class Connection(Protocol):
     """An open way to a receiver. Not shared between threads."""
 
-    def send(self, frames: Sequence[bytes]) -> Sequence[int]:
-        """Send all, in order; return the positions of those too long for the way.
+    def send(self, frames: Sequence[bytes]) -> Sequence[tuple[int, str]]:
+        """Send all, in order; return the positions of those that cannot be delivered, each with the reason.
 
         Raises:
             Unavailable: some may have arrived. The connection is of no more use.
@@ -31,6 +37,15 @@ class Connection(Protocol):
 
     def alive(self) -> bool:
         """Whether it can be used again, as far as can be told without sending."""
+        ...
+
+    def finish(self, seconds: float) -> bool:
+        """End it; whether the receiver showed, within so many seconds, that it has read everything.
+
+        Raises:
+            Unavailable: it showed that it has not. The connection is of no more use.
+            Misconfigured: likewise.
+        """
         ...
 
     def close(self) -> None:
@@ -51,3 +66,9 @@ def cause(error: OSError) -> str:
 def words(reason: str) -> str:
     """OpenSSL's name of a reason, readable."""
     return reason.replace("_", " ").lower()
+
+
+def excerpt(said: bytes, longest: int = 40) -> str:
+    """The beginning of what a stranger said, fit for a message."""
+    text = said[:longest].decode("utf-8", errors="replace")
+    return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -52,7 +52,7 @@ class Datagrams:
             self._socket.close()
             raise self._error(error) from None
 
-    def send(self, frames: Sequence[bytes]) -> Sequence[int]:
+    def send(self, frames: Sequence[bytes]) -> Sequence[tuple[int, str]]:
         """See `Connection`."""
         too_long = []
         for position, frame in enumerate(frames):
@@ -62,7 +62,7 @@ class Datagrams:
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise self._error(error) from None
-                too_long.append(position)
+                too_long.append((position, f"{len(frame)} bytes with its header are too long for a UDP datagram"))
         self._raise_reported()
         return too_long
 
@@ -70,6 +70,11 @@ class Datagrams:
         """See `Connection`. A report on an earlier datagram comes too late for it and says nothing of the next."""
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return True
+
+    def finish(self, seconds: float) -> bool:  # noqa: ARG002 -- no time makes a receiver answer
+        """See `Connection`."""
+        self._socket.close()
+        return False
 
     def close(self) -> None:
         """See `Connection`."""

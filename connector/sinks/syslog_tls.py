@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector.model import Misconfigured, Unavailable
-from connector.sinks.syslog_connection import Address, cause, words
+from connector.sinks.syslog_connection import Address, WrongReceiver, cause, words
 
 _CLIENT_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
 
@@ -93,5 +93,10 @@ def tls_error(error: ssl.SSLError, address: Address) -> Misconfigured | Unavaila
     if "PROTOCOL_VERSION" in reason or reason == "UNSUPPORTED_PROTOCOL":
         return Misconfigured(f"{address} speaks no version of TLS from 1.2 on; upgrade the receiver")
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"):
-        return Misconfigured(f"{address} does not speak TLS: check port, or set transport: tcp")
+        return WrongReceiver(f"{address} does not speak TLS: check port, or set a transport without it")
     return Unavailable(f"TLS with {address} failed: {words(reason) or cause(error)}")
+
+
+def speaks_tls(said: bytes) -> bool:
+    """Whether plain bytes are answered by a TLS alert (RFC 8446 section 5.1)."""
+    return said[:2] == b"\x15\x03"

@@ -15,6 +15,7 @@ import pytest
 
 from connector.model import Message, Refusal, Unavailable
 from connector.ports import Sink
+from connector.simulator.relp import RelpReceiver
 from connector.simulator.serving import serving
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
@@ -79,11 +80,14 @@ def syslog(tmp_path, *, transport, framing=None):
         def __init__(self, stack):
             self.options = {"framing": framing, "hostname": "vt-1", "tag": "vt"}
             tls = None
-            if transport == "tls":
+            if transport in ("tls", "relp-tls"):
                 made = certificates.make(tmp_path)
                 tls = made.server_context(ask_client=True)
                 self.options |= {"ca_bundle": made.ca, "client_certificate": made.client}
-            self.receiver = SyslogReceiver("udp" if transport == "udp" else "tcp", tls=tls)
+            if transport in ("relp", "relp-tls"):
+                self.receiver = RelpReceiver(tls=tls)
+            else:
+                self.receiver = SyslogReceiver("udp" if transport == "udp" else "tcp", tls=tls)
             self.listening = stack.enter_context(ExitStack())
             self.listening.enter_context(self.receiver)
 
@@ -143,6 +147,8 @@ RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "syslog-tcp": functools.partial(syslog, transport="tcp"),
     "syslog-tcp-octet": functools.partial(syslog, transport="tcp", framing="octet"),
     "syslog-tls": functools.partial(syslog, transport="tls"),
+    "syslog-relp": functools.partial(syslog, transport="relp"),
+    "syslog-relp-tls": functools.partial(syslog, transport="relp-tls"),
     "file-lines": functools.partial(file, layout="lines"),
     "file-stix-bundle": functools.partial(file, layout="stix-bundle"),
 }
@@ -236,6 +242,30 @@ def test_a_closed_sink_can_send_again(receiver, sink):
     sink.close()
     sink.send(messages[1:])
     assert receiver.received(2) == bodies(messages)
+
+
+def test_after_finishing_nothing_is_unconfirmed_and_more_can_be_sent(receiver, sink):
+    messages = [message(n) for n in range(6)]
+    for half in (messages[:3], messages[3:]):
+        sink.send(half)
+        assert 0 <= sink.unconfirmed() <= 3
+        sink.finish()
+        assert sink.unconfirmed() == 0
+        sink.finish()
+    assert receiver.received(6) == bodies(messages)
+
+
+def test_an_end_of_the_connection_leaves_nothing_unconfirmed_without_a_word(receiver, sink):
+    outage = receiver.outage()
+    if outage is None:
+        pytest.skip("no outage shows on this transport")
+    sink.send([message(1)])
+    was_unconfirmed = sink.unconfirmed()
+    with outage:
+        if was_unconfirmed:
+            with pytest.raises(Unavailable):
+                sink.unconfirmed()
+        assert sink.unconfirmed() == 0
 
 
 def test_a_check_says_one_sentence_and_leaves_nothing_behind(receiver, sink):

@@ -253,7 +253,7 @@ def test_a_receiver_that_went_away_between_batches_is_an_outage_and_then_gets_th
 def test_a_connection_that_was_ended_while_idle_is_replaced_without_an_outage():
     receiver = SyslogReceiver()
     with receiver:
-        sink = SyslogSink(settings(receiver.port))
+        sink = SyslogSink(settings(receiver.port, replay_window_messages=0))
         sink.send([message(1)])
         assert receiver.wait_for(1, seconds=10)
     with contextlib.closing(sink), receiver:
@@ -375,7 +375,7 @@ def test_a_batch_that_was_broken_off_leaves_no_half_frame_for_the_next(monkeypat
         connection = sink._connected()
 
         def interrupted(_):
-            connection._socket.sendall(b"<132>half a frame")
+            connection._channel.write(b"<132>half a frame", 1)
             raise KeyboardInterrupt
 
         monkeypatch.setattr(connection, "send", interrupted)

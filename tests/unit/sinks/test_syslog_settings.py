@@ -24,10 +24,15 @@ def test_the_defaults_are_those_that_most_receivers_take():
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"transport": "udp", "framing": "lf"}, "framing is for tcp and tls"),
-        ({"transport": "relp"}, "'udp', 'tcp' or 'tls'"),
+        ({"transport": "udp", "framing": "lf"}, "framing is for transport: tcp or tls"),
+        ({"transport": "relp", "framing": "lf"}, "framing is for transport: tcp or tls"),
+        ({"transport": "beep"}, "'relp-tls', 'relp', 'tls', 'tcp' or 'udp'"),
         ({"framing": "nul"}, "'lf' or 'octet'"),
-        ({"packets_per_second": 100}, "packets_per_second is for udp"),
+        ({"packets_per_second": 100}, "packets_per_second is for transport: udp"),
+        ({"relp_window_messages": 100}, "relp_window_messages is for transport: relp or relp-tls"),
+        ({"transport": "relp", "replay_window_messages": 100}, "replay_window_messages is for transport: tcp or tls"),
+        ({"transport": "udp", "replay_window_seconds": 100}, "replay_window_seconds is for transport: tcp or tls"),
+        ({"transport": "relp", "ca_bundle": __file__}, "ca_bundle is for transport: tls or relp-tls"),
         ({"server_name": "logs.example"}, "server_name is for transport: tls"),
         ({"ca_bundle": __file__}, "ca_bundle is for transport: tls"),
         ({"transport": "tls", "ca_bundle": "/no/such/file"}, "no file /no/such/file"),

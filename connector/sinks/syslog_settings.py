@@ -1,0 +1,153 @@
+"""The options of a syslog sink."""
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from connector.config import Settings
+from connector.sinks.syslog_frame import Facility, Framing, Severity
+
+APP_NAME = "iocstream"
+HOSTNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z")
+
+Transport = Literal["relp-tls", "relp", "tls", "tcp", "udp"]
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\Z")
+_TAG_LENGTH = {"rfc3164": 32, "rfc5424": 48}
+_ONLY_FOR: dict[str, tuple[tuple[Transport, ...], str]] = {
+    "framing": (("tcp", "tls"), "a datagram or a RELP frame holds one event"),
+    "replay_window_messages": (("tcp", "tls"), "over relp every event is acknowledged, and udp tells of no loss"),
+    "replay_window_seconds": (("tcp", "tls"), "over relp every event is acknowledged, and udp tells of no loss"),
+    "relp_window_messages": (("relp", "relp-tls"), "nothing else acknowledges events"),
+    "packets_per_second": (("udp",), "elsewhere the receiver sets the pace"),
+    "ca_bundle": (("tls", "relp-tls"), "nothing else is encrypted"),
+    "client_certificate": (("tls", "relp-tls"), "nothing else is encrypted"),
+    "client_key": (("tls", "relp-tls"), "nothing else is encrypted"),
+    "server_name": (("tls", "relp-tls"), "nothing else is encrypted"),
+}
+
+
+class SyslogSettings(Settings):
+    """Which syslog receiver to send to, how, and with which header."""
+
+    type: Literal["syslog"] = "syslog"
+    host: str = Field(min_length=1, max_length=255, description="Name or address of the receiver.")
+    port: int = Field(ge=1, le=65535, description="Its port; 514 for udp, 6514 for tls and 2514 for relp are usual.")
+    transport: Transport = Field(
+        description="`relp`, where the receiver has it: it acknowledges every event, so none is lost. `tls` and `tcp` "
+        "acknowledge none: what was sent recently is sent again after a break. `udp` may lose events unnoticed. "
+        "`relp-tls` and `tls` are encrypted and know the receiver by its certificate."
+    )
+    framing: Framing | None = Field(
+        None,
+        description="How events are told apart in a stream: `lf`, a line feed after each (usual for tcp, its default), "
+        "or `octet`, its length before it (RFC 5425, default for tls). The receiver must expect the same. "
+        "For tcp and tls.",
+    )
+    header: Literal["rfc3164", "rfc5424"] = Field(
+        "rfc3164",
+        description="Its time is when the notification was raised, in UTC, so that a repeat has the same bytes.",
+    )
+    tag: str | None = Field(
+        None,
+        description="RFC 3164: the tag before the event, none by default. "
+        f"RFC 5424: the APP-NAME, `{APP_NAME}` by default.",
+    )
+    facility: Facility = Field("local0", description="Syslog facility.")
+    severity: Severity = Field(
+        "warning",
+        description="Syslog severity, the same for all events: high enough for the usual filters. "
+        "How severe a match is stands in the event.",
+    )
+    hostname: str | None = Field(
+        None, description="The sender in the header: a name or an IPv4 address; default: this machine's name."
+    )
+    max_frame_bytes: int = Field(
+        8000,
+        ge=480,
+        le=65536,
+        description="Longest event with its header, in bytes; a longer one is refused, as receivers cut or split it. "
+        "rsyslog takes 8096 unless configured otherwise.",
+    )
+    connect_timeout_seconds: float = Field(
+        10, gt=0, le=600, description="Longest wait for a connection, for a TLS handshake, and for a RELP session."
+    )
+    send_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="Longest wait while the receiver takes nothing of what is sent; over relp, acknowledges nothing.",
+    )
+    relp_window_messages: int = Field(
+        128,
+        ge=1,
+        le=1000,
+        description="For relp: how many events may be under way unacknowledged. More are faster over long distances.",
+    )
+    replay_window_messages: int = Field(
+        10_000,
+        ge=0,
+        le=1_000_000,
+        description="For tcp and tls: at most how many of the events sent last are sent again after a break. "
+        "The route's position waits for them. 0 sends none again, and loses what the receiver had not written.",
+    )
+    replay_window_seconds: float = Field(
+        30, gt=0, le=3600, description="For tcp and tls: how long ago these may have been sent."
+    )
+    packets_per_second: int = Field(
+        5000, ge=1, le=1_000_000, description="For udp: the pace; receivers lose what comes faster than they read."
+    )
+    ca_bundle: Path | None = Field(None, description="PEM file of the CA certificates to trust instead of the usual.")
+    client_certificate: Path | None = Field(None, description="PEM file of a client certificate.")
+    client_key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    server_name: str | None = Field(
+        None, min_length=1, max_length=255, description="The name in the receiver's certificate, when it is not `host`."
+    )
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the transport is TLS, with or without RELP."""
+        return self.transport in ("tls", "relp-tls")
+
+    @property
+    def is_relp(self) -> bool:
+        """Whether the transport is RELP, with or without TLS."""
+        return self.transport in ("relp", "relp-tls")
+
+    @field_validator("host", "server_name")
+    @classmethod
+    def _one_word(cls, name: str | None) -> str | None:
+        if name is not None and (not name.isprintable() or " " in name or "://" in name):
+            raise ValueError("must be a name or an address alone")
+        return name
+
+    @field_validator("hostname")
+    @classmethod
+    def _header_hostname(cls, hostname: str | None) -> str | None:
+        if hostname is not None and not HOSTNAME.match(hostname):
+            raise ValueError("must be a name or an IPv4 address; receivers take a part of an IPv6 address for a tag")
+        return hostname
+
+    @field_validator("ca_bundle", "client_certificate", "client_key")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"no file {path}")
+        return path
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.tag is not None:
+            longest = _TAG_LENGTH[self.header]
+            if not _TAG.match(self.tag) or len(self.tag) > longest:
+                raise ValueError(f"tag must be 1 to {longest} letters, digits and any of _ . / - ({self.header})")
+        for option in type(self).model_fields:  # in the order of the documentation
+            transports, reason = _ONLY_FOR.get(option, ((self.transport,), ""))
+            is_given = option in self.model_fields_set and getattr(self, option) is not None
+            if is_given and self.transport not in transports:
+                raise ValueError(f"{option} is for transport: {' or '.join(transports)}; {reason}")
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
