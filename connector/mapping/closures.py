@@ -39,9 +39,12 @@ def path_of(node: Node) -> Sequence[str]:
     return names if len(names) == max(1, len(node["children"])) else []
 
 
+_NUMBERS = (int, float)
+
+
 def is_false(value: Json) -> bool:
     """JMESPath's false: null, false, empty text, empty list, empty object. Zero is true."""
-    return not value and value.__class__ is not int and value.__class__ is not float
+    return not value and value.__class__ not in _NUMBERS
 
 
 def _compile(node: Node, read: Read) -> Evaluate:
@@ -164,10 +167,19 @@ def _literal(node: Node, _: Read) -> Evaluate:
 
 def _or_expression(node: Node, read: Read) -> Evaluate:
     left, right = (_compile(child, read) for child in node["children"])
+    last = node["children"][1]
+    if last["type"] == "literal":
+        literal = last["value"]
+
+        def either_or_literal(value: Any) -> Json:
+            found = left(value)
+            return found if found or found.__class__ in _NUMBERS else literal
+
+        return either_or_literal
 
     def either(value: Any) -> Json:
         found = left(value)
-        return found if found or not is_false(found) else right(value)
+        return found if found or found.__class__ in _NUMBERS else right(value)
 
     return either
 
@@ -177,7 +189,7 @@ def _and_expression(node: Node, read: Read) -> Evaluate:
 
     def both(value: Any) -> Json:
         found = left(value)
-        return right(value) if found or not is_false(found) else found
+        return right(value) if found or found.__class__ in _NUMBERS else found
 
     return both
 
@@ -246,6 +258,16 @@ def _projection(node: Node, read: Read) -> Evaluate:
 def _filter_projection(node: Node, read: Read) -> Evaluate:
     left, right, condition = node["children"]
     base, each, wanted = _compile(left, read), _compile(right, _member), _test(condition)
+    if right["type"] == "identity" and condition["type"] == "current":
+
+        def select_present(value: Any) -> Json:  # [?@], the commonest
+            items = base(value)
+            if not isinstance(items, list):
+                return None
+            return [item for item in items if item or item.__class__ in _NUMBERS]
+
+        return select_present
+
     if right["type"] == "identity":
 
         def select(value: Any) -> Json:

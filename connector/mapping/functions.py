@@ -26,6 +26,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it i
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ASCII_CLEANED = bytes(0x20 if byte < 0x20 or byte == 0x7F else byte for byte in range(0x100))  # noqa: PLR2004 -- as above
 _LONGEST_NETWORK = 64
 _INT64 = 2**63
 
@@ -136,7 +137,7 @@ def timestamp(seconds: float) -> str | None:
     timestamp(`1684311125`) → "2023-05-17T08:12:05.000Z"
     """
     try:
-        return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="milliseconds") + "Z"
+        return (_EPOCH + timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
     except (ValueError, OverflowError):
         return None
 
@@ -161,12 +162,13 @@ def add_days(text: str, days: float) -> str | None:
     if not _RFC3339.match(text):
         return None
     try:
-        time = datetime.fromisoformat(text.upper()) + timedelta(days=days)
-        if time.tzinfo is not UTC:
-            time = time.astimezone(UTC)
+        if text[-1] in "Zz":  # the usual one; without a zone it is twice as fast
+            time = datetime.fromisoformat(text[:-1].upper()) + timedelta(days)
+        else:
+            time = (datetime.fromisoformat(text.upper()) + timedelta(days)).astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
         return None
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time.isoformat("T", "milliseconds") + "Z"
 
 
 @_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True)
@@ -325,4 +327,8 @@ def clean(text: str) -> str:
 
     clean(`"a\u0000b\n"`) → "a b"
     """
-    return (text if text.isprintable() else _UNCLEAN.sub(" ", text)).strip()
+    if text.isprintable():
+        return text.strip()
+    if text.isascii():  # a table of bytes is ten times as fast as the pattern
+        return text.encode().translate(_ASCII_CLEANED).decode().strip()
+    return _UNCLEAN.sub(" ", text).strip()

@@ -129,8 +129,13 @@ def _join(separator: str, items: list[str]) -> str:
         raise JMESPathTypeError("join", items, "array", ["array-string"]) from None
 
 
+_TEXT = {str}
+_NUMBERS = {int, float}
+
+
 def _sort(items: list[Any]) -> list[Any]:
-    if not {*map(type, items)} <= {str} and not {*map(type, items)} <= {int, float}:
+    types = {*map(type, items)}
+    if not types <= _TEXT and not types <= _NUMBERS:
         raise JMESPathTypeError("sort", items, "array", ["array-string", "array-number"])
     return sorted(items)
 

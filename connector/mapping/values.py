@@ -17,6 +17,7 @@ ITEM = "item"
 
 
 _CONTAINERS: frozenset[type] = frozenset((dict, list))
+_HOLLOW: frozenset[type] = frozenset((dict, list, type(None)))
 _NOTHING: dict[str, Json] = {}
 
 
@@ -43,6 +44,8 @@ class Value:
         constant, evaluate = self.constant, self.evaluate
         if evaluate is None:
             return lambda _: constant
+        if self.path:
+            return _reader(self.path)
         return _without_missing(evaluate) if self.raw else evaluate
 
 
@@ -51,6 +54,8 @@ def present(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: kept for name, member in value.items() if (kept := present(member)) is not None} or None
     if isinstance(value, list):
+        if _HOLLOW.isdisjoint(map(type, value)):
+            return value.copy() or None
         return [
             kept
             for member in value
@@ -62,9 +67,22 @@ def present(value: Json) -> Json:
 def _without_missing(evaluate: Evaluate) -> Evaluate:
     def function(scope: Any) -> Json:
         found = evaluate(scope)
-        return present(found) if isinstance(found, list | dict) else found
+        return present(found) if found.__class__ in _CONTAINERS else found
 
     return function
+
+
+def _reader(path: Sequence[str]) -> Evaluate:
+    """What stands at a path, nothing missing in it."""
+    root, *names = path
+
+    def read(scope: Any) -> Json:
+        found = scope[root]
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        return present(found) if found.__class__ in _CONTAINERS else found
+
+    return read
 
 
 def object_of(members: Mapping[str, Value]) -> Value:
@@ -84,7 +102,16 @@ def object_of(members: Mapping[str, Value]) -> Value:
             inner = scope
             for step in steps:
                 inner = inner.get(step) if isinstance(inner, dict) else None
-            _read(inner if isinstance(inner, dict) else _NOTHING, keys, made)
+            if not isinstance(inner, dict):
+                inner = _NOTHING
+            for name, key in keys:
+                found = inner.get(key)
+                if found.__class__ in _CONTAINERS:
+                    found = present(found)
+                if found is None:
+                    del made[name]
+                else:
+                    made[name] = found
         for name, evaluate in computed:
             found = evaluate(scope)
             if found is None:
@@ -94,17 +121,6 @@ def object_of(members: Mapping[str, Value]) -> Value:
         return made or None
 
     return Value(OBJECT | NULL, evaluate=build)
-
-
-def _read(source: dict[str, Json], keys: Sequence[tuple[str, str]], made: dict[str, Json]) -> None:
-    for name, key in keys:
-        found = source.get(key)
-        if found.__class__ in _CONTAINERS:
-            found = present(found)
-        if found is None:
-            del made[name]
-        else:
-            made[name] = found
 
 
 def _by_prefix(paths: Mapping[str, Sequence[str]]) -> Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
@@ -121,6 +137,9 @@ def list_of(members: Sequence[Value]) -> Value:
         constant = [member.constant for member in members]
         return Value(ARRAY, evaluate=lambda _: constant.copy())
     functions = [member.function() for member in members]
+    if len(functions) == 1:  # as most lists of a mapping are
+        (only,) = functions
+        return Value(ARRAY | NULL, evaluate=lambda scope: [found] if (found := only(scope)) is not None else None)
     return Value(
         ARRAY | NULL,
         evaluate=lambda scope: [found for function in functions if (found := function(scope)) is not None] or None,
@@ -146,7 +165,12 @@ def text_of(parts: Sequence[str | Evaluate]) -> Value:
 def when(wanted: Evaluate, value: Value) -> Value:
     """A value that is missing unless something holds."""
     function = value.function()
-    return Value(value.types | NULL, evaluate=lambda scope: None if is_false(wanted(scope)) else function(scope))
+
+    def build(scope: Any) -> Json:
+        found = wanted(scope)
+        return function(scope) if found is True or not is_false(found) else None
+
+    return Value(value.types | NULL, evaluate=build)
 
 
 def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], default: Value | None) -> Value:
