@@ -116,6 +116,7 @@ class Version(NamedTuple):
         created: RFC 3339; empty for documents that carry none.
         modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
         sent: whether the sink has accepted it.
+        last_seq: the last entry found to say the same, when that came after `seq`.
     """
 
     object_id: str
@@ -124,6 +125,7 @@ class Version(NamedTuple):
     created: str
     modified: str
     sent: bool
+    last_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,26 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A dead letter as a journal keeps it.
+
+    Attributes:
+        id: a number to name it by; the same for as long as this entry and object are refused.
+        route: whose it is.
+        source: whose notification it is about.
+        date: when that was raised, in Unix seconds; None when it does not say.
+        refused_at: when it was last refused, in Unix seconds; None when that was not written down.
+    """
+
+    id: int
+    route: str
+    source: str
+    date: int | None
+    refused_at: int | None
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """All that changes when a route has dealt with a batch: one transaction.
 
@@ -186,7 +208,7 @@ class Advance:
         filtered: notifications that the route does not want.
         refused: notifications with at least one dead letter.
         dead_letters: what was refused.
-        sent: the versions that the sink accepted.
+        sent: the versions that the sink accepted, now or, where an entry says the same again, before.
     """
 
     position: int
@@ -198,8 +220,30 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """All that changes when a route has dealt with entries again, out of turn: one transaction; see `Advance`.
+
+    Attributes:
+        seqs: the entries dealt with.
+    """
+
+    seqs: Sequence[int]
+    delivered: int
+    filtered: int
+    refused: int
+    dead_letters: Sequence[DeadLetter] = ()
+    sent: Sequence[Version] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What the journal knows of a source."""
+    """What the journal knows of a source.
+
+    Attributes:
+        notifications: how many were ever stored; `pruned` says how many of them are gone.
+        newest: the latest date among all ever stored, in Unix seconds.
+        oldest: when the oldest that is still there was raised (or stored, if it has no date), in Unix seconds.
+    """
 
     name: str
     checkpoint: Json
@@ -207,11 +251,20 @@ class SourceStatus:
     newest: int | None
     gaps: Sequence[Gap]
     report: JsonObject
+    pruned: int = 0
+    oldest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteStatus:
-    """What the journal knows of a route: cumulative counts of notifications, and where it stands."""
+    """What the journal knows of a route: where it stands, and counts that only grow.
+
+    Attributes:
+        delivered, filtered, refused: how often a notification was dealt with, and how it ended; one that is replayed
+            or retried counts again.
+        dead_letters: what is refused now.
+        dropped: dead letters that were dropped on command.
+    """
 
     name: str
     sources: Sequence[str]
@@ -223,12 +276,18 @@ class RouteStatus:
     refused: int
     dead_letters: int
     report: JsonObject
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class JournalStatus:
-    """The journal at one moment."""
+    """The journal at one moment.
+
+    Attributes:
+        other_dead_letters: how many there are of routes that were not asked about, by route.
+    """
 
     entries: int
     sources: Sequence[SourceStatus] = field(default_factory=tuple)
     routes: Sequence[RouteStatus] = field(default_factory=tuple)
+    other_dead_letters: Mapping[str, int] = field(default_factory=dict)

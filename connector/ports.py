@@ -21,6 +21,8 @@ from connector.model import (
     Message,
     Page,
     Refusal,
+    Settlement,
+    StoredDeadLetter,
     Version,
 )
 
@@ -49,7 +51,54 @@ class Source(Protocol):
         ...
 
 
-class Journal(Protocol):
+class Outbox(Protocol):
+    """What a route knows about itself: what it has to deliver, where it stands, what its receiver has."""
+
+    def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
+        """The next entries of these sources after the route's position, in order, at most `limit`.
+
+        A route never heard of starts before the first entry. `after` is an entry up to which they have been read
+        already, while the position waits for the receiver to have them for sure.
+        """
+        ...
+
+    def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
+        """The next entries after these positions, by source, and after the entry `after`, in order, at most `limit`."""
+        ...
+
+    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
+        """Every version recorded for these objects on this route, by ascending `seq`; absent when there is none."""
+        ...
+
+    def record(self, route: str, versions: Sequence[Version]) -> None:
+        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else.
+
+        Writing one down again changes nothing. Requires the lease on the route.
+        """
+        ...
+
+    def unsend(self, route: str, versions: Sequence[Version]) -> None:
+        """Forget that the sink has accepted these versions: they are sent again. Requires the lease on the route."""
+        ...
+
+    def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
+        """Move the route's position, with dead letters, counts and accepted versions, all or nothing.
+
+        The dead letters of the entries moved past are replaced by those of the advance: one for the same entry and
+        object keeps its number, and what is refused no more is gone. Requires the lease on the route.
+        """
+        ...
+
+    def rewind(self, route: str, positions: Mapping[str, int]) -> None:
+        """Set the route's position in these sources back; never forward. Requires the lease on the route."""
+        ...
+
+    def settle(self, route: str, settlement: Settlement) -> None:
+        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route."""
+        ...
+
+
+class Journal(Outbox, Protocol):
     """The durable, ordered, deduplicated store of raw notifications, and what routes know about themselves.
 
     Safe for use from several threads. Two processes may open it; a lease keeps them off each other's routes.
@@ -74,30 +123,30 @@ class Journal(Protocol):
         """
         ...
 
-    def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
-        """The next entries of these sources after the route's position, in order, at most `limit`.
+    def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
+        """These entries, in order; what was pruned is missing."""
+        ...
 
-        A route never heard of starts before the first entry. `after` is an entry up to which they have been read
-        already, while the position waits for the receiver to have them for sure.
+    def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
+        """The entries of these sources that have this notification, in order: at most one for each source."""
+        ...
+
+    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+        """By source, where the route would stand to deliver again what was raised at a time (Unix seconds) or later.
+
+        That is before the first such notification, and never further than it stands; None: before all there are.
         """
         ...
 
-    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
-        """Every version recorded for these objects on this route, by ascending `seq`; absent when there is none."""
-        ...
+    def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
+        """Dead letters, in the order of their entries: those of a route, or of these numbers, or all; read bit by bit.
 
-    def record(self, route: str, versions: Sequence[Version]) -> None:
-        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else.
-
-        Writing one down again changes nothing. Requires the lease on the route.
+        Of routes that are configured no more too.
         """
         ...
 
-    def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
-        """Move the route's position, with dead letters, counts and accepted versions, all or nothing.
-
-        A dead letter is replaced by a later one for the same entry and object. Requires the lease on the route.
-        """
+    def drop(self, ids: Sequence[int]) -> int:
+        """Forget these dead letters, and count them as dropped; return how many there were."""
         ...
 
     def report(self, name: str, report: JsonObject) -> None:
@@ -111,8 +160,8 @@ class Journal(Protocol):
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
         """Forget notifications raised before a time (Unix seconds) that every route has dealt with; return how many.
 
-        Never drops what a route in `routes` has not read, nor what a dead letter still needs. Their ids stay known
-        for deduplication, so that a repeat is not stored again.
+        Never drops what a route in `routes` has not read, nor what a dead letter of any route still needs. Their ids
+        stay known for deduplication, so that a repeat is not stored again.
         """
         ...
 
@@ -173,7 +222,10 @@ class Sink(Protocol):
     def unconfirmed(self) -> int:
         """How many of the messages sent last could still be lost with the connection; 0 where the receiver answers.
 
-        Never raises. The route's position waits until they are confirmed by what is sent after them, or by time.
+        The route's position waits until they are confirmed by what is sent after them, or by time.
+
+        Raises:
+            Unavailable: the connection ended with some of them unconfirmed; they will be sent again.
         """
         ...
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import operator
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 
@@ -22,16 +23,26 @@ class Ledger:
     Attributes:
         recorded: versions that came up in this batch and are not in the journal yet.
         stamped: versions that this batch sends.
+        unchanged: versions that the receiver has, and of which an entry of this batch says the same.
+
+    Args:
+        known: the versions recorded so far, by object.
+        last_words: for entries that are dealt with out of turn: by object, the last entry that the receiver knows the
+            content of. An older one starts no version, which the receiver would take for the last word.
     """
 
-    def __init__(self, known: Mapping[str, Sequence[Version]]) -> None:
+    def __init__(
+        self, known: Mapping[str, Sequence[Version]], last_words: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._known = {object_id: tuple(versions) for object_id, versions in known.items()}
+        self._last_words = last_words
         self._undo: list[tuple[str, tuple[Version, ...]]] = []
         self.recorded: list[Version] = []
         self.stamped: list[Version] = []
+        self.unchanged: list[Version] = []
 
     def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
-        """The document with its `created` and `modified`; None when the receiver has this very version already.
+        """The document with its `created` and `modified`; None when the receiver has this version, or a later word.
 
         Args:
             document: without `created` and `modified`.
@@ -52,7 +63,7 @@ class Ledger:
             elif current.sent:
                 return None
             else:
-                self._send(current, versions)
+                self._send(current, versions, seq)
             return document
         digest = _digest(document)
         # Only what came no later than this entry, so that a replay finds each version where it was first given out.
@@ -61,33 +72,40 @@ class Ledger:
         earlier = [version for version in versions if version.seq <= seq]
         current = max(earlier, key=_modified) if earlier else None
         if current is None or current.digest != digest:
+            if self._last_words.get(identity.id, 0) > seq:
+                return None
             current = _next_version(identity.id, digest, seq, date, versions)
             self._begin(current, versions)
         elif current.sent:
+            self.unchanged.append(current._replace(last_seq=seq))
             return None
         else:
-            self._send(current, versions)
+            self._send(current, versions, seq)
         return {**document, "created": current.created, "modified": current.modified}
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int, int, int]:
         """Where the ledger stands, for `undo`."""
-        return len(self.recorded), len(self.stamped), len(self._undo)
+        return len(self.recorded), len(self.stamped), len(self.unchanged), len(self._undo)
 
-    def undo(self, mark: tuple[int, int, int]) -> None:
+    def undo(self, mark: tuple[int, int, int, int]) -> None:
         """Forget every stamp since the mark: the notification they belong to is refused as a whole."""
-        recorded, stamped, changes = mark
+        recorded, stamped, unchanged, changes = mark
         del self.recorded[recorded:]
         del self.stamped[stamped:]
+        del self.unchanged[unchanged:]
         for object_id, versions in reversed(self._undo[changes:]):
             self._known[object_id] = versions
         del self._undo[changes:]
 
     def _begin(self, version: Version, versions: tuple[Version, ...]) -> None:
         self.recorded.append(version)
-        self._send(version, (*versions, version))
+        self._send(version, (*versions, version), version.seq)
 
-    def _send(self, version: Version, versions: tuple[Version, ...]) -> None:
-        sent = Version(*version[:-1], sent=True)
+    def _send(self, version: Version, versions: tuple[Version, ...], seq: int) -> None:
+        object_id, first_seq, digest, created, modified, _, last_seq = version
+        if seq > first_seq:
+            last_seq = max(seq, last_seq)
+        sent = Version(object_id, first_seq, digest, created, modified, sent=True, last_seq=last_seq)
         self.stamped.append(sent)
         self._undo.append((version.object_id, self._known.get(version.object_id, ())))
         self._known[version.object_id] = tuple(sent if known is version else known for known in versions)

@@ -1,15 +1,11 @@
 """The journal in one SQLite file: for one machine, with nothing to install."""
 
-import datetime
 import heapq
 import itertools
-import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from importlib import resources
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -18,29 +14,34 @@ import orjson
 from pydantic import Field
 
 from connector.config import Settings
-from connector.journals.database import Database, migrations, named_statements
+from connector.journals.database import Database, migrations
 from connector.journals.holder import Process
+from connector.journals.leases import Leases
+from connector.journals.rows import dead_letter, encoded_body, entry, json_list
+from connector.journals.statements import SQL
 from connector.model import (
     Advance,
-    ConnectorError,
+    DeadLetter,
     Entry,
     Gap,
     JournalStatus,
     Json,
     JsonObject,
-    Notification,
     Page,
     RouteStatus,
+    Settlement,
     SourceStatus,
-    Unavailable,
+    StoredDeadLetter,
     Version,
 )
 
-LEASE_SECONDS = 60
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""
+PAGE_ROWS = 200
+"""Dead letters that are read at once."""
 
-_SQL = named_statements((resources.files(__package__) / "sqlite.sql").read_text(encoding="utf-8"))
+_BEGINNING = -(2**63)
+_SEQ = attrgetter("seq")
 
 
 class SqliteSettings(Settings):
@@ -61,12 +62,7 @@ class SqliteSettings(Settings):
 
 
 class SqliteJournal:
-    """A `connector.ports.Journal`. Opens its file at first use.
-
-    A lease is told from a dead one by the holder's process; where that cannot be asked (another machine or container),
-    it ends 60 seconds after the holder last used it, by the clocks of both. A holder that lost its lease unawares is
-    refused when it next writes.
-    """
+    """A `connector.ports.Journal`. Opens its file at first use."""
 
     def __init__(
         self, settings: SqliteSettings, *, process: Process | None = None, clock: Callable[[], float] = time.time
@@ -74,58 +70,57 @@ class SqliteJournal:
         self._database = Database(
             settings.path, busy_timeout_seconds=settings.busy_timeout_seconds, migrations=migrations()
         )
-        self._process = process or Process.current()
         self._clock = clock
-        self._token = secrets.token_hex(16)
-        self._leasing = threading.Lock()
-        self._leases: dict[str, int] = {}  # name → when it expires unless it is renewed
+        self._leases = Leases(self._database, process or Process.current(), clock)
 
-    @contextmanager
-    def lease(self, name: str) -> Iterator[None]:
+    def lease(self, name: str) -> AbstractContextManager[None]:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""
-        with self._leasing:
-            if name in self._leases:
-                raise Unavailable(f"{name} is already served by another thread of this process")
-            with self._database.write() as db:
-                expires = self._take(db, name)
-            self._leases[name] = expires
-        try:
-            yield
-        finally:
-            self._release(name)
+        return self._leases.hold(name)
 
     def checkpoint(self, source: str) -> Json | None:
         """As `connector.ports.Journal.checkpoint`."""
-        self._renew(source)
+        self._leases.renew(source)
         with self._database.read() as db:
-            row = db.execute(_SQL["checkpoint"], {"source": source}).fetchone()
+            row = db.execute(SQL["checkpoint"], {"source": source}).fetchone()
         return None if row is None else self._decoded(row[0])
 
     def append(self, source: str, page: Page) -> int:
         """As `connector.ports.Journal.append`."""
         now = int(self._clock())
-        bodies = [_encoded(notification.body) for notification in page.notifications]
+        bodies = [encoded_body(notification.body) for notification in page.notifications]
         checkpoint = orjson.dumps(page.checkpoint)
         new = 0
         newest: int | None = None
         with self._database.write() as db:
-            self._fence(db, source)
+            self._leases.fence(db, source)
             source_id = _source_id(db, source)
             for notification, body in zip(page.notifications, bodies, strict=True):
-                if db.execute(_SQL["remember"], (source_id, notification.id)).rowcount == 0:
+                if db.execute(SQL["remember"], (source_id, notification.id)).rowcount == 0:
                     continue
                 date = notification.date
                 raised = now if date is None else date
-                db.execute(_SQL["store"], (source_id, notification.id, date, raised, body))
+                db.execute(SQL["store"], (source_id, notification.id, date, raised, body))
                 new += 1
                 if date is not None and (newest is None or date > newest):
                     newest = date
             moved = {"id": source_id, "checkpoint": checkpoint, "new": new, "newest": newest}
-            db.execute(_SQL["move_checkpoint"], moved)
+            db.execute(SQL["move_checkpoint"], moved)
             if page.gap is not None:
                 gap = {"source": source_id, "start": page.gap.start, "end": page.gap.end}
-                db.execute(_SQL["store_gap"], gap)
+                db.execute(SQL["store_gap"], gap)
         return new
+
+    def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
+        """As `connector.ports.Journal.entries`."""
+        with self._database.read() as db:
+            return [entry(row) for row in db.execute(SQL["entries"], {"seqs": json_list(seqs)})]
+
+    def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
+        """As `connector.ports.Journal.find`."""
+        with self._database.read() as db:
+            asked = ({"source": source, "notification_id": notification_id} for source in dict.fromkeys(sources))
+            found = [entry(row) for each in asked for row in db.execute(SQL["find"], each)]
+        return sorted(found, key=_SEQ)
 
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.pending`.
@@ -133,10 +128,25 @@ class SqliteJournal:
         A route's position is kept per source, so a source added to a route is read from its first notification.
         A body that the disk garbled comes as an empty object: the mapping refuses it, and the route goes on.
         """
-        self._renew(route)
+        self._leases.renew(route)
         with self._database.read() as db:
-            entries = (_entries(db, route, source, limit, after) for source in dict.fromkeys(sources))
-            return list(itertools.islice(heapq.merge(*entries, key=attrgetter("seq")), limit))
+            return _history(db, {source: _stands_at(db, route, source) for source in sources}, limit, after)
+
+    def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
+        """As `connector.ports.Journal.history`."""
+        with self._database.read() as db:
+            return _history(db, positions, limit, after)
+
+    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+        """As `connector.ports.Journal.positions_since`. A notification without a date was raised when it was stored."""
+        positions = {}
+        with self._database.read() as db:
+            for source in sources:
+                asked = {"source": source, "since": _BEGINNING if since is None else since}
+                (first,) = db.execute(SQL["first_since"], asked).fetchone()
+                stands_at = _stands_at(db, route, source)
+                positions[source] = stands_at if first is None else min(stands_at, first - 1)
+        return positions
 
     def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
         """As `connector.ports.Journal.versions`."""
@@ -144,9 +154,9 @@ class SqliteJournal:
             return {}
         found: dict[str, list[Version]] = {}
         with self._database.read() as db:
-            asked = {"route": route, "object_ids": orjson.dumps(object_ids).decode()}
-            for object_id, seq, digest, created, modified, sent in db.execute(_SQL["versions"], asked):
-                version = Version(object_id, seq, digest, created, modified, sent=bool(sent))
+            asked = {"route": route, "object_ids": json_list(object_ids)}
+            for object_id, seq, digest, created, modified, sent, last_seq in db.execute(SQL["versions"], asked):
+                version = Version(object_id, seq, digest, created, modified, sent=bool(sent), last_seq=last_seq)
                 found.setdefault(object_id, []).append(version)
         return found
 
@@ -155,39 +165,93 @@ class SqliteJournal:
         if not versions:
             return
         with self._database.write() as db:
-            self._fence(db, route)
+            self._leases.fence(db, route)
             _record(db, _route_id(db, route), versions)
 
+    def unsend(self, route: str, versions: Sequence[Version]) -> None:
+        """As `connector.ports.Outbox.unsend`."""
+        if not versions:
+            return
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            route_id = _route_id(db, route)
+            db.executemany(SQL["unsend"], [(route_id, each.object_id, each.modified) for each in versions])
+
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
-        """As `connector.ports.Journal.advance`.
+        """As `connector.ports.Outbox.advance`.
 
         To advance to where the route already stands counts nothing: it is the repeat of a commit that seemed to fail.
         """
         with self._database.write() as db:
-            self._fence(db, route)
+            self._leases.fence(db, route)
             route_id = _route_id(db, route)
             is_new = False
+            replaced = []
             for source in dict.fromkeys(sources):
-                to = {"route": route_id, "source": _source_id(db, source), "position": advance.position}
-                is_new |= _position(db, route_id, to["source"]) < advance.position
-                db.execute(_SQL["move_position"], to)
+                source_id = _source_id(db, source)
+                before = _position(db, route_id, source_id)
+                is_new |= before < advance.position
+                passed = {"route": route_id, "source": source_id, "after": before, "until": advance.position}
+                replaced += db.execute(SQL["dead_letters_between"], passed).fetchall()
+                to = {"route": route_id, "source": source_id, "position": advance.position}
+                db.execute(SQL["move_position"], to)
             if is_new:
-                counts = {"delivered": advance.delivered, "filtered": advance.filtered, "refused": advance.refused}
-                db.execute(_SQL["count_notifications"], {"route": route_id, **counts})
-            db.executemany(
-                _SQL["store_dead_letter"],
-                [
-                    (route_id, letter.seq, letter.object_id, letter.by, letter.reason, letter.document)
-                    for letter in advance.dead_letters
-                ],
-            )
+                _count(db, route_id, advance)
+            self._replace_dead_letters(db, route_id, replaced, advance.dead_letters)
             _record(db, route_id, advance.sent)
+
+    def rewind(self, route: str, positions: Mapping[str, int]) -> None:
+        """As `connector.ports.Outbox.rewind`."""
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            route_id = _route_id(db, route)
+            for source, position in positions.items():
+                to = {"route": route_id, "source": _source_id(db, source), "position": position}
+                db.execute(SQL["rewind"], to)
+
+    def settle(self, route: str, settlement: Settlement) -> None:
+        """As `connector.ports.Outbox.settle`."""
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            route_id = _route_id(db, route)
+            replaced = db.execute(
+                SQL["dead_letters_of"], {"route": route_id, "seqs": json_list(settlement.seqs)}
+            ).fetchall()
+            _count(db, route_id, settlement)
+            self._replace_dead_letters(db, route_id, replaced, settlement.dead_letters)
+            _record(db, route_id, settlement.sent)
+
+    def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
+        """As `connector.ports.Journal.dead_letters`."""
+        if ids is not None:
+            with self._database.read() as db:
+                rows = db.execute(SQL["numbered_dead_letters"], {"ids": json_list(ids)}).fetchall()
+            yield from map(dead_letter, rows)
+            return
+        after_seq = after_id = 0
+        while True:
+            asked = {"route": route, "after_seq": after_seq, "after_id": after_id, "limit": PAGE_ROWS}
+            with self._database.read() as db:
+                rows = db.execute(SQL["dead_letters"], asked).fetchall()
+            for stored in map(dead_letter, rows):
+                yield stored
+                after_seq, after_id = stored.letter.seq, stored.id
+            if len(rows) < PAGE_ROWS:
+                return
+
+    def drop(self, ids: Sequence[int]) -> int:
+        """As `connector.ports.Journal.drop`."""
+        if not ids:
+            return 0
+        with self._database.write() as db:
+            db.execute(SQL["count_dropped"], {"ids": json_list(ids)})
+            return db.executemany(SQL["clear_dead_letter"], [{"id": each} for each in ids]).rowcount
 
     def report(self, name: str, report: JsonObject) -> None:
         """As `connector.ports.Journal.report`."""
         with self._database.write() as db:
             row = {"name": name, "report": orjson.dumps(report), "at": int(self._clock())}
-            db.execute(_SQL["store_report"], row)
+            db.execute(SQL["store_report"], row)
 
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
         """As `connector.ports.Journal.status`.
@@ -196,146 +260,109 @@ class SqliteJournal:
         was ever stored, `entries` what is there now. A route's position is that in the source where it is least far.
         """
         with self._database.read() as db:
-            known = {row[1]: row for row in db.execute(_SQL["sources"])}
+            known = {row[1]: row for row in db.execute(SQL["sources"])}
             names = sorted({*known, *itertools.chain.from_iterable(routes.values())})
             ids = {name: row[0] for name, row in known.items()}
+            others = db.execute(SQL["other_dead_letters"], {"routes": json_list(list(routes))})
             return JournalStatus(
                 entries=sum(row[4] for row in known.values()),
                 sources=[self._source_status(db, name, known.get(name)) for name in names],
                 routes=[self._route_status(db, name, sources, ids) for name, sources in routes.items()],
+                other_dead_letters=dict(others.fetchall()),
             )
 
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
         """As `connector.ports.Journal.prune`. A notification without a date counts as raised when it was stored.
 
-        A route that is not in `routes` holds nothing back: its unread notifications and dead letters go too.
+        A route that is not in `routes` holds nothing back that it has not read.
         """
         with self._database.read() as db:
-            ids = {name: source_id for source_id, name, *_ in db.execute(_SQL["sources"])}
+            ids = {name: source_id for source_id, name, *_ in db.execute(SQL["sources"])}
         return sum(self._prune_source(before, routes, name, source_id) for name, source_id in ids.items())
 
     def close(self) -> None:
         """As `connector.ports.Journal.close`; gives back the leases still held."""
-        with self._leasing:
-            if self._leases and self._database.is_open:
-                with suppress(ConnectorError), self._database.write() as db:  # see _release
-                    for name in self._leases:
-                        db.execute(_SQL["release_lease"], {"name": name, "holder": self._token})
-            self._leases.clear()
+        self._leases.close()
         self._database.close()
 
-    def _take(self, db: sqlite3.Connection, name: str) -> int:
-        now = int(self._clock())
-        row = db.execute(_SQL["lease"], {"name": name}).fetchone()
-        if row is not None and row[0] != self._token and not self._is_free(row, now):
-            raise _served(name, row)
-        lease = {
-            "name": name,
-            "holder": self._token,
-            "host": self._process.host,
-            "realm": self._process.realm,
-            "pid": self._process.pid,
-            "process_started": self._process.started,
-            "since": now,
-            "expires": now + LEASE_SECONDS,
-        }
-        db.execute(_SQL["take_lease"], lease)
-        return now + LEASE_SECONDS
-
-    def _is_free(self, row: Any, now: int) -> bool:
-        _, host, realm, pid, started, _, expires = row
-        holder = Process(host, realm, pid, started)
-        if holder.is_neighbour_of(self._process) and holder != self._process:
-            return holder.is_gone()
-        return bool(expires <= now)
-
-    def _release(self, name: str) -> None:
-        with self._leasing:
-            if self._leases.pop(name, None) is None:
-                return  # the journal was closed first
-            # If it cannot be given back now, this journal may still take it again, and others once it has expired or
-            # this process has ended; what went wrong shows wherever the lease was needed for.
-            with suppress(ConnectorError), self._database.write() as db:
-                db.execute(_SQL["release_lease"], {"name": name, "holder": self._token})
-
-    def _renew(self, name: str) -> None:
-        """Renew a lease held while there is nothing to write, before half of its time is left."""
-        if self._leases.get(name, self._clock() + LEASE_SECONDS) < self._clock() + LEASE_SECONDS / 2:
-            with self._database.write() as db:
-                self._fence(db, name)
-
-    def _fence(self, db: sqlite3.Connection, name: str) -> None:
-        """Make sure, inside the transaction that writes, that the lease is still held; renew it."""
-        if name not in self._leases:
-            raise RuntimeError(f"a write for {name} without its lease")
-        expires = int(self._clock()) + LEASE_SECONDS
-        renewed = {"name": name, "holder": self._token, "expires": expires}
-        if db.execute(_SQL["renew_lease"], renewed).rowcount == 0:
-            row = db.execute(_SQL["lease"], {"name": name}).fetchone()
-            raise _served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
-        self._leases[name] = expires
-
     def _source_status(self, db: sqlite3.Connection, name: str, row: Any) -> SourceStatus:
-        source_id, _, checkpoint, stored, _, newest = row or (0, name, None, 0, 0, None)
-        gaps = [Gap(start, end) for start, end in db.execute(_SQL["gaps"], {"source": source_id})]
-        return SourceStatus(name, self._decoded(checkpoint), stored, newest, gaps, self._report(db, name))
+        source_id, _, checkpoint, stored, kept, newest = row or (0, name, None, 0, 0, None)
+        return SourceStatus(
+            name=name,
+            checkpoint=self._decoded(checkpoint),
+            notifications=stored,
+            newest=newest,
+            gaps=[Gap(start, end) for start, end in db.execute(SQL["gaps"], {"source": source_id})],
+            report=self._report(db, name),
+            pruned=stored - kept,
+            oldest=db.execute(SQL["oldest"], {"source": source_id}).fetchone()[0],
+        )
 
     def _route_status(
         self, db: sqlite3.Connection, name: str, sources: Sequence[str], ids: Mapping[str, int]
     ) -> RouteStatus:
-        row = db.execute(_SQL["route"], {"route": name}).fetchone()
-        route_id, delivered, filtered, refused = row or (0, 0, 0, 0)
+        row = db.execute(SQL["route"], {"route": name}).fetchone()
+        route_id, delivered, filtered, refused, dropped = row or (0, 0, 0, 0, 0)
         ranges = [
             {"source": ids[source], "position": _position(db, route_id, ids[source])}
             for source in dict.fromkeys(sources)
             if source in ids
         ]
-        oldest = [date for at in ranges for (date,) in db.execute(_SQL["oldest_pending"], at) if date is not None]
+        oldest = [date for at in ranges for (date,) in db.execute(SQL["oldest_pending"], at) if date is not None]
         return RouteStatus(
             name=name,
             sources=tuple(sources),
             position=min((at["position"] for at in ranges), default=0),
-            backlog=sum(db.execute(_SQL["backlog"], at).fetchone()[0] for at in ranges),
+            backlog=sum(db.execute(SQL["backlog"], at).fetchone()[0] for at in ranges),
             oldest_pending=min(oldest, default=None),
             delivered=delivered,
             filtered=filtered,
             refused=refused,
-            dead_letters=db.execute(_SQL["count_dead_letters"], {"route": route_id}).fetchone()[0],
+            dead_letters=db.execute(SQL["count_dead_letters"], {"route": route_id}).fetchone()[0],
             report=self._report(db, name),
+            dropped=dropped,
         )
 
     def _report(self, db: sqlite3.Connection, name: str) -> JsonObject:
-        row = db.execute(_SQL["report"], {"name": name}).fetchone()
+        row = db.execute(SQL["report"], {"name": name}).fetchone()
         report: JsonObject = {} if row is None else self._decoded(row[0])
         return report
 
     def _prune_source(self, before: int, routes: Mapping[str, Sequence[str]], name: str, source_id: int) -> int:
         readers = [route for route, sources in routes.items() if name in sources]
-        after = (-(2**63), 0)
+        after = (_BEGINNING, 0)
         pruned = 0
         while True:
             with self._database.write() as db:
                 positions = [_position(db, _route_id(db, route), source_id) for route in readers]
                 rows = db.execute(
-                    _SQL["prunable"],
+                    SQL["prunable"],
                     {
                         "source": source_id,
                         "after_raised": after[0],
                         "after_seq": after[1],
                         "before": before,
                         "dealt_with": min(positions, default=2**63 - 1),
-                        "routes": orjson.dumps(list(routes)).decode(),
                         "limit": PRUNE_ROWS,
                     },
                 ).fetchall()
                 seqs = [{"seq": seq} for seq, _ in rows]
-                db.executemany(_SQL["prune"], seqs)
-                db.executemany(_SQL["prune_dead_letters"], seqs)
-                db.execute(_SQL["count_pruned"], {"id": source_id, "pruned": len(rows)})
+                db.executemany(SQL["prune"], seqs)
+                db.execute(SQL["count_pruned"], {"id": source_id, "pruned": len(rows)})
             pruned += len(rows)
             if len(rows) < PRUNE_ROWS:
                 return pruned
             after = (rows[-1][1], rows[-1][0])
+
+    def _replace_dead_letters(
+        self, db: sqlite3.Connection, route_id: int, replaced: Sequence[Any], letters: Sequence[DeadLetter]
+    ) -> None:
+        now = int(self._clock())
+        rows = [(route_id, each.seq, each.object_id, each.by, each.reason, each.document, now) for each in letters]
+        db.executemany(SQL["store_dead_letter"], rows)
+        kept = {(each.seq, each.object_id) for each in letters}
+        gone = [{"id": number} for number, seq, object_id in replaced if (seq, object_id) not in kept]
+        db.executemany(SQL["clear_dead_letter"], gone)
 
     def _decoded(self, text: bytes | None) -> Json:
         try:
@@ -344,52 +371,42 @@ class SqliteJournal:
             raise self._database.damaged(f"a checkpoint or report is not JSON: {error}") from error
 
 
-def _entries(db: sqlite3.Connection, route: str, source: str, limit: int, after: int) -> Iterator[Entry]:
-    rows = db.execute(_SQL["pending"], {"route": route, "source": source, "limit": limit, "after": after})
-    for seq, notification_id, date, body in rows:
-        yield Entry(seq, source, Notification(notification_id, date, _body(body)))
-
-
-def _encoded(body: JsonObject) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        # Nested over 254 levels deep, which no notification is: kept by its id, so that the mapping refuses it.
-        return b"{}"
-
-
-def _body(text: bytes) -> JsonObject:
-    try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
+def _history(db: sqlite3.Connection, positions: Mapping[str, int], limit: int, after: int) -> list[Entry]:
+    walks = (
+        map(entry, db.execute(SQL["history"], {"source": source, "after": max(after, position), "limit": limit}))
+        for source, position in positions.items()
+    )
+    return list(itertools.islice(heapq.merge(*walks, key=_SEQ), limit))
 
 
 def _source_id(db: sqlite3.Connection, source: str) -> int:
-    db.execute(_SQL["know_source"], {"source": source})
-    (source_id,) = db.execute(_SQL["source_id"], {"source": source}).fetchone()
+    db.execute(SQL["know_source"], {"source": source})
+    (source_id,) = db.execute(SQL["source_id"], {"source": source}).fetchone()
     return int(source_id)
 
 
 def _route_id(db: sqlite3.Connection, route: str) -> int:
-    db.execute(_SQL["know_route"], {"route": route})
-    (route_id,) = db.execute(_SQL["route_id"], {"route": route}).fetchone()
+    db.execute(SQL["know_route"], {"route": route})
+    (route_id,) = db.execute(SQL["route_id"], {"route": route}).fetchone()
     return int(route_id)
 
 
 def _position(db: sqlite3.Connection, route_id: int, source_id: int) -> int:
-    row = db.execute(_SQL["position"], {"route": route_id, "source": source_id}).fetchone()
+    row = db.execute(SQL["position"], {"route": route_id, "source": source_id}).fetchone()
     return 0 if row is None else int(row[0])
 
 
+def _stands_at(db: sqlite3.Connection, route: str, source: str) -> int:
+    row = db.execute(SQL["stands_at"], {"route": route, "source": source}).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _count(db: sqlite3.Connection, route_id: int, step: Advance | Settlement) -> None:
+    counts = {"delivered": step.delivered, "filtered": step.filtered, "refused": step.refused}
+    db.execute(SQL["count_notifications"], {"route": route_id, **counts})
+
+
 def _record(db: sqlite3.Connection, route_id: int, versions: Sequence[Version]) -> None:
-    rows = [(route_id, v.object_id, v.modified, v.created, v.seq, v.digest, v.sent) for v in versions]
-    if db.executemany(_SQL["record_version"], rows).rowcount < len(rows):
+    rows = [(route_id, v.object_id, v.modified, v.created, v.seq, v.digest, v.sent, v.last_seq) for v in versions]
+    if db.executemany(SQL["record_version"], rows).rowcount < len(rows):
         raise RuntimeError("two contents for one version of an object")
-
-
-def _served(name: str, row: Any) -> Unavailable:
-    _, host, _, pid, _, since, _ = row
-    at = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Unavailable(f"{name} is served by process {pid} on {host} since {at}; one process at a time may serve it")

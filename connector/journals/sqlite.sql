@@ -27,29 +27,40 @@ WHERE id = :id;
 -- name: store_gap
 INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLICT DO NOTHING;
 
--- name: pending
+-- name: history
 -- One source at a time, because only then does the index give the order; the caller merges.
-SELECT seq, notification_id, date, body
+SELECT seq, :source, notification_id, date, body
 FROM notifications
-WHERE source = (SELECT id FROM sources WHERE name = :source)
-    AND seq > max(
-        :after,
-        coalesce(
-            (
-                SELECT positions.seq
-                FROM positions
-                JOIN routes ON routes.id = positions.route
-                JOIN sources ON sources.id = positions.source
-                WHERE routes.name = :route AND sources.name = :source
-            ),
-            0
-        )
-    )
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND seq > :after
 ORDER BY seq
 LIMIT :limit;
 
+-- name: stands_at
+SELECT positions.seq
+FROM positions
+JOIN routes ON routes.id = positions.route
+JOIN sources ON sources.id = positions.source
+WHERE routes.name = :route AND sources.name = :source;
+
+-- name: entries
+SELECT notifications.seq, sources.name, notification_id, date, body
+FROM notifications
+JOIN sources ON sources.id = notifications.source
+WHERE notifications.seq IN (SELECT value FROM json_each(:seqs))
+ORDER BY notifications.seq;
+
+-- name: find
+SELECT seq, :source, notification_id, date, body
+FROM notifications
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND notification_id = :notification_id;
+
+-- name: first_since
+SELECT min(seq)
+FROM notifications
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND raised >= :since;
+
 -- name: versions
-SELECT object_id, seq, digest, created, modified, sent
+SELECT object_id, seq, digest, created, modified, sent, last_seq
 FROM versions
 WHERE route = (SELECT id FROM routes WHERE name = :route)
     AND object_id IN (SELECT value FROM json_each(:object_ids))
@@ -63,9 +74,14 @@ SELECT id FROM routes WHERE name = :route;
 
 -- name: record_version
 -- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
-INSERT INTO versions (route, object_id, modified, created, seq, digest, sent) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (route, object_id, modified) DO UPDATE SET sent = max(sent, excluded.sent)
+INSERT INTO versions (route, object_id, modified, created, seq, digest, sent, last_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (route, object_id, modified) DO UPDATE
+SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
 WHERE created = excluded.created AND digest = excluded.digest;
+
+-- name: unsend
+UPDATE versions SET sent = 0 WHERE route = ? AND object_id = ? AND modified = ?;
 
 -- name: position
 SELECT seq FROM positions WHERE route = :route AND source = :source;
@@ -73,6 +89,9 @@ SELECT seq FROM positions WHERE route = :route AND source = :source;
 -- name: move_position
 INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)
 ON CONFLICT (route, source) DO UPDATE SET seq = max(seq, excluded.seq);
+
+-- name: rewind
+UPDATE positions SET seq = min(seq, :position) WHERE route = :route AND source = :source;
 
 -- name: count_notifications
 UPDATE routes
@@ -82,9 +101,55 @@ SET delivered = delivered + :delivered,
 WHERE id = :route;
 
 -- name: store_dead_letter
-INSERT INTO dead_letters (route, seq, object_id, by, reason, document) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO dead_letters (route, seq, object_id, by, reason, document, refused_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (route, seq, object_id) DO UPDATE
-SET by = excluded.by, reason = excluded.reason, document = excluded.document;
+SET by = excluded.by, reason = excluded.reason, document = excluded.document, refused_at = excluded.refused_at;
+
+-- name: dead_letters_between
+SELECT id, seq, object_id
+FROM dead_letters
+WHERE route = :route
+    AND seq > :after
+    AND seq <= :until
+    AND (SELECT source FROM notifications WHERE notifications.seq = dead_letters.seq) = :source;
+
+-- name: dead_letters_of
+SELECT id, seq, object_id
+FROM dead_letters
+WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: clear_dead_letter
+DELETE FROM dead_letters WHERE id = :id;
+
+-- name: dead_letters
+-- CROSS JOIN keeps the order of the tables, and with it that of the index.
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM dead_letters
+CROSS JOIN routes ON routes.id = dead_letters.route
+CROSS JOIN notifications ON notifications.seq = dead_letters.seq
+CROSS JOIN sources ON sources.id = notifications.source
+WHERE (dead_letters.seq, dead_letters.id) > (:after_seq, :after_id) AND (:route IS NULL OR routes.name = :route)
+ORDER BY dead_letters.seq, dead_letters.id
+LIMIT :limit;
+
+-- name: numbered_dead_letters
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM dead_letters
+CROSS JOIN routes ON routes.id = dead_letters.route
+CROSS JOIN notifications ON notifications.seq = dead_letters.seq
+CROSS JOIN sources ON sources.id = notifications.source
+WHERE dead_letters.id IN (SELECT value FROM json_each(:ids))
+ORDER BY dead_letters.seq, dead_letters.id;
+
+-- name: count_dropped
+UPDATE routes
+SET dropped = dropped + (
+    SELECT count(*)
+    FROM dead_letters
+    WHERE dead_letters.route = routes.id AND dead_letters.id IN (SELECT value FROM json_each(:ids))
+);
 
 -- name: store_report
 INSERT INTO reports (name, report, at) VALUES (:name, :report, :at)
@@ -96,11 +161,14 @@ SELECT report FROM reports WHERE name = :name;
 -- name: sources
 SELECT id, name, checkpoint, stored, kept, newest FROM sources ORDER BY name;
 
+-- name: oldest
+SELECT min(raised) FROM notifications WHERE source = :source;
+
 -- name: gaps
 SELECT start, "end" FROM gaps WHERE source = :source ORDER BY start, "end";
 
 -- name: route
-SELECT id, delivered, filtered, refused FROM routes WHERE name = :route;
+SELECT id, delivered, filtered, refused, dropped FROM routes WHERE name = :route;
 
 -- name: backlog
 SELECT count(*) FROM notifications WHERE source = :source AND seq > :position;
@@ -111,6 +179,13 @@ SELECT date FROM notifications WHERE source = :source AND seq > :position ORDER 
 -- name: count_dead_letters
 SELECT count(*) FROM dead_letters WHERE route = :route;
 
+-- name: other_dead_letters
+SELECT name, count(*)
+FROM routes
+JOIN dead_letters ON dead_letters.route = routes.id
+WHERE name NOT IN (SELECT value FROM json_each(:routes))
+GROUP BY name;
+
 -- name: prunable
 SELECT seq, raised
 FROM notifications
@@ -118,22 +193,12 @@ WHERE source = :source
     AND (raised, seq) > (:after_raised, :after_seq)
     AND raised < :before
     AND seq <= :dealt_with
-    AND NOT EXISTS (
-        SELECT 1
-        FROM dead_letters
-        JOIN routes ON routes.id = dead_letters.route
-        WHERE dead_letters.seq = notifications.seq
-            AND routes.name IN (SELECT value FROM json_each(:routes))
-    )
+    AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = notifications.seq)
 ORDER BY raised, seq
 LIMIT :limit;
 
 -- name: prune
 DELETE FROM notifications WHERE seq = :seq;
-
--- name: prune_dead_letters
--- Those of routes that are configured no more: `prunable` passes over all others.
-DELETE FROM dead_letters WHERE seq = :seq;
 
 -- name: count_pruned
 UPDATE sources SET kept = kept - :pruned WHERE id = :id;

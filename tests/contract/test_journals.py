@@ -21,6 +21,7 @@ from connector.model import (
     Notification,
     Page,
     RouteStatus,
+    Settlement,
     SourceStatus,
     Unavailable,
     Version,
@@ -248,6 +249,153 @@ def test_a_dead_letter_is_replaced_by_a_later_one_for_the_same_document(journal)
     assert (route.dead_letters, route.refused) == (3, 2)
 
 
+def test_a_dead_letter_keeps_its_number_while_the_same_is_refused(journal):
+    store(journal, "vt", page(1, 2))
+    first, second = (entry.seq for entry in journal.pending("route", ["vt"], 2))
+    letters = [DeadLetter(second, "mapping", "z"), DeadLetter(first, "sink", "x", "a", b"{}")]
+    advance(journal, "route", ["vt"], Advance(second, 0, 0, 2, letters))
+    advance(journal, "other", ["vt"], Advance(first, 0, 0, 1, [DeadLetter(first, "format", "y")]))
+
+    found = list(journal.dead_letters())
+
+    assert [(each.route, each.letter) for each in found] == [
+        ("route", letters[1]),
+        ("other", DeadLetter(first, "format", "y")),
+        ("route", letters[0]),
+    ]
+    assert [(each.source, each.letter.notification_id, each.date) for each in found] == [
+        ("vt", "1", 1_760_000_000),
+        ("vt", "1", 1_760_000_000),
+        ("vt", "2", 1_760_000_000),
+    ]
+    assert found[0].letter.document == b"{}"
+    assert all(each.refused_at > 1_760_000_000 for each in found)
+    again = DeadLetter(first, "sink", "still", "a")
+    with journal.lease("route"):
+        journal.settle("route", Settlement([first, second], 1, 0, 1, [again]))
+    (kept,) = journal.dead_letters("route")
+    assert (kept.id, kept.letter) == (found[0].id, again)
+    assert list(journal.dead_letters(ids=[found[1].id, found[2].id, 10**6])) == [found[1]]
+    assert list(journal.dead_letters("never heard of")) == []
+
+
+def test_settling_changes_the_counts_and_leaves_the_position(journal):
+    store(journal, "vt", page(1, 2))
+    first = journal.pending("route", ["vt"], 2)[0].seq
+    advance(journal, "route", ["vt"], Advance(first, 0, 0, 1, [DeadLetter(first, "sink", "x", "a")]))
+    sent = version("a", first, 1, sent=True)
+    with journal.lease("route"):
+        journal.record("route", [sent._replace(sent=False)])
+        journal.settle("route", Settlement([first], 1, 0, 0, sent=[sent]))
+
+    (route,) = journal.status({"route": ["vt"]}).routes
+    assert (route.position, route.backlog, route.delivered, route.refused, route.dead_letters) == (first, 1, 1, 1, 0)
+    assert journal.versions("route", ["a"]) == {"a": [sent]}
+
+
+def test_what_is_dropped_is_counted_and_nothing_else_goes(journal):
+    store(journal, "vt", page(1))
+    (entry,) = journal.pending("route", ["vt"], 1)
+    letters = [DeadLetter(entry.seq, "sink", "x", name) for name in "abc"]
+    advance(journal, "route", ["vt"], Advance(entry.seq, 0, 0, 1, letters))
+    a, b, c = (each.id for each in journal.dead_letters())
+
+    assert journal.drop([a, c, 10**6]) == 2
+    assert journal.drop([a]) == journal.drop([]) == 0
+    (route,) = journal.status({"route": ["vt"]}).routes
+    assert (route.dead_letters, route.dropped, route.refused) == (1, 2, 1)
+    assert [each.id for each in journal.dead_letters()] == [b]
+
+
+def test_more_dead_letters_can_be_read_than_are_read_at_once(journal):
+    numbers = range(450)
+    store(journal, "vt", page(*numbers))
+    seqs = [entry.seq for entry in journal.pending("route", ["vt"], 450)]
+    letters = [DeadLetter(seq, "sink", "x", name) for seq in seqs for name in "ab"]
+    advance(journal, "route", ["vt"], Advance(seqs[-1], 0, 0, 450, letters))
+
+    found = list(journal.dead_letters("route"))
+
+    assert [each.letter for each in found] == letters
+    assert journal.drop([each.id for each in found]) == 900
+
+
+def test_a_route_that_is_rewound_delivers_again_and_its_dead_letters_are_those_of_the_last_time(journal):
+    store(journal, "vt", Page([notification(n, date=n * 10) for n in (1, 2, 3, 4)], None))
+    seqs = [entry.seq for entry in journal.pending("route", ["vt"], 4)]
+    refused = [DeadLetter(seq, "sink", "no", "a") for seq in seqs[:3]]
+    advance(journal, "route", ["vt"], Advance(seqs[2], 0, 0, 3, refused))
+    with journal.lease("route"):
+        positions = journal.positions_since("route", ["vt"], 20)
+        journal.rewind("route", positions)
+    assert ids(journal.pending("route", ["vt"], 10)) == ["2", "3", "4"]
+    assert journal.status({"route": ["vt"]}).routes[0].dead_letters == 3
+
+    advance(journal, "route", ["vt"], Advance(seqs[1], 1, 0, 0))
+
+    (route,) = journal.status({"route": ["vt"]}).routes
+    assert (route.position, route.delivered, route.refused, route.dead_letters) == (seqs[1], 1, 3, 2)
+    assert [each.letter.seq for each in journal.dead_letters()] == [seqs[0], seqs[2]]
+    with journal.lease("route"):
+        journal.rewind("route", {"vt": seqs[3]})
+    assert journal.status({"route": ["vt"]}).routes[0].position == seqs[1]
+
+
+def test_where_a_replay_begins_is_told_for_each_source(journal):
+    store(journal, "a", Page([notification(1, date=10), notification(2, date=30)], None))
+    store(journal, "b", Page([notification(3, date=20), notification(4, date=5), notification(5, date=40)], None))
+    last = journal.pending("route", ["a", "b"], 10)[3].seq
+    advance(journal, "route", ["a", "b"], Advance(last, 4, 0, 0))
+
+    def begins(since, sources=("a", "b")):
+        positions = journal.positions_since("route", sources, since)
+        return ids(journal.history(positions, 10))
+
+    assert begins(None) == ["1", "2", "3", "4", "5"]
+    assert begins(15) == ["2", "3", "4", "5"]
+    assert begins(25) == ["2", "5"]
+    assert begins(35) == ["5"]
+    assert begins(99) == ["5"]  # not delivered yet
+    assert begins(None, ["a"]) == ["1", "2"]
+    assert begins(None, ["never heard of"]) == []
+    positions = journal.positions_since("route", ["a", "b"], None)
+    second = journal.history(positions, 2)[1].seq
+    assert ids(journal.history(positions, 2, after=second)) == ["3", "4"]
+    assert ids(journal.pending("route", ["a", "b"], 10)) == ["5"]
+
+
+def test_entries_are_found_by_their_numbers_and_by_their_notification(journal):
+    store(journal, "a", page(1, 2))
+    store(journal, "b", page(2, 3))
+    entries = journal.pending("route", ["a", "b"], 10)
+
+    assert journal.entries([entries[3].seq, entries[0].seq, 10**6]) == [entries[0], entries[3]]
+    assert journal.find(["b", "a", "never heard of"], "2") == [entries[1], entries[2]]
+    assert journal.find(["b"], "1") == []
+    assert journal.entries([]) == []
+
+
+def test_a_version_that_is_to_be_sent_again_is_no_more_sent(journal):
+    versions = [version("a", 1, 1, sent=True), version("a", 2, 2, sent=True), version("b", 2, 2, sent=True)]
+    store(journal, "vt", page(1))
+    with journal.lease("route"):
+        journal.advance("route", ["vt"], Advance(1, 1, 0, 0, sent=versions))
+        journal.unsend("route", versions[:1])
+        journal.unsend("route", [])
+    unsent = versions[0]._replace(sent=False)
+    assert journal.versions("route", ["a", "b"]) == {"a": [unsent, versions[1]], "b": [versions[2]]}
+
+
+def test_a_version_knows_the_last_entry_that_says_the_same(journal):
+    store(journal, "vt", page(1, 2))
+    sent = version("a", 1, 1, sent=True)
+    with journal.lease("route"):
+        journal.advance("route", ["vt"], Advance(1, 1, 0, 0, sent=[sent]))
+        again = [sent._replace(last_seq=last) for last in (2, 3, 1)]
+        journal.advance("route", ["vt"], Advance(2, 1, 0, 0, sent=again))
+    assert journal.versions("route", ["a"]) == {"a": [sent._replace(last_seq=3)]}
+
+
 def test_status_tells_what_there_is(journal):
     gap = Gap(100, 200)
     store(journal, "vt", Page([notification(1, 50), notification(2, 40), notification(3, None)], {"w": 1}, gap))
@@ -262,7 +410,7 @@ def test_status_tells_what_there_is(journal):
         entries=3,
         sources=[
             SourceStatus("new source", None, 0, None, [], {}),
-            SourceStatus("vt", {"w": 2}, 3, 50, [gap], {"state": "done"}),
+            SourceStatus("vt", {"w": 2}, 3, 50, [gap], {"state": "done"}, pruned=0, oldest=40),
         ],
         routes=[
             RouteStatus("route", ("vt",), seqs[0], 2, 40, 0, 1, 0, 0, {"state": "waiting"}),
@@ -286,13 +434,19 @@ def test_pruning_keeps_what_is_young_unread_or_refused(journal):
     assert journal.prune(100, {**routes, "never heard of": ["vt"]}) == 0
 
 
-def test_a_route_that_is_no_longer_configured_holds_nothing_back(journal):
-    store(journal, "vt", page(1, 2))
-    first = journal.pending("gone", ["vt"], 1)[0].seq
-    advance(journal, "gone", ["vt"], Advance(first, 0, 0, 1, [DeadLetter(first, "sink", "no")]))
+def test_a_route_that_is_no_longer_configured_holds_back_only_what_it_refused(journal):
+    store(journal, "vt", page(1, 2, 3))
+    second = journal.pending("gone", ["vt"], 2)[1].seq
+    advance(journal, "gone", ["vt"], Advance(second, 0, 0, 1, [DeadLetter(second, "sink", "no")]))
 
     assert journal.prune(2_000_000_000, {}) == 2
-    assert journal.status({"gone": ["vt"]}).routes[0].dead_letters == 0
+    status = journal.status({})
+    assert (status.entries, status.other_dead_letters) == (1, {"gone": 1})
+    assert status.sources[0].pruned == 2
+    (stored,) = journal.dead_letters()
+    assert journal.drop([stored.id]) == 1
+    assert journal.prune(2_000_000_000, {}) == 1
+    assert journal.status({}).other_dead_letters == {}
 
 
 def test_what_was_pruned_stays_known_and_its_number_is_not_used_again(journal):
@@ -339,12 +493,15 @@ def test_a_lease_is_given_back_when_its_holder_fails_or_closes(open_journal):
     second.close()
 
 
-@pytest.mark.parametrize("write", ["append", "record", "advance"])
+@pytest.mark.parametrize("write", ["append", "record", "unsend", "advance", "rewind", "settle"])
 def test_nothing_is_written_without_the_lease(journal, write):
     calls = {
         "append": lambda: journal.append("name", page(1)),
         "record": lambda: journal.record("name", [version("a", 1, 1)]),
+        "unsend": lambda: journal.unsend("name", [version("a", 1, 1)]),
         "advance": lambda: journal.advance("name", ["vt"], Advance(1, 1, 0, 0)),
+        "rewind": lambda: journal.rewind("name", {"vt": 0}),
+        "settle": lambda: journal.settle("name", Settlement([1], 1, 0, 0)),
     }
     with journal.lease("another name"), pytest.raises(RuntimeError, match="lease"):
         calls[write]()
@@ -405,6 +562,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.positions = {(route, source): 0 for route, sources in ROUTES.items() for source in sources}
         self.counts = {route: [0, 0, 0] for route in ROUTES}
         self.dead_letters: dict[str, set[tuple[int, str]]] = {route: set() for route in ROUTES}
+        self.dropped = dict.fromkeys(ROUTES, 0)
         self.known_versions: dict[str, list[Version]] = {route: [] for route in ROUTES}
 
     def unread(self, route: str) -> list[Entry]:
@@ -432,7 +590,8 @@ class JournalMachine(RuleBasedStateMachine):
         assert batch == self.unread(route)[:limit]
         if not batch:
             return
-        new = [version(f"o{e.seq}", e.seq, len(self.known_versions[route]) % 60) for e in batch]
+        count = len(self.known_versions[route])
+        new = [version(f"o{count + n}", e.seq, count % 60) for n, e in enumerate(batch)]
         letters = [DeadLetter(batch[0].seq, "sink", "no", "o")] if refuse else []
         with self.journal.lease(route):
             self.journal.record(route, new)
@@ -440,11 +599,45 @@ class JournalMachine(RuleBasedStateMachine):
             step = Advance(batch[-1].seq, len(sent), 0, len(letters), letters, sent)
             self.journal.advance(route, ROUTES[route], step)
         self.known_versions[route] += [*new[: len(letters)], *sent]
+        self.forget_dead_letters(route, {e.seq for e in batch})
         self.dead_letters[route] |= {(letter.seq, letter.object_id) for letter in letters}
         self.counts[route][0] += len(sent)
         self.counts[route][2] += len(letters)
         for source in ROUTES[route]:
             self.positions[route, source] = max(self.positions[route, source], batch[-1].seq)
+
+    @rule(route=st.sampled_from(sorted(ROUTES)), since=st.none() | NUMBERS)
+    def rewind(self, route: str, since: int | None) -> None:
+        for source in ROUTES[route]:
+            dates = {e.seq: e.notification.date or 0 for e in self.entries if e.source == source}
+            first = min((seq for seq, date in dates.items() if since is None or date >= since), default=10**6)
+            self.positions[route, source] = min(self.positions[route, source], first - 1)
+        with self.journal.lease(route):
+            positions = self.journal.positions_since(route, ROUTES[route], since)
+            self.journal.rewind(route, positions)
+        assert positions == {source: self.positions[route, source] for source in ROUTES[route]}
+        assert self.journal.history(positions, 1000) == self.unread(route)
+
+    @rule(route=st.sampled_from(sorted(ROUTES)), refuse=st.booleans(), by=st.sampled_from("op"))
+    def settle(self, route: str, refuse: bool, by: str) -> None:
+        seqs = sorted({seq for seq, _ in self.dead_letters[route]})[::2]
+        letters = [DeadLetter(seq, "sink", "no", by) for seq in seqs] if refuse else []
+        with self.journal.lease(route):
+            self.journal.settle(route, Settlement(seqs, len(seqs) - len(letters), 0, len(letters), letters))
+        self.forget_dead_letters(route, set(seqs))
+        self.dead_letters[route] |= {(letter.seq, letter.object_id) for letter in letters}
+        self.counts[route][0] += len(seqs) - len(letters)
+        self.counts[route][2] += len(letters)
+
+    @rule(route=st.sampled_from(sorted(ROUTES)), limit=st.integers(0, 2))
+    def drop(self, route: str, limit: int) -> None:
+        dropped = list(self.journal.dead_letters(route))[:limit]
+        assert self.journal.drop([each.id for each in dropped]) == len(dropped)
+        self.dead_letters[route] -= {(each.letter.seq, each.letter.object_id) for each in dropped}
+        self.dropped[route] += len(dropped)
+
+    def forget_dead_letters(self, route: str, seqs: set[int]) -> None:
+        self.dead_letters[route] = {each for each in self.dead_letters[route] if each[0] not in seqs}
 
     @rule(before=NUMBERS)
     def prune(self, before: int) -> None:
@@ -475,7 +668,14 @@ class JournalMachine(RuleBasedStateMachine):
             assert route.oldest_pending == min(
                 (self.oldest(unread, s) for s in {e.source for e in unread}), default=None
             )
-            assert route.dead_letters == len(self.dead_letters[route.name])
+            assert (route.dead_letters, route.dropped) == (
+                len(self.dead_letters[route.name]),
+                self.dropped[route.name],
+            )
+            stored = list(self.journal.dead_letters(route.name))
+            assert [(each.letter.seq, each.letter.object_id) for each in stored] == sorted(
+                self.dead_letters[route.name]
+            )
             known = self.known_versions[route.name]
             assert self.journal.versions(route.name, [v.object_id for v in known]) == {v.object_id: [v] for v in known}
 

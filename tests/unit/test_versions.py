@@ -53,7 +53,7 @@ def test_a_version_that_was_not_accepted_is_sent_again_unchanged():
     again = Ledger(known(*first.recorded))
     assert again.stamp({"a": 1}, OBJECT, 2, 200) == stamped
     assert again.recorded == []
-    assert again.stamped == [first.recorded[0]._replace(sent=True)]
+    assert again.stamped == [first.recorded[0]._replace(sent=True, last_seq=2)]
 
 
 def test_an_object_without_versions_is_sent_once_whatever_its_content():

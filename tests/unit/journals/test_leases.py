@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from connector.journals.holder import Process
-from connector.journals.sqlite import LEASE_SECONDS, SqliteJournal, SqliteSettings
+from connector.journals.leases import LEASE_SECONDS
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Advance, Notification, Page, Unavailable, Version
 
 ELSEWHERE = Process("elsewhere", "another boot", 7, "1")

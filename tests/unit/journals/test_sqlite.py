@@ -8,11 +8,11 @@ import pydantic
 import pytest
 
 from connector.journals import sqlite as module
-from connector.journals.database import migrations, named_statements, statements
+from connector.journals.database import migrations, statements
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.statements import SQL
 from connector.model import Entry, Misconfigured, Notification, Page
 
-SQL = named_statements(Path(module.__file__).with_suffix(".sql").read_text(encoding="utf-8"))
 GROWING = ("notifications", "seen", "versions", "dead_letters")
 
 
@@ -48,7 +48,7 @@ def test_no_statement_walks_a_table_that_grows(tables, name):
     assert values == []
 
 
-@pytest.mark.parametrize("name", ["pending", "prunable", "oldest_pending"])
+@pytest.mark.parametrize("name", ["history", "prunable", "oldest_pending"])
 def test_the_order_of_notifications_comes_from_an_index(tables, name):
     steps = plan(tables, SQL[name])
     assert not [step for step in steps if "TEMP B-TREE" in step]
@@ -62,7 +62,8 @@ def test_the_backlog_is_counted_without_reading_bodies(tables):
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
-    used = set(re.findall(r'_SQL\["(\w+)"\]', Path(module.__file__).read_text(encoding="utf-8")))
+    programs = (path.read_text(encoding="utf-8") for path in Path(module.__file__).parent.glob("*.py"))
+    used = {name for program in programs for name in re.findall(r'SQL\["(\w+)"\]', program)}
     assert used == set(SQL)
 
 

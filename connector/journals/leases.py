@@ -1,0 +1,113 @@
+"""Who serves which source and route: leases that a dead process leaves behind are told from those of a living one."""
+
+import datetime
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from connector.journals.database import Database
+from connector.journals.holder import Process
+from connector.journals.statements import SQL
+from connector.model import ConnectorError, Unavailable
+
+LEASE_SECONDS = 60
+
+
+class Leases:
+    """The leases that one open journal holds.
+
+    A lease is told from a dead one by the holder's process; where that cannot be asked (another machine or container),
+    it ends 60 seconds after the holder last used it, by the clocks of both. A holder that lost its lease unawares is
+    refused when it next writes.
+    """
+
+    def __init__(self, database: Database, process: Process, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._process = process
+        self._clock = clock
+        self._token = secrets.token_hex(16)
+        self._lock = threading.Lock()
+        self._held: dict[str, int] = {}  # name → when it expires unless it is renewed
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Hold a lease; a second entry by the same journal is refused too."""
+        with self._lock:
+            if name in self._held:
+                raise Unavailable(f"{name} is already served by another thread of this process")
+            with self._database.write() as db:
+                expires = self._take(db, name)
+            self._held[name] = expires
+        try:
+            yield
+        finally:
+            self._release(name)
+
+    def renew(self, name: str) -> None:
+        """Renew a lease held while there is nothing to write, before half of its time is left."""
+        if self._held.get(name, self._clock() + LEASE_SECONDS) < self._clock() + LEASE_SECONDS / 2:
+            with self._database.write() as db:
+                self.fence(db, name)
+
+    def fence(self, db: sqlite3.Connection, name: str) -> None:
+        """Make sure, inside the transaction that writes, that the lease is still held; renew it."""
+        if name not in self._held:
+            raise RuntimeError(f"a write for {name} without its lease")
+        expires = int(self._clock()) + LEASE_SECONDS
+        renewed = {"name": name, "holder": self._token, "expires": expires}
+        if db.execute(SQL["renew_lease"], renewed).rowcount == 0:
+            row = db.execute(SQL["lease"], {"name": name}).fetchone()
+            raise _served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
+        self._held[name] = expires
+
+    def close(self) -> None:
+        """Give back the leases still held."""
+        with self._lock:
+            if self._held and self._database.is_open:
+                with suppress(ConnectorError), self._database.write() as db:  # see _release
+                    for name in self._held:
+                        db.execute(SQL["release_lease"], {"name": name, "holder": self._token})
+            self._held.clear()
+
+    def _take(self, db: sqlite3.Connection, name: str) -> int:
+        now = int(self._clock())
+        row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        if row is not None and row[0] != self._token and not self._is_free(row, now):
+            raise _served(name, row)
+        lease = {
+            "name": name,
+            "holder": self._token,
+            "host": self._process.host,
+            "realm": self._process.realm,
+            "pid": self._process.pid,
+            "process_started": self._process.started,
+            "since": now,
+            "expires": now + LEASE_SECONDS,
+        }
+        db.execute(SQL["take_lease"], lease)
+        return now + LEASE_SECONDS
+
+    def _is_free(self, row: Any, now: int) -> bool:
+        _, host, realm, pid, started, _, expires = row
+        holder = Process(host, realm, pid, started)
+        if holder.is_neighbour_of(self._process) and holder != self._process:
+            return holder.is_gone()
+        return bool(expires <= now)
+
+    def _release(self, name: str) -> None:
+        with self._lock:
+            if self._held.pop(name, None) is None:
+                return  # the journal was closed first
+            # If it cannot be given back now, this journal may still take it again, and others once it has expired or
+            # this process has ended; what went wrong shows wherever the lease was needed for.
+            with suppress(ConnectorError), self._database.write() as db:
+                db.execute(SQL["release_lease"], {"name": name, "holder": self._token})
+
+
+def _served(name: str, row: Any) -> Unavailable:
+    _, host, _, pid, _, since, _ = row
+    at = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Unavailable(f"{name} is served by process {pid} on {host} since {at}; one process at a time may serve it")

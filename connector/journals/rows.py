@@ -1,0 +1,43 @@
+"""What the columns of the SQLite journal hold, and what comes out of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from connector.model import DeadLetter, Entry, JsonObject, Notification, StoredDeadLetter
+
+
+def entry(row: Any) -> Entry:
+    """From (seq, source, notification id, date, body); a body that the disk garbled is an empty object."""
+    seq, source, notification_id, date, body = row
+    return Entry(seq, source, Notification(notification_id, date, _body(body)))
+
+
+def dead_letter(row: Any) -> StoredDeadLetter:
+    """From the columns of the statements `dead_letters` and `numbered_dead_letters`."""
+    number, route, source, date, refused_at, seq, by, reason, object_id, document, notification_id = row
+    letter = DeadLetter(seq, by, reason, object_id, document, notification_id)
+    return StoredDeadLetter(number, route, source, date, refused_at, letter)
+
+
+def json_list(values: Sequence[Any]) -> str:
+    """A list as one value of a statement, which `json_each` takes apart."""
+    return orjson.dumps(values).decode()
+
+
+def encoded_body(body: JsonObject) -> bytes:
+    """A notification's body as JSON."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        # Nested over 254 levels deep, which no notification is: kept by its id, so that the mapping refuses it.
+        return b"{}"
+
+
+def _body(text: bytes) -> JsonObject:
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
