@@ -18,6 +18,10 @@ from pydantic_core import PydanticUndefined
 from connector import app, manifest
 from connector.cli import iocstream
 from connector.config import Settings
+from connector.monitoring import metrics as monitoring
+from connector.monitoring.standing import Standing
+from connector.runner import Part
+from connector.telemetry import Exchange
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,6 +58,31 @@ def commands() -> str:
         if rows:
             parts.append("\n".join(["| option | default | meaning |", "|---|---|---|", *rows]))
     return "\n\n".join(parts)
+
+
+def metrics() -> str:
+    """A table of the metrics, from a run that has one source and one route."""
+    part = {"message": None, "lag_seconds": 0}
+    quota = {"api_requests_daily": {"user": {"used": 0, "allowed": 1}}}
+    source = part | {"name": "s", "watermark": "1970-01-01T00:00:00Z", "lost": [], "quota": quota}
+    standing = {
+        "journal": {"notifications": 0},
+        "sources": [source],
+        "routes": [part | {"name": "r", "backlog": 0, "dead_letters": 0}],
+    }
+    run = monitoring.RunCollector(
+        {"s": Part("s", "source"), "r": Part("r", "route")}, Standing(lambda: standing), Path("none"), "0"
+    )
+    registry, durations = monitoring.registry(run)
+    durations(Exchange("h", "GET", "2xx", 0.0))
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for metric in registry.collect():
+        if metric.name.startswith("iocstream_"):
+            suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
+            labels = dict.fromkeys(label for sample in metric.samples for label in sample.labels if label != "le")
+            named = ", ".join(f"`{label}`" for label in labels)
+            rows.append(f"| `{metric.name}{suffix}` | {metric.type} | {named} | {metric.documentation} |")
+    return "\n".join(rows)
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -97,6 +126,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
     "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
     "commands": commands,
+    "metrics": metrics,
 }
 
 
