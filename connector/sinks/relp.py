@@ -16,6 +16,11 @@ _CHUNK_BYTES = 64 * 1024
 _LINGER_SECONDS = 1.0
 _LONGEST_REASON = 200
 _DONE = 200
+_HINT = "if it expects TLS, set transport: relp-tls; if it is no RELP receiver, check port and transport"
+_TLS_HINT = (
+    "either nothing stands behind it, or it does not accept this client; if it asks for a client certificate, "
+    "set client_certificate to one whose name it permits"
+)
 
 
 class RelpSession:
@@ -83,18 +88,23 @@ class RelpSession:
                 self._write(b"".join(chunk))
             must_wait = position == len(frames) or len(under_way) == self._window
             for frame in self._read(self._send_timeout if must_wait else 0.0):
+                if frame.command == b"serverclose":
+                    self._is_open = False
+                    continue
                 answer = self._answer(frame)
                 if frame.transaction not in under_way:
                     raise Unavailable(f"{self._address} acknowledges what was not sent")
                 answered = under_way.pop(frame.transaction)
                 if answer.code != _DONE:
                     refused.append((answered, f"the receiver answers: {_words(answer)}"))
+            if not self._is_open and (position < len(frames) or under_way):
+                raise Unavailable(f"{self._address} ended the RELP session")
         return refused
 
     def alive(self) -> bool:
         """See `Connection`. Whatever a receiver says unasked is that it ends the session."""
         try:
-            return self._channel.read() is None
+            return self._is_open and self._channel.read() is None
         except Unavailable:
             return False
 
@@ -116,8 +126,13 @@ class RelpSession:
 
     def _open(self, timeout: float) -> None:
         transaction = self._next_transaction()
-        self._write(relp_frame.encoded(transaction, b"open", _OFFERS), timeout)
-        (frame, *more) = self._read(timeout)
+        try:
+            self._write(relp_frame.encoded(transaction, b"open", _OFFERS), timeout)
+            (frame, *more) = self._read(timeout)
+        except Unavailable as error:
+            raise Unavailable(f"no RELP session: {error}; {_TLS_HINT if self.tls_version else _HINT}") from None
+        if frame.command == b"serverclose":
+            raise Unavailable(f"{self._address} takes no RELP session now")
         answer = self._answer(frame)
         if frame.transaction != transaction or more:
             raise WrongReceiver(f"{self._address} does not keep to RELP")
@@ -129,8 +144,6 @@ class RelpSession:
         self._is_open = True
 
     def _answer(self, frame: Frame) -> Answer:
-        if frame.command == b"serverclose":
-            raise Unavailable(f"{self._address} ended the RELP session")
         answer = relp_frame.answer(frame)
         if answer is None:
             raise WrongReceiver(f"{self._address} does not keep to RELP: it says {excerpt(frame.data)!r}")
@@ -144,9 +157,9 @@ class RelpSession:
             if said is None:
                 if not seconds:
                     return []
-                raise Unavailable(self._silence(seconds))
+                raise Unavailable(f"{self._address} answered nothing for {seconds:g} s")
             if not said:
-                raise Unavailable(self._end())
+                raise Unavailable(f"{self._address} closed the connection")
             try:
                 frames = list(self._frames.feed(said))
             except BrokenFrame:
@@ -154,7 +167,7 @@ class RelpSession:
             if frames or not seconds:
                 return frames
             if time.monotonic() > deadline:
-                raise Unavailable(self._silence(seconds))
+                raise Unavailable(f"{self._address} answered nothing for {seconds:g} s")
 
     def _write(self, data: bytes, timeout: float | None = None) -> None:
         try:
@@ -166,28 +179,6 @@ class RelpSession:
     def _next_transaction(self) -> int:
         self._transaction = self._transaction % relp_frame.LAST_TRANSACTION + 1
         return self._transaction
-
-    def _silence(self, seconds: float) -> str:
-        if self._is_open:
-            return f"{self._address} acknowledged nothing for {seconds:g} s"
-        return (
-            f"{self._address} takes connections but did not open a RELP session within {seconds:g} s; "
-            "if it is no RELP receiver, check port and transport"
-        )
-
-    def _end(self) -> str:
-        if self._is_open:
-            return f"{self._address} closed the connection"
-        if self.tls_version:
-            return (
-                f"{self._address} closed the connection instead of opening a RELP session: either nothing stands "
-                "behind it, or it does not accept this client; if it asks for a client certificate, set "
-                "client_certificate to one whose name it permits"
-            )
-        return (
-            f"{self._address} closed the connection instead of opening a RELP session; if it expects TLS, "
-            "set transport: relp-tls, and if it is no RELP receiver, check port"
-        )
 
     def _not_relp(self, said: bytes) -> WrongReceiver:
         if speaks_tls(said):

@@ -1,0 +1,344 @@
+import contextlib
+import socket
+import threading
+
+import pytest
+from unit.sinks.senders import HEADER, free_port, message, reset, sink_to, talking
+
+from connector.model import Misconfigured, Unavailable
+from connector.simulator.relp import RelpReceiver
+from connector.sinks import relp_frame
+from connector.sinks.relp_frame import LAST_TRANSACTION
+
+OPENED = b"200 OK\nrelp_version=0\ncommands=syslog"
+LINES = [HEADER + b"CEF:0|a|b|1|c|d|5|cnt=%d" % n for n in range(1000)]
+
+
+def rsp(transaction, data=b"200 OK"):
+    return relp_frame.encoded(transaction, b"rsp", data)
+
+
+class Dialogue:
+    """The receiving side of a session, frame by frame."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.reader = relp_frame.FrameReader()
+        self.waiting = []
+
+    def next(self):
+        while not self.waiting:
+            piece = self.connection.recv(65536)
+            if not piece:
+                return None
+            self.waiting += self.reader.feed(piece)
+        return self.waiting.pop(0)
+
+    def opened(self):
+        self.say(rsp(self.next().transaction, OPENED))
+
+    def say(self, frame):
+        self.connection.sendall(frame)
+
+
+def in_dialogue(serve):
+    """A server that opens each session and hands it to `serve`."""
+
+    def converse(connection):
+        dialogue = Dialogue(connection)
+        if dialogue.next() is not None:
+            dialogue.say(rsp(1, OPENED))
+            with contextlib.suppress(OSError):
+                serve(dialogue)
+
+    return talking(converse)
+
+
+@pytest.fixture(params=["relp", "relp-tls"])
+def way(request, certificates):
+    tls, options = None, {}
+    if request.param == "relp-tls":
+        tls = certificates.server_context()
+        options["ca_bundle"] = certificates.ca
+    with RelpReceiver(tls=tls) as receiver, sink_to(receiver.port, request.param, **options) as sink:
+        yield sink, receiver
+
+
+def test_what_was_sent_is_what_arrives_in_order_and_nothing_is_unconfirmed(way):
+    sink, receiver = way
+    assert sink.send([message(n) for n in range(700)]) == []
+    assert receiver.lines() == LINES[:700]  # all of it, at once: it is acknowledged
+    assert sink.unconfirmed() == 0
+    sink.finish()
+    assert sink.send([message(n) for n in range(700, 1000)]) == []
+    assert receiver.lines() == LINES
+    assert receiver.connections() == 1
+
+
+def test_an_event_that_the_receiver_refuses_is_refused_in_its_words_and_the_others_arrive(way):
+    sink, receiver = way
+    receiver.verdict = lambda line: b"500 no\x00 room\nat all" if line.endswith(b"cnt=3") else b"200 OK"
+    (refusal,) = sink.send([message(n) for n in range(6)])
+    assert refusal.message.seq == 3
+    assert refusal.reason == "the receiver answers: 500 no  room"
+    assert receiver.lines() == LINES[:3] + LINES[4:6]
+
+
+def test_an_event_that_is_too_long_is_never_sent(way):
+    # rsyslog's imrelp cuts it, and acknowledges it all the same.
+    sink, receiver = way
+    fits = message(2, b"x" * (8000 - len(HEADER) - len("cnt=2")))
+    too_long = message(3, b"x" * (8000 - len(HEADER) - len("cnt=3") + 1))
+    (refusal,) = sink.send([message(1), fits, too_long, message(4)])
+    assert refusal.message is too_long
+    assert [line[-1:] for line in receiver.lines()] == [b"1", b"2", b"4"]
+
+
+def test_checking_opens_a_session_and_leaves_nothing_behind(way):
+    sink, receiver = way
+    said = sink.check()
+    assert f"{receiver.port} takes " in said
+    assert "RELP sessions" in said
+    assert receiver.lines() == []
+    assert receiver.connections() == 0
+
+
+def test_no_more_than_a_window_is_under_way_and_answers_may_come_in_any_order():
+    most = []
+
+    def serve(dialogue):
+        under_way, seen = [], 0
+        while seen < 30:
+            under_way.append(dialogue.next())
+            seen += 1
+            most.append(len(under_way))
+            if len(under_way) == 10:
+                # Nothing more may come before one of these is answered.
+                dialogue.connection.settimeout(0.05)
+                with pytest.raises(TimeoutError):
+                    dialogue.next()
+                dialogue.connection.settimeout(None)
+                for frame in reversed(under_way):
+                    dialogue.say(rsp(frame.transaction))
+                under_way.clear()
+        dialogue.next()
+
+    with in_dialogue(serve) as port, sink_to(port, "relp", relp_window_messages=10) as sink:
+        assert sink.send([message(n) for n in range(30)]) == []
+    assert max(most) == 10
+
+
+def test_transaction_numbers_begin_again_after_the_last():
+    seen = []
+
+    def serve(dialogue):
+        while (frame := dialogue.next()) is not None and frame.command == b"syslog":
+            seen.append(frame.transaction)
+            dialogue.say(rsp(frame.transaction))
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        sink._connected()._transaction = LAST_TRANSACTION - 2
+        sink.send([message(n) for n in range(4)])
+    assert seen == [LAST_TRANSACTION - 1, LAST_TRANSACTION, 1, 2]
+
+
+def test_after_a_break_the_same_batch_arrives():
+    receiver = RelpReceiver()
+    taken = []
+
+    def breaks_after_five(line):
+        taken.append(line)
+        return b"200 OK" if len(taken) <= 5 else None
+
+    receiver.verdict = breaks_after_five
+    batch = [message(n) for n in range(20)]
+    with receiver, sink_to(receiver.port, "relp") as sink:
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+        receiver.verdict = lambda line: b"200 OK"
+        assert sink.send(batch) == []
+        assert receiver.lines() == LINES[:5] + LINES[:20]
+
+
+@pytest.mark.parametrize("ending", ["close", "reset", "hint"])
+def test_a_session_that_ends_before_all_is_acknowledged_is_an_outage(ending):
+    def serve(dialogue):
+        dialogue.say(rsp(dialogue.next().transaction))
+        dialogue.next()
+        if ending == "hint":
+            dialogue.say(relp_frame.encoded(0, b"serverclose"))
+            dialogue.next()
+        elif ending == "reset":
+            reset(dialogue.connection)
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink, pytest.raises(Unavailable):
+        sink.send([message(n) for n in range(10)])
+
+
+@pytest.mark.parametrize("ending", ["close", "hint"])
+def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(ending):
+    sessions, ended = [], threading.Event()
+
+    def serve(dialogue):
+        sessions.append(dialogue)
+        dialogue.say(rsp(dialogue.next().transaction))
+        if len(sessions) == 1:
+            if ending == "hint":
+                dialogue.say(relp_frame.encoded(0, b"serverclose"))
+            dialogue.connection.shutdown(socket.SHUT_WR)
+            ended.set()
+        dialogue.next()
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        sink.send([message(1)])
+        assert ended.wait(10)
+        sink.send([message(2)])
+    assert len(sessions) == 2
+
+
+def test_a_receiver_that_acknowledges_nothing_is_an_outage():
+    def serve(dialogue):
+        while dialogue.next() is not None:
+            pass
+
+    with (
+        in_dialogue(serve) as port,
+        sink_to(port, "relp", send_timeout_seconds=0.2) as sink,
+        pytest.raises(Unavailable, match=r"answered nothing for 0\.2 s"),
+    ):
+        sink.send([message(1)])
+
+
+@pytest.mark.parametrize("said", [rsp(77), b"1 nonsense 0\n", b"\x00\xff", rsp(2, b"what?"), b"2 rsp 70000 "])
+def test_garbage_from_a_receiver_that_understood_us_is_an_outage(said):
+    first = threading.Event()
+
+    def serve(dialogue):
+        frame = dialogue.next()
+        if first.is_set():
+            dialogue.say(said)
+        else:
+            first.set()
+            dialogue.say(rsp(frame.transaction))
+            dialogue.next()
+            dialogue.say(said)
+        dialogue.next()
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        sink.send([message(1)])
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                sink.send([message(2)])
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", r"answers \('HTTP/1\.1 400 Bad Request'\)"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "set transport: relp-tls"),
+        (rsp(1, b"500 go\naway"), "refuses the RELP session: 500 go$"),
+        (rsp(1, b"200 OK\nrelp_version=0\ncommands=starttls"), "takes no syslog events"),
+        (rsp(2, OPENED), "does not keep to RELP"),
+        (rsp(1, b"OK"), "does not keep to RELP"),
+    ],
+)
+def test_who_opens_no_session_for_us_is_a_matter_for_a_person(said, fault):
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(said)
+        connection.recv(100)
+
+    with talking(serve) as port, sink_to(port, "relp") as sink:
+        with pytest.raises(Misconfigured, match=fault):
+            sink.send([message(1)])
+        with pytest.raises(Misconfigured, match=fault):
+            sink.check()
+
+
+def test_who_takes_the_connection_and_says_nothing_is_an_outage_with_a_hint():
+    # A plain syslog receiver does: to it our opening is an event.
+    def serve(connection):
+        while connection.recv(65536):
+            pass
+
+    with (
+        talking(serve) as port,
+        sink_to(port, "relp", connect_timeout_seconds=0.2) as sink,
+        pytest.raises(Unavailable, match="check port and transport"),
+    ):
+        sink.send([message(1)])
+
+
+def test_who_hangs_up_at_the_opening_is_an_outage_with_a_hint():
+    with (
+        talking(lambda connection: connection.recv(65536)) as port,
+        sink_to(port, "relp") as sink,
+        pytest.raises(Unavailable, match="set transport: relp-tls"),
+    ):
+        sink.send([message(1)])
+
+
+@pytest.mark.parametrize("transport", ["relp", "relp-tls"])
+def test_a_closed_port_is_an_outage(transport):
+    with sink_to(free_port(), transport) as sink, pytest.raises(Unavailable, match="refused"):
+        sink.send([message(1)])
+
+
+def test_a_receiver_that_drips_is_bounded_in_time():
+    stopping = threading.Event()
+
+    def serve(dialogue):
+        dialogue.next()
+        for byte in relp_frame.encoded(2, b"rsp", b"x" * 60000):
+            dialogue.say(bytes([byte]))
+            if stopping.wait(0.01):
+                return
+
+    with in_dialogue(serve) as port, sink_to(port, "relp", send_timeout_seconds=0.3) as sink:
+        with pytest.raises(Unavailable, match="answered nothing"):
+            sink.send([message(1)])
+        stopping.set()
+
+
+def test_a_receiver_that_our_ca_does_not_know_is_not_written_to(certificates):
+    with RelpReceiver(tls=certificates.server_context()) as receiver:
+        with (
+            sink_to(receiver.port, "relp-tls", ca_bundle=certificates.other_ca) as sink,
+            pytest.raises(Misconfigured, match="set ca_bundle"),
+        ):
+            sink.send([message(1)])
+        assert receiver.lines() == []
+
+
+def test_a_receiver_with_another_name_is_not_written_to(certificates):
+    with RelpReceiver(tls=certificates.server_context(certificates.other_name)) as receiver:
+        with (
+            sink_to(receiver.port, "relp-tls", ca_bundle=certificates.ca) as sink,
+            pytest.raises(Misconfigured, match="set server_name"),
+        ):
+            sink.send([message(1)])
+        with sink_to(receiver.port, "relp-tls", ca_bundle=certificates.ca, server_name="other.test") as sink:
+            assert sink.send([message(1)]) == []
+
+
+@pytest.mark.parametrize("certificate", [None, "stranger"])
+def test_a_refused_client_certificate_is_a_matter_for_a_person(certificates, certificate):
+    mine = {"ca_bundle": certificates.ca}
+    if certificate:
+        mine["client_certificate"] = getattr(certificates, certificate)
+    with RelpReceiver(tls=certificates.server_context(ask_client=True)) as receiver:
+        with sink_to(receiver.port, "relp-tls", **mine) as sink:
+            with pytest.raises(Misconfigured, match="set client_certificate"):
+                sink.send([message(1)])
+            with pytest.raises(Misconfigured, match="set client_certificate"):
+                sink.check()
+        assert receiver.lines() == []
+
+
+def test_plain_relp_where_tls_is_expected_names_the_remedy(certificates):
+    with (
+        RelpReceiver(tls=certificates.server_context()) as receiver,
+        sink_to(receiver.port, "relp") as sink,
+        pytest.raises((Misconfigured, Unavailable), match="set transport: relp-tls"),
+    ):
+        sink.send([message(1)])
