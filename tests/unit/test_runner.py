@@ -7,9 +7,9 @@ import pytest
 
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Gap, Misconfigured, Page, Unavailable
+from connector.model import Gap, Misconfigured, Page, Rejected, Unavailable
 from connector.pipeline import Route
-from connector.runner import FedSource, Runner
+from connector.runner import FedSource, Runner, sleep_until
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
@@ -96,10 +96,10 @@ def journal(tmp_path):
     journal.close()
 
 
-def runner(journal, sources, sinks, stop=None):
+def runner(journal, sources, sinks, stop=None, **options):
     routes = {name: Route(name, tuple(sources), lambda _: True, Mapping(), sink) for name, sink in sinks.items()}
     fed = {name: FedSource(source, poll_seconds=0.01) for name, source in sources.items()}
-    return Runner(fed, routes, journal, retention_seconds=86400 * 30, stop=stop)
+    return Runner(fed, routes, journal, retention_seconds=86400 * 30, stop=stop, **options)
 
 
 @contextmanager
@@ -179,6 +179,129 @@ def test_stopping_does_not_wait_for_an_outage_to_end(journal):
     run._on_progress = lambda part: waiting.set() if part.state == "waiting" else None
     with running(run):
         assert waiting.wait(20)
+
+
+class Held(Sink):
+    """Takes a batch only when told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def send(self, messages):
+        self.entered.set()
+        assert self.released.wait(20)
+        return super().send(messages)
+
+
+def test_a_receiver_that_hangs_holds_up_no_other_route(journal):
+    good, hanging = Sink(), Held()
+    with running(runner(journal, {"vt": Source(page(1))}, {"good": good, "hanging": hanging})):
+        assert hanging.entered.wait(20)
+        assert good.arrived.wait(20)
+        hanging.released.set()
+
+
+def test_stopping_finishes_the_batch_at_hand(journal):
+    stop = threading.Event()
+    sink = Held()
+    with running(runner(journal, {"vt": Source(page(1, 2))}, {"out": sink}, stop)):
+        assert sink.entered.wait(20)
+        stop.set()
+        sink.released.set()
+    assert sink.sent == ["d1.example", "d2.example"]
+    (route,) = journal.status({"out": ("vt",)}).routes
+    assert (route.backlog, route.delivered) == (0, 2)
+
+
+def test_stopping_waits_no_longer_than_allowed_and_the_rest_is_sent_by_the_next_run(journal):
+    stop = threading.Event()
+    good, hanging = Sink(), Held()
+    run = runner(journal, {"vt": Source(page(1))}, {"good": good, "hanging": hanging}, stop, shutdown_seconds=0.2)
+    with running(run):
+        assert hanging.entered.wait(20)
+        assert good.arrived.wait(20)
+        stop.set()
+    assert run.left_behind() == ["hanging"]
+    standing = {route.name: route.backlog for route in journal.status({"good": ("vt",), "hanging": ("vt",)}).routes}
+    assert standing == {"good": 0, "hanging": 1}
+    hanging.released.set()
+    run._running["hanging"].join(20)
+
+
+def test_what_the_receiver_has_yet_to_confirm_is_confirmed_before_the_end(journal):
+    stop = threading.Event()
+
+    class Windowed(Held):
+        finished = False
+
+        def unconfirmed(self):
+            return 0 if self.finished else len(self.sent)
+
+        def finish(self):
+            self.finished = True
+
+    sink = Windowed()
+    with running(runner(journal, {"vt": Source(page(1, 2))}, {"out": sink}, stop)):
+        assert sink.entered.wait(20)
+        stop.set()
+        sink.released.set()
+    assert sink.finished
+    assert journal.status({"out": ("vt",)}).routes[0].backlog == 0
+
+
+def test_a_part_is_dead_when_its_thread_is_gone_and_nobody_stopped_it(journal):
+    bad = Sink(Misconfigured("401"))
+    held = Held()
+    run = runner(journal, {"vt": Source(page(1))}, {"bad": bad, "held": held})
+    with running(run):
+        assert held.entered.wait(20)
+        run._running["bad"].join(20)
+        assert run.dead() == []
+        run.parts["bad"].state = "running"
+        assert run.dead() == ["bad"]
+        held.released.set()
+
+
+def test_dead_letters_are_counted_by_who_refused(journal):
+    class Picky(Mapping):
+        def render(self, view):
+            raise Rejected("no", by="mapping")
+
+    run = runner(journal, {"vt": Source(page(1, 2))}, {"out": Sink()})
+    run._deliveries["out"]._route = Route("out", ("vt",), lambda _: True, Picky(), Sink())
+    run.run_once()
+    assert run.parts["out"].refused_by == {"notification": 0, "mapping": 2, "format": 0, "sink": 0}
+
+
+def test_success_is_dated_and_an_outage_is_none(journal, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("connector.runner.time.time", lambda: now[0])
+    run = runner(journal, {"vt": Source(page(1), Unavailable("down", retry_after=3600))}, {"out": Sink()})
+    now[0] = 2000.0
+    run.run_once()
+    assert run.parts["out"].succeeded_at == 2000.0
+    down = runner(journal, {"vt": Source(Unavailable("down", retry_after=3600))}, {"out": Sink()})
+    down.parts["vt"].succeeded_at = 1500.0
+    down.run_once()
+    assert down.parts["vt"].succeeded_at == 1500.0
+
+
+def test_a_wait_for_a_receiver_goes_on_for_a_while_when_stopping_and_then_ends():
+    stop = threading.Event()
+    sleep = sleep_until(stop, patience=0.2)
+    sleep(0.001)
+    stop.set()
+
+    def poll():
+        for _ in range(1000):
+            sleep(0.01)
+
+    sleep(0.001)
+    with pytest.raises(Unavailable, match="asked to stop"):
+        poll()
+    with pytest.raises(Unavailable):
+        sleep(0.01)
 
 
 def test_a_gap_is_told(journal):
