@@ -1,9 +1,14 @@
-"""The two loops that move data: `fetch` into the journal, `Delivery` out of it. They name no concrete kind."""
+"""The two loops that move data: `fetch` into the journal, `Delivery` out of it. They name no concrete kind.
 
-from collections import deque
+`rewind` makes a route deliver again from an earlier place, `redeliver` deals with single entries out of turn.
+"""
+
+from collections import abc, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import orjson
 
 from connector import notification
 from connector.model import (
@@ -17,8 +22,10 @@ from connector.model import (
     Notification,
     Refusal,
     Rejected,
+    Settlement,
+    Version,
 )
-from connector.ports import Format, Journal, Sink, Source
+from connector.ports import Format, Journal, Outbox, Sink, Source
 from connector.versions import Ledger
 
 
@@ -75,12 +82,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What became of one notification: its messages, or why it has none."""
+    """What became of one notification: its messages, or why it has none.
+
+    Attributes:
+        refused_document: what the mapping made and the format did not take, as JSON.
+    """
 
     entry: Entry
     messages: Sequence[Message]
     rejected: Rejected | None = None
     wanted: bool = True
+    refused_document: bytes | None = None
 
 
 def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
@@ -97,7 +109,7 @@ class Delivery:
     is read ahead of it, and after any error again from it, byte for byte.
     """
 
-    def __init__(self, route: Route, journal: Journal) -> None:
+    def __init__(self, route: Route, journal: Outbox) -> None:
         self._route = route
         self._journal = journal
         self._read_to = 0
@@ -131,29 +143,15 @@ class Delivery:
             self._advance()
             return None
         rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
-        ledger = Ledger(journal.versions(route.name, sorted(_object_ids(rendered, route.mapping.format))))
+        ledger = Ledger(journal.versions(route.name, _object_ids(rendered, route.mapping.format)))
         conversions = list(_encode(rendered, route.mapping.format, ledger))
         journal.record(route.name, ledger.recorded)
-
-        messages = [message for conversion in conversions for message in conversion.messages]
-        refusals = route.sink.send(messages) if messages else ()
-
-        dead_letters = _dead_letters(conversions, refusals)
-        refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
-        refused = len({letter.seq for letter in dead_letters})
-        filtered = sum(not conversion.wanted for conversion in conversions)
-        advance = Advance(
-            position=entries[-1].seq,
-            delivered=len(entries) - refused - filtered,
-            filtered=filtered,
-            refused=refused,
-            dead_letters=dead_letters,
-            sent=[v for v in ledger.stamped if (v.object_id, v.modified) not in refused_versions],
-        )
+        batch, sent = _send(route.sink, conversions, ledger)
+        advance = Advance(entries[-1].seq, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent)
         self._read_to = advance.position
-        self._held.append((advance, len(messages) - len(refusals)))
+        self._held.append((advance, batch.messages))
         self._advance()
-        return Delivered(advance.delivered, filtered, dead_letters, refused, len(messages) - len(refusals))
+        return batch
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
@@ -172,6 +170,68 @@ class Delivery:
         self._held.clear()
 
 
+def rewind(route: Route, journal: Outbox, positions: abc.Mapping[str, int]) -> int:
+    """Set a route's position back, so that it delivers again from there; return how many entries it then has pending.
+
+    All that these entries need is sent again, in the versions given out the first time: what earlier ones sent, too.
+    Requires the lease on the route.
+    """
+    count = after = 0
+    while entries := journal.history(positions, route.batch, after):
+        rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
+        known = journal.versions(route.name, _object_ids(rendered, route.mapping.format))
+        journal.unsend(route.name, [version for versions in known.values() for version in versions if version.sent])
+        after = entries[-1].seq
+        count += len(entries)
+    journal.rewind(route.name, positions)
+    return count
+
+
+def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False) -> Delivered:
+    """Deal with entries out of turn, the position staying where it is; their dead letters are replaced by what comes.
+
+    They are rendered with the mapping as it is now, and what the receiver does not have is sent; with `again` what it
+    has, too. An object of which a later notification has said more keeps what that said. Requires the lease on the
+    route.
+
+    Raises:
+        Unavailable: nothing has changed but that some may have arrived.
+    """
+    rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
+    known = journal.versions(route.name, _object_ids(rendered, route.mapping.format))
+    last_words = {
+        object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
+        for object_id, versions in known.items()
+    }
+    if again:
+        known = {object_id: [each._replace(sent=False) for each in known[object_id]] for object_id in known}
+    ledger = Ledger(known, last_words)
+    conversions = list(_encode(rendered, route.mapping.format, ledger))
+    journal.record(route.name, ledger.recorded)
+    if again:
+        journal.unsend(route.name, ledger.stamped)
+    batch, sent = _send(route.sink, conversions, ledger)
+    route.sink.finish()
+    seqs = [entry.seq for entry in entries]
+    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent)
+    journal.settle(route.name, settlement)
+    return batch
+
+
+def _send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[Delivered, list[Version]]:
+    """Send what was converted; what came of it, and the versions that the sink has."""
+    messages = [message for conversion in conversions for message in conversion.messages]
+    refusals = sink.send(messages) if messages else ()
+    dead_letters = _dead_letters(conversions, refusals)
+    refused = len({letter.seq for letter in dead_letters})
+    filtered = sum(not conversion.wanted for conversion in conversions)
+    delivered = len(conversions) - refused - filtered
+    refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
+    accepted = (*ledger.stamped, *ledger.unchanged)
+    sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
+    return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals)), sent
+
+
 def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[DeadLetter]:
     ids = {conversion.entry.seq: conversion.entry.notification.id for conversion in conversions}
     letters = [
@@ -179,6 +239,7 @@ def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]
             conversion.entry.seq,
             conversion.rejected.by,
             str(conversion.rejected),
+            document=conversion.refused_document,
             notification_id=conversion.entry.notification.id,
         )
         for conversion in conversions
@@ -219,10 +280,10 @@ def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], 
     return _Rendered(entry, documents)
 
 
-def _object_ids(rendered: Iterable[_Rendered], output: Format) -> set[str]:
+def _object_ids(rendered: Iterable[_Rendered], output: Format) -> Sequence[str]:
     documents = (document for item in rendered for document in item.documents)
     identities = (output.identify(document) for document in [*output.foundation(), *documents])
-    return {identity.id for identity in identities if identity is not None}
+    return sorted({identity.id for identity in identities if identity is not None})
 
 
 def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
@@ -232,19 +293,27 @@ def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> It
             yield Conversion(item.entry, (), item.rejected, item.wanted)
             continue
         mark = ledger.mark()
+        messages: list[Message] = []
+        document: Document = {}
         try:
-            messages = [
-                message
-                for document in [*foundation, *item.documents]
-                if (message := _message(document, item.entry, output, ledger)) is not None
-            ]
+            for document in [*foundation, *item.documents]:
+                message = _message(document, item.entry, output, ledger)
+                if message is not None:
+                    messages.append(message)
         except Rejected as rejected:
             # All or nothing: a document must not refer to one that was refused.
             ledger.undo(mark)
-            yield Conversion(item.entry, (), rejected)
+            yield Conversion(item.entry, (), rejected, refused_document=_as_json(document))
         else:
             yield Conversion(item.entry, messages)
             foundation = ()
+
+
+def _as_json(document: Document) -> bytes | None:
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:  # which may be why it was refused
+        return None
 
 
 def _message(document: Document, entry: Entry, output: Format, ledger: Ledger) -> Message | None:

@@ -299,3 +299,176 @@ def test_an_end_that_the_receiver_did_not_confirm_is_no_end(journal, route, sink
         delivery.finish()
     sink.outage = None
     assert delivery.step().delivered == 1
+
+
+def sent_again(route, journal, sink, since=None):
+    """What a replay from a time sends, in the order it is sent."""
+    sink.sent.clear()
+    pipeline.rewind(route, journal, journal.positions_since("out", ("vt",), since))
+    drained(route, journal)
+    return [(message.id, message.body) for message in sink.sent]
+
+
+def test_a_replay_from_the_start_sends_the_same_bytes_in_the_same_order(journal, route, sink):
+    journal.append("vt", page(item(1), item(2), item(3) | {"id": "d1.example"}, item(4, unwanted=True), item(5)))
+    drained(route, journal)
+    first = [(message.id, message.body) for message in sink.sent]
+    assert sent_again(route, journal, sink) == first
+    assert sent_again(route, journal, sink, since=DATE + 99) == []
+    assert journal.status({"out": ("vt",)}).routes[0].delivered == 2 * 4
+
+
+def test_a_replay_from_the_middle_brings_what_earlier_entries_sent(journal, route, sink):
+    journal.append("vt", page(item(1), item(2), item(3) | {"id": "d1.example"}))
+    drained(route, journal)
+    first = {message.id: message.body for message in sink.sent}
+
+    replayed = dict(sent_again(route, journal, sink, since=DATE + 3))
+
+    assert replayed == {name: first[name] for name in ("identity--1", "indicator--d1.example", "sighting--3")}
+    # Entry 2 was not replayed, and what only it needs is not sent anew by what refers to it later.
+    sink.sent.clear()
+    journal.append("vt", page(item(9) | {"id": "d2.example"}))
+    drained(route, journal)
+    assert [message.id for message in sink.sent] == ["sighting--9"]
+
+
+def test_a_replay_that_is_cut_off_goes_on_where_it_was(journal, route, sink):
+    journal.append("vt", page(*(item(number) for number in range(1, 8))))
+    drained(route, journal)
+    first = [message.body for message in sink.sent]
+    sink.sent.clear()
+    assert pipeline.rewind(route, journal, journal.positions_since("out", ("vt",), None)) == 7
+    pipeline.Delivery(route, journal).step()
+    drained(route, journal)
+    assert [message.body for message in sink.sent] == first
+
+
+def test_retrying_sends_only_what_was_refused_and_clears_it(journal, route, sink):
+    journal.append("vt", page(item(1), item(2)))
+    sink.refuse = {"sighting--1"}
+    drained(route, journal)
+    (refused,) = [message.body for message in sink.sent if message.id == "sighting--1"]
+    sink.sent.clear()
+    sink.refuse = set()
+
+    batch = pipeline.redeliver(route, journal, journal.entries([1]))
+
+    assert (batch.delivered, batch.refused, batch.messages) == (1, 0, 1)
+    assert [message.body for message in sink.sent] == [refused]
+    (standing,) = journal.status({"out": ("vt",)}).routes
+    assert (standing.dead_letters, standing.delivered, standing.refused, standing.position) == (0, 2, 1, 2)
+    assert pipeline.redeliver(route, journal, journal.entries([1])).messages == 0
+
+
+def test_what_is_refused_again_has_the_new_reason(journal, route, sink):
+    journal.append("vt", page(item(1, name="unmappable")))
+    drained(route, journal)
+    before = list(journal.dead_letters())
+    sink.refuse = {"sighting--1"}
+    route.mapping.render = lambda view: Domains.render(route.mapping, view | {"entity": {}})
+
+    batch = pipeline.redeliver(route, journal, journal.entries([1]))
+
+    assert batch.refused == 1
+    assert [letter.letter.by for letter in before] == ["mapping"]
+    (after,) = journal.dead_letters()
+    assert (after.letter.by, after.letter.reason, after.letter.object_id) == ("sink", "no room", "sighting--1")
+
+
+def test_an_outage_while_retrying_changes_nothing(journal, route, sink):
+    journal.append("vt", page(item(1)))
+    sink.refuse = {"sighting--1"}
+    drained(route, journal)
+    before = (list(journal.dead_letters()), journal.status({"out": ("vt",)}))
+    sink.outage = Unavailable("down")
+    with pytest.raises(Unavailable):
+        pipeline.redeliver(route, journal, journal.entries([1]))
+    sink.outage = None
+    assert (list(journal.dead_letters()), journal.status({"out": ("vt",)})) == before
+
+
+def test_a_retry_counts_only_when_the_receiver_has_confirmed(journal, route, sink):
+    journal.append("vt", page(item(1, name="unmappable")))
+    drained(route, journal)
+    route.mapping.render = lambda view: Domains.render(route.mapping, view | {"entity": {}})
+    sink.finish = lambda: (_ for _ in ()).throw(Unavailable("cut off at the end"))
+    with pytest.raises(Unavailable):
+        pipeline.redeliver(route, journal, journal.entries([1]))
+    assert len(list(journal.dead_letters())) == 1
+
+
+def test_a_late_retry_does_not_take_back_what_a_later_notification_said(journal, route, sink):
+    route.mapping.render = naming_after_the_note
+    for bodies in ([item(1, note="old")], [item(2, note="lost", bad=1) | {"id": "d1.example"}]):
+        journal.append("vt", page(*bodies))
+        drained(route, journal)
+    journal.append("vt", page(item(3, note="old") | {"id": "d1.example"}))  # unchanged: no version of its own
+    drained(route, journal)
+    sink.sent.clear()
+
+    route.mapping.render = lambda view: naming_after_the_note(view | {"entity": view["entity"] | {"bad": 0}})
+    pipeline.redeliver(route, journal, journal.entries([2]))
+
+    assert [message.id for message in sink.sent] == ["sighting--2"]
+    assert list(journal.dead_letters()) == []
+
+
+def test_a_retry_says_what_no_later_notification_has_said(journal, route, sink):
+    route.mapping.render = naming_after_the_note
+    journal.append("vt", page(item(1, note="old"), item(2, note="new", bad=1) | {"id": "d1.example"}))
+    drained(route, journal)
+    sink.sent.clear()
+    route.mapping.render = lambda view: naming_after_the_note(view | {"entity": view["entity"] | {"bad": 0}})
+    pipeline.redeliver(route, journal, journal.entries([2]))
+    assert [message.id for message in sink.sent] == ["indicator--d1.example", "sighting--2"]
+    assert b'"new"' in sink.sent[0].body
+
+
+def naming_after_the_note(view):
+    entity = view["entity"]
+    if entity.get("bad"):
+        raise Rejected("nothing to map", by="mapping")
+    indicator = {"id": f"indicator--{view['entity_value']}", "name": entity["note"]}
+    return [indicator, {"id": f"sighting--{view['notification']['id']}", "name": "y"}]
+
+
+def test_one_notification_is_sent_again_whole_and_the_position_stays(journal, route, sink):
+    journal.append("vt", page(item(1), item(2), item(3)))
+    drained(route, journal)
+    first = {message.id: message.body for message in sink.sent}
+    sink.sent.clear()
+
+    batch = pipeline.redeliver(route, journal, journal.entries([2]), again=True)
+
+    assert {message.id: message.body for message in sink.sent} == {
+        name: first[name] for name in ("identity--1", "indicator--d2.example", "sighting--2")
+    }
+    assert batch.messages == 3
+    assert journal.status({"out": ("vt",)}).routes[0].position == 3
+    assert pipeline.redeliver(route, journal, journal.entries([2])).messages == 0
+
+
+def test_what_is_refused_when_it_is_sent_again_can_be_retried(journal, route, sink):
+    journal.append("vt", page(item(1)))
+    drained(route, journal)
+    sink.refuse = {"sighting--1"}
+    assert pipeline.redeliver(route, journal, journal.entries([1]), again=True).refused == 1
+    sink.refuse = set()
+    assert pipeline.redeliver(route, journal, journal.entries([1])).messages == 1
+
+
+def test_a_dead_letter_of_the_format_has_the_document_that_it_refused(journal, route):
+    journal.append("vt", page(item(1, name="dirty")))
+    (batch,) = drained(route, journal)
+    (letter,) = batch.dead_letters
+    document = orjson.loads(letter.document)
+    assert (document["id"], document["name"]) == ("sighting--1", "dirty")
+
+
+def test_a_document_that_no_json_can_say_is_refused_without_it(journal, route):
+    journal.append("vt", page(item(1)))
+    route.mapping.render = lambda view: [{"id": "indicator--1", "name": 2**70}]
+    (batch,) = drained(route, journal)
+    (letter,) = batch.dead_letters
+    assert (letter.by, letter.document) == ("format", None)

@@ -123,6 +123,29 @@ def test_a_timestamp_has_three_digits_and_sorts_as_text(seconds):
     assert text >= timestamp(max(0, seconds - 1))
 
 
+def test_out_of_turn_an_older_entry_starts_no_version_but_one_that_was_not_accepted_is_sent():
+    first = Ledger({})
+    refused = first.stamp({"a": 1}, OBJECT, 1, 100)
+    later = first.stamp({"a": 2}, OBJECT, 3, 300)
+    versions = known(first.recorded[0], first.stamped[1])
+    last_words = {OBJECT.id: 3}
+
+    assert Ledger(versions, last_words).stamp({"a": "mended"}, OBJECT, 2, 200) is None
+    assert Ledger(versions, last_words).stamp({"a": 1}, OBJECT, 1, 100) == refused
+    newer = Ledger(versions, last_words).stamp({"a": "mended"}, OBJECT, 4, 400)
+    assert newer["modified"] > later["modified"]
+
+
+def test_what_is_said_again_is_known_with_the_entry_that_says_it():
+    ledger = Ledger({})
+    ledger.stamp({"a": 1}, OBJECT, 1, 100)
+    mark = ledger.mark()
+    ledger.stamp({"a": 1}, OBJECT, 2, 200)
+    assert [(version.seq, version.last_seq) for version in ledger.unchanged] == [(1, 2)]
+    ledger.undo(mark)
+    assert ledger.unchanged == []
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """A route over one object's entries: what its receiver gets keeps every promise of STIX 2.1 section 3.6."""
 
@@ -140,6 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sent: dict[str, bytes] = {}  # by modified
         self.received: dict[str, Document] = {}  # by modified
         self.is_settled = True  # nothing was refused
+        self.is_all_sent = True  # what is settled is not marked to be sent again
 
     def stamp(self, limit: int) -> tuple[Ledger, list[Document]]:
         ledger = Ledger(known(*self.journal.values()))
@@ -170,9 +194,10 @@ class LedgerMachine(RuleBasedStateMachine):
             if document["modified"] != refused:
                 assert document["modified"] not in self.received or document == self.received[document["modified"]]
                 self.received[document["modified"]] = document
-        for version in ledger.stamped:
+        for version in (*ledger.stamped, *ledger.unchanged):
             if version.modified != refused:
-                self.journal[version.modified] = version
+                last = max(version.last_seq, self.journal[version.modified].last_seq)
+                self.journal[version.modified] = version._replace(last_seq=last)
         self.is_settled &= refused is None
         self.position = min(self.position + limit, len(self.entries))
 
@@ -196,6 +221,25 @@ class LedgerMachine(RuleBasedStateMachine):
     def replay(self, position: int) -> None:
         self.position = min(self.position, position)
 
+    @rule(position=st.integers(0, 8))
+    def replay_what_the_receiver_lost(self, position: int) -> None:
+        self.position = min(self.position, position)
+        if self.position == len(self.entries):
+            return
+        self.journal = {modified: version._replace(sent=False) for modified, version in self.journal.items()}
+        self.is_all_sent = False
+
+    @rule(seq=st.integers(1, 8), content=st.integers(4, 6))
+    def retry_late_with_a_mended_mapping(self, seq: int, content: int) -> None:
+        if self.position < len(self.entries) or not self.is_settled or seq >= len(self.entries):
+            return
+        versions = tuple(self.journal.values())
+        last = max(max(version.seq, version.last_seq) for version in versions if version.sent)
+        assert last == len(self.entries)
+        ledger = Ledger(known(*versions), {OBJECT.id: last})
+        assert ledger.stamp({"content": content}, OBJECT, seq, self.entries[seq - 1][1]) is None
+        assert ledger.recorded == []
+
     @rule(said=st.integers(0, 2), becomes=st.integers(0, 3))
     def mend_the_mapping_and_replay_all(self, said: int, becomes: int) -> None:
         self.mapping = (*self.mapping[:said], becomes, *self.mapping[said + 1 :])
@@ -216,7 +260,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_settled_is_not_sent_again(self) -> None:
-        if self.position == len(self.entries) and self.is_settled:
+        if self.position == len(self.entries) and self.is_settled and self.is_all_sent:
             before, self.position = self.position, 0
             assert self.stamp(len(self.entries))[1] == []
             self.position = before
