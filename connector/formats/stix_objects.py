@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from connector.formats.stix_pattern import pattern_fault
 from connector.formats.stix_schema import (
     EXTERNAL,
+    IN_ORDER,
     KILL_CHAIN,
     SCO_NAMES,
     SDO_NAMES,
+    SIGNATURE,
     SRO_NAMES,
     TEXTS,
     ObjectType,
+    Rule,
     ascending,
     common,
     needs,
@@ -38,6 +41,7 @@ from connector.formats.stix_values import (
 from connector.model import JsonObject
 
 
+@Rule
 def _indicator_pattern(document: JsonObject) -> Fault | None:
     if document["pattern_type"] != "stix":
         return None
@@ -45,10 +49,12 @@ def _indicator_pattern(document: JsonObject) -> Fault | None:
     return None if fault is None else fault.within("pattern")
 
 
+@Rule
 def _family_name(document: JsonObject) -> Fault | None:
     return Fault("must have name, being a family", None) if document["is_family"] and "name" not in document else None
 
 
+@Rule
 def _no_tlp_1(document: JsonObject) -> Fault | None:
     """The five TLP 1 objects of the specification exist already, and no others may (section 7.2.1.4)."""
     if "extensions" in document or document.get("definition_type") == "statement":
@@ -256,9 +262,7 @@ _META_OBJECTS = {
     "extension-definition": ObjectType(
         checks={
             **{key: check for key, check in common("extension-definition").items() if key != "extensions"},
-            "created_by_ref": reference("identity"),
-            "created": milliseconds,
-            "modified": milliseconds,
+            **SIGNATURE,
             "revoked": boolean,
             "labels": TEXTS,
             "external_references": EXTERNAL,
@@ -272,7 +276,7 @@ _META_OBJECTS = {
             "extension_properties": TEXTS,
         },
         required=("type", "spec_version", "id", "created", "modified", *_DEFINITION),
-        rules=(ascending("created", "modified", equal=True),),
+        rules=(IN_ORDER,),
         observable=False,
         versioned=True,
         wave=0,

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from connector.formats.stix_schema import (
     COUNT,
     PORT,
+    SAYS_SOMETHING,
     SCO_NAMES,
     TEXTS,
     ObjectType,
+    Rule,
     ascending,
     needs,
     not_both,
     observable,
     one_of,
-    says_something,
 )
 from connector.formats.stix_values import (
     Fault,
@@ -45,6 +46,7 @@ from connector.formats.stix_values import (
 from connector.model import JsonObject
 
 
+@Rule
 def _body_parts(document: JsonObject) -> Fault | None:
     wrong = "body" if document["is_multipart"] else "body_multipart"
     if wrong not in document:
@@ -223,7 +225,7 @@ OBSERVABLES: Mapping[str, ObjectType] = {
             "parent_ref": reference("process"),
             "child_refs": many(reference("process")),
         },
-        [says_something],
+        [SAYS_SOMETHING],
     ),
     "software": observable(
         "software",
@@ -250,7 +252,7 @@ OBSERVABLES: Mapping[str, ObjectType] = {
             "account_first_login": timestamp,
             "account_last_login": timestamp,
         },
-        [says_something],
+        [SAYS_SOMETHING],
     ),
     "windows-registry-key": observable(
         "windows-registry-key",
@@ -266,7 +268,7 @@ OBSERVABLES: Mapping[str, ObjectType] = {
             "creator_user_ref": reference("user-account"),
             "number_of_subkeys": COUNT,
         },
-        [says_something],
+        [SAYS_SOMETHING],
     ),
     "x509-certificate": observable(
         "x509-certificate",
@@ -286,6 +288,6 @@ OBSERVABLES: Mapping[str, ObjectType] = {
             "subject_public_key_exponent": integer(),
             "x509_v3_extensions": dictionary,
         },
-        [says_something],
+        [SAYS_SOMETHING],
     ),
 }

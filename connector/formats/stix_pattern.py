@@ -14,6 +14,7 @@ from connector.formats.stix_values import HASHES, Fault
 from connector.model import Json, Rejected
 
 _QUOTED = re.compile(r"'((?:[^'\\]++|\\['\\])*+)'")
+_RULE = "must be a STIX pattern"
 _EMPTIED = "\0"  # stands for a literal's content: no document carries U+0000
 _EMPTY = f"'{_EMPTIED}'"
 _HASH_STEP = re.compile(rf"\bhashes\s*\.\s*(?:'([^']*)'|([\w-]+))(?:\s*(?:NOT\s*)?!?=\s*({_EMPTY}))?")
@@ -41,19 +42,17 @@ def pattern_fault(pattern: str) -> Fault | None:
     if _EMPTIED in pattern:
         return Fault("must not hold U+0000", pattern)
     literals = []
-    pieces = _QUOTED.split(pattern)  # what is outside quotes and what is inside, in turn
+    pieces = pattern.split("'")  # what is outside quotes and what is inside, in turn
+    if "\\" in pattern or len(pieces) % 2 == 0:  # an escaped quote, or one that is never closed
+        pieces = _QUOTED.split(pattern)
     for inside in range(1, len(pieces), 2):
         if pieces[inside - 1].rstrip()[-1:] in ".thb":
             continue  # a step of a path (.'SHA-256') or a typed literal (t'…'): part of the skeleton
         literals.append(pieces[inside])
         pieces[inside] = _EMPTIED
-    skeleton = "'".join(pieces)
-    if "/*" in skeleton or "//" in skeleton:
-        # In a comment a quote quotes nothing, so that the literals may not be what they seem.
-        return Fault("must be a pattern without comments", pattern)
-    reason, algorithms = _grammar(skeleton)
-    if reason is not None:
-        return Fault(f"must be a STIX pattern: {reason}", pattern)
+    rule, algorithms = _grammar("'".join(pieces))
+    if rule is not None:
+        return Fault(rule, pattern)
     for algorithm, value in zip(algorithms, literals, strict=True):
         if algorithm is not None:
             fault = HASHES[algorithm](value)  # no hash holds what would be escaped
@@ -64,18 +63,26 @@ def pattern_fault(pattern: str) -> Fault | None:
 
 @functools.lru_cache(maxsize=1024)
 def _grammar(skeleton: str) -> tuple[str | None, tuple[str | None, ...]]:
-    """Why a skeleton is no pattern; for each of its literals, the hash algorithm whose value it must be."""
+    """The rule that a skeleton breaks; for each of its literals, the hash algorithm whose value it must be."""
+    if "/*" in skeleton or "//" in skeleton:
+        # In a comment a quote quotes nothing, so that the literals may not be what they seem.
+        return "must be a pattern without comments", ()
     import stix2patterns.validator  # noqa: PLC0415 -- takes 0.1 s, which only a conversion should pay for
 
     algorithms: list[str | None] = [None] * skeleton.count(_EMPTY)
     for step in _HASH_STEP.finditer(skeleton):
         algorithm = step[1] or step[2]
         if algorithm not in HASHES:
-            return f"hashes.{algorithm} can never match: the algorithm is one of {', '.join(HASHES)}", ()
+            return f"{_RULE}: hashes.{algorithm} can never match: the algorithm is one of {', '.join(HASHES)}", ()
         if step[3] is None:
-            return f"hashes.{algorithm} must be compared with text by = or !=, as consumers take nothing else", ()
+            return (
+                f"{_RULE}: hashes.{algorithm} must be compared with text by = or !=, as consumers take nothing else",
+                (),
+            )
         algorithms[skeleton.count(_EMPTY, 0, step.start(3))] = algorithm
     # Under its own name the library would look at the hash, which the caller does with the literal itself.
     neutral = _HASH_STEP.sub(lambda step: step[0].replace("hashes", "digest", 1), skeleton)
     faults = stix2patterns.validator.run_validator(neutral, "2.1")
-    return (" ".join(str(faults[0]).removeprefix("FAIL: ").split()) if faults else None), tuple(algorithms)
+    if faults:
+        return f"{_RULE}: {' '.join(str(faults[0]).removeprefix('FAIL: ').split())}", ()
+    return None, tuple(algorithms)

@@ -159,12 +159,25 @@ def earlier(one: str, other: str) -> bool:
 # Identifiers (section 2.9)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_IDENTIFIER = re.compile(rf"([a-z][a-z0-9-]{{0,249}})--{_UUID}")
+_ENDING = re.compile(f"--{_UUID}")
+_ENDING_LENGTH = len("--5f42e209-14ed-5b27-bba4-0f32a93f3508")
+
+
+@functools.lru_cache(maxsize=4096)  # an object's id is met again in what refers to it
+def _type_of(value: str) -> str | None:
+    """What stands before the UUID of an id; None when there is no UUID."""
+    length = len(value)
+    return value[: length - _ENDING_LENGTH] if _ENDING.fullmatch(value, length - _ENDING_LENGTH) else None
 
 
 def identifier(object_type: str) -> Check:
     """An id of one type."""
-    return matching(rf"{object_type}--{_UUID}", f"must be {object_type}--<UUID>")
+    rule = f"must be {object_type}--<UUID>"
+
+    def check(value: Json) -> Fault | None:
+        return None if isinstance(value, str) and _type_of(value) == object_type else Fault(rule, value)
+
+    return check
 
 
 def reference(*types: str) -> Check:
@@ -173,13 +186,8 @@ def reference(*types: str) -> Check:
     few = 6
     rule = "must be the id of " + (" or ".join(types) if len(types) <= few else "a kind of object that may stand here")
 
-    @functools.lru_cache(maxsize=1024)
-    def refers(value: str) -> bool:
-        match = _IDENTIFIER.fullmatch(value)
-        return match is not None and match.group(1) in allowed
-
     def check(value: Json) -> Fault | None:
-        return None if isinstance(value, str) and refers(value) else Fault(rule, value)
+        return None if isinstance(value, str) and _type_of(value) in allowed else Fault(rule, value)
 
     return check
 
@@ -190,14 +198,17 @@ _PROPERTY_NAME = re.compile(r"[a-z0-9_]{3,250}")
 _DICTIONARY_KEY = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
-@functools.lru_cache(maxsize=1024)
-def _is_property_name(name: str) -> bool:
-    return _PROPERTY_NAME.fullmatch(name) is not None
+# All names of an object at once: a mapping gives the same ones every time.
 
 
 @functools.lru_cache(maxsize=1024)
-def _is_dictionary_key(key: str) -> bool:
-    return _DICTIONARY_KEY.fullmatch(key) is not None
+def _wrong_property_name(names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if not _PROPERTY_NAME.fullmatch(name)), None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _wrong_dictionary_key(keys: tuple[str, ...]) -> str | None:
+    return next((key for key in keys if not _DICTIONARY_KEY.fullmatch(key)), None)
 
 
 def many(check_one: Check) -> Check:
@@ -273,9 +284,12 @@ def _free_list(value: list[Json], depth: int) -> Fault | None:
 
 
 def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
+    wrong = _wrong_dictionary_key(tuple(value))
+    if wrong is not None:
+        return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", wrong)
     for key, element in value.items():
-        if not _is_dictionary_key(key):
-            return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", key)
+        if type(element) is str:
+            continue
         fault = _free(element, depth + 1)
         if fault is not None:
             return fault.within(f".{key}")
@@ -294,9 +308,10 @@ def extensions(value: Json) -> Fault | None:
             return Fault("must have keys such as extension-definition--<UUID>", key)
         if not isinstance(extension, dict) or extension.get("extension_type") != "property-extension":
             return Fault("must be an object with extension_type: property-extension", extension, f".{key}")
+        wrong = _wrong_property_name(tuple(extension))
+        if wrong is not None:
+            return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", wrong, f".{key}")
         for name, element in extension.items():
-            if not _is_property_name(name):
-                return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", name, f".{key}")
             if type(element) is str:  # most are, and this is asked for each
                 continue
             fault = _free(element, 1)
