@@ -54,12 +54,12 @@ def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
             text=True,
             start_new_session=True,
         )
-    try:
-        # The servers outlive the script and keep its output open.
-        printed = "".join(iter(session.stdout.readline, "THE END\n"))
-    finally:
-        os.killpg(session.pid, signal.SIGTERM)
-    session.wait(10)
+    with session:
+        try:
+            # The servers outlive the script and keep its output open.
+            printed = "".join(iter(session.stdout.readline, "THE END\n"))
+        finally:
+            os.killpg(session.pid, signal.SIGTERM)
     checked, shown = printed.split("---\n")
     assert "iocstream.yaml is in order" in checked, checked + (tmp_path / "stderr").read_text()
     assert "exit=1" in checked
