@@ -175,13 +175,7 @@ def _opened(
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
             sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
-            routes[name] = Route(
-                name=name,
-                sources=plan.reads()[name],
-                wants=plan.conditions.get(name, _everything),
-                mapping=plan.mappings[name],
-                sink=sink,
-            )
+            routes[name] = make_route(plan, name, sink)
         runner = Runner(
             sources,
             routes,
@@ -215,6 +209,17 @@ def make_sink(
     return FileSink(settings)
 
 
+def make_route(plan: Plan, name: str, sink: Sink) -> Route:
+    """A route of a plan, into a sink."""
+    return Route(
+        name=name,
+        sources=plan.reads()[name],
+        wants=plan.conditions.get(name, _everything),
+        mapping=plan.mappings[name],
+        sink=sink,
+    )
+
+
 def check(plan: Plan) -> Iterator[Finding]:
     """Probe everything a plan names, on connections of its own, moving nothing."""
     for using in dict.fromkeys(route.mapping for route in plan.settings.routes.values()):
@@ -231,12 +236,23 @@ def status(plan: Plan) -> dict[str, Any]:
     Raises:
         Misconfigured: there is no journal yet.
     """
+    with open_journal(plan) as journal:
+        return _standing(plan.settings.journal.path, journal.status(plan.reads()))
+
+
+@contextmanager
+def open_journal(plan: Plan) -> Iterator[Journal]:
+    """The journal of a plan that has run before.
+
+    Raises:
+        Misconfigured: there is no journal yet.
+    """
     path = plan.settings.journal.path
     if not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     journal = SqliteJournal(plan.settings.journal)
     try:
-        return _standing(path, journal.status(plan.reads()))
+        yield journal
     finally:
         journal.close()
 
@@ -247,6 +263,7 @@ def _standing(path: Path, known: JournalStatus) -> dict[str, Any]:
         "journal": {"path": str(path), "notifications": known.entries},
         "sources": [_source_json(source, now) for source in known.sources],
         "routes": [_route_json(route, now) for route in known.routes],
+        "dead_letters_of_former_routes": dict(known.other_dead_letters),
     }
 
 
@@ -365,6 +382,7 @@ def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
         "filtered": route.filtered,
         "refused": route.refused,
         "dead_letters": route.dead_letters,
+        "dropped": route.dropped,
         **_reported(route.report),
     }
 

@@ -240,9 +240,9 @@ class SourceStatus:
     """What the journal knows of a source.
 
     Attributes:
-        notifications: how many were ever stored; `pruned` says how many of them are gone.
+        notifications: how many were ever stored.
         newest: the latest date among all ever stored, in Unix seconds.
-        oldest: when the oldest that is still there was raised (or stored, if it has no date), in Unix seconds.
+        pruned_until: the latest date among those that were pruned, in Unix seconds: what is older is there in part.
     """
 
     name: str
@@ -251,8 +251,7 @@ class SourceStatus:
     newest: int | None
     gaps: Sequence[Gap]
     report: JsonObject
-    pruned: int = 0
-    oldest: int | None = None
+    pruned_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,11 @@ def show_status(standing: Mapping[str, Any]) -> None:
             print_line(f"{part['name']}: {part['message']}")
         for gap in part.get("lost", ()):
             print_line(f"{part['name']}: notifications from {gap['start']} to {gap['end']} are lost for good")
+    for route in standing["routes"]:
+        if route["dropped"]:
+            print_line(f"{route['name']}: {route['dropped']:,} dead letters were dropped on command")
+    for name, count in standing["dead_letters_of_former_routes"].items():
+        print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
 
 
 def print_line(text: str) -> None:

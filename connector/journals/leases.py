@@ -110,4 +110,7 @@ class Leases:
 def _served(name: str, row: Any) -> Unavailable:
     _, host, _, pid, _, since, _ = row
     at = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Unavailable(f"{name} is served by process {pid} on {host} since {at}; one process at a time may serve it")
+    return Unavailable(
+        f"{name} is served by process {pid} on {host} since {at}; one process at a time may serve it, so let that one"
+        " end first (SIGTERM loses nothing)"
+    )

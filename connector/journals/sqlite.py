@@ -286,7 +286,7 @@ class SqliteJournal:
         self._database.close()
 
     def _source_status(self, db: sqlite3.Connection, name: str, row: Any) -> SourceStatus:
-        source_id, _, checkpoint, stored, kept, newest = row or (0, name, None, 0, 0, None)
+        source_id, _, checkpoint, stored, _, newest, pruned_until = row or (0, name, None, 0, 0, None, None)
         return SourceStatus(
             name=name,
             checkpoint=self._decoded(checkpoint),
@@ -294,8 +294,7 @@ class SqliteJournal:
             newest=newest,
             gaps=[Gap(start, end) for start, end in db.execute(SQL["gaps"], {"source": source_id})],
             report=self._report(db, name),
-            pruned=stored - kept,
-            oldest=db.execute(SQL["oldest"], {"source": source_id}).fetchone()[0],
+            pruned_until=pruned_until,
         )
 
     def _route_status(
@@ -348,7 +347,8 @@ class SqliteJournal:
                 ).fetchall()
                 seqs = [{"seq": seq} for seq, _ in rows]
                 db.executemany(SQL["prune"], seqs)
-                db.execute(SQL["count_pruned"], {"id": source_id, "pruned": len(rows)})
+                until = rows[-1][1] if rows else None
+                db.execute(SQL["count_pruned"], {"id": source_id, "pruned": len(rows), "until": until})
             pruned += len(rows)
             if len(rows) < PRUNE_ROWS:
                 return pruned

@@ -159,10 +159,7 @@ ON CONFLICT (name) DO UPDATE SET report = excluded.report, at = excluded.at;
 SELECT report FROM reports WHERE name = :name;
 
 -- name: sources
-SELECT id, name, checkpoint, stored, kept, newest FROM sources ORDER BY name;
-
--- name: oldest
-SELECT min(raised) FROM notifications WHERE source = :source;
+SELECT id, name, checkpoint, stored, kept, newest, pruned_until FROM sources ORDER BY name;
 
 -- name: gaps
 SELECT start, "end" FROM gaps WHERE source = :source ORDER BY start, "end";
@@ -201,7 +198,9 @@ LIMIT :limit;
 DELETE FROM notifications WHERE seq = :seq;
 
 -- name: count_pruned
-UPDATE sources SET kept = kept - :pruned WHERE id = :id;
+UPDATE sources
+SET kept = kept - :pruned, pruned_until = coalesce(max(pruned_until, :until), pruned_until, :until)
+WHERE id = :id;
 
 -- name: lease
 SELECT holder, host, realm, pid, process_started, since, expires FROM leases WHERE name = :name;

@@ -410,7 +410,7 @@ def test_status_tells_what_there_is(journal):
         entries=3,
         sources=[
             SourceStatus("new source", None, 0, None, [], {}),
-            SourceStatus("vt", {"w": 2}, 3, 50, [gap], {"state": "done"}, pruned=0, oldest=40),
+            SourceStatus("vt", {"w": 2}, 3, 50, [gap], {"state": "done"}),
         ],
         routes=[
             RouteStatus("route", ("vt",), seqs[0], 2, 40, 0, 1, 0, 0, {"state": "waiting"}),
@@ -426,12 +426,16 @@ def test_pruning_keeps_what_is_young_unread_or_refused(journal):
     advance(journal, "slow", ["vt"], Advance(seqs[3], 4, 0, 0))
     routes = {"fast": ["vt"], "slow": ["vt"], "of another source": ["other"]}
 
+    assert journal.status(routes).sources[1].pruned_until is None
     assert journal.prune(4, routes) == 2
+    assert journal.prune(4, routes) == 0
+    assert journal.status(routes).sources[1].pruned_until == 3
     assert ids(journal.pending("observer", ["vt"], 10)) == ["2", "4", "5", "6"]
     assert journal.prune(100, routes) == 1
     assert ids(journal.pending("observer", ["vt"], 10)) == ["2", "5", "6"]
     assert journal.prune(100, routes) == 0
     assert journal.prune(100, {**routes, "never heard of": ["vt"]}) == 0
+    assert journal.status(routes).sources[1].pruned_until == 4
 
 
 def test_a_route_that_is_no_longer_configured_holds_back_only_what_it_refused(journal):
@@ -442,7 +446,6 @@ def test_a_route_that_is_no_longer_configured_holds_back_only_what_it_refused(jo
     assert journal.prune(2_000_000_000, {}) == 2
     status = journal.status({})
     assert (status.entries, status.other_dead_letters) == (1, {"gone": 1})
-    assert status.sources[0].pruned == 2
     (stored,) = journal.dead_letters()
     assert journal.drop([stored.id]) == 1
     assert journal.prune(2_000_000_000, {}) == 1

@@ -21,6 +21,12 @@ ALTER TABLE routes ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;  -- dead lette
 -- The last entry that was found to say the same as this version, when that is not the one that began it.
 ALTER TABLE versions ADD COLUMN last_seq INTEGER NOT NULL DEFAULT 0;
 
+-- The latest time of raising among what was pruned, Unix seconds: until then the history has holes.
+ALTER TABLE sources ADD COLUMN pruned_until INTEGER;
+UPDATE sources
+SET pruned_until = (SELECT min(raised) FROM notifications WHERE source = sources.id)
+WHERE kept < stored;
+
 CREATE INDEX notifications_by_id ON notifications (source, notification_id);
 
 PRAGMA user_version = 2;
