@@ -54,12 +54,13 @@ class Ledger:
             Rejected: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
                 no later `modified` can be, the calendar of RFC 3339 being at its end.
         """
-        versions = self._known.get(identity.id, ())
-        if not identity.versioned:
+        object_id, versioned, _ = identity
+        versions = self._known.get(object_id, ())
+        if not versioned:
             # Receivers keep the first copy of an object that has no versions; its content is not compared.
             current = versions[0] if versions else None
             if current is None:
-                self._begin(Version(identity.id, seq, b"", "", "", sent=False), versions)
+                self._begin(Version(object_id, seq, b"", "", "", sent=False), versions)
             elif current.sent:
                 return None
             else:
@@ -69,12 +70,12 @@ class Ledger:
         # Only what came no later than this entry, so that a replay finds each version where it was first given out.
         # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
         # an older entry, and the receiver takes that for the last word until it is told what followed.
-        earlier = [version for version in versions if version.seq <= seq]
+        earlier = [version for version in versions if version.seq <= seq] if versions else None
         current = max(earlier, key=_modified) if earlier else None
         if current is None or current.digest != digest:
-            if self._last_words.get(identity.id, 0) > seq:
+            if self._last_words.get(object_id, 0) > seq:
                 return None
-            current = _next_version(identity.id, digest, seq, date, versions)
+            current = _next_version(object_id, digest, seq, date, versions)
             self._begin(current, versions)
         elif current.sent:
             self.unchanged.append(current._replace(last_seq=seq))
@@ -99,16 +100,22 @@ class Ledger:
 
     def _begin(self, version: Version, versions: tuple[Version, ...]) -> None:
         self.recorded.append(version)
-        self._send(version, (*versions, version), version.seq)
+        object_id, seq, digest, created, modified, _, _ = version
+        sent = Version(object_id, seq, digest, created, modified, sent=True)
+        self._keep(sent, (*versions, sent), versions)
 
     def _send(self, version: Version, versions: tuple[Version, ...], seq: int) -> None:
         object_id, first_seq, digest, created, modified, _, last_seq = version
         if seq > first_seq:
             last_seq = max(seq, last_seq)
         sent = Version(object_id, first_seq, digest, created, modified, sent=True, last_seq=last_seq)
+        self._keep(sent, tuple(sent if known is version else known for known in versions), versions)
+
+    def _keep(self, sent: Version, versions: tuple[Version, ...], before: tuple[Version, ...]) -> None:
+        object_id = sent.object_id
         self.stamped.append(sent)
-        self._undo.append((version.object_id, self._known.get(version.object_id, ())))
-        self._known[version.object_id] = tuple(sent if known is version else known for known in versions)
+        self._undo.append((object_id, before))
+        self._known[object_id] = versions
 
 
 @functools.lru_cache(maxsize=1024)  # a notification's documents all have its time

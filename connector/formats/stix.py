@@ -28,6 +28,7 @@ from connector.model import Document, Identity, Json, Rejected
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
+_ESCAPE = b"\\"
 _NUL = b"\\u0000"
 _RELATIONSHIP_IDS = ("relationship--", "sighting--")
 
@@ -162,7 +163,8 @@ def _refers_to_relationships(document: Document) -> bool:
 def _storable(document: Document) -> Document:
     """The document without text that cannot be stored. Encoding it whole is the fastest way to see that it can."""
     try:
-        if _NUL not in orjson.dumps(document):
+        encoded = orjson.dumps(document)
+        if _ESCAPE not in encoded or _NUL not in encoded:  # a single byte is found several times as fast
             return document
     except TypeError:
         pass  # a lone surrogate, which goes away, or a number or a depth that JSON cannot say, which the next try shows
