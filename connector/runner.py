@@ -220,7 +220,7 @@ class Runner:
         newest = [source.newest for source in standing.sources if source.newest is not None]
         if newest:
             # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
-            pruned = self._journal.prune(int(min(time.time(), *newest) - self._retention_seconds), routes)
+            pruned = self._journal.prune(int(min(time.time(), max(newest)) - self._retention_seconds), routes)
             if pruned:
                 self._log.info("pruned", part=part.name, notifications=pruned)
 
