@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import tenacity
 
 from connector import telemetry
-from connector.model import Gap, JsonObject, Misconfigured, Unavailable
+from connector.model import ConnectorError, Gap, JsonObject, Misconfigured, Unavailable
 from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
 
@@ -216,7 +216,13 @@ class Runner:
         part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
         if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
             return
-        part.quota, part.upkept_at = self._sources[part.name].source.quota(), int(time.time())
+        part.upkept_at = int(time.time())
+        try:
+            part.quota = self._sources[part.name].source.quota()
+        except ConnectorError as error:
+            # A key may fetch notifications and not see its quota: that must hold nothing up.
+            part.quota = None
+            self._log.warning("quota_unknown", part=part.name, reason=str(error))
         newest = [source.newest for source in standing.sources if source.newest is not None]
         if newest:
             # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.

@@ -304,6 +304,18 @@ def test_a_wait_for_a_receiver_goes_on_for_a_while_when_stopping_and_then_ends()
         sleep(0.01)
 
 
+@pytest.mark.parametrize("error", [Unavailable("500"), Misconfigured("403")])
+def test_a_quota_that_cannot_be_read_holds_nothing_up(journal, error):
+    source = Source(page(1))
+
+    def quota():
+        raise error
+
+    source.quota = quota
+    fed, route = runner(journal, {"vt": source}, {"out": Sink()}).run_once()
+    assert (fed.state, fed.quota, route.delivered) == ("done", None, 1)
+
+
 def test_a_gap_is_told(journal):
     fed, _ = runner(journal, {"vt": Source(page(1, gap=Gap(5, 9)))}, {"out": Sink()}).run_once()
     assert fed.gaps == [Gap(5, 9)]
