@@ -4,9 +4,14 @@ What a status means differs between APIs, so that is left to the caller; what is
 (no connection, no answer in time, a body cut short or without end) is `Unavailable` here.
 """
 
+import contextlib
 import email.utils
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +22,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from connector import jsontext, telemetry
 from connector.config import Settings
-from connector.model import Json, Misconfigured, Unavailable
+from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 
 _CHUNK_BYTES = 64 * 1024
+_CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
+"""In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
 
 
 class HttpSettings(Settings):
@@ -88,6 +95,61 @@ class _Headers(requests.auth.AuthBase):
         return request
 
 
+class _Watch(requests.adapters.HTTPAdapter):
+    """Ends the exchange under way when its time is over.
+
+    A time limit of a socket is one for each piece that arrives, and an answer can come byte by byte for ever.
+    """
+
+    def __init__(self) -> None:
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._classes: dict[type, type] = {}
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """As in requests, with connections that are known here."""
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        kind = pool.ConnectionCls
+        if kind not in self._classes.values():
+            pool.ConnectionCls = self._classes.setdefault(kind, _watched(kind, self._connections))
+        return pool
+
+    @contextlib.contextmanager
+    def limit(self, seconds: float) -> Iterator[threading.Event]:
+        """Cut every connection when the block takes longer; the event tells that it did."""
+        is_over = threading.Event()
+
+        def cut() -> None:
+            is_over.set()
+            for connection in [*self._connections]:
+                for each in (connection.sock, connection.connected):
+                    if each is not None:
+                        with contextlib.suppress(OSError):  # closed in the meantime
+                            # Not the method of a TLS socket, which would take the session from under the reader.
+                            socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield is_over
+        finally:
+            timer.cancel()
+
+
+def _watched(kind: Any, connections: weakref.WeakSet[Any]) -> type:
+    class Watched(kind):  # type: ignore[misc]  # urllib3's classes for http and https
+        # Held here because http.client lets go of it when an answer says that it is the last.
+        connected: socket.socket | None = None
+
+        def connect(self) -> None:
+            connections.add(self)
+            super().connect()
+            self.connected = self.sock
+
+    return Watched
+
+
 class Client:
     """Talks to one server. Not shared between threads."""
 
@@ -101,6 +163,9 @@ class Client:
         max_body_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._session = requests.Session()
+        self._watch = _Watch()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, self._watch)
         self._session.headers.update({"User-Agent": user_agent, **(headers or {})})
         self._session.auth = _Headers(_checked(secret_headers or {}))
         if settings.client_certificate is not None:
@@ -148,47 +213,55 @@ class Client:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Response:
-        deadline = time.monotonic() + self._timeout
         host = url.split("?", 1)[0]
-        try:
-            with self._session.request(
-                method,
-                url,
-                params=params,
-                data=body,
-                headers=headers,
-                timeout=self._timeout,
-                proxies=self._proxies,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                chunks = []
-                size = 0
-                for chunk in answer.iter_content(_CHUNK_BYTES):
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > self._max_body_bytes:
-                        raise Unavailable(f"{host} answered with more than {self._max_body_bytes} bytes")
-                    if time.monotonic() > deadline:
-                        raise Unavailable(f"{host} did not finish its answer within {self._timeout:g} s")
-                lower = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, lower, b"".join(chunks))
-        except requests.exceptions.SSLError as error:
-            raise Misconfigured(
-                f"TLS with {host} failed: {_cause(error)}. If the server's certificate comes from your own CA, "
-                "set ca_bundle; if the server asks for a client certificate, set client_certificate"
-            ) from None
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-            raise Misconfigured(f"{host!r} is not an http or https URL") from None
-        except requests.exceptions.Timeout:
-            raise Unavailable(f"{host} did not answer within {self._timeout:g} s") from None
-        except requests.exceptions.ProxyError as error:
-            raise Unavailable(f"the proxy for {host} cannot be reached: {_cause(error)}") from None
-        except requests.exceptions.RequestException as error:
-            raise Unavailable(f"no complete answer from {host}: {_cause(error)}") from None
-        except OSError as error:  # a CA or certificate file that went away or cannot be parsed
-            raise Misconfigured(f"a certificate file for {host} cannot be used: {error}") from None
+        # So long for the connection, and so long for the answer.
+        too_late = Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
+        with self._watch.limit(2 * self._timeout) as is_over:
+            try:
+                with self._session.request(
+                    method,
+                    url,
+                    params=params,
+                    data=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    proxies=self._proxies,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer:
+                    chunks = []
+                    size = 0
+                    for chunk in answer.iter_content(_CHUNK_BYTES):
+                        chunks.append(chunk)
+                        size += len(chunk)
+                        if size > self._max_body_bytes:
+                            raise Unavailable(f"{host} answered with more than {self._max_body_bytes} bytes")
+                    if is_over.is_set():  # an answer of no stated length ends where its connection is cut
+                        raise too_late
+                    lower = {name.lower(): value for name, value in answer.headers.items()}
+                    return Response(answer.status_code, lower, b"".join(chunks))
+            except (requests.exceptions.RequestException, OSError) as error:
+                raise (too_late if is_over.is_set() else self._explained(error, host)) from None
+
+    def _explained(self, error: Exception, host: str) -> ConnectorError:
+        match error:
+            case requests.exceptions.SSLError():
+                return _tls_failure(error, host)
+            case (
+                requests.exceptions.InvalidURL()
+                | requests.exceptions.InvalidSchema()
+                | requests.exceptions.MissingSchema()
+            ):
+                return Misconfigured(f"{host!r} is not an http or https URL")
+            case requests.exceptions.Timeout():
+                return Unavailable(f"{host} did not answer within {self._timeout:g} s")
+            case requests.exceptions.ProxyError():
+                return Unavailable(f"the proxy for {host} cannot be reached: {_cause(error)}")
+            case requests.exceptions.RequestException():
+                return Unavailable(f"no complete answer from {host}: {_cause(error)}")
+        # An OSError of its own: a CA or certificate file that went away or cannot be parsed.
+        return Misconfigured(f"a certificate file for {host} cannot be used: {error}")
 
     def close(self) -> None:
         """Close the connections."""
@@ -224,13 +297,33 @@ def _http_date(text: str | None) -> int | None:
         return None
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the object addresses and URLs that requests wraps around it."""
+def _tls_failure(error: BaseException, host: str) -> Misconfigured | Unavailable:
+    """Sort a failure by who can mend it: a person, where a certificate is at fault; otherwise time may."""
+    inner = _innermost(error)
+    reason = str(getattr(inner, "reason", None) or "")
+    refused = "ALERT" in reason and any(word in reason for word in _CERTIFICATE_REFUSED)
+    if isinstance(inner, ssl.SSLCertVerificationError) or refused or not isinstance(inner, ssl.SSLError):
+        return Misconfigured(
+            f"TLS with {host} failed: {_cause(error)}. If the server's certificate comes from your own CA, "
+            "set ca_bundle; if the server asks for a client certificate, set client_certificate"
+        )
+    return Unavailable(
+        f"TLS with {host} failed: {_cause(error)}. If this stays so, look at whether that address speaks TLS, "
+        "and at what stands between"
+    )
+
+
+def _innermost(error: BaseException) -> Any:
     seen: Any = error
     while True:
         inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, BaseException)), None)
         if not isinstance(inner, BaseException):
-            break
+            return seen
         seen = inner
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the object addresses and URLs that requests wraps around it."""
+    seen = _innermost(error)
     text = getattr(seen, "strerror", None) or str(seen).rsplit("object at ", 1)[-1].split(": ", 1)[-1]
     return " ".join(str(text).split())[:200] or type(seen).__name__

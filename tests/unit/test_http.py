@@ -158,3 +158,50 @@ def test_an_excerpt_is_one_short_printable_line():
     with answering(b"HTTP/1.1 500 Oops\r\nContent-Length: 600\r\n\r\n<h1>\x1b[31m\r\n bad " + b"y" * 600) as (url, _):
         excerpt = client().request("GET", url).excerpt(20)
     assert excerpt == "<h1> [31m bad yyyyyy…"
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_for_ever_is_an_outage(start):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(start)
+                while not ended.wait(0.02):
+                    connection.sendall(b"x")
+
+        ended = threading.Event()
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(Unavailable, match=r"did not finish its answer within 0\.4 s"):
+            client(timeout_seconds=0.2, max_body_bytes=1_000_000).request(
+                "GET", f"http://127.0.0.1:{server.getsockname()[1]}/"
+            )
+        ended.set()
+        thread.join(5)
+
+
+def test_a_tls_connection_that_is_cut_or_garbled_is_an_outage(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for said in (b"", b"\x16\x03\x03\x00", b"220 mail.example ESMTP\r\n"):
+        with answering(said) as (url, _), pytest.raises(Unavailable):
+            client(ca_bundle=tmp_path / "ca.pem").request("GET", url.replace("http", "https"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    torn = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok"
+    with answering(torn, tls=context) as (url, _), pytest.raises(Unavailable):
+        client(ca_bundle=tmp_path / "ca.pem").request("GET", url)
+
+
+def test_a_server_that_wants_a_client_certificate_is_for_a_person(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # whose refusal comes within the handshake, for certain
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "ca.pem")
+    with answering(b"", tls=context) as (url, _), pytest.raises(Misconfigured, match="set client_certificate"):
+        client(ca_bundle=tmp_path / "ca.pem").request("GET", url)
