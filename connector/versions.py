@@ -60,7 +60,7 @@ class Ledger:
             # Receivers keep the first copy of an object that has no versions; its content is not compared.
             current = versions[0] if versions else None
             if current is None:
-                self._begin(Version(object_id, seq, b"", "", "", sent=False), versions)
+                self._begin(object_id, seq, b"", ("", ""), versions)
             elif current.sent:
                 return None
             else:
@@ -75,13 +75,13 @@ class Ledger:
         if current is None or current.digest != digest:
             if self._last_words.get(object_id, 0) > seq:
                 return None
-            current = _next_version(object_id, digest, seq, date, versions)
-            self._begin(current, versions)
-        elif current.sent:
+            created, modified = times = _next_times(date, versions)
+            self._begin(object_id, seq, digest, times, versions)
+            return {**document, "created": created, "modified": modified}
+        if current.sent:
             self.unchanged.append(current._replace(last_seq=seq))
             return None
-        else:
-            self._send(current, versions, seq)
+        self._send(current, versions, seq)
         return {**document, "created": current.created, "modified": current.modified}
 
     def mark(self) -> tuple[int, int, int, int]:
@@ -98,9 +98,11 @@ class Ledger:
             self._known[object_id] = versions
         del self._undo[changes:]
 
-    def _begin(self, version: Version, versions: tuple[Version, ...]) -> None:
-        self.recorded.append(version)
-        object_id, seq, digest, created, modified, _, _ = version
+    def _begin(
+        self, object_id: str, seq: int, digest: bytes, times: tuple[str, str], versions: tuple[Version, ...]
+    ) -> None:
+        created, modified = times
+        self.recorded.append(Version(object_id, seq, digest, created, modified, sent=False))
         sent = Version(object_id, seq, digest, created, modified, sent=True)
         self._keep(sent, (*versions, sent), versions)
 
@@ -131,12 +133,13 @@ def _digest(document: Document) -> bytes:
         raise Rejected(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
 
 
-def _next_version(object_id: str, digest: bytes, seq: int, date: int, versions: Sequence[Version]) -> Version:
+def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:
+    """`created` and `modified` of an object's next version."""
     at = timestamp(date)
     if not versions:
-        return Version(object_id, seq, digest, at, at, sent=False)
+        return at, at
     newest = max(map(_modified, versions))
-    return Version(object_id, seq, digest, versions[0].created, max(at, _next_millisecond(newest)), sent=False)
+    return versions[0].created, max(at, _next_millisecond(newest))
 
 
 def _next_millisecond(text: str) -> str:
