@@ -57,6 +57,7 @@ class RelpSession:
         self._window = window
         self._transaction = 0
         self._is_open = False
+        self._hint = _TLS_HINT if tls else _HINT
         self._frames = relp_frame.FrameReader()
         self._channel = Channel(address, tls, connect_timeout=connect_timeout)
         try:
@@ -130,9 +131,9 @@ class RelpSession:
             self._write(relp_frame.encoded(transaction, b"open", _OFFERS), timeout)
             (frame, *more) = self._read(timeout)
         except Unavailable as error:
-            raise Unavailable(f"no RELP session: {error}; {_TLS_HINT if self.tls_version else _HINT}") from None
+            raise Unavailable(f"no RELP session: {error}; {self._hint}") from None
         if frame.command == b"serverclose":
-            raise Unavailable(f"{self._address} takes no RELP session now")
+            raise Unavailable(f"no RELP session: {self._address} opens none; {self._hint}")
         answer = self._answer(frame)
         if frame.transaction != transaction or more:
             raise WrongReceiver(f"{self._address} does not keep to RELP")

@@ -8,7 +8,9 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
+import signal
 import socket
 import string
 import subprocess
@@ -29,7 +31,7 @@ global(workDirectory="$folder" maxMessageSize="64k"
        defaultNetstreamDriverCAFile="$certificates/ca.pem"
        defaultNetstreamDriverCertFile="$certificates/server.pem"
        defaultNetstreamDriverKeyFile="$certificates/server_key.pem")
-module(load="imudp") module(load="imptcp") module(load="imtcp")
+module(load="imudp") module(load="imptcp") module(load="imtcp") module(load="imrelp" tls.tlslib="$relp_library")
 template(name="json" type="list" option.jsonf="on") {
   property(outname="raw"  name="rawmsg" format="jsonf")
   property(outname="pri"  name="pri" format="jsonf")
@@ -47,6 +49,12 @@ input(type="imtcp"  address="127.0.0.1" port="$gtls" name="gtls" ruleset="store"
       streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name" permittedPeer=["sender.test"])
 input(type="imtcp"  address="127.0.0.1" port="$ossl" name="ossl" ruleset="store"
       streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
+# Without a queue of its own the acknowledgement would say that the event is in memory; so it says that it is written.
+ruleset(name="keep" queue.type="Direct") { action(type="omfile" dynaFile="stored" template="json" flushOnTXEnd="on") }
+input(type="imrelp" address="127.0.0.1" port="$relp" name="relp" ruleset="keep" maxDataSize="64k")
+input(type="imrelp" address="127.0.0.1" port="$relptls" name="relptls" ruleset="keep" maxDataSize="64k" tls="on"
+      tls.caCert="$certificates/ca.pem" tls.myCert="$certificates/server.pem"
+      tls.myPrivKey="$certificates/server_key.pem" tls.authMode="name" tls.permittedPeer=["sender.test"])
 action(type="omfile" file="$folder/internal.log")
 """)
 
@@ -99,11 +107,35 @@ class SyslogServer:
                 self.process.wait()
             self.process = None
 
+    def kill(self):
+        """End it as a crash would, with all that it holds in memory."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self):
+        """Have it read nothing more; its kernel goes on receiving for it."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def stored(self, source):
         """What it wrote down of an input, in order, one dict for each message that is complete on the disk."""
         path = self.folder / f"{source}.json"
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
+
+    def found(self, source, pattern):
+        """What the pattern's group matches in the messages that it wrote completely, even beside one that is torn."""
+        path = self.folder / f"{source}.json"
+        messages = re.compile(rb'"msg": ?"((?:[^"\\\n]|\\.)*)"}\n')
+        return [
+            match[1]
+            for message in messages.finditer(path.read_bytes() if path.exists() else b"")
+            for match in re.finditer(pattern, message[1])
+        ]
+
+    def wait_for_all(self, source, pattern, wanted):
+        """What `found` finds, as soon as that is all that is wanted."""
+        self._until(lambda: wanted <= set(self.found(source, pattern)), f"has all messages from {source}")
+        return self.found(source, pattern)
 
     def wait_for(self, source, marker, count):
         """Those of its messages that contain the marker, as soon as there are so many."""
@@ -163,14 +195,15 @@ def running(server):
         server.stop()
 
 
-def _rsyslog(folder: Path, certificates: certificate_files.Certificates):
+def _rsyslog(folder: Path, certificates: certificate_files.Certificates, relp_library="openssl"):
     program = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so"}
+    drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so", "imrelp.so"}
     if program is None or not drivers <= {path.name for path in Path("/usr/lib").glob("*/rsyslog/*.so")}:
-        missing("rsyslog with its gnutls and openssl drivers")
-    ports = free_ports(("udp", "ptcp", "tcp", "gtls", "ossl"))
+        missing("rsyslog with RELP and its gnutls and openssl drivers")
+    ports = free_ports(("udp", "ptcp", "tcp", "gtls", "ossl", "relp", "relptls"))
     conf = folder / "rsyslog.conf"
-    conf.write_text(RSYSLOG_CONF.substitute(ports, folder=folder, certificates=certificates.folder))
+    names = {"folder": folder, "certificates": certificates.folder, "relp_library": relp_library}
+    conf.write_text(RSYSLOG_CONF.substitute(ports, **names))
     return SyslogServer([program, "-n", "-C", "-f", str(conf), "-i", str(folder / "pid")], folder, ports, {"TZ": "UTC"})
 
 
@@ -181,7 +214,8 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rsyslog(tmp_path_factory, certificates):
-    """A running rsyslog: `udp`, `tcp` (imtcp), `ptcp` (imptcp), `gtls` (permits sender.test), `ossl`."""
+    """A running rsyslog: `udp`, `tcp` (imtcp), `ptcp` (imptcp), `gtls` (permits sender.test), `ossl`, `relp`, `relptls`
+    (permits sender.test)."""
     with running(_rsyslog(tmp_path_factory.mktemp("rsyslog"), certificates)) as server:
         yield server
 
@@ -190,6 +224,13 @@ def rsyslog(tmp_path_factory, certificates):
 def own_rsyslog(tmp_path, certificates):
     """Another one, to be stopped and started at will."""
     with running(_rsyslog(tmp_path, certificates)) as server:
+        yield server
+
+
+@pytest.fixture
+def gnutls_rsyslog(tmp_path, certificates):
+    """Another one, whose RELP uses GnuTLS: Debian's default, which refuses without a word."""
+    with running(_rsyslog(tmp_path, certificates, "gnutls")) as server:
         yield server
 
 
