@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from connector.model import Message, Misconfigured
+from connector.model import Message, Misconfigured, Unavailable
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 
 pytest_plugins = ["integration.syslog_peers"]
@@ -73,3 +73,36 @@ def test_nothing_counts_as_sent_to_a_receiver_that_refuses_our_certificate(
     with sink_to(syslog_ng, "tls", header="rfc5424", **mine) as sink:
         sink.send(events(marker, 1))
         assert len(syslog_ng.wait_for("tls", marker, 1)) == 1
+
+
+def test_counted_frames_are_not_understood_where_line_feeds_are_expected(syslog_ng, marker):
+    with sink_to(syslog_ng, "lf", framing="octet") as sink:
+        sink.send(events(marker, 3))
+    with sink_to(syslog_ng, "lf") as sink:
+        sink.send(events(marker + "after-", 1))
+        stored = syslog_ng.wait_for("lf", marker, 2)
+    # All in one, with the lengths of the others among them: so `framing` is an option and nothing is guessed.
+    assert not {each["msg"].encode() for each in stored[:-1]} & {each.body for each in events(marker, 3)}
+
+
+def test_line_feeds_are_not_understood_where_counted_frames_are_expected(syslog_ng, marker):
+    with contextlib.suppress(Unavailable), sink_to(syslog_ng, "octet", header="rfc5424", framing="lf") as sink:
+        sink.send(events(marker, 3))
+    with sink_to(syslog_ng, "octet", header="rfc5424", framing="octet") as sink:
+        sink.send(events(marker + "after-", 1))
+        stored = syslog_ng.wait_for("octet", marker, 1)
+    assert [each["msg"].encode() for each in stored] == [each.body for each in events(marker + "after-", 1)]
+
+
+@pytest.mark.parametrize("source", ["lf", "octet"])
+def test_the_largest_event_is_stored_whole_and_a_larger_one_is_refused(syslog_ng, marker, source):
+    (event,) = events(marker, 1)
+    with sink_to(syslog_ng, source, **WAYS[source]) as sink:
+        header = len(sink._header.at(MAY_17))
+        fits = Message(1, "n-1", event.body.ljust(8000 - header, b"x"), MAY_17)
+        too_long = Message(2, "n-2", fits.body + b"x", MAY_17)
+        (refusal,) = sink.send([fits, too_long])
+        assert refusal.message is too_long
+        (stored,) = syslog_ng.wait_for(source, marker, 1)
+    assert fits.body.endswith(stored["msg"].encode()[-4000:])
+    assert len(stored["msg"].encode()) >= len(fits.body) - len("CEF:")
