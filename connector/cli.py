@@ -1,40 +1,34 @@
-"""The command line: arguments in, the application called, the result shown.
-
-Exit codes: 0 done, 1 work that failed, 2 something a person must put right first.
-"""
+"""The command line: arguments in, the application called, the result shown."""
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from connector.command import (
+    DONE,
+    FAILED,
+    MISCONFIGURED,
+    config_option,
+    exit_code,
+    json_option,
+    load,
+    part_json,
+    print_json,
+    print_parts,
+    stop_on_signals,
+)
+from connector.recovery import rejected, replay
+
 if TYPE_CHECKING:
-    from connector.app import Plan
     from connector.model import Message
-    from connector.runner import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
-
-DONE, FAILED, MISCONFIGURED = 0, 1, 2
-
-_config_option = click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="iocstream.yaml",
-    show_default=True,
-    envvar="IOCSTREAM_CONFIG",
-    help="The configuration file.",
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +68,7 @@ def iocstream() -> None:
 
 
 @iocstream.command()
-@_config_option
+@config_option
 def init(path: Path) -> None:
     """Write a commented configuration file to start from."""
     try:
@@ -88,35 +82,35 @@ def init(path: Path) -> None:
 
 
 @iocstream.command()
-@_config_option
-@_json_option
+@config_option
+@json_option
 def check(path: Path, *, as_json: bool) -> int:
     """Validate the configuration, try the mappings on their examples, probe sources and sinks. Moves nothing."""
     from connector import app
 
     findings = []
-    for finding in app.check(_load(path)):
+    for finding in app.check(load(path)):
         findings.append(finding)
         if not as_json:
             click.echo(f"{finding.level:7}  {finding.part}: {finding.message}")
     bad = [finding for finding in findings if finding.level == "error"]
     if as_json:
-        _print_json([{"part": f.part, "level": f.level, "message": f.message} for f in findings])
+        print_json([{"part": f.part, "level": f.level, "message": f.message} for f in findings])
     elif not bad:
         click.echo(f"{path} is in order")
     return FAILED if bad else DONE
 
 
 @iocstream.command()
-@_config_option
+@config_option
 @click.option("--once", is_flag=True, help="Fetch what there is, deliver what is pending, and exit.")
-@_json_option
+@json_option
 def run(path: Path, *, once: bool, as_json: bool) -> int:
     """Fetch and deliver until SIGTERM."""
     from connector import app, telemetry, terminal
 
-    plan = _load(path)
-    stop = _stop_on_signals()
+    plan = load(path)
+    stop = stop_on_signals()
     if once and sys.stderr.isatty():
         with terminal.PartProgress() as progress:
             telemetry.configure(level="WARNING")
@@ -125,24 +119,28 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
         telemetry.configure()
         parts = app.run(plan, once=once, stop=stop)
     if as_json:
-        _print_json([_part_json(part) for part in parts])
+        print_json([part_json(part) for part in parts])
     elif once:
-        _print_parts(parts)
-    return _exit_code(parts, once=once)
+        print_parts(parts)
+    return exit_code(parts, once=once)
 
 
 @iocstream.command()
-@_config_option
-@_json_option
+@config_option
+@json_option
 def status(path: Path, *, as_json: bool) -> None:
     """Show where sources and routes stand: watermark, lag, quota, position, backlog, dead letters."""
     from connector import app, terminal
 
-    standing = app.status(_load(path))
+    standing = app.status(load(path))
     if as_json:
-        _print_json(standing)
+        print_json(standing)
     else:
         terminal.show_status(standing)
+
+
+iocstream.add_command(rejected)
+iocstream.add_command(replay)
 
 
 @iocstream.command()
@@ -188,7 +186,7 @@ def simulate(port: int, count: int, key: str) -> None:
     """Serve a simulated IoC-Stream API on loopback, until interrupted."""
     from connector.simulator import api, notifications, serving
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     with serving.serving(api.Api(notifications.notifications(count), key=key), port) as url:
         click.echo(
             f"serving {count} notifications; in iocstream.yaml set\n"
@@ -216,7 +214,7 @@ def schema(of: str) -> None:  # noqa: ARG001 -- click passes the one choice
     """Print a JSON Schema, for editors."""
     from connector import app, config
 
-    _print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
+    print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
 
 
 @iocstream.command()
@@ -224,15 +222,7 @@ def manifest() -> None:
     """Print the manifest: what this product is and can do."""
     from connector import manifest as description
 
-    _print_json(description.manifest())
-
-
-def _load(path: Path) -> "Plan":
-    from connector import app
-
-    if not path.exists():
-        raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
-    return app.load(path)
+    print_json(description.manifest())
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -242,60 +232,3 @@ def _opened(file: Path) -> BinaryIO:
         return file.open("rb")
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets; a second one ends the program at once."""
-    stop = threading.Event()
-
-    def ask(number: int, _: Any) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-    return stop
-
-
-def _exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
-    if any(part.state == "stopped" for part in parts):
-        return MISCONFIGURED
-    # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
-    failed = once and any(part.state == "waiting" or part.refused or part.gaps for part in parts)
-    return FAILED if failed else DONE
-
-
-def _part_json(part: "Part") -> dict[str, Any]:
-    counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
-    if part.kind == "source":
-        gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
-        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps}
-    return counts | {
-        "delivered": part.delivered,
-        "filtered": part.filtered,
-        "refused": part.refused,
-        "messages": part.messages,
-        "reasons": dict(part.reasons),
-    }
-
-
-def _print_parts(parts: "Sequence[Part]") -> None:
-    for part in parts:
-        if part.kind == "source":
-            what = f"{part.fetched} notifications fetched, {part.new} of them new"
-        else:
-            what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
-            what += f", {part.filtered} filtered out" if part.filtered else ""
-            what += f", {part.refused} refused" if part.refused else ""
-        click.echo(f"{part.name}: {what}")
-        for reason, times in part.reasons.most_common():
-            click.echo(f"{part.name}: refused {times} times by {reason}", err=True)
-        if part.state in ("waiting", "stopped"):
-            click.echo(f"{part.name}: {part.state}: {part.message}", err=True)
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.buffer.flush()

@@ -68,6 +68,18 @@ class Part:
     quota: JsonObject | None = None
     upkept_at: int = 0
 
+    def count(self, batch: Delivered) -> None:
+        """Add a batch that the route has dealt with."""
+        self.delivered += batch.delivered
+        self.filtered += batch.filtered
+        self.refused += batch.refused
+        self.messages += batch.messages
+        for letter in batch.dead_letters:
+            self.refused_by[letter.by] += 1
+            reason = f"{letter.by}: {letter.reason}"
+            if reason in self.reasons or len(self.reasons) < MAX_REASONS:
+                self.reasons[reason] += 1
+
 
 @dataclass(frozen=True, slots=True)
 class FedSource:
@@ -250,10 +262,7 @@ class Runner:
             return batch
 
         while (batch := worker.patiently(step)) is not None:
-            part.delivered += batch.delivered
-            part.filtered += batch.filtered
-            part.refused += batch.refused
-            part.messages += batch.messages
+            part.count(batch)
             self._log.info(
                 "delivered",
                 part=part.name,
@@ -263,10 +272,6 @@ class Runner:
                 messages=batch.messages,
             )
             for letter in batch.dead_letters:
-                part.refused_by[letter.by] += 1
-                reason = f"{letter.by}: {letter.reason}"
-                if reason in part.reasons or len(part.reasons) < MAX_REASONS:
-                    part.reasons[reason] += 1
                 self._log.error(
                     "refused",
                     part=part.name,

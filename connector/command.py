@@ -1,0 +1,109 @@
+"""What the commands share: options, exit codes, loading the configuration, showing results.
+
+Exit codes: 0 done, 1 work that failed, 2 something a person must put right first.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from connector.app import Plan
+    from connector.runner import Part
+
+# Everything else is imported where it is needed: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+DONE, FAILED, MISCONFIGURED = 0, 1, 2
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="iocstream.yaml",
+    show_default=True,
+    envvar="IOCSTREAM_CONFIG",
+    help="The configuration file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def load(path: Path) -> "Plan":
+    """The plan in a configuration file."""
+    from connector import app
+
+    if not path.exists():
+        raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
+    return app.load(path)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM or SIGINT sets; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
+
+
+def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
+    """What the parts of a run come to."""
+    if any(part.state == "stopped" for part in parts):
+        return MISCONFIGURED
+    # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
+    failed = once and any(part.state == "waiting" or part.refused or part.gaps for part in parts)
+    return FAILED if failed else DONE
+
+
+def part_json(part: "Part") -> dict[str, Any]:
+    """What a part did, for machines."""
+    counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
+    if part.kind == "source":
+        gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
+        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps}
+    return counts | {
+        "delivered": part.delivered,
+        "filtered": part.filtered,
+        "refused": part.refused,
+        "messages": part.messages,
+        "reasons": dict(part.reasons),
+    }
+
+
+def print_parts(parts: "Sequence[Part]") -> None:
+    """What the parts did, for people: results to stdout, troubles to stderr."""
+    for part in parts:
+        if part.kind == "source":
+            what = f"{part.fetched} notifications fetched, {part.new} of them new"
+        else:
+            what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
+            what += f", {part.filtered} filtered out" if part.filtered else ""
+            what += f", {part.refused} refused" if part.refused else ""
+        click.echo(f"{part.name}: {what}")
+        for reason, times in part.reasons.most_common():
+            click.echo(f"{part.name}: refused {times} times by {printable(reason)}", err=True)
+        if part.state in ("waiting", "stopped"):
+            click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON to stdout, over several lines."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def printable(text: str) -> str:
+    """Text of others as one line that does not steer the terminal: what cannot be seen is written as its code."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

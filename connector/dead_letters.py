@@ -1,0 +1,156 @@
+"""What was refused: listed, shown, delivered after all, taken out, dropped; each when someone says so."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from connector import app, pipeline
+from connector.app import Plan
+from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
+from connector.ports import Journal
+from connector.runner import Part
+from connector.versions import timestamp
+
+
+def listed(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:
+    """Every dead letter, or those of a route, as JSON, in the order of their notifications.
+
+    Raises:
+        Misconfigured: there is no journal, or no such route.
+    """
+    with app.open_journal(plan) as journal:
+        return [_summary(stored) for stored in _of_route(plan, journal, route)]
+
+
+def shown(plan: Plan, number: int) -> dict[str, Any]:
+    """One dead letter as JSON, with the `document` that was refused, if there was one, and the raw `body`.
+
+    Raises:
+        Misconfigured: there is none of this number.
+    """
+    with app.open_journal(plan) as journal:
+        (stored,) = _numbered(journal, [number])
+        (entry,) = journal.entries([stored.letter.seq])
+    return {**_summary(stored), "document": _document(stored.letter.document), "body": entry.notification.body}
+
+
+def retry(plan: Plan, route: str | None = None, numbers: Sequence[int] = ()) -> list[Part]:
+    """Deliver what was refused, with the mapping as it is now: all, or a route's, or those of these numbers.
+
+    The whole notification is rendered anew, and what its receiver does not have is sent. What is delivered, or no
+    longer wanted by the route's filter, is a dead letter no more; what is refused again has the new reason. Each route
+    is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `stopped`, and says
+    why.
+
+    Raises:
+        Misconfigured: there is no such route or number.
+    """
+    with app.open_journal(plan) as journal:
+        chosen = _numbered(journal, numbers) if numbers else _of_route(plan, journal, route)
+        seqs: defaultdict[str, set[int]] = defaultdict(set)
+        for stored in chosen:
+            if route is not None and stored.route != route:
+                raise Misconfigured(f"the dead letter {stored.id} is not of the route {route}, but of {stored.route}")
+            seqs[stored.route].add(stored.letter.seq)
+        parts = [Part(name, "route") for name in sorted(seqs)]
+        for part in parts:
+            try:
+                _redeliver(plan, journal, sorted(seqs[part.name]), part)
+                part.state = "done"
+            except Unavailable as error:
+                part.state, part.message = "waiting", str(error)
+            except Misconfigured as error:
+                part.state, part.message = "stopped", str(error)
+        return parts
+
+
+def exported(plan: Plan, route: str | None = None) -> Iterator[bytes]:
+    """A line of JSON for each refused notification: `data` as VirusTotal sent it, `rejected` by whom and why.
+
+    Every reader of notifications takes such lines, for what it reads is `data`.
+
+    Raises:
+        Misconfigured: there is no such route.
+    """
+    with app.open_journal(plan) as journal:
+        for seq, letters in itertools.groupby(_of_route(plan, journal, route), lambda stored: stored.letter.seq):
+            rejected = [_summary(stored) for stored in letters]
+            for entry in journal.entries([seq]):
+                yield orjson.dumps({"data": entry.notification.body, "rejected": rejected}) + b"\n"
+
+
+def drop(plan: Plan, numbers: Sequence[int]) -> int:
+    """Forget dead letters for good; return how many.
+
+    Raises:
+        Misconfigured: there is none of one of these numbers; nothing is dropped.
+    """
+    with app.open_journal(plan) as journal:
+        _numbered(journal, numbers)
+        return journal.drop(numbers)
+
+
+def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part) -> None:
+    name = part.name
+    if name not in plan.settings.routes:
+        raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
+    sink = app.make_sink(plan.settings.routes[name].sink)
+    route = app.make_route(plan, name, sink)
+    try:
+        with journal.lease(name):
+            for entries in _batches(journal, seqs, route.batch):
+                part.count(pipeline.redeliver(route, journal, entries))
+    finally:
+        sink.close()
+
+
+def _batches(journal: Journal, seqs: Sequence[int], size: int) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(seqs), size):
+        yield journal.entries(seqs[start : start + size])
+
+
+def _of_route(plan: Plan, journal: Journal, route: str | None) -> Iterator[StoredDeadLetter]:
+    found = journal.dead_letters(route)
+    first = next(found, None)
+    if first is None:
+        if route is not None and route not in plan.settings.routes:
+            raise Misconfigured(f"there is no route {route!r}; there is {', '.join(plan.settings.routes)}")
+        return iter(())
+    return itertools.chain([first], found)
+
+
+def _numbered(journal: Journal, numbers: Iterable[int]) -> list[StoredDeadLetter]:
+    wanted = list(dict.fromkeys(numbers))
+    found = list(journal.dead_letters(ids=wanted))
+    missing = sorted(set(wanted) - {stored.id for stored in found})
+    if missing:
+        raise Misconfigured(f"there is no dead letter {missing[0]}; `iocstream rejected list` shows what there is")
+    return found
+
+
+def _summary(stored: StoredDeadLetter) -> dict[str, Any]:
+    letter = stored.letter
+    return {
+        "id": stored.id,
+        "route": stored.route,
+        "by": letter.by,
+        "reason": letter.reason,
+        "object": letter.object_id or None,
+        "refused_at": None if stored.refused_at is None else timestamp(stored.refused_at),
+        "source": stored.source,
+        "notification": letter.notification_id,
+        "raised": None if stored.date is None else timestamp(stored.date),
+    }
+
+
+def _document(body: bytes | None) -> Json:
+    """What was refused: JSON, or text (a CEF event)."""
+    if body is None:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")

@@ -1,0 +1,326 @@
+"""The commands for what did not arrive: `rejected` for what was refused, `replay` for what is to be delivered again."""
+
+import datetime
+import itertools
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from connector.command import (
+    DONE,
+    FAILED,
+    config_option,
+    exit_code,
+    json_option,
+    load,
+    part_json,
+    print_json,
+    print_parts,
+    printable,
+    stop_on_signals,
+)
+
+if TYPE_CHECKING:
+    from connector.app import Plan
+    from connector.replay import Rehearsal
+    from connector.runner import Part
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+_route_option = click.option("-r", "--route", help="Of this route alone; default: of all.")
+_DATE_LENGTH = len("2026-01-31")
+
+
+class _Moment(click.ParamType[int]):
+    """A date, or a date with a time and an offset (RFC 3339), as Unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """A date alone is its first second, UTC."""
+        text = str(value).strip()
+        try:
+            moment = datetime.datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            if len(text) > _DATE_LENGTH:
+                self.fail(f"{text!r} does not say in which time zone; add Z, or an offset like +02:00", param, ctx)
+            moment = moment.replace(tzinfo=datetime.UTC)
+        return int(moment.timestamp())
+
+
+@click.group()
+def rejected() -> None:
+    """See what was refused, and deliver it after all, take it out, or drop it."""
+
+
+@rejected.command("list")
+@config_option
+@_route_option
+@json_option
+def list_(path: Path, route: str | None, *, as_json: bool) -> None:
+    """List the dead letters: who refused what, when and why."""
+    from connector import dead_letters, terminal
+
+    found = dead_letters.listed(load(path), route)
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("there are no dead letters")
+    else:
+        columns = ("id", "route", "notification", "refused at", "by", "reason")
+        rows = [
+            (
+                str(each["id"]),
+                each["route"],
+                printable(each["notification"]),
+                (each["refused_at"] or "-")[:19].replace("T", " "),
+                each["by"],
+                printable(each["reason"]),
+            )
+            for each in found
+        ]
+        terminal.table("Dead letters", columns, rows)
+
+
+@rejected.command()
+@click.argument("number", metavar="ID", type=int)
+@config_option
+@json_option
+def show(number: int, path: Path, *, as_json: bool) -> None:
+    """Show a dead letter: why, the document that was refused, and the notification as VirusTotal sent it."""
+    from connector import dead_letters
+
+    letter = dead_letters.shown(load(path), number)
+    if as_json:
+        print_json(letter)
+    else:
+        _show(letter)
+
+
+@rejected.command()
+@click.argument("numbers", metavar="[ID]...", type=int, nargs=-1)
+@config_option
+@_route_option
+@json_option
+def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: bool) -> int:
+    """Deliver what was refused, with the mapping as it is now: these, or all of a route, or all.
+
+    The whole notification is converted anew, and what its receiver does not have is sent. What is delivered is a dead
+    letter no more, what is refused again has the new reason. A process that serves the route must end first.
+    """
+    from connector import dead_letters
+
+    parts = dead_letters.retry(load(path), route, numbers)
+    if as_json:
+        print_json([part_json(part) for part in parts])
+    elif not parts:
+        click.echo("there are no dead letters")
+    else:
+        print_parts(parts)
+    return exit_code(parts, once=True)
+
+
+@rejected.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
+@config_option
+@_route_option
+def export(file: Path, path: Path, route: str | None) -> None:
+    """Write the refused notifications to FILE (- is stdout), with the reasons; they stay dead letters.
+
+    JSON Lines that `iocstream convert` and a source of `type: file` read: under `data` what VirusTotal sent, under
+    `rejected` by whom it was refused and why.
+    """
+    from connector import dead_letters
+
+    lines = dead_letters.exported(load(path), route)
+    if str(file) == "-":
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
+        return
+    first = list(itertools.islice(lines, 1))  # what is wrong with the journal shows before a file is made
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise click.ClickException(f"{file} exists already; move it away, or name another") from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as output:
+            count = _written(itertools.chain(first, lines), output)
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    click.echo(f"wrote {count} notifications to {file}")
+
+
+@rejected.command()
+@click.argument("numbers", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead letters, or with --route all of a route.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
+@config_option
+@_route_option
+@json_option
+def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything: bool, yes: bool, as_json: bool) -> int:
+    """Give dead letters up for good: they are not delivered. Nothing is ever dropped otherwise."""
+    from connector import dead_letters
+
+    if bool(numbers) == everything:
+        raise click.UsageError("say which: numbers, as `iocstream rejected list` shows them, or --all")
+    plan = load(path)
+    chosen = [each["id"] for each in dead_letters.listed(plan, route) if everything or each["id"] in numbers]
+    strange = sorted(set(numbers) - set(chosen))
+    if strange:
+        raise click.UsageError(f"there is no dead letter {strange[0]}{f' of the route {route}' if route else ''}")
+    if chosen and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"{_counted(len(chosen))} would be dropped for good; say --yes if that is meant")
+        if not click.confirm(f"Drop {_counted(len(chosen))} for good, undelivered?", err=True):
+            click.echo("nothing was dropped", err=True)
+            return FAILED
+    count = dead_letters.drop(plan, chosen)
+    if as_json:
+        print_json({"dropped": count})
+    else:
+        click.echo(f"dropped {_counted(count)}")
+    return DONE
+
+
+@click.command()
+@click.argument("route")
+@click.option("--since", type=_Moment(), help="All raised then or later: 2026-01-31, or 2026-01-31T08:00:00Z.")
+@click.option("--from-start", is_flag=True, help="All that the journal has.")
+@click.option("--notification", metavar="ID", help="This one; the route stays where it stands.")
+@click.option("--dry-run", is_flag=True, help="Send nothing, only say what would be sent.")
+@config_option
+@json_option
+def replay(
+    route: str,
+    since: int | None,
+    notification: str | None,
+    path: Path,
+    *,
+    from_start: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Deliver on ROUTE again what it has delivered.
+
+    As far as the mapping is the same the same bytes go out, and all that they refer to. With --since and --from-start
+    the route is set back and delivers from there; when that is cut off, it goes on whenever it runs next. A process
+    that serves the route must end first, except for --dry-run.
+    """
+    from connector import replay as replaying
+
+    if (since is not None) + from_start + (notification is not None) != 1:
+        raise click.UsageError("say what: one of --since, --from-start and --notification")
+    plan = load(path)
+    if notification is None:
+        _tell_what_was_pruned(plan, route, since)
+    if dry_run:
+        rehearsal = (
+            replaying.rehearse(plan, route, since)
+            if notification is None
+            else replaying.rehearse_one(plan, route, notification)
+        )
+        _show_rehearsal(rehearsal, as_json=as_json)
+        return DONE
+    part = _replayed(plan, route, since) if notification is None else replaying.resend(plan, route, notification)
+    if as_json:
+        print_json(part_json(part))
+    else:
+        print_parts([part])
+    return exit_code([part], once=True)
+
+
+def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
+    from connector import replay as replaying
+    from connector import telemetry, terminal
+
+    stop = stop_on_signals()
+    if not sys.stderr.isatty():
+        telemetry.configure()
+        return replaying.replay(plan, route, since, stop=stop)
+    totals = {route: 0}
+    with terminal.PartProgress(totals) as progress:
+        telemetry.configure(level="WARNING")
+        return replaying.replay(
+            plan, route, since, stop=stop, on_start=lambda total: totals.update({route: total}), on_progress=progress
+        )
+
+
+def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
+    from connector import replay as replaying
+    from connector.versions import timestamp
+
+    until = replaying.pruned_until(plan, route)
+    if until is not None and (since is None or since <= until):
+        click.echo(
+            f"{route}: the journal has notifications raised after {timestamp(until)}; older ones were pruned"
+            " (journal.retention_days), but for what was refused or not yet delivered",
+            err=True,
+        )
+
+
+def _counted(count: int) -> str:
+    return f"{count} dead letter{'' if count == 1 else 's'}"
+
+
+def _written(lines: Iterable[bytes], output: BinaryIO) -> int:
+    count = 0
+    for line in lines:
+        output.write(line)
+        count += 1
+    return count
+
+
+def _show_rehearsal(rehearsal: "Rehearsal", *, as_json: bool) -> None:
+    part = rehearsal.part
+    if as_json:
+        print_json({**part_json(part), "ids": rehearsal.ids})
+        return
+    click.echo(
+        f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"
+        + (f", {part.filtered} filtered out" if part.filtered else "")
+        + (f", {part.refused} refused" if part.refused else "")
+    )
+    for reason, times in part.reasons.most_common():
+        click.echo(f"{part.name}: would be refused {times} times by {printable(reason)}", err=True)
+
+
+def _show(letter: dict[str, Any]) -> None:
+    facts = {
+        "route": letter["route"],
+        "refused by": letter["by"],
+        "reason": letter["reason"],
+        "refused at": letter["refused_at"] or "not known",
+        "object": letter["object"],
+        "notification": f"{letter['notification']} from {letter['source']}",
+        "raised": letter["raised"] or "not known",
+    }
+    click.echo(f"dead letter {letter['id']}")
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"  {name + ':':14} {printable(value)}")
+    if letter["document"] is not None:
+        click.echo("\nwhat was refused:")
+        _print_readable(letter["document"])
+    click.echo("\nthe notification, as VirusTotal sent it:")
+    _print_readable(letter["body"])
+
+
+def _print_readable(value: Any) -> None:
+    import orjson
+
+    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    for line in text.split("\n"):
+        click.echo(printable(line))

@@ -1,0 +1,154 @@
+"""Delivering again what was delivered: from a time on, from the start, or one notification; or saying what would be."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from connector import app, pipeline
+from connector.app import Plan
+from connector.model import Entry, Misconfigured
+from connector.pipeline import Delivery, Route
+from connector.ports import Journal, Outbox
+from connector.rehearsal import Listener, TrialOutbox
+from connector.runner import Part, Runner, sleep_until
+from connector.versions import timestamp
+
+
+def replay(
+    plan: Plan,
+    name: str,
+    since: int | None,
+    *,
+    stop: threading.Event | None = None,
+    on_start: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[Part], None] = lambda _: None,
+) -> Part:
+    """Set a route back to before what was raised at `since` (Unix seconds; None: to the start), and deliver from there.
+
+    The same bytes go out as the first time, as far as the mapping is the same, and all that they refer to. When this is
+    cut off, the route goes on from where it was whenever it runs next.
+
+    `on_start` is called with the number of notifications that are then to be delivered, `on_progress` after each batch.
+
+    Raises:
+        Unavailable: another process serves the route; nothing has changed.
+        Misconfigured: there is no such route, or no journal.
+    """
+    stop = stop or threading.Event()
+    settings = plan.settings
+    with ExitStack() as stack:
+        journal = stack.enter_context(app.open_journal(plan))
+        sink = app.make_sink(_known(plan, name).sink, sleep_until(stop, settings.shutdown_seconds / 2))
+        stack.callback(sink.close)
+        route = app.make_route(plan, name, sink)
+        with journal.lease(name):
+            on_start(pipeline.rewind(route, journal, journal.positions_since(name, route.sources, since)))
+        runner = Runner(
+            {},
+            {name: route},
+            journal,
+            retention_seconds=settings.journal.retention_days * 86400.0,
+            shutdown_seconds=settings.shutdown_seconds,
+            stop=stop,
+            on_progress=on_progress,
+        )
+        (part,) = runner.run_once()
+        if runner.left_behind():
+            stack.pop_all()  # its thread still uses what would be closed here; the process ends next
+        return part
+
+
+def resend(plan: Plan, name: str, notification_id: str) -> Part:
+    """Send all that one notification makes again; the route stays where it stands.
+
+    Raises:
+        Unavailable: another process serves the route, or the receiver is away; nothing has changed.
+        Misconfigured: there is no such route, notification or journal.
+    """
+    with app.open_journal(plan) as journal, closing(app.make_sink(_known(plan, name).sink)) as sink:
+        route = app.make_route(plan, name, sink)
+        with journal.lease(name):
+            return _resent(route, journal, _found(plan, journal, route, notification_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a replay would do.
+
+    Attributes:
+        part: counts; `reasons` has what mapping and format would refuse. What the receiver would, is not known.
+        ids: of the objects or, where the output is events, notifications that would be sent, in order.
+    """
+
+    part: Part
+    ids: Sequence[str]
+
+
+def rehearse(plan: Plan, name: str, since: int | None) -> Rehearsal:
+    """What `replay` would send now. Nothing is changed; another process may serve the route.
+
+    Raises:
+        Misconfigured: there is no such route, or no journal.
+    """
+    _known(plan, name)
+    with app.open_journal(plan) as journal:
+        sink, outbox = Listener(), TrialOutbox(journal)
+        route = app.make_route(plan, name, sink)
+        pipeline.rewind(route, outbox, journal.positions_since(name, route.sources, since))
+        delivery, part = Delivery(route, outbox), Part(name, "route", "done")
+        while (batch := delivery.step()) is not None:
+            part.count(batch)
+    return Rehearsal(part, sink.ids)
+
+
+def rehearse_one(plan: Plan, name: str, notification_id: str) -> Rehearsal:
+    """What `resend` would send now; see `rehearse`."""
+    _known(plan, name)
+    with app.open_journal(plan) as journal:
+        sink = Listener()
+        route = app.make_route(plan, name, sink)
+        part = _resent(route, TrialOutbox(journal), _found(plan, journal, route, notification_id))
+    return Rehearsal(part, sink.ids)
+
+
+def pruned_until(plan: Plan, name: str) -> int | None:
+    """Until when (Unix seconds) the journal has only a part of what the route delivered; None: it has all.
+
+    Raises:
+        Misconfigured: there is no such route, or no journal.
+    """
+    _known(plan, name)
+    with app.open_journal(plan) as journal:
+        return _pruned_until(plan, journal, name)
+
+
+def _pruned_until(plan: Plan, journal: Journal, name: str) -> int | None:
+    sources = plan.reads()[name]
+    known = journal.status({name: sources}).sources
+    times = [source.pruned_until for source in known if source.name in sources and source.pruned_until is not None]
+    return max(times, default=None)
+
+
+def _known(plan: Plan, name: str) -> app.RouteSettings:
+    if name not in plan.settings.routes:
+        raise Misconfigured(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
+    return plan.settings.routes[name]
+
+
+def _found(plan: Plan, journal: Journal, route: Route, notification_id: str) -> Sequence[Entry]:
+    entries = journal.find(route.sources, notification_id)
+    if not entries:
+        sources = ", ".join(route.sources)
+        pruned = _pruned_until(plan, journal, route.name)
+        raise Misconfigured(
+            f"the journal has no notification {notification_id!r} from {sources}"
+            + ("" if pruned is None else f"; what was raised until {timestamp(pruned)} was pruned")
+        )
+    return entries
+
+
+def _resent(route: Route, journal: Outbox, entries: Sequence[Entry]) -> Part:
+    part = Part(route.name, "route", "done")
+    part.count(pipeline.redeliver(route, journal, entries, again=True))
+    return part
