@@ -126,7 +126,7 @@ class TaxiiClient:
         try:
             body = response.json() if response.status == 200 else None  # noqa: PLR2004 -- OK
         except ValueError:
-            body = None
+            raise Unavailable(f"{url} answers with something that is not TAXII: {self._words(response)}") from None
         objects = body.get("objects") if isinstance(body, dict) else None
         return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
 

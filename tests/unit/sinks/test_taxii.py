@@ -301,6 +301,12 @@ class TestFailures:
         with pytest.raises(Unavailable):
             make().send(messages(3))
 
+    def test_a_garbled_answer_to_that_question_refuses_nothing(self, server, make):
+        self.failing(server, "0001")
+        server.get(f"{OBJECTS}indicator--0001/", content=b'{"objects": [{"id": "indic\xf0\x01')
+        with pytest.raises(Unavailable, match="not TAXII"):
+            make().send(messages(3))
+
     def test_in_a_collection_that_cannot_be_read_nothing_is_looked_at(self, server, make):
         server.get(COLLECTION, json={"id": "c1", "can_read": False, "can_write": True})
         self.failing(server, "0001")
