@@ -51,7 +51,9 @@ def view(notification: Notification) -> Document:
         entity_object = _object(body.get("entity"))
     else:
         context = _object(body.get("context_attributes"))
-        said = {key: value for key, value in context.items() if key not in ("notification_id", "notification_date")}
+        said = context.copy()
+        said.pop("notification_id", None)
+        said.pop("notification_date", None)
         said["entity_type"], said["entity_id"] = body.get("type"), body.get("id")
         entity_object = dict(body)
     # The documentation's template nests these in hunting_info, every real answer has them beside it.
@@ -73,8 +75,8 @@ def view(notification: Notification) -> Document:
     entity = _object(entity_object.get("attributes"))
     said["id"], said["date"] = notification.id, notification.date
     said["link"] = _link(entity_type, entity_id)
-    for key in _NOTIFICATION_KEYS:
-        said.setdefault(key, None)
+    for key in _NOTIFICATION_KEYS - said.keys():
+        said[key] = None
     return {"notification": said, "entity": entity, "entity_value": entity_value(entity_type, entity_id, entity)}
 
 

@@ -102,8 +102,9 @@ class Ledger:
         self, object_id: str, seq: int, digest: bytes, times: tuple[str, str], versions: tuple[Version, ...]
     ) -> None:
         created, modified = times
-        self.recorded.append(Version(object_id, seq, digest, created, modified, sent=False))
-        sent = Version(object_id, seq, digest, created, modified, sent=True)
+        # `_make` takes half the time of the constructor, which shows: every document of a new notification comes here.
+        self.recorded.append(Version._make((object_id, seq, digest, created, modified, False, 0)))
+        sent = Version._make((object_id, seq, digest, created, modified, True, 0))
         self._keep(sent, (*versions, sent), versions)
 
     def _send(self, version: Version, versions: tuple[Version, ...], seq: int) -> None:

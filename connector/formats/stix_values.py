@@ -91,6 +91,22 @@ def choice(*values: str) -> Check:
     return check
 
 
+def unchanging(check_once: Check) -> Check:
+    """Of a list that is the same on object after object: what was right the last time is not looked at again."""
+    right: list[Json] = []
+
+    def check(value: Json) -> Fault | None:
+        nonlocal right
+        if value == right and right:
+            return None
+        fault = check_once(value)
+        if fault is None:
+            right = list(value)
+        return fault
+
+    return check
+
+
 def matching(pattern: str, rule: str) -> Check:
     """Text of a form."""
     fullmatch = re.compile(pattern).fullmatch

@@ -85,6 +85,10 @@ def _reader(path: Sequence[str]) -> Evaluate:
     return read
 
 
+_Read = Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]
+"""The names down to an object, then what to take from it: property and name there."""
+
+
 def object_of(members: Mapping[str, Value]) -> Value:
     """An object with these properties; each time a new one."""
     # All keys are there from the start, in order; copying that is faster than inserting one by one.
@@ -95,7 +99,10 @@ def object_of(members: Mapping[str, Value]) -> Value:
     computed = tuple(
         (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
+    return Value(OBJECT | NULL, evaluate=_builder(template, read, computed))
 
+
+def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
     def build(scope: Any) -> Json:
         made = template.copy()
         for steps, keys in read:
@@ -106,7 +113,7 @@ def object_of(members: Mapping[str, Value]) -> Value:
                 inner = _NOTHING
             for name, key in keys:
                 found = inner.get(key)
-                if found.__class__ in _CONTAINERS:
+                if type(found) is not str:  # as most are
                     found = present(found)
                 if found is None:
                     del made[name]
@@ -120,11 +127,11 @@ def object_of(members: Mapping[str, Value]) -> Value:
                 made[name] = found
         return made or None
 
-    return Value(OBJECT | NULL, evaluate=build)
+    return build
 
 
-def _by_prefix(paths: Mapping[str, Sequence[str]]) -> Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
-    """Paths that differ in their last name alone: the names before it, and each one's property and last name."""
+def _by_prefix(paths: Mapping[str, Sequence[str]]) -> _Read:
+    """Paths that differ in their last name alone, together."""
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for name, (*prefix, key) in paths.items():
         groups.setdefault(tuple(prefix), []).append((name, key))
