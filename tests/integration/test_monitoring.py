@@ -19,6 +19,8 @@ from integration.command import ROOT, iocstream, started
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
+from connector import app
+from connector.journals.sqlite import SqliteJournal
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
@@ -297,6 +299,45 @@ def test_a_receiver_that_hangs_cannot_keep_the_process_and_nothing_is_lost(folde
     for route, wanted in zip(standing["routes"], expected["routes"], strict=True):
         assert (route["backlog"], route["dead_letters"]) == (0, wanted["dead_letters"])
     assert receiver.inner.objects() == held, "an undisturbed run sends other objects"
+
+
+def test_what_a_thread_left_behind_still_uses_is_not_closed_under_it(folder, monkeypatch):
+    """In this process, so that one can look."""
+    asked, free, closed, journals = threading.Event(), threading.Event(), [], []
+
+    class Hanging:
+        def send(self, messages):
+            asked.set()
+            assert free.wait(60)
+            return ()
+
+        def unconfirmed(self):
+            return 0
+
+        def finish(self):
+            pass
+
+        def close(self):
+            closed.append(self)
+
+    edit(folder, "shutdown_seconds: 30", "shutdown_seconds: 0.1")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(app, "make_sink", lambda *_: Hanging())
+    monkeypatch.setattr(app, "SqliteJournal", lambda settings: journals.append(SqliteJournal(settings)) or journals[0])
+    stop, ended = threading.Event(), []
+    thread = threading.Thread(target=lambda: ended.extend(app.run(app.load(Path("iocstream.yaml")), stop=stop)))
+    thread.start()
+    assert asked.wait(60)
+    stop.set()
+    thread.join(60)
+    assert [part.name for part in ended] == ["virustotal", "taxii", "events"]
+    assert not closed
+    assert journals[0].status({}).entries
+    left = [other for other in threading.enumerate() if other.name in ("taxii", "events")]
+    free.set()
+    for other in left:
+        other.join(60)
+    journals[0].close()
 
 
 def test_polling_a_server_that_never_finishes_ends_when_stopping(folder, receiver):
