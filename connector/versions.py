@@ -66,7 +66,10 @@ class Ledger:
             else:
                 self._send(current, versions, seq)
             return document
-        digest = _digest(document)
+        try:
+            digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
+        except orjson.JSONEncodeError as error:
+            raise Rejected(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
         # Only what came no later than this entry, so that a replay finds each version where it was first given out.
         # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
         # an older entry, and the receiver takes that for the last word until it is told what followed.
@@ -125,13 +128,6 @@ class Ledger:
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _digest(document: Document) -> bytes:
-    try:
-        return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
-    except orjson.JSONEncodeError as error:
-        raise Rejected(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
 
 
 def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:

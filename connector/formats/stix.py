@@ -90,7 +90,13 @@ class StixFormat:
         Raises:
             Rejected: no type that can be made, or no id.
         """
-        document = _storable(document)
+        try:
+            encoded = orjson.dumps(document)  # the fastest way to see whether it can be stored
+        except TypeError:
+            document = _storable(document)
+        else:
+            if _ESCAPE in encoded and _NUL in encoded:  # one byte is found several times as fast
+                document = _storable(document)
         name = document.get("type")
         object_type = _TYPES.get(name) if isinstance(name, str) else None
         if object_type is None:
@@ -175,13 +181,7 @@ def _refers_to_relationships(document: Document) -> bool:
 
 
 def _storable(document: Document) -> Document:
-    """The document without text that cannot be stored. Encoding it whole is the fastest way to see that it can."""
-    try:
-        encoded = orjson.dumps(document)
-        if _ESCAPE not in encoded or _NUL not in encoded:  # a single byte is found several times as fast
-            return document
-    except TypeError:
-        pass  # a lone surrogate, which goes away, or a number or a depth that JSON cannot say, which the next try shows
+    """The document without text that cannot be stored; a number or a depth that JSON cannot say remains, and shows."""
     cleaned: Document = _clean(document, 0)
     try:
         orjson.dumps(cleaned)

@@ -376,12 +376,18 @@ email = matching(r"[^\s@<>]{1,64}@[^\s@<>]{1,253}", "must be an email address su
 # RFC 3986 appendix A. Possessive, so that a hostile URL costs no more time than its length.
 _PERCENT = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
-_HOST = rf"\[[0-9A-Fa-f:.]+\]|(?:[{_UNRESERVED}]++|{_PERCENT})*+"
-_AUTHORITY = rf"(?:(?:[{_UNRESERVED}:]++|{_PERCENT})*+@)?(?:{_HOST})(?::[0-9]*+)?(?=[/?\#]|\Z)"
-_QUERY = rf"(?:[{_UNRESERVED}:@/?]++|{_PERCENT})*+"
+
+
+def _encoded(more: str) -> str:
+    """Any number of these and the unreserved, and of what is percent-encoded."""
+    return rf"[{_UNRESERVED}{more}]*+(?:{_PERCENT}[{_UNRESERVED}{more}]*+)*+"
+
+
+_HOST = rf"\[[0-9A-Fa-f:.]+\]|{_encoded('')}"
+_AUTHORITY = rf"(?:{_encoded(':')}@)?(?:{_HOST})(?::[0-9]*+)?(?=[/?\#]|\Z)"
+_QUERY = _encoded(":@/?")
 url = matching(
-    rf"[A-Za-z][A-Za-z0-9+.\-]*+:(?://{_AUTHORITY}|(?!//))"
-    rf"(?:[{_UNRESERVED}:@/]++|{_PERCENT})*+(?:\?{_QUERY})?(?:\#{_QUERY})?",
+    rf"[A-Za-z][A-Za-z0-9+.\-]*+:(?://{_AUTHORITY}|(?!//)){_encoded(':@/')}(?:\?{_QUERY})?(?:\#{_QUERY})?",
     "must be a URL with everything else percent-encoded (RFC 3986)",
 )
 

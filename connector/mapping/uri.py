@@ -17,9 +17,10 @@ _PARTS = re.compile(
 _IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+\]")
 
 
+_QUERY = rf"[{_PCHAR}/?]*+(?:{_ESCAPE}[{_PCHAR}/?]*+)*+"
 _CONFORMING = re.compile(
-    rf"[A-Za-z][A-Za-z0-9+.\-]*://[{_UNRESERVED}]++(?::[0-9]*)?(?:/(?:[{_PCHAR}/]++|{_ESCAPE})*+)?"
-    rf"(?:\?(?:[{_PCHAR}/?]++|{_ESCAPE})*+)?(?:\#(?:[{_PCHAR}/?]++|{_ESCAPE})*+)?"
+    rf"[A-Za-z][A-Za-z0-9+.\-]*+://[{_UNRESERVED}]++(?::[0-9]*+)?(?:/[{_PCHAR}/]*+(?:{_ESCAPE}[{_PCHAR}/]*+)*+)?"
+    rf"(?:\?{_QUERY})?(?:\#{_QUERY})?"
 )
 """The usual URL, which is right as it is."""
 
