@@ -64,8 +64,8 @@ def medallion(tmp_path_factory):
 
 
 @contextmanager
-def running_medallion(folder):
-    """The same for a block, with its data in a folder."""
+def running_medallion(folder, more=()):
+    """The same for a block, with its data in a folder, and with more collections like `rw`."""
     program, port = _program("medallion", "medallion"), _free_port()
     url = f"http://127.0.0.1:{port}/"
     roots = {"api1": 100 * 1024 * 1024, "small": 2048}
@@ -84,6 +84,7 @@ def running_medallion(folder):
                 _medallion_collection("rw", can_read=True, can_write=True),
                 _medallion_collection("ro", can_read=True, can_write=False),
                 _medallion_collection("wo", can_read=False, can_write=True),
+                *(_medallion_collection(title, can_read=True, can_write=True) for title in more),
             ],
         }
     config = {
