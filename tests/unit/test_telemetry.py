@@ -286,11 +286,12 @@ def test_a_request_without_end_is_cut_off(data):
         assert fetch(f"{url}/good")[0] == 200
 
 
-def test_a_request_that_never_becomes_complete_is_ended_by_the_clock(monkeypatch):
+@pytest.mark.parametrize("data", [b"", b"GET /good", b"GET /good HTTP/1.1\r\n"])
+def test_a_request_that_never_becomes_complete_is_ended_by_the_clock(monkeypatch, data):
     monkeypatch.setattr(server, "REQUEST_SECONDS", 0.2)
     monkeypatch.setattr(server._Handler, "timeout", None)
     with served(good=page()) as url:
-        assert raw(url, b"GET /good HTTP/1.1\r\n") == b""
+        assert raw(url, data) == b""
 
 
 def test_a_dripping_client_does_not_win_time_with_each_byte(monkeypatch):
