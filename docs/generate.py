@@ -47,17 +47,22 @@ def kinds(annotation: Any) -> str:
 
 def commands() -> str:
     """A section for each command, from what `--help` says."""
-    parts = []
-    for name, command in iocstream.commands.items():
-        arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
-        parts += [f"## iocstream {' '.join([name, *arguments])}", inspect.cleandoc(command.help or "")]
-        rows = []
-        for option in (p for p in command.params if isinstance(p, click.Option)):
-            default = option.default if option.show_default else ""
-            rows.append(f"| `{', '.join(option.opts)}` | {f'`{default}`' if default else ''} | {option.help} |")
-        if rows:
-            parts.append("\n".join(["| option | default | meaning |", "|---|---|---|", *rows]))
-    return "\n\n".join(parts)
+    return "\n\n".join(section for name, command in iocstream.commands.items() for section in _command(name, command))
+
+
+def _command(name: str, command: click.Command) -> Iterator[str]:
+    arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    yield f"## iocstream {' '.join([name, *arguments])}"
+    yield inspect.cleandoc(command.help or "")
+    rows = []
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        default = option.default if option.show_default else ""
+        rows.append(f"| `{', '.join(option.opts)}` | {f'`{default}`' if default else ''} | {option.help} |")
+    if rows:
+        yield "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
+    if isinstance(command, click.Group):
+        for inner, subcommand in command.commands.items():
+            yield from _command(f"{name} {inner}", subcommand)
 
 
 def metrics() -> str:

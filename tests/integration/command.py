@@ -1,8 +1,18 @@
 """The command `iocstream`, run as its users run it: in a process of its own."""
 
+import contextlib
+import io
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
+
+import pytest
+import structlog
+
+from connector.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,3 +43,30 @@ def started(*arguments, cwd, env=None, **pipes):
 def environment(extra):
     """A small environment, so that nothing of the developer's leaks into a test."""
     return {"PATH": "/usr/sbin:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **(extra or {})}
+
+
+def iocstream_here(*arguments, cwd, env=None):
+    """The same within this process, for tests that give many commands: without a process, there is less to wait for."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ, env or {}),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO())),
+    ):
+        try:
+            with pytest.raises(SystemExit) as end:
+                main([str(argument) for argument in arguments])
+        finally:
+            structlog.reset_defaults()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    printed, told = (file.buffer.getvalue().decode() for file in (flushed(out), flushed(err)))
+    return subprocess.CompletedProcess(arguments, end.value.code, printed, told)
+
+
+def flushed(file):
+    file.flush()
+    return file

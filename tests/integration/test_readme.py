@@ -99,16 +99,24 @@ def test_the_mapping_in_the_readme_makes_the_indicator_that_it_promises(tmp_path
     assert stix2.parse(indicator).pattern == f"[domain-name:value = '{indicator['name']}']"
 
 
+def commands(group, prefix="iocstream"):
+    """Every command by its full name, those of groups included."""
+    for name, command in group.commands.items():
+        yield f"{prefix} {name}", command
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix} {name}")
+
+
 def test_every_command_and_option_is_in_the_documentation():
     from connector.cli import iocstream as group
 
     pages = README + "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
-    for name, command in group.commands.items():
-        assert f"iocstream {name}" in pages or f"iocstream` {name}" in pages, f"iocstream {name} is not documented"
+    for name, command in commands(group):
+        assert name in pages, f"{name} is not documented"
         for parameter in command.params:
             for option in parameter.opts:
                 if option.startswith("--"):
-                    assert option in pages, f"{option} of iocstream {name} is not documented"
+                    assert option in pages, f"{option} of {name} is not documented"
 
 
 def test_links_lead_somewhere():
