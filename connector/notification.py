@@ -48,14 +48,14 @@ def view(notification: Notification) -> Document:
     body = notification.body
     if _is_notification_object(body):
         said = dict(_object(body.get("attributes")))
-        entity_object = _object(body.get("entity"))
+        entity_object: JsonObject = _object(body.get("entity"))
     else:
         context = _object(body.get("context_attributes"))
         said = context.copy()
         said.pop("notification_id", None)
         said.pop("notification_date", None)
         said["entity_type"], said["entity_id"] = body.get("type"), body.get("id")
-        entity_object = dict(body)
+        entity_object = body
     # The documentation's template nests these in hunting_info, every real answer has them beside it.
     hunting_info = said.get("hunting_info")
     if isinstance(hunting_info, dict):

@@ -108,20 +108,18 @@ class Ledger:
         # `_make` takes half the time of the constructor, which shows: every document of a new notification comes here.
         self.recorded.append(Version._make((object_id, seq, digest, created, modified, False, 0)))
         sent = Version._make((object_id, seq, digest, created, modified, True, 0))
-        self._keep(sent, (*versions, sent), versions)
+        self.stamped.append(sent)
+        self._undo.append((object_id, versions))
+        self._known[object_id] = (*versions, sent)
 
     def _send(self, version: Version, versions: tuple[Version, ...], seq: int) -> None:
         object_id, first_seq, digest, created, modified, _, last_seq = version
         if seq > first_seq:
             last_seq = max(seq, last_seq)
         sent = Version(object_id, first_seq, digest, created, modified, sent=True, last_seq=last_seq)
-        self._keep(sent, tuple(sent if known is version else known for known in versions), versions)
-
-    def _keep(self, sent: Version, versions: tuple[Version, ...], before: tuple[Version, ...]) -> None:
-        object_id = sent.object_id
         self.stamped.append(sent)
-        self._undo.append((object_id, before))
-        self._known[object_id] = versions
+        self._undo.append((object_id, versions))
+        self._known[object_id] = tuple(sent if known is version else known for known in versions)
 
 
 @functools.lru_cache(maxsize=1024)  # a notification's documents all have its time

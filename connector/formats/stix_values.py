@@ -338,13 +338,25 @@ def extensions(value: Json) -> Fault | None:
 
 # Hashes (sections 2.7 and 10.7)
 
+
+def _hash(name: str, length: int) -> Check:
+    rule = f"must be {length} lower-case hexadecimal digits, being a {name}"
+    fullmatch = re.compile(rf"[0-9a-f]{{{length}}}").fullmatch
+
+    @functools.lru_cache(maxsize=1024)  # a file's hash is in its properties and its pattern, and checked for its id
+    def fits(value: str) -> bool:
+        return fullmatch(value) is not None
+
+    def check(value: Json) -> Fault | None:
+        return None if isinstance(value, str) and fits(value) else Fault(rule, value)
+
+    return check
+
+
 _HEX_LENGTH = {"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128}
 HASHES: Mapping[str, Check] = {
     # Lower case, because consumers compare hashes as text.
-    **{
-        name: matching(rf"[0-9a-f]{{{length}}}", f"must be {length} lower-case hexadecimal digits, being a {name}")
-        for name, length in _HEX_LENGTH.items()
-    },
+    **{name: _hash(name, length) for name, length in _HEX_LENGTH.items()},
     "SSDEEP": matching(r"[A-Za-z0-9/+:.]{1,128}", "must be an SSDEEP hash"),
     "TLSH": matching(r"[0-9a-fA-F]{70}", "must be 70 hexadecimal digits, being a TLSH (without its version `T1`)"),
 }
