@@ -5,6 +5,8 @@ must notice: each is a mistake that a maintainer could make.
 """
 
 import functools
+import resource
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -49,6 +51,12 @@ def clock_steps(seconds: float) -> None:
     """The machine's clock jumps ahead by so many seconds, and back, every 20 ms."""
     true_time = time.time
     setattr(time, "time", lambda: true_time() + seconds * (int(time.monotonic() * 50) % 2))  # noqa: B010 -- likewise
+
+
+def file_limit(size: float) -> None:
+    """No file can grow beyond so many bytes; writing fails, as on a disk with a quota."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
 
 
 def advance_before_send(_: float) -> None:
@@ -122,7 +130,7 @@ def silent_gap(_: float) -> None:
 
 def telling_key(_: float) -> None:
     """DEFECT: the configuration, secrets and all, goes into the log."""
-    load = cli._load  # noqa: SLF001 -- see module
+    load = cli.load
 
     def telling(path: Any) -> Any:
         plan = load(path)
@@ -131,7 +139,7 @@ def telling_key(_: float) -> None:
                 telemetry.logger().info("configured", api_key=source.api_key.get_secret_value())
         return plan
 
-    setattr(cli, "_load", telling)  # noqa: B010 -- likewise
+    cli.load = telling
 
 
 def unescaped(_: float) -> None:
@@ -152,6 +160,7 @@ CONDUCTS: Mapping[str, Callable[[float], None]] = {
         short_patience,
         clock_offset,
         clock_steps,
+        file_limit,
         advance_before_send,
         checkpoint_before_page,
         watermark_by_clock,

@@ -1,0 +1,289 @@
+"""What befalls a journal: full, read-only, locked, restored, outdated, damaged. It is said, and nothing is dropped."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connector import notification
+from connector.journals.database import migrations, statements
+from prove import canaries, parties
+from prove.canaries import Sweep
+from prove.figures import Figure, must
+from prove.nursery import ROOT
+from prove.storms import Site, site
+
+NOTIFICATIONS = 200
+PLAIN: Mapping[str, float] = {}
+
+
+def _figure(what: str, here: Site, said: str, *, kept: bool, promise: str) -> Figure:
+    lost = here.lost()
+    return must(what, f"{said}; {lost} of {len(here.raised)} notifications lost", promise, kept=kept and lost == 0)
+
+
+def _said(ended: Any, words: str) -> str:
+    return f"exit code {ended.code}, “{words}”" if words in ended.err else f"exit code {ended.code}, not “{words}”"
+
+
+def _journal(here: Site, **options: Any) -> Path:
+    """Configure the journal; where it lies."""
+    path = here.home / "iocstream.yaml"
+    path.write_text(path.read_text() + "journal: " + json.dumps({"path": "iocstream.db", **options}) + "\n")
+    return here.home / "iocstream.db"
+
+
+def locked(folder: Path) -> Figure:
+    """Another process has the file locked for longer than anyone waits."""
+    with site(folder, "locked", PLAIN) as here:
+        path = _journal(here, busy_timeout_seconds=0.2)
+        here.raises(parties.notifications(NOTIFICATIONS, seed=20)[:100])
+        here.run()
+        here.raises(parties.notifications(NOTIFICATIONS, seed=21)[:100])
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            ended = here.run(short_patience=1)
+            holder.execute("ROLLBACK")
+        here.run()
+        words = "locked by another process"
+        kept = ended.code == 1 and words in ended.err
+        return _figure("Journal locked, then free", here, _said(ended, words), kept=kept, promise="waits and says so")
+
+
+def restored(folder: Path) -> Figure:
+    """A backup is copied back: the positions are in the past."""
+    with site(folder, "restored", PLAIN) as here:
+        path = _journal(here)
+        config = here.home / "iocstream.yaml"
+        bundle = "  bundle:\n    mapping: stix21\n    sink: {type: file, path: out.json, layout: stix-bundle}\n"
+        config.write_text(config.read_text().replace("routes:\n", "routes:\n" + bundle))
+        pieces = parties.chunks(parties.notifications(NOTIFICATIONS, seed=22), 40)
+        for number, piece in enumerate(pieces):
+            here.raises(piece)
+            here.run()
+            if number == 1:
+                with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(here.home / "backup.db")) as copy:
+                    db.backup(copy)
+        for each in here.home.glob("iocstream.db*"):
+            each.unlink()
+        shutil.move(here.home / "backup.db", path)
+        path.chmod(0o600)
+        here.run()
+        lines = parties.lines(here.home / "events.cef")
+        objects = json.loads((here.home / "out.json").read_bytes())["objects"]
+        versions: dict[tuple[str, str], set[bytes]] = {}
+        for each in objects:
+            versions.setdefault((each["id"], each.get("modified", "")), set()).add(orjson.dumps(each))
+        changed = sum(len(contents) > 1 for contents in versions.values())
+        again = f"{len(lines) - len(set(lines))} events and {len(objects) - len(versions)} objects again"
+        said = f"{again}, {changed} changed"
+        return _figure(
+            "Journal restored from a backup", here, said, kept=changed == 0, promise="the same objects again"
+        )
+
+
+def outdated(folder: Path) -> Figure:
+    """A journal as the first version of the schema had it, with one half delivered."""
+    with site(folder, "outdated", PLAIN) as here:
+        path = _journal(here)
+        made = sorted(parties.notifications(NOTIFICATIONS, seed=23), key=parties.position)
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            for statement in statements(migrations()[0]):
+                db.execute(statement)
+            # As the journal makes them; SQLite keeps the mode in the file.
+            db.execute("PRAGMA journal_mode = WAL")
+            checkpoint = {"filter": "", "watermark": parties.position(made[-1])[0], "seen_until": None, "walk": None}
+            count = len(made)
+            newest = parties.position(made[-1])[0]
+            db.execute(
+                "INSERT INTO sources VALUES (1, 'virustotal', ?, ?, ?, ?)",
+                (orjson.dumps(checkpoint), count, count, newest),
+            )
+            for seq, item in enumerate(parties.looked_up(made), start=1):
+                read = notification.read(item)
+                db.execute("INSERT INTO seen VALUES (1, ?)", (read.id,))
+                row = (seq, read.id, read.date, read.date, orjson.dumps(item))
+                db.execute("INSERT INTO notifications VALUES (?, 1, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO routes (id, name, delivered) VALUES (1, 'events', 100)")
+            db.execute("INSERT INTO positions VALUES (1, 1, 100)")
+        path.chmod(0o600)
+        here.raises(made)
+        ended = here.run()
+        delivered = len(parties.lines(here.home / "events.cef"))
+        (here.home / "events.cef").write_bytes(
+            b"".join(
+                line + b"\n" for line in {*parties.events_of(made[:100]), *parties.lines(here.home / "events.cef")}
+            )
+        )
+        said = f"exit code {ended.code}, {delivered} events after position 100 of {count}"
+        return _figure(
+            "Journal of the first schema version",
+            here,
+            said,
+            kept=delivered == len(parties.events_of(made[100:])),
+            promise="migrated, goes on where it stood",
+        )
+
+
+def damaged(folder: Path) -> Figure:
+    """Pages overwritten in the middle of the file; then moved away, as the error says."""
+    with site(folder, "damaged", PLAIN) as here:
+        path = _journal(here)
+        here.raises(parties.notifications(NOTIFICATIONS, seed=24))
+        here.run()
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            for position in range(4096, size, 8192):
+                file.seek(position)
+                file.write(os.urandom(4096))
+        ended = here.run(short_patience=1)
+        words = "is damaged"
+        kept = ended.code == 2 and words in ended.err and "Restore a backup" in ended.err
+        for each in here.home.glob("iocstream.db*"):
+            each.rename(here.home / f"moved-{each.name}")
+        (here.home / "events.cef").unlink()
+        here.run()
+        return _figure(
+            "Journal damaged, then moved away", here, _said(ended, words), kept=kept, promise="stops, says the remedy"
+        )
+
+
+def garbled_body(folder: Path) -> Figure:
+    """A notification's body garbled on the disk: it is a dead letter, the others go on."""
+    with site(folder, "garbled", PLAIN) as here:
+        path = _journal(here)
+        made = sorted(parties.notifications(100, seed=25), key=parties.position)
+        here.raises(made)
+        (here.home / "blocker").mkdir()
+        config = here.home / "iocstream.yaml"
+        whole = config.read_text()
+        config.write_text(whole.replace("path: events.cef", "path: blocker"))
+        here.run(short_patience=1)  # stores, and cannot deliver: a folder is no file
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("UPDATE notifications SET body = ? WHERE seq = 50", (b'{"id": "x\xff',))
+            (identifier,) = db.execute("SELECT notification_id FROM notifications WHERE seq = 50").fetchone()
+            db.commit()
+        config.write_text(whole)
+        ended = here.run()
+        here.raised = [item for item in made if parties.identifier(item) != identifier]
+        named = identifier in here.run("rejected", "list").out
+        said = f"exit code {ended.code}, {'named' if named else 'not named'} among the dead letters"
+        return _figure(
+            "A body garbled on the disk", here, said, kept=named and ended.code == 1, promise="a dead letter"
+        )
+
+
+def foreign(folder: Path) -> Figure:
+    """The path names another program's database: it is left alone."""
+    with site(folder, "foreign", PLAIN) as here:
+        path = _journal(here)
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE theirs (id INTEGER)")
+            db.commit()
+        before = path.read_bytes()
+        ended = here.run(short_patience=1)
+        words = "database of another program"
+        kept = ended.code == 2 and words in ended.err and path.read_bytes() == before
+        return must("Another program's database", _said(ended, words), "refused, untouched", kept=kept)
+
+
+def limited(folder: Path) -> Figure:
+    """No file can grow beyond a limit, as with a quota; then it can."""
+    with site(folder, "limited", PLAIN) as here:
+        _journal(here)
+        here.raises(parties.notifications(NOTIFICATIONS, seed=26))
+        ended = here.run(short_patience=1, file_limit=150_000)
+        here.run()
+        words = "cannot be read or written just now"
+        kept = ended.code == 1 and words in ended.err
+        return _figure("Files cannot grow, then can", here, _said(ended, words), kept=kept, promise="waits and says so")
+
+
+def full(folder: Path) -> Figure:
+    """A file system without room for the journal, then with room."""
+    with site(folder, "full", PLAIN) as here:
+        (here.home / "disk").mkdir()
+        _journal(here, path="disk/iocstream.db")
+        here.raises(parties.notifications(NOTIFICATIONS, seed=27))
+        done = _mounted(
+            here.home,
+            "mount -t tmpfs -o size=300k none disk; RUN; mount -o remount,size=64m none disk; RUN; cp disk/* .",
+        )
+        words = "is full"
+        kept = done.codes == [1, 1 if parties.unconvertible(here.raised, "cef") else 0] and words in done.err
+        said = f"exit code {done.codes[0]}, " + (f"“{words}”" if words in done.err else f"not “{words}”")
+        return _figure("Disk full, then not", here, said, kept=kept, promise="waits and says so")
+
+
+def read_only(folder: Path) -> Figure:
+    """A file system that became read-only, then writable again."""
+    with site(folder, "read-only", PLAIN) as here:
+        _journal(here)
+        here.raises(parties.notifications(NOTIFICATIONS, seed=28)[:100])
+        here.run()
+        here.raises(parties.notifications(NOTIFICATIONS, seed=29)[:100])
+        done = _mounted(here.home, "mount --bind . .; cd .; mount -o remount,bind,ro .; cd .; RUN", logs=False)
+        here.run()
+        words = "cannot be written to"
+        kept = done.codes == [2] and words in done.err
+        said = f"exit code {done.codes[0]}, " + (f"“{words}”" if words in done.err else f"not “{words}”")
+        return _figure("Disk read-only, then not", here, said, kept=kept, promise="stops, says the remedy")
+
+
+class _Done:
+    def __init__(self, codes: list[int], err: str) -> None:
+        self.codes, self.err = codes, err
+
+
+@functools.cache
+def may_mount() -> bool:
+    """Whether this user may mount something in a name space of their own."""
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+    with contextlib.suppress(FileNotFoundError):
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return False
+
+
+def _mounted(home: Path, script: str, *, logs: bool = True) -> _Done:
+    """Run a script in which RUN is `run --once`, in a name space where it may mount file systems."""
+    program = (
+        "import sys; from prove import conduct; conduct.behave({'quick_waits': 0.2, 'short_patience': 1});"
+        "from connector import cli; print('code', cli._main(['run', '--once']), file=sys.stderr)"
+    )
+    run = f'"{sys.executable}" -c "{program}"'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script.replace("RUN", run)],
+        cwd=home,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), **canaries.ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if logs:
+        (home / "err.log").write_text(done.stderr)
+    codes = [int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("code ")]
+    return _Done(codes or [-1], done.stderr)
+
+
+STATES: list[Callable[[Path], Figure]] = [limited, locked, restored, outdated, damaged, garbled_body, foreign]
+
+
+def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:  # noqa: ARG001 -- as every part
+    """The figures of the journals."""
+    states = [*STATES, full, read_only] if may_mount() else STATES
+    figures = [state(folder / "disks") for state in states]
+    if states is STATES:
+        figures.append(Figure("Disk full, disk read-only", "not run: this user may not mount file systems"))
+    sweep.folder(folder / "disks")
+    return figures
