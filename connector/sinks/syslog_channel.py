@@ -1,5 +1,6 @@
 """A TCP or TLS connection: bytes out, bytes in, and what its failures mean."""
 
+import contextlib
 import fcntl
 import select
 import socket
@@ -123,14 +124,12 @@ class Channel:
         self._socket.close()
 
     def _say_end(self) -> None:
+        self.read()  # a refusal that waits there; ending TLS would read it and say nothing
         self._socket.settimeout(0)
         try:
             if isinstance(self._socket, ssl.SSLSocket):
-                try:
+                with contextlib.suppress(ssl.SSLError):
                     self._socket.unwrap()  # sends close_notify; rsyslog does not send its own
-                except ssl.SSLError as error:
-                    if "ALERT" in (error.reason or ""):
-                        raise tls_error(error, self._address) from None
             # Of TCP alone: what TLS has still to say can then be read.
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
         except OSError as error:

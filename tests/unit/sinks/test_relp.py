@@ -100,7 +100,6 @@ def test_checking_opens_a_session_and_leaves_nothing_behind(way):
     assert f"{receiver.port} takes " in said
     assert "RELP sessions" in said
     assert receiver.lines() == []
-    assert receiver.connections() == 0
 
 
 def test_no_more_than_a_window_is_under_way_and_answers_may_come_in_any_order():
@@ -181,12 +180,13 @@ def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(endin
 
     def serve(dialogue):
         sessions.append(dialogue)
-        dialogue.say(rsp(dialogue.next().transaction))
-        if len(sessions) == 1:
-            if ending == "hint":
-                dialogue.say(relp_frame.encoded(0, b"serverclose"))
+        acknowledgement = rsp(dialogue.next().transaction)
+        if ending == "hint" and len(sessions) == 1:
+            acknowledgement += relp_frame.encoded(0, b"serverclose")
+        dialogue.say(acknowledgement)
+        if ending == "close" and len(sessions) == 1:
             dialogue.connection.shutdown(socket.SHUT_WR)
-            ended.set()
+        ended.set()
         dialogue.next()
 
     with in_dialogue(serve) as port, sink_to(port, "relp") as sink:

@@ -1,6 +1,7 @@
 """What TCP and TLS may lose with the connection: how it is told, and when it is taken to have arrived."""
 
 import contextlib
+import select
 import socket
 import threading
 
@@ -9,6 +10,9 @@ from unit.sinks.senders import free_port, message, reset, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
+from connector.sinks.syslog_channel import Channel
+from connector.sinks.syslog_connection import Address
+from connector.sinks.syslog_tls import Tls
 
 
 class Clock:
@@ -205,6 +209,54 @@ def test_a_connection_that_is_reset_is_never_a_habit():
             orders.carried_out()
             with pytest.raises(Unavailable):
                 sink.unconfirmed()
+
+
+def test_the_end_of_tls_alone_does_not_show_that_everything_was_read(certificates):
+    orders = Orders()
+    context = certificates.server_context()
+
+    def serve(plain):
+        with context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(10)
+            orders.given.wait(10)
+            connection.settimeout(0)
+            with contextlib.suppress(OSError):
+                connection.unwrap()  # says that it ends, and goes on holding what it has not read
+            orders.acted.set()
+            done.wait(10)
+
+    done = threading.Event()
+    with talking(serve) as port, sink_to(port, "tls", ca_bundle=certificates.ca) as sink:
+        for _ in range(2):
+            orders.anew()
+            done.clear()
+            sink.send(batch(3))
+            orders.carried_out()
+            with pytest.raises(Unavailable):
+                sink.unconfirmed()
+            done.set()
+
+
+def test_a_refusal_that_is_read_only_when_ending_is_none_the_less_a_refusal(certificates):
+    context = certificates.server_context(ask_client=True)
+    done = threading.Event()
+
+    def serve(plain):
+        with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as connection:
+            with contextlib.suppress(OSError):
+                connection.do_handshake()
+            done.wait(10)
+
+    with talking(serve) as port:
+        tls = Tls(certificates.ca, None, None, "127.0.0.1")
+        channel = Channel(Address("127.0.0.1", port), tls, connect_timeout=10)
+        refused = select.poll()
+        refused.register(channel._socket, select.POLLIN)
+        assert refused.poll(10_000)
+        with pytest.raises(Misconfigured, match="set client_certificate"):
+            channel.end(1)
+        done.set()
+        channel.abandon()
 
 
 def test_without_a_window_nothing_is_unconfirmed():
