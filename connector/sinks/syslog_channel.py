@@ -87,7 +87,7 @@ class Channel:
                 return self._socket.recv(_READ_BYTES)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
                 continue  # TLS's own business (a session ticket)
-            except ssl.SSLEOFError:
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
                 return b""
             except ssl.SSLError as error:
                 raise tls_error(error, self._address) from None

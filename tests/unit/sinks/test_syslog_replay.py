@@ -211,30 +211,26 @@ def test_a_connection_that_is_reset_is_never_a_habit():
                 sink.unconfirmed()
 
 
-def test_the_end_of_tls_alone_does_not_show_that_everything_was_read(certificates):
-    orders = Orders()
+def test_the_end_of_tls_alone_does_not_show_that_everything_was_read(certificates, monkeypatch):
+    monkeypatch.setattr("connector.sinks.syslog._FINISH_SECONDS", 0.5)
     context = certificates.server_context()
+    done = threading.Event()
 
     def serve(plain):
         with context.wrap_socket(plain, server_side=True) as connection:
-            connection.recv(10)
-            orders.given.wait(10)
+            ended = select.poll()
+            ended.register(connection, select.POLLRDHUP)
+            ended.poll(10_000)
             connection.settimeout(0)
             with contextlib.suppress(OSError):
-                connection.unwrap()  # says that it ends, and goes on holding what it has not read
-            orders.acted.set()
+                connection.unwrap()
             done.wait(10)
 
-    done = threading.Event()
     with talking(serve) as port, sink_to(port, "tls", ca_bundle=certificates.ca) as sink:
-        for _ in range(2):
-            orders.anew()
-            done.clear()
-            sink.send(batch(3))
-            orders.carried_out()
-            with pytest.raises(Unavailable):
-                sink.unconfirmed()
-            done.set()
+        sink.send(batch(3))
+        with pytest.raises(Unavailable, match="not known whether it has read everything"):
+            sink.finish()
+        done.set()
 
 
 def test_a_refusal_that_is_read_only_when_ending_is_none_the_less_a_refusal(certificates):
