@@ -341,6 +341,20 @@ def test_a_route_that_is_rewound_delivers_again_and_its_dead_letters_are_those_o
     assert journal.status({"route": ["vt"]}).routes[0].position == seqs[1]
 
 
+def test_what_a_route_refused_of_a_source_it_reads_no_more_stays(journal):
+    store(journal, "new", page(1))
+    store(journal, "old", page(2))
+    store(journal, "new", page(3))
+    seqs = [entry.seq for entry in journal.pending("route", ["old", "new"], 3)]
+    refused = [DeadLetter(seq, "sink", "no") for seq in seqs]
+    advance(journal, "route", ["old", "new"], Advance(seqs[2], 0, 0, 3, refused))
+    with journal.lease("route"):
+        journal.rewind("route", journal.positions_since("route", ["new"], None))
+    advance(journal, "route", ["new"], Advance(seqs[2], 2, 0, 0))
+
+    assert [each.letter.seq for each in journal.dead_letters()] == [seqs[1]]
+
+
 def test_where_a_replay_begins_is_told_for_each_source(journal):
     store(journal, "a", Page([notification(1, date=10), notification(2, date=30)], None))
     store(journal, "b", Page([notification(3, date=20), notification(4, date=5), notification(5, date=40)], None))
