@@ -8,10 +8,10 @@ import pydantic
 import pytest
 
 from connector.journals import sqlite as module
-from connector.journals.database import migrations, statements
+from connector.journals.database import Database, migrations, statements
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.journals.statements import SQL
-from connector.model import Entry, Misconfigured, Notification, Page
+from connector.model import DeadLetter, Entry, Misconfigured, Notification, Page, StoredDeadLetter, Version
 
 GROWING = ("notifications", "seen", "versions", "dead_letters")
 
@@ -124,6 +124,37 @@ def test_a_closed_journal_is_not_opened_again_by_accident(journal):
     journal.close()
     with pytest.raises(RuntimeError, match="after it was closed"):
         journal.checkpoint("vt")
+
+
+def test_a_journal_of_the_first_schema_keeps_its_dead_letters_versions_and_positions(path):
+    first = Database(path, busy_timeout_seconds=1, migrations=migrations()[:1])
+    with first.write() as db:
+        db.execute("INSERT INTO sources (name, stored, kept) VALUES ('vt', 3, 2), ('all', 0, 0)")
+        db.executemany(
+            "INSERT INTO notifications (seq, source, notification_id, date, raised, body) VALUES (?, 1, ?, ?, ?, '{}')",
+            [(2, "two", 20, 20), (3, "three", 30, 30)],
+        )
+        db.execute("INSERT INTO routes (name, delivered, refused) VALUES ('out', 1, 2)")
+        db.execute("INSERT INTO positions (route, source, seq) VALUES (1, 1, 3)")
+        db.execute(
+            "INSERT INTO dead_letters VALUES (1, 3, 'b', 'sink', 'full', x'7b7d'), (1, 2, '', 'mapping', 'odd', NULL)"
+        )
+        db.execute("INSERT INTO versions VALUES (1, 'a', 'm', 'c', 2, x'01', 1)")
+    first.close()
+
+    journal = SqliteJournal(SqliteSettings(path=path))
+
+    assert list(journal.dead_letters("out")) == [
+        StoredDeadLetter(1, "out", "vt", 20, None, DeadLetter(2, "mapping", "odd")),
+        StoredDeadLetter(2, "out", "vt", 30, None, DeadLetter(3, "sink", "full", "b", b"{}")),
+    ]
+    assert journal.versions("out", ["a"]) == {"a": [Version("a", 2, b"\x01", "c", "m", sent=True)]}
+    status = journal.status({"out": ["vt"]})
+    assert {source.name: source.pruned_until for source in status.sources} == {"vt": 20, "all": None}
+    (route,) = status.routes
+    assert (route.position, route.delivered, route.refused, route.dead_letters, route.dropped) == (3, 1, 2, 2, 0)
+    assert [entry.seq for entry in journal.find(["vt"], "three")] == [3]
+    journal.close()
 
 
 def test_retention_outlasts_what_virustotal_repeats():
