@@ -14,6 +14,7 @@ import orjson
 
 from connector.model import Document, Identity, Rejected, Version
 
+_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; strftime with a zone takes four times as long
 _modified = operator.attrgetter("modified")
 
 
@@ -125,7 +126,7 @@ class Ledger:
 @functools.lru_cache(maxsize=1024)  # a notification's documents all have its time
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return (_EPOCH + datetime.timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
 
 
 def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:

@@ -236,11 +236,11 @@ SIGNATURE: Mapping[str, Check] = {
 
 @functools.lru_cache(maxsize=1024)
 def _is_signature(values: tuple[str, ...]) -> bool:
-    document = dict(zip(SIGNATURE, values, strict=True))
-    for name, value in document.items():
-        if SIGNATURE[name](value) is not None:
+    for check, value in zip(SIGNATURE.values(), values, strict=True):
+        if check(value) is not None:
             return False
-    return IN_ORDER.fault(document) is None
+    *_, created, modified = values
+    return not earlier(modified, created)
 
 
 # Kinds of values that recur
