@@ -17,6 +17,8 @@ from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
 
 MAX_WAIT_SECONDS = 300.0
+LONGEST_WAIT_SECONDS = 86_400.0
+"""The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
 PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
 UPKEEP_SECONDS = 3600.0
@@ -416,7 +418,7 @@ class _Worker:
 def _wait_seconds(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     said = error.retry_after if isinstance(error, Unavailable) else None
-    return max(said or 0.0, _backoff(state))
+    return max(min(said or 0.0, LONGEST_WAIT_SECONDS), _backoff(state))
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)

@@ -1,6 +1,7 @@
 """Waiting, stopping and telling: the runner over a real journal, with parts that fail on cue."""
 
 import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -9,7 +10,7 @@ from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Rejected, Unavailable
 from connector.pipeline import Route
-from connector.runner import FedSource, Runner, sleep_until
+from connector.runner import LONGEST_WAIT_SECONDS, FedSource, Runner, _wait_seconds, sleep_until
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
@@ -130,6 +131,15 @@ def test_an_outage_is_waited_out_and_nothing_is_lost_or_fetched_twice(journal):
     parts = runner(journal, {"vt": source}, {"out": sink}).run_once()
     assert [part.state for part in parts] == ["done", "done"]
     assert sink.sent == ["d1.example", "d2.example", "d3.example"]
+
+
+@pytest.mark.parametrize("said", [1e300, 2.5e11, float("inf")])
+def test_no_retry_after_however_far_off_ends_the_service_or_waits_for_ever(said):
+    class State:
+        outcome = Future()
+
+    State.outcome.set_exception(Unavailable("come back in the year 9999", retry_after=said))
+    assert _wait_seconds(State) == LONGEST_WAIT_SECONDS
 
 
 def test_once_does_not_sit_out_a_long_wait_and_still_delivers_what_it_has(journal):
