@@ -17,6 +17,8 @@ from connector.yamldoc import YamlDocument, YamlPath
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_SECRET_BYTES = 64 * 1024
+_MAX_FAULTS = 20
+"""Shown at once: a file of another kind may have one in every line."""
 
 
 class Settings(BaseModel):
@@ -46,7 +48,10 @@ def validate(
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
-        faults = [_explain(document, data, model, fault) for fault in error.errors(include_input=False)]
+        found = error.errors(include_input=False)
+        faults = [_explain(document, data, model, fault) for fault in found[:_MAX_FAULTS]]
+        if len(found) > _MAX_FAULTS:
+            faults.append(f"and {len(found) - _MAX_FAULTS} faults more")
         raise Misconfigured("\n".join(dict.fromkeys(faults))) from None
 
 

@@ -21,6 +21,8 @@ from connector.sources.virustotal_walk import Checkpoint
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
 
+_MOST_ITEMS = 25 * PAGE_LIMIT
+"""Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
 _CURSOR_REFUSED = frozenset((400, 404, 410))
 _MAX_EMPTY_PAGES = 100
 _CLOCK_TOLERANCE_SECONDS = 60
@@ -233,6 +235,11 @@ def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
     cursor = meta.get("cursor") if isinstance(meta, dict) else None
     if not isinstance(items, list) or not isinstance(meta, dict) or not isinstance(cursor, str | None):
         raise Unavailable(f"VirusTotal answered with JSON that is no page of the IoC Stream ({answer.said})")
+    if len(items) > _MOST_ITEMS:
+        raise Unavailable(
+            f"VirusTotal answered with {len(items)} notifications where {PAGE_LIMIT} were asked for: something else "
+            "answers in its place"
+        )
     return items, cursor or None
 
 

@@ -322,3 +322,11 @@ def test_a_bad_filter_in_a_file_is_refused_with_its_line():
 
 def test_space_around_a_filter_is_no_part_of_it():
     assert settings("http://h", filter="  origin:hunting\n").filter == "origin:hunting"
+
+
+def test_a_page_of_more_than_anyone_asked_for_is_an_outage():
+    page = b'{"data": [' + b",".join([b"{}"] * 2000) + b"]}"
+    with simulated() as (api, url):
+        api.faults.append(Fault(body=page))
+        with pytest.raises(Unavailable, match="2000 notifications where 40 were asked for"):
+            list(source(url).pages(None))

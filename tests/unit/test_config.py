@@ -45,6 +45,12 @@ def test_variables_and_files_fill_string_leaves_once(tmp_path):
     assert whole.parts["a"].secret.get_secret_value() == "x${B}${C}from-file ${B}"
 
 
+def test_a_file_full_of_faults_shows_the_first_of_them():
+    shown = complaint("parts: {}\n" + "".join(f"k{n}: 1\n" for n in range(5000))).splitlines()
+    assert len(shown) == 21
+    assert shown[-1] == "and 4980 faults more"
+
+
 def test_keys_are_not_filled_in():
     assert complaint("parts: {'${A}': {type: nothing}}", {"A": "b"}).startswith("c.yaml:1:24: parts.${A}.type")
 
