@@ -288,5 +288,5 @@ def test_at_a_terminal_a_replay_shows_how_far_it_is(folder):
             while chunk := os.read(screen, 4096):
                 shown += chunk
         os.close(screen)
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, shown.decode()
     assert f"{len(RAISED)}/{len(RAISED)}".encode() in shown
