@@ -17,6 +17,34 @@ from connector.yamldoc import YamlDocument, YamlPath
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_SECRET_BYTES = 64 * 1024
+_NAME = "[key]"
+"""What pydantic adds to a location to say that the key is at fault, not its value."""
+_WORDING = {
+    "model_type": "must be a section with options",
+    "model_attributes_type": "must be a section with options",
+    "dict_type": "must be a section with options",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "string_type": "must be text",
+    "path_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_too_long": "must have at most {max_length} characters",
+    "missing": "is required",
+    "union_tag_not_found": "needs a type",
+    "union_tag_invalid": "there is no such type; choose one of {expected_tags}",
+}
+"""How pydantic's types of faults (docs.pydantic.dev/latest/errors/validation_errors) read in a configuration file."""
 _MAX_FAULTS = 20
 """Shown at once: a file of another kind may have one in every line."""
 
@@ -43,7 +71,10 @@ def validate(
     document: YamlDocument, model: type[SettingsType], environ: Mapping[str, str] | None = None
 ) -> SettingsType:
     """Fill in and validate a parsed document; errors as for `load`."""
-    data = _substitute(document, document.data, (), os.environ if environ is None else environ)
+    unfilled: list[str] = []
+    data = _substitute(document, document.data, (), os.environ if environ is None else environ, unfilled)
+    if unfilled:
+        raise Misconfigured("\n".join(unfilled))
     data = {} if data is None else data
     try:
         return model.model_validate(data)
@@ -74,68 +105,80 @@ def _allow_placeholders(schema: Json) -> None:
             schema["anyOf"] = [limits, {"type": "string", "pattern": r"\$\{"}]
 
 
-def _substitute(document: YamlDocument, value: Json, path: YamlPath, environ: Mapping[str, str]) -> Json:
+def _substitute(
+    document: YamlDocument, value: Json, path: YamlPath, environ: Mapping[str, str], unfilled: list[str]
+) -> Json:
+    """The value with its placeholders filled in; what could not be filled in is added to `unfilled`."""
     if isinstance(value, dict):
-        return {key: _substitute(document, child, (*path, key), environ) for key, child in value.items()}
+        return {key: _substitute(document, child, (*path, key), environ, unfilled) for key, child in value.items()}
     if isinstance(value, list):
-        return [_substitute(document, child, (*path, index), environ) for index, child in enumerate(value)]
+        return [_substitute(document, child, (*path, index), environ, unfilled) for index, child in enumerate(value)]
     if not isinstance(value, str) or "$" not in value:
         return value
 
     def fill(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name is None:  # `$${` is a literal `${`
-            return "$"
-        if name.startswith("file:"):
-            return _secret_file(document, path, name.removeprefix("file:"))
-        if not _VARIABLE.match(name):
-            raise document.error(path, f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}}; write $${{ for ${{")
-        if name not in environ:
-            raise document.error(path, f"the environment variable {name} is not set")
-        return environ[name]
+        try:
+            return "$" if match.group(1) is None else _content(match.group(1), environ)  # `$${` is a literal `${`
+        except ValueError as error:
+            unfilled.append(str(document.error(path, str(error))))
+            return ""
 
     return _PLACEHOLDER.sub(fill, value)
 
 
-def _secret_file(document: YamlDocument, path: YamlPath, name: str) -> str:
+def _content(name: str, environ: Mapping[str, str]) -> str:
+    if name.startswith("file:"):
+        return _secret_file(name.removeprefix("file:"))
+    if not _VARIABLE.match(name):
+        raise ValueError(f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}}; write $${{ for ${{")
+    if name not in environ:
+        raise ValueError(f"the environment variable {name} is not set")
+    return environ[name]
+
+
+def _secret_file(name: str) -> str:
     try:
         with Path(name).open("rb") as file:
             content = file.read(_MAX_SECRET_BYTES + 1)
         if len(content) > _MAX_SECRET_BYTES:
-            raise document.error(path, f"the file {name} is larger than {_MAX_SECRET_BYTES} bytes")
+            raise ValueError(f"the file {name} is larger than {_MAX_SECRET_BYTES} bytes")
         return content.decode("utf-8").rstrip("\r\n")
     except OSError as error:
-        raise document.error(path, f"the file {name} cannot be read: {error.strerror}") from None
+        raise ValueError(f"the file {name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise document.error(path, f"the file {name} is not UTF-8 text") from None
+        raise ValueError(f"the file {name} is not UTF-8 text") from None
 
 
 def _explain(document: YamlDocument, data: Json, model: type[BaseModel], fault: Any) -> str:
-    path = _real_path(data, fault["loc"])
+    kind, context = fault["type"], fault.get("ctx", {})
+    path = _real_path(data, fault["loc"], is_missing=kind == "missing")
     message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
+    message = re.sub("^(Input|String|Value) should ", "must ", message)
+    if kind == "extra_forbidden":
         unknown = str(path[-1])
         close = difflib.get_close_matches(unknown, sorted(_all_keys(model.model_json_schema())), n=1)
         message = f"there is no such option{f'; did you mean {close[0]}?' if close else ''}"
-    elif fault["type"] == "missing":
-        message = "is required"
-    elif fault["type"] == "union_tag_not_found":
-        message = "needs a type"
-    elif fault["type"] == "union_tag_invalid":
+    elif kind in ("string_too_short", "too_short"):
+        least = context["min_length"]
+        message = "must not be empty" if least == 1 else f"must have a length of at least {least}"
+    elif kind in _WORDING:
+        message = _WORDING[kind].format_map(context)
+    if kind == "union_tag_invalid":
         path = (*path, "type")
-        message = f"there is no such type; choose one of {fault['ctx']['expected_tags']}"
+    if fault["loc"] and fault["loc"][-1] == _NAME and kind == "string_pattern_mismatch":
+        message = f"this name must match {context['pattern']}"
     return str(document.error(path, message[:1].lower() + message[1:]))
 
 
-def _real_path(data: Json, loc: tuple[str | int, ...]) -> YamlPath:
-    """Pydantic's location without the names of union members, which stand in no file."""
+def _real_path(data: Json, loc: tuple[str | int, ...], *, is_missing: bool) -> YamlPath:
+    """Pydantic's location without the names of union members and the mark of keys, which stand in no file."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         if isinstance(data, dict):
             if part in data:
                 data = data[part]
                 path.append(part)
-            elif index == len(loc) - 1:
+            elif is_missing and index == len(loc) - 1:
                 path.append(part)
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]

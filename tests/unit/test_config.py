@@ -1,7 +1,7 @@
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from connector import config, yamldoc
 from connector.config import Settings
@@ -12,15 +12,24 @@ class Left(Settings):
     type: Literal["left"]
     port: int = 1
     secret: SecretStr | None = None
+    side: Literal["near", "far"] = "near"
+    is_open: bool = False
+
+    @model_validator(mode="after")
+    def _lucky(self) -> Self:
+        if self.port == 13:
+            raise ValueError("that one is unlucky")
+        return self
 
 
 class Right(Settings):
     type: Literal["right"]
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = Field(("x",), min_length=1)
+    name: str = Field("x", min_length=1)
 
 
 class Whole(Settings):
-    parts: dict[str, Annotated[Left | Right, Field(discriminator="type")]]
+    parts: dict[Annotated[str, Field(pattern="^[^ ]+$")], Annotated[Left | Right, Field(discriminator="type")]]
     limit: int = Field(10, ge=1)
 
 
@@ -58,7 +67,7 @@ def test_keys_are_not_filled_in():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("parts:\n  a:\n    type: left\n    port: many", "c.yaml:4:11: parts.a.port: input should be a valid integer"),
+        ("parts:\n  a:\n    type: left\n    port: many", "c.yaml:4:11: parts.a.port: must be a whole number"),
         (
             "parts:\n  a:\n    type: left\n    prot: 1",
             "c.yaml:4:11: parts.a.prot: there is no such option; did you mean port?",
@@ -67,17 +76,26 @@ def test_keys_are_not_filled_in():
         ("parts:\n  a: {port: 1}", "c.yaml:2:6: parts.a: needs a type"),
         (
             "parts:\n  a:\n    type: right\n    tags: [x, [y]]",
-            "c.yaml:4:15: parts.a.tags[1]: input should be a valid string",
+            "c.yaml:4:15: parts.a.tags[1]: must be text",
         ),
         ("limit: 3", "c.yaml:1:1: parts: is required"),
-        ("parts: {}\nlimit: 0", "c.yaml:2:8: limit: input should be greater than or equal to 1"),
+        ("parts: {}\nlimit: 0", "c.yaml:2:8: limit: must be at least 1"),
         ("parts:\n  a: {type: left, secret: '${NOPE}'}", "parts.a.secret: the environment variable NOPE is not set"),
         (
             "parts:\n  a: {type: left, secret: '${file:/nope}'}",
             "the file /nope cannot be read: No such file or directory",
         ),
         ("parts:\n  a: {type: left, secret: '${a b}'}", "${a b} is neither ${VARIABLE} nor ${file:/path}"),
-        ("- a list", "c.yaml:1:1: input should be"),
+        ("- a list", "c.yaml:1:1: must be a section with options"),
+        ("parts:\n  a", "c.yaml:2:3: parts: must be a section with options"),
+        ("parts:\n  a: left", "c.yaml:2:6: parts.a: must be a section with options"),
+        ("parts: {a: {type: right, tags: []}}", "c.yaml:1:32: parts.a.tags: must not be empty"),
+        ("parts: {a: {type: right, tags: [x], name: ''}}", "c.yaml:1:43: parts.a.name: must not be empty"),
+        ("parts: {a: {type: right, tags: x}}", "c.yaml:1:32: parts.a.tags: must be a list"),
+        ("parts: {a: {type: left, port: 13}}", "c.yaml:1:12: parts.a: that one is unlucky"),
+        ("parts: {a b: {type: left}}", "c.yaml:1:14: parts.a b: this name must match ^[^ ]+$"),
+        ("parts: {a: {type: left, side: up}}", "c.yaml:1:31: parts.a.side: must be 'near' or 'far'"),
+        ("parts: {a: {type: left, is_open: 7}}", "c.yaml:1:34: parts.a.is_open: must be true or false"),
         ("", "c.yaml:1:1: parts: is required"),
     ],
 )
@@ -87,6 +105,13 @@ def test_every_fault_names_line_path_and_what_was_expected(text, said):
 
 def test_all_faults_are_told_at_once():
     assert complaint("parts: {a: {type: left, port: x}}\nlimit: y").count("\n") == 1
+
+
+def test_all_that_cannot_be_filled_in_is_told_at_once():
+    said = complaint("parts:\n  a: {type: left, secret: '${A}${file:/nope}'}\n  b: {type: left, secret: '${B}'}")
+    assert "c.yaml:2:27: parts.a.secret: the environment variable A is not set" in said
+    assert "c.yaml:2:27: parts.a.secret: the file /nope cannot be read" in said
+    assert "c.yaml:3:27: parts.b.secret: the environment variable B is not set" in said
 
 
 def test_no_value_ever_appears_in_an_error():
