@@ -28,7 +28,7 @@ from connector.model import Document, Identity, Json, Rejected
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
-_ESCAPE = b"\\"
+_BACKSLASH = ord("\\")
 _NUL = b"\\u0000"
 _RELATIONSHIP_IDS = ("relationship--", "sighting--")
 
@@ -95,7 +95,7 @@ class StixFormat:
         except TypeError:
             document = _storable(document)
         else:
-            if _ESCAPE in encoded and _NUL in encoded:  # one byte is found several times as fast
+            if _BACKSLASH in encoded and _NUL in encoded:  # one byte is found many times as fast
                 document = _storable(document)
         name = document.get("type")
         object_type = _TYPES.get(name) if isinstance(name, str) else None
