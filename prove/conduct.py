@@ -13,7 +13,7 @@ from typing import Any
 
 import tenacity
 
-from connector import app, cli, pipeline, runner, telemetry
+from connector import app, cli, pipeline, runner, telemetry, waiting
 from connector.formats import cef
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page
@@ -32,7 +32,7 @@ def small_steps(size: float) -> None:
 
 def quick_waits(longest: float) -> None:
     """No wait between two tries is longer than `longest` seconds, nor is an idle route's look around."""
-    runner._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
+    waiting._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
     runner.IDLE_SECONDS = longest
 
 

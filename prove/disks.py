@@ -47,9 +47,10 @@ def locked(folder: Path) -> Figure:
     """Another process has the file locked for longer than anyone waits."""
     with site(folder, "locked", PLAIN) as here:
         path = _journal(here, busy_timeout_seconds=0.2)
-        here.raises(parties.notifications(NOTIFICATIONS, seed=20)[:100])
+        early, late = parties.chunks(parties.notifications(NOTIFICATIONS, seed=20), 110)
+        here.raises(early)
         here.run()
-        here.raises(parties.notifications(NOTIFICATIONS, seed=21)[:100])
+        here.raises(late)
         with closing(sqlite3.connect(path, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
             ended = here.run(short_patience=1)
@@ -229,9 +230,10 @@ def read_only(folder: Path) -> Figure:
     """A file system that became read-only, then writable again."""
     with site(folder, "read-only", PLAIN) as here:
         _journal(here)
-        here.raises(parties.notifications(NOTIFICATIONS, seed=28)[:100])
+        early, late = parties.chunks(parties.notifications(NOTIFICATIONS, seed=28), 110)
+        here.raises(early)
         here.run()
-        here.raises(parties.notifications(NOTIFICATIONS, seed=29)[:100])
+        here.raises(late)
         done = _mounted(here.home, "mount --bind . .; cd .; mount -o remount,bind,ro .; cd .; RUN", logs=False)
         here.run()
         words = "cannot be written to"

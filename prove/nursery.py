@@ -47,11 +47,14 @@ class Nursery:
         self._process.stdin.flush()
         return Child(self, self.answer(LONGEST_SECONDS)["pid"])
 
-    def run(self, folder: Path, *arguments: str, **options: Any) -> "Ended":
-        """Run to the end, with what this one said."""
+    def run(self, folder: Path, *arguments: str, timeout: float = LONGEST_SECONDS, **options: Any) -> "Ended":
+        """Run to the end, with what this one said; one that does not end in time is killed."""
         before = {name: _size(folder / name) for name in ("out.log", "err.log")}
         child = self.start(folder, *arguments, **options)
-        code = child.wait()
+        try:
+            code = child.wait(timeout)
+        except TimeoutError:
+            code = -9
         said = {name: (folder / name).read_bytes()[size:].decode() for name, size in before.items()}
         return Ended(code, said["out.log"], said["err.log"], child.peak_mib)
 
