@@ -1,5 +1,6 @@
 """The command line: arguments in, the application called, the result shown."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from connector.command import (
     part_json,
     print_json,
     print_parts,
+    printable,
     stop_on_signals,
 )
 from connector.recovery import rejected, replay
@@ -33,12 +35,18 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character ends nothing
+    if sys.stdout is None:  # closed by whoever started us: there is nobody to write to
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- as long as the program
     sys.exit(_main(arguments))
 
 
 def _main(arguments: Sequence[str] | None) -> int:
     from connector.model import ConnectorError, Misconfigured
 
+    code, message = FAILED, ""
     try:
         return int(iocstream.main(arguments, prog_name="iocstream", standalone_mode=False) or DONE)
     except click.ClickException as error:
@@ -47,15 +55,17 @@ def _main(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Misconfigured as error:
-        click.echo(f"error: {error}", err=True)
-        return MISCONFIGURED
+        code, message = MISCONFIGURED, str(error)
     except ConnectorError as error:
-        click.echo(f"error: {error}", err=True)
-        return FAILED
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; Python would complain again at exit.
+        message = str(error)
+    except OSError as error:
+        # What was being written has nowhere to go, and Python would try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        if not isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
+            message = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    if message:
+        click.echo(f"error: {message}", err=True)
+    return code
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -110,6 +120,9 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
     from connector import app, telemetry, terminal
 
     plan = load(path)
+    uses_stdout = any(getattr(route.sink, "path", None) == "-" for route in plan.settings.routes.values())
+    if uses_stdout and as_json:
+        raise click.UsageError("--json and a sink with `path: -` both write to stdout; leave one of them out")
     stop = stop_on_signals()
     if once and sys.stderr.isatty():
         with terminal.PartProgress() as progress:
@@ -121,7 +134,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
     if as_json:
         print_json([part_json(part) for part in parts])
     elif once:
-        print_parts(parts)
+        print_parts(parts, err=uses_stdout)
     return exit_code(parts, once=once)
 
 
@@ -150,32 +163,37 @@ def convert(file: Path, using: str) -> int:
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
-    converted is named on stderr, the rest still comes out, and the exit code is 1.
+    converted, a broken line of JSON Lines too, is named on stderr, the rest still comes out, and the exit code is 1.
     """
     from connector import app
     from connector.formats.stix import Producer
     from connector.sources.file import read_bodies
 
-    rejected = 0
-    messages: list[Message] = []
+    troubles = 0
+
+    def tell(trouble: object) -> None:
+        nonlocal troubles
+        troubles += 1
+        click.echo(f"not converted: {printable(str(trouble))}", err=True)
+
+    newest: dict[str, Message] = {}
     output = sys.stdout.buffer
     as_bundle = app.load_mapping(using, Producer()).format_name == "stix"
     with _opened(file) as stream:
-        for conversion in app.convert(read_bodies(stream, str(file)), using):
+        for conversion in app.convert(read_bodies(stream, str(file), tell), using):
             if conversion.rejected:
-                rejected += 1
-                name = conversion.entry.notification.id
-                click.echo(f"not converted: notification {name}: {conversion.rejected}", err=True)
+                item = conversion.entry
+                tell(f"notification {item.notification.id}, number {item.seq}: {conversion.rejected}")
             elif as_bundle:
-                messages += conversion.messages
+                newest |= {message.id: message for message in conversion.messages}
             else:
                 output.writelines(message.body + b"\n" for message in conversion.messages)
-    if as_bundle and messages:
-        output.write(app.bundle(messages) + b"\n")
+    if newest:
+        output.write(app.bundle(newest.values()) + b"\n")
     output.flush()
-    if rejected:
-        click.echo(f"{rejected} not converted", err=True)
-    return FAILED if rejected else DONE
+    if troubles:
+        click.echo(f"{troubles} not converted", err=True)
+    return FAILED if troubles else DONE
 
 
 @iocstream.command()

@@ -29,6 +29,7 @@ config_option = click.option(
     default="iocstream.yaml",
     show_default=True,
     envvar="IOCSTREAM_CONFIG",
+    show_envvar=True,
     help="The configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -61,7 +62,7 @@ def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
     if any(part.state == "stopped" for part in parts):
         return MISCONFIGURED
     # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
-    failed = once and any(part.state == "waiting" or part.refused or part.gaps for part in parts)
+    failed = once and any(part.state != "done" or part.refused or part.gaps for part in parts)
     return FAILED if failed else DONE
 
 
@@ -80,8 +81,8 @@ def part_json(part: "Part") -> dict[str, Any]:
     }
 
 
-def print_parts(parts: "Sequence[Part]") -> None:
-    """What the parts did, for people: results to stdout, troubles to stderr."""
+def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
+    """What the parts did, for people; to stdout, unless the output itself goes there."""
     for part in parts:
         if part.kind == "source":
             what = f"{part.fetched} notifications fetched, {part.new} of them new"
@@ -89,11 +90,13 @@ def print_parts(parts: "Sequence[Part]") -> None:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
             what += f", {part.refused} refused" if part.refused else ""
-        click.echo(f"{part.name}: {what}")
+        click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
-            click.echo(f"{part.name}: refused {times} times by {printable(reason)}", err=True)
+            click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)
         if part.state in ("waiting", "stopped"):
-            click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=True)
+            click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=err)
+        elif part.state != "done":
+            click.echo(f"{part.name}: interrupted; the rest is for the next run", err=err)
 
 
 def print_json(value: Any) -> None:

@@ -49,12 +49,20 @@ class PartProgress:
             self._progress.update(self._tasks[part.name], completed=dealt_with, note=note)
 
 
+_WHOLE = 2
+"""The first columns, names and states, are not broken over lines."""
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table to stdout; numbers to the right."""
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
+    shown = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        shown.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        shown.add_column(
+            column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or index < _WHOLE
+        )
     for row in rows:
         shown.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))  # no markup
     Console(soft_wrap=False).print(shown)
@@ -66,7 +74,7 @@ def show_status(standing: Mapping[str, Any]) -> None:
     print_line(f"journal {journal['path']}: {journal['notifications']:,} notifications")
     table(
         "Sources",
-        ("name", "state", "watermark", "lag", "notifications", "quota left"),
+        ("name", "state", "watermark", "lag", "notifications"),
         [
             (
                 source["name"],
@@ -74,14 +82,13 @@ def show_status(standing: Mapping[str, Any]) -> None:
                 (source["watermark"] or "-")[:19].replace("T", " "),
                 _duration(source["lag_seconds"]),
                 source["notifications"],
-                _quota(source["quota"]),
             )
             for source in standing["sources"]
         ],
     )
     table(
         "Routes",
-        ("name", "state", "backlog", "lag", "delivered", "filtered", "refused", "dead letters"),
+        ("name", "state", "backlog", "lag", "delivered", "filtered", "refused", "dead\nletters"),
         [
             (
                 route["name"],
@@ -96,6 +103,9 @@ def show_status(standing: Mapping[str, Any]) -> None:
             for route in standing["routes"]
         ],
     )
+    for source in standing["sources"]:
+        if source["quota"]:
+            print_line(f"{source['name']}: quota left: {_quota(source['quota'])}")
     for part in [*standing["sources"], *standing["routes"]]:
         if part["message"]:
             print_line(f"{part['name']}: {part['message']}")

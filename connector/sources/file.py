@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -133,17 +133,20 @@ class FileSource:
         }
 
 
-def read_bodies(stream: BinaryIO, name: str) -> Iterator[JsonObject]:
+def read_bodies(
+    stream: BinaryIO, name: str, broken: Callable[[Misconfigured], None] | None = None
+) -> Iterator[JsonObject]:
     """The notification bodies in a stream, in either shape; memory stays flat for JSON Lines.
 
     Args:
         stream: JSON (a body, a list, an API page, an answer `{"data": {…}}`) or JSON Lines of any of these.
         name: what errors call it.
+        broken: told of a broken line in the midst of JSON Lines, which is then passed over; by default it ends all.
 
     Raises:
         Misconfigured: it is something else; with `name:line:column` and what was expected.
     """
-    for value in values(stream, name, START):
+    for value in values(stream, name, START, broken=broken):
         yield from value.bodies
 
 

@@ -1,6 +1,6 @@
 """The values of a JSON or JSON Lines stream, each with the place where it stands."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -53,7 +53,14 @@ class _Fault(Exception):
         self.unfinished = unfinished
 
 
-def values(stream: BinaryIO, name: str, start: Place, *, growing: bool = False) -> Iterator[Value]:
+def values(
+    stream: BinaryIO,
+    name: str,
+    start: Place,
+    *,
+    growing: bool = False,
+    broken: Callable[[Misconfigured], None] | None = None,
+) -> Iterator[Value]:
     """Read one JSON value that takes many lines, or values of a line each.
 
     Args:
@@ -61,6 +68,7 @@ def values(stream: BinaryIO, name: str, start: Place, *, growing: bool = False) 
         name: what errors call it.
         start: the beginning, or a place between two lines.
         growing: another process may be writing: an incomplete last line is left for later.
+        broken: told of a line that is not JSON among lines that are, which is then passed over; by default it ends all.
 
     Raises:
         Misconfigured: with `name:line:column: reason`; `Unfinished` when all that is missing is the end.
@@ -77,6 +85,10 @@ def values(stream: BinaryIO, name: str, start: Place, *, growing: bool = False) 
             except _Fault as fault:
                 if fault.unfinished and growing and not raw.endswith(b"\n"):
                     return
+                if not is_first and broken is not None:
+                    broken(_located(name, fault))
+                    place = end
+                    continue
                 if not (fault.unfinished and is_first):
                     raise _located(name, fault) from None
                 # The first line is no complete value: the file is one value that takes many lines.

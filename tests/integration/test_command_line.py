@@ -2,6 +2,9 @@ import json
 import re
 import signal
 import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import stix2
@@ -196,17 +199,78 @@ def test_convert_names_what_it_cannot_convert_and_goes_on(tmp_path, raised):
     lost = {"type": "url", "id": "a" * 64, "context_attributes": {"notification_id": "77", "notification_date": 1}}
     done = iocstream("convert", cwd=tmp_path, stdin=json.dumps([lost, {"odd": 1}, good]).encode())
     assert done.returncode == 1
-    assert "not converted: notification 77: " in done.stderr
+    assert "not converted: notification 77, number 1: " in done.stderr
     assert "2 not converted" in done.stderr
     assert json.loads(done.stdout)["type"] == "bundle"
 
 
-@pytest.mark.parametrize("text", [b"", b"nonsense", b'{"data": [1', b"\xff\xfe", b'{"a": 1}\n{"b": \n'])
+def test_one_broken_line_costs_none_of_the_others(tmp_path, raised):
+    good = [json.dumps(item).encode() for item in raised if item["type"] == "domain"][:2]
+    (tmp_path / "x.jsonl").write_bytes(good[0] + b"\ngarbage {\n" + good[1] + b"\n")
+    for mapping, count in (("cef", lambda out: out.count("CEF:0")), ("stix21", lambda out: out.count('"sighting--'))):
+        done = iocstream("convert", "-m", mapping, "x.jsonl", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "not converted: x.jsonl:2:1: " in done.stderr
+        assert count(done.stdout) == 2
+
+
+def test_a_run_that_was_cut_short_is_not_called_done(folder):
+    with slow_api() as slow:
+        path = folder / "iocstream.yaml"
+        path.write_text(re.sub(r'api_url: "[^"]*"', f'api_url: "{slow}/api/v3"', path.read_text()))
+        process = started("run", "--once", cwd=folder, env=KEY, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        with process:
+            for line in process.stderr:
+                if b'"stored"' in line:
+                    break
+            process.send_signal(signal.SIGTERM)
+            said = process.stdout.read().decode()
+            assert process.wait(40) == 1
+    assert "interrupted; the rest is for the next run" in said
+
+
+@contextmanager
+def slow_api():
+    """An API whose pages take a moment each."""
+    api = Api(notifications(4000), key="demo-key")
+
+    def slow(environ, start_response):
+        time.sleep(0.2)
+        return api(environ, start_response)
+
+    with serving(slow) as url:
+        yield url
+
+
+def test_output_that_cannot_be_written_is_one_line_of_error(tmp_path, raised):
+    (tmp_path / "x.json").write_text(json.dumps([item for item in raised if item["type"] == "domain"][:1]))
+    with Path("/dev/full").open("wb") as full:
+        process = started("convert", "-m", "cef", "x.json", cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+        with process:
+            assert process.stderr.read() == b"error: No space left on device\n"
+    assert process.returncode == 1
+
+
+def test_a_terminal_that_knows_ascii_alone_ends_nothing(tmp_path):
+    env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = iocstream("demo", "--count", "20", "--dir", "out", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+def test_output_on_stdout_is_nothing_but_output(folder):
+    path = folder / "iocstream.yaml"
+    path.write_text(path.read_text().replace("path: indicators.json", 'path: "-"'))
+    done = iocstream("run", "--once", cwd=folder, env=KEY)
+    assert json.loads(done.stdout)["type"] == "bundle"
+    assert iocstream("run", "--once", "--json", cwd=folder, env=KEY).returncode == 2
+
+
+@pytest.mark.parametrize("text", [b"nonsense", b'{"data": [1', b"\xff\xfe"])
 def test_convert_says_where_the_input_is_broken(tmp_path, text):
     (tmp_path / "x.json").write_bytes(text)
     done = iocstream("convert", "x.json", cwd=tmp_path)
-    assert done.returncode == 2 or (text == b"" and done.returncode == 0)
-    assert text == b"" or "x.json" in done.stderr
+    assert done.returncode == 2
+    assert "x.json:1:" in done.stderr
 
 
 def test_the_schema_describes_the_configuration_that_init_writes(tmp_path):

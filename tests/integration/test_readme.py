@@ -42,8 +42,9 @@ def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
     binaries.mkdir(parents=True)
     (binaries / "iocstream").write_text(f'#!/bin/sh\nexec {sys.executable} -m connector "$@"\n')
     (binaries / "iocstream").chmod(0o755)
-    assert "make peers\n" in prepare
-    script = prepare.replace("make peers\n", "") + run + "echo exit=$?\necho ---\n" + look + "echo THE END\n"
+    install = "make .peers/medallion/ready\n"
+    assert install in prepare
+    script = prepare.replace(install, "") + run + "echo exit=$?\necho ---\n" + look + "echo THE END\n"
     with (tmp_path / "stderr").open("w") as errors:
         session = subprocess.Popen(
             ["bash", "-c", script],
