@@ -1,24 +1,20 @@
-"""When things happen: a thread per source and route, waiting, backing off, stopping. The only retry in the program."""
+"""When things happen: a thread per source and route, storing, delivering, stopping."""
 
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeVar
-
-import tenacity
+from typing import Literal
 
 from connector import telemetry
 from connector.model import ConnectorError, Gap, JsonObject, Misconfigured, Unavailable
 from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
+from connector.waiting import State, Stopping, Worker
 
-MAX_WAIT_SECONDS = 300.0
-LONGEST_WAIT_SECONDS = 86_400.0
-"""The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
 PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
 UPKEEP_SECONDS = 3600.0
@@ -33,10 +29,6 @@ _GLANCE_SECONDS = 0.5
 
 REFUSERS = ("notification", "mapping", "format", "sink")
 """Who makes dead letters; see `DeadLetter.by`."""
-
-Result = TypeVar("Result")
-State = Literal["running", "done", "waiting", "stopped"]
-"""`waiting`: for an outage to end; `stopped`: until a person acts."""
 
 
 @dataclass(slots=True)
@@ -145,10 +137,10 @@ class Runner:
         ended = [name for name, thread in self._running.items() if not thread.is_alive()]
         return [name for name in ended if self.parts[name].state != "stopped"]
 
-    def _threads(self, works: Mapping[str, Callable[["_Worker"], None]], patience: float | None = None) -> None:
+    def _threads(self, works: Mapping[str, Callable[[Worker], None]], patience: float | None = None) -> None:
         """Give each part a thread, and wait for all; once asked to stop, not for longer than the time to stop."""
 
-        def guarded(name: str, work: Callable[["_Worker"], None]) -> None:
+        def guarded(name: str, work: Callable[[Worker], None]) -> None:
             try:
                 self._part(name, work, patience)
             except BaseException as bug:  # noqa: BLE001 -- raised again below, in the caller's thread: it ends the program
@@ -182,10 +174,10 @@ class Runner:
         for name in self.left_behind():
             self._log.warning("left_behind", part=name, seconds=self._shutdown_seconds)
 
-    def _part(self, name: str, work: Callable[["_Worker"], None], patience: float | None = None) -> None:
+    def _part(self, name: str, work: Callable[[Worker], None], patience: float | None = None) -> None:
         """Run one source or route; when it is misconfigured it stops, and the others go on."""
         part = self.parts[name]
-        worker = _Worker(part, self._journal, self._stop, patience, self._say)
+        worker = Worker(part, self._journal, self._stop, patience, partial(self._say, part))
         try:
             work(worker)
         except Misconfigured as error:
@@ -193,19 +185,19 @@ class Runner:
             self._log.error("stopped", part=name, reason=str(error))
         except Unavailable as error:
             self._log.warning("left_for_the_next_run", part=name, reason=str(error))
-        except _Stopping:
+        except Stopping:
             pass
         finally:
             worker.release()
 
-    def _feed_until_stopped(self, worker: "_Worker") -> None:
+    def _feed_until_stopped(self, worker: Worker) -> None:
         while not self._stop.is_set():
             self._feed(worker)
-            self._stop.wait(self._sources[worker.part.name].poll_seconds)
+            self._stop.wait(self._sources[worker.name].poll_seconds)
 
-    def _feed(self, worker: "_Worker") -> None:
+    def _feed(self, worker: Worker) -> None:
         """Store all pages that there are now."""
-        part = worker.part
+        part = self.parts[worker.name]
         pages = _Pages(part.name, self._sources[part.name].source, self._journal)
         while (stored := worker.patiently(pages.next)) is not None:
             part.fetched += stored.notifications
@@ -244,17 +236,17 @@ class Runner:
             if pruned:
                 self._log.info("pruned", part=part.name, notifications=pruned)
 
-    def _drain_until_stopped(self, worker: "_Worker") -> None:
-        with suppress(_Stopping):
+    def _drain_until_stopped(self, worker: Worker) -> None:
+        with suppress(Stopping):
             while not self._stop.is_set():
-                self._appended[worker.part.name].clear()
+                self._appended[worker.name].clear()
                 self._drain(worker)
-                self._appended[worker.part.name].wait(IDLE_SECONDS)
-        self._deliveries[worker.part.name].finish()
+                self._appended[worker.name].wait(IDLE_SECONDS)
+        self._deliveries[worker.name].finish()
 
-    def _drain(self, worker: "_Worker") -> None:
+    def _drain(self, worker: Worker) -> None:
         """Deliver all that is pending now."""
-        part = worker.part
+        part = self.parts[worker.name]
         delivery = self._deliveries[part.name]
 
         def step() -> Delivered | None:
@@ -317,10 +309,6 @@ def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], Non
     return sleep
 
 
-class _Stopping(Exception):
-    """The runner was asked to stop while a part was waiting."""
-
-
 class _Pages:
     """The pages of one walk; after an outage, of a new walk from the last stored checkpoint."""
 
@@ -334,91 +322,3 @@ class _Pages:
         except Unavailable:
             self._walk = self._begin()
             raise
-
-
-class _Worker:
-    """One part's thread: holds its lease while all goes well, waits and repeats while something is unavailable."""
-
-    def __init__(
-        self,
-        part: Part,
-        journal: Journal,
-        stop: threading.Event,
-        patience: float | None,
-        say: Callable[[Part, State, str], None],
-    ) -> None:
-        self.part = part
-        self._journal = journal
-        self._stop = stop
-        self._patience = patience
-        self._say = say
-        self._lease = ExitStack()
-        self._leased = False
-
-    def patiently(self, step: Callable[[], Result]) -> Result:
-        """Repeat a step while it is `Unavailable`: exponential backoff with jitter, Retry-After respected.
-
-        The lease is given up during an outage, so that another process may try.
-
-        Raises:
-            Unavailable: the patience is used up, or would be by waiting as long as it takes.
-            _Stopping: the runner was asked to stop.
-        """
-        limit = [] if self._patience is None else [tenacity.stop_before_delay(self._patience)]
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
-            wait=_wait_seconds,
-            stop=tenacity.stop_any(tenacity.stop_when_event_set(self._stop), *limit),
-            sleep=tenacity.sleep_using_event(self._stop),
-            before_sleep=self._tell,
-            reraise=True,
-        )
-        return retrying(lambda: self._try(step))
-
-    @property
-    def is_once(self) -> bool:
-        """Whether the runner ends when there is nothing left to do."""
-        return self._patience is not None
-
-    def release(self) -> None:
-        """Give the lease up."""
-        if self._leased:
-            self._leased = False
-            self._lease.close()
-
-    def _try(self, step: Callable[[], Result]) -> Result:
-        if self._stop.is_set():
-            raise _Stopping
-        try:
-            if not self._leased:
-                self._lease.enter_context(self._journal.lease(self.part.name))
-                self._leased = True
-            result = step()
-        except Unavailable as error:
-            self.part.state, self.part.message = "waiting", str(error)
-            self.release()
-            raise
-        self.part.succeeded_at = time.time()
-        if self.part.state == "waiting":
-            self._say(self.part, "running", "")
-        return result
-
-    def _tell(self, state: tenacity.RetryCallState) -> None:
-        seconds = state.next_action.sleep if state.next_action else 0.0
-        self._say(self.part, "waiting", self.part.message)
-        telemetry.logger().warning(
-            "waiting",
-            part=self.part.name,
-            seconds=round(seconds, 1),
-            attempt=state.attempt_number,
-            reason=self.part.message,
-        )
-
-
-def _wait_seconds(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    said = error.retry_after if isinstance(error, Unavailable) else None
-    return max(min(said or 0.0, LONGEST_WAIT_SECONDS), _backoff(state))
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)

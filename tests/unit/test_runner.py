@@ -10,14 +10,15 @@ from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Rejected, Unavailable
 from connector.pipeline import Route
-from connector.runner import LONGEST_WAIT_SECONDS, FedSource, Runner, _wait_seconds, sleep_until
+from connector.runner import FedSource, Runner, sleep_until
+from connector.waiting import LONGEST_WAIT_SECONDS, _wait_seconds
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
 
 @pytest.fixture
 def instant_backoff(monkeypatch):
-    monkeypatch.setattr("connector.runner._backoff", lambda _: 0.0)
+    monkeypatch.setattr("connector.waiting._backoff", lambda _: 0.0)
 
 
 def page(*numbers, gap=None):

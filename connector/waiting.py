@@ -1,0 +1,127 @@
+"""Waiting: a part's thread holds its lease and backs off while something is unavailable. The only retry there is."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Literal, Protocol, TypeVar
+
+import tenacity
+
+from connector import telemetry
+from connector.model import Unavailable
+from connector.ports import Journal
+
+MAX_WAIT_SECONDS = 300.0
+LONGEST_WAIT_SECONDS = 86_400.0
+"""The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
+
+Result = TypeVar("Result")
+State = Literal["running", "done", "waiting", "stopped"]
+"""`waiting`: for an outage to end; `stopped`: until a person acts."""
+
+
+class Standing(Protocol):
+    """What a worker reads and writes of its part; see `connector.runner.Part`."""
+
+    name: str
+    state: State
+    message: str
+    succeeded_at: float
+
+
+class Stopping(Exception):
+    """The runner was asked to stop while a part was waiting."""
+
+
+class Worker:
+    """One part's thread: holds its lease while all goes well, waits and repeats while something is unavailable."""
+
+    def __init__(
+        self,
+        part: Standing,
+        journal: Journal,
+        stop: threading.Event,
+        patience: float | None,
+        say: Callable[[State, str], None],
+    ) -> None:
+        self._part = part
+        self._journal = journal
+        self._stop = stop
+        self._patience = patience
+        self._say = say
+        self._lease = ExitStack()
+        self._leased = False
+
+    def patiently(self, step: Callable[[], Result]) -> Result:
+        """Repeat a step while it is `Unavailable`: exponential backoff with jitter, Retry-After respected.
+
+        The lease is given up during an outage, so that another process may try.
+
+        Raises:
+            Unavailable: the patience is used up, or would be by waiting as long as it takes.
+            Stopping: the runner was asked to stop.
+        """
+        limit = [] if self._patience is None else [tenacity.stop_before_delay(self._patience)]
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            wait=_wait_seconds,
+            stop=tenacity.stop_any(tenacity.stop_when_event_set(self._stop), *limit),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        return retrying(lambda: self._try(step))
+
+    @property
+    def name(self) -> str:
+        """Whose thread it is."""
+        return self._part.name
+
+    @property
+    def is_once(self) -> bool:
+        """Whether the runner ends when there is nothing left to do."""
+        return self._patience is not None
+
+    def release(self) -> None:
+        """Give the lease up."""
+        if self._leased:
+            self._leased = False
+            self._lease.close()
+
+    def _try(self, step: Callable[[], Result]) -> Result:
+        if self._stop.is_set():
+            raise Stopping
+        try:
+            if not self._leased:
+                self._lease.enter_context(self._journal.lease(self._part.name))
+                self._leased = True
+            result = step()
+        except Unavailable as error:
+            self._part.state, self._part.message = "waiting", str(error)
+            self.release()
+            raise
+        self._part.succeeded_at = time.time()
+        if self._part.state == "waiting":
+            self._say("running", "")
+        return result
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self._say("waiting", self._part.message)
+        telemetry.logger().warning(
+            "waiting",
+            part=self._part.name,
+            seconds=round(seconds, 1),
+            attempt=state.attempt_number,
+            reason=self._part.message,
+        )
+
+
+def _wait_seconds(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    said = error.retry_after if isinstance(error, Unavailable) else None
+    return max(min(said or 0.0, LONGEST_WAIT_SECONDS), _backoff(state))
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)
