@@ -14,11 +14,11 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from connector import jsontext, telemetry
 from connector.config import Settings
@@ -27,6 +27,17 @@ from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 _CHUNK_BYTES = 64 * 1024
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
+
+
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("holds characters that no HTTP header can carry (a space or a line feed at its end?)")
+    return secret
+
+
+HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+"""A secret that is sent as the value of a header, or as a part of it."""
 
 
 class HttpSettings(Settings):
@@ -280,11 +291,10 @@ def _authority(url: str) -> str:
 
 def _checked(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     for name, value in headers.items():
-        text = value.get_secret_value()
-        if not text.isascii() or not text.isprintable() or text != text.strip():
-            raise Misconfigured(
-                f"the value for the header {name} holds characters that no header can carry (a line feed at its end?)"
-            )
+        try:
+            _fits_a_header(value)
+        except ValueError as error:
+            raise Misconfigured(f"the value for the header {name} {error}") from None
     return headers
 
 

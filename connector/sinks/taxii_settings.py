@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from connector.http import HttpSettings
+from connector.http import HeaderSecret, HttpSettings
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -29,8 +29,8 @@ class TaxiiSettings(HttpSettings):
     )
     username: str | None = Field(None, description="For HTTP Basic; with `password`.")
     password: SecretStr | None = Field(None, description="For HTTP Basic; with `username`.")
-    token: SecretStr | None = Field(None, description="A Bearer token.")
-    api_key: SecretStr | None = Field(None, description="A key that goes into a header of its own; see there.")
+    token: HeaderSecret | None = Field(None, description="A Bearer token.")
+    api_key: HeaderSecret | None = Field(None, description="A key that goes into a header of its own; see there.")
     api_key_header: str | None = Field(None, description="The name of the header that carries `api_key`.")
     allow_http: bool = Field(
         default=False, description="Allow http:// to other machines: login and content can then be read on the way."

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from connector.http import Client, HttpSettings, Response
+from connector.http import Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 
 OK = 200
@@ -32,7 +32,7 @@ _MAX_SAID = 300
 class ApiSettings(HttpSettings):
     """How to reach the API, and as whom."""
 
-    api_key: SecretStr = Field(min_length=1, description="Your API key; ${VT_API_KEY} keeps it out of the file.")
+    api_key: HeaderSecret = Field(min_length=1, description="Your API key; ${VT_API_KEY} keeps it out of the file.")
     api_url: str = Field("https://www.virustotal.com/api/v3", description="Where the API is.")
     tool: str | None = Field(
         None,
