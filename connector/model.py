@@ -236,6 +236,14 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """The living process that serves a source or route, as its own machine knows it."""
+
+    host: str
+    process: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """What the journal knows of a source.
 
@@ -243,6 +251,8 @@ class SourceStatus:
         notifications: how many were ever stored.
         newest: the latest date among all ever stored, in Unix seconds.
         pruned_until: the latest date among those that were pruned, in Unix seconds: what is older is there in part.
+        report: what it last said of itself, which the end of its process leaves as it was.
+        served_by: who holds its lease now, or has let it go for an outage; None when nobody does.
     """
 
     name: str
@@ -252,6 +262,7 @@ class SourceStatus:
     gaps: Sequence[Gap]
     report: JsonObject
     pruned_until: int | None = None
+    served_by: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +274,7 @@ class RouteStatus:
             or retried counts again.
         dead_letters: what is refused now.
         dropped: dead letters that were dropped on command.
+        report, served_by: see `SourceStatus`.
     """
 
     name: str
@@ -276,6 +288,7 @@ class RouteStatus:
     dead_letters: int
     report: JsonObject
     dropped: int = 0
+    served_by: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)

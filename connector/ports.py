@@ -107,6 +107,8 @@ class Journal(Outbox, Protocol):
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the sole right to append for a source or advance a route; `name` is theirs.
 
+        Left by `Unavailable`, it is free for others, and `status` goes on naming this process until one takes it.
+
         Raises:
             Unavailable: another living process holds it, named in the message.
         """
@@ -150,7 +152,7 @@ class Journal(Outbox, Protocol):
         ...
 
     def report(self, name: str, report: JsonObject) -> None:
-        """Keep what a source or route last said of itself, for `status` to show."""
+        """Keep what a source or route last said of itself, for `status` to show; but not while another serves it."""
         ...
 
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:

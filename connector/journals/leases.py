@@ -11,9 +11,11 @@ from typing import Any
 from connector.journals.database import Database
 from connector.journals.holder import Process
 from connector.journals.statements import SQL
-from connector.model import ConnectorError, Unavailable
+from connector.model import ConnectorError, Holder, Unavailable
 
 LEASE_SECONDS = 60
+_OFFERED = 0
+"""When a lease expires that its holder has let go for an outage."""
 
 
 class Leases:
@@ -31,6 +33,7 @@ class Leases:
         self._token = secrets.token_hex(16)
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}  # name → when it expires unless it is renewed
+        self._offered: set[str] = set()
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
@@ -41,10 +44,15 @@ class Leases:
             with self._database.write() as db:
                 expires = self._take(db, name)
             self._held[name] = expires
+            self._offered.discard(name)
         try:
             yield
+        except Unavailable:
+            self._offered.add(name)
+            self._let_go(name, SQL["offer_lease"])
+            raise
         finally:
-            self._release(name)
+            self._let_go(name, SQL["release_lease"])
 
     def renew(self, name: str) -> None:
         """Renew a lease held while there is nothing to write, before half of its time is left."""
@@ -63,20 +71,36 @@ class Leases:
             raise _served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
         self._held[name] = expires
 
+    def is_anothers(self, db: sqlite3.Connection, name: str) -> bool:
+        """Whether another process, or journal of this one, holds the lease."""
+        row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        return row is not None and row[0] != self._token and not self._is_free(row, int(self._clock()))
+
+    def holder(self, db: sqlite3.Connection, name: str) -> Holder | None:
+        """The living process that holds the lease, or has let it go for an outage and nobody took it since."""
+        row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        if row is None:
+            return None
+        _, host, realm, pid, started, _, expires = row
+        process = Process(host, realm, pid, started)
+        is_gone = process.is_gone() if process.is_neighbour_of(self._process) else expires <= self._clock()
+        return None if is_gone else Holder(host, pid)
+
     def close(self) -> None:
-        """Give back the leases still held."""
+        """Give back the leases still held or offered."""
         with self._lock:
-            if self._held and self._database.is_open:
-                with suppress(ConnectorError), self._database.write() as db:  # see _release
-                    for name in self._held:
+            left = self._held.keys() | self._offered
+            if left and self._database.is_open:
+                with suppress(ConnectorError), self._database.write() as db:  # see _let_go
+                    for name in left:
                         db.execute(SQL["release_lease"], {"name": name, "holder": self._token})
             self._held.clear()
+            self._offered.clear()
 
     def _take(self, db: sqlite3.Connection, name: str) -> int:
         now = int(self._clock())
-        row = db.execute(SQL["lease"], {"name": name}).fetchone()
-        if row is not None and row[0] != self._token and not self._is_free(row, now):
-            raise _served(name, row)
+        if self.is_anothers(db, name):
+            raise _served(name, db.execute(SQL["lease"], {"name": name}).fetchone())
         lease = {
             "name": name,
             "holder": self._token,
@@ -92,19 +116,21 @@ class Leases:
 
     def _is_free(self, row: Any, now: int) -> bool:
         _, host, realm, pid, started, _, expires = row
+        if expires == _OFFERED:
+            return True
         holder = Process(host, realm, pid, started)
         if holder.is_neighbour_of(self._process) and holder != self._process:
             return holder.is_gone()
         return bool(expires <= now)
 
-    def _release(self, name: str) -> None:
+    def _let_go(self, name: str, statement: str) -> None:
         with self._lock:
             if self._held.pop(name, None) is None:
-                return  # the journal was closed first
+                return  # it was offered, or the journal was closed first
             # If it cannot be given back now, this journal may still take it again, and others once it has expired or
             # this process has ended; what went wrong shows wherever the lease was needed for.
             with suppress(ConnectorError), self._database.write() as db:
-                db.execute(SQL["release_lease"], {"name": name, "holder": self._token})
+                db.execute(statement, {"name": name, "holder": self._token})
 
 
 def _served(name: str, row: Any) -> Unavailable:

@@ -250,8 +250,9 @@ class SqliteJournal:
     def report(self, name: str, report: JsonObject) -> None:
         """As `connector.ports.Journal.report`."""
         with self._database.write() as db:
-            row = {"name": name, "report": orjson.dumps(report), "at": int(self._clock())}
-            db.execute(SQL["store_report"], row)
+            if not self._leases.is_anothers(db, name):
+                row = {"name": name, "report": orjson.dumps(report), "at": int(self._clock())}
+                db.execute(SQL["store_report"], row)
 
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
         """As `connector.ports.Journal.status`.
@@ -295,6 +296,7 @@ class SqliteJournal:
             gaps=[Gap(start, end) for start, end in db.execute(SQL["gaps"], {"source": source_id})],
             report=self._report(db, name),
             pruned_until=pruned_until,
+            served_by=self._leases.holder(db, name),
         )
 
     def _route_status(
@@ -320,6 +322,7 @@ class SqliteJournal:
             dead_letters=db.execute(SQL["count_dead_letters"], {"route": route_id}).fetchone()[0],
             report=self._report(db, name),
             dropped=dropped,
+            served_by=self._leases.holder(db, name),
         )
 
     def _report(self, db: sqlite3.Connection, name: str) -> JsonObject:

@@ -220,5 +220,8 @@ SET holder = excluded.holder,
 -- name: renew_lease
 UPDATE leases SET expires = :expires WHERE name = :name AND holder = :holder;
 
+-- name: offer_lease
+UPDATE leases SET expires = 0 WHERE name = :name AND holder = :holder;
+
 -- name: release_lease
 DELETE FROM leases WHERE name = :name AND holder = :holder;

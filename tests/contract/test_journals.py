@@ -1,5 +1,6 @@
 """What `connector.ports.Journal` promises, asked of every journal."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -507,6 +508,42 @@ def test_a_lease_is_given_back_when_its_holder_fails_or_closes(open_journal):
         first.close()
         with second.lease("a"), second.lease("b"):
             pass
+    second.close()
+
+
+def test_what_is_said_of_a_part_that_another_serves_is_not_kept(open_journal):
+    first, second = open_journal(), open_journal()
+    with first.lease("vt"):
+        first.report("vt", {"state": "done"})
+        second.report("vt", {"state": "waiting"})
+        assert first.status({"out": ["vt"]}).sources[0].report == {"state": "done"}
+    second.report("vt", {"state": "waiting"})
+    assert first.status({"out": ["vt"]}).sources[0].report == {"state": "waiting"}
+    first.close()
+    second.close()
+
+
+def test_status_tells_who_serves_a_part_through_an_outage_too(open_journal):
+    first, second = open_journal(), open_journal()
+
+    def served() -> list[int | None]:
+        known = second.status({"out": ["vt"]})
+        return [each.served_by and each.served_by.process for each in (*known.sources, *known.routes)]
+
+    assert served() == [None, None]
+    with first.lease("vt"), first.lease("out"):
+        assert served() == [os.getpid(), os.getpid()]
+    assert served() == [None, None]
+    with pytest.raises(Unavailable, match="no route to host"), first.lease("out"):
+        raise Unavailable("no route to host")
+    assert served() == [None, os.getpid()]
+    with second.lease("out"):
+        pass
+    assert served() == [None, None]
+    with pytest.raises(Unavailable, match="no route to host"), first.lease("out"):
+        raise Unavailable("no route to host")
+    first.close()
+    assert served() == [None, None]
     second.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from connector.journals.holder import Process
 from connector.journals.leases import LEASE_SECONDS
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Advance, Notification, Page, Unavailable, Version
+from connector.model import Advance, Holder, Notification, Page, Unavailable, Version
 
 ELSEWHERE = Process("elsewhere", "another boot", 7, "1")
 
@@ -79,6 +79,14 @@ def test_a_number_given_out_again_is_not_the_process_that_had_it():
 def test_the_lease_of_a_dead_neighbour_is_free_at_once(opened, finished):
     with opened(finished).lease("route"), opened().lease("route"):
         pass
+
+
+def test_a_part_is_served_by_nobody_when_its_process_was_killed(opened, clock, finished):
+    with opened(finished).lease("route"), opened(ELSEWHERE).lease("vt"):
+        known = opened().status({"route": ["vt"]})
+        assert (known.routes[0].served_by, known.sources[0].served_by) == (None, Holder("elsewhere", 7))
+        clock.now += LEASE_SECONDS
+        assert opened().status({"route": ["vt"]}).sources[0].served_by is None
 
 
 def test_the_lease_of_a_living_neighbour_stays_its_own_however_late_it_is(opened, clock):
