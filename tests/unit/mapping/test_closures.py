@@ -63,6 +63,8 @@ def test_the_interpreter_gives_what_the_library_alone_gives(expression, document
 
 
 TYPED = {**dict.fromkeys(strategies.NAMES, ANY), "a": STRING | NULL, "b": NUMBER, "c": ARRAY, "entity": OBJECT}
+ALWAYS = {"id": "7", "date": 1, "origin": "hunting", "entity_type": "file", "entity_id": "x"}
+"""What `connector.notification.view` promises of a notification, and the check at load relies on."""
 scopes = st.fixed_dictionaries(
     {
         **dict.fromkeys(strategies.NAMES, strategies.documents),
@@ -70,6 +72,7 @@ scopes = st.fixed_dictionaries(
         "b": st.integers(-3, 300) | st.floats(allow_nan=False, allow_infinity=False),
         "c": st.lists(strategies.documents, max_size=3),
         "entity": strategies.objects,
+        "notification": strategies.objects.map(lambda found: {**found, **ALWAYS}),
     }
 )
 
@@ -80,6 +83,7 @@ scopes = st.fixed_dictionaries(
 @example(expression="ip_version(a) || 'x'", scope=dict.fromkeys(TYPED))
 @example(expression="(b < a) && b", scope={**dict.fromkeys(TYPED), "b": 1})
 @example(expression="b && (b < a)", scope={**dict.fromkeys(TYPED), "b": 1})
+@example(expression="notification.date", scope={**dict.fromkeys(TYPED), "notification": ALWAYS})
 def test_what_was_checked_has_the_types_that_were_found(expression, scope):
     node = parsed(expression)
     if node is None:
