@@ -74,12 +74,14 @@ def sco_id(document: JsonObject) -> str:
         ValueError: none of the contributing properties is there, so the specification allows only a random id.
     """
     object_type = document["type"]
-    contributing = {key: document[key] for key in ID_CONTRIBUTING_PROPERTIES[object_type] if key in document}
-    if "hashes" in contributing:
-        hashes = contributing["hashes"]
-        if len(hashes) != 1:
-            preferred = next((name for name in _HASH_PREFERENCE if name in hashes), None) or min(hashes)
-            contributing["hashes"] = {preferred: hashes[preferred]}
+    contributing = {}
+    for key in ID_CONTRIBUTING_PROPERTIES[object_type]:
+        if key in document:
+            contributing[key] = document[key]
+    hashes = contributing.get("hashes")
+    if hashes is not None and len(hashes) != 1:
+        preferred = next((name for name in _HASH_PREFERENCE if name in hashes), None) or min(hashes)
+        contributing["hashes"] = {preferred: hashes[preferred]}
     if not contributing:
         raise ValueError(f"a {object_type} without {' or '.join(ID_CONTRIBUTING_PROPERTIES[object_type]) or 'name'}")
     name = orjson.dumps(contributing, option=orjson.OPT_SORT_KEYS)
