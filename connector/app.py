@@ -4,15 +4,17 @@ import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import config, jsontext, mapping, notification, pipeline, telemetry, yamldoc
+from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
 from connector.config import Settings
+from connector.examples import Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix import Producer, StixFormat
@@ -25,7 +27,6 @@ from connector.model import (
     JsonObject,
     Message,
     Misconfigured,
-    Rejected,
     RouteStatus,
     SourceStatus,
 )
@@ -88,15 +89,6 @@ class Plan:
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
         return {name: tuple(route.sources or self.settings.sources) for name, route in self.settings.routes.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that `check` looked at."""
-
-    part: str
-    level: Literal["ok", "warning", "error"]
-    message: str
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
@@ -167,13 +159,15 @@ def _opened(
         stack.callback(journal.close)
         sources = {}
         for name, settings in plan.settings.sources.items():
-            source = make_source(settings)
+            with _named(f"sources.{name}"):
+                source = make_source(settings)
             stack.callback(source.close)
             sources[name] = FedSource(source, settings.poll_seconds)
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
-            sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
+            with _named(f"routes.{name}.sink"):
+                sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = make_route(plan, name, sink)
         runner = Runner(
@@ -222,12 +216,22 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
 
 def check(plan: Plan) -> Iterator[Finding]:
     """Probe everything a plan names, on connections of its own, moving nothing."""
-    for using in dict.fromkeys(route.mapping for route in plan.settings.routes.values()):
-        yield from _check_examples(using, plan.settings.producer)
-    for name, settings in plan.settings.sources.items():
-        yield _probe(name, make_source(settings))
+    tried = set()
     for name, route in plan.settings.routes.items():
-        yield _probe(name, make_sink(route.sink))
+        try:
+            available = examples.read(_mapping_path(route.mapping).parent, _bundled_folder())
+        except Misconfigured as error:
+            yield Finding(route.mapping, "error", str(error))
+            continue
+        if route.mapping not in tried:
+            yield from examples.try_mapping(route.mapping, plan.mappings[name], available)
+            tried.add(route.mapping)
+        if name in plan.conditions:
+            yield from examples.try_condition(name, plan.conditions[name], available)
+    for name, settings in plan.settings.sources.items():
+        yield _probe(name, partial(make_source, settings))
+    for name, route in plan.settings.routes.items():
+        yield _probe(name, partial(make_sink, route.sink))
 
 
 def status(plan: Plan) -> dict[str, Any]:
@@ -337,24 +341,6 @@ def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, p
     return load_mapping(path, producer)
 
 
-def _check_examples(using: str, producer: Producer) -> Iterator[Finding]:
-    """Render the examples beside a mapping: how many it converts, and which expressions never find anything."""
-    watch = load_mapping(using, producer).watch()
-    inputs = sorted((_mapping_path(using).parent / "examples" / "inputs").glob("*.json"))
-    converted = 0
-    for path in inputs:
-        try:
-            watch.render(notification.view(notification.read(jsontext.decode(path.read_bytes()))))
-            converted += 1
-        except Rejected:
-            pass  # some examples show what is refused
-        except ValueError as error:
-            yield Finding(using, "error", f"{path} is not JSON: {error}")
-    yield Finding(using, "ok", f"the mapping is valid and converts {converted} of the {len(inputs)} examples beside it")
-    for site in watch.without_value() if inputs else ():
-        yield Finding(using, "warning", f"{site}: found nothing in any example; is it misspelt?")
-
-
 def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
     checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
     watermark = checkpoint.get("watermark")
@@ -366,7 +352,7 @@ def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
         "lag_seconds": None if seen_until is None else max(0, round(now - seen_until)),
         "notifications": source.notifications,
         "lost": [{"start": timestamp(gap.start), "end": timestamp(gap.end)} for gap in source.gaps],
-        **_reported(source.report),
+        **_reported(source),
         "quota": source.report.get("quota"),
     }
 
@@ -383,21 +369,34 @@ def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
         "refused": route.refused,
         "dead_letters": route.dead_letters,
         "dropped": route.dropped,
-        **_reported(route.report),
+        **_reported(route),
     }
 
 
-def _reported(report: JsonObject) -> dict[str, Any]:
-    return {"state": report.get("state"), "message": report.get("message") or None}
+def _reported(part: SourceStatus | RouteStatus) -> dict[str, Any]:
+    by = part.served_by
+    return {
+        "state": part.report.get("state"),
+        "message": part.report.get("message") or None,
+        "served_by": None if by is None else {"process": by.process, "host": by.host},
+    }
 
 
-def _probe(name: str, part: Source | Sink) -> Finding:
+def _probe(name: str, make: Callable[[], Source | Sink]) -> Finding:
     try:
-        return Finding(name, "ok", part.check())
+        with closing(make()) as part:
+            return Finding(name, "ok", part.check())
     except ConnectorError as error:
         return Finding(name, "error", str(error))
-    finally:
-        part.close()
+
+
+@contextmanager
+def _named(part: str) -> Iterator[None]:
+    """Say in an error which part of the configuration could not be made."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Misconfigured(f"{part}: {error}") from None
 
 
 def _everything(_: JsonObject) -> bool:

@@ -62,9 +62,14 @@ class CompiledMapping:
 
 
 class Watch:
-    """Renders as its mapping does, several times slower, and remembers which expressions ever had a value."""
+    """Renders as its mapping does, several times slower, and remembers which expressions ever had a value.
+
+    Attributes:
+        format: the format of its documents.
+    """
 
     def __init__(self, document: YamlDocument, output: Format) -> None:
+        self.format = output
         self._sites: dict[Site, bool] = {}
         self._program = compiler.program(document, output, self._trace)
 

@@ -1,9 +1,13 @@
 """`iocstream check`: every part is looked at, and what is wrong with one keeps none of the others from it."""
 
 import json
+import re
 
 import pytest
 from integration.command import iocstream_here
+
+from connector import app
+from connector.model import Misconfigured
 
 
 @pytest.fixture
@@ -55,3 +59,80 @@ class TestCredentials:
         assert "iocstream.yaml:2:35: sources.vt.api_key: holds characters that no HTTP header can carry" in said
         assert "routes.r.sink.token: holds characters" in said
         assert "canary" not in said
+
+    def test_a_part_that_cannot_be_made_is_named_and_the_others_are_looked_at(self, check, monkeypatch):
+        monkeypatch.setattr(app, "FileSource", failing("no good"))
+        code, findings = check(configuration(route("r")))
+        assert code == 1
+        assert {"part": "a", "level": "error", "message": "no good"} in findings
+        assert any(finding["part"] == "r" and finding["level"] == "ok" for finding in findings)
+
+    @pytest.mark.parametrize(("kind", "part"), [("FileSource", "sources.a"), ("FileSink", "routes.r.sink")])
+    def test_run_names_the_part_that_cannot_be_made(self, tmp_path, monkeypatch, kind, part):
+        monkeypatch.setattr(app, kind, failing("no good"))
+        (tmp_path / "iocstream.yaml").write_text(configuration(route("r")))
+        done = iocstream_here("run", "--once", cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"{part}: no good" in done.stderr
+
+
+def failing(message):
+    def make(*_, **__):
+        raise Misconfigured(message)
+
+    return make
+
+
+class TestMappings:
+    def test_one_whose_documents_the_format_refuses_is_an_error_with_the_reason(self, check, tmp_path):
+        (tmp_path / "own.yaml").write_text("format: stix\nemit:\n  o: {type: indicator, id: nonsense}\n")
+        code, findings = check(configuration(route("r", "./own.yaml")))
+        assert code == 1
+        (finding,) = [each for each in findings if each["part"] == "./own.yaml" and each["level"] == "error"]
+        assert re.match(r"converts none of the \d+ bundled examples: .+", finding["message"])
+
+    def test_one_without_examples_is_tried_on_the_bundled_ones(self, check, tmp_path):
+        (tmp_path / "own.yaml").write_text("format: json\nemit:\n  o: {a: '${{ entity.misspelt }}', b: x}\n")
+        code, findings = check(configuration(route("r", "./own.yaml")))
+        said = [(each["level"], each["message"]) for each in findings if each["part"] == "./own.yaml"]
+        assert code == 0
+        assert re.search(r"converts [1-9]\d* of the \d+ bundled examples", said[0][1])
+        assert "entity.misspelt" in said[1][1]
+
+    def test_one_is_tried_on_its_own_examples(self, check, tmp_path):
+        (tmp_path / "own.yaml").write_text("format: json\nemit:\n  o: {b: x}\n")
+        folder = tmp_path / "examples" / "inputs"
+        folder.mkdir(parents=True)
+        (folder / "odd.json").write_text('{"odd": 1}')
+        code, findings = check(configuration(route("r", "./own.yaml")))
+        assert code == 1
+        assert findings[0]["message"].startswith("converts none of the 1 examples beside it: ")
+        for text in ("[]", "{"):
+            (folder / "odd.json").write_text(text)
+            code, findings = check(configuration(route("r", "./own.yaml")))
+            assert code == 1
+            assert "odd.json is not" in findings[0]["message"]
+
+    def test_the_bundled_ones_are_in_order(self, check):
+        routes = "".join(route(name, name, f"{{type: file, path: {name}}}") for name in ("stix21", "cef", "json"))
+        code, findings = check(configuration(routes))
+        assert code == 0
+        assert {each["level"] for each in findings} == {"ok"}
+
+
+class TestConditions:
+    @pytest.mark.parametrize(
+        ("when", "level", "said"),
+        [
+            ("starts_with(entity.misspelt, 'x')", "error", "iocstream.yaml:4:65: routes.r.when"),
+            ("starts_with(entity.meaningful_name, 'x')", "warning", "starts_with() takes string, and was given null"),
+            ("notification.origin == 'huntin'", "warning", "`when` is true for none of"),
+            ("notification.origin == 'hunting'", None, None),
+        ],
+    )
+    def test_one_is_tried_on_the_examples(self, check, when, level, said):
+        code, findings = check(configuration(route("r", when=when)))
+        found = [each for each in findings if each["part"] == "r" and "when" in each["message"]]
+        assert code == (level == "error")
+        assert [each["level"] for each in found] == ([level] if level else [])
+        assert said is None or said in found[0]["message"]
