@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
 import tenacity
 
 from connector import app, cli, pipeline, runner, telemetry, waiting
 from connector.formats import cef
+from connector.formats.stix import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page
 from connector.sources import virustotal
@@ -152,6 +154,12 @@ def unescaped(_: float) -> None:
     setattr(cef, "_text", raw)  # noqa: B010 -- likewise
 
 
+def unchecked(_: float) -> None:
+    """DEFECT: STIX objects are written as a mapping makes them, and values stand in patterns as they come."""
+    setattr(StixFormat, "quote", lambda _, key, value: f"'{value}'")  # noqa: ARG005, B010 -- likewise
+    setattr(StixFormat, "encode", lambda _, document: orjson.dumps(document))  # noqa: B010 -- likewise
+
+
 CONDUCTS: Mapping[str, Callable[[float], None]] = {
     each.__name__: each
     for each in (
@@ -168,6 +176,7 @@ CONDUCTS: Mapping[str, Callable[[float], None]] = {
         silent_gap,
         telling_key,
         unescaped,
+        unchecked,
     )
 }
 
