@@ -22,6 +22,7 @@ from connector.command import (
     print_json,
     print_parts,
     printable,
+    sinks_use_stdout,
     stop_on_signals,
 )
 from connector.recovery import rejected, replay
@@ -120,9 +121,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
     from connector import app, telemetry, terminal
 
     plan = load(path)
-    uses_stdout = any(getattr(route.sink, "path", None) == "-" for route in plan.settings.routes.values())
-    if uses_stdout and as_json:
-        raise click.UsageError("--json and a sink with `path: -` both write to stdout; leave one of them out")
+    uses_stdout = sinks_use_stdout(plan, as_json=as_json)
     stop = stop_on_signals()
     if once and sys.stderr.isatty():
         with terminal.PartProgress() as progress:

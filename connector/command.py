@@ -44,6 +44,14 @@ def load(path: Path) -> "Plan":
     return app.load(path)
 
 
+def sinks_use_stdout(plan: "Plan", *, as_json: bool) -> bool:
+    """Whether a sink writes to stdout, so that results must go elsewhere."""
+    found = any(getattr(route.sink, "path", None) == "-" for route in plan.settings.routes.values())
+    if found and as_json:
+        raise click.UsageError("--json and a sink with `path: -` both write to stdout; leave one of them out")
+    return found
+
+
 def stop_on_signals() -> threading.Event:
     """An event that SIGTERM or SIGINT sets; a second one ends the program at once."""
     stop = threading.Event()

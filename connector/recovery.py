@@ -21,6 +21,7 @@ from connector.command import (
     print_json,
     print_parts,
     printable,
+    sinks_use_stdout,
     stop_on_signals,
 )
 
@@ -117,13 +118,15 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
     """
     from connector import dead_letters
 
-    parts = dead_letters.retry(load(path), route, numbers)
+    plan = load(path)
+    uses_stdout = sinks_use_stdout(plan, as_json=as_json)
+    parts = dead_letters.retry(plan, route, numbers)
     if as_json:
         print_json([part_json(part) for part in parts])
     elif not parts:
-        click.echo("there are no dead letters")
+        click.echo("there are no dead letters", err=uses_stdout)
     else:
-        print_parts(parts)
+        print_parts(parts, err=uses_stdout)
     return exit_code(parts, once=True)
 
 
@@ -234,11 +237,12 @@ def replay(
         )
         _show_rehearsal(rehearsal, as_json=as_json)
         return DONE
+    uses_stdout = sinks_use_stdout(plan, as_json=as_json)
     part = _replayed(plan, route, since) if notification is None else replaying.resend(plan, route, notification)
     if as_json:
         print_json(part_json(part))
     else:
-        print_parts([part])
+        print_parts([part], err=uses_stdout)
     return exit_code([part], once=True)
 
 

@@ -163,7 +163,7 @@ def test_a_retry_without_a_receiver_changes_nothing(folder, receiver):
     receiver.refuse = set()
     receiver.fail_next(503)
     done = ok(folder, "rejected", "retry", code=1)
-    assert "taxii: waiting: " in done.stderr
+    assert "taxii: waiting: " in done.stdout
     assert listed(folder) == before
     ok(folder, "rejected", "retry")
 
@@ -175,9 +175,9 @@ def test_a_route_that_is_being_served_is_left_alone(folder, receiver):
         retried = ok(folder, "rejected", "retry", code=1)
         replayed = ok(folder, "replay", "taxii", "--from-start", code=1)
         one = ok(folder, "replay", "taxii", "--notification", letter["notification"], code=1)
-        for done in (retried, replayed, one):
-            assert f"taxii is served by process {process.pid} on " in done.stderr
-            assert "let that one end first" in done.stderr
+        for said in (retried.stdout, replayed.stderr, one.stderr):
+            assert f"taxii is served by process {process.pid} on " in said
+            assert "let that one end first" in said
         assert "would send" in ok(folder, "replay", "taxii", "--from-start", "--dry-run").stdout
         ok(folder, "rejected", "drop", "--yes", letter["id"])
     assert listed(folder) == []
@@ -273,7 +273,7 @@ def test_the_dead_letters_of_a_route_that_is_no_more_stay_until_they_are_dropped
     config.write_text(config.read_text().replace("  taxii:\n", "  renamed:\n"))
     assert [letter["route"] for letter in listed(folder)] == ["taxii"]
     assert "taxii is no route any more and has 1 dead letters" in ok(folder, "status").stdout
-    assert "taxii is no route any more: export" in ok(folder, "rejected", "retry", code=2).stderr
+    assert "taxii is no route any more: export" in ok(folder, "rejected", "retry", code=2).stdout
     assert ok(folder, "rejected", "export", "-", "--route", "taxii").stdout.count("\n") == 1
     ok(folder, "rejected", "drop", "--yes", "--all", "--route", "taxii")
     assert listed(folder) == []

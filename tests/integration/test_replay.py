@@ -157,6 +157,22 @@ def notification_id(index):
     return RAISED[index]["context_attributes"]["notification_id"]
 
 
+def test_what_goes_to_stdout_is_not_mixed_with_the_results(folder):
+    config = folder / "iocstream.yaml"
+    config.write_text(config.read_text().replace("path: events.cef", "path: '-'"))
+    done = ok(folder, "replay", "events", "--notification", hunted())
+    assert done.stdout.startswith("CEF:0|")
+    assert done.stdout.count("\n") == 1
+    assert "events: 1 notifications delivered" in done.stderr
+    assert "both write to stdout" in ok(folder, "replay", "events", "--from-start", "--json", code=2).stderr
+    assert "both write to stdout" in ok(folder, "rejected", "retry", "--json", code=2).stderr
+
+
+def hunted():
+    contexts = (item["context_attributes"] for item in RAISED)
+    return next(each["notification_id"] for each in contexts if each["origin"] == "hunting")
+
+
 def test_one_notification_is_sent_again_with_all_it_needs(folder, receiver):
     before = emptied(receiver)
     position = json.loads(ok(folder, "status", "--json").stdout)["routes"][0]["position"]
@@ -175,7 +191,7 @@ def test_a_replay_that_is_cut_off_is_finished_by_the_next_run(folder, receiver):
     before = emptied(receiver)
     receiver.fail_next(503, Retry_After="3600")
     done = ok(folder, "replay", "taxii", "--from-start", code=1)
-    assert "taxii: waiting: " in done.stderr
+    assert "taxii: waiting: " in done.stdout
     assert json.loads(ok(folder, "status", "--json").stdout)["routes"][0]["backlog"] == len(RAISED)
     ok(folder, "run", "--once")
     assert held(receiver) == before
@@ -260,7 +276,7 @@ def test_a_receiver_that_refuses_makes_dead_letters_and_exit_code_1(folder, rece
     emptied(receiver)
     receiver.refuse = {next(item for item in notifications_sightings(folder))}
     done = ok(folder, "replay", "taxii", "--from-start", code=1)
-    assert "taxii: refused 1 times by sink: refused on cue" in done.stderr
+    assert "taxii: refused 1 time by sink: refused on cue" in done.stdout
     (letter,) = json.loads(ok(folder, "rejected", "list", "--json").stdout)
     assert letter["by"] == "sink"
     receiver.refuse = set()
