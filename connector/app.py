@@ -1,6 +1,7 @@
 """The one file that knows every kind by name: a configuration becomes running parts."""
 
 import importlib.metadata
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
+from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
 from connector.model import (
@@ -101,6 +103,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
     settings = config.validate(document, Config, environ)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
+    written: dict[str, str] = {}
     mappings: dict[str, CompiledMapping] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
@@ -110,6 +113,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
                 known = ", ".join(settings.sources)
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
         mappings[name] = _route_mapping(document, (*where, "mapping"), route.mapping, settings.producer)
+        if isinstance(route.sink, FileSinkSettings):
+            _check_file(document, name, route.sink, mappings[name], written)
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
@@ -154,6 +159,7 @@ def _opened(
     plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]
 ) -> Iterator[tuple[Runner, SqliteJournal]]:
     shutdown_seconds = plan.settings.shutdown_seconds
+    inspect(plan.settings.journal.path)
     with ExitStack() as stack:
         journal = SqliteJournal(plan.settings.journal)
         stack.callback(journal.close)
@@ -228,6 +234,10 @@ def check(plan: Plan) -> Iterator[Finding]:
             tried.add(route.mapping)
         if name in plan.conditions:
             yield from examples.try_condition(name, plan.conditions[name], available)
+    try:
+        yield Finding("journal", "ok", inspect(plan.settings.journal.path))
+    except Misconfigured as error:
+        yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():
         yield _probe(name, partial(make_source, settings))
     for name, route in plan.settings.routes.items():
@@ -254,6 +264,7 @@ def open_journal(plan: Plan) -> Iterator[Journal]:
     path = plan.settings.journal.path
     if not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
+    inspect(path)
     journal = SqliteJournal(plan.settings.journal)
     try:
         yield journal
@@ -339,6 +350,23 @@ def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, p
     if not path.is_file():
         raise document.error(where, f"there is no file {path}")
     return load_mapping(path, producer)
+
+
+def _check_file(
+    document: YamlDocument, route: str, sink: FileSinkSettings, made: CompiledMapping, written: dict[str, str]
+) -> None:
+    """Refuse a file that another route writes, and a layout that cannot hold what the mapping makes."""
+    where = ("routes", route, "sink")
+    if "\0" in sink.path:
+        raise document.error((*where, "path"), "no path holds a NUL character")
+    file = sink.path if sink.path == "-" else os.path.realpath(sink.path)
+    if (other := written.setdefault(file, route)) != route:
+        what = "stdout" if file == "-" else "this file"
+        raise document.error((*where, "path"), f"the route {other} writes {what} already; give each a path of its own")
+    if sink.layout == "stix-bundle" and made.format_name != "stix":
+        raise document.error(
+            (*where, "layout"), f"stix-bundle takes STIX objects alone, and this mapping makes {made.format_name}"
+        )
 
 
 def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
-_APPLICATION_ID = 1229148977
+APPLICATION_ID = 1229148977
 """Set by the first migration; in the file's header (sqlite.org/fileformat2.html#application_id)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRAGMAS = (
@@ -168,7 +168,7 @@ class Database:
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the tables to this program's version, in one transaction."""
         application_id, version = _header(connection)
-        if application_id != _APPLICATION_ID and not _is_empty(connection):
+        if application_id != APPLICATION_ID and not _is_empty(connection):
             raise Misconfigured(
                 f"{self._path} is a database of another program, not a journal; set `path` to another file"
             )

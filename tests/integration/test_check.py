@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 from integration.command import iocstream_here
@@ -136,3 +138,82 @@ class TestConditions:
         assert code == (level == "error")
         assert [each["level"] for each in found] == ([level] if level else [])
         assert said is None or said in found[0]["message"]
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("paths", "said"),
+        [
+            (("x.jsonl", "./sub/../x.jsonl"), "the route r writes this file already"),
+            (("x.jsonl", "link"), "the route r writes this file already"),
+            (("-", "-"), "the route r writes stdout already"),
+        ],
+    )
+    def test_two_routes_do_not_write_to_one(self, refused, tmp_path, paths, said):
+        (tmp_path / "link").symlink_to("x.jsonl")
+        one, two = (route(name, sink=f"{{type: file, path: {path}}}") for name, path in zip("rs", paths, strict=True))
+        assert f"iocstream.yaml:5:47: routes.s.sink.path: {said}" in refused(configuration(one + two))
+
+    def test_a_path_that_no_file_can_have_is_refused(self, refused):
+        assert "NUL" in refused(configuration(route("r", sink='{type: file, path: "a\\0b"}')))
+
+    def test_a_bundle_is_of_stix_alone(self, refused):
+        sink = "{type: file, path: x, layout: stix-bundle}"
+        said = refused(configuration(route("r", "cef", sink)))
+        assert "iocstream.yaml:4:57: routes.r.sink.layout: stix-bundle takes STIX objects alone" in said
+
+
+class TestJournal:
+    def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
+        code, findings = check(configuration(route("r")))
+        assert code == 0
+        assert {"part": "journal", "level": "ok", "message": "iocstream.db will be made"} in findings
+        assert [path.name for path in tmp_path.iterdir()] == ["iocstream.yaml"]
+
+    def test_one_that_was_made_is_left_as_it_is(self, check, tmp_path):
+        (tmp_path / "in").mkdir()
+        text = configuration(route("r"), "a: {type: file, path: in}")
+        (tmp_path / "iocstream.yaml").write_text(text)
+        assert iocstream_here("run", "--once", cwd=tmp_path).returncode == 0
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+        assert "iocstream.db" in before
+        code, _ = check(text)
+        assert code == 0
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+    @pytest.mark.parametrize(
+        ("statement", "said"),
+        [
+            ("CREATE TABLE t (x)", "is a database of another program"),
+            ("PRAGMA application_id = 1229148977; PRAGMA user_version = 999", "was written by a newer version"),
+        ],
+    )
+    def test_a_database_that_is_no_journal_of_this_version_is_an_error(self, check, tmp_path, statement, said):
+        with closing(sqlite3.connect(tmp_path / "j.db")) as db:
+            db.executescript(statement)
+        assert said in self.complaint(check, tmp_path, "j.db")
+
+    def test_what_is_no_database_is_not_called_damaged(self, check, tmp_path):
+        (tmp_path / "j.db").write_text("some notes\n" * 100)
+        said = self.complaint(check, tmp_path, "j.db")
+        assert said.startswith("j.db is not a journal of ours")
+        assert "damaged" not in said
+
+    def test_a_folder_is_an_error(self, check, tmp_path):
+        (tmp_path / "j").mkdir()
+        assert "is a folder" in self.complaint(check, tmp_path, "j")
+
+    def test_one_whose_folder_cannot_be_made_is_an_error(self, check, tmp_path):
+        (tmp_path / "f").write_text("")
+        assert "cannot be" in self.complaint(check, tmp_path, "f/j.db")
+
+    def complaint(self, check, folder, path):
+        code, findings = check(configuration(route("r")) + f"journal: {{path: {path}}}\n")
+        assert code == 1
+        (finding,) = [each for each in findings if each["part"] == "journal"]
+        assert finding["level"] == "error"
+        # Whoever runs it all the same is told the same.
+        done = iocstream_here("run", "--once", cwd=folder)
+        assert done.returncode == 2
+        assert finding["message"] in done.stderr
+        return finding["message"]
