@@ -10,7 +10,7 @@ from functools import partial
 from typing import Literal
 
 from connector import telemetry
-from connector.model import ConnectorError, Gap, JsonObject, Misconfigured, Unavailable
+from connector.model import ConnectorError, Gap, JournalStatus, JsonObject, Misconfigured, Unavailable
 from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
 from connector.waiting import State, Stopping, Worker
@@ -177,7 +177,9 @@ class Runner:
     def _part(self, name: str, work: Callable[[Worker], None], patience: float | None = None) -> None:
         """Run one source or route; when it is misconfigured it stops, and the others go on."""
         part = self.parts[name]
-        worker = Worker(part, self._journal, self._stop, patience, partial(self._say, part))
+        worker = Worker(
+            part, self._journal, self._stop, patience, say=partial(self._say, part), begin=partial(self._begin, part)
+        )
         try:
             work(worker)
         except Misconfigured as error:
@@ -206,6 +208,7 @@ class Runner:
                 part.gaps.append(stored.gap)
                 self._log.error("notifications_lost", part=part.name, start=stored.gap.start, end=stored.gap.end)
             if stored.new:
+                self._resume(part)
                 self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
                 for name, route in self._routes.items():
                     if part.name in route.sources:
@@ -218,8 +221,7 @@ class Runner:
         """Now and then: ask for the quota; forget notifications that are past the retention and dealt with."""
         routes = {name: route.sources for name, route in self._routes.items()}
         standing = self._journal.status(routes)
-        report = next((known.report for known in standing.sources if known.name == part.name), {})
-        part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
+        _remember(part, standing)
         if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
             return
         part.upkept_at = int(time.time())
@@ -241,7 +243,8 @@ class Runner:
             while not self._stop.is_set():
                 self._appended[worker.name].clear()
                 self._drain(worker)
-                self._appended[worker.name].wait(IDLE_SECONDS)
+                if self._appended[worker.name].wait(IDLE_SECONDS) and not self._stop.is_set():
+                    self._resume(self.parts[worker.name])
         self._deliveries[worker.name].finish()
 
     def _drain(self, worker: Worker) -> None:
@@ -257,6 +260,7 @@ class Runner:
 
         while (batch := worker.patiently(step)) is not None:
             part.count(batch)
+            self._resume(part)
             self._log.info(
                 "delivered",
                 part=part.name,
@@ -278,6 +282,17 @@ class Runner:
         if part.state != "done":
             self._say(part, "done", "")
 
+    def _begin(self, part: Part) -> None:
+        """Say that a part is at work, without forgetting what an earlier run said for long."""
+        if part.kind == "source":
+            _remember(part, self._journal.status({}))
+        self._say(part, "running", "")
+
+    def _resume(self, part: Part) -> None:
+        """Say that a part that was done has found more to do."""
+        if part.state == "done":
+            self._say(part, "running", "")
+
     def _say(self, part: Part, state: State, message: str) -> None:
         part.state, part.message = state, message
         self._on_progress(part)
@@ -287,6 +302,11 @@ class Runner:
         except Unavailable as error:
             # The report is a courtesy to `status`; when the journal is the outage, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))
+
+
+def _remember(part: Part, standing: JournalStatus) -> None:
+    report = next((known.report for known in standing.sources if known.name == part.name), {})
+    part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
 
 
 def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], None]:

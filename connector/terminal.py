@@ -78,7 +78,7 @@ def show_status(standing: Mapping[str, Any]) -> None:
         [
             (
                 source["name"],
-                source["state"] or "never run",
+                _state(source),
                 (source["watermark"] or "-")[:19].replace("T", " "),
                 _duration(source["lag_seconds"]),
                 source["notifications"],
@@ -92,7 +92,7 @@ def show_status(standing: Mapping[str, Any]) -> None:
         [
             (
                 route["name"],
-                route["state"] or "never run",
+                _state(route),
                 route["backlog"],
                 _duration(route["lag_seconds"]),
                 route["delivered"],
@@ -121,6 +121,14 @@ def show_status(standing: Mapping[str, Any]) -> None:
 def print_line(text: str) -> None:
     """Print a line to stdout as it is, without markup."""
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def _state(part: Mapping[str, Any]) -> str:
+    """What a part last said, as far as it still holds when no living process serves it."""
+    state: str | None = part["state"]
+    if part["served_by"] is not None or state == "stopped":
+        return state or "running"
+    return "not running" if state else "never run"
 
 
 def _duration(seconds: int | None) -> str:

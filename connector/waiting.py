@@ -43,15 +43,19 @@ class Worker:
         journal: Journal,
         stop: threading.Event,
         patience: float | None,
+        *,
         say: Callable[[State, str], None],
+        begin: Callable[[], None],
     ) -> None:
         self._part = part
         self._journal = journal
         self._stop = stop
         self._patience = patience
         self._say = say
+        self._begin = begin
         self._lease = ExitStack()
         self._leased = False
+        self._has_begun = False
 
     def patiently(self, step: Callable[[], Result]) -> Result:
         """Repeat a step while it is `Unavailable`: exponential backoff with jitter, Retry-After respected.
@@ -96,10 +100,15 @@ class Worker:
             if not self._leased:
                 self._lease.enter_context(self._journal.lease(self._part.name))
                 self._leased = True
+            if not self._has_begun:
+                self._begin()
+                self._has_begun = True
             result = step()
         except Unavailable as error:
             self._part.state, self._part.message = "waiting", str(error)
-            self.release()
+            if self._leased:
+                self._leased = False
+                self._lease.__exit__(type(error), error, error.__traceback__)  # so that the journal knows why
             raise
         self._part.succeeded_at = time.time()
         if self._part.state == "waiting":

@@ -1,5 +1,6 @@
 """Waiting, stopping and telling: the runner over a real journal, with parts that fail on cue."""
 
+import os
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -350,3 +351,89 @@ def test_a_second_process_waits_for_the_lease_of_the_first(journal, tmp_path):
             assert "vt" in run.parts["vt"].message
     other.close()
     assert journal.checkpoint("vt") is None
+
+
+def said(journal, name):
+    known = journal.status({"out": ("vt",)})
+    return next(part for part in (*known.sources, *known.routes) if part.name == name)
+
+
+def test_a_second_process_that_waits_leaves_the_report_of_the_first_alone(journal, tmp_path):
+    other = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+    with other.lease("vt"):
+        other.report("vt", {"state": "done", "message": ""})
+        run = runner(journal, {"vt": Source(page(1))}, {"out": Sink()})
+        reported = threading.Semaphore(0)
+        report, run._journal.report = journal.report, lambda *said: (report(*said), reported.release())
+        with running(run):
+            assert all(reported.acquire(timeout=20) for _ in range(3))
+            assert said(other, "vt").report["state"] == "done"
+            assert said(other, "vt").served_by is not None
+    other.close()
+
+
+def test_a_first_run_is_running_before_it_has_done_anything(journal):
+    sink = Held()
+    seen = []
+
+    class Watched(Source):
+        def pages(self, checkpoint):
+            seen.append(said(journal, "vt"))
+            yield from super().pages(checkpoint)
+
+    with running(runner(journal, {"vt": Watched(page(1))}, {"out": sink})):
+        assert sink.entered.wait(20)
+        assert said(journal, "out").report["state"] == "running"
+        assert said(journal, "out").served_by.process == os.getpid()
+        sink.released.set()
+    assert seen[0].report["state"] == "running"
+    assert said(journal, "out").served_by is None
+
+
+def test_a_part_that_finds_more_to_do_is_done_no_more(journal):
+    release, done = threading.Event(), threading.Event()
+
+    class Late(Source):
+        def pages(self, checkpoint):
+            release.wait(20)
+            yield from super().pages(checkpoint)
+
+    sink = Held()
+    run = runner(journal, {"vt": Late(page(1))}, {"out": sink})
+    run._on_progress = lambda part: done.set() if (part.name, part.state) == ("out", "done") else None
+    with running(run):
+        assert done.wait(20)
+        release.set()
+        assert sink.entered.wait(20)
+        assert said(journal, "out").report["state"] == "running"
+        sink.released.set()
+
+
+def test_a_part_that_waits_out_an_outage_is_still_served(journal):
+    waiting = threading.Event()
+    run = runner(journal, {"vt": Source(Unavailable("down", retry_after=3600))}, {"out": Sink()})
+    report = journal.report
+
+    def reported(name, said):
+        report(name, said)
+        if said["state"] == "waiting":
+            waiting.set()
+
+    run._journal.report = reported
+    with running(run):
+        assert waiting.wait(20)
+        assert said(journal, "vt").report["message"] == "down"
+        assert said(journal, "vt").served_by is not None
+
+
+def test_a_new_run_does_not_forget_the_quota_that_the_last_one_asked_for(journal):
+    runner(journal, {"vt": Source(page(1))}, {"out": Sink()}).run_once()
+    seen = []
+
+    class Watched(Source):
+        def pages(self, checkpoint):
+            seen.append(said(journal, "vt").report)
+            yield from super().pages(checkpoint)
+
+    runner(journal, {"vt": Watched()}, {"out": Sink()}).run_once()
+    assert (seen[0]["state"], seen[0]["quota"]) == ("running", {"left": 5})
