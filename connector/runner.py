@@ -122,7 +122,7 @@ class Runner:
     def run_once(self) -> Sequence[Part]:
         """Fetch what there is, then deliver what is pending, and return; an outage is tried a few times only."""
         self._threads(dict.fromkeys(self._sources, self._feed), PATIENCE_ONCE_SECONDS)
-        if not self.left_behind():
+        if not self._stop.is_set():
             self._threads(dict.fromkeys(self._routes, self._drain), PATIENCE_ONCE_SECONDS)
         return list(self.parts.values())
 
@@ -299,8 +299,8 @@ class Runner:
         try:
             upkeep = {"quota": part.quota, "upkept_at": part.upkept_at} if part.kind == "source" else {}
             self._journal.report(part.name, {"state": state, "message": message, **upkeep})
-        except Unavailable as error:
-            # The report is a courtesy to `status`; when the journal is the outage, the log has it.
+        except ConnectorError as error:
+            # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))
 
 

@@ -43,6 +43,7 @@ class Database:
         self._readers: deque[sqlite3.Connection] = deque()
         self._is_ready = False
         self._is_closed = False
+        self._file: tuple[int, int] | None = None
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -101,7 +102,7 @@ class Database:
         if not self._is_ready:
             with self._lock:
                 self._prepared()
-        self._must_be_open()
+        self._must_be_usable()
         try:
             return self._readers.pop()
         except IndexError:
@@ -109,7 +110,7 @@ class Database:
 
     def _prepared(self) -> sqlite3.Connection:
         """The writer, after the file has been made, checked and migrated. The caller holds the lock."""
-        self._must_be_open()
+        self._must_be_usable()
         if self._writer is None:
             if not self._is_ready:
                 self._create()
@@ -117,15 +118,33 @@ class Database:
             try:
                 if not self._is_ready:
                     self._migrate(connection)
+                    self._file = self._identity()
             except BaseException:
                 _abandon(connection)
                 raise
             self._writer, self._is_ready = connection, True
         return self._writer
 
-    def _must_be_open(self) -> None:
+    def _must_be_usable(self) -> None:
+        """What is written to a file that has no name any more is lost with this process."""
         if self._is_closed:
             raise RuntimeError(f"the journal {self._path} is used after it was closed")
+        if self._file is not None and self._identity() != self._file:
+            raise Misconfigured(
+                f"the journal {self._path} was deleted, moved or replaced while this process had it open: put it back"
+                " with its -wal and -shm files, or leave it so to start anew (VirusTotal still has the last 7 days);"
+                " then start again"
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file stands under the path (stat(2)); None when there is none."""
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Unavailable(f"the journal {self._path} cannot be looked at just now: {error.strerror}") from error
+        return found.st_dev, found.st_ino
 
     def _create(self) -> None:
         """Make the file, if there is none: beside its place and then moved there, so that none ever sees half of it."""

@@ -437,3 +437,43 @@ def test_a_new_run_does_not_forget_the_quota_that_the_last_one_asked_for(journal
 
     runner(journal, {"vt": Watched()}, {"out": Sink()}).run_once()
     assert (seen[0]["state"], seen[0]["quota"]) == ("running", {"left": 5})
+
+
+def test_a_run_that_is_stopped_while_it_fetches_says_so_once(journal, capsys):
+    stop = threading.Event()
+    run = runner(journal, {"vt": Source(page(1))}, {"out": Sink()}, stop)
+    run._on_progress = lambda part: stop.set()
+    run._log = RecordingLog()
+    run.run_once()
+    assert run._log.events.count("stopping") == 1
+
+
+class RecordingLog:
+    def __init__(self):
+        self.events = []
+
+    def info(self, event, **_):
+        self.events.append(event)
+
+    warning = error = info
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_journal_that_is_deleted_while_it_is_in_use_stops_everything(journal, tmp_path, monkeypatch, is_replaced):
+    monkeypatch.setattr("connector.runner.IDLE_SECONDS", 0.01)
+    sink = Sink()
+    run = runner(journal, {"vt": Source(page(1))}, {"out": sink})
+    outcome = []
+    thread = threading.Thread(target=lambda: outcome.extend(run.run()))
+    thread.start()
+    try:
+        assert sink.arrived.wait(20)
+        (tmp_path / "journal.db").rename(tmp_path / "moved.db")
+        if is_replaced:
+            (tmp_path / "journal.db").touch()
+        thread.join(20)
+    finally:
+        run._stop.set()
+        thread.join(20)
+    assert [part.state for part in outcome] == ["stopped", "stopped"]
+    assert all("deleted, moved or replaced" in part.message for part in outcome)

@@ -366,5 +366,5 @@ def test_a_file_that_vanished_is_explained(opened, path):
     database = opened(path)
     write(database)
     path.unlink()
-    with pytest.raises(Misconfigured, match="must be there"):
+    with pytest.raises(Misconfigured, match="deleted, moved or replaced"):
         count(database)
