@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connector.app import Plan, bundle, check, convert, load, run, status
+    from connector.examples import Finding
+    from connector.formats.stix import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
     from connector.pipeline import Conversion
     from connector.runner import Part
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ConnectorError",
     "Conversion",
+    "Finding",
     "Message",
     "Misconfigured",
     "Notification",
     "Part",
     "Plan",
+    "Producer",
     "Rejected",
     "Unavailable",
     "bundle",
@@ -36,6 +40,8 @@ __all__ = [
 
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
+    "connector.examples": ("Finding",),
+    "connector.formats.stix": ("Producer",),
     "connector.pipeline": ("Conversion",),
     "connector.runner": ("Part",),
 }

@@ -9,6 +9,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -27,7 +28,13 @@ _NOTIFICATION_KEYS = frozenset(
 
 
 def read(body: JsonObject) -> Notification:
-    """A notification from either shape. Never fails: what is missing shows when it is needed, in `view`."""
+    """A notification from either shape. Never fails: what is missing shows when it is needed, in `view`.
+
+    Raises:
+        TypeError: it is no JSON object.
+    """
+    if not isinstance(body, Mapping):
+        raise TypeError(f"a notification is a JSON object (a dict), not a {type(body).__name__}: {body!r:.100}")
     context = _object(body.get("context_attributes"))
     if _is_notification_object(body):
         attributes = _object(body.get("attributes"))

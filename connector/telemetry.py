@@ -56,29 +56,39 @@ def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
 
     INFO is an operator's act or a completion, WARNING recovered and nothing lost, ERROR data lost or a person needed.
     """
-    as_json = not sys.stderr.isatty() if json_lines is None else json_lines
-    renderers: list[Any] = (
-        [structlog.processors.JSONRenderer()]
-        if as_json
-        else [_printable, structlog.dev.ConsoleRenderer(pad_event_to=24)]
-    )
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *renderers,
-        ],
+        processors=_processors(json_lines=json_lines),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
 
 
+def _processors(*, json_lines: bool | None) -> list[Any]:
+    as_json = not sys.stderr.isatty() if json_lines is None else json_lines
+    renderers: list[Any] = (
+        [structlog.processors.JSONRenderer()]
+        if as_json
+        else [_printable, structlog.dev.ConsoleRenderer(pad_event_to=24)]
+    )
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        *renderers,
+    ]
+
+
 def logger() -> Event:
-    """The program's event log."""
-    return structlog.get_logger()
+    """The program's event log; in a program that has not configured structlog, WARNING and above go to stderr."""
+    if structlog.is_configured():
+        return structlog.get_logger()
+    return structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=_processors(json_lines=None),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -159,3 +159,14 @@ def test_no_object_however_odd_gives_anything_but_a_view_or_rejected(body):
         return
     assert isinstance(seen["notification"]["date"], int)
     assert seen["notification"]["entity_type"]
+
+
+def test_what_is_no_object_is_named_as_the_callers_mistake():
+    with pytest.raises(TypeError, match=r"a notification is a JSON object .*not a str: 'a'"):
+        notification.read("a")
+
+
+def test_what_a_caller_needs_to_name_is_exported():
+    import connector
+
+    assert all(getattr(connector, name).__name__ == name for name in connector.__all__)

@@ -372,3 +372,11 @@ def test_events_below_the_level_are_not_written(capsys):
     telemetry.configure(json_lines=True, level=logging.getLevelName(logging.WARNING))
     telemetry.logger().info("stored")
     assert capsys.readouterr().err == ""
+
+
+def test_in_a_program_that_configured_nothing_only_trouble_is_told_and_never_on_stdout(capsys):
+    telemetry.logger().info("stored")
+    telemetry.logger().warning("waiting", part="vt")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert [json.loads(line)["event"] for line in printed.err.splitlines()] == ["waiting"]
