@@ -1,6 +1,7 @@
 """Mappings and conditions as the rest of the program uses them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,14 @@ class CompiledMapping:
             return self._program.run(view)
         except JMESPathError:
             # The same once more, slower, with someone looking on who can say where.
-            return self.watch().render(view)
+            return self._explainer.render(view)
         except RecursionError:
             raise Rejected(_TOO_DEEP, by="mapping") from None
+
+    @cached_property
+    def _explainer(self) -> "Watch":
+        # Kept: a stream full of notifications that do not fit would have the mapping compiled for each.
+        return self.watch()
 
     def watch(self) -> "Watch":
         """A rendering of the same mapping that keeps account of its expressions."""

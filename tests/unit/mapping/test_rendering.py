@@ -6,6 +6,7 @@ import threading
 import pytest
 from unit.mapping.formats import VIEW, compiled, emitting, rendered
 
+from connector.mapping import compiler
 from connector.model import Rejected
 
 
@@ -105,6 +106,17 @@ def test_a_value_missing_in_text_refuses_the_notification_and_says_where():
 def test_a_list_or_object_in_text_refuses_the_notification(expression):
     with pytest.raises(Rejected, match="cannot stand inside text"):
         rendered(f"name: see ${{{{ {expression} }}}}")
+
+
+def test_a_stream_of_notifications_that_do_not_fit_has_the_mapping_compiled_once_more_at_most(monkeypatch):
+    mapping = emitting("a: ${{ length(entity.score) }}")
+    programs = []
+    make = compiler.program
+    monkeypatch.setattr(compiler, "program", lambda *given: programs.append(given) or make(*given))
+    for _ in range(3):
+        with pytest.raises(Rejected, match="length"):
+            mapping.render(VIEW)
+    assert len(programs) == 1
 
 
 def test_a_function_given_what_it_does_not_take_refuses_the_notification_and_says_where():
