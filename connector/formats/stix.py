@@ -169,7 +169,9 @@ def _observable_id(document: Document) -> str:
         return sco_id(document)
     except ValueError:
         contributing = " or ".join(ID_CONTRIBUTING_PROPERTIES[document["type"]]) or "an id"
-        raise Rejected(f"{document['type']} must have {contributing}, to be told from others", by="format") from None
+        raise Rejected(
+            f"{document['type']} has no {contributing}: nothing says which {document['type']} it is", by="format"
+        ) from None
 
 
 def _refers_to_relationships(document: Document) -> bool:

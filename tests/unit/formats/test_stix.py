@@ -169,7 +169,7 @@ class TestComplete:
             ({"type": "indicator"}, "indicator.id must be text; it is missing"),
             ({"type": "indicator", "id": 5}, "indicator.id must be text; it is 5"),
             ({"type": "url", "value": "https://example.com", "id": 5}, "url.id must be text"),
-            ({"type": "url"}, "url must have value, to be told from others"),
+            ({"type": "url"}, "url has no value: nothing says which url it is"),
             ({"type": "file", "size": 5}, "file must have hashes or name"),
             ({"type": "file", "hashes": "x"}, "file.hashes must be an object"),
             ({"type": "file", "hashes": {}}, "file.hashes must be an object that is not empty"),
