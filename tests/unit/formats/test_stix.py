@@ -170,7 +170,7 @@ class TestComplete:
             ({"type": "indicator", "id": 5}, "indicator.id must be text; it is 5"),
             ({"type": "url", "value": "https://example.com", "id": 5}, "url.id must be text"),
             ({"type": "url"}, "url has no value: nothing says which url it is"),
-            ({"type": "file", "size": 5}, "file must have hashes or name"),
+            ({"type": "file", "size": 5}, "file has no hashes or name"),
             ({"type": "file", "hashes": "x"}, "file.hashes must be an object"),
             ({"type": "file", "hashes": {}}, "file.hashes must be an object that is not empty"),
             ({"type": "file", "hashes": {"SHA256": SHA256}}, "must have keys out of MD5"),
