@@ -49,6 +49,14 @@ class HttpSettings(Settings):
     client_certificate: Path | None = Field(None, description="PEM file of a client certificate.")
     client_key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
 
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_address(cls, proxy: SecretStr | None) -> SecretStr | None:
+        # What is no URL would be taken for the name of a host, and shown as one in errors.
+        if proxy is not None and not _has_host(proxy.get_secret_value()):
+            raise ValueError("must be a URL such as http://user:password@proxy.example:3128")
+        return proxy
+
     @field_validator("ca_bundle", "client_certificate", "client_key")
     @classmethod
     def _readable(cls, path: Path | None) -> Path | None:
@@ -277,6 +285,14 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _authority(url: str) -> str:

@@ -54,7 +54,11 @@ class TaxiiClient:
             max_body_bytes=_MAX_ANSWER_BYTES,
         )
         secrets = (settings.password, settings.token, settings.api_key, *login.values())
-        self._secrets = [text for secret in secrets if secret is not None and (text := secret.get_secret_value())]
+        texts = {secret.get_secret_value() for secret in secrets if secret is not None}
+        # What stands after `Basic` alone is the login too.
+        texts |= {secret.get_secret_value().rpartition(" ")[2] for secret in login.values()}
+        # The longest first, so that none is cut up by one within it.
+        self._secrets = sorted(texts - {""}, key=len, reverse=True)
         self._login_hint = (
             "Check the login given under username and password, token, or api_key"
             if login or settings.client_certificate
@@ -130,6 +134,12 @@ class TaxiiClient:
         objects = body.get("objects") if isinstance(body, dict) else None
         return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
 
+    def line(self, text: str, limit: int = taxii_status.MAX_WORDS) -> str:
+        """What the server wrote, fit to be shown: one printable line of bounded length, without our login."""
+        for secret in self._secrets:  # a server in debug mode echoes the headers it was sent
+            text = text.replace(secret, "***")
+        return taxii_status.line(text, limit)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -145,14 +155,14 @@ class TaxiiClient:
                 f"{url} answers {response.status} with something that is not TAXII: {self._words(response)}. "
                 "If this stays so, look at what stands between here and the TAXII server"
             ) from None
-        return taxii_status.read(body)
+        return taxii_status.read(body, self.line)
 
     def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
         status, words = response.status, self._words(response)
         if status in _COME_BACK or status >= 500:  # noqa: PLR2004 -- server errors
             return Unavailable(f"{url} cannot answer now ({status}): {words}", retry_after=response.retry_after())
         if 300 <= status < 400:  # noqa: PLR2004 -- redirects
-            target = self._line(response.headers.get("location", "somewhere it does not name"))
+            target = self.line(response.headers.get("location", "somewhere it does not name"))
             return Misconfigured(
                 f"{url} redirects ({status}) to {target}. Redirects are not followed, because the login would go "
                 "along; if that address is the right one, put it into the configuration"
@@ -192,13 +202,8 @@ class TaxiiClient:
             # where the description may be a list or an object.
             said = [body[key] for key in ("title", "name", "description") if body.get(key)]
             if said:
-                return self._line(": ".join(_spoken(part) for part in said))
-        return self._line(response.body.decode("utf-8", errors="replace")) or "an answer without text"
-
-    def _line(self, text: str) -> str:
-        for secret in self._secrets:  # a server in debug mode echoes the headers it was sent
-            text = text.replace(secret, "***")
-        return taxii_status.line(text)
+                return self.line(": ".join(_spoken(part) for part in said))
+        return self.line(response.body.decode("utf-8", errors="replace")) or "an answer without text"
 
 
 def _login(settings: TaxiiSettings) -> Mapping[str, SecretStr]:

@@ -8,7 +8,6 @@ from urllib.parse import quote, urljoin, urlsplit
 from connector.model import Json, JsonObject, Misconfigured
 from connector.sinks.taxii_client import TaxiiClient
 from connector.sinks.taxii_settings import TaxiiSettings, is_plain_http, root_of, with_slash
-from connector.sinks.taxii_status import line
 
 _MAX_NAMED = 10
 
@@ -48,7 +47,7 @@ def find(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
         root = client.get(root_url, "The API root")
         resource = _named(client, root_url, settings.collection or "")
         url = f"{root_url}collections/{quote(str(resource['id']), safe='')}/"
-    title = line(_text(resource.get("title")) or _text(resource.get("id")) or url)
+    title = client.line(_text(resource.get("title")) or _text(resource.get("id")) or url)
     if resource.get("can_write") is False:
         raise Misconfigured(
             f"the collection {title!r} at {url} takes nothing from this login (can_write is false). "
@@ -72,27 +71,28 @@ def _root(client: TaxiiClient, settings: TaxiiSettings) -> str:
     if settings.api_root is not None:
         chosen = _resolved(discovery_url, settings.api_root)
         if roots and chosen not in roots:
-            raise Misconfigured(f"{discovery_url} knows no API root {chosen}. It has {_some(roots)}")
+            raise Misconfigured(f"{discovery_url} knows no API root {chosen}. It has {_some(client, roots)}")
         return chosen
     if default in roots:
         chosen = default
     elif len(roots) == 1:
         chosen = roots[0]
     elif roots:
-        raise Misconfigured(f"{discovery_url} has several API roots. Name one under api_root: {_some(roots)}")
+        raise Misconfigured(f"{discovery_url} has several API roots. Name one under api_root: {_some(client, roots)}")
     else:
         raise Misconfigured(
             f"{discovery_url} shows this login no API root. Check the login's rights, or give collection_url instead"
         )
     if not settings.allow_http and is_plain_http(chosen):
         raise Misconfigured(
-            f"the API root {chosen} is plain http://: login and content could be read on the way. "
+            f"the API root {client.line(chosen)} is plain http://: login and content could be read on the way. "
             "Have the server corrected, give collection_url with https://, or set allow_http: true"
         )
     if _origin(chosen) != _origin(discovery_url):
         # Otherwise whoever answers for discovery could have the login sent anywhere.
         raise Misconfigured(
-            f"{discovery_url} points to another server, {chosen}. If the login may be sent there, set api_root to it"
+            f"{discovery_url} points to another server, {client.line(chosen)}. "
+            "If the login may be sent there, set api_root to it"
         )
     return chosen
 
@@ -107,14 +107,14 @@ def _named(client: TaxiiClient, root_url: str, name: str) -> JsonObject:
         if len(found) > 1:
             raise Misconfigured(
                 f"{root_url} has {len(found)} collections with the {key} {name!r}. "
-                f"Give one's id under collection: {_some([c['id'] for c in found])}"
+                f"Give one's id under collection: {_some(client, [c['id'] for c in found])}"
             )
         if found:
             return found[0]
     titles = [_text(c.get("title")) or c["id"] for c in collections]
     raise Misconfigured(
         f"{root_url} shows this login no collection {name!r}. "
-        + (f"It shows {_some(titles)}" if titles else "It shows none at all: check the login's rights")
+        + (f"It shows {_some(client, titles)}" if titles else "It shows none at all: check the login's rights")
         + ". If the collection lies in another API root, set api_root"
     )
 
@@ -134,9 +134,9 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         return "", None, None
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(client: TaxiiClient, names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(line(name, 100) for name in names[:_MAX_NAMED]) + more
+    return ", ".join(client.line(name, 100) for name in names[:_MAX_NAMED]) + more
 
 
 def _list(value: Json) -> list[Any]:

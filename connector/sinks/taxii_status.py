@@ -5,7 +5,7 @@ and ids that are no UUIDs. What names an object is believed before what only cou
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connector.model import Json, Message
@@ -57,8 +57,8 @@ class Verdict:
     suspects: Sequence[Message]
 
 
-def read(body: Json) -> Status:
-    """A status from whatever the server sent. Never fails."""
+def read(body: Json, shown: Callable[[str], str] | None = None) -> Status:
+    """A status from whatever the server sent, its words as `shown` (default: `line`). Never fails."""
     if not isinstance(body, Mapping):
         return ACCEPTED
     identifier = body.get("id")
@@ -68,8 +68,8 @@ def read(body: Json) -> Status:
         id=identifier if usable else None,
         pending=body.get("status") == "pending",
         failure_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
-        successes=_details(body.get("successes")),
-        failures=_details(body.get("failures")),
+        successes=_details(body.get("successes"), shown or line),
+        failures=_details(body.get("failures"), shown or line),
     )
 
 
@@ -127,11 +127,11 @@ def _meant(detail: Detail, candidates: Sequence[Message]) -> Sequence[Message]:
     return [m for m in candidates if m.version is None or (moment is not None and instant(m.version) == moment)]
 
 
-def _details(entries: Json) -> Sequence[Detail]:
+def _details(entries: Json, shown: Callable[[str], str]) -> Sequence[Detail]:
     if not isinstance(entries, list):
         return ()
     return [
-        Detail(entry["id"], _text(entry.get("version")), line(_text(entry.get("message"))))
+        Detail(entry["id"], _text(entry.get("version")), shown(_text(entry.get("message"))))
         for entry in entries
         if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)
     ]

@@ -109,6 +109,13 @@ def test_no_connection_is_an_outage_that_names_the_host_but_not_the_query():
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("proxy", ["canary", "canary:3128", "http://", "http://h:canary"])
+def test_a_proxy_that_is_no_url_is_refused_without_being_shown(proxy):
+    with pytest.raises(ValueError, match="must be a URL") as caught:
+        HttpSettings(proxy=proxy)
+    assert "canary" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["ftp://a.example/", "a.example", "http://", "http://[::bad/"])
 def test_what_is_no_url_is_misconfigured(url):
     with pytest.raises(Misconfigured, match="is not an http or https URL"):

@@ -267,6 +267,14 @@ class TestFailures:
         assert list(make().send(messages(3))) == []
         assert asked.last_request.qs == {"match[version]": [VERSION.lower()]}
 
+    def test_a_failure_that_repeats_the_login_is_kept_without_it(self, server, make):
+        failure = {"id": "indicator--0001", "version": VERSION, "message": "x" * 290 + " hush-hush said user"}
+        server.post(OBJECTS, status_code=202, json={"status": "complete", "failure_count": 1, "failures": [failure]})
+        self.held(server, "0001", 404)
+        (refusal,) = make(username="user", password="hush-hush").send(messages(3))
+        assert "***" in refusal.reason
+        assert "hush" not in refusal.reason
+
     def test_an_object_without_versions_is_a_duplicate_if_it_is_there_at_all(self, server, make):
         self.failing(server, "0001")
         asked = self.held(server, "0001", objects=[{"id": "indicator--0001"}])

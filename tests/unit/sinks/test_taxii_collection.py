@@ -55,6 +55,14 @@ class TestOpening:
         with pytest.raises(Misconfigured, match="not TAXII: <html>Welcome</html>"):
             make().check()
 
+    def test_a_title_that_repeats_the_login_is_shown_without_it(self, server):
+        told = "user:hush-hush dXNlcjpodXNoLWh1c2g="
+        server.get(COLLECTION, json={"id": "c1", "title": told, "can_write": True})
+        said = make().check()
+        assert "***" in said
+        assert "hush" not in said
+        assert "dXNlcjpodXNoLWh1c2g=" not in said
+
     def test_a_missing_login_is_named_as_such(self, server):
         server.get(ROOT, status_code=401)
         with pytest.raises(Misconfigured, match="No login is configured"):
