@@ -39,6 +39,12 @@ class Sweep:
     bytes: int = 0
     found: list[str] = field(default_factory=list)
 
+    def add(self, other: "Sweep") -> None:
+        """Add another one's."""
+        self.files += other.files
+        self.bytes += other.bytes
+        self.found += other.found
+
     def folder(self, folder: Path, keys: Iterable[Path] = ()) -> None:
         """Search every file in a folder; `keys` are PEM files of private keys, secret line by line."""
         needles = _needles(keys)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import tenacity
 
-from connector import app, cli, pipeline, runner, telemetry, waiting
+from connector import app, pipeline, runner, telemetry, waiting
 from connector.formats import cef
 from connector.formats.stix import StixFormat
 from connector.journals.sqlite import SqliteJournal
@@ -132,16 +132,15 @@ def silent_gap(_: float) -> None:
 
 def telling_key(_: float) -> None:
     """DEFECT: the configuration, secrets and all, goes into the log."""
-    load = cli.load
+    run = app.run
 
-    def telling(path: Any) -> Any:
-        plan = load(path)
+    def telling(plan: app.Plan, **options: Any) -> Any:
         for source in plan.settings.sources.values():
             if hasattr(source, "api_key"):
                 telemetry.logger().info("configured", api_key=source.api_key.get_secret_value())
-        return plan
+        return run(plan, **options)
 
-    cli.load = telling
+    app.run = telling
 
 
 def unescaped(_: float) -> None:

@@ -86,9 +86,7 @@ class Tally:
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
         self.complaints += other.complaints
-        self.sweep.files += other.sweep.files
-        self.sweep.bytes += other.sweep.bytes
-        self.sweep.found += other.sweep.found
+        self.sweep.add(other.sweep)
 
 
 class Bench:
@@ -260,9 +258,7 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
         per_campaign=10 if quick else 20,
         conduct={"advance_before_send": 1},
     )
-    sweep.files += tally.sweep.files
-    sweep.bytes += tally.sweep.bytes
-    sweep.found += tally.sweep.found
+    sweep.add(tally.sweep)
     figures = [
         must(
             "SIGKILL at random moments, notifications arriving",

@@ -47,6 +47,14 @@ def medallion(folder: Path, collections: Sequence[str] = ()) -> Iterator[Any]:
 
 
 @contextmanager
+def opentaxii(folder: Path) -> Iterator[Any]:
+    """EclecticIQ's TAXII server; its collections are empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _present(), taxii_peers._opentaxii("opentaxii", folder) as peer:  # noqa: SLF001 -- its fixture is for pytest
+        yield peer
+
+
+@contextmanager
 def rsyslog(folder: Path) -> Iterator[Any]:
     """A running rsyslog, with `certificates` as an attribute; `ports` and `stored` go by the name of the input."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ class FaultProxy:
     Attributes:
         fault: what happens now, to every connection.
         inflicted: how often each fault was.
+        heals_after: how often the fault is inflicted before it ends by itself; None for ever.
         address: `127.0.0.1:port` to connect to.
     """
 
@@ -58,6 +59,7 @@ class FaultProxy:
         self.tls = tls
         self.fault = HEALTHY
         self.inflicted: Counter[str] = Counter()
+        self.heals_after: int | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -180,6 +182,8 @@ class FaultProxy:
     def _note(self, fault: str) -> None:
         with self._lock:
             self.inflicted[fault] += 1
+            if self.inflicted[fault] == self.heals_after and fault != HEALTHY:
+                self.fault = HEALTHY
 
 
 @contextmanager
