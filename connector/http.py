@@ -25,6 +25,8 @@ from connector.config import Settings
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 
 _CHUNK_BYTES = 64 * 1024
+_WITH_CONTENT = frozenset((200, 201, 202))
+_LENGTHS = frozenset(("content-length", "transfer-encoding"))
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
 
@@ -259,6 +261,9 @@ class Client:
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
                         raise too_late
                     lower = {name.lower(): value for name, value in answer.headers.items()}
+                    if size == 0 and answer.status_code in _WITH_CONTENT and not lower.keys() & _LENGTHS:
+                        # Cut off within its headers, an answer looks like this one: http.client does not mind.
+                        raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
                     return Response(answer.status_code, lower, b"".join(chunks))
             except (requests.exceptions.RequestException, OSError) as error:
                 raise (too_late if is_over.is_set() else self._explained(error, host)) from None

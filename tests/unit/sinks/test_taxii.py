@@ -202,8 +202,13 @@ class TestAcceptance:
     @pytest.mark.parametrize("status", [200, 201, 202])
     @pytest.mark.parametrize("body", ["", "{}", "null", '{"status":"complete"}', '{"id":7,"status":"pending"}'])
     def test_a_2xx_without_more_to_say_is_acceptance(self, server, make, status, body):
-        server.post(OBJECTS, status_code=status, text=body)
+        server.post(OBJECTS, status_code=status, text=body, headers={"Content-Length": str(len(body))})
         assert list(make().send(messages(2))) == []
+
+    def test_an_answer_cut_off_in_its_headers_is_no_acceptance(self, server, make):
+        server.post(OBJECTS, status_code=202)
+        with pytest.raises(Unavailable, match="before any content"):
+            make().send(messages(2))
 
     def test_a_page_that_is_not_taxii_is_no_acceptance(self, server, make):
         server.post(OBJECTS, status_code=200, text="<html>Please log in</html>")

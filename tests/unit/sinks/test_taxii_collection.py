@@ -100,7 +100,7 @@ class TestDiscovery:
     @pytest.mark.parametrize("name", ["c 1", "feed", "Feed"])
     def test_a_collection_is_found_by_id_alias_or_title(self, discovered, name):
         server = discovered([{"id": "0"}, self.FEED], api_roots=["/api/"])
-        server.post(f"{ROOT}collections/c%201/objects/", status_code=202)
+        server.post(f"{ROOT}collections/c%201/objects/", status_code=202, json={})
         assert list(make(discovery_url=self.URL, collection=name).send(MESSAGES)) == []
 
     @pytest.mark.parametrize(
