@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connector import app, runner
+from connector import app, waiting
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep
@@ -167,7 +167,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
             f"429 for an hour ({said})",
             here,
             f"{len(refused)} requests in it, the next {after:.0f} s after it",
-            kept=len(refused) < 120 and after < 2 * runner.MAX_WAIT_SECONDS,
+            kept=len(refused) < 120 and after < 2 * waiting.MAX_WAIT_SECONDS,
         )
 
 
