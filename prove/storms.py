@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connector import app, waiting
+from connector import app, runner, waiting
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep
