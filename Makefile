@@ -29,6 +29,9 @@ lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fr
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run
 	$(BIN)/python bench/run.py
 
+prove: $(VENV)/ready peers  ## the proof of docs/reliability.md, in 20 minutes; QUICK=1: in two
+	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED))
+
 format: $(VENV)/ready  ## put the code into its one layout
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
@@ -55,4 +58,4 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
 
-.PHONY: help demo test lint bench format generate peers lock
+.PHONY: help demo test lint bench prove format generate peers lock
