@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,12 @@ from prove.canaries import Sweep
 from prove.figures import Figure, NotProven, must
 
 PARTS = ("kills", "faults", "storms", "disks", "hostile", "backlog", "fuzz", "leaks")
-"""In this order: the last one searches what the others left behind."""
+TOGETHER = (
+    (("kills", "storms", "disks", "hostile"), ("faults", "backlog")),
+    (("fuzz",),),
+    (("leaks",),),
+)
+"""What runs side by side: the second lane mostly waits. The last part tells what was searched of all others."""
 VERDICT = {True: "kept", False: "BROKEN", None: ""}
 
 
@@ -42,13 +48,24 @@ def main() -> int:
         stack.enter_context(contextlib.redirect_stdout(chatter))
         stack.enter_context(contextlib.redirect_stderr(chatter))
         sweep = Sweep()
-        figures: list[tuple[str, Figure]] = []
-        for name in options.only or PARTS:
-            started = time.monotonic()
-            figures += [(name, each) for each in _figures(name, folder, options.seed, sweep, quick=options.quick)]
-            console.print(f"{name}: {time.monotonic() - started:.0f} s")
-    _show(console, figures)
-    return 0 if all(figure.kept is not False for _, figure in figures) else 1
+        figures: dict[str, list[Figure]] = {}
+
+        def run(lane: Sequence[str]) -> Sweep:
+            mine = Sweep()
+            for name in lane:
+                started = time.monotonic()
+                searched = sweep if name == "leaks" else mine
+                figures[name] = _figures(name, folder, options.seed, searched, quick=options.quick)
+                console.print(f"{name}: {time.monotonic() - started:.0f} s")
+            return mine
+
+        wanted = options.only or PARTS
+        for lanes in TOGETHER:
+            with ThreadPoolExecutor(len(lanes)) as pool:
+                for searched in pool.map(run, [[name for name in lane if name in wanted] for lane in lanes]):
+                    sweep.add(searched)
+    _show(console, {name: figures[name] for name in PARTS if name in figures})
+    return 1 if any(figure.kept is False for found in figures.values() for figure in found) else 0
 
 
 def _figures(name: str, folder: Path, seed: int, sweep: Sweep, *, quick: bool) -> list[Figure]:
@@ -64,17 +81,18 @@ def _figures(name: str, folder: Path, seed: int, sweep: Sweep, *, quick: bool) -
         return [must(name, f"did not finish: {what[:300]}", "to finish", kept=False)]
 
 
-def _show(console: Console, figures: list[tuple[str, Figure]]) -> None:
+def _show(console: Console, figures: dict[str, list[Figure]]) -> None:
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
     )
     table = Table(title="The proof", caption=machine)
     for heading in ("", "what", "measured", "promised", ""):
         table.add_column(heading)
-    last = ""
-    for name, figure in figures:
-        table.add_row(name if name != last else "", figure.what, figure.measured, figure.promise, VERDICT[figure.kept])
-        last = name
+    for name, found in figures.items():
+        for number, figure in enumerate(found):
+            verdict = VERDICT[figure.kept]
+            table.add_row("" if number else name, figure.what, figure.measured, figure.promise, verdict)
+        table.add_section()
     console.print(table, markup=False)
 
 

@@ -63,7 +63,7 @@ INPUTS = {"relp": "relp", "relptls": "relp-tls", "tcp": "tcp", "ossl": "tls"}
 """rsyslog's inputs, and the transport of ours that each takes."""
 ACKNOWLEDGED = ("relp", "relptls")
 WINDOW = """
-      replay_window_seconds: 3
+      replay_window_seconds: {seconds}
 """
 STARTS = ("garbage", "handshake")
 """Faults that some transports meet only when a connection begins."""
@@ -82,7 +82,10 @@ class Scene:
         complaints: what should not have happened.
     """
 
-    def __init__(self, folder: Path, seed: int, inputs: Sequence[str], conduct: Mapping[str, float]) -> None:
+    def __init__(
+        self, folder: Path, seed: int, inputs: Sequence[str], conduct: Mapping[str, float], *, window_seconds: float = 3
+    ) -> None:
+        self.window_seconds = window_seconds
         self.folder = folder
         self.home = folder / "connector"
         self.home.mkdir(parents=True)
@@ -123,7 +126,7 @@ class Scene:
                 self.proxies[name] = stands
                 text += SYSLOG.format(name=name, port=stands.port, transport=transport)
                 if lossy:
-                    text += WINDOW
+                    text += WINDOW.format(seconds=self.window_seconds)
                 if transport.endswith("tls"):
                     text += TLS.format(ca=made.ca, client=made.client, key=self.folder / "secret_key.pem")
             (self.home / "iocstream.yaml").write_text(text)
@@ -256,15 +259,19 @@ class Scene:
 
 
 def faults(
-    folder: Path, seed: int, seconds: float, conduct: Mapping[str, float] | None = None
+    folder: Path,
+    seed: int,
+    seconds: float,
+    *,
+    kinds: Sequence[str] = FAULTS,
+    conduct: Mapping[str, float] | None = None,
 ) -> tuple[Scene, list[Figure]]:
     """Each fault for so many seconds, then a stranger's certificate; what came of it."""
-    inputs = list(INPUTS)
-    with Scene(folder, seed, inputs, conduct or {}) as scene:
+    with Scene(folder, seed, list(INPUTS), conduct or {}, window_seconds=min(seconds, 3)) as scene:
         scene.start()
         scene.raise_for(1)
         scene.recovered[HEALTHY] = scene.drained()
-        for fault in FAULTS:
+        for fault in kinds:
             scene.inflict(fault, seconds)
         if stopped := scene.stopped():
             scene.complaints.append(f"an outage stopped a part for good: {stopped}")
@@ -274,14 +281,14 @@ def faults(
         unmet = [
             f"{fault} at {name}"
             for name, each in scene.proxies.items()
-            for fault in FAULTS
+            for fault in kinds
             if not each.inflicted[fault] and (name, fault) not in UNHEARD
         ]
-        inflicted = sum(sum(each.inflicted[fault] for fault in FAULTS) for each in scene.proxies.values())
+        inflicted = sum(sum(each.inflicted[fault] for fault in kinds) for each in scene.proxies.values())
         summary = [
             must(
                 "Faults between every two parties, each for a while",
-                f"{len(FAULTS)} kinds, {len(scene.proxies)} parties, {inflicted:,} inflicted"
+                f"{len(kinds)} kinds, {len(scene.proxies)} parties, {inflicted:,} inflicted"
                 + (f"; not met: {', '.join(unmet)}" if unmet else ""),
                 "each met by each",
                 kept=not unmet,
@@ -329,9 +336,10 @@ def _has_stopped(scene: Scene, part: str) -> bool:
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:
     """The figures of the faults, and of the same with a defect."""
-    scene, figures = faults(folder / "faults", seed, 1.5 if quick else 8)
+    scene, figures = faults(folder / "faults", seed, 0.9 if quick else 8)
     sweep.folder(scene.home, [scene.folder / "secret_key.pem"])
-    _, defect = faults(folder / "faults-defect", seed, 1.0 if quick else 2, {"forget_outages": 1})
+    some = ("reset", "half-open", "truncation")
+    _, defect = faults(folder / "faults-defect", seed, 0.9, kinds=some, conduct={"forget_outages": 1})
     missed = [each for each in defect if each.kept is False]
     figures.append(
         must(
