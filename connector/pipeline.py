@@ -271,7 +271,7 @@ class _Rendered:
 
 def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> _Rendered:
     try:
-        view = notification.view(entry.notification)
+        view = notification.view(entry.notification, entry.context)
         documents = mapping.render(view) if wants is None or wants(view) else None
     except Rejected as rejected:
         return _Rendered(entry, rejected=rejected)
