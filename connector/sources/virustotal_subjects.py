@@ -43,7 +43,7 @@ _COLLECTION = _Kind(
     ("collections",),
     7 * DAY_SECONDS,
     frozenset(
-        {"aggregations", "counters", "last_modification_date"}
+        {"aggregations", "counters", "last_modification_date", "status", "summary_stats", "top_icon_md5"}
         | {f"recent_activity_{name}" for name in ("relative_change", "summary")}
         | {f"{name}_count" for name in ("domains", "files", "ip_addresses", "urls", "references", "subscribers")}
     ),
@@ -106,11 +106,14 @@ def _bounded(attributes: JsonObject) -> JsonObject:
 
 
 def _limits(attributes: JsonObject) -> JsonObject:
-    """How a ruleset stands to the limit of its notifications in 24 hours, for `status`."""
+    """How a ruleset stands to the limit of its notifications in 24 hours, for `status`.
+
+    `rate_limited` says that its matches are dropped now, `rate_limited_ratio` in which part of the past 24 hours.
+    """
     name, limit = attributes.get("name"), attributes.get("limit")
     ratio: Any = attributes.get("rate_limited_ratio")
     return {
-        "name": name[:_MAX_NAME] if isinstance(name, str) else None,
+        "name": "".join(filter(str.isprintable, name[:_MAX_NAME])) if isinstance(name, str) else None,
         "rate_limited": attributes.get("rate_limited") is True,
         "rate_limited_ratio": min(1.0, max(0.0, float(ratio))) if _is_number(ratio) else None,
         "limit": limit if isinstance(limit, int) and not isinstance(limit, bool) else None,
