@@ -290,6 +290,17 @@ def test_what_the_receiver_refuses_of_it_is_a_dead_letter_and_can_be_retried(jou
     assert sink.newest()[f"actor--{HERON.id}"]["name"] == "Heron"
 
 
+def test_what_was_refused_before_and_is_again_counts_once(journal, route, sink):
+    journal.append("vt", page(item(1, HERON)))
+    sink.refuse = {"sighting--1"}
+    assert [batch.refused for batch in drained(route, journal)] == [1]
+    journal.learn("vt", known(HERON, "Heron"))
+    (batch,) = drained(route, journal)
+    assert (batch.refused, batch.dead_letters, batch.revised) == (0, [], 1)
+    assert [each.letter.object_id for each in journal.dead_letters("out")] == ["sighting--1"]
+    assert journal.status({"out": ["vt"]}).routes[0].refused == 1
+
+
 def test_what_the_mapping_then_refuses_is_a_dead_letter_and_a_mended_one_is_none(journal, route):
     journal.append("vt", page(item(1, HERON)))
     drained(route, journal)
