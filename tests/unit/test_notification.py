@@ -1,9 +1,13 @@
+from types import MappingProxyType
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import notification
-from connector.model import Rejected
+from connector.model import Rejected, Subject
+from connector.notification import subjects
 
 SHA256 = "ab" * 32
 STREAM_ITEM = {
@@ -38,8 +42,8 @@ NOTIFICATION_OBJECT = {
 }
 
 
-def view(body):
-    return notification.view(notification.read(body))
+def view(body, context=MappingProxyType({})):
+    return notification.view(notification.read(body), context)
 
 
 def test_both_shapes_of_one_notification_are_seen_alike():
@@ -170,3 +174,47 @@ def test_what_a_caller_needs_to_name_is_exported():
     import connector
 
     assert all(getattr(connector, name).__name__ == name for name in connector.__all__)
+
+
+HERON = Subject("collection", "threat-actor--heron")
+
+
+def naming(*sources, **said):
+    return {
+        "type": "domain",
+        "id": "d.example",
+        "context_attributes": {"notification_id": "1", "notification_date": 5, "sources": [*sources], **said},
+    }
+
+
+def test_a_source_of_which_more_is_known_has_attributes_and_keeps_the_rest():
+    profile, heron = {"id": "p", "type": "threat_profile"}, {"id": HERON.id, "type": "collection", "label": "Heron"}
+    body = naming(profile, heron, "odd", None)
+    before = orjson.dumps(body)
+    seen = view(body, {HERON: {"collection_type": "threat-actor"}})["notification"]["sources"]
+    assert seen == [profile, {**heron, "attributes": {"collection_type": "threat-actor"}}, "odd", None]
+    assert orjson.dumps(body) == before
+    assert view(body)["notification"]["sources"] == [profile, heron, "odd", None]
+
+
+def test_a_source_that_comes_with_attributes_keeps_them():
+    source = {"id": HERON.id, "type": "collection", "attributes": {"name": "its own"}}
+    seen = view(naming(source), {HERON: {"name": "looked up"}})["notification"]["sources"]
+    assert seen == [source]
+
+
+def test_sources_in_the_place_that_the_documentation_shows_are_known_too():
+    nested = {"hunting_info": {"sources": [{"id": HERON.id, "type": "collection"}]}}
+    body = naming(**nested)
+    del body["context_attributes"]["sources"]
+    assert subjects(body) == [HERON]
+    (seen,) = view(body, {HERON: {"a": 1}})["notification"]["sources"]
+    assert seen["attributes"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, "x", {"type": "collection"}, {"type": ["collection"], "id": "x"}, {"type": "collection", "id": "\ud800"}],
+)
+def test_what_cannot_be_asked_about_is_no_subject(odd):
+    assert subjects(naming(odd, {"type": "threat_profile", "id": "p"})) == []
