@@ -23,11 +23,12 @@ from prove.nursery import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))  # where the servers are that the integration tests use too
 import certificates
+import ports
 from integration import syslog_peers, taxii_peers
 
 Item = dict[str, Any]
 
-__all__ = ["Api", "certificates", "notifications", "position", "serving"]
+__all__ = ["Api", "certificates", "notifications", "ports", "position", "serving"]
 
 
 @contextmanager

@@ -7,11 +7,9 @@ file-size limit (rsyslog's imptcp can be made to write without end), ended by it
 import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import string
 import subprocess
 import time
@@ -19,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import certificates as certificate_files
+import ports
 import psutil
 import pytest
 
@@ -163,22 +162,6 @@ class SyslogServer:
             time.sleep(0.01)
 
 
-def free_ports(names):
-    """Free for TCP and UDP at this moment, and below those that systems give to outgoing connections."""
-    ports = {}
-    with contextlib.ExitStack() as stack:
-        for name in names:
-            while name not in ports:
-                port = random.randrange(15000, 30000)
-                tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-                udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                with contextlib.suppress(OSError):
-                    tcp.bind(("127.0.0.1", port))
-                    udp.bind(("127.0.0.1", port))
-                    ports[name] = port
-    return ports
-
-
 def missing(what):
     reason = f"{what} is not here; .ci/install-servers installs it"
     if os.environ.get("CI"):
@@ -200,11 +183,12 @@ def _rsyslog(folder: Path, certificates: certificate_files.Certificates, relp_li
     drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so", "imrelp.so"}
     if program is None or not drivers <= {path.name for path in Path("/usr/lib").glob("*/rsyslog/*.so")}:
         missing("rsyslog with RELP and its gnutls and openssl drivers")
-    ports = free_ports(("udp", "ptcp", "tcp", "gtls", "ossl", "relp", "relptls"))
+    inputs = {name: ports.reserve() for name in ("udp", "ptcp", "tcp", "gtls", "ossl", "relp", "relptls")}
     conf = folder / "rsyslog.conf"
     names = {"folder": folder, "certificates": certificates.folder, "relp_library": relp_library}
-    conf.write_text(RSYSLOG_CONF.substitute(ports, **names))
-    return SyslogServer([program, "-n", "-C", "-f", str(conf), "-i", str(folder / "pid")], folder, ports, {"TZ": "UTC"})
+    conf.write_text(RSYSLOG_CONF.substitute(inputs, **names))
+    command = [program, "-n", "-C", "-f", str(conf), "-i", str(folder / "pid")]
+    return SyslogServer(command, folder, inputs, {"TZ": "UTC"})
 
 
 @pytest.fixture(scope="session")
@@ -241,14 +225,14 @@ def syslog_ng(tmp_path_factory, certificates):
     if not program.exists():
         missing("syslog-ng")
     folder = tmp_path_factory.mktemp("syslog_ng")
-    ports = free_ports(("udp", "lf", "octet", "tls"))
+    inputs = {name: ports.reserve() for name in ("udp", "lf", "octet", "tls")}
     conf = folder / "syslog-ng.conf"
-    conf.write_text(SYSLOG_NG_CONF.substitute(ports, folder=folder, certificates=certificates.folder))
+    conf.write_text(SYSLOG_NG_CONF.substitute(inputs, folder=folder, certificates=certificates.folder))
     home = SYSLOG_NG / "usr" / "lib" / "syslog-ng"
     libraries = {str(path.parent) for path in SYSLOG_NG.rglob("lib*.so.*")}
     modules = next(path for path in home.iterdir() if path.is_dir())
     options = ["-F", "--no-caps", "-f", conf, "-R", folder / "persist", "-c", folder / "ctl", "-p", folder / "pid"]
     command = [str(each) for each in (program, *options, f"--module-path={modules}")]
     environment = {"LD_LIBRARY_PATH": ":".join(sorted(libraries)), "TZ": "UTC"}
-    with running(SyslogServer(command, folder, ports, environment)) as server:
+    with running(SyslogServer(command, folder, inputs, environment)) as server:
         yield server

@@ -6,7 +6,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import ports
 import pytest
 import requests
 
@@ -66,7 +66,7 @@ def medallion(tmp_path_factory):
 @contextmanager
 def running_medallion(folder, more=()):
     """The same for a block, with its data in a folder, and with more collections like `rw`."""
-    program, port = _program("medallion", "medallion"), _free_port()
+    program, port = _program("medallion", "medallion"), ports.reserve()
     url = f"http://127.0.0.1:{port}/"
     roots = {"api1": 100 * 1024 * 1024, "small": 2048}
     data = {
@@ -120,7 +120,7 @@ def opentaxii_09(tmp_path_factory):
 @contextmanager
 def _opentaxii(peer, folder):
     gunicorn = _program(peer, "gunicorn")
-    port = _free_port()
+    port = ports.reserve()
     config = {
         "domain": f"127.0.0.1:{port}",
         "support_basic_auth": True,
@@ -185,11 +185,6 @@ def _program(peer, name):
             pytest.fail(message)
         pytest.skip(message)
     return str(program)
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _environment():
