@@ -44,8 +44,9 @@ class Ledger:
         self.unchanged: list[Version] = []
 
     def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
-        """The document with its `created` and `modified`; None when the receiver has this version, or a later word, or
-        any word at all where the document is provisional.
+        """The document with its `created` and `modified`; None when the receiver has no need of it.
+
+        That is: when it has this version, or a later word; any word at all, where the document is provisional.
 
         Args:
             document: without `created` and `modified`.

@@ -280,7 +280,7 @@ _SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "priv
 
 @_function(_TEXT, returns=STRING | NULL)
 def ip_scope(text: str) -> str | None:
-    """How far an IP address is known: global, private, loopback, link_local, multicast, documentation, …
+    """Where an IP address means something: global, private, loopback, link_local, multicast, documentation, reserved.
 
     ip_scope('192.168.1.10') → "private"
     """
