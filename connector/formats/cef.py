@@ -57,6 +57,9 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\Z")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_IN_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d\d \d{4} \d\d:\d\d:\d\d UTC)\Z", re.ASCII)
+_STANDARD_LABELS = frozenset(("Device IPv6 Address", "Source IPv6 Address", "Destination IPv6 Address"))
+"""Those by which ArcSight's own content knows fields."""
 _MAX_SEVERITY = 10
 _EXCERPT = 60
 
@@ -146,6 +149,8 @@ class CefFormat:
         return self._timestamp(key, value) if entry.kind is Kind.TIMESTAMP else _typed(key, entry, value)
 
     def _timestamp(self, key: str, value: Json) -> str:
+        if isinstance(value, str) and _is_in_words(value):
+            return value
         milliseconds = _milliseconds(value)
         if milliseconds is None:
             _refuse(key, value, f"{Kind.TIMESTAMP.value}, in the years 1970 to 9999")
@@ -153,6 +158,19 @@ class CefFormat:
             return str(milliseconds)
         moment = _EPOCH + milliseconds * _MILLISECOND
         return f"{_MONTHS[moment.month - 1]} {moment:%d %Y %H:%M:%S} UTC"
+
+
+def _is_in_words(text: str) -> bool:
+    """Whether a time is written as CEF has it beside milliseconds, with the year and in UTC."""
+    match = _IN_WORDS.match(text)
+    if match is None:
+        return False
+    month, rest = match.groups()
+    try:
+        datetime.datetime.strptime(f"{_MONTHS.index(month) + 1} {rest}", "%m %d %Y %H:%M:%S %Z")
+    except ValueError:
+        return False
+    return True
 
 
 def _header(name: str, value: Json, limit: int) -> str:
@@ -303,7 +321,7 @@ def _labelled(key: str, label: str) -> str:
     """What stands before the value of a custom field; kept, for there are few and they are in every event."""
     # Some receivers rename the value to its label, where it must not meet another field.
     taken = label in DICTIONARY or label in CONSUMER_KEYS or label in _FULL_NAMES or label.lower() in _HEADER_NAMES
-    if taken or not _LABEL.match(label):
+    if taken or not (_LABEL.match(label) or label in _STANDARD_LABELS):
         _refuse_label(key, label)
     return f"{LABELS[key]}={label} {key}="
 

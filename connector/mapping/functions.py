@@ -23,6 +23,7 @@ from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -151,6 +152,21 @@ def epoch_ms(seconds: float) -> int | None:
     if isinstance(seconds, int):
         return seconds * 1000
     return math.floor(seconds * 1000) if math.isfinite(seconds * 1000) else None
+
+
+@_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
+def cef_time(seconds: float) -> str | None:
+    """Unix seconds in the words that CEF has for a time, in UTC; null outside the years 1970 to 9999.
+
+    cef_time(`1684311125`) → "May 17 2023 08:12:05 UTC"
+    """
+    try:
+        moment = _EPOCH + timedelta(0, seconds)
+    except (ValueError, OverflowError):
+        return None
+    if seconds < 0:
+        return None
+    return f"{_MONTHS[moment.month - 1]} {moment:%d %Y %H:%M:%S} UTC"  # %b is in the language of the machine
 
 
 @_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL)
