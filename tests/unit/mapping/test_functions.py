@@ -277,6 +277,39 @@ def test_host_finds_the_host_as_a_browser_does(text, expected):
     assert urlsplit(text).hostname == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("HTTP://u:p@Ex.COM/a b?c#d", ["http", "ex.com", None, "/a b", "c", "d"]),
+        ("http://[2001:DB8::1]:080", ["http", "2001:db8::1", 80, None, None, None]),
+        ("http://h:65536/", ["http", "h", None, "/", None, None]),
+        ("http://h:" + "9" * 5_000, ["http", "h", None, None, None, None]),
+        ("http://h:/?", ["http", "h", None, "/", "", None]),
+    ],
+)
+def test_url_parts_finds_what_is_there_and_no_password(text, expected):
+    assert list(call("url_parts", text).values()) == expected
+
+
+def test_url_parts_of_no_url_is_null():
+    assert call("url_parts", "localhost:8080/x") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a", "a"), (1.5, "1.5"), (True, "true"), (2**80, str(2**80)), ([], None), ({}, None), (float("nan"), None)],
+)
+def test_text_is_text_or_null(value, expected):
+    assert call("text", value) == expected
+
+
+@pytest.mark.parametrize("value", [0, False, "", [], {}])
+def test_required_refuses_null_alone_and_says_why(value):
+    assert call("required", value, "why") == value
+    with pytest.raises(JMESPathError, match="why"):
+        call("required", None, "why")
+
+
 def test_a_long_hostile_url_takes_no_time_to_speak_of():
     for text in ("http://" + "a%" * 200_000, "http://" + "@" * 200_000, "http://" + "ä." * 100_000, "a" * 200_000):
         call("url", text)
