@@ -18,6 +18,7 @@ from connector.config import Settings
 from connector.examples import Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
+from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.inspection import inspect
@@ -55,7 +56,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class RouteSettings(Settings):
     """One way out: what to convert to, where to send it, and which notifications."""
 
-    mapping: str = Field(description="A bundled mapping by name (stix21, cef, json), or the path of a YAML file.")
+    mapping: str = Field(description="A bundled mapping by name (stix21, cef, leef, json), or the path of a YAML file.")
     sink: SinkSettings = Field(description="Where the output goes.")
     sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
     when: str | None = Field(
@@ -315,7 +316,7 @@ def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
     Raises:
         Misconfigured: there is no such mapping, or it has an error.
     """
-    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
+    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "leef": LeefFormat(), "json": JsonFormat()}
     path = _mapping_path(using)
     return mapping.load(path, formats, f"mappings/{path.name}" if path.parent == _bundled_folder() else str(path))
 

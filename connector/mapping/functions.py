@@ -183,7 +183,7 @@ def stix_id(object_type: str, *parts: Json) -> str:
         raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
 
 
-@_function(Parameter("value", ANY), returns=STRING | NULL)
+@_function(Parameter("value", ANY - NULL), returns=STRING | NULL)
 def text(value: Json) -> str | None:
     """Text as it is, a number or truth value as JSON writes it; null for a list or an object, which are none.
 
