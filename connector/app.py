@@ -18,6 +18,7 @@ from connector.config import Settings
 from connector.examples import Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
+from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.inspection import inspect
@@ -330,7 +331,12 @@ def load_mapping(
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
+    formats: dict[str, Format] = {
+        "stix": StixFormat(producer),
+        "cef": CefFormat(),
+        "leef": LeefFormat(),
+        "json": JsonFormat(),
+    }
     return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
 
 

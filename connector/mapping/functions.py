@@ -199,6 +199,30 @@ def stix_id(object_type: str, *parts: Json) -> str:
         raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
 
 
+@_function(Parameter("value", ANY - NULL), returns=STRING | NULL)
+def text(value: Json) -> str | None:
+    """Text as it is, a number or truth value as JSON writes it; null for a list or an object, which are none.
+
+    text(`7`) → "7"
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return json.dumps(value)
+
+
+@_function(Parameter("value", ANY, passes_null=True), Parameter("reason", STRING), returns=ANY)
+def required(value: Json, reason: str) -> Json:
+    """The value; where it is null the notification is refused, for this reason.
+
+    required('example.com', 'an entity needs its value') → "example.com"
+    """
+    if value is None:
+        raise InvalidValueError(reason)
+    return value
+
+
 @_function(_TEXT, returns=STRING)
 def lower(text: str) -> str:
     """The text in lower case.
@@ -335,6 +359,15 @@ def host(text: str) -> str | None:
     host('https://user@Example.com:8443/a') → "example.com"
     """
     return uri.host(text)
+
+
+@_function(_TEXT, returns=OBJECT | NULL)
+def url_parts(text: str) -> dict[str, Json] | None:
+    """What a URL is made of: `scheme`, `host`, `port` (a number), `path`, `query`, `fragment`; null when it is no URL.
+
+    url_parts('https://user@Example.com:8443/a?q=1').[host, port, path] → ["example.com", 8443, "/a"]
+    """
+    return uri.parts(text)
 
 
 @_function(_TEXT, returns=STRING)
