@@ -91,6 +91,10 @@ class Entry:
     notification: Notification
 
 
+class Provisional(dict[str, Any]):
+    """A document that says less of its object than others do: not sent to a receiver that has some version of it."""
+
+
 class Identity(NamedTuple):
     """What a document is, across all the times it is sent.
 

@@ -177,7 +177,16 @@ class Format(Protocol):
 
     A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
     `encode` on what the mapping made.
+
+    Attributes:
+        names: what mappings may name beside the notification: the format's own settings, the same for all
+            notifications (STIX: the producer).
     """
+
+    @property
+    def names(self) -> JsonObject:
+        """See above."""
+        ...
 
     def foundation(self) -> Sequence[Document]:
         """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NoReturn
 
 from connector.formats.cef_dictionary import (
@@ -36,7 +37,7 @@ from connector.formats.event_values import (
     refuse,
     whole,
 )
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -66,6 +67,8 @@ _MAX_SEVERITY = 10
 
 class CefFormat:
     """Implements `connector.ports.Format` for CEF:0, without a syslog header (that is the sink's)."""
+
+    names: JsonObject = MappingProxyType({})
 
     def foundation(self) -> Sequence[Document]:
         """None: an event rests on nothing."""

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 
 from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 
 class Kind(Enum):
@@ -81,6 +82,8 @@ _RANGES = {
 
 class LeefFormat:
     """Implements `connector.ports.Format` for LEEF 2.0, without a syslog header (that is the sink's)."""
+
+    names: JsonObject = MappingProxyType({})
 
     def foundation(self) -> Sequence[Document]:
         """None: an event rests on nothing."""

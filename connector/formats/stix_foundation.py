@@ -49,6 +49,26 @@ _SCHEMA: dict[str, Any] = {
         "verdict": {"type": "string", "description": "gti_assessment.verdict"},
         "severity": {"type": "string", "description": "gti_assessment.severity"},
         "threat_score": {"type": "integer", "description": "gti_assessment.threat_score"},
+        "detections": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "last_analysis_stats: how many engines say what",
+        },
+        "threat_label": {"type": "string", "description": "popular_threat_classification.suggested_threat_label"},
+        "sandbox_verdicts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "sandbox_name": _TEXT,
+                    "category": _TEXT,
+                    "confidence": {"type": "integer"},
+                    "malware_names": _TEXTS,
+                    "malware_classification": _TEXTS,
+                },
+                "additionalProperties": False,
+            },
+        },
     },
     "required": ["extension_type"],
     "additionalProperties": False,
