@@ -41,7 +41,7 @@ generate: $(VENV)/ready  ## make the generated files again
 
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
 
-validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready  ## what judges the events of docs/formats.md (needs npm)
+validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready  ## what judges the output of our mappings (needs npm)
 
 # A lock lists everything it needs. validators.txt lists less: of these packages the tests use what needs nothing else.
 .peers/%/ready: requirements/%.txt
@@ -67,6 +67,8 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
 	$(LOCK) --upgrade requirements/ocsf.in -o requirements/ocsf.txt
+	$(LOCK) --upgrade requirements/pycti.in -o requirements/pycti.txt
+	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
 	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 

@@ -199,6 +199,20 @@ def stix_id(object_type: str, *parts: Json) -> str:
         raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
 
 
+@_function(Parameter("type", STRING), Parameter("properties", OBJECT), returns=STRING | NULL)
+def opencti_id(object_type: str, properties: dict[str, Json]) -> str | None:
+    """The STIX id that OpenCTI gives an object with these properties; null when one of them is null.
+
+    opencti_id('malware', {name: lower('Emotet')}) → "malware--36297121-bf18-56e1-b200-d39c9f9f5cee"
+    """
+    if None in properties.values():
+        return None
+    try:
+        return identifiers.opencti_id(object_type, properties)
+    except (TypeError, orjson.JSONEncodeError):
+        raise InvalidValueError("opencti_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
+
+
 @_function(Parameter("value", ANY - NULL), returns=STRING | NULL)
 def text(value: Json) -> str | None:
     """Text as it is, a number or truth value as JSON writes it; null for a list or an object, which are none.
