@@ -210,7 +210,9 @@ def opencti_id(object_type: str, properties: dict[str, Json]) -> str | None:
     try:
         return identifiers.opencti_id(object_type, properties)
     except (TypeError, orjson.JSONEncodeError):
-        raise InvalidValueError("opencti_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
+        raise InvalidValueError(
+            "opencti_id() cannot use text with lone surrogates or a number beyond 64 bits"
+        ) from None
 
 
 @_function(Parameter("value", ANY - NULL), returns=STRING | NULL)
