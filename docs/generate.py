@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from connector import app, manifest
 from connector.cli import iocstream
 from connector.config import Settings
+from connector.mapping_files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing
 from connector.runner import Part
@@ -131,6 +132,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "producer": lambda: options(app.Producer),
     "journal": lambda: options(app.SqliteSettings),
     "route": lambda: options(app.RouteSettings),
+    "mapping": lambda: options(MappingSettings),
     "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
     "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
     "commands": commands,
