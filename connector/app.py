@@ -316,7 +316,12 @@ def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
     Raises:
         Misconfigured: there is no such mapping, or it has an error.
     """
-    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "leef": LeefFormat(), "json": JsonFormat()}
+    formats: dict[str, Format] = {
+        "stix": StixFormat(producer),
+        "cef": CefFormat(),
+        "leef": LeefFormat(),
+        "json": JsonFormat(),
+    }
     path = _mapping_path(using)
     return mapping.load(path, formats, f"mappings/{path.name}" if path.parent == _bundled_folder() else str(path))
 
