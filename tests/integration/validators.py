@@ -1,4 +1,4 @@
-"""What nobody here wrote and what judges our events: Tenzir, py-ocsf-models, Elastic's types, UDM's fields, Splunk's client.
+"""What judges our events and nobody here wrote: Tenzir, py-ocsf-models, Elastic's types, UDM's fields, Splunk's client.
 
 `make validators` installs them. Name this module in `pytest_plugins` to have its fixtures.
 """
@@ -43,9 +43,14 @@ def tenzir():
 
 
 @pytest.fixture(scope="session")
-def node():
+def node_modules():
+    """Where the packages of Node.js are."""
+    return found("npm/node_modules")
+
+
+@pytest.fixture(scope="session")
+def node(node_modules):
     """A function from a script of this folder, arguments and standard input to what it prints."""
-    modules = found("npm/node_modules")
     program = shutil.which("node")
     assert program or not os.environ.get("CI"), "CI has Node.js"
     if program is None:
@@ -58,7 +63,7 @@ def node():
             capture_output=True,
             check=True,
             timeout=SECONDS,
-            env={**os.environ, "NODE_PATH": str(modules)},
+            env={**os.environ, "NODE_PATH": str(node_modules)},
         ).stdout
 
     return run
