@@ -66,11 +66,12 @@ DELIMITER = "^"
 
 _FIELDS = frozenset((*HEADER_FIELDS, "attributes"))
 _PREDEFINED = {key.lower(): key for key in (*ATTRIBUTES, *RESERVED)}
-_TO_HEADER = str.maketrans('|\\"^', "//'-")
-# Some readers take a quotation mark for the beginning of a value, and IBM advises against pipes.
-_TO_VALUE = str.maketrans('|"^', "¦'\u02c6")
-_TO_URL = {ord("|"): "%7C", ord('"'): "%22", ord("^"): "%5E"}
-_UNSAFE = re.compile('[|"^]')
+# Some readers look for the other end of a quotation mark, single or double, through all that follows, and take a
+# backslash for an escape; and IBM advises against pipes. So each is written as a character like it.
+_TO_HEADER = str.maketrans("|\\^\"'", "//-\u201d\u2019")
+_TO_VALUE = str.maketrans("|\\^\"'", "¦/\u02c6\u201d\u2019")
+_TO_URL = {ord(character): f"%{ord(character):02X}" for character in "|\\^\"'"}
+_UNSAFE = re.compile(r"""[|\\^"']""")
 _OWN = re.compile(rf"[A-Za-z][A-Za-z0-9]{{0,{EXCERPT - 1}}}\Z")
 _LONGEST_TIME = 13
 _RANGES = {
@@ -163,9 +164,7 @@ def _text(key: str, value: Json) -> str:
     text = clean(joined(key, value))
     if _UNSAFE.search(text):
         text = text.translate(_TO_URL if key == "url" else _TO_VALUE)
-    text = text[: TEXT_LENGTHS.get(key, VALUE_LENGTH)].rstrip()
-    # A reader may take a backslash for an escape of the delimiter after it.
-    return text[:-1] + "/" if text.endswith("\\") else text
+    return text[: TEXT_LENGTHS.get(key, VALUE_LENGTH)].rstrip()
 
 
 def _typed(kind: Kind, value: Json) -> str | None:
