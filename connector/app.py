@@ -325,6 +325,16 @@ def bundled_mappings() -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(_bundled_folder().glob("*.yaml"))}
 
 
+def mapping_examples(using: str | Path) -> tuple[Path, str]:
+    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    Raises:
+        Misconfigured: there is no such mapping.
+    """
+    path = _mapping_path(using)
+    return path.parent / "examples", path.stem
+
+
 def _mapping_path(using: str | Path) -> Path:
     if isinstance(using, Path) or "/" in using or using.endswith((".yaml", ".yml")):
         return Path(using)

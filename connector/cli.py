@@ -26,6 +26,7 @@ from connector.command import (
     stop_on_signals,
 )
 from connector.recovery import rejected, replay
+from connector.writing import mapping
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -153,6 +154,7 @@ def status(path: Path, *, as_json: bool) -> None:
 
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
+iocstream.add_command(mapping)
 
 
 @iocstream.command()

@@ -1,0 +1,75 @@
+"""The commands for those who write mappings: `mapping …`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.command import DONE, FAILED, json_option, print_json, printable
+
+if TYPE_CHECKING:
+    from connector.authoring.golden import Outcome
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+_MANY = "[NAME|FILE]..."
+
+
+@click.group()
+def mapping() -> None:
+    """Start, check, test, explain and compare mappings: a bundled one by NAME, or a FILE."""
+
+
+@mapping.command()
+@click.argument("names", metavar=_MANY, nargs=-1)
+@click.option("--update", is_flag=True, help="Rewrite what is expected; read the difference before you keep it.")
+@json_option
+def test(names: tuple[str, ...], *, update: bool, as_json: bool) -> int:
+    """Convert the examples beside these mappings, or the bundled ones, and compare with what the files there say.
+
+    Notifications lie in `examples/inputs`, what a mapping makes of them in `examples/NAME`. The exit code is 1 when
+    something differs, or a file is missing or left over.
+    """
+    from connector import app
+    from connector.authoring import golden
+    from connector.formats.stix import Producer
+
+    outcomes = {
+        name: list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name), update=update))
+        for name in names or app.bundled_mappings()
+    }
+    if as_json:
+        print_json([_outcome_json(name, each) for name, found in outcomes.items() for each in found])
+    else:
+        for name, found in outcomes.items():
+            _print_outcomes(name, found)
+    return FAILED if any(each.failed for found in outcomes.values() for each in found) else DONE
+
+
+_TOLD = {
+    "differs": "becomes something else than {file} says",
+    "missing": "has no {file}; `--update` writes it",
+    "left over": "has no input any more; delete {file}, or bring the notification back",
+    "written": "written to {file}",
+}
+
+
+def _print_outcomes(name: str, outcomes: "Sequence[Outcome]") -> None:
+    for each in outcomes:
+        if each.state != "passed":
+            click.echo(f"{name}: {each.case}: {_TOLD[each.state].format(file=each.file)}")
+            for line in each.difference.splitlines():
+                click.echo(f"  {printable(line)}")
+    passed = sum(each.state == "passed" for each in outcomes)
+    click.echo(f"{name}: {passed} of {len(outcomes)} examples are as expected")
+
+
+def _outcome_json(name: str, outcome: "Outcome") -> dict[str, str]:
+    return {
+        "mapping": name,
+        "example": outcome.case,
+        "state": outcome.state,
+        "file": str(outcome.file),
+        "difference": outcome.difference,
+    }
