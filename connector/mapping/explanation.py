@@ -222,7 +222,6 @@ class _Walk:
             known = traced.part(index).path if traced.value == elements.value else None
             self.scope[ITEM] = Traced(element, known or (ITEM,))
             part.parts.append(self.value(body, part.path, index))
-        self.scope.pop(ITEM)
         if outer is not None:
             self.scope[ITEM] = outer
         self.items.pop()
@@ -249,7 +248,8 @@ class _Walk:
         case = chosen.value if chosen.value is None or isinstance(chosen.value, str) else json.dumps(chosen.value)
         name = case if case in data and case not in ("$switch", "$default") else "$default"
         if name not in data:
-            part.left_out = f"$switch `{_short(chosen.expression)}` is {_shown(chosen.value)}: there is no such case and no $default"
+            said = f"$switch `{_short(chosen.expression)}` is {_shown(chosen.value)}"
+            part.left_out = f"{said}: there is no such case and no $default"
             return
         inner = self.value(data[name], (*part.path, name), part.key)
         inner.evaluations[:0] = part.evaluations
