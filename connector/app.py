@@ -15,7 +15,7 @@ from pydantic import Field
 
 from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
 from connector.config import Settings
-from connector.examples import Finding
+from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix import Producer, StixFormat
@@ -225,7 +225,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     tried = set()
     for name, route in plan.settings.routes.items():
         try:
-            available = examples.read(_mapping_path(route.mapping).parent, _bundled_folder())
+            available = examples_for(route.mapping)
         except Misconfigured as error:
             yield Finding(route.mapping, "error", str(error))
             continue
@@ -333,6 +333,15 @@ def mapping_examples(using: str | Path) -> tuple[Path, str]:
     """
     path = _mapping_path(using)
     return path.parent / "examples", path.stem
+
+
+def examples_for(using: str | Path) -> Examples:
+    """The examples beside a mapping, else those of the bundled ones.
+
+    Raises:
+        Misconfigured: there is no such mapping, or an example cannot be read.
+    """
+    return examples.read(_mapping_path(using).parent, _bundled_folder())
 
 
 def _mapping_path(using: str | Path) -> Path:

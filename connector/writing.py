@@ -1,14 +1,16 @@
 """The commands for those who write mappings: `mapping …`."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from connector.command import DONE, FAILED, json_option, print_json, printable
+from connector.command import DONE, FAILED, MISCONFIGURED, json_option, print_json, printable
 
 if TYPE_CHECKING:
     from connector.authoring.golden import Outcome
+    from connector.authoring.review import Finding
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -19,6 +21,59 @@ _MANY = "[NAME|FILE]..."
 @click.group()
 def mapping() -> None:
     """Start, check, test, explain and compare mappings: a bundled one by NAME, or a FILE."""
+
+
+@mapping.command()
+@click.argument("names", metavar=_MANY, nargs=-1)
+@json_option
+def check(names: tuple[str, ...], *, as_json: bool) -> int:
+    """Say what to look at in these mappings, or the bundled ones: mistakes first.
+
+    What is wrong with the file; which expressions were null in all examples, as a misspelt one is; which properties
+    the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
+    exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
+    """
+    from connector import app
+
+    found = {name: list(_reviewed(name)) for name in names or app.bundled_mappings()}
+    if as_json:
+        print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
+    else:
+        for name, findings in found.items():
+            _print_findings(name, findings)
+    errors = {each.kind for findings in found.values() for each in findings if each.level == "error"}
+    return MISCONFIGURED if "invalid" in errors else FAILED if errors else DONE
+
+
+def _reviewed(name: str) -> "Iterator[Finding]":
+    from connector import app
+    from connector.authoring import review
+    from connector.formats.stix import Producer
+    from connector.model import Misconfigured
+
+    available = app.examples_for(name)
+    try:
+        compiled = app.load_mapping(name, Producer())
+    except Misconfigured as error:
+        yield review.Finding("error", "invalid", str(error))
+    else:
+        yield from review.review(compiled, available)
+
+
+def _print_findings(name: str, findings: "Sequence[Finding]") -> None:
+    for each in findings:
+        if each.kind != "unread":
+            where = f"{each.place}: " if each.place else ""
+            what = f"{each.subject}: " if each.subject else ""
+            click.echo(f"{each.level:7}  {name}: {where}{printable(what + each.message)}")
+    unread = [printable(each.subject) for each in findings if each.kind == "unread"]
+    if unread:
+        text = f"{name}: makes nothing of this in the examples: {', '.join(unread)}"
+        click.echo(textwrap.fill(text, 118, initial_indent=f"{'note':7}  ", subsequent_indent=" " * 9))
+
+
+def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
+    return {"mapping": name} | {key: getattr(finding, key) for key in ("level", "kind", "place", "subject", "message")}
 
 
 @mapping.command()

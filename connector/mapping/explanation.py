@@ -13,6 +13,7 @@ from connector.mapping import placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.closures import is_false
 from connector.mapping.compiled import TOO_DEEP, CompiledMapping
+from connector.mapping.compiler import Site
 from connector.mapping.expressions import parse
 from connector.mapping.placeholders import Placeholder
 from connector.mapping.reads import ScopePath, Traced, reads
@@ -129,6 +130,10 @@ class Explainer:
             return _Walk(self._mapping, recording, every_branch=self._every_branch).explanation(view)
         except RecursionError:
             raise Rejected(TOO_DEEP, by="mapping") from None
+
+    def without_value(self) -> Sequence[Site]:
+        """The expressions that were null in everything explained so far."""
+        return self._recorder.without_value()
 
 
 class _UnreachedError(Exception):
