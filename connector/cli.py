@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,13 +18,14 @@ from connector.command import (
     exit_code,
     json_option,
     load,
+    opened,
     part_json,
     print_json,
     print_parts,
-    printable,
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.display import printable
 from connector.recovery import rejected, replay
 from connector.writing import mapping
 
@@ -180,7 +181,7 @@ def convert(file: Path, using: str) -> int:
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
     as_bundle = app.load_mapping(using, Producer()).format_name == "stix"
-    with _opened(file) as stream:
+    with opened(file) as stream:
         for conversion in app.convert(read_bodies(stream, str(file), tell), using):
             if conversion.rejected:
                 item = conversion.entry
@@ -242,12 +243,3 @@ def manifest() -> None:
     from connector import manifest as description
 
     print_json(description.manifest())
-
-
-def _opened(file: Path) -> BinaryIO:
-    if str(file) == "-":
-        return sys.stdin.buffer
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None

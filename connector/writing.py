@@ -2,15 +2,18 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from connector.command import DONE, FAILED, MISCONFIGURED, json_option, print_json, printable
+from connector.command import DONE, FAILED, MISCONFIGURED, json_option, opened, print_json
+from connector.display import printable
 
 if TYPE_CHECKING:
     from connector.authoring.golden import Outcome
     from connector.authoring.review import Finding
+    from connector.model import Notification
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -100,6 +103,52 @@ def test(names: tuple[str, ...], *, update: bool, as_json: bool) -> int:
         for name, found in outcomes.items():
             _print_outcomes(name, found)
     return FAILED if any(each.failed for found in outcomes.values() for each in found) else DONE
+
+
+@mapping.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--notification", "file", type=click.Path(path_type=Path, allow_dash=True), required=True,
+    help="A file with it; - is stdin.",
+)  # fmt: skip
+@click.option("--id", "identifier", help="Which one, if the file has several; default: the first.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file.")
+@json_option
+def explain(name: str, file: Path, identifier: str | None, page: Path | None, *, as_json: bool) -> None:
+    """Show what a mapping makes of a notification, and at each value the line and the input that it came of.
+
+    Beside what was left out stands why. The page has input and output side by side, matching parts highlighted; it
+    needs no other file, and no network.
+    """
+    from connector import app
+    from connector.authoring import account
+    from connector.formats.stix import Producer
+
+    compiled = app.load_mapping(name, Producer())
+    said = account.account(compiled, _notification(file, identifier))
+    if page is not None:
+        from connector.authoring.page import page as html
+
+        page.write_bytes(html(said))
+        click.echo(f"wrote {page}", err=as_json)
+    if as_json:
+        print_json(account.as_json(said))
+    elif page is None:
+        from connector.authoring import tree
+
+        tree.show(said)
+
+
+def _notification(file: Path, identifier: str | None) -> "Notification":
+    from connector import notification
+    from connector.sources.file import read_bodies
+
+    with opened(file) as stream:
+        for body in read_bodies(stream, str(file)):
+            found = notification.read(body)
+            if identifier in (None, found.id):
+                return found
+    raise click.UsageError(f"there is no notification{f' {identifier}' if identifier else ''} in {file}")
 
 
 _TOLD = {

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from connector.display import value_text
 from connector.mapping import placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.closures import is_false
@@ -151,6 +152,7 @@ class _Walk:
         self.scope = {name: Traced(recording.scope[name], (name,)) for name in NOTIFICATION_SCOPE}
         self.names: dict[str, Part] = {}
         self.items: list[Mapping[ScopePath, Json]] = []
+        self.has_ended = False
 
     def explanation(self, view: JsonObject) -> Explanation:
         data, recording = self.document.data, self.recording
@@ -173,8 +175,8 @@ class _Walk:
             else:
                 _fill(part, None if made == [] else made)
             self.scope[name] = Traced(made, (name,))
-        elif not part.left_out:
-            part.left_out = f"refused: {self.recording.rejected}"
+        else:
+            self.unmade(part)
         self.names[name] = part
         return part
 
@@ -239,7 +241,7 @@ class _Walk:
         if "$when" in data:
             wanted = self.noted(part, data["$when"], (*part.path, "$when"), "$when")
             if is_false(wanted.value):
-                part.left_out = f"$when `{_short(wanted.expression)}` is {_shown(wanted.value)}"
+                part.left_out = f"$when `{_short(wanted.expression)}` is {value_text(wanted.value, 60)}"
                 return
         content = {name: member for name, member in data.items() if name not in ("$when", "$each")}
         if "$switch" in content:
@@ -253,7 +255,7 @@ class _Walk:
         case = chosen.value if chosen.value is None or isinstance(chosen.value, str) else json.dumps(chosen.value)
         name = case if case in data and case not in ("$switch", "$default") else "$default"
         if name not in data:
-            said = f"$switch `{_short(chosen.expression)}` is {_shown(chosen.value)}"
+            said = f"$switch `{_short(chosen.expression)}` is {value_text(chosen.value, 60)}"
             part.left_out = f"{said}: there is no such case and no $default"
             return
         inner = self.value(data[name], (*part.path, name), part.key)
@@ -298,6 +300,16 @@ class _Walk:
         for each in part.walk():
             found.update(_inputs(each.evaluations))
         return found
+
+    def unmade(self, part: Part) -> None:
+        """Say why a name has no value: refused within it, or by the format that was given it, or before."""
+        if self.has_ended:
+            part.left_out = _ENDED
+        elif any(each.left_out.startswith("refused") for each in part.walk()):
+            part.left_out = "not made: the notification was refused within it"
+        else:
+            part.left_out = f"refused: {self.recording.rejected}"
+        self.has_ended = True
 
     def check_left(self, part: Part) -> None:
         if all(each.left_out for each in part.parts):
@@ -347,8 +359,3 @@ def _without_value(evaluation: Evaluation) -> str:
 def _short(expression: str) -> str:
     text = " ".join(expression.split())
     return text if len(text) <= 120 else f"{text[:119]}…"  # noqa: PLR2004 -- a line of a terminal
-
-
-def _shown(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 -- likewise
