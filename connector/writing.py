@@ -19,11 +19,34 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 _MANY = "[NAME|FILE]..."
+_TEMPLATES = ("cef", "json", "stix")
+"""The formats that there is a template for; a test holds it against the files."""
 
 
 @click.group()
 def mapping() -> None:
     """Start, check, test, explain and compare mappings: a bundled one by NAME, or a FILE."""
+
+
+@mapping.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("-f", "--format", "format_name", type=click.Choice(_TEMPLATES), required=True, help="What it makes.")
+def new(name: str, format_name: str) -> None:
+    """Start a mapping from a template, with examples and what it makes of them. Overwrites nothing."""
+    from connector.authoring import template
+
+    started = template.start(name, format_name)
+    file, inputs = started.file, started.examples / "inputs"
+    click.echo(
+        f"wrote {file}, and what it makes of {inputs} to {started.examples / file.stem}\n"
+        f"next: change it, and look at `iocstream mapping test {_as_argument(file)}` and "
+        f"`iocstream mapping check {_as_argument(file)}`"
+    )
+
+
+def _as_argument(file: Path) -> str:
+    """A file as these commands take it, which without a folder might be a name."""
+    return str(file) if file.is_absolute() or len(file.parts) > 1 else f"./{file}"
 
 
 @mapping.command()
