@@ -15,7 +15,7 @@ from pydantic import Field
 
 from connector import config, examples, mapping, mapping_files, notification, pipeline, telemetry, yamldoc
 from connector.config import Settings
-from connector.examples import Finding
+from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
@@ -235,9 +235,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     for name, route in plan.settings.routes.items():
         called = str(route.mapping)
         try:
-            available = examples.read(
-                mapping_files.mapping_path(route.mapping.use).parent, mapping_files.bundled_folder()
-            )
+            available = examples_for(route.mapping.use)
         except Misconfigured as error:
             yield Finding(called, "error", str(error))
             continue
@@ -347,6 +345,25 @@ def load_mapping(
         "json": JsonFormat(),
     }
     return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
+
+
+def mapping_examples(using: str | Path) -> tuple[Path, str]:
+    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    Raises:
+        Misconfigured: there is no such mapping.
+    """
+    path = mapping_files.mapping_path(using)
+    return path.parent / "examples", path.stem
+
+
+def examples_for(using: str | Path) -> Examples:
+    """The examples beside a mapping, else those of the bundled ones.
+
+    Raises:
+        Misconfigured: there is no such mapping, or an example cannot be read.
+    """
+    return examples.read(mapping_files.mapping_path(using).parent, mapping_files.bundled_folder())
 
 
 def _check_file(

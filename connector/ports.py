@@ -8,7 +8,7 @@ same arguments) and `Misconfigured` (a person must act). Anything else that is r
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connector.model import (
     Advance,
@@ -253,6 +253,18 @@ class Format(Protocol):
 
         Raises:
             Rejected: the document breaks the format's rules; the message names the property, the value and the rule.
+        """
+        ...
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What a format may have beside: it knows which properties its specification defines. Nothing is refused by it."""
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """Where a document has a property that the specification does not define, and of what it is none.
+
+        `("extension", "MyKey")` → `the CEF dictionary`.
         """
         ...
 
