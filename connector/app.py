@@ -255,14 +255,14 @@ def status(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def open_journal(plan: Plan) -> Iterator[Journal]:
-    """The journal of a plan that has run before.
+def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
+    """The journal of a plan that has run before; with `make`, one that is made when there is none.
 
     Raises:
         Misconfigured: there is no journal yet.
     """
     path = plan.settings.journal.path
-    if not path.exists():
+    if not make and not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     inspect(path)
     journal = SqliteJournal(plan.settings.journal)

@@ -25,6 +25,7 @@ from connector.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.invocation import action
 from connector.recovery import rejected, replay
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def status(path: Path, *, as_json: bool) -> None:
 
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
+iocstream.add_command(action)
 
 
 @iocstream.command()
