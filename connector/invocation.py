@@ -121,13 +121,6 @@ def _show(known: Any, name: str | None) -> None:
         for each in known.values():
             click.echo(f"{each.name:22} {each.scope:6} {each.title}")
         return
-    which = known[name]
-    print_json(
-        {
-            "name": which.name,
-            "scope": which.scope,
-            "help": which.help,
-            "parameters": which.parameters.model_json_schema(),
-            "result": which.result.model_json_schema(mode="serialization"),
-        }
-    )
+    from connector import manifest
+
+    print_json(manifest.described(known[name]))

@@ -78,6 +78,11 @@ class Action:
         return self.help.split("\n", 1)[0].rstrip(".")
 
     @property
+    def envelope(self) -> type[Envelope[Any]]:
+        """The type of its answer."""
+        return Envelope[self.result]  # type: ignore[name-defined]  # a class made at run time
+
+    @property
     def needs_parameters(self) -> bool:
         """Whether it cannot be called without any."""
         return any(field.is_required() for field in self.parameters.model_fields.values())
@@ -119,7 +124,7 @@ def perform(context: Context, which: Action, parameters: Parameters) -> Envelope
     except ConnectorError as error:
         return failed(which.name, trouble(error))
     troubles = result.troubles()
-    return Envelope[which.result](  # type: ignore[name-defined]  # a class made at run time
+    return which.envelope(
         action=which.name,
         status="failed" if troubles else "success",
         message=result.message(),
