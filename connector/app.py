@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
+from connector.access import ServerSettings
 from connector.config import Settings
 from connector.examples import Finding
 from connector.formats.cef import CefFormat
@@ -71,6 +72,9 @@ class Config(Settings):
     routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
     journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
     producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="What `iocstream serve` serves, to whom."
+    )
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What others may ask it.")
     shutdown_seconds: float = Field(
         SHUTDOWN_SECONDS,

@@ -27,6 +27,7 @@ from connector.command import (
 )
 from connector.invocation import action
 from connector.recovery import rejected, replay
+from connector.service import serve, token
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -155,6 +156,8 @@ def status(path: Path, *, as_json: bool) -> None:
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
 iocstream.add_command(action)
+iocstream.add_command(serve)
+iocstream.add_command(token)
 
 
 @iocstream.command()

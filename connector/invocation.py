@@ -50,7 +50,7 @@ def action(name: str | None, given: tuple[str, ...], json_in: Path | None, path:
     return envelope.exit_code
 
 
-def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path) -> "Envelope[Any]":
+def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path) -> "Envelope":
     from connector import actions
     from connector.command import load
     from connector.model import Misconfigured

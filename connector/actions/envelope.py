@@ -1,7 +1,8 @@
 """The one shape in which every action answers, and how errors become codes, causes and remedies."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,10 +80,8 @@ _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (Rejected, "rejected"),
 )
 
-DataT = TypeVar("DataT", bound=BaseModel)
 
-
-class Envelope(BaseModel, Generic[DataT]):
+class Envelope(BaseModel):
     """What an action answers."""
 
     model_config = ConfigDict(frozen=True)
@@ -93,13 +92,8 @@ class Envelope(BaseModel, Generic[DataT]):
     )
     message: str = Field(description="What came of it, in a sentence for people.")
     summary: dict[str, int] = Field(default_factory=dict, description="Counts.")
-    data: DataT | None = Field(None, description="The result; null when there is none.")
+    data: Any = Field(None, description="The result; null when there is none.")
     errors: list[Trouble] = Field(default_factory=list, description="What went wrong.")
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """`Envelope` after the name of its data: what JSON Schemas call it."""
-        return f"{params[0].__name__}Envelope"
 
     @property
     def exit_code(self) -> int:
@@ -116,7 +110,15 @@ def trouble(error: ConnectorError) -> Trouble:
     return Trouble.of(code, str(error), retry_after)
 
 
-def failed(action: str, *troubles: Trouble) -> Envelope[Any]:
+@functools.cache
+def envelope_of(result: type[BaseModel]) -> type[Envelope]:
+    """The envelope with this kind of data; `PollResult` comes in a `PollEnvelope`."""
+    described = Field(None, description=Envelope.model_fields["data"].description)
+    name = f"{result.__name__.removesuffix('Result')}Envelope"
+    return pydantic.create_model(name, __base__=Envelope, __doc__=Envelope.__doc__, data=(result | None, described))
+
+
+def failed(action: str, *troubles: Trouble) -> Envelope:
     """The envelope of an action that has no result."""
     return Envelope(action=action, status="failed", message=troubles[0].cause, errors=list(troubles))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from connector.actions.envelope import Envelope, Trouble, failed, faults, trouble
+from connector.actions.envelope import Envelope, Trouble, envelope_of, failed, faults, trouble
 from connector.app import Plan
 from connector.model import ConnectorError, Json
 
@@ -78,9 +78,9 @@ class Action:
         return self.help.split("\n", 1)[0].rstrip(".")
 
     @property
-    def envelope(self) -> type[Envelope[Any]]:
+    def envelope(self) -> type[Envelope]:
         """The type of its answer."""
-        return Envelope[self.result]  # type: ignore[name-defined]  # a class made at run time
+        return envelope_of(self.result)
 
     @property
     def needs_parameters(self) -> bool:
@@ -101,7 +101,7 @@ def action(scope: Scope, **example: Json) -> Callable[[Callable[[Context, Any], 
     return made
 
 
-def call(context: Context, which: Action, parameters: Json, *, strict: bool = True) -> Envelope[Any]:
+def call(context: Context, which: Action, parameters: Json, *, strict: bool = True) -> Envelope:
     """Call an action with parameters as decoded JSON; whatever is no bug comes back in the envelope.
 
     Args:
@@ -117,7 +117,7 @@ def call(context: Context, which: Action, parameters: Json, *, strict: bool = Tr
     return perform(context, which, asked)
 
 
-def perform(context: Context, which: Action, parameters: Parameters) -> Envelope[Any]:
+def perform(context: Context, which: Action, parameters: Parameters) -> Envelope:
     """Call an action with parameters that have been validated."""
     try:
         result = which.run(context, parameters)
