@@ -14,6 +14,7 @@ from connector.actions import ACTIONS, Context, call
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
+from connector.simulator.stream import position
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
 
@@ -39,12 +40,14 @@ routes:
 class World:
     """A configuration, the simulated VirusTotal before it and the receivers behind it."""
 
-    def __init__(self, folder, api, url, taxii, taxii_url, syslog):
+    def __init__(self, folder, api, taxii, syslog):
         self.folder, self.api, self.taxii, self.syslog = folder, api, taxii, syslog
         self.path = folder / "iocstream.yaml"
-        collection = taxii_url + taxii.path
+
+    def configure(self, api_url, taxii_url):
+        collection = taxii_url + self.taxii.path
         self.path.write_text(
-            CONFIGURATION.format(key=KEY, api=url, folder=folder, taxii=collection, syslog=syslog.port)
+            CONFIGURATION.format(key=KEY, api=api_url, folder=self.folder, taxii=collection, syslog=self.syslog.port)
         )
 
     def call(self, action, **parameters):
@@ -81,7 +84,7 @@ def indicators(world, item):
 # All of which can be converted.
 RAISED = sorted(
     (item for item in notifications(90) if item["type"] in ("file", "domain", "ip_address")),
-    key=lambda item: item["context_attributes"]["notification_date"],
+    key=position,
 )
 IDS = [item["context_attributes"]["notification_id"] for item in RAISED]
 
@@ -90,7 +93,9 @@ IDS = [item["context_attributes"]["notification_id"] for item in RAISED]
 def world(tmp_path):
     api, taxii = Api(RAISED, key=KEY), TaxiiReceiver(username="u", password="p")
     with serving(api) as url, serving(taxii) as taxii_url, SyslogReceiver() as syslog:
-        yield World(tmp_path, api, url, taxii, taxii_url, syslog)
+        world = World(tmp_path, api, taxii, syslog)
+        world.configure(url, taxii_url)
+        yield world
 
 
 def sightings(world):
