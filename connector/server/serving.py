@@ -62,9 +62,9 @@ def serve(plan: Plan, stop: threading.Event) -> None:
         log = logging.getLogger("uvicorn")
         log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
         server = _Server(config, stop)
-        telemetry.logger().info("listening", url=_url(settings, listener))
+        telemetry.logger().info("serving", url=_url(settings, listener))
         server.run(sockets=[listener])
-        telemetry.logger().info("ended")
+        telemetry.logger().info("serving_ended")
 
 
 class _Server(uvicorn.Server):

@@ -28,12 +28,12 @@ class Server:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._listening.wait(30), self.log
-        self.url = next(json.loads(line)["url"] for line in self.log if '"listening"' in line)
+        self.url = next(json.loads(line)["url"] for line in self.log if '"serving"' in line)
 
     def _read(self):
         for line in self.process.stderr:
             self.log.append(line.decode())
-            if b'"listening"' in line:
+            if b'"serving"' in line:
                 self._listening.set()
         self._listening.set()
 

@@ -172,7 +172,7 @@ def test_tokens_and_keys_are_in_no_log_and_no_file(api, tmp_path):
         assert server.end() == 0
         log = "".join(server.log)
         events = [json.loads(line) for line in server.log]
-        assert {"listening", "action", "ended"} <= {event["event"] for event in events}
+        assert {"serving", "action", "serving_ended"} <= {event["event"] for event in events}
         assert {event["token"] for event in events if event["event"] == "action"} == {"reader", "soar", "root"}
         (tmp_path / "iocstream.yaml").rename(tmp_path / "read")
         for token in server.tokens.values():
