@@ -39,7 +39,7 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
-peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
 
 validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready  ## what judges the output of our mappings (needs npm)
 
@@ -71,5 +71,6 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
 	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
 .PHONY: help demo test lint bench prove format generate peers validators lock

@@ -26,7 +26,9 @@ from connector.command import (
     stop_on_signals,
 )
 from connector.display import printable
+from connector.invocation import action
 from connector.recovery import rejected, replay
+from connector.service import serve, token
 from connector.writing import mapping
 
 if TYPE_CHECKING:
@@ -156,6 +158,9 @@ def status(path: Path, *, as_json: bool) -> None:
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
 iocstream.add_command(mapping)
+iocstream.add_command(action)
+iocstream.add_command(serve)
+iocstream.add_command(token)
 
 
 @iocstream.command()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import SecretStr
 
 from connector import app, config, mapping_files
+from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
 from connector.config import Settings
 from connector.formats.stix import Producer
@@ -24,6 +25,7 @@ def manifest() -> dict[str, Any]:
         "requires": {"python": metadata["Requires-Python"]},
         "command": "iocstream",
         "capabilities": ["fetch", "convert", "push"],
+        "actions": [described(action) for action in ACTIONS.values()],
         "sources": _kinds(Config.model_fields["sources"].annotation),
         "mappings": [_mapping(name, path) for name, path in mapping_files.bundled_mappings().items()],
         "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
@@ -39,6 +41,19 @@ def _mapping(name: str, path: Path) -> dict[str, Any]:
         for profile in mapping_files.profiles(path)
     ]
     return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
+
+
+def described(action: Action) -> dict[str, Any]:
+    """An action for machines: its help, what it needs, and JSON Schemas of what it takes and answers."""
+    return {
+        "name": action.name,
+        "scope": action.scope,
+        "title": action.title,
+        "help": action.help,
+        "example": dict(action.example),
+        "parameters": action.parameters.model_json_schema(),
+        "result": action.envelope.model_json_schema(mode="serialization"),
+    }
 
 
 def _kinds(annotation: Any) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
     the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
     exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
     """
-    from connector import app, mapping_files
+    from connector import mapping_files
 
     found = {name: list(_reviewed(name)) for name in names or mapping_files.bundled_mappings()}
     if as_json:
@@ -72,7 +72,7 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
 
 
 def _reviewed(name: str) -> "Iterator[Finding]":
-    from connector import app, mapping_files
+    from connector import app
     from connector.authoring import review
     from connector.formats.stix import Producer
     from connector.model import Misconfigured
@@ -143,7 +143,7 @@ def explain(name: str, file: Path, identifier: str | None, page: Path | None, *,
     Beside what was left out stands why. The page has input and output side by side, matching parts highlighted; it
     needs no other file, and no network.
     """
-    from connector import app, mapping_files
+    from connector import app
     from connector.authoring import account
     from connector.formats.stix import Producer
 
