@@ -73,7 +73,11 @@ class Served:
 @contextmanager
 def serving(folder):
     """Two collections, `iocs` and `empty`, for the login `reader`, and `private` for another."""
-    published = [Published("iocs", "Indicators", "What matched."), Published("empty", "Empty"), Published("private", "P")]
+    published = [
+        Published("iocs", "Indicators", "What matched."),
+        Published("empty", "Empty"),
+        Published("private", "P"),
+    ]
     with closing(SqliteJournal(SqliteSettings(path=folder / "served.db"))) as journal:
         app = FastAPI(openapi_url="/openapi.json")
         app.include_router(router(published, journal.collections, authenticate))
