@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
+from connector.access import ServerSettings
 from connector.config import Settings
 from connector.examples import Finding
 from connector.formats.cef import CefFormat
@@ -74,6 +75,9 @@ class Config(Settings):
     routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
     journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
     producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="What `iocstream serve` serves, to whom."
+    )
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What others may ask it.")
     shutdown_seconds: float = Field(
         SHUTDOWN_SECONDS,
@@ -219,6 +223,11 @@ def make_sink(
     return FileSink(settings)
 
 
+def collections(plan: Plan) -> Sequence[CollectionSettings]:
+    """The collections that a plan's routes keep, in their order."""
+    return [route.sink for route in plan.settings.routes.values() if isinstance(route.sink, CollectionSettings)]
+
+
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     """A route of a plan, into a sink."""
     return Route(
@@ -266,14 +275,14 @@ def status(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def open_journal(plan: Plan) -> Iterator[Journal]:
-    """The journal of a plan that has run before.
+def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
+    """The journal of a plan that has run before; with `make`, one that is made when there is none.
 
     Raises:
         Misconfigured: there is no journal yet.
     """
     path = plan.settings.journal.path
-    if not path.exists():
+    if not make and not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     inspect(path)
     journal = SqliteJournal(plan.settings.journal)

@@ -25,7 +25,9 @@ from connector.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.invocation import action
 from connector.recovery import rejected, replay
+from connector.service import serve, token
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -153,6 +155,9 @@ def status(path: Path, *, as_json: bool) -> None:
 
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
+iocstream.add_command(action)
+iocstream.add_command(serve)
+iocstream.add_command(token)
 
 
 @iocstream.command()

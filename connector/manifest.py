@@ -6,6 +6,7 @@ from typing import Any, get_args
 from pydantic import SecretStr
 
 from connector import app, config
+from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
 from connector.config import Settings
 from connector.formats.stix import Producer
@@ -23,6 +24,7 @@ def manifest() -> dict[str, Any]:
         "requires": {"python": metadata["Requires-Python"]},
         "command": "iocstream",
         "capabilities": ["fetch", "convert", "push"],
+        "actions": [described(action) for action in ACTIONS.values()],
         "sources": _kinds(Config.model_fields["sources"].annotation),
         "mappings": [
             {"name": name, "format": mapping.format_name, "description": mapping.description}
@@ -30,6 +32,19 @@ def manifest() -> dict[str, Any]:
         ],
         "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
         "configuration": config.json_schema(Config, "IoC-Stream Connector configuration"),
+    }
+
+
+def described(action: Action) -> dict[str, Any]:
+    """An action for machines: its help, what it needs, and JSON Schemas of what it takes and answers."""
+    return {
+        "name": action.name,
+        "scope": action.scope,
+        "title": action.title,
+        "help": action.help,
+        "example": dict(action.example),
+        "parameters": action.parameters.model_json_schema(),
+        "result": action.envelope.model_json_schema(mode="serialization"),
     }
 
 

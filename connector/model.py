@@ -32,7 +32,7 @@ class Rejected(ConnectorError):
     """This one notification or document cannot be handled, and never will be as it is: list it, go on.
 
     Attributes:
-        by: who refused: `notification`, `mapping`, `format` or `sink`.
+        by: who refused: `notification`, `mapping`, `format` or `sink`; a question: `source`.
     """
 
     def __init__(self, message: str, *, by: str) -> None:

@@ -179,10 +179,18 @@ class Journal(Outbox, Protocol):
         """The entries of these sources that have this notification, in order: at most one for each source."""
         ...
 
-    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+    def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """The entries of these sources that were stored last, the newest first, at most `limit`.
+
+        `before` is the last entry that is known already: only what was stored before it.
+        """
+        ...
+
+    def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
         """By source, where the route would stand to deliver again what was raised at a time (Unix seconds) or later.
 
-        That is before the first such notification, and never further than it stands; None: before all there are.
+        That is before the first such notification, and never further than it stands; `since` None: before all there
+        are. `route` None: of one that stands behind all that there are.
         """
         ...
 

@@ -33,6 +33,7 @@ from connector.timestamps import taxii
 PREFIX = "/taxii2"
 API_ROOT = f"{PREFIX}/root/"
 TITLE = "IoC-Stream Connector"
+TAG = "TAXII 2.1"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """After which a page ends, however many objects were asked for."""
@@ -77,15 +78,15 @@ def router(published: Sequence[Published], collections: Collections, authenticat
     Args:
         published: in the order in which they are listed.
         collections: where their objects are.
-        authenticate: a dependency; raises HTTPException 401 for those who do not say who they are.
+        authenticate: a dependency; raises Problem or HTTPException 401 for those who do not say who they are.
     """
 
-    def admit(request: Request, reader: Reader = Depends(authenticate)) -> None:  # noqa: B008 -- FastAPI's own way
+    async def admit(request: Request, reader: Reader = Depends(authenticate)) -> None:  # noqa: B008 -- FastAPI's own way
         # The log-in comes first: whoever has none learns nothing, and no body of theirs is read.
         request.state.reader = reader
         must_accept_taxii(request)
 
-    made = APIRouter(prefix=PREFIX, route_class=TaxiiRoute, tags=["TAXII 2.1"], dependencies=[Depends(admit)])
+    made = APIRouter(prefix=PREFIX, route_class=TaxiiRoute, tags=[TAG], dependencies=[Depends(admit)])
     serving = _Serving(published, collections)
     root, collection = "/root/", "/root/collections/{collection_id}/"
     _serve(made, "/", serving.discovery)
@@ -125,6 +126,8 @@ class _Serving:
     def collections(self, request: Request) -> Response:
         """The collections that the client may read (section 5.1)."""
         found = [_described(each) for each in self._published if request.state.reader.may_read(each.name)]
+        if self._published and not found:
+            raise Refused(HTTPStatus.FORBIDDEN, "this login may read no collection: give it the scope taxii")
         return resource(request, {"collections": found} if found else {})
 
     def collection(self, request: Request, collection_id: str) -> Response:
@@ -245,7 +248,7 @@ def _serve(
 
 
 def _read_alone() -> Response:
-    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", {"Allow": "GET, HEAD"})
+    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", "GET, HEAD")])
 
 
 def _elsewhere(request: Request) -> Response:
@@ -286,12 +289,12 @@ def _answers(method: str, *, has_parameters: bool) -> dict[int | str, dict[str, 
     """What a resource may answer, for the OpenAPI document."""
     said = {
         401: "A login is needed.",
+        403: "This login may not do this, or nobody may.",
         404: "There is no such resource, or this login may not read it.",
         406: "The client does not accept TAXII 2.1.",
+        429: "This login asks too often.",
         503: "The journal cannot be read just now.",
     }
-    if method != "GET":
-        said[403] = "The collection can be read alone."
     if has_parameters:
         said |= {304: "Nothing has changed since.", 400: "A parameter is malformed."}
     error = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}}

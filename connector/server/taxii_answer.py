@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connector import telemetry
-from connector.model import Unavailable
+from connector.model import ConnectorError, Unavailable
+from connector.server.problems import Problem
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 RETRY_SECONDS = 30
@@ -40,7 +41,7 @@ class TaxiiResponse(Response):
 class Refused(Exception):
     """What cannot be answered; becomes a TAXII error resource (section 3.6.1)."""
 
-    def __init__(self, status: HTTPStatus, title: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(title)
         self.status = status
         self.title = title
@@ -59,20 +60,30 @@ class TaxiiRoute(APIRoute):
                 return await handle(request)
             except Refused as error:
                 return refusal(error.status, error.title, error.headers)
+            except Problem as error:
+                said = f"{error.details.detail}. {error.details.remedy}"
+                return refusal(HTTPStatus(error.details.status), said, error.headers)
             except HTTPException as error:
-                return refusal(HTTPStatus(error.status_code), str(error.detail), error.headers)
+                return refusal(HTTPStatus(error.status_code), str(error.detail), list((error.headers or {}).items()))
             except Unavailable as error:
                 telemetry.logger().warning("taxii_unavailable", message=str(error))
-                retry = {"Retry-After": str(RETRY_SECONDS)}
+                retry = [("Retry-After", str(RETRY_SECONDS))]
                 return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the journal cannot be read just now", retry)
+            except ConnectorError as error:
+                telemetry.logger().error("taxii_failed", message=str(error))
+                said = "the journal cannot be read until a person acts; the log of the server says why"
+                return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
 
         return handle_in_taxii
 
 
-def refusal(status: HTTPStatus, title: str, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """An error resource."""
     body = orjson.dumps({"title": title, "http_status": str(status.value)})
-    return Response(body, status, {**_COMMON, **(headers or {})}, media_type=MEDIA_TYPE)
+    answer = Response(body, status, _COMMON, media_type=MEDIA_TYPE)
+    for name, value in headers:
+        answer.headers.append(name, value)
+    return answer
 
 
 def must_accept_taxii(request: Request) -> None:
