@@ -5,7 +5,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -72,7 +72,9 @@ class Published:
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-def router(published: Sequence[Published], collections: Collections, authenticate: Callable[..., Reader]) -> APIRouter:
+def router(
+    published: Sequence[Published], collections: Collections, authenticate: Callable[..., Reader | Awaitable[Reader]]
+) -> APIRouter:
     """All that is below `/taxii2/`.
 
     Args:

@@ -1,6 +1,5 @@
 """Collections served over TAXII on loopback, by the server that people run, for as long as a block lasts."""
 
-import base64
 import socket
 import threading
 import time
@@ -10,33 +9,30 @@ from contextlib import closing, contextmanager
 import orjson
 import requests
 import uvicorn
-from fastapi import FastAPI, Header, HTTPException
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector import app
+from connector.access import hashed
+from connector.actions import Context
+from connector.journals.sqlite import SqliteJournal
 from connector.model import StixObject
-from connector.server.taxii import Published, router
+from connector.server.application import application
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 NAMESPACE = uuid.UUID("a0a6a7e5-44f2-4b6a-b9ff-1d8a5a3f8a10")
-LOGINS = {"reader": {"iocs", "empty"}, "other": {"private"}}
-"""By name, which collections it may read; the password is the name backwards."""
-
-
-class Reader:
-    def __init__(self, name):
-        self.name = name
-
-    def may_read(self, collection):
-        return collection in LOGINS[self.name]
-
-
-def authenticate(authorization: str = Header("")):
-    kind, _, credentials = authorization.partition(" ")
-    for name in LOGINS:
-        basic = base64.b64encode(f"{name}:{name[::-1]}".encode()).decode()
-        if (kind, credentials) in (("Basic", basic), ("Bearer", name[::-1])):
-            return Reader(name)
-    raise HTTPException(401, "log in", {"WWW-Authenticate": 'Basic realm="iocstream"'})
+SCOPES = {"reader": "taxii:iocs, taxii:empty", "other": "taxii:private", "stranger": "act"}
+"""By login, what its token allows; the token is the name backwards."""
+CONFIGURATION = """
+journal: {path: served.db}
+sources:
+  files: {type: file, path: in.jsonl}
+routes:
+  one: {mapping: stix21, sink: {type: collection, name: iocs, title: Indicators, description: What matched.}}
+  two: {mapping: stix21, sink: {type: collection, name: empty}}
+  three: {mapping: stix21, sink: {type: collection, name: private}}
+server:
+  requests_per_minute: 1000000
+  tokens:
+"""
 
 
 class Served:
@@ -70,19 +66,21 @@ class Served:
         return answer.json()
 
 
+def configuration():
+    tokens = [f"    - {{name: {name}, hash: '{hashed(name[::-1])}', scopes: [{SCOPES[name]}]}}\n" for name in SCOPES]
+    return CONFIGURATION + "".join(tokens)
+
+
 @contextmanager
 def serving(folder):
     """Two collections, `iocs` and `empty`, for the login `reader`, and `private` for another."""
-    published = [
-        Published("iocs", "Indicators", "What matched."),
-        Published("empty", "Empty"),
-        Published("private", "P"),
-    ]
-    with closing(SqliteJournal(SqliteSettings(path=folder / "served.db"))) as journal:
-        app = FastAPI(openapi_url="/openapi.json")
-        app.include_router(router(published, journal.collections, authenticate))
-        with listening(app) as url:
-            yield Served(url, journal.collections)
+    (folder / "iocstream.yaml").write_text(configuration().replace("served.db", str(folder / "served.db")))
+    plan = app.load(folder / "iocstream.yaml")
+    with (
+        closing(SqliteJournal(plan.settings.journal)) as journal,
+        listening(application(Context(plan), journal.collections)) as url,
+    ):
+        yield Served(url, journal.collections)
 
 
 @contextmanager

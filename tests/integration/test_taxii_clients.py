@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 import stix2
-from integration.taxii_server import MEDIA_TYPE, Published, serving, stix, stix_id
+from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
+
+from connector.server.taxii import Published
 
 VERSION = "2026-01-01T00:00:00.000Z"
 
