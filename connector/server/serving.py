@@ -78,11 +78,11 @@ def _listening(settings: ServerSettings) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=128)
-        # asyncio sets it on sockets that it makes itself alone: without it an answer may wait 40 ms for its second half.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
     except OSError as error:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
+    # asyncio sees to it on sockets that it makes itself alone: without it the second part of an answer may wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _tls(settings: ServerSettings) -> dict[str, Any]:
