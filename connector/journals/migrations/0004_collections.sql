@@ -33,4 +33,4 @@ CREATE INDEX collection_type_last ON collection_objects (type, is_last) WHERE is
 CREATE INDEX collection_type_first ON collection_objects (type, is_first) WHERE is_first = 1;
 CREATE INDEX collection_version ON collection_objects (collection, modified);
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
