@@ -39,7 +39,7 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
-peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
 
 .peers/%/ready: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
@@ -57,5 +57,6 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
+	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
 .PHONY: help demo test lint bench prove format generate peers lock

@@ -113,9 +113,10 @@ def trouble(error: ConnectorError) -> Trouble:
 @functools.cache
 def envelope_of(result: type[BaseModel]) -> type[Envelope]:
     """The envelope with this kind of data; `PollResult` comes in a `PollEnvelope`."""
-    described = Field(None, description=Envelope.model_fields["data"].description)
+    kind: Any = result | None
+    described: Any = Field(None, description=Envelope.model_fields["data"].description)
     name = f"{result.__name__.removesuffix('Result')}Envelope"
-    return pydantic.create_model(name, __base__=Envelope, __doc__=Envelope.__doc__, data=(result | None, described))
+    return pydantic.create_model(name, __base__=Envelope, __doc__=Envelope.__doc__, data=(kind, described))
 
 
 def failed(action: str, *troubles: Trouble) -> Envelope:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from connector.actions.envelope import Envelope, Trouble, envelope_of, failed, faults, trouble
 from connector.app import Plan
@@ -35,6 +35,12 @@ class Parameters(BaseModel):
     """What an action takes: what it does not know is refused, and values never appear in errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given: Any) -> Any:
+        """`5.0` is an integer too (JSON Schema validation, section 6.1.1), and some clients write it so."""
+        return {name: _whole(value) for name, value in given.items()} if isinstance(given, dict) else given
 
 
 class Result(BaseModel):
@@ -86,6 +92,12 @@ class Action:
     def needs_parameters(self) -> bool:
         """Whether it cannot be called without any."""
         return any(field.is_required() for field in self.parameters.model_fields.values())
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def action(scope: Scope, **example: Json) -> Callable[[Callable[[Context, Any], Result]], Action]:

@@ -1,6 +1,7 @@
 """The server as a process: listening, TLS, patience, and the end on SIGTERM."""
 
 import functools
+import logging
 import math
 import socket
 import ssl
@@ -20,6 +21,7 @@ from connector.server.connection import Connection
 
 MAX_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15
+ANSWER_SECONDS = 5
 
 
 def serve(plan: Plan, stop: threading.Event) -> None:
@@ -47,17 +49,20 @@ def serve(plan: Plan, stop: threading.Event) -> None:
             proxy_headers=False,
             limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=math.ceil(plan.settings.shutdown_seconds),
+            # Longer than an action that was asked to stop takes, so that it can still answer.
+            timeout_graceful_shutdown=math.ceil(plan.settings.shutdown_seconds) + ANSWER_SECONDS,
             **_tls(settings),
         )
         try:
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise Misconfigured(f"server.tls: the certificate, its key or client_ca cannot be used: {error}") from None
+        log = logging.getLogger("uvicorn")
+        log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
         server = _Server(config, stop)
-        telemetry.logger().info("listening", url=_url(settings, listener))
+        telemetry.logger().info("serving", url=_url(settings, listener))
         server.run(sockets=[listener])
-        telemetry.logger().info("ended")
+        telemetry.logger().info("serving_ended")
 
 
 class _Server(uvicorn.Server):
@@ -71,6 +76,15 @@ class _Server(uvicorn.Server):
         """At the first signal, finish; at the second, end."""
         self._stop.set()
         super().handle_exit(sig, frame)
+
+
+class _EventLog(logging.Handler):
+    """What uvicorn has to say, as events of this program."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
+        say("http_server", message=record.getMessage(), exc_info=record.exc_info)
 
 
 def _listening(settings: ServerSettings) -> socket.socket:
