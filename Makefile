@@ -19,6 +19,9 @@ demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on thi
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
 	$(BIN)/pytest -n auto --dist loadgroup
 
+gates: $(VENV)/ready peers  ## 10,000 simulated notifications before other people's STIX software (GATES=number)
+	GATES=$(or $(GATES),10000) $(BIN)/pytest -n auto tests/integration/test_stix_gates.py
+
 lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,7 +42,7 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
-peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/misp-stix/ready  ## the TAXII servers and MISP's importer that the tests talk to
 
 .peers/%/ready: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
@@ -57,5 +60,6 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
+	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
 
-.PHONY: help demo test lint bench prove format generate peers lock
+.PHONY: help demo test lint bench prove format generate gates peers lock
