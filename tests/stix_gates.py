@@ -62,7 +62,8 @@ RELATIONSHIPS = {
 
 _MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 _ONE_COMPARISON = re.compile(
-    r"\[(?:file:hashes\.'SHA-256' = '[0-9a-f]{64}'|(?:url|domain-name|ipv4-addr|ipv6-addr):value = '(?:[^'\\]|\\['\\])+')\]\Z"
+    r"\[(?:file:hashes\.'SHA-256' = '[0-9a-f]{64}'"
+    r"|(?:url|domain-name|ipv4-addr|ipv6-addr):value = '(?:[^'\\]|\\['\\])+')\]\Z"
 )
 _HASHES = {"MD5": 32, "SHA-1": 40, "SHA-256": 64}
 _IN_FILES = ("SHA-256", "MD5", "SHA-1")
@@ -199,9 +200,9 @@ class Receiver:
         if document["created_by_ref"] != first["created_by_ref"]:
             yield "its author changed"
         for name, value in document.items():
-            if name in ("created", "modified", "published") or name.startswith(("valid_", "first_", "last_")):
-                if not _MILLISECONDS.match(value):
-                    yield f"{name} {value} has not exactly three digits"
+            is_time = name in ("created", "modified", "published") or name.startswith(("valid_", "first_", "last_"))
+            if is_time and not _MILLISECONDS.match(value):
+                yield f"{name} {value} has not exactly three digits"
 
     def _indicator(self, document):
         if document["pattern_type"] == "stix" and not _ONE_COMPARISON.match(document["pattern"]):
