@@ -82,6 +82,7 @@ def medallion(folder, more=()):
                 _medallion_collection("rw", can_read=True, can_write=True),
                 _medallion_collection("ro", can_read=True, can_write=False),
                 _medallion_collection("wo", can_read=False, can_write=True),
+                {**_medallion_collection("no manifest", can_read=True, can_write=True), "manifest": None},
                 *(_medallion_collection(title, can_read=True, can_write=True) for title in more),
             ],
         }
