@@ -103,7 +103,7 @@ def medallion(folder, more=()):
 
 
 @contextmanager
-def opentaxii(folder, peer="opentaxii"):
+def opentaxii(folder, peer="opentaxii", workers=1):
     """EclecticIQ's server for a block, in the pre-release whose TAXII 2.1 works; `opentaxii-0.9` is the released one,
     which answers 500 to objects that it has stored.
 
@@ -151,7 +151,7 @@ def opentaxii(folder, peer="opentaxii"):
     )
     assert setup.returncode == 0, setup.stderr
     root_id = setup.stdout.split()[-1]
-    command = [gunicorn, "opentaxii.http:app", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
+    command = [gunicorn, "opentaxii.http:app", "--workers", str(workers), "--bind", f"127.0.0.1:{port}"]
     with _running(command, folder, r"Listening at", environment):
         url = f"http://127.0.0.1:{port}/taxii2/"
         yield Peer(url, f"{url}{root_id}/")
