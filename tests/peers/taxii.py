@@ -22,6 +22,8 @@ PEERS = Path(__file__).parents[2] / ".peers"
 USERNAME, PASSWORD = "pusher", "correct horse battery"
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 START_SECONDS = 60
+ANSWER_SECONDS = 300
+"""medallion looks through all it has for each answer, on machines that have more to do."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Peer:
         return f"{self.root_url}collections/{found}/"
 
     def get(self, url, **query):
-        answer = requests.get(url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=30)
+        answer = requests.get(
+            url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
+        )
         answer.raise_for_status()
         return answer.json()
 
