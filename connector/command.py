@@ -8,9 +8,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+from connector.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
@@ -79,12 +81,13 @@ def part_json(part: "Part") -> dict[str, Any]:
     counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
     if part.kind == "source":
         gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
-        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps}
+        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps, "looked_up": part.looked_up}
     return counts | {
         "delivered": part.delivered,
         "filtered": part.filtered,
         "refused": part.refused,
         "messages": part.messages,
+        "revised": part.revised,
         "reasons": dict(part.reasons),
     }
 
@@ -94,10 +97,12 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
     for part in parts:
         if part.kind == "source":
             what = f"{part.fetched} notifications fetched, {part.new} of them new"
+            what += f", {part.looked_up} rulesets and collections looked up" if part.looked_up else ""
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
             what += f", {part.refused} refused" if part.refused else ""
+            what += f", {part.revised} gone over again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)
@@ -115,6 +120,11 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def printable(text: str) -> str:
-    """Text of others as one line that does not steer the terminal: what cannot be seen is written as its code."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def opened(file: Path) -> BinaryIO:
+    """A file to read bytes from; `-` is stdin."""
+    if str(file) == "-":
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None

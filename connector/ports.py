@@ -8,21 +8,27 @@ same arguments) and `Misconfigured` (a person must act). Anything else that is r
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connector.model import (
     Advance,
+    CollectedObject,
     Document,
     Entry,
     Identity,
     JournalStatus,
     Json,
     JsonObject,
+    LookUp,
     Message,
+    Outdated,
     Page,
     Refusal,
+    Selection,
     Settlement,
+    StixObject,
     StoredDeadLetter,
+    Subject,
     Version,
 )
 
@@ -35,6 +41,16 @@ class Source(Protocol):
 
         A page is yielded before the next one is asked for, so that the caller can store it first. Stopping anywhere
         and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows.
+        """
+        ...
+
+    def look_up(self, subject: Subject) -> LookUp:
+        """Ask what is known of a subject that notifications of this source name.
+
+        What it is refused or does not find is an answer, and stored as such.
+
+        Raises:
+            Unavailable: nothing was learned, and no other subject should be asked about for now either.
         """
         ...
 
@@ -94,7 +110,60 @@ class Outbox(Protocol):
         ...
 
     def settle(self, route: str, settlement: Settlement) -> None:
-        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route."""
+        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route.
+
+        What was outdated is so no more, unless more has been learned of it since it was read.
+        """
+        ...
+
+    def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
+        """Entries of these sources that the route has passed, and of whose subjects more was learned afterwards.
+
+        At most `limit`, in order; until they are settled they are what is given. None when there are none.
+        """
+        ...
+
+
+class Collections(Protocol):
+    """The STIX objects that others may read over TAXII, in collections by name: what is in one, stays in it.
+
+    Safe for use from several threads and processes.
+    """
+
+    def store(self, collection: str, objects: Sequence[StixObject]) -> Sequence[bool]:
+        """Add what is not there yet, in order, all or nothing; return for each whether it is there now.
+
+        A version that is there already stays as it is. What is not there in the end has a version that is there with
+        other bytes. An object without a version that is there with other bytes becomes a version of its own.
+
+        Raises:
+            ValueError: a version is no timestamp; nothing is added.
+        """
+        ...
+
+    def objects(
+        self, collection: str, selection: Selection, limit: int, max_bytes: int
+    ) -> tuple[Sequence[CollectedObject], bool]:
+        """The first of what is selected, by the time it was added, and whether there is more.
+
+        At most `limit`, and as many as have `max_bytes` bytes together, but one in any case.
+        """
+        ...
+
+    def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
+        """As `objects`, without the bodies."""
+        ...
+
+    def holds(self, collection: str, object_id: str) -> bool:
+        """Whether there is any version of an object."""
+        ...
+
+    def newest(self, collection: str) -> int:
+        """When the last version was added (see `CollectedObject`), -1 for none: while it stays, nothing has changed."""
+        ...
+
+    def check(self) -> str:
+        """Look whether objects could be kept, changing nothing; return one sentence."""
         ...
 
 
@@ -125,6 +194,21 @@ class Journal(Outbox, Protocol):
         """
         ...
 
+    def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
+        """Subjects that entries of the source name and that are to be looked up at a time (Unix seconds).
+
+        At most `limit`; those never looked up first, and of these what was named last.
+        """
+        ...
+
+    def learn(self, source: str, look_up: LookUp) -> bool:
+        """Store what was looked up; return whether it says anything new.
+
+        If it does, what routes have delivered of the entries that name it is outdated: both or neither. What was known
+        of a subject that is then absent or forbidden stays known. Requires the lease on the source.
+        """
+        ...
+
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """These entries, in order; what was pruned is missing."""
         ...
@@ -133,10 +217,18 @@ class Journal(Outbox, Protocol):
         """The entries of these sources that have this notification, in order: at most one for each source."""
         ...
 
-    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+    def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """The entries of these sources that were stored last, the newest first, at most `limit`.
+
+        `before` is the last entry that is known already: only what was stored before it.
+        """
+        ...
+
+    def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
         """By source, where the route would stand to deliver again what was raised at a time (Unix seconds) or later.
 
-        That is before the first such notification, and never further than it stands; None: before all there are.
+        That is before the first such notification, and never further than it stands; `since` None: before all there
+        are. `route` None: of one that stands behind all that there are.
         """
         ...
 
@@ -162,9 +254,16 @@ class Journal(Outbox, Protocol):
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
         """Forget notifications raised before a time (Unix seconds) that every route has dealt with; return how many.
 
+        What is known of subjects is forgotten with the last notification that names them.
+
         Never drops what a route in `routes` has not read, nor what a dead letter of any route still needs. Their ids
         stay known for deduplication, so that a repeat is not stored again.
         """
+        ...
+
+    @property
+    def collections(self) -> Collections:
+        """Where sinks may keep objects for others to read, in the same store."""
         ...
 
     def close(self) -> None:
@@ -177,7 +276,16 @@ class Format(Protocol):
 
     A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
     `encode` on what the mapping made.
+
+    Attributes:
+        names: what mappings may name beside the notification: the format's own settings, the same for all
+            notifications (STIX: the producer).
     """
+
+    @property
+    def names(self) -> JsonObject:
+        """See above."""
+        ...
 
     def foundation(self) -> Sequence[Document]:
         """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""
@@ -204,6 +312,18 @@ class Format(Protocol):
 
         Raises:
             Rejected: the document breaks the format's rules; the message names the property, the value and the rule.
+        """
+        ...
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What a format may have beside: it knows which properties its specification defines. Nothing is refused by it."""
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """Where a document has a property that the specification does not define, and of what it is none.
+
+        `("extension", "MyKey")` → `the CEF dictionary`.
         """
         ...
 
