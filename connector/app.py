@@ -13,17 +13,19 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
+from connector import config, examples, mapping, mapping_files, notification, pipeline, telemetry, yamldoc
 from connector.access import ServerSettings
 from connector.config import Settings
 from connector.examples import Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
+from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
+from connector.mapping_files import MappingChoice
 from connector.model import (
     ConnectorError,
     JournalStatus,
@@ -56,7 +58,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class RouteSettings(Settings):
     """One way out: what to convert to, where to send it, and which notifications."""
 
-    mapping: str = Field(description="A bundled mapping by name (stix21, cef, json), or the path of a YAML file.")
+    mapping: MappingChoice = Field(description="A bundled mapping by name, the path of a YAML file, or a section.")
     sink: SinkSettings = Field(description="Where the output goes.")
     sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
     when: str | None = Field(
@@ -116,7 +118,9 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
             if source not in settings.sources:
                 known = ", ".join(settings.sources)
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
-        mappings[name] = _route_mapping(document, (*where, "mapping"), route.mapping, settings.producer)
+        mappings[name] = load_mapping(
+            route.mapping.use, settings.producer, route.mapping.profile, route.mapping.overlay
+        )
         if isinstance(route.sink, FileSinkSettings):
             _check_file(document, name, route.sink, mappings[name], written)
         if route.when is not None:
@@ -151,7 +155,7 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
     from connector.monitoring import health, metrics, server, standing  # noqa: PLC0415 -- heavy, and used by `run` alone
 
     path = plan.settings.journal.path
-    now = standing.Standing(lambda: _standing(path, journal.status(plan.reads())))
+    now = standing.Standing(lambda: _standing(plan, journal.status(plan.reads())))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
     with telemetry.listening(durations), server.serving(host, port, pages) as url:
@@ -172,7 +176,7 @@ def _opened(
             with _named(f"sources.{name}"):
                 source = make_source(settings)
             stack.callback(source.close)
-            sources[name] = FedSource(source, settings.poll_seconds)
+            sources[name] = FedSource(source, settings.poll_seconds, lookups_per_day(settings))
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
@@ -202,6 +206,11 @@ def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
     return FileSource(settings)
 
 
+def lookups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
+    """How many look-ups a source may make a day."""
+    return settings.lookups_per_day if isinstance(settings, VirusTotalSettings) else 0
+
+
 def make_sink(
     settings: TaxiiSettings | SyslogSettings | FileSinkSettings, sleep: Callable[[float], object] = time.sleep
 ) -> Sink:
@@ -228,14 +237,17 @@ def check(plan: Plan) -> Iterator[Finding]:
     """Probe everything a plan names, on connections of its own, moving nothing."""
     tried = set()
     for name, route in plan.settings.routes.items():
+        called = str(route.mapping)
         try:
-            available = examples.read(_mapping_path(route.mapping).parent, _bundled_folder())
+            available = examples.read(
+                mapping_files.mapping_path(route.mapping.use).parent, mapping_files.bundled_folder()
+            )
         except Misconfigured as error:
-            yield Finding(route.mapping, "error", str(error))
+            yield Finding(called, "error", str(error))
             continue
-        if route.mapping not in tried:
-            yield from examples.try_mapping(route.mapping, plan.mappings[name], available)
-            tried.add(route.mapping)
+        if called not in tried:
+            yield from examples.try_mapping(called, plan.mappings[name], available)
+            tried.add(called)
         if name in plan.conditions:
             yield from examples.try_condition(name, plan.conditions[name], available)
     try:
@@ -255,7 +267,7 @@ def status(plan: Plan) -> dict[str, Any]:
         Misconfigured: there is no journal yet.
     """
     with open_journal(plan) as journal:
-        return _standing(plan.settings.journal.path, journal.status(plan.reads()))
+        return _standing(plan, journal.status(plan.reads()))
 
 
 @contextmanager
@@ -276,18 +288,27 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
         journal.close()
 
 
-def _standing(path: Path, known: JournalStatus) -> dict[str, Any]:
+def _standing(plan: Plan, known: JournalStatus) -> dict[str, Any]:
     now = time.time()
+    per_day = {name: lookups_per_day(settings) for name, settings in plan.settings.sources.items()}
     return {
-        "journal": {"path": str(path), "notifications": known.entries},
-        "sources": [_source_json(source, now) for source in known.sources],
+        "journal": {"path": str(plan.settings.journal.path), "notifications": known.entries},
+        "sources": [
+            {**_source_json(source, now), "look_ups": _look_ups_json(source, per_day.get(source.name, 0))}
+            for source in known.sources
+        ],
         "routes": [_route_json(route, now) for route in known.routes],
         "dead_letters_of_former_routes": dict(known.other_dead_letters),
     }
 
 
 def convert(
-    bodies: Iterable[JsonObject], using: str | Path = "stix21", producer: Producer | None = None
+    bodies: Iterable[JsonObject],
+    using: str | Path = "stix21",
+    producer: Producer | None = None,
+    *,
+    profile: str | None = None,
+    overlays: Sequence[str | Path] = (),
 ) -> Iterator[Conversion]:
     """Convert notifications, in either shape, without a journal.
 
@@ -295,11 +316,13 @@ def convert(
         bodies: decoded JSON objects: items of an API page, or single notifications.
         using: a bundled mapping by name, or the path of a mapping file.
         producer: who signs STIX objects.
+        profile: what a receiver needs otherwise, by name: `opencti`.
+        overlays: the paths of overlays, laid over the mapping in this order, after the profile.
 
     Raises:
-        Misconfigured: there is no such mapping, or it has an error.
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    compiled = load_mapping(using, producer or Producer())
+    compiled = load_mapping(using, producer or Producer(), profile, overlays)
     return pipeline.convert((notification.read(body) for body in bodies), compiled)
 
 
@@ -313,47 +336,21 @@ def bundle(messages: Iterable[Message]) -> bytes:
     return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
 
 
-def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
-    """Compile a bundled mapping by name, or a mapping file by path.
+def load_mapping(
+    using: str | Path, producer: Producer, profile: str | None = None, overlays: Sequence[str | Path] = ()
+) -> CompiledMapping:
+    """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
 
     Raises:
-        Misconfigured: there is no such mapping, or it has an error.
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
-    path = _mapping_path(using)
-    return mapping.load(path, formats, f"mappings/{path.name}" if path.parent == _bundled_folder() else str(path))
-
-
-def bundled_mappings() -> Mapping[str, Path]:
-    """The mappings that come with the product, by name."""
-    return {path.stem: path for path in sorted(_bundled_folder().glob("*.yaml"))}
-
-
-def _mapping_path(using: str | Path) -> Path:
-    if isinstance(using, Path) or "/" in using or using.endswith((".yaml", ".yml")):
-        return Path(using)
-    bundled = bundled_mappings()
-    if using not in bundled:
-        raise Misconfigured(
-            f"there is no mapping {using!r}; there is {', '.join(bundled)}, or give the path of a file (./{using}.yaml)"
-        )
-    return bundled[using]
-
-
-def _bundled_folder() -> Path:
-    package = Path(__file__).parent
-    installed = package / "bundled_mappings"
-    return installed if installed.is_dir() else package.parent / "mappings"
-
-
-def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, producer: Producer) -> CompiledMapping:
-    try:
-        path = _mapping_path(using)
-    except Misconfigured as error:
-        raise document.error(where, str(error)) from None
-    if not path.is_file():
-        raise document.error(where, f"there is no file {path}")
-    return load_mapping(path, producer)
+    formats: dict[str, Format] = {
+        "stix": StixFormat(producer),
+        "cef": CefFormat(),
+        "leef": LeefFormat(),
+        "json": JsonFormat(),
+    }
+    return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
 
 
 def _check_file(
@@ -389,6 +386,22 @@ def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
     }
 
 
+def _look_ups_json(source: SourceStatus, per_day: int) -> dict[str, Any] | None:
+    if not per_day:
+        return None
+    found = source.look_ups
+    return {
+        "known": found.known,
+        "absent": found.absent,
+        "forbidden": found.forbidden,
+        "waiting": found.waiting,
+        "today": found.asked_today,
+        "per_day": per_day,
+        "message": source.report.get("look_up_trouble") or None,
+        "rulesets": [{"id": subject.id, **report} for subject, report in found.reports.items()],
+    }
+
+
 def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
     return {
         "name": route.name,
@@ -401,6 +414,7 @@ def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
         "refused": route.refused,
         "dead_letters": route.dead_letters,
         "dropped": route.dropped,
+        "outdated": route.outdated,
         **_reported(route),
     }
 
