@@ -66,11 +66,11 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
-	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 	$(LOCK) --upgrade requirements/ocsf.in -o requirements/ocsf.txt
 	$(LOCK) --upgrade requirements/pycti.in -o requirements/pycti.txt
 	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
 	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
 .PHONY: help demo test lint bench prove format generate peers validators lock

@@ -16,7 +16,7 @@ from pydantic import Field
 from connector import config, examples, mapping, mapping_files, notification, pipeline, telemetry, yamldoc
 from connector.access import ServerSettings
 from connector.config import Settings
-from connector.examples import Finding
+from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
@@ -37,8 +37,9 @@ from connector.model import (
 )
 from connector.monitoring.settings import TelemetrySettings
 from connector.pipeline import Conversion, Route
-from connector.ports import Format, Journal, Sink, Source
+from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
+from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file import FileSink, FileSinkSettings
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
@@ -51,7 +52,9 @@ VERSION = importlib.metadata.version("iocstream-connector")
 USER_AGENT = f"iocstream-connector/{VERSION}"
 
 SourceSettings = Annotated[VirusTotalSettings | FileSourceSettings, Field(discriminator="type")]
-SinkSettings = Annotated[TaxiiSettings | SyslogSettings | FileSinkSettings, Field(discriminator="type")]
+SinkSettings = Annotated[
+    TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings, Field(discriminator="type")
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -110,6 +113,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
     written: dict[str, str] = {}
+    collections: dict[str, str] = {}
     mappings: dict[str, CompiledMapping] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
@@ -123,6 +127,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
         )
         if isinstance(route.sink, FileSinkSettings):
             _check_file(document, name, route.sink, mappings[name], written)
+        if isinstance(route.sink, CollectionSettings):
+            _check_collection(document, name, route.sink, mappings[name], collections)
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
@@ -181,7 +187,7 @@ def _opened(
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
             with _named(f"routes.{name}.sink"):
-                sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
+                sink = make_sink(route.sink, journal.collections, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = make_route(plan, name, sink)
         runner = Runner(
@@ -212,14 +218,23 @@ def lookups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
 
 
 def make_sink(
-    settings: TaxiiSettings | SyslogSettings | FileSinkSettings, sleep: Callable[[float], object] = time.sleep
+    settings: TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings,
+    collections: Collections,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Sink:
-    """The sink of a kind; `sleep` is how it waits for a receiver to finish."""
+    """The sink of a kind; `collections` are the journal's, `sleep` is how it waits for a receiver to finish."""
     if isinstance(settings, TaxiiSettings):
         return TaxiiSink(settings, user_agent=USER_AGENT, sleep=sleep)
     if isinstance(settings, SyslogSettings):
         return SyslogSink(settings)
+    if isinstance(settings, CollectionSettings):
+        return CollectionSink(settings, collections)
     return FileSink(settings)
+
+
+def collections(plan: Plan) -> Sequence[CollectionSettings]:
+    """The collections that a plan's routes keep, in their order."""
+    return [route.sink for route in plan.settings.routes.values() if isinstance(route.sink, CollectionSettings)]
 
 
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
@@ -239,9 +254,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     for name, route in plan.settings.routes.items():
         called = str(route.mapping)
         try:
-            available = examples.read(
-                mapping_files.mapping_path(route.mapping.use).parent, mapping_files.bundled_folder()
-            )
+            available = examples_for(route.mapping.use)
         except Misconfigured as error:
             yield Finding(called, "error", str(error))
             continue
@@ -256,8 +269,9 @@ def check(plan: Plan) -> Iterator[Finding]:
         yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():
         yield _probe(name, partial(make_source, settings))
-    for name, route in plan.settings.routes.items():
-        yield _probe(name, partial(make_sink, route.sink))
+    with closing(SqliteJournal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
+        for name, route in plan.settings.routes.items():
+            yield _probe(name, partial(make_sink, route.sink, journal.collections))
 
 
 def status(plan: Plan) -> dict[str, Any]:
@@ -353,6 +367,25 @@ def load_mapping(
     return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
 
 
+def mapping_examples(using: str | Path) -> tuple[Path, str]:
+    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    Raises:
+        Misconfigured: there is no such mapping.
+    """
+    path = mapping_files.mapping_path(using)
+    return path.parent / "examples", path.stem
+
+
+def examples_for(using: str | Path) -> Examples:
+    """The examples beside a mapping, else those of the bundled ones.
+
+    Raises:
+        Misconfigured: there is no such mapping, or an example cannot be read.
+    """
+    return examples.read(mapping_files.mapping_path(using).parent, mapping_files.bundled_folder())
+
+
 def _check_file(
     document: YamlDocument, route: str, sink: FileSinkSettings, made: CompiledMapping, written: dict[str, str]
 ) -> None:
@@ -367,6 +400,21 @@ def _check_file(
     if sink.layout == "stix-bundle" and made.format_name != "stix":
         raise document.error(
             (*where, "layout"), f"stix-bundle takes STIX objects alone, and this mapping makes {made.format_name}"
+        )
+
+
+def _check_collection(
+    document: YamlDocument, route: str, sink: CollectionSettings, made: CompiledMapping, kept: dict[str, str]
+) -> None:
+    """Refuse a collection that another route keeps, and a mapping that makes other than STIX."""
+    where = ("routes", route, "sink")
+    if (other := kept.setdefault(sink.name, route)) != route:
+        raise document.error(
+            (*where, "name"), f"the route {other} keeps this collection already; give each a name of its own"
+        )
+    if made.format_name != "stix":
+        raise document.error(
+            (*where, "type"), f"a collection takes STIX alone, and this mapping makes {made.format_name}"
         )
 
 

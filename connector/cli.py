@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,16 +18,18 @@ from connector.command import (
     exit_code,
     json_option,
     load,
+    opened,
     part_json,
     print_json,
     print_parts,
-    printable,
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.display import printable
 from connector.invocation import action
 from connector.recovery import rejected, replay
 from connector.service import serve, token
+from connector.writing import mapping
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -155,6 +157,7 @@ def status(path: Path, *, as_json: bool) -> None:
 
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
+iocstream.add_command(mapping)
 iocstream.add_command(action)
 iocstream.add_command(serve)
 iocstream.add_command(token)
@@ -185,7 +188,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
     as_bundle = app.load_mapping(using, Producer(), profile, overlays).format_name == "stix"
-    with _opened(file) as stream:
+    with opened(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
         for conversion in app.convert(bodies, using, profile=profile, overlays=overlays):
             if conversion.rejected:
@@ -248,12 +251,3 @@ def manifest() -> None:
     from connector import manifest as description
 
     print_json(description.manifest())
-
-
-def _opened(file: Path) -> BinaryIO:
-    if str(file) == "-":
-        return sys.stdin.buffer
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None

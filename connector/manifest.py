@@ -33,6 +33,16 @@ def manifest() -> dict[str, Any]:
     }
 
 
+def _mapping(name: str, path: Path) -> dict[str, Any]:
+    """A mapping that comes along, and its profiles."""
+    made = app.load_mapping(name, Producer())
+    profiles = [
+        {"name": profile, "description": app.load_mapping(name, Producer(), profile).description}
+        for profile in mapping_files.profiles(path)
+    ]
+    return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
+
+
 def described(action: Action) -> dict[str, Any]:
     """An action for machines: its help, what it needs, and JSON Schemas of what it takes and answers."""
     return {
@@ -44,16 +54,6 @@ def described(action: Action) -> dict[str, Any]:
         "parameters": action.parameters.model_json_schema(),
         "result": action.envelope.model_json_schema(mode="serialization"),
     }
-
-
-def _mapping(name: str, path: Path) -> dict[str, Any]:
-    """A mapping that comes along, and its profiles."""
-    made = app.load_mapping(name, Producer())
-    profiles = [
-        {"name": profile, "description": app.load_mapping(name, Producer(), profile).description}
-        for profile in mapping_files.profiles(path)
-    ]
-    return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
 
 
 def _kinds(annotation: Any) -> list[dict[str, Any]]:

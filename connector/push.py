@@ -56,7 +56,7 @@ def push(plan: Plan, name: str, notification_id: str, stop: threading.Event | No
         fetched = not entries
         if fetched:
             entries = _fetched(plan, journal, sources, notification_id)
-        with closing(app.make_sink(plan.settings.routes[name].sink, sleep)) as sink:
+        with closing(app.make_sink(plan.settings.routes[name].sink, journal.collections, sleep)) as sink:
             witness = Witness(sink, frozenset(entry.seq for entry in entries))
             route = app.make_route(plan, name, witness)
             before = 0

@@ -11,7 +11,7 @@ Text is cleaned and cut, so that no dirty name loses an event; a value of the wr
 import datetime
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NoReturn
@@ -106,6 +106,13 @@ class CefFormat:
         if not isinstance(extension, dict):
             refuse("extension", extension, "a mapping of keys to values")
         return f"CEF:0|{'|'.join(header)}|{severity}|{self._extension(extension)}".encode()
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """What is no part of an event, and keys that are not in the dictionary, one's own among them."""
+        found: dict[tuple[str, ...], str] = {(name,): "a CEF event" for name in document if name not in _FIELDS}
+        extension = document.get("extension")
+        keys = extension if isinstance(extension, dict) else ()
+        return found | {("extension", key): "the CEF dictionary" for key in keys if key not in DICTIONARY}
 
     def _extension(self, extension: Document) -> str:
         pairs: list[str] = []

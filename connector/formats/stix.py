@@ -15,6 +15,7 @@ from connector.config import Settings
 from connector.formats import stix_pattern
 from connector.formats.stix_foundation import (
     EXTENSION_DEFINITION,
+    EXTENSION_ID,
     PROJECT_IDENTITY,
     VIRUSTOTAL,
     producer_identity,
@@ -148,6 +149,21 @@ class StixFormat:
         # A copy, since what orjson gives keeps the kilobytes that it was written into, and a route holds thousands of
         # these at once.
         return b"%b" % orjson.dumps(document)
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """What is no property of the object's type, nor of the extension that is defined here."""
+        object_type = _TYPES.get(document["type"])
+        if object_type is None:
+            return {}
+        checks, of = object_type.checks, f"STIX 2.1's {document['type']}"
+        found: dict[tuple[str, ...], str] = {(name,): of for name in document if name not in checks}
+        held = document.get("extensions")
+        content = held.get(EXTENSION_ID) if isinstance(held, dict) else None
+        if isinstance(content, dict):
+            known = orjson.loads(EXTENSION_DEFINITION["schema"])["properties"]
+            defined_by = f"the schema of {EXTENSION_ID}"
+            found |= {("extensions", EXTENSION_ID, name): defined_by for name in content if name not in known}
+        return found
 
 
 def _valid_from(document: Document) -> Json:

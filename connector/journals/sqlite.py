@@ -15,6 +15,7 @@ from pydantic import Field
 
 from connector.config import Settings
 from connector.journals import look_ups
+from connector.journals.collections import SqliteCollections
 from connector.journals.database import Database, migrations
 from connector.journals.holder import Process
 from connector.journals.leases import Leases
@@ -76,6 +77,7 @@ class SqliteJournal:
         )
         self._clock = clock
         self._leases = Leases(self._database, process or Process.current(), clock)
+        self.collections = SqliteCollections(self._database, settings.path, clock)
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""

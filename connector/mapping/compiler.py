@@ -44,16 +44,16 @@ class Site:
 
     Attributes:
         place: `file:line:column` of the value that holds it.
-        path: the names from the top of the file to it, `emit.indicator.pattern`.
+        path: the keys and indexes from the top of the file to it.
         expression: its text.
     """
 
     place: str
-    path: str
+    path: YamlPath
     expression: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path}: in `{self.expression}`"
+        return f"{self.place}: {dotted(self.path)}: in `{_short(self.expression)}`"
 
 
 Trace = Callable[[Site, Evaluate], Evaluate]
@@ -82,18 +82,22 @@ class Program:
             Rejected: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
-        scope: dict[str, Json] = {
-            "notification": view.get("notification"),
-            "entity": view.get("entity"),
-            "entity_value": view.get("entity_value"),
-            **self.names,
-        }
+        scope = {**scope_of(view), **self.names}
         if self.match is not None and is_false(self.match(scope)):
             return None
         documents: list[Document] = []
         for step in self.steps:
             step(scope, documents)
         return documents
+
+
+def scope_of(view: JsonObject) -> dict[str, Json]:
+    """What a mapping's first expression sees; each step adds its name."""
+    return {
+        "notification": view.get("notification"),
+        "entity": view.get("entity"),
+        "entity_value": view.get("entity_value"),
+    }
 
 
 def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
@@ -401,7 +405,7 @@ class _Compiler:
         return (self.trace(self.site(data, path), evaluate) if self.trace else evaluate), types
 
     def site(self, expression: str, path: YamlPath) -> Site:
-        return Site(self.document.place(path), dotted(path), _short(expression))
+        return Site(self.document.place(path), path, expression)
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         return self.document.error(path, message)

@@ -1,24 +1,27 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
 from connector import app
+from connector.access import TokenSettings
 from connector.actions import Context
-from connector.server import actions, documentation, problems
-from connector.server.authentication import Gate
+from connector.ports import Collections
+from connector.server import actions, documentation, problems, taxii
+from connector.server.authentication import Gate, requires
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
 
 
-def application(context: Context) -> FastAPI:
-    """The application that serves a configuration.
+def application(context: Context, collections: Collections) -> FastAPI:
+    """The application that serves a configuration, and what its routes keep in collections.
 
     Routers find the gate in `request.app.state.gate`, and the configuration with what it runs in `….context`.
     """
@@ -36,6 +39,7 @@ def application(context: Context) -> FastAPI:
     problems.install(made)
     made.middleware("http")(_with_headers)
     made.include_router(actions.router(context, settings))
+    made.include_router(taxii.router(_published(context.plan), collections, _reader))
     document = openapi(made)
     page = documentation.page(document)
 
@@ -59,7 +63,10 @@ def openapi(made: FastAPI) -> dict[str, Any]:
         version=made.version,
         description=made.description,
         routes=made.routes,
-        tags=[{"name": "actions", "description": "What playbooks call."}],
+        tags=[
+            {"name": "actions", "description": "What playbooks call."},
+            {"name": taxii.TAG, "description": "What platforms read."},
+        ],
     )
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     schemas = document["components"]["schemas"]
@@ -69,6 +76,22 @@ def openapi(made: FastAPI) -> dict[str, Any]:
     )
     schemas |= schemas["ProblemDetails"].pop("$defs")
     return document
+
+
+def _published(plan: app.Plan) -> list[taxii.Published]:
+    return [taxii.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    token: TokenSettings
+
+    def may_read(self, collection: str) -> bool:
+        return self.token.may(f"taxii:{collection}")
+
+
+async def _reader(token: Annotated[TokenSettings, Depends(requires(None))]) -> taxii.Reader:
+    return _Reader(token)
 
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

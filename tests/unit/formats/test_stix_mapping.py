@@ -6,7 +6,7 @@ import copy
 import jsonschema
 import orjson
 import pytest
-from mapping_examples import CASES, MAPPINGS, conversion, expected
+from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
 from connector.formats.stix import Producer, StixFormat
@@ -40,16 +40,8 @@ def converted(*bodies):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_example_becomes_what_its_file_says(case):
-    result = conversion(MAPPING, case)
-    made = {"refused": str(result.rejected)} if result.rejected else documents(result)
-    text = orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    assert expected(f"stix21/{case}.json", text) == text
-    assert bool(result.rejected) == (case in REFUSED)
-
-
-def test_every_expected_output_has_its_input():
-    assert sorted(path.stem for path in (MAPPINGS / "examples" / "stix21").iterdir()) == CASES
+def test_only_what_stix_cannot_say_is_refused(case):
+    assert bool(conversion(MAPPING, case).rejected) == (case in REFUSED)
 
 
 def test_every_expression_finds_a_value_in_some_example():
