@@ -16,6 +16,7 @@ from connector.formats import stix_pattern
 from connector.formats.stix_foundation import (
     EXTENSION_DEFINITION,
     PROJECT_IDENTITY,
+    VIRUSTOTAL,
     producer_identity,
     tlp_marking,
 )
@@ -66,7 +67,7 @@ class StixFormat:
     def __init__(self, producer: Producer) -> None:
         author = producer_identity(producer.name, producer.identity_class, producer.contact_information)
         marking = tlp_marking(producer.tlp) if producer.tlp else None
-        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION)
+        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION, VIRUSTOTAL)
         self._foundation_ids = frozenset(document["id"] for document in self._foundation)
         self._author: str = author["id"]
         self._marking: str | None = marking["id"] if marking else None

@@ -86,6 +86,19 @@ PROJECT_IDENTITY: Document = {
     "identity_class": "organization",
 }
 
+VIRUSTOTAL: Document = {
+    "type": "identity",
+    "spec_version": "2.1",
+    "id": stix_id("identity", "VirusTotal"),
+    "created_by_ref": _PROJECT,
+    "created": CREATED,
+    "modified": CREATED,
+    "name": "VirusTotal",
+    "description": "Where the matches of IoC-Stream notifications were seen.",
+    "identity_class": "organization",
+}
+"""`mappings/stix21.yaml` names it as the place of every sighting."""
+
 EXTENSION_DEFINITION: Document = {
     "type": "extension-definition",
     "spec_version": "2.1",

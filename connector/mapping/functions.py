@@ -331,7 +331,7 @@ _DOCUMENTATION = tuple(
     ipaddress.ip_network(network)
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
 )
-_SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "private")
+_SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "reserved", "private")
 
 
 @_function(_TEXT, returns=STRING | NULL)
