@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.command import DONE, FAILED, MISCONFIGURED, json_option, opened, print_json
+from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json
 from connector.display import printable
 
 if TYPE_CHECKING:
+    from connector.authoring.comparison import Comparison
     from connector.authoring.golden import Outcome
     from connector.authoring.review import Finding
     from connector.model import Notification
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _MANY = "[NAME|FILE]..."
 _TEMPLATES = ("cef", "json", "stix")
 """The formats that there is a template for; a test holds it against the files."""
+_LAST = 1000
+"""Notifications that are compared unless it is said how many."""
+_SHOWN = 300
+"""Characters of a value in a difference."""
 
 
 @click.group()
@@ -172,6 +177,80 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
             if identifier in (None, found.id):
                 return found
     raise click.UsageError(f"there is no notification{f' {identifier}' if identifier else ''} in {file}")
+
+
+@mapping.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--last", "count", type=click.IntRange(1), help="How many of the journal's newest; default: 1000.")
+@click.option(
+    "--notifications", "file", type=click.Path(path_type=Path, allow_dash=True),
+    help="Take those in a file instead, without a configuration; - is stdin.",
+)  # fmt: skip
+@config_option
+@json_option
+def diff(old: str, new: str, count: int | None, file: Path | None, path: Path, *, as_json: bool) -> None:
+    """Show what would change if the mapping NEW took the place of OLD, on notifications that the journal has.
+
+    Each is a bundled mapping's name or a file. Nothing is sent, and nothing changes. The exit code is 0 whether there
+    are differences or not.
+    """
+    from connector import app, terminal
+    from connector.authoring import comparison
+    from connector.formats.stix import Producer
+
+    if file is not None and count is not None:
+        raise click.UsageError("--last is of the journal, and --notifications of a file; leave one of them out")
+    producer, notifications = Producer(), []
+    if file is not None:
+        notifications = _read(file)
+    else:
+        plan = load(path)
+        producer = plan.settings.producer
+        with app.open_journal(plan) as journal:
+            entries = comparison.last(journal, list(plan.settings.sources), count or _LAST)
+        notifications = [entry.notification for entry in entries]
+    before, after = (app.load_mapping(using, producer) for using in (old, new))
+    found = comparison.compare(before, after, terminal.tracked(notifications, "comparing"))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print_comparison(found)
+
+
+def _read(file: Path) -> "list[Notification]":
+    from connector import notification
+    from connector.sources.file import read_bodies
+
+    with opened(file) as stream:
+        return [notification.read(body) for body in read_bodies(stream, str(file))]
+
+
+def _print_comparison(found: "Comparison") -> None:
+    from connector.display import value_text
+
+    click.echo(
+        f"{found.notifications:,} notifications: {found.unchanged:,} documents unchanged, {found.changed:,} changed, "
+        f"{found.added:,} added, {found.removed:,} removed"
+    )
+    click.echo(
+        f"notifications refused by the new mapping alone: {found.refused:,}, by the old alone: {found.accepted:,}, "
+        f"by both: {found.refused_by_both:,}"
+    )
+    if found.places:
+        click.echo("\nwhere documents changed, and how many:")
+        for place, times in found.places.most_common():
+            click.echo(f"  {times:7,}  {printable(place)}")
+    if found.differences:
+        click.echo("\nfor example:")
+    for each in found.differences:
+        what = f"{each.what} {printable(each.document)}".rstrip()
+        click.echo(f"{what}, notification {printable(each.notification)}")
+        for change in each.changes:
+            at = f"{printable(change.path)}: " if change.path else ""
+            for sign, value in (("-", change.old), ("+", change.new)):
+                if value is not None:
+                    click.echo(f"  {sign} {at}{value_text(value, _SHOWN)}")
 
 
 _TOLD = {
