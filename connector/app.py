@@ -147,7 +147,7 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
     from connector.monitoring import health, metrics, server, standing  # noqa: PLC0415 -- heavy, and used by `run` alone
 
     path = plan.settings.journal.path
-    now = standing.Standing(lambda: _standing(path, journal.status(plan.reads())))
+    now = standing.Standing(lambda: _standing(plan, journal.status(plan.reads())))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
     with telemetry.listening(durations), server.serving(host, port, pages) as url:
@@ -168,7 +168,7 @@ def _opened(
             with _named(f"sources.{name}"):
                 source = make_source(settings)
             stack.callback(source.close)
-            sources[name] = FedSource(source, settings.poll_seconds)
+            sources[name] = FedSource(source, settings.poll_seconds, lookups_per_day(settings))
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
@@ -196,6 +196,11 @@ def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
     if isinstance(settings, VirusTotalSettings):
         return VirusTotalSource(settings, user_agent=USER_AGENT)
     return FileSource(settings)
+
+
+def lookups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
+    """How many look-ups a source may make a day."""
+    return settings.lookups_per_day if isinstance(settings, VirusTotalSettings) else 0
 
 
 def make_sink(
@@ -251,7 +256,7 @@ def status(plan: Plan) -> dict[str, Any]:
         Misconfigured: there is no journal yet.
     """
     with open_journal(plan) as journal:
-        return _standing(plan.settings.journal.path, journal.status(plan.reads()))
+        return _standing(plan, journal.status(plan.reads()))
 
 
 @contextmanager
@@ -272,11 +277,15 @@ def open_journal(plan: Plan) -> Iterator[Journal]:
         journal.close()
 
 
-def _standing(path: Path, known: JournalStatus) -> dict[str, Any]:
+def _standing(plan: Plan, known: JournalStatus) -> dict[str, Any]:
     now = time.time()
+    per_day = {name: lookups_per_day(settings) for name, settings in plan.settings.sources.items()}
     return {
-        "journal": {"path": str(path), "notifications": known.entries},
-        "sources": [_source_json(source, now) for source in known.sources],
+        "journal": {"path": str(plan.settings.journal.path), "notifications": known.entries},
+        "sources": [
+            {**_source_json(source, now), "look_ups": _look_ups_json(source, per_day.get(source.name, 0))}
+            for source in known.sources
+        ],
         "routes": [_route_json(route, now) for route in known.routes],
         "dead_letters_of_former_routes": dict(known.other_dead_letters),
     }
@@ -404,6 +413,22 @@ def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
     }
 
 
+def _look_ups_json(source: SourceStatus, per_day: int) -> dict[str, Any] | None:
+    if not per_day:
+        return None
+    found = source.look_ups
+    return {
+        "known": found.known,
+        "absent": found.absent,
+        "forbidden": found.forbidden,
+        "waiting": found.waiting,
+        "today": found.asked_today,
+        "per_day": per_day,
+        "message": source.report.get("look_up_trouble") or None,
+        "rulesets": [{"id": subject.id, **report} for subject, report in found.reports.items()],
+    }
+
+
 def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
     return {
         "name": route.name,
@@ -416,6 +441,7 @@ def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
         "refused": route.refused,
         "dead_letters": route.dead_letters,
         "dropped": route.dropped,
+        "outdated": route.outdated,
         **_reported(route),
     }
 

@@ -81,12 +81,13 @@ def part_json(part: "Part") -> dict[str, Any]:
     counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
     if part.kind == "source":
         gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
-        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps}
+        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps, "looked_up": part.looked_up}
     return counts | {
         "delivered": part.delivered,
         "filtered": part.filtered,
         "refused": part.refused,
         "messages": part.messages,
+        "revised": part.revised,
         "reasons": dict(part.reasons),
     }
 
@@ -96,10 +97,12 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
     for part in parts:
         if part.kind == "source":
             what = f"{part.fetched} notifications fetched, {part.new} of them new"
+            what += f", {part.looked_up} rulesets and collections looked up" if part.looked_up else ""
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
             what += f", {part.refused} refused" if part.refused else ""
+            what += f", {part.revised} gone over again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)

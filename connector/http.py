@@ -24,6 +24,7 @@ from connector import jsontext, telemetry
 from connector.config import Settings
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 
+MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _WITH_CONTENT = frozenset((200, 201, 202))
 _LENGTHS = frozenset(("content-length", "transfer-encoding"))
@@ -181,7 +182,7 @@ class Client:
         user_agent: str,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, SecretStr] | None = None,
-        max_body_bytes: int = 64 * 1024 * 1024,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._session = requests.Session()
         self._watch = _Watch()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Json = Any
 """A decoded JSON value."""
@@ -82,13 +82,71 @@ class Page:
     gap: Gap | None = None
 
 
+class Subject(NamedTuple):
+    """What a notification names among its sources: a ruleset that matched, a collection that is followed.
+
+    Attributes:
+        type: in VirusTotal's terms: `hunting_ruleset`, `collection`; see `connector.notification.LOOKED_UP`.
+    """
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """What a source answered about a subject.
+
+    Attributes:
+        state: `known`; `absent`, there is no such thing (any more); `forbidden`, this key may not read it; or `failed`,
+            nothing was learned, and what was known stays.
+        asked_at: when it was asked, in Unix seconds.
+        due: when to ask again, in Unix seconds.
+        attributes: what VirusTotal says of it, when it is known.
+        digest: over what in the attributes is worth telling again when it changes.
+        report: what `status` shows of it; empty for most.
+    """
+
+    subject: Subject
+    state: Literal["known", "absent", "forbidden", "failed"]
+    asked_at: int
+    due: int
+    attributes: JsonObject | None = None
+    digest: bytes = b""
+    report: JsonObject = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A notification in the journal: `seq` grows by storing order, never reused."""
+    """A notification in the journal.
+
+    Attributes:
+        seq: grows by storing order, never reused.
+        context: the attributes of what the notification names, as far as they were known when it was read.
+        learned: how much the journal had learned by then; see `Advance`.
+    """
 
     seq: int
     source: str
     notification: Notification
+    context: Mapping[Subject, JsonObject] = field(default_factory=dict)
+    learned: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """Entries that a route has delivered knowing less than is known now.
+
+    Attributes:
+        mark: the journal's own note of how far they lead; handed back with the settlement.
+    """
+
+    entries: Sequence[Entry]
+    mark: Json
+
+
+class Provisional(dict[str, Any]):
+    """A document that says less of its object than others do: not sent to a receiver that has some version of it."""
 
 
 class Identity(NamedTuple):
@@ -209,6 +267,8 @@ class Advance:
         refused: notifications with at least one dead letter.
         dead_letters: what was refused.
         sent: the versions that the sink accepted, now or, where an entry says the same again, before.
+        learned: how much had been learned when the entries were read (`Entry.learned`): those that name what has been
+            learned since are outdated. None for a route whose documents have no versions: what it said stays said.
     """
 
     position: int
@@ -217,6 +277,7 @@ class Advance:
     refused: int
     dead_letters: Sequence[DeadLetter] = ()
     sent: Sequence[Version] = ()
+    learned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +286,7 @@ class Settlement:
 
     Attributes:
         seqs: the entries dealt with.
+        mark: of the outdated entries that these were; None when they were others.
     """
 
     seqs: Sequence[int]
@@ -233,6 +295,7 @@ class Settlement:
     refused: int
     dead_letters: Sequence[DeadLetter] = ()
     sent: Sequence[Version] = ()
+    mark: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +304,25 @@ class Holder:
 
     host: str
     process: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpStatus:
+    """What a source has looked up of what its notifications name.
+
+    Attributes:
+        known, absent, forbidden: how many subjects there are of each state.
+        waiting: how many are to be looked up, for the first time or again.
+        asked_today: how many were looked up since 00:00 UTC.
+        reports: what the look-ups reported, by subject.
+    """
+
+    known: int = 0
+    absent: int = 0
+    forbidden: int = 0
+    waiting: int = 0
+    asked_today: int = 0
+    reports: Mapping[Subject, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +345,7 @@ class SourceStatus:
     report: JsonObject
     pruned_until: int | None = None
     served_by: Holder | None = None
+    look_ups: LookUpStatus = field(default_factory=LookUpStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +357,8 @@ class RouteStatus:
             or retried counts again.
         dead_letters: what is refused now.
         dropped: dead letters that were dropped on command.
+        outdated: notifications to be rendered again, for what was learned after they were delivered; one counts once
+            for each subject.
         report, served_by: see `SourceStatus`.
     """
 
@@ -289,6 +374,7 @@ class RouteStatus:
     report: JsonObject
     dropped: int = 0
     served_by: Holder | None = None
+    outdated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,31 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 
-from connector.model import Document, Json, JsonObject, Notification, Rejected
+from connector.model import Document, Json, JsonObject, Notification, Rejected, Subject
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 MAX_DATE = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
+
+LOOKED_UP = ("hunting_ruleset", "retrohunt_job", "collection", "threat_actor")
+"""The types of source that there is something to be learned of; of a `threat_profile` there is not."""
+MAX_SUBJECTS = 100
+MAX_SUBJECT_ID = 512
+"""Of a notification, and of an id in characters: more is no notification of VirusTotal's."""
 
 _GUI = "https://www.virustotal.com/gui/"
 _GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}
 _NOTIFICATION_KEYS = frozenset(
     ("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link")
 )
+_NESTED = ("sources", "tags")
+"""The documentation's template has these in hunting_info, every real answer beside it."""
 
 
 def read(body: JsonObject) -> Notification:
@@ -44,31 +53,30 @@ def read(body: JsonObject) -> Notification:
     return Notification(id=_identifier(identifier, body), date=_date(date), body=body)
 
 
-def view(notification: Notification) -> Document:
+def view(notification: Notification, context: Mapping[Subject, JsonObject] = MappingProxyType({})) -> Document:
     """What mappings see: `notification`, `entity` and `entity_value`, under the same names for both shapes.
 
-    Keys that VirusTotal adds are kept under the names it gives them.
+    Keys that VirusTotal adds are kept under the names it gives them. An element of `notification.sources` of which the
+    context knows more has that in `attributes`, unless it has attributes of its own.
 
     Raises:
         Rejected: it has no id, no date or no entity type, so that nothing true can be said of it.
     """
     body = notification.body
+    said = _said(body).copy()
     if _is_notification_object(body):
-        said = dict(_object(body.get("attributes")))
         entity_object: JsonObject = _object(body.get("entity"))
     else:
-        context = _object(body.get("context_attributes"))
-        said = context.copy()
         said.pop("notification_id", None)
         said.pop("notification_date", None)
         said["entity_type"], said["entity_id"] = body.get("type"), body.get("id")
         entity_object = body
-    # The documentation's template nests these in hunting_info, every real answer has them beside it.
     hunting_info = said.get("hunting_info")
     if isinstance(hunting_info, dict):
-        for key in ("sources", "tags"):
+        for key in _NESTED:
             if key not in said and key in hunting_info:
                 said[key] = hunting_info[key]
+    said["sources"] = _with_attributes(said.get("sources"), context)
     entity_type, entity_id = said.get("entity_type"), said.get("entity_id")
     error = body.get("error")
     if isinstance(error, dict) and "type" not in body:
@@ -87,6 +95,14 @@ def view(notification: Notification) -> Document:
     return {"notification": said, "entity": entity, "entity_value": entity_value(entity_type, entity_id, entity)}
 
 
+def subjects(body: JsonObject) -> Sequence[Subject]:
+    """What a notification names that can be looked up, each once; see `LOOKED_UP`."""
+    said = _said(body)
+    sources = said["sources"] if "sources" in said else _object(said.get("hunting_info")).get("sources")
+    named = map(_subject, sources if isinstance(sources, list) else ())
+    return [*dict.fromkeys(subject for subject in named if subject is not None)][:MAX_SUBJECTS]
+
+
 def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | None:
     """The observable itself: SHA-256, URL, domain or IP address; the id for a type not known; None if unknown.
 
@@ -102,6 +118,27 @@ def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | 
         value = sha256 if isinstance(sha256, str) and SHA256.match(sha256) else entity_id
         return value.lower()
     return entity_id
+
+
+def _said(body: JsonObject) -> dict[str, Any]:
+    return _object(body.get("attributes" if _is_notification_object(body) else "context_attributes"))
+
+
+def _subject(source: Json) -> Subject | None:
+    kind, identifier = _object(source).get("type"), _object(source).get("id")
+    if kind not in LOOKED_UP or not isinstance(identifier, str) or not identifier.isprintable():
+        return None
+    return Subject(kind, identifier) if 0 < len(identifier) <= MAX_SUBJECT_ID else None
+
+
+def _with_attributes(sources: Json, context: Mapping[Subject, JsonObject]) -> Json:
+    if not context or not isinstance(sources, list):
+        return sources
+    known = (context.get(subject) if (subject := _subject(source)) else None for source in sources)
+    return [
+        source if attributes is None or "attributes" in source else {**source, "attributes": attributes}
+        for source, attributes in zip(sources, known, strict=True)
+    ]
 
 
 def _is_notification_object(body: JsonObject) -> bool:

@@ -5,7 +5,7 @@
 
 from collections import abc, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -17,6 +17,7 @@ from connector.model import (
     Document,
     Entry,
     Gap,
+    Json,
     JsonObject,
     Message,
     Notification,
@@ -71,13 +72,20 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A batch dealt with, counted in notifications; `messages` counts the documents that the sink accepted."""
+    """A batch dealt with, counted in notifications.
+
+    Attributes:
+        messages: documents that the sink accepted.
+        revised: notifications rendered again for what was learned after they were delivered; they count as nothing
+            else, unless they are refused.
+    """
 
     delivered: int
     filtered: int
     dead_letters: Sequence[DeadLetter]
     refused: int
     messages: int
+    revised: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,9 @@ class Delivery:
     def step(self) -> Delivered | None:
         """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
 
+        When nothing is pending, notifications delivered earlier come again of which more has been learned since: what
+        that changes is sent as new versions. Events, which have none, are not repeated.
+
         Whatever is raised, nothing is lost: what had not been confirmed is next again.
         """
         try:
@@ -141,17 +152,35 @@ class Delivery:
         entries = journal.pending(route.name, route.sources, route.batch, self._read_to)
         if not entries:
             self._advance()
-            return None
+            return self._revise()
         rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
         ledger = Ledger(journal.versions(route.name, _object_ids(rendered, route.mapping.format)))
         conversions = list(_encode(rendered, route.mapping.format, ledger))
         journal.record(route.name, ledger.recorded)
         batch, sent = _send(route.sink, conversions, ledger)
-        advance = Advance(entries[-1].seq, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent)
+        advance = Advance(
+            entries[-1].seq,
+            batch.delivered,
+            batch.filtered,
+            batch.refused,
+            batch.dead_letters,
+            sent,
+            learned=entries[0].learned if _has_versions(route.mapping.format) else None,
+        )
         self._read_to = advance.position
         self._held.append((advance, batch.messages))
         self._advance()
         return batch
+
+    def _revise(self) -> Delivered | None:
+        route, journal = self._route, self._journal
+        if not _has_versions(route.mapping.format):
+            return None
+        outdated = journal.outdated(route.name, route.sources, route.batch)
+        if outdated is None:
+            return None
+        self.finish()  # before anything is compared with what the receiver has
+        return _redelivered(route, journal, outdated.entries, mark=outdated.mark)
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
@@ -197,6 +226,12 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
     Raises:
         Unavailable: nothing has changed but that some may have arrived.
     """
+    return _redelivered(route, journal, entries, again=again)
+
+
+def _redelivered(
+    route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False, mark: Json = None
+) -> Delivered:
     rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
     known = journal.versions(route.name, _object_ids(rendered, route.mapping.format))
     last_words = {
@@ -212,8 +247,10 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
         journal.unsend(route.name, ledger.stamped)
     batch, sent = _send(route.sink, conversions, ledger)
     route.sink.finish()
+    if mark is not None:
+        batch = replace(batch, delivered=0, filtered=0, revised=len(entries))
     seqs = [entry.seq for entry in entries]
-    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent)
+    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent, mark)
     journal.settle(route.name, settlement)
     return batch
 
@@ -271,13 +308,18 @@ class _Rendered:
 
 def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> _Rendered:
     try:
-        view = notification.view(entry.notification)
+        view = notification.view(entry.notification, entry.context)
         documents = mapping.render(view) if wants is None or wants(view) else None
     except Rejected as rejected:
         return _Rendered(entry, rejected=rejected)
     if documents is None:
         return _Rendered(entry, wanted=False)
     return _Rendered(entry, documents)
+
+
+def _has_versions(output: Format) -> bool:
+    """Whether its documents are objects that come in versions; only such rest on others (`Format.foundation`)."""
+    return bool(output.foundation())
 
 
 def _object_ids(rendered: Iterable[_Rendered], output: Format) -> Sequence[str]:

@@ -18,11 +18,14 @@ from connector.model import (
     JournalStatus,
     Json,
     JsonObject,
+    LookUp,
     Message,
+    Outdated,
     Page,
     Refusal,
     Settlement,
     StoredDeadLetter,
+    Subject,
     Version,
 )
 
@@ -35,6 +38,16 @@ class Source(Protocol):
 
         A page is yielded before the next one is asked for, so that the caller can store it first. Stopping anywhere
         and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows.
+        """
+        ...
+
+    def look_up(self, subject: Subject) -> LookUp:
+        """Ask what is known of a subject that notifications of this source name.
+
+        What it is refused or does not find is an answer, and stored as such.
+
+        Raises:
+            Unavailable: nothing was learned, and no other subject should be asked about for now either.
         """
         ...
 
@@ -94,7 +107,17 @@ class Outbox(Protocol):
         ...
 
     def settle(self, route: str, settlement: Settlement) -> None:
-        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route."""
+        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route.
+
+        What was outdated is so no more, unless more has been learned of it since it was read.
+        """
+        ...
+
+    def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
+        """Entries of these sources that the route has passed, and of whose subjects more was learned afterwards.
+
+        At most `limit`, in order; until they are settled they are what is given. None when there are none.
+        """
         ...
 
 
@@ -122,6 +145,21 @@ class Journal(Outbox, Protocol):
         """Store a page, its gap and its checkpoint, all or nothing; return how many notifications were new.
 
         Deduplicates by source and notification id. Requires the lease on the source.
+        """
+        ...
+
+    def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
+        """Subjects that entries of the source name and that are to be looked up at a time (Unix seconds).
+
+        At most `limit`; those never looked up first, and of these what was named last.
+        """
+        ...
+
+    def learn(self, source: str, look_up: LookUp) -> bool:
+        """Store what was looked up; return whether it says anything new.
+
+        If it does, what routes have delivered of the entries that name it is outdated: both or neither. What was known
+        of a subject that is then absent or forbidden stays known. Requires the lease on the source.
         """
         ...
 
@@ -162,6 +200,8 @@ class Journal(Outbox, Protocol):
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
         """Forget notifications raised before a time (Unix seconds) that every route has dealt with; return how many.
 
+        What is known of subjects is forgotten with the last notification that names them.
+
         Never drops what a route in `routes` has not read, nor what a dead letter of any route still needs. Their ids
         stay known for deduplication, so that a repeat is not stored again.
         """
@@ -177,7 +217,16 @@ class Format(Protocol):
 
     A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
     `encode` on what the mapping made.
+
+    Attributes:
+        names: what mappings may name beside the notification: the format's own settings, the same for all
+            notifications (STIX: the producer).
     """
+
+    @property
+    def names(self) -> JsonObject:
+        """See above."""
+        ...
 
     def foundation(self) -> Sequence[Document]:
         """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connector.model import Advance, Entry, Message, Refusal, Settlement, Version
+from connector.model import Advance, Entry, Message, Outdated, Refusal, Settlement, Version
 from connector.ports import Journal
 
 
@@ -81,6 +81,10 @@ class TrialOutbox:
     def settle(self, route: str, settlement: Settlement) -> None:
         """See `connector.ports.Outbox`."""
         self._accept(settlement.sent)
+
+    def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
+        """See `connector.ports.Outbox`. None: that is delivered on its own account, not by what is tried out."""
+        return None
 
     def _accept(self, versions: Sequence[Version]) -> None:
         for version in versions:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 from connector import telemetry
+from connector.look_ups import LookUps
 from connector.model import ConnectorError, Gap, JournalStatus, JsonObject, Misconfigured, Unavailable
 from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
 from connector.ports import Journal, Source
@@ -19,6 +20,8 @@ PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
 UPKEEP_SECONDS = 3600.0
 """How often a source's quota is asked for and old notifications are pruned."""
+LOOK_UPS_ONCE_SECONDS = 60.0
+"""How long `run_once` looks up what notifications name before it leaves the rest for the next run."""
 MAX_REASONS = 20
 IDLE_SECONDS = 5.0
 """How often an idle route looks for notifications that another process stored."""
@@ -26,6 +29,9 @@ SHUTDOWN_SECONDS = 30.0
 """How long those at work may go on when asked to stop, unless the configuration says otherwise."""
 _GLANCE_SECONDS = 0.5
 """How often the runner looks whether it was asked to stop, while its threads work."""
+
+_KEPT = ("quota", "upkept_at", "look_up_trouble")
+"""What a source's report says beside its state, so that the next run knows."""
 
 REFUSERS = ("notification", "mapping", "format", "sink")
 """Who makes dead letters; see `DeadLetter.by`."""
@@ -37,12 +43,15 @@ class Part:
 
     Attributes:
         messages: documents that the sink accepted; the other counts are of notifications.
+        revised: rendered again for what was learned after they were delivered; not among the delivered.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
         succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
             in Unix seconds; before the first time, when the run began.
         quota: as the source last said.
         upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
+        looked_up, learned: how many look-ups were answered, and how many of the answers said something new.
+        look_up_trouble: why nothing is looked up at the moment; empty while it is.
     """
 
     name: str
@@ -55,12 +64,16 @@ class Part:
     filtered: int = 0
     refused: int = 0
     messages: int = 0
+    revised: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
     succeeded_at: float = field(default_factory=time.time)
     quota: JsonObject | None = None
     upkept_at: int = 0
+    looked_up: int = 0
+    learned: int = 0
+    look_up_trouble: str = ""
 
     def count(self, batch: Delivered) -> None:
         """Add a batch that the route has dealt with."""
@@ -68,6 +81,7 @@ class Part:
         self.filtered += batch.filtered
         self.refused += batch.refused
         self.messages += batch.messages
+        self.revised += batch.revised
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1
             reason = f"{letter.by}: {letter.reason}"
@@ -77,10 +91,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class FedSource:
-    """A source and how often to ask it."""
+    """A source, how often to ask it, and how many look-ups a day (UTC) it may make."""
 
     source: Source
     poll_seconds: float
+    lookups_per_day: int = 0
 
 
 class Runner:
@@ -105,11 +120,21 @@ class Runner:
         self._stop = stop or threading.Event()
         self._on_progress = on_progress
         self._log = telemetry.logger()
+        self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
         self._deliveries = {name: Delivery(route, journal) for name, route in routes.items()}
+        self._look_ups = {
+            name: LookUps(
+                self.parts[name],
+                fed.source,
+                fed.lookups_per_day,
+                journal=journal,
+                on_news=partial(self._wake, self.parts[name]),
+            )
+            for name, fed in sources.items()
+        }
         self._appended = {name: threading.Event() for name in routes}
         self._bugs: list[BaseException] = []
         self._running: Mapping[str, threading.Thread] = {}
-        self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
 
     def run(self) -> Sequence[Part]:
         """Run until `stop` is set, or until every part has stopped for good."""
@@ -120,10 +145,19 @@ class Runner:
         return list(self.parts.values())
 
     def run_once(self) -> Sequence[Part]:
-        """Fetch what there is, then deliver what is pending, and return; an outage is tried a few times only."""
+        """Fetch what there is, then deliver what is pending, and return; an outage is tried a few times only.
+
+        Look-ups come after that, and what they say of what was delivered goes out last.
+        """
         self._threads(dict.fromkeys(self._sources, self._feed), PATIENCE_ONCE_SECONDS)
         if not self._stop.is_set():
             self._threads(dict.fromkeys(self._routes, self._drain), PATIENCE_ONCE_SECONDS)
+        if not self._stop.is_set():
+            done = [name for name in self._sources if self.parts[name].state == "done"]
+            self._threads(dict.fromkeys(done, self._learn), PATIENCE_ONCE_SECONDS)
+        if not self._stop.is_set() and any(self.parts[name].learned for name in self._sources):
+            done = [name for name in self._routes if self.parts[name].state == "done"]
+            self._threads(dict.fromkeys(done, self._drain), PATIENCE_ONCE_SECONDS)
         return list(self.parts.values())
 
     def left_behind(self) -> Sequence[str]:
@@ -195,7 +229,9 @@ class Runner:
     def _feed_until_stopped(self, worker: Worker) -> None:
         while not self._stop.is_set():
             self._feed(worker)
-            self._stop.wait(self._sources[worker.name].poll_seconds)
+            next_poll = time.monotonic() + self._sources[worker.name].poll_seconds
+            self._learn(worker)
+            self._stop.wait(max(0.0, next_poll - time.monotonic()))
 
     def _feed(self, worker: Worker) -> None:
         """Store all pages that there are now."""
@@ -210,12 +246,25 @@ class Runner:
             if stored.new:
                 self._resume(part)
                 self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
-                for name, route in self._routes.items():
-                    if part.name in route.sources:
-                        self._appended[name].set()
+                self._wake(part)
             self._on_progress(part)
         worker.patiently(lambda: self._upkeep(part))
         self._say(part, "done", "")
+
+    def _learn(self, worker: Worker) -> None:
+        """Look up what notifications name, until the next poll is due or the time for it is up."""
+        part, fed = self.parts[worker.name], self._sources[worker.name]
+        trouble = part.look_up_trouble
+        seconds = LOOK_UPS_ONCE_SECONDS if worker.is_once else fed.poll_seconds
+        self._look_ups[part.name].make(worker, seconds, self._stop)
+        if part.state != "done" or part.look_up_trouble != trouble:
+            self._say(part, "done", "")
+
+    def _wake(self, part: Part) -> None:
+        """Have the routes that read a source look for what is new."""
+        for name, route in self._routes.items():
+            if part.name in route.sources:
+                self._appended[name].set()
 
     def _upkeep(self, part: Part) -> None:
         """Now and then: ask for the quota; forget notifications that are past the retention and dealt with."""
@@ -261,14 +310,11 @@ class Runner:
         while (batch := worker.patiently(step)) is not None:
             part.count(batch)
             self._resume(part)
-            self._log.info(
-                "delivered",
-                part=part.name,
-                notifications=batch.delivered,
-                filtered=batch.filtered,
-                refused=batch.refused,
-                messages=batch.messages,
-            )
+            done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
+            if batch.revised:
+                self._log.info("revised", part=part.name, notifications=batch.revised, **done)
+            else:
+                self._log.info("delivered", part=part.name, notifications=batch.delivered, **done)
             for letter in batch.dead_letters:
                 self._log.error(
                     "refused",
@@ -297,7 +343,7 @@ class Runner:
         part.state, part.message = state, message
         self._on_progress(part)
         try:
-            upkeep = {"quota": part.quota, "upkept_at": part.upkept_at} if part.kind == "source" else {}
+            upkeep = {key: getattr(part, key) for key in _KEPT} if part.kind == "source" else {}
             self._journal.report(part.name, {"state": state, "message": message, **upkeep})
         except ConnectorError as error:
             # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.
@@ -307,6 +353,7 @@ class Runner:
 def _remember(part: Part, standing: JournalStatus) -> None:
     report = next((known.report for known in standing.sources if known.name == part.name), {})
     part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
+    part.look_up_trouble = report.get("look_up_trouble", "")
 
 
 def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], None]:

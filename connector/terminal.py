@@ -59,6 +59,10 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
         yield from progress.track(items, description=what)
 
 
+_ROUTE_COUNTS = {
+    "dropped": "dead letters were dropped on command",
+    "outdated": "notifications to be gone over again with what was looked up",
+}
 _WHOLE = 2
 """The first columns, names and states, are not broken over lines."""
 
@@ -116,16 +120,36 @@ def show_status(standing: Mapping[str, Any]) -> None:
     for source in standing["sources"]:
         if source["quota"]:
             print_line(f"{source['name']}: quota left: {_quota(source['quota'])}")
+        _tell_look_ups(source["name"], source["look_ups"])
     for part in [*standing["sources"], *standing["routes"]]:
         if part["message"]:
             print_line(f"{part['name']}: {part['message']}")
         for gap in part.get("lost", ()):
             print_line(f"{part['name']}: notifications from {gap['start']} to {gap['end']} are lost for good")
     for route in standing["routes"]:
-        if route["dropped"]:
-            print_line(f"{route['name']}: {route['dropped']:,} dead letters were dropped on command")
+        for key, what in _ROUTE_COUNTS.items():
+            if route[key]:
+                print_line(f"{route['name']}: {route[key]:,} {what}")
     for name, count in standing["dead_letters_of_former_routes"].items():
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
+
+
+def _tell_look_ups(name: str, found: Mapping[str, Any] | None) -> None:
+    if found is None:
+        return
+    counts = ", ".join(f"{found[state]:,} {state}" for state in ("known", "absent", "forbidden", "waiting"))
+    print_line(f"{name}: look-ups: {counts}; {found['today']:,} of {found['per_day']:,} made today")
+    if found["message"]:
+        print_line(f"{name}: look-ups pause: {found['message']}")
+    for ruleset in found["rulesets"]:
+        if not ruleset["rate_limited"] and not ruleset["rate_limited_ratio"]:
+            continue
+        ratio, limit = ruleset["rate_limited_ratio"], ruleset["limit"]
+        when = " now" if ratio is None else f" for {ratio:.0%} of 24 hours{' and now' * ruleset['rate_limited']}"
+        print_line(
+            f"{name}: VirusTotal dropped the matches of the ruleset {ruleset['name'] or ruleset['id']}{when}: "
+            f"raise its limit{'' if limit is None else f' of {limit:,} a day'}"
+        )
 
 
 def print_line(text: str) -> None:

@@ -70,10 +70,13 @@ def metrics() -> str:
     part = {"message": None, "lag_seconds": 0}
     quota = {"api_requests_daily": {"user": {"used": 0, "allowed": 1}}}
     source = part | {"name": "s", "watermark": "1970-01-01T00:00:00Z", "lost": [], "quota": quota}
+    ruleset = {"id": "r", "name": "r", "rate_limited": False, "rate_limited_ratio": 0.0, "limit": 1}
+    look_ups = dict.fromkeys(("known", "absent", "forbidden", "waiting", "today", "per_day"), 0)
+    source |= {"look_ups": look_ups | {"message": None, "rulesets": [ruleset]}}
     standing = {
         "journal": {"notifications": 0},
         "sources": [source],
-        "routes": [part | {"name": "r", "backlog": 0, "dead_letters": 0}],
+        "routes": [part | {"name": "r", "backlog": 0, "outdated": 0, "dead_letters": 0}],
     }
     run = monitoring.RunCollector(
         {"s": Part("s", "source"), "r": Part("r", "route")}, Standing(lambda: standing), Path("none"), "0"

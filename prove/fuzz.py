@@ -29,7 +29,7 @@ from connector.sources.bodies import storable
 from prove import parties
 from prove.canaries import Sweep
 from prove.conduct import behave
-from prove.figures import Figure, NotProven, must
+from prove.figures import Figure, must
 from prove.nursery import ROOT
 
 BATCH = 500
@@ -194,10 +194,10 @@ class Readers:
         try:
             import pyvrl  # noqa: PLC0415 -- has no build for Python 3.13
         except ImportError:
-            raise NotProven("pyVRL has no build for this Python") from None
+            raise parties.Missing("pyVRL has no build for this Python") from None
         program = shutil.which("lognormalizer")
         if program is None:
-            raise NotProven("needs lognormalizer, of Debian's package liblognorm-utils")
+            raise parties.Missing("needs lognormalizer, of Debian's package liblognorm-utils")
         self._vector = pyvrl.Transform(". = parse_cef!(.message)")
         rules = folder / "cef.rulebase"
         rules.write_text("version=2\nrule=:%f:cef%\n")

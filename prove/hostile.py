@@ -24,6 +24,8 @@ MAX_MIB = 512
 WORST_MIB = 2560
 """For the worst answer below the limit of 64 MiB: decoded, 20 million empty objects are what they are."""
 MAX_SECONDS = 30
+"""Of a processor, so that what else a machine does is of no account; on the clock there is LONGEST_SECONDS."""
+LONGEST_SECONDS = 120
 TIMEOUT_SECONDS = 2
 MIB = 1024 * 1024
 
@@ -229,18 +231,18 @@ class Trial:
             *(arguments or ("run", "--once")),
             conduct={"quick_waits": 0.2, "short_patience": 1},
             environment=canaries.ENVIRONMENT,
-            timeout=2 * MAX_SECONDS,
+            timeout=LONGEST_SECONDS,
         )
         seconds = time.monotonic() - started
         errors = [line for line in ended.err.splitlines() if line and not line.startswith("{")]
-        bounded = ended.peak_mib < mib and seconds < MAX_SECONDS
+        bounded = ended.peak_mib < mib and ended.processor_seconds < MAX_SECONDS
         clear = "Traceback" not in ended.err and (says in ended.err) and (len(errors) <= 1 or many_lines)
         self.figures.append(
             must(
                 what,
-                f"exit code {ended.code}, {ended.peak_mib:.0f} MiB, {seconds:.1f} s"
+                f"exit code {ended.code}, {ended.peak_mib:.0f} MiB, {ended.processor_seconds:.1f} s of {seconds:.1f} s"
                 + ("" if clear else f"; unclear: {ended.err[-200:]!r}"),
-                f"< {mib:,} MiB, < {MAX_SECONDS} s",
+                f"< {mib:,} MiB, < {MAX_SECONDS} s of a processor",
                 kept=bounded and clear and ended.code in codes,
             )
         )

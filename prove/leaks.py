@@ -120,8 +120,7 @@ def everything(children: Nursery, folder: Path, conduct: Mapping[str, float]) ->
     with parties.serving(Api(parties.notifications(150, seed=41), key=canaries.API_KEY)) as url:
         api = int(url.rpartition(":")[2])
         telemetry = "telemetry: {listen: 127.0.0.1:%d}\n"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = parties.ports.reserve()
         (home / "iocstream.yaml").write_text(
             SOURCE.format(api=api, more="") + FILE.replace("cef", "stix21") + telemetry % port
         )

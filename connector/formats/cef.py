@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
 from connector.formats.cef_dictionary import (
@@ -26,7 +27,7 @@ from connector.formats.cef_dictionary import (
     Key,
     Kind,
 )
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 Timestamps = Literal["epoch_ms", "utc_text"]
 """How times are written: `1684311125000`, or `May 17 2023 08:12:05 UTC` for receivers that read digits as seconds."""
@@ -67,6 +68,8 @@ class CefFormat:
     def __init__(self, timestamps: Timestamps = "epoch_ms") -> None:
         self._timestamps = timestamps
         self._ranges = _RANGES | _EPOCHS if timestamps == "epoch_ms" else _RANGES
+
+    names: JsonObject = MappingProxyType({})
 
     def foundation(self) -> Sequence[Document]:
         """None: an event rests on nothing."""

@@ -17,6 +17,7 @@ from connector.formats.stix_foundation import (
     EXTENSION_DEFINITION,
     EXTENSION_ID,
     PROJECT_IDENTITY,
+    VIRUSTOTAL,
     producer_identity,
     tlp_marking,
 )
@@ -25,7 +26,7 @@ from connector.formats.stix_observables import OBSERVABLES
 from connector.formats.stix_schema import ObjectType, find_fault
 from connector.formats.stix_values import MAX_DEPTH, Fault
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
@@ -67,10 +68,11 @@ class StixFormat:
     def __init__(self, producer: Producer) -> None:
         author = producer_identity(producer.name, producer.identity_class, producer.contact_information)
         marking = tlp_marking(producer.tlp) if producer.tlp else None
-        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION)
+        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION, VIRUSTOTAL)
         self._foundation_ids = frozenset(document["id"] for document in self._foundation)
         self._author: str = author["id"]
         self._marking: str | None = marking["id"] if marking else None
+        self.names: JsonObject = {"producer": {"id": author["id"], "name": producer.name}}
 
     def foundation(self) -> Sequence[Document]:
         """Identities, TLP marking and extension definition: always the same bytes for the same configuration."""

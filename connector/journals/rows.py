@@ -11,7 +11,7 @@ from connector.model import DeadLetter, Entry, JsonObject, Notification, StoredD
 def entry(row: Any) -> Entry:
     """From (seq, source, notification id, date, body); a body that the disk garbled is an empty object."""
     seq, source, notification_id, date, body = row
-    return Entry(seq, source, Notification(notification_id, date, _body(body)))
+    return Entry(seq, source, Notification(notification_id, date, decoded_object(body)))
 
 
 def dead_letter(row: Any) -> StoredDeadLetter:
@@ -35,7 +35,8 @@ def encoded_body(body: JsonObject) -> bytes:
         return b"{}"
 
 
-def _body(text: bytes) -> JsonObject:
+def decoded_object(text: bytes) -> JsonObject:
+    """A JSON object; what the disk garbled is an empty one."""
     try:
         body = orjson.loads(text)
     except orjson.JSONDecodeError:

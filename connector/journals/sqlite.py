@@ -14,6 +14,7 @@ import orjson
 from pydantic import Field
 
 from connector.config import Settings
+from connector.journals import look_ups
 from connector.journals.database import Database, migrations
 from connector.journals.holder import Process
 from connector.journals.leases import Leases
@@ -27,11 +28,14 @@ from connector.model import (
     JournalStatus,
     Json,
     JsonObject,
+    LookUp,
+    Outdated,
     Page,
     RouteStatus,
     Settlement,
     SourceStatus,
     StoredDeadLetter,
+    Subject,
     Version,
 )
 
@@ -89,7 +93,7 @@ class SqliteJournal:
         now = int(self._clock())
         bodies = [encoded_body(notification.body) for notification in page.notifications]
         checkpoint = orjson.dumps(page.checkpoint)
-        new = 0
+        stored: list[tuple[int, JsonObject]] = []
         newest: int | None = None
         with self._database.write() as db:
             self._leases.fence(db, source)
@@ -99,28 +103,41 @@ class SqliteJournal:
                     continue
                 date = notification.date
                 raised = now if date is None else date
-                db.execute(SQL["store"], (source_id, notification.id, date, raised, body))
-                new += 1
+                row = db.execute(SQL["store"], (source_id, notification.id, date, raised, body))
+                stored.append((row.lastrowid or 0, notification.body))
                 if date is not None and (newest is None or date > newest):
                     newest = date
-            moved = {"id": source_id, "checkpoint": checkpoint, "new": new, "newest": newest}
+            look_ups.mention(db, source_id, stored)
+            moved = {"id": source_id, "checkpoint": checkpoint, "new": len(stored), "newest": newest}
             db.execute(SQL["move_checkpoint"], moved)
             if page.gap is not None:
                 gap = {"source": source_id, "start": page.gap.start, "end": page.gap.end}
                 db.execute(SQL["store_gap"], gap)
-        return new
+        return len(stored)
+
+    def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
+        """As `connector.ports.Journal.due`."""
+        asked = {"source": source, "now": now, "limit": max(0, limit)}
+        with self._database.read() as db:
+            return [Subject(*row) for row in db.execute(SQL["due"], asked)]
+
+    def learn(self, source: str, look_up: LookUp) -> bool:
+        """As `connector.ports.Journal.learn`."""
+        with self._database.write() as db:
+            self._leases.fence(db, source)
+            return look_ups.learn(db, _source_id(db, source), look_up)
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """As `connector.ports.Journal.entries`."""
         with self._database.read() as db:
-            return [entry(row) for row in db.execute(SQL["entries"], {"seqs": json_list(seqs)})]
+            return _entries(db, seqs)
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
         """As `connector.ports.Journal.find`."""
         with self._database.read() as db:
             asked = ({"source": source, "notification_id": notification_id} for source in dict.fromkeys(sources))
             found = [entry(row) for each in asked for row in db.execute(SQL["find"], each)]
-        return sorted(found, key=_SEQ)
+            return look_ups.with_context(db, sorted(found, key=_SEQ))
 
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.pending`.
@@ -193,10 +210,12 @@ class SqliteJournal:
                 is_new |= before < advance.position
                 passed = {"route": route_id, "source": source_id, "after": before, "until": advance.position}
                 replaced += db.execute(SQL["dead_letters_between"], passed).fetchall()
+                look_ups.outdate_passed(db, passed, advance.learned)
                 to = {"route": route_id, "source": source_id, "position": advance.position}
                 db.execute(SQL["move_position"], to)
             if is_new:
                 _count(db, route_id, advance)
+                look_ups.revises(db, route_id, revises=advance.learned is not None)
             self._replace_dead_letters(db, route_id, replaced, advance.dead_letters)
             _record(db, route_id, advance.sent)
 
@@ -220,6 +239,14 @@ class SqliteJournal:
             _count(db, route_id, settlement)
             self._replace_dead_letters(db, route_id, replaced, settlement.dead_letters)
             _record(db, route_id, settlement.sent)
+            if settlement.mark is not None:
+                look_ups.settle(db, route_id, settlement.mark)
+
+    def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
+        """As `connector.ports.Outbox.outdated`."""
+        with self._database.read() as db:
+            found = look_ups.outdated(db, route, sources, limit)
+            return found and Outdated(_entries(db, found[0]), found[1])
 
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
         """As `connector.ports.Journal.dead_letters`."""
@@ -297,6 +324,7 @@ class SqliteJournal:
             report=self._report(db, name),
             pruned_until=pruned_until,
             served_by=self._leases.holder(db, name),
+            look_ups=look_ups.status(db, source_id, int(self._clock())),
         )
 
     def _route_status(
@@ -323,6 +351,7 @@ class SqliteJournal:
             report=self._report(db, name),
             dropped=dropped,
             served_by=self._leases.holder(db, name),
+            outdated=db.execute(SQL["count_outdated"], {"route": route_id}).fetchone()[0],
         )
 
     def _report(self, db: sqlite3.Connection, name: str) -> JsonObject:
@@ -354,8 +383,12 @@ class SqliteJournal:
                 db.execute(SQL["count_pruned"], {"id": source_id, "pruned": len(rows), "until": until})
             pruned += len(rows)
             if len(rows) < PRUNE_ROWS:
-                return pruned
+                break
             after = (rows[-1][1], rows[-1][0])
+        if pruned:
+            with self._database.write() as db:
+                db.execute(SQL["forget_subjects"], {"source": source_id})
+        return pruned
 
     def _replace_dead_letters(
         self, db: sqlite3.Connection, route_id: int, replaced: Sequence[Any], letters: Sequence[DeadLetter]
@@ -374,12 +407,17 @@ class SqliteJournal:
             raise self._database.damaged(f"a checkpoint or report is not JSON: {error}") from error
 
 
-def _history(db: sqlite3.Connection, positions: Mapping[str, int], limit: int, after: int) -> list[Entry]:
+def _history(db: sqlite3.Connection, positions: Mapping[str, int], limit: int, after: int) -> Sequence[Entry]:
     walks = (
         map(entry, db.execute(SQL["history"], {"source": source, "after": max(after, position), "limit": limit}))
         for source, position in positions.items()
     )
-    return list(itertools.islice(heapq.merge(*walks, key=_SEQ), limit))
+    return look_ups.with_context(db, list(itertools.islice(heapq.merge(*walks, key=_SEQ), limit)))
+
+
+def _entries(db: sqlite3.Connection, seqs: Sequence[int]) -> Sequence[Entry]:
+    rows = db.execute(SQL["entries"], {"seqs": json_list(seqs)})
+    return look_ups.with_context(db, [entry(row) for row in rows])
 
 
 def _source_id(db: sqlite3.Connection, source: str) -> int:

@@ -225,3 +225,131 @@ UPDATE leases SET expires = 0 WHERE name = :name AND holder = :holder;
 
 -- name: release_lease
 DELETE FROM leases WHERE name = :name AND holder = :holder;
+
+-- name: know_subject
+INSERT INTO subjects (source, type, subject_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: mention
+INSERT INTO mentions (subject, seq)
+SELECT id, ?2 FROM subjects WHERE source = ?1 AND type = ?3 AND subject_id = ?4;
+
+-- name: learned
+SELECT coalesce(max(learned), 0) FROM sources;
+
+-- name: mentioned
+SELECT seq, subject FROM mentions WHERE seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: known_of
+SELECT id, type, subject_id, attributes
+FROM subjects
+WHERE id IN (SELECT value FROM json_each(:ids)) AND attributes IS NOT NULL;
+
+-- name: subject
+SELECT id, digest FROM subjects WHERE source = :source AND type = :type AND subject_id = :subject_id;
+
+-- name: due
+SELECT type, subject_id
+FROM subjects
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND due <= :now
+ORDER BY due, id DESC
+LIMIT :limit;
+
+-- name: postpone
+UPDATE subjects SET asked_at = :asked_at, due = :due WHERE id = :id;
+
+-- name: answer
+UPDATE subjects SET state = :state, asked_at = :asked_at, due = :due WHERE id = :id;
+
+-- name: store_attributes
+UPDATE subjects SET attributes = :attributes, digest = :digest, report = :report WHERE id = :id;
+
+-- name: count_learned
+UPDATE sources SET learned = :learned WHERE id = :source;
+
+-- name: mark_learned
+UPDATE subjects SET learned = :learned WHERE id = :id;
+
+-- name: outdate
+-- All that routes have passed; what they have read and not passed yet is for `outdate_passed`.
+INSERT INTO outdated (route, subject, after, until, learned)
+SELECT positions.route, :subject, 0, positions.seq, :learned
+FROM positions
+JOIN routes ON routes.id = positions.route
+WHERE positions.source = :source
+    AND routes.revises
+    AND EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = :subject AND mentions.seq <= positions.seq)
+ON CONFLICT (route, subject) DO UPDATE
+SET after = excluded.after, until = max(until, excluded.until), learned = excluded.learned;
+
+-- name: outdate_passed
+INSERT INTO outdated (route, subject, after, until, learned)
+SELECT :route, id, :after, :until, learned
+FROM subjects
+WHERE source = :source
+    AND learned > :learned
+    AND EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = id AND seq > :after AND seq <= :until)
+ON CONFLICT (route, subject) DO UPDATE
+SET after = min(after, excluded.after), until = max(until, excluded.until), learned = excluded.learned;
+
+-- name: revises
+UPDATE routes SET revises = :revises WHERE id = :route AND revises <> :revises;
+
+-- name: outdated
+-- CROSS JOIN keeps the order of the tables, and with it that of the indexes.
+SELECT outdated.subject, mentions.seq
+FROM routes
+CROSS JOIN outdated ON outdated.route = routes.id
+CROSS JOIN subjects ON subjects.id = outdated.subject
+CROSS JOIN positions ON positions.route = outdated.route AND positions.source = subjects.source
+CROSS JOIN mentions
+    ON mentions.subject = outdated.subject
+    AND mentions.seq > outdated.after
+    AND mentions.seq <= min(outdated.until, positions.seq)
+WHERE routes.name = :route
+    AND subjects.source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
+ORDER BY outdated.subject, mentions.seq
+LIMIT :limit;
+
+-- name: count_outdated
+SELECT count(*)
+FROM outdated
+CROSS JOIN subjects ON subjects.id = outdated.subject
+CROSS JOIN positions ON positions.route = outdated.route AND positions.source = subjects.source
+CROSS JOIN mentions
+    ON mentions.subject = outdated.subject
+    AND mentions.seq > outdated.after
+    AND mentions.seq <= min(outdated.until, positions.seq)
+WHERE outdated.route = :route;
+
+-- name: move_outdated
+UPDATE outdated
+SET after = max(after, :reached)
+WHERE route = :route AND subject = :subject AND learned <= :learned;
+
+-- name: forget_outdated
+DELETE FROM outdated
+WHERE route = :route
+    AND subject = :subject
+    AND NOT EXISTS (
+        SELECT 1
+        FROM mentions
+        WHERE mentions.subject = outdated.subject
+            AND mentions.seq > outdated.after
+            AND mentions.seq <= outdated.until
+    );
+
+-- name: forget_all_outdated
+DELETE FROM outdated WHERE route = :route;
+
+-- name: forget_subjects
+DELETE FROM subjects
+WHERE source = :source AND NOT EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = subjects.id);
+
+-- name: look_ups
+SELECT coalesce(sum(state = 'known'), 0), coalesce(sum(state = 'absent'), 0), coalesce(sum(state = 'forbidden'), 0),
+    coalesce(sum(due <= :now), 0), coalesce(sum(asked_at >= :midnight), 0)
+FROM subjects
+WHERE source = :source;
+
+-- name: look_up_reports
+SELECT type, subject_id, report FROM subjects WHERE source = :source AND report IS NOT NULL ORDER BY type, subject_id;

@@ -253,6 +253,66 @@ def ip_version(text: str) -> int | None:
         return None
 
 
+@_function(_TEXT, returns=STRING | NULL)
+def ip(text: str) -> str | None:
+    """An IP address or network in its one canonical form (RFC 5952 for IPv6); null for any other text.
+
+    ip('2001:DB8:0::1') → "2001:db8::1"
+    """
+    text = text.strip()
+    if len(text) > _LONGEST_NETWORK or "%" in text:  # a zone means something on its own machine alone
+        return None
+    try:
+        if "/" not in text:
+            return str(ipaddress.ip_address(text))
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
+_DOCUMENTATION = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+)
+_SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "reserved", "private")
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def ip_scope(text: str) -> str | None:
+    """Where an IP address means something: global, private, loopback, link_local, multicast, documentation, reserved.
+
+    ip_scope('192.168.1.10') → "private"
+    """
+    if len(text) > _LONGEST_NETWORK:
+        return None
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    if any(network.network_address in known for known in _DOCUMENTATION if known.version == network.version):
+        return "documentation"
+    return next((scope for scope in _SCOPES if getattr(network, f"is_{scope}")), "reserved")
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def domain(text: str) -> str | None:
+    """A domain name of two labels or more, as it is looked up: lower case, IDNA; null for other text and addresses.
+
+    domain('Bücher.Example.') → "xn--bcher-kva.example"
+    """
+    return uri.domain(text)
+
+
+@_function(Parameter("part", NUMBER), Parameter("whole", NUMBER), returns=NUMBER | NULL)
+def percent(part: float, whole: float) -> int | None:
+    """How many hundredths of the whole a part is, rounded; null when the whole is nothing, or less than the part.
+
+    percent(`18`, `72`) → 25
+    """
+    return round(100 * part / whole) if 0 <= part <= whole and 0 < whole < math.inf else None
+
+
 @_function(Parameter("list", ARRAY), returns=ARRAY)
 def unique(items: list[Json]) -> list[Json]:
     """The list without repeats, each element where it first stood.

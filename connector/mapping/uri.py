@@ -75,6 +75,24 @@ def host(text: str) -> str | None:
     return (match["host"].strip("[]").lower() or None) if match else None
 
 
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
+
+
+def domain(text: str) -> str | None:
+    """A domain name as it is looked up, lower case and in A-labels (RFC 5890), without the dot of the root.
+
+    None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696).
+    """
+    name = text.strip().lower().removesuffix(".")
+    if not name.isascii():
+        try:
+            name = (_host(name) or "").lower()
+        except UnicodeEncodeError:  # a lone surrogate has no bytes
+            return None
+    return name if len(name) <= _LONGEST_NAME and _DOMAIN.fullmatch(name) else None
+
+
 def _host(name: str) -> str | None:
     if name.startswith("["):
         return name if _IP_LITERAL.fullmatch(name) else None

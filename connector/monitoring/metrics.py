@@ -22,6 +22,10 @@ from connector.telemetry import Exchange
 MAX_HOSTS = 32
 """How many hosts have request durations of their own; the others share the name `other`."""
 
+MAX_RULESETS = 64
+"""How many rulesets have metrics of their own: those come first whose matches are dropped."""
+
+_SUBJECT_STATES = ("known", "absent", "forbidden", "waiting")
 _STATES = ("running", "done", "waiting", "stopped")
 _MAX_SPANS = 16
 _MAX_COUNT = 2**53
@@ -85,6 +89,7 @@ class RunCollector(Collector):
                 "Notifications that the journal knew already.",
                 [(p.name, p.fetched - p.new) for p in sources],
             ),
+            ("look_ups", "Look-ups that were answered.", [(p.name, p.looked_up) for p in sources]),
         ):
             yield _counter(name, meaning, ["source"], [((who,), count) for who, count in counts])
         for name, meaning, counts in (
@@ -95,6 +100,11 @@ class RunCollector(Collector):
                 [(p.name, p.filtered) for p in routes],
             ),
             ("notifications_refused", "Notifications with a dead letter.", [(p.name, p.refused) for p in routes]),
+            (
+                "notifications_revised",
+                "Notifications gone over again with what was looked up after they were delivered.",
+                [(p.name, p.revised) for p in routes],
+            ),
             ("messages_sent", "Objects or events that a receiver accepted.", [(p.name, p.messages) for p in routes]),
         ):
             yield _counter(name, meaning, ["route"], [((who,), count) for who, count in counts])
@@ -149,12 +159,38 @@ def _stands(standing: JsonObject) -> Iterator[Metric]:
     used, allowed = [(k, used) for k, (used, _) in quotas], [(k, allowed) for k, (_, allowed) in quotas]
     yield _gauge("quota_used_requests", "Requests of the API key's allowance that are used.", labels, used)
     yield _gauge("quota_allowed_requests", "Requests that the API key allows.", labels, allowed)
+    yield from _look_ups({source["name"]: source["look_ups"] for source in sources if source["look_ups"]})
     for key, name, meaning in (
         ("lag_seconds", "route_lag_seconds", "The age of the oldest notification not delivered; 0 without one."),
         ("backlog", "route_backlog_notifications", "Notifications not yet dealt with."),
+        ("outdated", "route_outdated_notifications", "Notifications to be gone over again with what was looked up."),
         ("dead_letters", "dead_letters", "Dead letters that wait for someone to act."),
     ):
         yield _gauge(name, meaning, ["route"], [((route["name"],), route[key]) for route in routes])
+
+
+def _look_ups(found: Mapping[str, JsonObject]) -> Iterator[Metric]:
+    """What is known of what notifications name, and what VirusTotal drops before it becomes one."""
+    counts = [((name, state), each[state]) for name, each in found.items() for state in _SUBJECT_STATES]
+    yield _gauge("subjects", "Rulesets and collections that notifications name.", ["source", "state"], counts)
+    for key, name, meaning in (
+        ("today", "look_ups_today", "Look-ups made since 00:00 UTC."),
+        ("per_day", "look_ups_allowed", "Look-ups allowed a day."),
+    ):
+        yield _gauge(name, meaning, ["source"], [((source,), each[key]) for source, each in found.items()])
+    paused = [((name,), each["message"] is not None) for name, each in found.items()]
+    yield _gauge("look_ups_paused", "1 while nothing is looked up for a reason that status tells.", ["source"], paused)
+    rulesets = [(name, ruleset) for name, each in found.items() for ruleset in each["rulesets"]]
+    rulesets.sort(key=lambda each: (not each[1]["rate_limited"], -(each[1]["rate_limited_ratio"] or 0.0)))
+    for key, meaning in (
+        ("rate_limited", "1 while VirusTotal drops the matches of a ruleset because its limit is reached."),
+        ("rate_limited_ratio", "In which part of 24 hours VirusTotal dropped the matches of a ruleset."),
+    ):
+        limits = [
+            ((name, ruleset["id"], ruleset["name"] or ""), float(ruleset[key] or 0))
+            for name, ruleset in rulesets[:MAX_RULESETS]
+        ]
+        yield _gauge(f"ruleset_{key}", meaning, ["source", "ruleset", "name"], limits)
 
 
 def _number(value: Any) -> float | None:

@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
+from connector.simulator import subjects
 from connector.simulator.stream import BadRequest, Query, context, matcher, position
 
 Item = dict[str, Any]
@@ -26,6 +27,13 @@ RETENTION_SECONDS = 7 * 86400
 _ROOT = "/api/v3"
 _PUBLIC = "https://www.virustotal.com/api/v3"
 _KINDS = {"files": "file", "urls": "url", "domains": "domain", "ip_addresses": "ip_address"}
+
+
+_PLACES = {
+    "hunting_ruleset": "/intelligence/hunting_rulesets",
+    "retrohunt_job": "/intelligence/retrohunt_jobs",
+    "collection": "/collections",
+}
 
 
 @dataclass(slots=True)
@@ -84,6 +92,7 @@ class Api:
         used: requests counted for the daily quota.
         allowed: the daily quota.
         clock: tells the time, in Unix seconds; the Date header shows it.
+        subjects: what is answered for a ruleset, Retrohunt job or collection, by type and id.
     """
 
     def __init__(
@@ -100,6 +109,7 @@ class Api:
         self.used = 0
         self.allowed = allowed
         self.clock = clock
+        self.subjects = subjects.answers()
         self._key = key
         self._user = user
         self._lock = threading.Lock()
@@ -201,9 +211,11 @@ class Api:
             case ["GET", "users", name, "overall_quotas"]:
                 return self._quotas(name)
             case ["GET", "intelligence", "hunting_rulesets", identifier]:
-                return self._source("hunting_ruleset", identifier)
+                return self._subject("hunting_ruleset", identifier)
+            case ["GET", "intelligence", "retrohunt_jobs", identifier]:
+                return self._subject("retrohunt_job", identifier)
             case ["GET", "collections", identifier]:
-                return self._source("collection", identifier)
+                return self._subject("collection", identifier)
         return _not_found(asked.path)
 
     def _stream(self, asked: Asked) -> _Answer:
@@ -251,18 +263,14 @@ class Api:
         spans = {"hourly": daily, "daily": daily, "monthly": monthly}
         return _Answer(200, {"data": {f"api_requests_{span}": {"user": numbers} for span, numbers in spans.items()}})
 
-    def _source(self, kind: str, identifier: str) -> _Answer:
-        """A ruleset or collection that a notification names."""
-        sources = (source for item in self._items for source in context(item).get("sources") or ())
-        found = next((s for s in sources if s.get("type") == kind and s.get("id") == identifier), None)
-        if found is None:
+    def _subject(self, kind: str, identifier: str) -> _Answer:
+        status, attributes = self.subjects.get((kind, identifier), (404, {}))
+        if status == 403:  # noqa: PLR2004 -- HTTP
+            return _error(403, "ForbiddenError", "You are not authorized to perform the requested operation")
+        if status != 200:  # noqa: PLR2004 -- HTTP
             return _not_found(identifier)
-        attributes: Item = {"name": found.get("label"), "creation_date": int(self.clock()) - RETENTION_SECONDS}
-        if kind == "hunting_ruleset":
-            attributes |= {"enabled": True, "limit": 100, "rate_limited": False, "match_object_type": "file"}
-        else:
-            attributes |= {"collection_type": "threat-actor" if identifier.startswith("threat-actor") else "collection"}
-        return _Answer(200, {"data": {"type": kind, "id": identifier, "attributes": attributes}})
+        data = {"type": kind, "id": identifier, "links": {"self": f"{_PUBLIC}{_PLACES[kind]}/{identifier}"}}
+        return _Answer(200, {"data": {**data, "attributes": attributes}})
 
     def _keep(self, items: list[Item]) -> None:
         self._items = sorted(items, key=position)

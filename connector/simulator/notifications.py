@@ -7,19 +7,17 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from connector.simulator.subjects import FAMILIES, JOBS, RULES, Rule, rule_of_job, sources
 
 Item = dict[str, Any]
 
 _SPAN_SECONDS = 2 * 86400
 """How far before `now` the notifications reach: well within what VirusTotal keeps."""
-_HOUR = 3600
 _HALF_DECODED = "\u03f2\x00198.51.100\x00.7"
 """What malware configurations really hold: U+0000, and Greek letters that look like Latin ones."""
 
-_FAMILIES = ("Emberlark", "TinRaven", "Glasswing", "Mudlantern", "Quillback")
-_ACTORS = ("Cobalt Heron", "Velvet Anchor", "Paper Badger")
 _COUNTRIES = ("DE", "US", "BR", "JP", "NO", "ZA", "IN", "FR")
 _FILE_TYPES = (
     ("Win32 EXE", "peexe", "exe", "PE32 executable (GUI) Intel 80386, for MS Windows"),
@@ -84,7 +82,7 @@ def _entity(index: int, rng: random.Random, known: list[Item], date: int) -> Ite
 
 def _file(rng: random.Random, date: int) -> Item:
     sha256, kind = _digest(rng), rng.choice(_FILE_TYPES)
-    family = rng.choice(_FAMILIES)
+    family = rng.choice(FAMILIES)
     malicious = rng.choice((0, 0, 3, 18, 44))
     attributes: Item = {
         "md5": sha256[:32],
@@ -220,33 +218,18 @@ def _analysis(rng: random.Random, date: int, malicious: int) -> Item:
     return {**found, "gti_assessment": assessment}
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    ruleset: str
-    ruleset_id: str
-    name: str
-    tags: tuple[str, ...]
-
-
-_RULES = (
-    _Rule("Ransomware", "7100000001", "vulnerability_weaponization", ("ransomware",)),
-    _Rule("C2 frameworks", "7100000002", "beacon_config", ("c2", "t1071")),
-    _Rule("Phishing kits", "7100000003", "kit_login_form", ()),
-)
-
-
 def _livehunt(entity: Item, rng: random.Random) -> Item:
-    rule = rng.choice(_RULES)
+    rule = rng.choice(RULES)
     source = {"id": rule.ruleset_id, "type": "hunting_ruleset", "label": rule.ruleset}
     return _hunting(entity, rng, rule, source)
 
 
 def _retrohunt(entity: Item, rng: random.Random) -> Item:
-    job = f"analyst-{1_700_000_000 + rng.randrange(9) * _HOUR}"
-    return _hunting(entity, rng, rng.choice(_RULES), {"id": job, "type": "retrohunt_job", "label": job})
+    job = rng.choice(JOBS)
+    return _hunting(entity, rng, rule_of_job(job), {"id": job, "type": "retrohunt_job", "label": job})
 
 
-def _hunting(entity: Item, rng: random.Random, rule: _Rule, source: Item) -> Item:
+def _hunting(entity: Item, rng: random.Random, rule: Rule, source: Item) -> Item:
     info: Item = {"rule_name": rule.name}
     if rule.tags:
         info["rule_tags"] = list(rule.tags)
@@ -262,26 +245,15 @@ def _hunting(entity: Item, rng: random.Random, rule: _Rule, source: Item) -> Ite
 
 
 def _subscription(entity: Item, rng: random.Random) -> Item:  # noqa: ARG001 -- a maker of contexts
-    sources = [rng.choice(_COLLECTIONS)]
+    named = [rng.choice(_FOLLOWED)]
     if rng.random() < 0.5:  # noqa: PLR2004 -- a threat profile brings the collection that it follows with it
         profile = {"id": _digest(rng)[:32], "type": "threat_profile", "label": "Our sector"}
-        sources.insert(0, profile)
-    return {"origin": "subscriptions", "hunting_info": None, "sources": sources, "tags": []}
+        named.insert(0, profile)
+    return {"origin": "subscriptions", "hunting_info": None, "sources": named, "tags": []}
 
 
+_FOLLOWED = sources()
 _CONTEXTS = (_livehunt, _livehunt, _livehunt, _retrohunt, _subscription, _subscription)
-
-_COLLECTIONS = tuple(
-    [
-        {"id": hashlib.sha256(name.encode()).hexdigest(), "type": "collection", "label": f"{name} Malware"}
-        for name in _FAMILIES
-    ]
-    + [
-        {"id": f"threat-actor--{hashlib.sha256(name.encode()).hexdigest()[:8]}-0000-4000-8000-000000000000"}
-        | {"type": "collection", "label": name}
-        for name in _ACTORS
-    ]
-)
 
 
 def _snippet(rng: random.Random) -> str:

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.config import Settings
-from connector.model import Json, JsonObject, Misconfigured, Notification, Page, Unavailable
+from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
 from connector.sources.json_values import START, Place, Unfinished, Value, values
 
@@ -109,6 +109,10 @@ class FileSource:
 
     def quota(self) -> None:
         """Files have none."""
+
+    def look_up(self, subject: Subject) -> LookUp:
+        """Files say no more than the notifications in them."""
+        raise Unavailable(f"a file cannot be asked about the {subject.type} {subject.id}")
 
     def close(self) -> None:
         """Hold nothing open between pages."""

@@ -7,19 +7,39 @@ import base64
 import datetime
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import pydantic
 from pydantic import Field, field_validator
 
-from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Notification, Page, Rejected, Unavailable
+from connector.model import (
+    ConnectorError,
+    Json,
+    JsonObject,
+    LookUp,
+    Misconfigured,
+    Notification,
+    Page,
+    Rejected,
+    Subject,
+    Unavailable,
+)
 from connector.notification import SHA256, read
 from connector.sources.bodies import storable
-from connector.sources.virustotal_api import NOT_FOUND, OK, Answer, Api, ApiSettings
+from connector.sources.virustotal_api import NOT_FOUND, OK, Answer, Api, ApiSettings, nearly_spent
+from connector.sources.virustotal_subjects import answered, endpoint
 from connector.sources.virustotal_walk import Checkpoint
 
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
+
+LOOK_UP_TIMEOUT_SECONDS = 10.0
+LOOK_UP_MAX_BYTES = 8 * 1024 * 1024
+"""A look-up may hold up the next walk no longer than this, nor take more memory."""
+QUOTA_RESERVE = 0.25
+"""The part of each quota that look-ups leave to notifications."""
+QUOTA_FRESH_SECONDS = 3600.0
 
 _MOST_ITEMS = 25 * PAGE_LIMIT
 """Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
@@ -44,6 +64,13 @@ class VirusTotalSettings(ApiSettings):
         900, ge=0, le=86400, description="How far each poll looks back, for notifications that appear late."
     )
     poll_seconds: int = Field(300, ge=1, le=86400, description="How long to wait between polls.")
+    lookups_per_day: int = Field(
+        200,
+        ge=0,
+        le=100_000,
+        description="How many requests a day (UTC) may go to reading the rulesets and collections that notifications "
+        "name; 0: none. They end when a quarter of a quota is left.",
+    )
 
     @field_validator("filter")
     @classmethod
@@ -65,6 +92,11 @@ class VirusTotalSource:
     def __init__(self, settings: VirusTotalSettings, *, user_agent: str) -> None:
         self._settings = settings
         self._api = Api(settings, user_agent=user_agent)
+        brief = {"timeout_seconds": min(settings.timeout_seconds, LOOK_UP_TIMEOUT_SECONDS)}
+        self._look_ups = Api(settings.model_copy(update=brief), user_agent=user_agent, max_body_bytes=LOOK_UP_MAX_BYTES)
+        self._quota: JsonObject | None = None
+        self._quota_at = float("-inf")
+        self._sent_at_quota = 0
 
     def pages(self, checkpoint: Json | None) -> Iterator[Page]:
         """Yield what is new, oldest first, in pages of at most 40; see `connector.ports.Source`.
@@ -144,11 +176,32 @@ class VirusTotalSource:
 
     def quota(self) -> JsonObject | None:
         """What is left of the key's allowance; see `virustotal_api.Api.quota`."""
-        return self._api.quota()
+        self._quota, self._quota_at, self._sent_at_quota = None, time.monotonic(), self._sent()
+        self._quota = self._api.quota()
+        return self._quota
+
+    def look_up(self, subject: Subject) -> LookUp:
+        """Read a ruleset, Retrohunt job, collection or threat actor; see `connector.ports.Source`.
+
+        Raises:
+            Unavailable: also when no more than `QUOTA_RESERVE` of a quota is left.
+            Misconfigured: the key is not accepted, or something other than the API answers.
+        """
+        if time.monotonic() - self._quota_at > QUOTA_FRESH_SECONDS:
+            with suppress(ConnectorError):  # a key may not see its quota: then `lookups_per_day` is the one limit
+                self.quota()
+        spent = nearly_spent(self._quota or {}, self._sent() - self._sent_at_quota, QUOTA_RESERVE)
+        if spent is not None:
+            raise Unavailable(f"what is left of the quota is kept for notifications: {spent}")
+        return answered(subject, self._look_ups.get(*endpoint(subject)), int(time.time()))
 
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
+        self._look_ups.close()
+
+    def _sent(self) -> int:
+        return self._api.sent + self._look_ups.sent
 
     def _restored(self, checkpoint: Json | None) -> Checkpoint:
         if checkpoint is None:

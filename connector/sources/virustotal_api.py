@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field, field_validator
 
-from connector.http import Client, HeaderSecret, HttpSettings, Response
+from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 
 OK = 200
@@ -72,9 +72,13 @@ class Answer:
 
 
 class Api:
-    """One key's view of the API. Not shared between threads."""
+    """One key's view of the API. Not shared between threads.
 
-    def __init__(self, settings: ApiSettings, *, user_agent: str) -> None:
+    Attributes:
+        sent: how many requests were sent.
+    """
+
+    def __init__(self, settings: ApiSettings, *, user_agent: str, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         # VirusTotal compresses answers only for a User-Agent with this word in it (vt-py sends it likewise).
         compressed = user_agent if "gzip" in user_agent else f"{user_agent} (gzip)"
         self._client = Client(
@@ -82,7 +86,9 @@ class Api:
             user_agent=compressed,
             headers={"Accept": "application/json", "x-tool": settings.tool or user_agent.replace("/", ".")},
             secret_headers={"x-apikey": settings.api_key},
+            max_body_bytes=max_body_bytes,
         )
+        self.sent = 0
         self._url = settings.api_url
         self._key = settings.api_key
         self._user = settings.user
@@ -141,6 +147,7 @@ class Api:
         if any(part in ("", ".", "..") for part in path):
             # Such a segment would ask for something else; VirusTotal has no object of that name.
             return Response(NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
+        self.sent += 1
         url = "/".join((self._url, *(quote(part, safe="") for part in path)))
         return self._client.request("GET", f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
 
@@ -228,16 +235,34 @@ def _error(response: Response) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
+def nearly_spent(quota: JsonObject, sent: int, reserve: float) -> str | None:
+    """The first quota, in words, of which no more than the reserve (0 to 1) is left; None when there is none.
+
+    Args:
+        quota: as `Api.quota` gave it.
+        sent: how many requests were sent since.
+        reserve: the part to be left.
+    """
+    for span, whose, used, allowed in _allowances(quota):
+        if allowed > 0 and used + sent >= allowed * (1 - reserve):
+            return f"{span} {used + sent:,} of {allowed:,} requests used by the {whose}"
+    return None
+
+
 def _spent(quota: JsonObject, now: int) -> Iterator[tuple[str, int]]:
     """Each quota that is used up, in words, and when it is renewed, in Unix seconds."""
+    for span, whose, used, allowed in _allowances(quota):
+        if used >= allowed:
+            yield f"{span} {used:,} of {allowed:,} requests used by the {whose}", _renewed(span, now)
+
+
+def _allowances(quota: JsonObject) -> Iterator[tuple[str, str, int, int]]:
+    """Span, whose, used, allowed."""
     for name, spans in quota.items():
-        span = name.removeprefix("api_requests_")
         for whose, numbers in (spans if isinstance(spans, dict) else {}).items():
-            if not isinstance(numbers, dict):
-                continue
-            used, allowed = numbers.get("used"), numbers.get("allowed")
-            if isinstance(used, int) and isinstance(allowed, int) and used >= allowed:
-                yield f"{span} {used:,} of {allowed:,} requests used by the {whose}", _renewed(span, now)
+            used, allowed = (numbers.get("used"), numbers.get("allowed")) if isinstance(numbers, dict) else (None, None)
+            if isinstance(used, int) and isinstance(allowed, int):
+                yield name.removeprefix("api_requests_"), whose, used, allowed
 
 
 def _renewed(span: str, now: int) -> int:

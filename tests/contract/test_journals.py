@@ -2,9 +2,11 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,14 +21,19 @@ from connector.model import (
     Entry,
     Gap,
     JournalStatus,
+    JsonObject,
+    LookUp,
     Notification,
+    Outdated,
     Page,
     RouteStatus,
     Settlement,
     SourceStatus,
+    Subject,
     Unavailable,
     Version,
 )
+from connector.notification import subjects
 from connector.ports import Journal
 
 Opener = Callable[[], Journal]
@@ -63,6 +70,45 @@ def notification(number: int, date: int | None = 1_760_000_000) -> Notification:
 
 def page(*numbers: int, checkpoint: object = None, gap: Gap | None = None) -> Page:
     return Page([notification(number) for number in numbers], checkpoint, gap)
+
+
+RULES, ACTOR = Subject("hunting_ruleset", "71"), Subject("collection", "threat-actor--1")
+
+
+def naming(number: int, *named: Subject, date: int | None = 1_760_000_000) -> Notification:
+    """A notification that names its sources."""
+    sources = [{"type": subject.type, "id": subject.id, "label": "x"} for subject in named]
+    return Notification(str(number), date, {"type": "file", "context_attributes": {"sources": sources}})
+
+
+def answer(subject: Subject, said: int = 1, *, at: int = 1, due: int = 100, report: JsonObject | None = None) -> LookUp:
+    """That something is known of a subject; the same number says the same."""
+    return LookUp(subject, "known", at, due, {"said": said, "text": "\x00\u03f2" * said}, bytes([said]), report or {})
+
+
+def learn(journal: Journal, *look_ups: LookUp, source: str = "vt") -> list[bool]:
+    with journal.lease(source):
+        return [journal.learn(source, each) for each in look_ups]
+
+
+def pass_all(journal: Journal, route: str = "route") -> Sequence[Entry]:
+    """Have a route whose documents have versions deal with all that is pending."""
+    entries = journal.pending(route, ["vt"], 1000)
+    if entries:
+        last = Advance(entries[-1].seq, len(entries), 0, 0, learned=entries[0].learned)
+        advance(journal, route, ["vt"], last)
+    return entries
+
+
+def outdated(journal: Journal, route: str = "route", limit: int = 1000) -> Outdated:
+    found = journal.outdated(route, ["vt"], limit)
+    assert found is not None
+    return found
+
+
+def settle(journal: Journal, found: Outdated, route: str = "route") -> None:
+    with journal.lease(route):
+        journal.settle(route, Settlement([e.seq for e in found.entries], 0, 0, 0, mark=found.mark))
 
 
 def store(journal: Journal, source: str, *pages: Page) -> list[int]:
@@ -597,6 +643,229 @@ def test_many_threads_append_and_advance_at_once(open_journal):
         assert sorted(read) == expected
 
 
+def test_entries_carry_what_is_known_of_what_they_name_whichever_way_they_are_read(journal):
+    store(journal, "vt", Page([naming(1, RULES, ACTOR), naming(2, ACTOR), naming(3)], None))
+    assert [entry.context for entry in journal.pending("route", ["vt"], 10)] == [{}, {}, {}]
+
+    assert learn(journal, answer(ACTOR)) == [True]
+
+    known = {ACTOR: {"said": 1, "text": "\x00\u03f2"}}
+    entries = journal.pending("route", ["vt"], 10)
+    assert [entry.context for entry in entries] == [known, known, {}]
+    assert journal.history({"vt": 0}, 10) == entries
+    assert journal.entries([entry.seq for entry in entries]) == entries
+    assert journal.find(["vt"], "2") == [entries[1]]
+    with journal.lease("route"):
+        step = Advance(entries[-1].seq, 0, 0, 0, learned=0)
+        journal.advance("route", ["vt"], step)
+    assert outdated(journal).entries == entries[:2]
+
+
+def test_what_one_source_learned_is_not_told_to_another(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    store(journal, "other", Page([naming(2, ACTOR)], None))
+    learn(journal, answer(ACTOR), source="other")
+    contexts = [entry.context for entry in journal.pending("route", ["vt", "other"], 10)]
+    assert contexts == [{}, {ACTOR: {"said": 1, "text": "\x00\u03f2"}}]
+    assert [journal.due(source, 50, 9) for source in ("vt", "other", "never heard of")] == [[ACTOR], [], []]
+
+
+def test_what_was_never_looked_up_comes_first_the_newest_before_all_and_then_what_is_due(journal):
+    subjects = [Subject("collection", f"c{number}") for number in range(5)]
+    store(journal, "vt", *(Page([naming(number, subject)], None) for number, subject in enumerate(subjects)))
+    assert journal.due("vt", 0, 9) == subjects[::-1]
+    learn(journal, answer(subjects[4], due=30), answer(subjects[1], due=20), answer(subjects[3], due=1000))
+    assert journal.due("vt", 10, 9) == [subjects[2], subjects[0]]
+    assert journal.due("vt", 30, 9) == [subjects[2], subjects[0], subjects[1], subjects[4]]
+    assert journal.due("vt", 30, 1) == [subjects[2]]
+    assert journal.due("vt", 30, 0) == journal.due("vt", 30, -3) == []
+
+
+def test_what_is_absent_forbidden_or_failed_is_asked_again_when_it_is_due_and_takes_nothing_back(journal):
+    store(journal, "vt", Page([naming(1, ACTOR, RULES)], None))
+    learn(journal, answer(ACTOR), LookUp(RULES, "absent", 1, 40))
+    assert learn(journal, LookUp(ACTOR, "forbidden", 2, 50)) == [False]
+    assert learn(journal, LookUp(ACTOR, "failed", 3, 60)) == [False]
+    (entry,) = journal.pending("route", ["vt"], 10)
+    assert entry.context == {ACTOR: {"said": 1, "text": "\x00\u03f2"}}
+    found = journal.status({}).sources[0].look_ups
+    assert (found.known, found.absent, found.forbidden) == (0, 1, 1)
+    assert [journal.due("vt", now, 9) for now in (39, 40, 60)] == [[], [RULES], [RULES, ACTOR]]
+    assert learn(journal, answer(ACTOR)) == [False]
+    assert learn(journal, answer(RULES)) == [True]
+
+
+def test_a_failed_first_look_up_leaves_the_subject_waiting(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    learn(journal, LookUp(ACTOR, "failed", 3, 60))
+    found = journal.status({}).sources[0].look_ups
+    assert (found.known, found.absent, found.forbidden, found.waiting) == (0, 0, 0, 1)
+    assert [journal.due("vt", now, 9) for now in (59, 60)] == [[], [ACTOR]]
+
+
+def test_what_no_entry_names_is_not_learned(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    assert learn(journal, answer(RULES)) == [False]
+    assert journal.due("vt", 0, 9) == [ACTOR]
+
+
+def test_status_tells_how_look_ups_stand_and_what_they_report(journal):
+    store(journal, "vt", Page([naming(1, ACTOR, RULES, Subject("collection", "new"))], None))
+    report = {"name": "kits", "rate_limited": True}
+    now = int(time.time())
+    learn(journal, answer(RULES, at=now, due=now + 1000, report=report), answer(ACTOR, at=now - 2 * 86400, due=now))
+    found = journal.status({}).sources[0].look_ups
+    assert (found.known, found.waiting, found.asked_today) == (2, 2, 1)
+    assert found.reports == {RULES: report}
+
+
+def test_what_a_route_passed_before_something_was_learned_is_outdated_until_it_is_settled(journal):
+    store(journal, "vt", Page([naming(1, ACTOR), naming(2), naming(3, ACTOR, RULES), naming(4, RULES)], None))
+    pass_all(journal)
+    assert journal.outdated("route", ["vt"], 10) is None
+
+    assert learn(journal, answer(ACTOR)) == [True]
+
+    found = outdated(journal)
+    assert ids(found.entries) == ["1", "3"]
+    assert all(ACTOR in entry.context for entry in found.entries)
+    assert journal.status({"route": ["vt"]}).routes[0].outdated == 2
+    settle(journal, found)
+    assert journal.outdated("route", ["vt"], 10) is None
+    assert journal.status({"route": ["vt"]}).routes[0].outdated == 0
+    assert learn(journal, answer(ACTOR, at=5)) == [False]
+    assert journal.outdated("route", ["vt"], 10) is None
+    assert learn(journal, answer(ACTOR, said=2)) == [True]
+    assert ids(outdated(journal).entries) == ["1", "3"]
+
+
+def test_what_is_outdated_comes_in_parts_and_outlives_the_process(open_journal):
+    journal = open_journal()
+    store(journal, "vt", Page([naming(number, ACTOR) for number in range(1, 8)], None))
+    pass_all(journal)
+    learn(journal, answer(ACTOR))
+    seen = []
+    while (found := journal.outdated("route", ["vt"], 3)) is not None:
+        journal.close()
+        journal = open_journal()
+        assert journal.outdated("route", ["vt"], 3) == found
+        settle(journal, found)
+        seen.append(ids(found.entries))
+    assert seen == [["1", "2", "3"], ["4", "5", "6"], ["7"]]
+    journal.close()
+
+
+def test_what_is_learned_when_a_part_was_dealt_with_outdates_that_part_again(journal):
+    store(journal, "vt", Page([naming(number, ACTOR) for number in range(1, 5)], None))
+    pass_all(journal)
+    learn(journal, answer(ACTOR))
+    settle(journal, outdated(journal, limit=3))
+    assert ids(outdated(journal).entries) == ["4"]
+    learn(journal, answer(ACTOR, said=2))
+    assert ids(outdated(journal).entries) == ["1", "2", "3", "4"]
+
+
+def test_what_is_learned_while_a_route_deals_with_entries_is_not_missed(journal):
+    """The route has read them not knowing it, and passes them when it is known already."""
+    store(journal, "vt", Page([naming(1, ACTOR), naming(2, ACTOR)], None))
+    first, second = journal.pending("route", ["vt"], 10)
+    learn(journal, answer(ACTOR))
+    advance(journal, "route", ["vt"], Advance(first.seq, 1, 0, 0, learned=first.learned))
+    assert ids(outdated(journal).entries) == ["1"]
+    advance(journal, "route", ["vt"], Advance(second.seq, 1, 0, 0, learned=second.learned))
+    found = outdated(journal)
+    assert ids(found.entries) == ["1", "2"]
+
+    learn(journal, answer(ACTOR, said=2))
+    settle(journal, found)
+
+    assert ids(outdated(journal).entries) == ["1", "2"]
+
+
+def test_what_a_route_read_knowing_it_is_not_outdated(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    learn(journal, answer(ACTOR))
+    assert [entry.context for entry in pass_all(journal)] == [{ACTOR: {"said": 1, "text": "\x00\u03f2"}}]
+    assert journal.outdated("route", ["vt"], 10) is None
+
+
+def test_events_are_never_outdated(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    advance(journal, "events", ["vt"], Advance(journal.pending("events", ["vt"], 1)[0].seq, 1, 0, 0))
+    pass_all(journal, "objects")
+    learn(journal, answer(ACTOR))
+    assert journal.outdated("events", ["vt"], 10) is None
+    assert ids(outdated(journal, "objects").entries) == ["1"]
+
+
+def test_a_route_that_comes_to_make_events_forgets_what_was_outdated(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    pass_all(journal)
+    learn(journal, answer(ACTOR))
+    store(journal, "vt", Page([naming(2)], None))
+    advance(journal, "route", ["vt"], Advance(journal.pending("route", ["vt"], 1)[0].seq, 1, 0, 0))
+    assert journal.outdated("route", ["vt"], 10) is None
+
+
+def test_a_route_that_was_set_back_delivers_in_turn_what_it_has_before_it(journal):
+    store(journal, "vt", Page([naming(number, ACTOR) for number in (1, 2, 3)], None))
+    entries = pass_all(journal)
+    learn(journal, answer(ACTOR))
+    with journal.lease("route"):
+        journal.rewind("route", {"vt": entries[0].seq})
+    assert ids(outdated(journal).entries) == ["1"]
+    settle(journal, outdated(journal))
+    assert journal.outdated("route", ["vt"], 10) is None
+    assert ids(pass_all(journal)) == ["2", "3"]
+
+
+def test_only_what_a_route_reads_now_is_outdated_for_it(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    pass_all(journal)
+    learn(journal, answer(ACTOR))
+    assert journal.outdated("route", ["other"], 10) is None
+    assert journal.outdated("route", [], 10) is None
+
+
+def test_what_is_known_is_forgotten_with_the_last_notification_that_names_it(journal):
+    store(journal, "vt", Page([naming(1, ACTOR, date=10), naming(2, ACTOR, RULES, date=20)], None))
+    pass_all(journal)
+    learn(journal, answer(ACTOR), answer(RULES))
+    assert journal.prune(15, {"route": ["vt"]}) == 1
+    assert ids(outdated(journal).entries) == ["2"]
+    assert journal.status({}).sources[0].look_ups.known == 2
+
+    assert journal.prune(25, {"route": ["vt"]}) == 1
+
+    assert journal.outdated("route", ["vt"], 10) is None
+    assert journal.status({}).sources[0].look_ups.known == 0
+    store(journal, "vt", Page([naming(3, ACTOR)], None))
+    assert journal.pending("route", ["vt"], 10)[0].context == {}
+    assert journal.due("vt", 0, 9) == [ACTOR]
+    assert learn(journal, answer(ACTOR)) == [True]
+
+
+def test_learning_needs_the_lease_of_the_source(journal):
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    with pytest.raises(RuntimeError, match="lease"):
+        journal.learn("vt", answer(ACTOR))
+    assert journal.due("vt", 0, 9) == [ACTOR]
+
+
+def test_of_a_notification_that_names_too_many_a_hundred_are_kept(journal):
+    named = [Subject("collection", f"c{number}") for number in range(1000)]
+    store(journal, "vt", Page([naming(1, *named)], None))
+    assert len(journal.due("vt", 0, 1000)) == 100
+
+
+SUBJECTS = (RULES, ACTOR)
+
+
+def named(number: int) -> Notification:
+    """A notification that names none, one or both of the subjects."""
+    return naming(number, *SUBJECTS[number % 3 :], *SUBJECTS[: number % 2], date=number)
+
+
 SOURCES, ROUTES = ("s1", "s2"), {"r1": ("s1",), "r2": ("s1", "s2")}
 NUMBERS = st.integers(0, 12)
 
@@ -618,39 +887,90 @@ class JournalMachine(RuleBasedStateMachine):
         self.dead_letters: dict[str, set[tuple[int, str]]] = {route: set() for route in ROUTES}
         self.dropped = dict.fromkeys(ROUTES, 0)
         self.known_versions: dict[str, list[Version]] = {route: [] for route in ROUTES}
+        self.known: dict[tuple[str, Subject], JsonObject] = {}
+        self.stale: set[int] = set()  # entries that r2 rendered last before something was learned of what they name
 
     def unread(self, route: str) -> list[Entry]:
         sources = ROUTES[route]
-        return [e for e in self.entries if e.source in sources and e.seq > self.positions[route, e.source]]
+        return [e for e in self.now() if e.source in sources and e.seq > self.positions[route, e.source]]
+
+    def now(self) -> list[Entry]:
+        """The entries, with what is known now."""
+        return [replace(entry, context=self.context(entry)) for entry in self.entries]
+
+    def context(self, entry: Entry) -> dict[Subject, JsonObject]:
+        found = {subject: self.known.get((entry.source, subject)) for subject in subjects(entry.notification.body)}
+        return {subject: said for subject, said in found.items() if said is not None}
+
+    def outdated(self) -> list[Entry]:
+        found = self.journal.outdated("r2", SOURCES, 1000)
+        return [] if found is None else list(found.entries)
+
+    def passed(self, seqs: set[int]) -> set[int]:
+        return {e.seq for e in self.entries if e.seq in seqs and e.seq <= self.positions["r2", e.source]}
+
+    @rule(source=st.sampled_from(SOURCES), subject=st.sampled_from(SUBJECTS), said=st.integers(1, 3))
+    def learn(self, source: str, subject: Subject, said: int) -> None:
+        naming_it = {e.seq for e in self.entries if e.source == source and subject in subjects(e.notification.body)}
+        look_up = answer(subject, said)
+        is_new = bool(naming_it) and self.known.get((source, subject)) != look_up.attributes
+        assert learn(self.journal, look_up, source=source) == [is_new]
+        if is_new:
+            assert look_up.attributes is not None
+            self.known[source, subject] = look_up.attributes
+            self.stale |= naming_it
+
+    @rule(limit=st.integers(1, 5), meanwhile=st.booleans())
+    def revise(self, limit: int, meanwhile: bool) -> None:
+        found = self.journal.outdated("r2", SOURCES, limit)
+        if found is None:
+            return
+        assert 0 < len(found.entries) <= limit
+        if meanwhile:
+            self.learn("s1", SUBJECTS[0], 2)
+        news = self.stale - {e.seq for e in found.entries} | {
+            e.seq for e in found.entries if e.context != self.context(e)
+        }
+        settle(self.journal, found, "r2")
+        self.stale = news
+
+    @rule()
+    def revise_everything(self) -> None:
+        while (found := self.journal.outdated("r2", SOURCES, 7)) is not None:
+            settle(self.journal, found, "r2")
+        self.stale -= self.passed(self.stale)
 
     @rule(source=st.sampled_from(SOURCES), numbers=st.lists(NUMBERS, max_size=6), checkpoint=NUMBERS)
     def append(self, source: str, numbers: list[int], checkpoint: int) -> None:
         new = []
         for number in numbers:
-            item = notification(number, date=number)
+            item = named(number)
             if item not in self.seen[source]:
                 self.seen[source].append(item)
                 new.append(item)
-        assert store(self.journal, source, Page([notification(n, date=n) for n in numbers], checkpoint)) == [len(new)]
+        assert store(self.journal, source, Page([*map(named, numbers)], checkpoint)) == [len(new)]
         self.checkpoints[source] = checkpoint
         stored = [e for e in self.journal.pending("observer", SOURCES, 1000) if e.seq > self.highest]
         assert [(e.source, e.notification) for e in stored] == [(source, item) for item in new]
         self.entries += stored
         self.highest = max([self.highest, *(e.seq for e in stored)])
 
-    @rule(route=st.sampled_from(sorted(ROUTES)), limit=st.integers(1, 5), refuse=st.booleans())
-    def deliver(self, route: str, limit: int, refuse: bool) -> None:
+    @rule(route=st.sampled_from(sorted(ROUTES)), limit=st.integers(1, 5), refuse=st.booleans(), meanwhile=st.booleans())
+    def deliver(self, route: str, limit: int, refuse: bool, meanwhile: bool) -> None:
         batch = self.journal.pending(route, ROUTES[route], limit)
         assert batch == self.unread(route)[:limit]
         if not batch:
             return
+        if meanwhile:
+            self.learn("s2", SUBJECTS[1], 3)
         count = len(self.known_versions[route])
         new = [version(f"o{count + n}", e.seq, count % 60) for n, e in enumerate(batch)]
         letters = [DeadLetter(batch[0].seq, "sink", "no", "o")] if refuse else []
         with self.journal.lease(route):
             self.journal.record(route, new)
             sent = [v._replace(sent=True) for v in new[len(letters) :]]
-            step = Advance(batch[-1].seq, len(sent), 0, len(letters), letters, sent)
+            learned = batch[0].learned if route == "r2" else None
+            step = Advance(batch[-1].seq, len(sent), 0, len(letters), letters, sent, learned)
             self.journal.advance(route, ROUTES[route], step)
         self.known_versions[route] += [*new[: len(letters)], *sent]
         self.forget_dead_letters(route, {e.seq for e in batch})
@@ -659,6 +979,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.counts[route][2] += len(letters)
         for source in ROUTES[route]:
             self.positions[route, source] = max(self.positions[route, source], batch[-1].seq)
+        if route == "r2":
+            fresh = {e.seq for e in batch if e.context == self.context(e)}
+            self.stale -= fresh
 
     @rule(route=st.sampled_from(sorted(ROUTES)), since=st.none() | NUMBERS)
     def rewind(self, route: str, since: int | None) -> None:
@@ -700,6 +1023,9 @@ class JournalMachine(RuleBasedStateMachine):
         kept = [e for e in self.entries if (e.notification.date or 0) >= before or e.seq in needed]
         assert self.journal.prune(before, ROUTES) == len(self.entries) - len(kept)
         self.entries = kept
+        left = {(e.source, subject) for e in kept for subject in subjects(e.notification.body)}
+        self.known = {key: said for key, said in self.known.items() if key in left}
+        self.stale &= {e.seq for e in kept}
 
     @rule()
     def reopen(self) -> None:
@@ -708,7 +1034,11 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_nor_invented(self) -> None:
-        assert self.journal.pending("observer", SOURCES, 1000) == self.entries
+        assert self.journal.pending("observer", SOURCES, 1000) == self.now()
+        assert self.journal.outdated("r1", SOURCES, 1000) is None
+        assert (
+            self.passed(self.stale) <= {e.seq for e in self.outdated()} == self.passed({e.seq for e in self.outdated()})
+        )
         status = self.journal.status(ROUTES)
         assert status.entries == len(self.entries)
         for source in status.sources:

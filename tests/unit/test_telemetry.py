@@ -29,9 +29,22 @@ SOURCE = {
     "notifications": 9,
     "lost": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}],
     "message": None,
+    "look_ups": {
+        "known": 5,
+        "absent": 1,
+        "forbidden": 2,
+        "waiting": 3,
+        "today": 8,
+        "per_day": 200,
+        "message": "slow down",
+        "rulesets": [
+            {"id": "1", "name": "kits", "rate_limited": False, "rate_limited_ratio": 0.25, "limit": 100},
+            {"id": "2", "name": None, "rate_limited": True, "rate_limited_ratio": None, "limit": None},
+        ],
+    },
     "quota": {"api_requests_daily": {"user": {"used": 3, "allowed": 500}, "group": {"used": 5, "allowed": 900}}},
 }
-ROUTE = {"name": "out", "backlog": 4, "lag_seconds": 30, "dead_letters": 2, "message": None}
+ROUTE = {"name": "out", "backlog": 4, "lag_seconds": 30, "dead_letters": 2, "outdated": 6, "message": None}
 STANDING = {"journal": {"path": "j.db", "notifications": 11}, "sources": [SOURCE], "routes": [ROUTE]}
 
 
@@ -118,6 +131,40 @@ def test_where_everything_stands_is_what_status_says(journal):
     assert found["iocstream_route_backlog_notifications", ("route", "out")] == 4
     assert found["iocstream_route_lag_seconds", ("route", "out")] == 30
     assert found["iocstream_dead_letters", ("route", "out")] == 2
+    assert found["iocstream_route_outdated_notifications", ("route", "out")] == 6
+
+
+def test_what_is_known_of_rulesets_and_collections_and_what_is_lost_before_us_is_told(journal):
+    found = samples([Part("vt", "source", looked_up=4), Part("out", "route", revised=9)], journal=journal)
+    states = {key[2][1]: value for key, value in found.items() if key[0] == "iocstream_subjects"}
+    assert states == {"known": 5, "absent": 1, "forbidden": 2, "waiting": 3}
+    assert found["iocstream_look_ups_today", ("source", "vt")] == 8
+    assert found["iocstream_look_ups_allowed", ("source", "vt")] == 200
+    assert found["iocstream_look_ups_paused", ("source", "vt")] == 1
+    assert found["iocstream_look_ups_total", ("source", "vt")] == 4
+    assert found["iocstream_notifications_revised_total", ("route", "out")] == 9
+    labels = {"1": ("name", "kits"), "2": ("name", "")}
+    for ruleset, limited, ratio in (("1", 0, 0.25), ("2", 1, 0)):
+        whose = labels[ruleset], ("ruleset", ruleset), ("source", "vt")
+        assert found["iocstream_ruleset_rate_limited", *whose] == limited
+        assert found["iocstream_ruleset_rate_limited_ratio", *whose] == ratio
+
+
+def test_of_many_rulesets_those_have_metrics_of_which_most_is_lost(journal):
+    ratios = [number / 1000 for number in range(500)]
+    rulesets = [
+        {"id": str(ratio), "name": "", "rate_limited": False, "rate_limited_ratio": ratio, "limit": 1}
+        for ratio in ratios
+    ]
+    source = {**SOURCE, "look_ups": {**SOURCE["look_ups"], "rulesets": rulesets}}
+    found = samples(standing={**STANDING, "sources": [source]}, journal=journal)
+    shown = [value for key, value in found.items() if key[0] == "iocstream_ruleset_rate_limited_ratio"]
+    assert sorted(shown) == ratios[-64:]
+
+
+def test_a_source_without_look_ups_has_no_metrics_of_them(journal):
+    found = samples(standing={**STANDING, "sources": [{**SOURCE, "look_ups": None}]}, journal=journal)
+    assert not [key for key in found if key[0] in ("iocstream_subjects", "iocstream_look_ups_today")]
 
 
 def test_a_source_that_has_never_run_has_no_lag_rather_than_none(journal):

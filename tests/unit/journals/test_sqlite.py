@@ -4,6 +4,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+import orjson
 import pydantic
 import pytest
 
@@ -11,9 +12,10 @@ from connector.journals import sqlite as module
 from connector.journals.database import Database, migrations, statements
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.journals.statements import SQL
-from connector.model import DeadLetter, Entry, Misconfigured, Notification, Page, StoredDeadLetter, Version
+from connector.model import DeadLetter, Entry, LookUp, Misconfigured, Notification, Page, StoredDeadLetter, Version
+from connector.notification import subjects
 
-GROWING = ("notifications", "seen", "versions", "dead_letters")
+GROWING = ("notifications", "seen", "versions", "dead_letters", "subjects", "mentions", "outdated")
 
 
 @pytest.fixture
@@ -155,6 +157,66 @@ def test_a_journal_of_the_first_schema_keeps_its_dead_letters_versions_and_posit
     assert (route.position, route.delivered, route.refused, route.dead_letters, route.dropped) == (3, 1, 2, 2, 0)
     assert [entry.seq for entry in journal.find(["vt"], "three")] == [3]
     journal.close()
+
+
+SHAPES = [
+    {"context_attributes": {"sources": [{"type": "collection", "id": "c1"}, {"type": "threat_profile", "id": "p"}]}},
+    {"context_attributes": {"hunting_info": {"sources": [{"type": "hunting_ruleset", "id": "r1", "label": "x"}]}}},
+    {"context_attributes": {"sources": None, "hunting_info": {"sources": [{"type": "collection", "id": "hidden"}]}}},
+    {"type": "ioc_stream_notification", "attributes": {"sources": [{"type": "retrohunt_job", "id": "a-1"}] * 2}},
+    {"type": "ioc_stream_notification", "context_attributes": {"sources": [{"type": "collection", "id": "other"}]}},
+    {"context_attributes": {"sources": [{"type": "threat_actor", "id": "größe"}, {"type": "collection", "id": ""}]}},
+    {"context_attributes": {"sources": [{"type": "collection", "id": 7}, {"type": "collection"}, "x", None, [[]]]}},
+    {"context_attributes": {"sources": [{"type": "collection", "id": "x" * 513}, {"type": "collection", "id": "c1"}]}},
+    {"context_attributes": {"sources": {"type": "collection", "id": "c2"}}},
+    {"context_attributes": {"sources": "collection"}},
+    {"context_attributes": "sources"},
+    {"context_attributes": {"sources": [{"type": ["collection"], "id": "c3"}]}},
+    {},
+]
+
+
+def test_a_journal_of_the_second_schema_learns_what_its_notifications_name(path):
+    second = Database(path, busy_timeout_seconds=1, migrations=migrations()[:2])
+    with second.write() as db:
+        db.execute("INSERT INTO sources (name, stored, kept) VALUES ('vt', 20, 20)")
+        bodies = [*map(orjson.dumps, SHAPES), b"garbled \xff", b"[]", b"7"]
+        db.executemany(
+            "INSERT INTO notifications (source, notification_id, date, raised, body) VALUES (1, ?, 1, 1, ?)",
+            [(str(number), body) for number, body in enumerate(bodies)],
+        )
+        db.execute("INSERT INTO routes (name) VALUES ('objects'), ('events')")
+        db.execute("INSERT INTO positions (route, source, seq) VALUES (1, 1, 100), (2, 1, 100)")
+        db.execute("INSERT INTO versions VALUES (1, 'a', 'm', 'c', 2, x'01', 1, 0)")
+    second.close()
+
+    journal = SqliteJournal(SqliteSettings(path=path))
+
+    named = {subject for body in SHAPES for subject in subjects(body)}
+    assert len(named) == 4
+    assert set(journal.due("vt", 0, 100)) == named
+    with journal.lease("vt"):
+        for subject in named:
+            assert journal.learn("vt", LookUp(subject, "known", 1, 2, {"of": subject.id}, b"1"))
+    found = journal.outdated("objects", ["vt"], 100)
+    assert found is not None
+    assert {e.notification.id: set(e.context) for e in found.entries} == {
+        str(number): set(subjects(body)) for number, body in enumerate(SHAPES) if subjects(body)
+    }
+    assert journal.outdated("events", ["vt"], 100) is None
+    journal.close()
+
+
+def test_what_is_garbled_of_what_was_looked_up_holds_nothing_up(journal, path):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", 1, SHAPES[0])], None))
+        (subject,) = journal.due("vt", 0, 9)
+        journal.learn("vt", LookUp(subject, "known", 1, 2, {"a": 1}, b"1", {"b": 2}))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE subjects SET attributes = '{', report = 'x'")
+    db.close()
+    assert journal.pending("out", ["vt"], 1)[0].context == {subject: {}}
+    assert journal.status({}).sources[0].look_ups.reports == {subject: {}}
 
 
 def test_retention_outlasts_what_virustotal_repeats():

@@ -281,3 +281,81 @@ def test_a_long_hostile_url_takes_no_time_to_speak_of():
     for text in ("http://" + "a%" * 200_000, "http://" + "@" * 200_000, "http://" + "ä." * 100_000, "a" * 200_000):
         call("url", text)
         call("host", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:0DB8:0000::00AB", "2001:db8::ab"),
+        ("198.51.100.77/24", "198.51.100.0/24"),
+        ("198.51.100.7/32", "198.51.100.7"),
+        ("2001:db8::1/128", "2001:db8::1"),
+        ("fe80::1%eth0", None),
+        ("198.51.100.07", None),
+        ("ϲ\x00172.94.9\x006.90", None),
+        ("1" * 100, None),
+        ("example.com", None),
+    ],
+)
+def test_ip_has_one_form_for_each_address(text, expected):
+    assert call("ip", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("8.8.8.8", "global"),
+        ("198.51.100.7", "documentation"),
+        ("198.51.100.0/24", "documentation"),
+        ("2001:db8::1", "documentation"),
+        ("10.0.0.1", "private"),
+        ("fd00::1", "private"),
+        ("127.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("169.254.1.1", "link_local"),
+        ("224.0.0.1", "multicast"),
+        ("0.0.0.0", "unspecified"),
+        ("240.0.0.1", "reserved"),
+        ("100.64.0.1", "reserved"),
+        ("example.com", None),
+        ("1" * 100, None),
+    ],
+)
+def test_ip_scope_says_where_an_address_means_something(text, expected):
+    assert call("ip_scope", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Example.COM.", "example.com"),
+        ("_dmarc.example.com", "_dmarc.example.com"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("bücher。example", "xn--bcher-kva.example"),
+        ("localhost", None),
+        ("192.0.2.7", None),
+        ("１９２.0.2.7", None),
+        ("ϲ\x00172.94.9\x006.90", None),
+        ("a b.example", None),
+        ("-a.example", None),
+        ("a..example", None),
+        ("example.com:443", None),
+        ("https://example.com", None),
+        ("a" * 64 + ".example", None),
+        ("a." * 127 + "example", None),
+        ("ü" * 300 + ".example", None),
+        ("", None),
+    ],
+)
+def test_domain_is_what_dns_looks_up(text, expected):
+    assert call("domain", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [(0, 7, 0), (1, 3, 33), (2, 3, 67), (7, 7, 100), (0, 0, None), (8, 7, None), (-1, 7, None), (1, 10**400, 0)],
+)
+def test_percent_is_never_less_than_0_nor_more_than_100(part, whole, expected):
+    assert call("percent", part, whole) == expected

@@ -4,6 +4,7 @@ import json
 import urllib.parse
 
 import pytest
+import yara_x
 from integration.virustotal import Clock, ids, items
 from werkzeug.test import Client
 
@@ -222,16 +223,59 @@ def test_entities_are_known_by_every_id_that_the_api_takes(made):
     assert refusal(asking("/nothing/1"))[:2] == (404, "NotFoundError")
 
 
-def test_rulesets_and_collections_that_notifications_name_are_known(made):
-    asking = Asking(made)
-    ruleset = asking("/intelligence/hunting_rulesets/7100000001").json["data"]["attributes"]
-    assert ruleset["name"] == "Ransomware"
-    assert ruleset["rate_limited"] is False
-    identifier = next(
-        s["id"] for i in made for s in i["context_attributes"]["sources"] if s["id"].startswith("threat-")
-    )
-    assert asking(f"/collections/{identifier}").json["data"]["attributes"]["collection_type"] == "threat-actor"
+PLACES = {
+    "hunting_ruleset": "intelligence/hunting_rulesets",
+    "retrohunt_job": "intelligence/retrohunt_jobs",
+    "collection": "collections",
+    "threat_actor": "collections",
+}
+
+
+def test_what_notifications_name_is_there_to_be_looked_up_but_for_a_few_that_are_not_ours_or_gone():
+    asking = Asking([])
+    named = {
+        (source["type"], source["id"], source["label"])
+        for item in notifications(800, now=NOW)
+        for source in item["context_attributes"]["sources"]
+        if source["type"] != "threat_profile"
+    }
+    refused, kinds = {}, set()
+    for kind, identifier, label in named:
+        answer = asking(f"/{PLACES[kind]}/{identifier}")
+        if answer.status_code != 200:
+            refused.setdefault(refusal(answer)[:2], set()).add(kind)
+            continue
+        data = answer.json["data"]
+        assert data["id"] == identifier
+        kinds.add(data["attributes"].get("collection_type", kind))
+        if kind == "retrohunt_job":
+            assert data["attributes"]["rules"]
+        else:
+            assert data["attributes"]["name"] == label
+    both = {"hunting_ruleset", "collection"}
+    assert refused == {(403, "ForbiddenError"): both, (404, "NotFoundError"): both}
+    collections = {"threat-actor", "malware-family", "software-toolkit", "campaign", "report", "vulnerability"}
+    assert kinds == {"hunting_ruleset", "retrohunt_job", "collection"} | collections
     assert asking("/collections/unknown").status_code == 404
+
+
+def test_rulesets_have_rules_that_compile_and_the_names_that_notifications_say():
+    asking = Asking([])
+    said = {}
+    for item in notifications(800, now=NOW):
+        context = item["context_attributes"]
+        if context["origin"] == "hunting":
+            (source,) = context["sources"]
+            said.setdefault((source["type"], source["id"]), set()).add(context["hunting_info"]["rule_name"])
+    limited = 0
+    for (kind, identifier), names in said.items():
+        answer = asking(f"/{PLACES[kind]}/{identifier}")
+        if answer.status_code == 200:
+            attributes = answer.json["data"]["attributes"]
+            rules = yara_x.compile(attributes["rules"])
+            assert {rule.identifier for rule in rules} == names
+            limited += attributes.get("rate_limited", False)
+    assert limited == 1
 
 
 def test_the_quota_is_counted_and_runs_out(made):

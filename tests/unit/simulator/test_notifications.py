@@ -45,7 +45,8 @@ def test_all_entity_types_origins_and_sources_occur():
     assert {item["type"] for item in MADE} == {"file", "url", "domain", "ip_address", "hash_list"}
     assert {context(item)["origin"] for item in MADE} == {"hunting", "subscriptions"}
     kinds = {tuple(source["type"] for source in context(item)["sources"]) for item in MADE}
-    assert kinds == {("hunting_ruleset",), ("retrohunt_job",), ("collection",), ("threat_profile", "collection")}
+    followed = {("collection",), ("threat_actor",)}
+    assert kinds == {("hunting_ruleset",), ("retrohunt_job",)} | followed | {("threat_profile", *k) for k in followed}
     assert all((context(item)["hunting_info"] is None) == (context(item)["origin"] == "subscriptions") for item in MADE)
     assert {ipaddress.ip_address(item["id"]).version for item in MADE if item["type"] == "ip_address"} == {4, 6}
 

@@ -1,0 +1,86 @@
+"""Looking up what notifications name, in the time that the walk through the stream leaves."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from connector import telemetry
+from connector.model import ConnectorError, LookUp, Subject, Unavailable
+from connector.ports import Journal, Source
+from connector.waiting import LONGEST_WAIT_SECONDS, Worker
+
+PAUSE_SECONDS = 900.0
+"""How long nothing is looked up after a look-up could not be answered, unless the answer says longer."""
+AGAIN_SECONDS = 3600
+"""How long other subjects go first then, should it be the subject that brings it about."""
+
+
+class Asking(Protocol):
+    """What look-ups write of a source's part; see `connector.runner.Part`."""
+
+    name: str
+    looked_up: int
+    learned: int
+    look_up_trouble: str
+
+
+class LookUps:
+    """The look-ups of one source, so many a day (UTC) at most.
+
+    What goes wrong with them is told, and makes neither the source nor anything else wait.
+    """
+
+    def __init__(
+        self, part: Asking, source: Source, per_day: int, *, journal: Journal, on_news: Callable[[], None]
+    ) -> None:
+        self._part = part
+        self._source = source
+        self._per_day = per_day
+        self._journal = journal
+        self._on_news = on_news
+        self._resume = float("-inf")
+
+    def make(self, worker: Worker, seconds: float, stop: threading.Event) -> None:
+        """Look up what is due, each stored before the next is asked for, until so many seconds are over."""
+        part, until = self._part, time.monotonic() + seconds
+        if not self._per_day or time.monotonic() < self._resume:
+            return
+        looked_up, learned = part.looked_up, part.learned
+        for subject in worker.patiently(self._due):
+            if stop.is_set() or time.monotonic() >= until:
+                break
+            look_up = self._answer(subject)
+            if worker.patiently(partial(self._journal.learn, part.name, look_up)):
+                part.learned += 1
+                self._on_news()
+            if part.look_up_trouble:
+                break
+        if part.looked_up > looked_up:
+            answers, new = part.looked_up - looked_up, part.learned - learned
+            telemetry.logger().info("looked_up", part=part.name, subjects=answers, new=new)
+
+    def _due(self) -> Sequence[Subject]:
+        """As much as may be looked up today."""
+        name = self._part.name
+        today = sum(each.look_ups.asked_today for each in self._journal.status({}).sources if each.name == name)
+        return self._journal.due(name, int(time.time()), self._per_day - today)
+
+    def _answer(self, subject: Subject) -> LookUp:
+        """What the source says of a subject; when it cannot, why, and then nothing is asked for a while."""
+        part = self._part
+        try:
+            look_up = self._source.look_up(subject)
+        except ConnectorError as error:
+            part.look_up_trouble = str(error)
+            said = error.retry_after if isinstance(error, Unavailable) else None
+            self._resume = time.monotonic() + max(PAUSE_SECONDS, min(said or 0.0, LONGEST_WAIT_SECONDS))
+            telemetry.logger().warning(
+                "look_up_failed", part=part.name, type=subject.type, id=subject.id, reason=part.look_up_trouble
+            )
+            now = int(time.time())
+            return LookUp(subject, "failed", now, now + AGAIN_SECONDS)
+        part.looked_up += 1
+        part.look_up_trouble = ""
+        return look_up

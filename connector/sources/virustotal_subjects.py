@@ -1,0 +1,124 @@
+"""What VirusTotal says of the rulesets, Retrohunt jobs, collections and threat actors that notifications name.
+
+(docs.virustotal.com/reference/hunting-ruleset-object, …/retrohunt-job-object, …/collections-object)
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from connector.model import Json, JsonObject, LookUp, Subject
+from connector.sources.bodies import storable
+from connector.sources.virustotal_api import NOT_FOUND, OK, Answer
+
+DAY_SECONDS = 86_400
+REFUSED_SECONDS = 14 * DAY_SECONDS
+"""After how long something absent or forbidden is asked for again: someone may share it, or the licence may grow."""
+FAILED_SECONDS = 3600
+"""After how long something is asked for again that was answered with nonsense."""
+MAX_ATTRIBUTES_BYTES = 2 * 1024 * 1024
+"""Of one subject, as JSON: what does not fit is left out, the largest attributes first."""
+
+_BAD_REQUEST, _FORBIDDEN, _GONE = 400, 403, 410
+_MAX_NAME = 200
+
+
+class _Kind(NamedTuple):
+    """One type of subject.
+
+    Attributes:
+        path: of its endpoint, before the id.
+        fresh_seconds: after how long it is read again.
+        passing: attributes whose change is nothing that a notification would be told again for.
+    """
+
+    path: tuple[str, ...]
+    fresh_seconds: int
+    passing: frozenset[str]
+
+
+_COLLECTION = _Kind(
+    ("collections",),
+    7 * DAY_SECONDS,
+    frozenset(
+        {"aggregations", "counters", "last_modification_date", "status", "summary_stats", "top_icon_md5"}
+        | {f"recent_activity_{name}" for name in ("relative_change", "summary")}
+        | {f"{name}_count" for name in ("domains", "files", "ip_addresses", "urls", "references", "subscribers")}
+    ),
+)
+_KINDS: Mapping[str, _Kind] = {
+    # Only visible to their owner and those they are shared with; daily, for `rate_limited`.
+    "hunting_ruleset": _Kind(
+        ("intelligence", "hunting_rulesets"), DAY_SECONDS, frozenset(("rate_limited", "rate_limited_ratio"))
+    ),
+    # A job's rules never change.
+    "retrohunt_job": _Kind(
+        ("intelligence", "retrohunt_jobs"),
+        30 * DAY_SECONDS,
+        frozenset(("eta_seconds", "num_matches", "num_matches_outside_time_range", "progress", "scanned_bytes")),
+    ),
+    "collection": _COLLECTION,
+    "threat_actor": _COLLECTION,
+}
+
+
+def endpoint(subject: Subject) -> tuple[str, ...]:
+    """The path to ask at."""
+    return (*_KINDS[subject.type].path, subject.id)
+
+
+def answered(subject: Subject, answer: Answer, asked_at: int) -> LookUp:
+    """What an answer means."""
+    if answer.status == _FORBIDDEN:
+        return LookUp(subject, "forbidden", asked_at, asked_at + REFUSED_SECONDS)
+    if answer.status in (_BAD_REQUEST, NOT_FOUND, _GONE):
+        return LookUp(subject, "absent", asked_at, asked_at + REFUSED_SECONDS)
+    data = answer.document.get("data") if answer.status == OK else None
+    said = data.get("attributes") if isinstance(data, dict) else None
+    if not isinstance(said, dict):
+        return failed(subject, asked_at)
+    kind = _KINDS[subject.type]
+    attributes = _bounded(storable(said))
+    lasting = {name: value for name, value in attributes.items() if name not in kind.passing}
+    digest = hashlib.sha256(orjson.dumps(lasting, option=orjson.OPT_SORT_KEYS)).digest()
+    report = _limits(attributes) if subject.type == "hunting_ruleset" else {}
+    return LookUp(subject, "known", asked_at, asked_at + kind.fresh_seconds, attributes, digest, report)
+
+
+def failed(subject: Subject, asked_at: int) -> LookUp:
+    """Nothing was learned: others first."""
+    return LookUp(subject, "failed", asked_at, asked_at + FAILED_SECONDS)
+
+
+def _bounded(attributes: JsonObject) -> JsonObject:
+    sizes = {name: len(name) + len(orjson.dumps(value)) for name, value in attributes.items()}
+    if sum(sizes.values()) <= MAX_ATTRIBUTES_BYTES:
+        return attributes
+    kept, left = set(), MAX_ATTRIBUTES_BYTES
+    for name in sorted(sizes, key=sizes.__getitem__):
+        left -= sizes[name]
+        if left < 0:
+            break
+        kept.add(name)
+    return {name: value for name, value in attributes.items() if name in kept}
+
+
+def _limits(attributes: JsonObject) -> JsonObject:
+    """How a ruleset stands to the limit of its notifications in 24 hours, for `status`.
+
+    `rate_limited` says that its matches are dropped now, `rate_limited_ratio` in which part of the past 24 hours.
+    """
+    name, limit = attributes.get("name"), attributes.get("limit")
+    ratio: Any = attributes.get("rate_limited_ratio")
+    return {
+        "name": "".join(filter(str.isprintable, name[:_MAX_NAME])) if isinstance(name, str) else None,
+        "rate_limited": attributes.get("rate_limited") is True,
+        "rate_limited_ratio": min(1.0, max(0.0, float(ratio))) if _is_number(ratio) else None,
+        "limit": limit if isinstance(limit, int) and not isinstance(limit, bool) else None,
+    }
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
