@@ -26,7 +26,9 @@ from connector.command import (
     stop_on_signals,
 )
 from connector.display import printable
+from connector.invocation import action
 from connector.recovery import rejected, replay
+from connector.service import serve, token
 from connector.writing import mapping
 
 if TYPE_CHECKING:
@@ -156,12 +158,17 @@ def status(path: Path, *, as_json: bool) -> None:
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
 iocstream.add_command(mapping)
+iocstream.add_command(action)
+iocstream.add_command(serve)
+iocstream.add_command(token)
 
 
 @iocstream.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
 @click.option("-m", "--mapping", "using", default="stix21", show_default=True, help="A bundled mapping, or a file.")
-def convert(file: Path, using: str) -> int:
+@click.option("-p", "--profile", help="What a receiver needs otherwise, by name: opencti, sentinel, arcsight, …")
+@click.option("-o", "--overlay", "overlays", multiple=True, help="A file that changes the mapping; may be repeated.")
+def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]) -> int:
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
@@ -180,9 +187,10 @@ def convert(file: Path, using: str) -> int:
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
-    as_bundle = app.load_mapping(using, Producer()).format_name == "stix"
+    as_bundle = app.load_mapping(using, Producer(), profile, overlays).format_name == "stix"
     with opened(file) as stream:
-        for conversion in app.convert(read_bodies(stream, str(file), tell), using):
+        bodies = read_bodies(stream, str(file), tell)
+        for conversion in app.convert(bodies, using, profile=profile, overlays=overlays):
             if conversion.rejected:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.rejected}")

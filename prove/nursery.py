@@ -120,7 +120,7 @@ class Child:
 
 
 class Ended:
-    """A connector that has run: its exit code, what it said, its peak of memory in MiB, the processor's time it took."""
+    """A connector that has run: its exit code, what it said, its peak of memory in MiB, its processor time."""
 
     def __init__(self, code: int, out: str, err: str, peak_mib: float, processor_seconds: float) -> None:
         self.code, self.out, self.err = code, out, err

@@ -121,8 +121,14 @@ def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> 
 
 
 def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
-    """Compile a mapping that has been read; errors as for `load`."""
-    return CompiledMapping(document, formats)
+    """Compile a mapping that has been read, overlays laid over it or none; errors as for `load`."""
+    try:
+        return CompiledMapping(document, formats)
+    except Misconfigured as error:
+        if not document.overlays or not str(error).startswith(f"{document.name}:"):
+            raise
+        # A line of the mapping that nobody has touched may need what an overlay takes away.
+        raise Misconfigured(f"{error}; this is of the mapping as {', '.join(document.overlays)} changes it") from None
 
 
 def compile_condition(expression: str, place: str | Callable[[], str]) -> Callable[[JsonObject], bool]:

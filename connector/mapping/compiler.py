@@ -110,6 +110,8 @@ def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
     data = document.data
     if not isinstance(data, dict):
         raise document.error((), f"a mapping is expected here, with {', '.join(_TOP_LEVEL)}")
+    if "extends" in data:
+        raise document.error(("extends",), "this is an overlay: name the mapping it extends, and this as its overlay")
     for key in data:
         if key not in _TOP_LEVEL:
             known = ", ".join(_TOP_LEVEL)

@@ -7,7 +7,7 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
-from connector import app
+from connector import app, mapping_files
 from connector.authoring import golden
 from connector.formats.stix import Producer
 from connector.model import Misconfigured
@@ -36,7 +36,7 @@ def outcomes(folder, **options):
     return {each.case: each for each in golden.run(mapping, folder / "examples", "own", **options)}
 
 
-@pytest.mark.parametrize("name", app.bundled_mappings())
+@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
 def test_the_examples_of_a_bundled_mapping_become_what_their_files_say(name):
     found = list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name)))
     assert found

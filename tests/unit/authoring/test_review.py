@@ -5,7 +5,7 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
-from connector import app, yamldoc
+from connector import app, mapping_files, yamldoc
 from connector.authoring.review import review
 from connector.examples import Examples
 from connector.formats.cef import CefFormat
@@ -120,7 +120,7 @@ def test_formats_that_know_their_specification_say_so():
     assert [name for name, each in FORMATS.items() if isinstance(each, Vocabulary)] == ["cef", "stix"]
 
 
-@pytest.mark.parametrize("name", app.bundled_mappings())
+@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
 def test_a_bundled_mapping_has_nothing_to_correct(name):
     found = list(review(app.load_mapping(name, Producer()), app.examples_for(name)))
     assert [each for each in found if each.level in ("warning", "error")] == []
