@@ -367,14 +367,16 @@ def load_mapping(
     return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
 
 
-def mapping_examples(using: str | Path) -> tuple[Path, str]:
+def mapping_examples(using: str | Path, profile: str | None = None) -> tuple[Path, str]:
     """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    With a profile that is `NAME-PROFILE`.
 
     Raises:
         Misconfigured: there is no such mapping.
     """
     path = mapping_files.mapping_path(using)
-    return path.parent / "examples", path.stem
+    return path.parent / "examples", f"{path.stem}-{profile}" if profile else path.stem
 
 
 def examples_for(using: str | Path) -> Examples:

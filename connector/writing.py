@@ -1,16 +1,17 @@
 """The commands for those who write mappings: `mapping …`."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from connector.command import DONE, FAILED, MISCONFIGURED, json_option, opened, print_json
+from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json
 from connector.display import printable
 
 if TYPE_CHECKING:
+    from connector.authoring.comparison import Comparison
     from connector.authoring.golden import Outcome
     from connector.authoring.review import Finding
     from connector.model import Notification
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _MANY = "[NAME|FILE]..."
 _TEMPLATES = ("cef", "json", "stix")
 """The formats that there is a template for; a test holds it against the files."""
+_LAST = 1000
+"""Notifications that are compared unless it is said how many."""
+_SHOWN = 300
+"""Characters of a value in a difference."""
+
+
+def _laid_over(command: _Command) -> _Command:
+    """The options for what is laid over a mapping."""
+    overlay = click.option("-o", "--overlay", "overlays", multiple=True, help="A file laid over it; may be repeated.")
+    profile = click.option("-p", "--profile", help="A profile of it, by name: opencti, sentinel, arcsight, …")
+    return profile(overlay(command))
 
 
 @click.group()
@@ -51,8 +65,9 @@ def _as_argument(file: Path) -> str:
 
 @mapping.command()
 @click.argument("names", metavar=_MANY, nargs=-1)
+@_laid_over
 @json_option
-def check(names: tuple[str, ...], *, as_json: bool) -> int:
+def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], *, as_json: bool) -> int:
     """Say what to look at in these mappings, or the bundled ones: mistakes first.
 
     What is wrong with the file; which expressions were null in all examples, as a misspelt one is; which properties
@@ -61,7 +76,7 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
     """
     from connector import mapping_files
 
-    found = {name: list(_reviewed(name)) for name in names or mapping_files.bundled_mappings()}
+    found = {name: list(_reviewed(name, profile, overlays)) for name in names or mapping_files.bundled_mappings()}
     if as_json:
         print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
     else:
@@ -71,7 +86,7 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
     return MISCONFIGURED if "invalid" in errors else FAILED if errors else DONE
 
 
-def _reviewed(name: str) -> "Iterator[Finding]":
+def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Finding]":
     from connector import app
     from connector.authoring import review
     from connector.formats.stix import Producer
@@ -79,7 +94,7 @@ def _reviewed(name: str) -> "Iterator[Finding]":
 
     available = app.examples_for(name)
     try:
-        compiled = app.load_mapping(name, Producer())
+        compiled = app.load_mapping(name, Producer(), profile, overlays)
     except Misconfigured as error:
         yield review.Finding("error", "invalid", str(error))
     else:
@@ -105,8 +120,9 @@ def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
 @mapping.command()
 @click.argument("names", metavar=_MANY, nargs=-1)
 @click.option("--update", is_flag=True, help="Rewrite what is expected; read the difference before you keep it.")
+@click.option("-p", "--profile", help="With this profile of them; what is expected lies in `NAME-PROFILE`.")
 @json_option
-def test(names: tuple[str, ...], *, update: bool, as_json: bool) -> int:
+def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: bool) -> int:
     """Convert the examples beside these mappings, or the bundled ones, and compare with what the files there say.
 
     Notifications lie in `examples/inputs`, what a mapping makes of them in `examples/NAME`. The exit code is 1 when
@@ -117,7 +133,9 @@ def test(names: tuple[str, ...], *, update: bool, as_json: bool) -> int:
     from connector.formats.stix import Producer
 
     outcomes = {
-        name: list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name), update=update))
+        name: list(
+            golden.run(app.load_mapping(name, Producer(), profile), *app.mapping_examples(name, profile), update=update)
+        )
         for name in names or mapping_files.bundled_mappings()
     }
     if as_json:
@@ -136,8 +154,18 @@ def test(names: tuple[str, ...], *, update: bool, as_json: bool) -> int:
 )  # fmt: skip
 @click.option("--id", "identifier", help="Which one, if the file has several; default: the first.")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file.")
+@_laid_over
 @json_option
-def explain(name: str, file: Path, identifier: str | None, page: Path | None, *, as_json: bool) -> None:
+def explain(
+    name: str,
+    file: Path,
+    *,
+    identifier: str | None,
+    page: Path | None,
+    profile: str | None,
+    overlays: Sequence[str],
+    as_json: bool,
+) -> None:
     """Show what a mapping makes of a notification, and at each value the line and the input that it came of.
 
     Beside what was left out stands why. The page has input and output side by side, matching parts highlighted; it
@@ -147,7 +175,7 @@ def explain(name: str, file: Path, identifier: str | None, page: Path | None, *,
     from connector.authoring import account
     from connector.formats.stix import Producer
 
-    compiled = app.load_mapping(name, Producer())
+    compiled = app.load_mapping(name, Producer(), profile, overlays)
     said = account.account(compiled, _notification(file, identifier))
     if page is not None:
         from connector.authoring.page import page as html
@@ -172,6 +200,92 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
             if identifier in (None, found.id):
                 return found
     raise click.UsageError(f"there is no notification{f' {identifier}' if identifier else ''} in {file}")
+
+
+@mapping.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--last", "count", type=click.IntRange(1), help="How many of the journal's newest; default: 1000.")
+@click.option(
+    "--notifications", "file", type=click.Path(path_type=Path, allow_dash=True),
+    help="Take those in a file instead, without a configuration; - is stdin.",
+)  # fmt: skip
+@_laid_over
+@config_option
+@json_option
+def diff(
+    old: str,
+    new: str,
+    *,
+    count: int | None,
+    file: Path | None,
+    path: Path,
+    profile: str | None,
+    overlays: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Show what would change if the mapping NEW took the place of OLD, on notifications that the journal has.
+
+    Each is a bundled mapping's name or a file; profile and overlays are laid over NEW. Nothing is sent, and nothing
+    changes. The exit code is 0 whether there are differences or not.
+    """
+    from connector import app, terminal
+    from connector.authoring import comparison
+    from connector.formats.stix import Producer
+
+    if file is not None and count is not None:
+        raise click.UsageError("--last is of the journal, and --notifications of a file; leave one of them out")
+    producer, notifications = Producer(), []
+    if file is not None:
+        notifications = _read(file)
+    else:
+        plan = load(path)
+        producer = plan.settings.producer
+        with app.open_journal(plan) as journal:
+            entries = comparison.last(journal, list(plan.settings.sources), count or _LAST)
+        notifications = [entry.notification for entry in entries]
+    before = app.load_mapping(old, producer)
+    after = app.load_mapping(new, producer, profile, overlays)
+    found = comparison.compare(before, after, terminal.tracked(notifications, "comparing"))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print_comparison(found)
+
+
+def _read(file: Path) -> "list[Notification]":
+    from connector import notification
+    from connector.sources.file import read_bodies
+
+    with opened(file) as stream:
+        return [notification.read(body) for body in read_bodies(stream, str(file))]
+
+
+def _print_comparison(found: "Comparison") -> None:
+    from connector.display import value_text
+
+    click.echo(
+        f"{found.notifications:,} notifications: {found.unchanged:,} documents unchanged, {found.changed:,} changed, "
+        f"{found.added:,} added, {found.removed:,} removed"
+    )
+    click.echo(
+        f"notifications refused by the new mapping alone: {found.refused:,}, by the old alone: {found.accepted:,}, "
+        f"by both: {found.refused_by_both:,}"
+    )
+    if found.places:
+        click.echo("\nwhere documents changed, and how many:")
+        for place, times in found.places.most_common():
+            click.echo(f"  {times:7,}  {printable(place)}")
+    if found.differences:
+        click.echo("\nfor example:")
+    for each in found.differences:
+        what = f"{each.what} {printable(each.document)}".rstrip()
+        click.echo(f"{what}, notification {printable(each.notification)}")
+        for change in each.changes:
+            at = f"{printable(change.path)}: " if change.path else ""
+            for sign, value in (("-", change.old), ("+", change.new)):
+                if value is not None:
+                    click.echo(f"  {sign} {at}{value_text(value, _SHOWN)}")
 
 
 _TOLD = {

