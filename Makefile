@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on thi
 
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
 	$(BIN)/pytest -n auto --dist loadgroup
+
+gates: $(VENV)/ready  ## 10,000 simulated notifications before other people's STIX software (GATES=number)
+	GATES=$(or $(GATES),10000) $(BIN)/pytest -n auto tests/integration/test_stix_gates.py
 
 lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fresh
 	$(BIN)/ruff check .
@@ -39,11 +42,20 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
-peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready  ## the TAXII servers that the integration tests talk to
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
 
+validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready  ## what judges the output of our mappings (needs npm)
+
+# A lock lists everything it needs. validators.txt lists less: of these packages the tests use what needs nothing else.
 .peers/%/ready: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
+	@touch $@
+
+.peers/npm/ready: requirements/npm/package-lock.json
+	@mkdir -p $(@D)
+	cp requirements/npm/package.json $< $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 UV   ?= uv
@@ -57,5 +69,11 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt
 	$(LOCK) --upgrade requirements/opentaxii-0.9.in -o requirements/opentaxii-0.9.txt
+	$(LOCK) --upgrade requirements/ocsf.in -o requirements/ocsf.txt
+	$(LOCK) --upgrade requirements/pycti.in -o requirements/pycti.txt
+	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
+	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
+	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help demo test lint bench prove format generate peers lock
+.PHONY: help demo test lint bench prove format generate gates peers validators lock

@@ -13,16 +13,19 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import config, examples, mapping, notification, pipeline, telemetry, yamldoc
+from connector import config, examples, mapping, mapping_files, notification, pipeline, telemetry, yamldoc
+from connector.access import ServerSettings
 from connector.config import Settings
-from connector.examples import Finding
+from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
+from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
+from connector.mapping_files import MappingChoice
 from connector.model import (
     ConnectorError,
     JournalStatus,
@@ -34,8 +37,9 @@ from connector.model import (
 )
 from connector.monitoring.settings import TelemetrySettings
 from connector.pipeline import Conversion, Route
-from connector.ports import Format, Journal, Sink, Source
+from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
+from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file import FileSink, FileSinkSettings
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
@@ -48,14 +52,16 @@ VERSION = importlib.metadata.version("iocstream-connector")
 USER_AGENT = f"iocstream-connector/{VERSION}"
 
 SourceSettings = Annotated[VirusTotalSettings | FileSourceSettings, Field(discriminator="type")]
-SinkSettings = Annotated[TaxiiSettings | SyslogSettings | FileSinkSettings, Field(discriminator="type")]
+SinkSettings = Annotated[
+    TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings, Field(discriminator="type")
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class RouteSettings(Settings):
     """One way out: what to convert to, where to send it, and which notifications."""
 
-    mapping: str = Field(description="A bundled mapping by name (stix21, cef, json), or the path of a YAML file.")
+    mapping: MappingChoice = Field(description="A bundled mapping by name, the path of a YAML file, or a section.")
     sink: SinkSettings = Field(description="Where the output goes.")
     sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
     when: str | None = Field(
@@ -71,6 +77,9 @@ class Config(Settings):
     routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
     journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
     producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="What `iocstream serve` serves, to whom."
+    )
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What others may ask it.")
     shutdown_seconds: float = Field(
         SHUTDOWN_SECONDS,
@@ -104,6 +113,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
     written: dict[str, str] = {}
+    collections: dict[str, str] = {}
     mappings: dict[str, CompiledMapping] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
@@ -112,9 +122,13 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
             if source not in settings.sources:
                 known = ", ".join(settings.sources)
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
-        mappings[name] = _route_mapping(document, (*where, "mapping"), route.mapping, settings.producer)
+        mappings[name] = load_mapping(
+            route.mapping.use, settings.producer, route.mapping.profile, route.mapping.overlay
+        )
         if isinstance(route.sink, FileSinkSettings):
             _check_file(document, name, route.sink, mappings[name], written)
+        if isinstance(route.sink, CollectionSettings):
+            _check_collection(document, name, route.sink, mappings[name], collections)
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
@@ -173,7 +187,7 @@ def _opened(
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
             with _named(f"routes.{name}.sink"):
-                sink = make_sink(route.sink, sleep_until(stop, shutdown_seconds / 2))
+                sink = make_sink(route.sink, journal.collections, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = make_route(plan, name, sink)
         runner = Runner(
@@ -204,14 +218,23 @@ def lookups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
 
 
 def make_sink(
-    settings: TaxiiSettings | SyslogSettings | FileSinkSettings, sleep: Callable[[float], object] = time.sleep
+    settings: TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings,
+    collections: Collections,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Sink:
-    """The sink of a kind; `sleep` is how it waits for a receiver to finish."""
+    """The sink of a kind; `collections` are the journal's, `sleep` is how it waits for a receiver to finish."""
     if isinstance(settings, TaxiiSettings):
         return TaxiiSink(settings, user_agent=USER_AGENT, sleep=sleep)
     if isinstance(settings, SyslogSettings):
         return SyslogSink(settings)
+    if isinstance(settings, CollectionSettings):
+        return CollectionSink(settings, collections)
     return FileSink(settings)
+
+
+def collections(plan: Plan) -> Sequence[CollectionSettings]:
+    """The collections that a plan's routes keep, in their order."""
+    return [route.sink for route in plan.settings.routes.values() if isinstance(route.sink, CollectionSettings)]
 
 
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
@@ -229,14 +252,15 @@ def check(plan: Plan) -> Iterator[Finding]:
     """Probe everything a plan names, on connections of its own, moving nothing."""
     tried = set()
     for name, route in plan.settings.routes.items():
+        called = str(route.mapping)
         try:
-            available = examples.read(_mapping_path(route.mapping).parent, _bundled_folder())
+            available = examples_for(route.mapping.use)
         except Misconfigured as error:
-            yield Finding(route.mapping, "error", str(error))
+            yield Finding(called, "error", str(error))
             continue
-        if route.mapping not in tried:
-            yield from examples.try_mapping(route.mapping, plan.mappings[name], available)
-            tried.add(route.mapping)
+        if called not in tried:
+            yield from examples.try_mapping(called, plan.mappings[name], available)
+            tried.add(called)
         if name in plan.conditions:
             yield from examples.try_condition(name, plan.conditions[name], available)
     try:
@@ -245,8 +269,9 @@ def check(plan: Plan) -> Iterator[Finding]:
         yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():
         yield _probe(name, partial(make_source, settings))
-    for name, route in plan.settings.routes.items():
-        yield _probe(name, partial(make_sink, route.sink))
+    with closing(SqliteJournal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
+        for name, route in plan.settings.routes.items():
+            yield _probe(name, partial(make_sink, route.sink, journal.collections))
 
 
 def status(plan: Plan) -> dict[str, Any]:
@@ -260,14 +285,14 @@ def status(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def open_journal(plan: Plan) -> Iterator[Journal]:
-    """The journal of a plan that has run before.
+def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
+    """The journal of a plan that has run before; with `make`, one that is made when there is none.
 
     Raises:
         Misconfigured: there is no journal yet.
     """
     path = plan.settings.journal.path
-    if not path.exists():
+    if not make and not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     inspect(path)
     journal = SqliteJournal(plan.settings.journal)
@@ -292,7 +317,12 @@ def _standing(plan: Plan, known: JournalStatus) -> dict[str, Any]:
 
 
 def convert(
-    bodies: Iterable[JsonObject], using: str | Path = "stix21", producer: Producer | None = None
+    bodies: Iterable[JsonObject],
+    using: str | Path = "stix21",
+    producer: Producer | None = None,
+    *,
+    profile: str | None = None,
+    overlays: Sequence[str | Path] = (),
 ) -> Iterator[Conversion]:
     """Convert notifications, in either shape, without a journal.
 
@@ -300,11 +330,13 @@ def convert(
         bodies: decoded JSON objects: items of an API page, or single notifications.
         using: a bundled mapping by name, or the path of a mapping file.
         producer: who signs STIX objects.
+        profile: what a receiver needs otherwise, by name: `opencti`.
+        overlays: the paths of overlays, laid over the mapping in this order, after the profile.
 
     Raises:
-        Misconfigured: there is no such mapping, or it has an error.
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    compiled = load_mapping(using, producer or Producer())
+    compiled = load_mapping(using, producer or Producer(), profile, overlays)
     return pipeline.convert((notification.read(body) for body in bodies), compiled)
 
 
@@ -318,47 +350,42 @@ def bundle(messages: Iterable[Message]) -> bytes:
     return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
 
 
-def load_mapping(using: str | Path, producer: Producer) -> CompiledMapping:
-    """Compile a bundled mapping by name, or a mapping file by path.
+def load_mapping(
+    using: str | Path, producer: Producer, profile: str | None = None, overlays: Sequence[str | Path] = ()
+) -> CompiledMapping:
+    """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
 
     Raises:
-        Misconfigured: there is no such mapping, or it has an error.
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    formats: dict[str, Format] = {"stix": StixFormat(producer), "cef": CefFormat(), "json": JsonFormat()}
-    path = _mapping_path(using)
-    return mapping.load(path, formats, f"mappings/{path.name}" if path.parent == _bundled_folder() else str(path))
+    formats: dict[str, Format] = {
+        "stix": StixFormat(producer),
+        "cef": CefFormat(),
+        "leef": LeefFormat(),
+        "json": JsonFormat(),
+    }
+    return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
 
 
-def bundled_mappings() -> Mapping[str, Path]:
-    """The mappings that come with the product, by name."""
-    return {path.stem: path for path in sorted(_bundled_folder().glob("*.yaml"))}
+def mapping_examples(using: str | Path, profile: str | None = None) -> tuple[Path, str]:
+    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    With a profile that is `NAME-PROFILE`.
+
+    Raises:
+        Misconfigured: there is no such mapping.
+    """
+    path = mapping_files.mapping_path(using)
+    return path.parent / "examples", f"{path.stem}-{profile}" if profile else path.stem
 
 
-def _mapping_path(using: str | Path) -> Path:
-    if isinstance(using, Path) or "/" in using or using.endswith((".yaml", ".yml")):
-        return Path(using)
-    bundled = bundled_mappings()
-    if using not in bundled:
-        raise Misconfigured(
-            f"there is no mapping {using!r}; there is {', '.join(bundled)}, or give the path of a file (./{using}.yaml)"
-        )
-    return bundled[using]
+def examples_for(using: str | Path) -> Examples:
+    """The examples beside a mapping, else those of the bundled ones.
 
-
-def _bundled_folder() -> Path:
-    package = Path(__file__).parent
-    installed = package / "bundled_mappings"
-    return installed if installed.is_dir() else package.parent / "mappings"
-
-
-def _route_mapping(document: YamlDocument, where: tuple[str, ...], using: str, producer: Producer) -> CompiledMapping:
-    try:
-        path = _mapping_path(using)
-    except Misconfigured as error:
-        raise document.error(where, str(error)) from None
-    if not path.is_file():
-        raise document.error(where, f"there is no file {path}")
-    return load_mapping(path, producer)
+    Raises:
+        Misconfigured: there is no such mapping, or an example cannot be read.
+    """
+    return examples.read(mapping_files.mapping_path(using).parent, mapping_files.bundled_folder())
 
 
 def _check_file(
@@ -375,6 +402,21 @@ def _check_file(
     if sink.layout == "stix-bundle" and made.format_name != "stix":
         raise document.error(
             (*where, "layout"), f"stix-bundle takes STIX objects alone, and this mapping makes {made.format_name}"
+        )
+
+
+def _check_collection(
+    document: YamlDocument, route: str, sink: CollectionSettings, made: CompiledMapping, kept: dict[str, str]
+) -> None:
+    """Refuse a collection that another route keeps, and a mapping that makes other than STIX."""
+    where = ("routes", route, "sink")
+    if (other := kept.setdefault(sink.name, route)) != route:
+        raise document.error(
+            (*where, "name"), f"the route {other} keeps this collection already; give each a name of its own"
+        )
+    if made.format_name != "stix":
+        raise document.error(
+            (*where, "type"), f"a collection takes STIX alone, and this mapping makes {made.format_name}"
         )
 
 

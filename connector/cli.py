@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,14 +18,18 @@ from connector.command import (
     exit_code,
     json_option,
     load,
+    opened,
     part_json,
     print_json,
     print_parts,
-    printable,
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.display import printable
+from connector.invocation import action
 from connector.recovery import rejected, replay
+from connector.service import serve, token
+from connector.writing import mapping
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -153,12 +157,18 @@ def status(path: Path, *, as_json: bool) -> None:
 
 iocstream.add_command(rejected)
 iocstream.add_command(replay)
+iocstream.add_command(mapping)
+iocstream.add_command(action)
+iocstream.add_command(serve)
+iocstream.add_command(token)
 
 
 @iocstream.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
 @click.option("-m", "--mapping", "using", default="stix21", show_default=True, help="A bundled mapping, or a file.")
-def convert(file: Path, using: str) -> int:
+@click.option("-p", "--profile", help="What a receiver needs otherwise, by name: opencti, sentinel, arcsight, …")
+@click.option("-o", "--overlay", "overlays", multiple=True, help="A file that changes the mapping; may be repeated.")
+def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]) -> int:
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
@@ -177,9 +187,10 @@ def convert(file: Path, using: str) -> int:
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
-    as_bundle = app.load_mapping(using, Producer()).format_name == "stix"
-    with _opened(file) as stream:
-        for conversion in app.convert(read_bodies(stream, str(file), tell), using):
+    as_bundle = app.load_mapping(using, Producer(), profile, overlays).format_name == "stix"
+    with opened(file) as stream:
+        bodies = read_bodies(stream, str(file), tell)
+        for conversion in app.convert(bodies, using, profile=profile, overlays=overlays):
             if conversion.rejected:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.rejected}")
@@ -240,12 +251,3 @@ def manifest() -> None:
     from connector import manifest as description
 
     print_json(description.manifest())
-
-
-def _opened(file: Path) -> BinaryIO:
-    if str(file) == "-":
-        return sys.stdin.buffer
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None

@@ -8,9 +8,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+from connector.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
@@ -118,6 +120,11 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def printable(text: str) -> str:
-    """Text of others as one line that does not steer the terminal: what cannot be seen is written as its code."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def opened(file: Path) -> BinaryIO:
+    """A file to read bytes from; `-` is stdin."""
+    if str(file) == "-":
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None

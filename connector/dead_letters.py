@@ -97,7 +97,7 @@ def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part) ->
     name = part.name
     if name not in plan.settings.routes:
         raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
-    sink = app.make_sink(plan.settings.routes[name].sink)
+    sink = app.make_sink(plan.settings.routes[name].sink, journal.collections)
     route = app.make_route(plan, name, sink)
     try:
         with journal.lease(name):

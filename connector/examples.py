@@ -45,7 +45,24 @@ def read(beside: Path, bundled: Path) -> Examples:
     """
     own, others = (sorted((folder / "examples" / "inputs").glob("*.json")) for folder in (beside, bundled))
     called = "examples beside it" if own and beside != bundled else "bundled examples"
-    return Examples(called, [_read(path) for path in own or others])
+    return Examples(called, [read_one(path) for path in own or others])
+
+
+def read_one(path: Path) -> Notification:
+    """The notification in a file.
+
+    Raises:
+        Misconfigured: it cannot be read, or is not a JSON object.
+    """
+    try:
+        body = jsontext.decode(path.read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"the example {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Misconfigured(f"the example {path} is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Misconfigured(f"the example {path} is not a JSON object")
+    return notification.read(body)
 
 
 def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
@@ -88,18 +105,6 @@ def _views(notifications: Iterable[Notification]) -> Iterator[JsonObject]:
     for each in notifications:
         with suppress(Rejected):  # some examples show what is refused, whatever the route
             yield notification.view(each)
-
-
-def _read(path: Path) -> Notification:
-    try:
-        body = jsontext.decode(path.read_bytes())
-    except OSError as error:
-        raise Misconfigured(f"the example {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise Misconfigured(f"the example {path} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise Misconfigured(f"the example {path} is not a JSON object")
-    return notification.read(body)
 
 
 def _most_common(reasons: Sequence[str]) -> str:

@@ -66,6 +66,15 @@ def stix_id(object_type: str, *parts: Any) -> str:
     return f"{object_type}--{_uuid5(_NAMESPACE_HASH, orjson.dumps((object_type, *parts)))}"
 
 
+def opencti_id(object_type: str, properties: JsonObject) -> str:
+    """The id that OpenCTI and its library `pycti` give an object, from the properties that tell it from others.
+
+    OpenCTI makes ids of SDO in the namespace that the specification keeps for SCO; this follows it, so that an object
+    has one id there, whoever sends it.
+    """
+    return f"{object_type}--{_uuid5(_SCO_NAMESPACE_HASH, orjson.dumps(properties, option=orjson.OPT_SORT_KEYS))}"
+
+
 def sco_id(document: JsonObject) -> str:
     """The id of an SCO from its ID-contributing properties (section 2.9).
 

@@ -1,11 +1,13 @@
 """`manifest.json`: what this product is and can do, told from the code so that it is true."""
 
 import importlib.metadata
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from connector import app, config
+from connector import app, config, mapping_files
+from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
 from connector.config import Settings
 from connector.formats.stix import Producer
@@ -23,13 +25,34 @@ def manifest() -> dict[str, Any]:
         "requires": {"python": metadata["Requires-Python"]},
         "command": "iocstream",
         "capabilities": ["fetch", "convert", "push"],
+        "actions": [described(action) for action in ACTIONS.values()],
         "sources": _kinds(Config.model_fields["sources"].annotation),
-        "mappings": [
-            {"name": name, "format": mapping.format_name, "description": mapping.description}
-            for name, mapping in ((name, app.load_mapping(name, Producer())) for name in app.bundled_mappings())
-        ],
+        "mappings": [_mapping(name, path) for name, path in mapping_files.bundled_mappings().items()],
         "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
         "configuration": config.json_schema(Config, "IoC-Stream Connector configuration"),
+    }
+
+
+def _mapping(name: str, path: Path) -> dict[str, Any]:
+    """A mapping that comes along, and its profiles."""
+    made = app.load_mapping(name, Producer())
+    profiles = [
+        {"name": profile, "description": app.load_mapping(name, Producer(), profile).description}
+        for profile in mapping_files.profiles(path)
+    ]
+    return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
+
+
+def described(action: Action) -> dict[str, Any]:
+    """An action for machines: its help, what it needs, and JSON Schemas of what it takes and answers."""
+    return {
+        "name": action.name,
+        "scope": action.scope,
+        "title": action.title,
+        "help": action.help,
+        "example": dict(action.example),
+        "parameters": action.parameters.model_json_schema(),
+        "result": action.envelope.model_json_schema(mode="serialization"),
     }
 
 

@@ -32,7 +32,7 @@ class Rejected(ConnectorError):
     """This one notification or document cannot be handled, and never will be as it is: list it, go on.
 
     Attributes:
-        by: who refused: `notification`, `mapping`, `format` or `sink`.
+        by: who refused: `notification`, `mapping`, `format` or `sink`; a question: `source`.
     """
 
     def __init__(self, message: str, *, by: str) -> None:
@@ -145,6 +145,10 @@ class Outdated:
     entries: Sequence[Entry]
     mark: Json
     refused: Collection[tuple[int, str]] = ()
+
+
+class Provisional(dict[str, Any]):
+    """A document that says less of its object than others do: not sent to a receiver that has some version of it."""
 
 
 class Identity(NamedTuple):
@@ -387,3 +391,53 @@ class JournalStatus:
     sources: Sequence[SourceStatus] = field(default_factory=tuple)
     routes: Sequence[RouteStatus] = field(default_factory=tuple)
     other_dead_letters: Mapping[str, int] = field(default_factory=dict)
+
+
+class StixObject(NamedTuple):
+    """One version of a STIX object, on its way into a collection.
+
+    Attributes:
+        type: as the object has it.
+        version: its `modified`, or else its `created`, as it is written there; None when it has neither (an SCO).
+        body: the object as JSON.
+    """
+
+    id: str
+    type: str
+    version: str | None
+    body: bytes
+
+
+class CollectedObject(NamedTuple):
+    """One version of a STIX object, as a collection keeps it.
+
+    Attributes:
+        added: when it was added, in milliseconds since 1970; each version's own, and greater than every earlier one.
+        version: see `StixObject`; of one that has none, the time it was added, as a TAXII timestamp.
+        body: the object as JSON; empty when it was not asked for.
+    """
+
+    added: int
+    id: str
+    version: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which versions of which objects of a collection: every condition must hold (TAXII 2.1 section 3.4).
+
+    Attributes:
+        after: only what was added after this time, in milliseconds since 1970.
+        ids, types: only these objects; None: any.
+        last, first, every: whether the newest version of each object is among them, the oldest, all.
+        versions: and the versions of these times, in microseconds since 1970.
+    """
+
+    after: int = -1
+    ids: frozenset[str] | None = None
+    types: frozenset[str] | None = None
+    last: bool = True
+    first: bool = False
+    every: bool = False
+    versions: frozenset[int] = frozenset()

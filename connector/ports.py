@@ -8,10 +8,11 @@ same arguments) and `Misconfigured` (a person must act). Anything else that is r
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connector.model import (
     Advance,
+    CollectedObject,
     Document,
     Entry,
     Identity,
@@ -23,7 +24,9 @@ from connector.model import (
     Outdated,
     Page,
     Refusal,
+    Selection,
     Settlement,
+    StixObject,
     StoredDeadLetter,
     Subject,
     Version,
@@ -121,6 +124,49 @@ class Outbox(Protocol):
         ...
 
 
+class Collections(Protocol):
+    """The STIX objects that others may read over TAXII, in collections by name: what is in one, stays in it.
+
+    Safe for use from several threads and processes.
+    """
+
+    def store(self, collection: str, objects: Sequence[StixObject]) -> Sequence[bool]:
+        """Add what is not there yet, in order, all or nothing; return for each whether it is there now.
+
+        A version that is there already stays as it is. What is not there in the end has a version that is there with
+        other bytes. An object without a version that is there with other bytes becomes a version of its own.
+
+        Raises:
+            ValueError: a version is no timestamp; nothing is added.
+        """
+        ...
+
+    def objects(
+        self, collection: str, selection: Selection, limit: int, max_bytes: int
+    ) -> tuple[Sequence[CollectedObject], bool]:
+        """The first of what is selected, by the time it was added, and whether there is more.
+
+        At most `limit`, and as many as have `max_bytes` bytes together, but one in any case.
+        """
+        ...
+
+    def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
+        """As `objects`, without the bodies."""
+        ...
+
+    def holds(self, collection: str, object_id: str) -> bool:
+        """Whether there is any version of an object."""
+        ...
+
+    def newest(self, collection: str) -> int:
+        """When the last version was added (see `CollectedObject`), -1 for none: while it stays, nothing has changed."""
+        ...
+
+    def check(self) -> str:
+        """Look whether objects could be kept, changing nothing; return one sentence."""
+        ...
+
+
 class Journal(Outbox, Protocol):
     """The durable, ordered, deduplicated store of raw notifications, and what routes know about themselves.
 
@@ -171,10 +217,18 @@ class Journal(Outbox, Protocol):
         """The entries of these sources that have this notification, in order: at most one for each source."""
         ...
 
-    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+    def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """The entries of these sources that were stored last, the newest first, at most `limit`.
+
+        `before` is the last entry that is known already: only what was stored before it.
+        """
+        ...
+
+    def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
         """By source, where the route would stand to deliver again what was raised at a time (Unix seconds) or later.
 
-        That is before the first such notification, and never further than it stands; None: before all there are.
+        That is before the first such notification, and never further than it stands; `since` None: before all there
+        are. `route` None: of one that stands behind all that there are.
         """
         ...
 
@@ -207,6 +261,11 @@ class Journal(Outbox, Protocol):
         """
         ...
 
+    @property
+    def collections(self) -> Collections:
+        """Where sinks may keep objects for others to read, in the same store."""
+        ...
+
     def close(self) -> None:
         """Let go of the store."""
         ...
@@ -217,7 +276,16 @@ class Format(Protocol):
 
     A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
     `encode` on what the mapping made.
+
+    Attributes:
+        names: what mappings may name beside the notification: the format's own settings, the same for all
+            notifications (STIX: the producer).
     """
+
+    @property
+    def names(self) -> JsonObject:
+        """See above."""
+        ...
 
     def foundation(self) -> Sequence[Document]:
         """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""
@@ -244,6 +312,18 @@ class Format(Protocol):
 
         Raises:
             Rejected: the document breaks the format's rules; the message names the property, the value and the rule.
+        """
+        ...
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What a format may have beside: it knows which properties its specification defines. Nothing is refused by it."""
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """Where a document has a property that the specification does not define, and of what it is none.
+
+        `("extension", "MyKey")` → `the CEF dictionary`.
         """
         ...
 

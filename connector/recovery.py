@@ -20,10 +20,10 @@ from connector.command import (
     part_json,
     print_json,
     print_parts,
-    printable,
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan

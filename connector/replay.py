@@ -39,7 +39,9 @@ def replay(
     settings = plan.settings
     with ExitStack() as stack:
         journal = stack.enter_context(app.open_journal(plan))
-        sink = app.make_sink(_known(plan, name).sink, sleep_until(stop, settings.shutdown_seconds / 2))
+        sink = app.make_sink(
+            _known(plan, name).sink, journal.collections, sleep_until(stop, settings.shutdown_seconds / 2)
+        )
         stack.callback(sink.close)
         route = app.make_route(plan, name, sink)
         with journal.lease(name):
@@ -66,7 +68,10 @@ def resend(plan: Plan, name: str, notification_id: str) -> Part:
         Unavailable: another process serves the route, or the receiver is away; nothing has changed.
         Misconfigured: there is no such route, notification or journal.
     """
-    with app.open_journal(plan) as journal, closing(app.make_sink(_known(plan, name).sink)) as sink:
+    with (
+        app.open_journal(plan) as journal,
+        closing(app.make_sink(_known(plan, name).sink, journal.collections)) as sink,
+    ):
         route = app.make_route(plan, name, sink)
         with journal.lease(name):
             return _resent(route, journal, _found(plan, journal, route, notification_id))

@@ -1,8 +1,8 @@
 """What a person sees: progress on long work, and tables at the end of it."""
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.runner import Part
+
+_T = TypeVar("_T")
 
 
 class PartProgress:
@@ -47,6 +49,14 @@ class PartProgress:
             dealt_with = part.fetched if part.kind == "source" else part.delivered + part.filtered + part.refused
             note = part.message if part.state in ("waiting", "stopped") else ""
             self._progress.update(self._tasks[part.name], completed=dealt_with, note=note)
+
+
+def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
+    """The items, with a bar on stderr for how many have been dealt with; elsewhere than at a terminal, nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        yield from progress.track(items, description=what)
 
 
 _ROUTE_COUNTS = {

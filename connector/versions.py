@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import orjson
 
-from connector.model import Document, Identity, Rejected, Version
+from connector.model import Document, Identity, Provisional, Rejected, Version
 
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; strftime with a zone takes four times as long
 _SHA256 = hashlib.sha256()
@@ -44,7 +44,9 @@ class Ledger:
         self.unchanged: list[Version] = []
 
     def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
-        """The document with its `created` and `modified`; None when the receiver has this version, or a later word.
+        """The document with its `created` and `modified`; None when the receiver has no need of it.
+
+        That is: when it has this version, or a later word; any word at all, where the document is provisional.
 
         Args:
             document: without `created` and `modified`.
@@ -59,15 +61,9 @@ class Ledger:
         object_id, versioned, _ = identity
         versions = self._known.get(object_id, ())
         if not versioned:
-            # Receivers keep the first copy of an object that has no versions; its content is not compared.
-            current = versions[0] if versions else None
-            if current is None:
-                self._begin(object_id, seq, b"", ("", ""), versions)
-            elif current.sent:
-                return None
-            else:
-                self._send(current, versions, seq)
-            return document
+            return self._first_copy(document, object_id, versions, seq)
+        if document.__class__ is Provisional and any(version.sent for version in versions):
+            return None
         hashed = _SHA256.copy()  # cheaper than to start a new one
         try:
             hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
@@ -94,6 +90,19 @@ class Ledger:
             return None
         self._send(current, versions, seq)
         return {**document, "created": current.created, "modified": current.modified}
+
+    def _first_copy(
+        self, document: Document, object_id: str, versions: tuple[Version, ...], seq: int
+    ) -> Document | None:
+        """Receivers keep the first copy of an object that has no versions; its content is not compared."""
+        current = versions[0] if versions else None
+        if current is None:
+            self._begin(object_id, seq, b"", ("", ""), versions)
+        elif current.sent:
+            return None
+        else:
+            self._send(current, versions, seq)
+        return document
 
     def mark(self) -> tuple[int, int, int, int]:
         """Where the ledger stands, for `undo`."""

@@ -4,10 +4,10 @@ YAML 1.2 core schema (the country code `NO` is text), duplicate keys refused, no
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -33,25 +33,38 @@ _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
 
 
+class Place(NamedTuple):
+    """Where a value stands: a file by its name in error messages, a line and a column, both counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """A parsed YAML file.
+    """A parsed YAML file, or what `connector.mapping.overlay` made of several.
 
     Attributes:
         name: the file's name, as error messages show it.
         data: plain dicts, lists, strings, numbers, booleans, None.
+        places: where each value stands; not every path need be known.
+        overlays: the names of the files that were laid over it, in order.
     """
 
     name: str
     data: Json
-    _places: dict[YamlPath, tuple[int, int]]
+    places: Mapping[YamlPath, Place]
+    overlays: tuple[str, ...] = ()
 
     def place(self, path: YamlPath) -> str:
-        """`file:line:column` of the value at a path, or of the nearest thing around it. Counted from 1."""
-        while path and path not in self._places:
+        """`file:line:column` of the value at a path, or of the nearest thing around it."""
+        while path and path not in self.places:
             path = path[:-1]
-        line, column = self._places.get(path, (1, 1))
-        return f"{self.name}:{line}:{column}"
+        return str(self.places.get(path) or Place(self.name, 1, 1))
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         """An error that says where: `file:line:column: a.b[0]: message`."""
@@ -102,7 +115,7 @@ def parse(text: str, name: str) -> YamlDocument:
         raise Misconfigured(f"{name}: is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise Misconfigured(f"{name}: nested too deeply") from error
-    places: dict[YamlPath, tuple[int, int]] = {}
+    places: dict[YamlPath, Place] = {}
     data = _Builder(name, places).build(node, ()) if node is not None else None
     return YamlDocument(name, data, places)
 
@@ -110,13 +123,13 @@ def parse(text: str, name: str) -> YamlDocument:
 class _Builder:
     """Turns ruamel's nodes into plain values, keeping places."""
 
-    def __init__(self, name: str, places: dict[YamlPath, tuple[int, int]]) -> None:
+    def __init__(self, name: str, places: dict[YamlPath, Place]) -> None:
         self.name = name
         self.places = places
 
     def build(self, node: Node, path: YamlPath) -> Json:
         mark = node.start_mark
-        self.places[path] = (mark.line + 1, mark.column + 1)
+        self.places[path] = Place(self.name, mark.line + 1, mark.column + 1)
         if len(self.places) > MAX_VALUES or len(path) > MAX_DEPTH:
             raise self.error(node, f"more than {MAX_VALUES} values or {MAX_DEPTH} levels (aliases count each time)")
         if isinstance(node, ScalarNode):

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,8 +16,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from connector import app, manifest
+from connector.access import ServerSettings, ServerTlsSettings, TokenSettings
+from connector.actions import ACTIONS, Action
 from connector.cli import iocstream
 from connector.config import Settings
+from connector.mapping_files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing
 from connector.runner import Part
@@ -63,6 +66,50 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         for inner, subcommand in command.commands.items():
             yield from _command(f"{name} {inner}", subcommand)
+
+
+def actions() -> str:
+    """A section for each action, from its docstring and models."""
+    return "\n\n".join(_action(action) for action in ACTIONS.values())
+
+
+def _action(action: Action) -> str:
+    parts = [f"### {action.name}", action.help, f"Scope: `{action.scope}`."]
+    schema = action.parameters.model_json_schema()
+    for title, properties, required in (
+        ("parameter", schema.get("properties", {}), schema.get("required", ())),
+        ("in `data`", action.result.model_json_schema(mode="serialization")["properties"], ()),
+    ):
+        rows = [
+            f"| `{name}` | {_json_type(each)} | {_json_default(name, each, required)}"
+            f"{' '.join(each.get('description', '').split())} |"
+            for name, each in properties.items()
+        ]
+        if rows:
+            parts.append("\n".join([f"| {title} | type | meaning |", "|---|---|---|", *rows]))
+    if action.example:
+        parts.append(f"```json\n{json.dumps(dict(action.example))}\n```")
+    return "\n\n".join(parts)
+
+
+def _json_type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return "object"
+    if "anyOf" in schema and "type" not in schema:
+        return " or ".join(dict.fromkeys(_json_type(part) for part in schema["anyOf"] if part.get("type") != "null"))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_json_type(schema.get('items', {}))}"
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "object"}
+    return names.get(schema.get("type", ""), "any")
+
+
+def _json_default(name: str, schema: dict[str, Any], required: Sequence[str]) -> str:
+    if name in required:
+        return "Required. "
+    default = schema.get("default")
+    return "" if default in (None, "") else f"Default: `{json.dumps(default)}`. "
 
 
 def metrics() -> str:
@@ -131,8 +178,18 @@ PARTS: dict[str, Callable[[], str]] = {
     "producer": lambda: options(app.Producer),
     "journal": lambda: options(app.SqliteSettings),
     "route": lambda: options(app.RouteSettings),
+    "mapping": lambda: options(MappingSettings),
     "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
     "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
+    "server": lambda: "\n\n".join(
+        f"### {title}\n\n{options(model)}"
+        for title, model in (
+            ("`server`", ServerSettings),
+            ("`server.tokens`", TokenSettings),
+            ("`server.tls`", ServerTlsSettings),
+        )
+    ),
+    "actions": actions,
     "commands": commands,
     "metrics": metrics,
 }

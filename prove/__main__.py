@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import itertools
 import os
 import platform
 import random
@@ -18,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from prove.canaries import Sweep
-from prove.figures import Figure, NotProven, must
+from prove.figures import Figure, broken, must
+from prove.parties import Missing
 
 PARTS = ("kills", "faults", "storms", "disks", "hostile", "backlog", "fuzz", "leaks")
 TOGETHER = (
@@ -65,14 +67,14 @@ def main() -> int:
                 for searched in pool.map(run, [[name for name in lane if name in wanted] for lane in lanes]):
                     sweep.add(searched)
     _show(console, {name: figures[name] for name in PARTS if name in figures})
-    return 1 if any(figure.kept is False for found in figures.values() for figure in found) else 0
+    return 1 if broken(itertools.chain.from_iterable(figures.values())) else 0
 
 
 def _figures(name: str, folder: Path, seed: int, sweep: Sweep, *, quick: bool) -> list[Figure]:
     prove: Callable[..., list[Figure]] = importlib.import_module(f"prove.{name}").prove
     try:
         return prove(folder, seed, quick=quick, sweep=sweep)
-    except NotProven as missing:
+    except Missing as missing:
         return [must(name, f"not run: {missing}", "to be run", kept=False)]
     except Exception as error:  # noqa: BLE001 -- the other parts have their say all the same
         traceback.print_exc()

@@ -1,5 +1,6 @@
 """What a proof measured, and whether it is what was promised."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -20,10 +21,6 @@ class Figure:
     kept: bool | None = None
 
 
-class NotProven(Exception):
-    """A part that cannot be run here; the message says what is missing."""
-
-
 def lost(what: str, count: int, of: int, unit: str = "notifications") -> Figure:
     """The commonest figure: how many were lost, of which none may be."""
     return Figure(what, f"{count} of {of:,} {unit} lost", "0", kept=count == 0)
@@ -32,3 +29,8 @@ def lost(what: str, count: int, of: int, unit: str = "notifications") -> Figure:
 def must(what: str, measured: str, promise: str, *, kept: bool) -> Figure:
     """A figure with a promise."""
     return Figure(what, measured, promise, kept)
+
+
+def broken(figures: Iterable[Figure]) -> list[Figure]:
+    """Those whose promise was not kept."""
+    return [figure for figure in figures if figure.kept is False]

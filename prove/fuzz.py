@@ -29,7 +29,8 @@ from connector.sources.bodies import storable
 from prove import parties
 from prove.canaries import Sweep
 from prove.conduct import behave
-from prove.figures import Figure, NotProven, must
+from prove.defects import noticed
+from prove.figures import Figure, must
 from prove.nursery import ROOT
 
 BATCH = 500
@@ -194,10 +195,10 @@ class Readers:
         try:
             import pyvrl  # noqa: PLC0415 -- has no build for Python 3.13
         except ImportError:
-            raise NotProven("pyVRL has no build for this Python") from None
+            raise parties.Missing("pyVRL has no build for this Python") from None
         program = shutil.which("lognormalizer")
         if program is None:
-            raise NotProven("needs lognormalizer, of Debian's package liblognorm-utils")
+            raise parties.Missing("needs lognormalizer, of Debian's package liblognorm-utils")
         self._vector = pyvrl.Transform(". = parse_cef!(.message)")
         rules = folder / "cef.rulebase"
         rules.write_text("version=2\nrule=:%f:cef%\n")
@@ -350,7 +351,7 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
             f"{wanted:,}",
             kept=found.notifications >= wanted,
         ),
-        must("… tracebacks, invalid output, lines read differently", str(len(found.wrong)), "0", kept=not found.wrong),
+        _faultless(found),
         Figure("… STIX objects, all by the format's checks", f"{found.stix:,}"),
         must(
             "… of them parsed by stix2, strictly",
@@ -367,9 +368,14 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     ]
     figures += [must("… found", text[:300], "nothing", kept=False) for text in found.wrong[:5]]
     for defect in ("unescaped", "unchecked"):
-        noticed = all_processors(seed, 2000 if quick else 10_000, defect).wrong
-        figures.append(must(f"… with a defect: {defect}", f"{len(noticed)} found", "noticed", kept=bool(noticed)))
+        worse = all_processors(seed, 2000 if quick else 10_000, defect)
+        figures.append(noticed(defect, [_faultless(worse)]))
     return figures
+
+
+def _faultless(found: Findings) -> Figure:
+    count = len(found.wrong)
+    return must("… tracebacks, invalid output, lines read differently", str(count), "0", kept=count == 0)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Nursery:
         except TimeoutError:
             code = -9
         said = {name: (folder / name).read_bytes()[size:].decode() for name, size in before.items()}
-        return Ended(code, said["out.log"], said["err.log"], child.peak_mib)
+        return Ended(code, said["out.log"], said["err.log"], child.peak_mib, child.processor_seconds)
 
     def answer(self, timeout: float) -> Any:
         """The nursery's next answer; None when it does not come in time."""
@@ -83,6 +83,7 @@ class Child:
         self._code: int | None = None
         self.pid = pid
         self.peak_mib = 0.0
+        self.processor_seconds = 0.0
 
     def kill(self, number: int = signal.SIGKILL) -> bool:
         """Send a signal; whether it was still alive."""
@@ -114,14 +115,16 @@ class Child:
     def _ended(self, timeout: float) -> int | None:
         if self._code is None and (answer := self._nursery.answer(timeout)) is not None:
             self._code, self.peak_mib = answer["status"], answer["peak_mib"]
+            self.processor_seconds = answer["processor_seconds"]
         return self._code
 
 
 class Ended:
-    """A connector that has run: its exit code, what it said, its peak of memory in MiB."""
+    """A connector that has run: its exit code, what it said, its peak of memory in MiB, its processor time."""
 
-    def __init__(self, code: int, out: str, err: str, peak_mib: float) -> None:
-        self.code, self.out, self.err, self.peak_mib = code, out, err, peak_mib
+    def __init__(self, code: int, out: str, err: str, peak_mib: float, processor_seconds: float) -> None:
+        self.code, self.out, self.err = code, out, err
+        self.peak_mib, self.processor_seconds = peak_mib, processor_seconds
 
     def __repr__(self) -> str:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
@@ -178,8 +181,12 @@ def _main() -> None:
                 os._exit(code)
         print(json.dumps({"pid": pid}), file=answers, flush=True)
         _, status, used = os.wait4(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        print(json.dumps({"status": code, "peak_mib": used.ru_maxrss / 1024}), file=answers, flush=True)
+        ended = {
+            "status": os.waitstatus_to_exitcode(status),
+            "peak_mib": used.ru_maxrss / 1024,
+            "processor_seconds": used.ru_utime + used.ru_stime,
+        }
+        print(json.dumps(ended), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,47 +10,39 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from connector import convert
 from connector.simulator import stream
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
 from connector.simulator.stream import position
-from prove.figures import NotProven
 from prove.nursery import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))  # where the servers are that the integration tests use too
 import certificates
-from integration import syslog_peers, taxii_peers
+import ports
+from missing import Missing
+from peers import syslog as syslog_peers
+from peers import taxii as taxii_peers
 
 Item = dict[str, Any]
 
-__all__ = ["Api", "certificates", "notifications", "position", "serving"]
-
-
-@contextmanager
-def _present() -> Iterator[None]:
-    try:
-        yield
-    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
-        raise NotProven(str(missing)) from None
+__all__ = ["Api", "Missing", "certificates", "notifications", "ports", "position", "serving"]
 
 
 @contextmanager
 def medallion(folder: Path, collections: Sequence[str] = ()) -> Iterator[Any]:
     """OASIS's TAXII server; its collections are empty: `rw`, and these."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _present(), taxii_peers.running_medallion(folder, collections) as peer:
+    with taxii_peers.medallion(folder, collections) as peer:
         yield peer
 
 
 @contextmanager
 def opentaxii(folder: Path) -> Iterator[Any]:
-    """EclecticIQ's TAXII server; its collections are empty."""
+    """EclecticIQ's TAXII server, in three processes; its collections are empty."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _present(), taxii_peers._opentaxii("opentaxii", folder) as peer:  # noqa: SLF001 -- its fixture is for pytest
+    with taxii_peers.opentaxii(folder, workers=3) as peer:
         yield peer
 
 
@@ -58,12 +50,11 @@ def opentaxii(folder: Path) -> Iterator[Any]:
 def rsyslog(folder: Path) -> Iterator[Any]:
     """A running rsyslog, with `certificates` as an attribute; `ports` and `stored` go by the name of the input."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _present():
-        made = certificates.make(folder)
-        server = syslog_peers._rsyslog(folder, made)  # noqa: SLF001 -- its fixtures are for pytest alone
-        server.certificates = made
-        with syslog_peers.running(server):
-            yield server
+    made = certificates.make(folder)
+    server = syslog_peers.rsyslog(folder, made)
+    server.certificates = made
+    with syslog_peers.running(server):
+        yield server
 
 
 def chunks(items: Sequence[Item], size: int) -> list[list[Item]]:

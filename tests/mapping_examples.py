@@ -1,9 +1,5 @@
-"""The examples beside the mappings: notifications, and what each mapping makes of them.
+"""The examples beside the mappings: notifications, each of which `iocstream mapping test` holds to its output."""
 
-`REWRITE_EXAMPLES=1 pytest` writes what is made now; read the difference before committing it.
-"""
-
-import os
 from pathlib import Path
 
 import orjson
@@ -22,11 +18,3 @@ def conversion(mapping: CompiledMapping, case: str) -> Conversion:
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
     [converted] = convert([notification.read(body)], mapping)
     return converted
-
-
-def expected(name: str, made: bytes) -> bytes:
-    """What the file `name` (`stix21/ip_v4.json`) says a mapping makes; with REWRITE_EXAMPLES, what it made just now."""
-    path = MAPPINGS / "examples" / name
-    if os.environ.get("REWRITE_EXAMPLES"):
-        path.write_bytes(made)
-    return path.read_bytes()

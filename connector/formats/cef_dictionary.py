@@ -18,7 +18,7 @@ class Kind(Enum):
     IPV4 = "an IPv4 address"
     IPV6 = "an IPv6 address"
     MAC = "a MAC address"
-    TIMESTAMP = "a time: RFC 3339 text or milliseconds since 1970"
+    TIMESTAMP = "a time: milliseconds since 1970, RFC 3339 text, or May 17 2023 08:12:05 UTC"
 
 
 STRING, FLOAT, TIMESTAMP = Kind.STRING, Kind.FLOAT, Kind.TIMESTAMP

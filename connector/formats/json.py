@@ -3,14 +3,17 @@
 import json
 import math
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import orjson
 
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 
 class JsonFormat:
     """Implements `connector.ports.Format` for JSON."""
+
+    names: JsonObject = MappingProxyType({})
 
     def foundation(self) -> Sequence[Document]:
         """None: a line rests on nothing."""

@@ -15,7 +15,9 @@ from connector.config import Settings
 from connector.formats import stix_pattern
 from connector.formats.stix_foundation import (
     EXTENSION_DEFINITION,
+    EXTENSION_ID,
     PROJECT_IDENTITY,
+    VIRUSTOTAL,
     producer_identity,
     tlp_marking,
 )
@@ -24,7 +26,7 @@ from connector.formats.stix_observables import OBSERVABLES
 from connector.formats.stix_schema import ObjectType, find_fault
 from connector.formats.stix_values import MAX_DEPTH, Fault
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
-from connector.model import Document, Identity, Json, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Rejected
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
@@ -66,10 +68,11 @@ class StixFormat:
     def __init__(self, producer: Producer) -> None:
         author = producer_identity(producer.name, producer.identity_class, producer.contact_information)
         marking = tlp_marking(producer.tlp) if producer.tlp else None
-        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION)
+        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION, VIRUSTOTAL)
         self._foundation_ids = frozenset(document["id"] for document in self._foundation)
         self._author: str = author["id"]
         self._marking: str | None = marking["id"] if marking else None
+        self.names: JsonObject = {"producer": {"id": author["id"], "name": producer.name}}
 
     def foundation(self) -> Sequence[Document]:
         """Identities, TLP marking and extension definition: always the same bytes for the same configuration."""
@@ -146,6 +149,21 @@ class StixFormat:
         # A copy, since what orjson gives keeps the kilobytes that it was written into, and a route holds thousands of
         # these at once.
         return b"%b" % orjson.dumps(document)
+
+    def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
+        """What is no property of the object's type, nor of the extension that is defined here."""
+        object_type = _TYPES.get(document["type"])
+        if object_type is None:
+            return {}
+        checks, of = object_type.checks, f"STIX 2.1's {document['type']}"
+        found: dict[tuple[str, ...], str] = {(name,): of for name in document if name not in checks}
+        held = document.get("extensions")
+        content = held.get(EXTENSION_ID) if isinstance(held, dict) else None
+        if isinstance(content, dict):
+            known = orjson.loads(EXTENSION_DEFINITION["schema"])["properties"]
+            defined_by = f"the schema of {EXTENSION_ID}"
+            found |= {("extensions", EXTENSION_ID, name): defined_by for name in content if name not in known}
+        return found
 
 
 def _valid_from(document: Document) -> Json:

@@ -49,6 +49,26 @@ _SCHEMA: dict[str, Any] = {
         "verdict": {"type": "string", "description": "gti_assessment.verdict"},
         "severity": {"type": "string", "description": "gti_assessment.severity"},
         "threat_score": {"type": "integer", "description": "gti_assessment.threat_score"},
+        "detections": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "last_analysis_stats: how many engines say what",
+        },
+        "threat_label": {"type": "string", "description": "popular_threat_classification.suggested_threat_label"},
+        "sandbox_verdicts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "sandbox_name": _TEXT,
+                    "category": _TEXT,
+                    "confidence": {"type": "integer"},
+                    "malware_names": _TEXTS,
+                    "malware_classification": _TEXTS,
+                },
+                "additionalProperties": False,
+            },
+        },
     },
     "required": ["extension_type"],
     "additionalProperties": False,
@@ -65,6 +85,19 @@ PROJECT_IDENTITY: Document = {
     "description": "Defines the STIX extension in which IoC-Stream notifications are carried.",
     "identity_class": "organization",
 }
+
+VIRUSTOTAL: Document = {
+    "type": "identity",
+    "spec_version": "2.1",
+    "id": stix_id("identity", "VirusTotal"),
+    "created_by_ref": _PROJECT,
+    "created": CREATED,
+    "modified": CREATED,
+    "name": "VirusTotal",
+    "description": "Where the matches of IoC-Stream notifications were seen.",
+    "identity_class": "organization",
+}
+"""`mappings/stix21.yaml` names it as the place of every sighting."""
 
 EXTENSION_DEFINITION: Document = {
     "type": "extension-definition",

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
+from connector.journals import opened
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
@@ -83,6 +84,9 @@ class Database:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+            if self._file is not None:
+                opened.closed(self._file)
+                self._file = None
 
     @property
     def is_open(self) -> bool:
@@ -114,16 +118,28 @@ class Database:
         if self._writer is None:
             if not self._is_ready:
                 self._create()
+            self._writer = self._connect(self._path) if self._is_ready else self._first_connection()
+            self._is_ready = True
+        return self._writer
+
+    def _first_connection(self) -> sqlite3.Connection:
+        """Open the file for the first time, and bring its tables up to date."""
+        file = self._identity()
+        if file is None:
+            raise Unavailable(f"the journal {self._path} was deleted or moved in this moment")
+        opened.opening(file)
+        try:
             connection = self._connect(self._path)
             try:
-                if not self._is_ready:
-                    self._migrate(connection)
-                    self._file = self._identity()
+                self._migrate(connection)
             except BaseException:
                 _abandon(connection)
                 raise
-            self._writer, self._is_ready = connection, True
-        return self._writer
+        except BaseException:
+            opened.closed(file)
+            raise
+        self._file = file
+        return connection
 
     def _must_be_usable(self) -> None:
         """What is written to a file that has no name any more is lost with this process."""

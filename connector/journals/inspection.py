@@ -4,6 +4,7 @@ import os
 import struct
 from pathlib import Path
 
+from connector.journals import opened
 from connector.journals.database import APPLICATION_ID, migrations
 from connector.model import Misconfigured
 
@@ -25,8 +26,11 @@ def inspect(path: Path) -> str:
             return _inspect_folder(path)
         if not path.is_file():
             raise Misconfigured(f"the journal {path} is not a regular file; set `path` to another file")
-        with path.open("rb") as file:
-            header = file.read(_HEADER.size)
+        with opened.kept_closed(path) as is_closed:
+            if not is_closed:
+                return f"{path} is open"  # and was looked at when it was opened
+            with path.open("rb") as file:
+                header = file.read(_HEADER.size)
     except OSError as error:
         raise Misconfigured(f"the journal {path} cannot be read: {error.strerror}") from None
     if header:

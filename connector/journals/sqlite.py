@@ -15,6 +15,7 @@ from pydantic import Field
 
 from connector.config import Settings
 from connector.journals import look_ups
+from connector.journals.collections import SqliteCollections
 from connector.journals.database import Database, migrations
 from connector.journals.holder import Process
 from connector.journals.leases import Leases
@@ -44,7 +45,7 @@ PRUNE_ROWS = 1000
 PAGE_ROWS = 200
 """Dead letters that are read at once."""
 
-_BEGINNING = -(2**63)
+_BEGINNING, _END = -(2**63), 2**63 - 1
 _SEQ = attrgetter("seq")
 
 
@@ -76,6 +77,7 @@ class SqliteJournal:
         )
         self._clock = clock
         self._leases = Leases(self._database, process or Process.current(), clock)
+        self.collections = SqliteCollections(self._database, settings.path, clock)
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""
@@ -154,14 +156,21 @@ class SqliteJournal:
         with self._database.read() as db:
             return _history(db, positions, limit, after)
 
-    def positions_since(self, route: str, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
+    def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """As `connector.ports.Journal.latest`."""
+        with self._database.read() as db:
+            asked = ({"source": each, "before": _END if before is None else before, "limit": limit} for each in sources)
+            walks = (map(entry, db.execute(SQL["latest"], each)) for each in asked)
+            return list(itertools.islice(heapq.merge(*walks, key=_SEQ, reverse=True), limit))
+
+    def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
         """As `connector.ports.Journal.positions_since`. A notification without a date was raised when it was stored."""
         positions = {}
         with self._database.read() as db:
             for source in sources:
                 asked = {"source": source, "since": _BEGINNING if since is None else since}
                 (first,) = db.execute(SQL["first_since"], asked).fetchone()
-                stands_at = _stands_at(db, route, source)
+                stands_at = _END if route is None else _stands_at(db, route, source)
                 positions[source] = stands_at if first is None else min(stands_at, first - 1)
         return positions
 

@@ -35,6 +35,13 @@ WHERE source = (SELECT id FROM sources WHERE name = :source) AND seq > :after
 ORDER BY seq
 LIMIT :limit;
 
+-- name: latest
+SELECT seq, :source, notification_id, date, body
+FROM notifications
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND seq < :before
+ORDER BY seq DESC
+LIMIT :limit;
+
 -- name: stands_at
 SELECT positions.seq
 FROM positions

@@ -2,5 +2,6 @@
 
 from connector.mapping.compiled import CompiledMapping, Watch, compile_condition, compile_mapping, load
 from connector.mapping.compiler import Site
+from connector.mapping.overlay import lay
 
-__all__ = ["CompiledMapping", "Site", "Watch", "compile_condition", "compile_mapping", "load"]
+__all__ = ["CompiledMapping", "Site", "Watch", "compile_condition", "compile_mapping", "lay", "load"]

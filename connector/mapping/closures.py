@@ -287,6 +287,37 @@ def _filter_projection(node: Node, read: Read) -> Evaluate:
     return project
 
 
+def _flatten(node: Node, read: Read) -> Evaluate:
+    base = _compile(node["children"][0], read)
+
+    def flat(value: Any) -> Json:
+        items = base(value)
+        if not isinstance(items, list):
+            return None
+        made: list[Json] = []
+        for item in items:
+            if isinstance(item, list):
+                made += item
+            else:
+                made.append(item)
+        return made
+
+    return flat
+
+
+def _value_projection(node: Node, read: Read) -> Evaluate:
+    left, right = node["children"]
+    base, each = _compile(left, read), _compile(right, _member)
+
+    def project(value: Any) -> Json:
+        found = base(value)
+        if not isinstance(found, dict):
+            return None
+        return [made for member in found.values() if (made := each(member)) is not None]
+
+    return project
+
+
 def _test(node: Node) -> Callable[[Any], bool]:
     """A condition on the current value, as Python has it."""
     evaluate = _compile(node, _member)
@@ -401,6 +432,7 @@ _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {
     "current": _current,
     "field": _field,
     "filter_projection": _filter_projection,
+    "flatten": _flatten,
     "function_expression": _function_expression,
     "identity": _current,
     "index": _index,
@@ -413,4 +445,5 @@ _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {
     "pipe": _pipe,
     "projection": _projection,
     "subexpression": _subexpression,
+    "value_projection": _value_projection,
 }

@@ -17,7 +17,8 @@ from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
 from connector.ports import Format
 from connector.yamldoc import YamlDocument
 
-_TOO_DEEP = "the notification is nested too deeply to be mapped"
+TOO_DEEP = "the notification is nested too deeply to be mapped"
+"""Why a notification is refused on which Python's stack ends."""
 
 
 class CompiledMapping:
@@ -28,6 +29,7 @@ class CompiledMapping:
         format: the format of its documents.
         format_name: what the mapping calls that format.
         description: its one line; empty when it has none.
+        document: the file itself.
     """
 
     def __init__(self, document: YamlDocument, formats: Mapping[str, Format]) -> None:
@@ -35,7 +37,7 @@ class CompiledMapping:
         self.format_name = compiler.format_name(document, formats)
         self.format = formats[self.format_name]
         self.description: str = document.data.get("description", "")
-        self._document = document
+        self.document = document
         self._program = compiler.program(document, self.format)
 
     def render(self, view: JsonObject) -> list[Document] | None:
@@ -55,7 +57,7 @@ class CompiledMapping:
             # The same once more, slower, with someone looking on who can say where.
             return self._explainer.render(view)
         except RecursionError:
-            raise Rejected(_TOO_DEEP, by="mapping") from None
+            raise Rejected(TOO_DEEP, by="mapping") from None
 
     @cached_property
     def _explainer(self) -> "Watch":
@@ -64,7 +66,7 @@ class CompiledMapping:
 
     def watch(self) -> "Watch":
         """A rendering of the same mapping that keeps account of its expressions."""
-        return Watch(self._document, self.format)
+        return Watch(self.document, self.format)
 
 
 class Watch:
@@ -72,19 +74,20 @@ class Watch:
 
     Attributes:
         format: the format of its documents.
+        program: the mapping with someone looking on.
     """
 
     def __init__(self, document: YamlDocument, output: Format) -> None:
         self.format = output
         self._sites: dict[Site, bool] = {}
-        self._program = compiler.program(document, output, self._trace)
+        self.program = compiler.program(document, output, self._trace)
 
     def render(self, view: JsonObject) -> list[Document] | None:
         """As `CompiledMapping.render`."""
         try:
-            return self._program.run(view)
+            return self.program.run(view)
         except RecursionError:
-            raise Rejected(_TOO_DEEP, by="mapping") from None
+            raise Rejected(TOO_DEEP, by="mapping") from None
 
     def without_value(self) -> Sequence[Site]:
         """The expressions that were null in everything rendered so far, or never came to be evaluated."""
@@ -98,11 +101,14 @@ class Watch:
                 found = evaluate(values)
             except JMESPathError as error:
                 raise Rejected(f"{site}: {_explained(error)}", by="mapping") from None
-            if found is not None:
-                self._sites[site] = True
+            self._note(site, found)
             return found
 
         return traced
+
+    def _note(self, site: Site, found: Json) -> None:
+        if found is not None:
+            self._sites[site] = True
 
 
 def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> CompiledMapping:
@@ -115,8 +121,14 @@ def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> 
 
 
 def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
-    """Compile a mapping that has been read; errors as for `load`."""
-    return CompiledMapping(document, formats)
+    """Compile a mapping that has been read, overlays laid over it or none; errors as for `load`."""
+    try:
+        return CompiledMapping(document, formats)
+    except Misconfigured as error:
+        if not document.overlays or not str(error).startswith(f"{document.name}:"):
+            raise
+        # A line of the mapping that nobody has touched may need what an overlay takes away.
+        raise Misconfigured(f"{error}; this is of the mapping as {', '.join(document.overlays)} changes it") from None
 
 
 def compile_condition(expression: str, place: str | Callable[[], str]) -> Callable[[JsonObject], bool]:
@@ -143,7 +155,7 @@ def compile_condition(expression: str, place: str | Callable[[], str]) -> Callab
         except JMESPathError as error:
             raise Rejected(f"{_said(place)}: in `{expression}`: {_explained(error)}", by="mapping") from None
         except RecursionError:
-            raise Rejected(_TOO_DEEP, by="mapping") from None
+            raise Rejected(TOO_DEEP, by="mapping") from None
 
     return holds
 

@@ -13,13 +13,24 @@ from connector.mapping.closures import Evaluate, compiled_in_scope, is_false, pa
 from connector.mapping.expressions import ExpressionError, parse, suggestion
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
-from connector.mapping.values import ITEM, Value, for_each, list_of, object_of, switch, text_of, when
-from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
+from connector.mapping.values import (
+    ITEM,
+    Loop,
+    Value,
+    for_each,
+    list_of,
+    object_of,
+    provisional,
+    switch,
+    text_of,
+    when,
+)
+from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
-_DIRECTIVES = ("$when", "$each", "$switch", "$default")
+_DIRECTIVES = ("$when", "$each", "$switch", "$default", "$provisional")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 
@@ -33,16 +44,16 @@ class Site:
 
     Attributes:
         place: `file:line:column` of the value that holds it.
-        path: the names from the top of the file to it, `emit.indicator.pattern`.
+        path: the keys and indexes from the top of the file to it.
         expression: its text.
     """
 
     place: str
-    path: str
+    path: YamlPath
     expression: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path}: in `{self.expression}`"
+        return f"{self.place}: {dotted(self.path)}: in `{_short(self.expression)}`"
 
 
 Trace = Callable[[Site, Evaluate], Evaluate]
@@ -56,10 +67,12 @@ class Program:
     Attributes:
         match: whether a notification is for this mapping; None when all are.
         steps: what `let` and `emit` say, in order.
+        names: what expressions may name beside the notification.
     """
 
     match: Evaluate | None
     steps: Sequence[Step]
+    names: JsonObject
 
     def run(self, view: JsonObject) -> list[Document] | None:
         """The documents; None when the notification is not for this mapping.
@@ -69,17 +82,23 @@ class Program:
             Rejected: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
-        scope: dict[str, Json] = {
-            "notification": view.get("notification"),
-            "entity": view.get("entity"),
-            "entity_value": view.get("entity_value"),
-        }
+        scope = scope_of(view, self.names)
         if self.match is not None and is_false(self.match(scope)):
             return None
         documents: list[Document] = []
         for step in self.steps:
             step(scope, documents)
         return documents
+
+
+def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
+    """What a mapping's first expression sees, the format's names among it; each step adds its own."""
+    return {
+        "notification": view.get("notification"),
+        "entity": view.get("entity"),
+        "entity_value": view.get("entity_value"),
+        **names,
+    }
 
 
 def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
@@ -91,6 +110,8 @@ def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
     data = document.data
     if not isinstance(data, dict):
         raise document.error((), f"a mapping is expected here, with {', '.join(_TOP_LEVEL)}")
+    if "extends" in data:
+        raise document.error(("extends",), "this is an overlay: name the mapping it extends, and this as its overlay")
     for key in data:
         if key not in _TOP_LEVEL:
             known = ", ".join(_TOP_LEVEL)
@@ -143,24 +164,31 @@ class _Compiler:
 
     def program(self) -> Program:
         data = self.document.data
-        scope: dict[str, Types] = dict(NOTIFICATION_SCOPE)
+        names = self.output.names
+        scope: dict[str, Types] = {
+            **NOTIFICATION_SCOPE,
+            **{name: frozenset({type_name(value)}) for name, value in names.items()},
+        }
         match = self.expression(data["match"], ("match",), scope)[0] if "match" in data else None
         steps = [
             *(self.let(name, value, scope) for name, value in self.named("let", scope)),
             *(self.emit(name, value, scope) for name, value in self.named("emit", scope)),
         ]
-        return Program(match, tuple(steps))
+        return Program(match, tuple(steps), names)
 
     def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
         data = self.document.data.get(key, {} if key == "let" else None)
         if not isinstance(data, dict) or (not data and key == "emit"):
             raise self.error((key,), "names with a value each are expected here")
         for name in data:
-            if not _NAME.match(name):
-                raise self.error((key, name), "a name is made of letters, digits and _, to be written in expressions")
-            if name in scope or name == ITEM:
-                raise self.error((key, name), f"the name {name} is already taken; choose another")
+            self.check_name(name, (key, name), scope)
         return list(data.items())
+
+    def check_name(self, name: str, path: YamlPath, scope: Scope) -> None:
+        if not _NAME.match(name):
+            raise self.error(path, "a name is made of letters, digits and _, to be written in expressions")
+        if name in scope or name == ITEM:
+            raise self.error(path, f"the name {name} is already taken; choose another")
 
     def let(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
         path = ("let", name)
@@ -170,6 +198,9 @@ class _Compiler:
         else:
             value = self.value(data, path, name, scope)
             evaluate, types = value.function(), value.types
+            if value.is_fixed:  # made once; what is read from it is copied
+                made = evaluate({})
+                evaluate = lambda _: made  # noqa: E731
         scope[name] = types
 
         def step(values: dict[str, Json], _: list[Document]) -> None:
@@ -181,12 +212,20 @@ class _Compiler:
         path = ("emit", name)
         self.check_document(data, path, each_allowed=True)
         complete = self.output.complete
+        if "$provisional" in data:
+
+            def completed(document: Document) -> Document:
+                made = complete(document)
+                return Provisional(made) if document.__class__ is Provisional else made
+
+        else:
+            completed = complete
         if "$each" in data:
             build_each = self.each(data, path, name, scope)
             scope[name] = ARRAY
 
             def step_each(values: dict[str, Json], documents: list[Document]) -> None:
-                made = [complete(document) for document in build_each(values)]
+                made = [completed(document) for document in build_each(values)]
                 documents += made
                 values[name] = made
 
@@ -198,7 +237,7 @@ class _Compiler:
         def step(values: dict[str, Json], documents: list[Document]) -> None:
             document = build(values)
             if document is not None:
-                document = complete(document)
+                document = completed(document)
                 documents.append(document)
             values[name] = document
 
@@ -211,7 +250,7 @@ class _Compiler:
             raise self.error((*path, "$each"), "stands beside the document's name, not inside a case")
         if "$switch" in data:
             for case, member in data.items():
-                if case not in ("$switch", "$when", "$each"):
+                if case not in ("$switch", "$when", "$each", "$provisional"):
                     self.check_document(member, (*path, case), each_allowed=False)
 
     # Values
@@ -242,12 +281,19 @@ class _Compiler:
     def body(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Value:
         """A mapping but for its `$each`."""
         for name in data:
-            if name.startswith("$") and (name not in _DIRECTIVES or (name == "$default" and "$switch" not in data)):
+            if name.startswith("$") and (
+                name not in _DIRECTIVES
+                or (name == "$default" and "$switch" not in data)
+                or (name == "$provisional" and not _is_document(path))
+            ):
                 raise self.error(
                     (*path, name), f"there is no such directive here{suggestion(name, _DIRECTIVES)} ({_directives()})"
                 )
-        content = {name: member for name, member in data.items() if name not in ("$when", "$each")}
+        content = {name: member for name, member in data.items() if name not in ("$when", "$each", "$provisional")}
         value = self.switch(content, path, key, scope) if "$switch" in data else self.object_(content, path, scope)
+        if "$provisional" in data:
+            wanted, _ = self.expression(data["$provisional"], (*path, "$provisional"), scope)
+            value = provisional(wanted, value)
         if "$when" not in data:
             return value
         wanted, _ = self.expression(data["$when"], (*path, "$when"), scope)
@@ -275,11 +321,25 @@ class _Compiler:
 
     def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Evaluate:
         """The list of what each element becomes."""
-        elements, types = self.expression(data["$each"], (*path, "$each"), scope)
+        given, place = data["$each"], (*path, "$each")
+        if not isinstance(given, dict):
+            loops = [self.loop(ITEM, given, place, scope)]
+            return for_each(loops, self.body(data, path, key, {**scope, ITEM: ANY}).function())
+        if not given:
+            raise self.error(place, "names with a list each are expected here, or one list")
+        loops = []
+        inner = dict(scope)
+        for name, elements in given.items():
+            self.check_name(name, (*place, name), inner)
+            loops.append(self.loop(name, elements, (*place, name), inner))
+            inner[name] = ANY
+        return for_each(loops, self.body(data, path, key, inner).function())
+
+    def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Loop:
+        elements, types = self.expression(data, path, scope)
         if not types & ARRAY:
-            raise self.error((*path, "$each"), f"goes through a list, not through {described(types)}")
-        body = self.body(data, path, key, {**scope, ITEM: ANY})
-        site = self.site(data["$each"], (*path, "$each"))
+            raise self.error(path, f"goes through a list, not through {described(types)}")
+        site = self.site(data, path)
 
         def checked(values: Any) -> Json:
             found = elements(values)
@@ -287,7 +347,7 @@ class _Compiler:
                 raise Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
             return found
 
-        return for_each(checked, body.function())
+        return name, checked
 
     # Text and expressions
 
@@ -346,7 +406,7 @@ class _Compiler:
         return (self.trace(self.site(data, path), evaluate) if self.trace else evaluate), types
 
     def site(self, expression: str, path: YamlPath) -> Site:
-        return Site(self.document.place(path), dotted(path), _short(expression))
+        return Site(self.document.place(path), path, expression)
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         return self.document.error(path, message)
@@ -362,6 +422,10 @@ def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:
         return json.dumps(chosen)
 
     return case
+
+
+def _is_document(path: YamlPath) -> bool:
+    return len(path) == 2 and path[0] == "emit"  # noqa: PLR2004 -- `emit` and the document's name
 
 
 def _reachable(case: str, types: Types) -> bool:
@@ -381,4 +445,4 @@ def _short(expression: str) -> str:
 
 
 def _directives() -> str:
-    return f"known: {', '.join(_DIRECTIVES)}; $default beside $switch"
+    return f"known: {', '.join(_DIRECTIVES)}; $default beside $switch, $provisional on a document"

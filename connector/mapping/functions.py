@@ -23,6 +23,7 @@ from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -153,6 +154,21 @@ def epoch_ms(seconds: float) -> int | None:
     return math.floor(seconds * 1000) if math.isfinite(seconds * 1000) else None
 
 
+@_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
+def cef_time(seconds: float) -> str | None:
+    """Unix seconds in the words that CEF has for a time, in UTC; null outside the years 1970 to 9999.
+
+    cef_time(`1684311125`) → "May 17 2023 08:12:05 UTC"
+    """
+    try:
+        moment = _EPOCH + timedelta(0, seconds)
+    except (ValueError, OverflowError):
+        return None
+    if seconds < 0:
+        return None
+    return f"{_MONTHS[moment.month - 1]} {moment:%d %Y %H:%M:%S} UTC"  # %b is in the language of the machine
+
+
 @_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL)
 def add_days(text: str, days: float) -> str | None:
     """An RFC 3339 time, so many days later; null when the text is none or the result leaves the years 1 to 9999.
@@ -181,6 +197,46 @@ def stix_id(object_type: str, *parts: Json) -> str:
         return identifiers.stix_id(object_type, *parts)
     except orjson.JSONEncodeError:
         raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
+
+
+@_function(Parameter("type", STRING), Parameter("properties", OBJECT), returns=STRING | NULL)
+def opencti_id(object_type: str, properties: dict[str, Json]) -> str | None:
+    """The STIX id that OpenCTI gives an object with these properties; null when one of them is null.
+
+    opencti_id('malware', {name: lower('Emotet')}) → "malware--36297121-bf18-56e1-b200-d39c9f9f5cee"
+    """
+    if None in properties.values():
+        return None
+    try:
+        return identifiers.opencti_id(object_type, properties)
+    except (TypeError, orjson.JSONEncodeError):
+        raise InvalidValueError(
+            "opencti_id() cannot use text with lone surrogates or a number beyond 64 bits"
+        ) from None
+
+
+@_function(Parameter("value", ANY - NULL), returns=STRING | NULL)
+def text(value: Json) -> str | None:
+    """Text as it is, a number or truth value as JSON writes it; null for a list or an object, which are none.
+
+    text(`7`) → "7"
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return json.dumps(value)
+
+
+@_function(Parameter("value", ANY, passes_null=True), Parameter("reason", STRING), returns=ANY)
+def required(value: Json, reason: str) -> Json:
+    """The value; where it is null the notification is refused, for this reason.
+
+    required('example.com', 'an entity needs its value') → "example.com"
+    """
+    if value is None:
+        raise InvalidValueError(reason)
+    return value
 
 
 @_function(_TEXT, returns=STRING)
@@ -253,6 +309,66 @@ def ip_version(text: str) -> int | None:
         return None
 
 
+@_function(_TEXT, returns=STRING | NULL)
+def ip(text: str) -> str | None:
+    """An IP address or network in its one canonical form (RFC 5952 for IPv6); null for any other text.
+
+    ip('2001:DB8:0::1') → "2001:db8::1"
+    """
+    text = text.strip()
+    if len(text) > _LONGEST_NETWORK or "%" in text:  # a zone means something on its own machine alone
+        return None
+    try:
+        if "/" not in text:
+            return str(ipaddress.ip_address(text))
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
+_DOCUMENTATION = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+)
+_SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "reserved", "private")
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def ip_scope(text: str) -> str | None:
+    """Where an IP address means something: global, private, loopback, link_local, multicast, documentation, reserved.
+
+    ip_scope('192.168.1.10') → "private"
+    """
+    if len(text) > _LONGEST_NETWORK:
+        return None
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    if any(network.network_address in known for known in _DOCUMENTATION if known.version == network.version):
+        return "documentation"
+    return next((scope for scope in _SCOPES if getattr(network, f"is_{scope}")), "reserved")
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def domain(text: str) -> str | None:
+    """A domain name of two labels or more, as it is looked up: lower case, IDNA; null for other text and addresses.
+
+    domain('Bücher.Example.') → "xn--bcher-kva.example"
+    """
+    return uri.domain(text)
+
+
+@_function(Parameter("part", NUMBER), Parameter("whole", NUMBER), returns=NUMBER | NULL)
+def percent(part: float, whole: float) -> int | None:
+    """How many hundredths of the whole a part is, rounded; null when the whole is nothing, or less than the part.
+
+    percent(`18`, `72`) → 25
+    """
+    return round(100 * part / whole) if 0 <= part <= whole and 0 < whole < math.inf else None
+
+
 @_function(Parameter("list", ARRAY), returns=ARRAY)
 def unique(items: list[Json]) -> list[Json]:
     """The list without repeats, each element where it first stood.
@@ -319,6 +435,15 @@ def host(text: str) -> str | None:
     host('https://user@Example.com:8443/a') → "example.com"
     """
     return uri.host(text)
+
+
+@_function(_TEXT, returns=OBJECT | NULL)
+def url_parts(text: str) -> dict[str, Json] | None:
+    """What a URL is made of: `scheme`, `host`, `port` (a number), `path`, `query`, `fragment`; null when it is no URL.
+
+    url_parts('https://user@Example.com:8443/a?q=1').[host, port, path] → ["example.com", 8443, "/a"]
+    """
+    return uri.parts(text)
 
 
 @_function(_TEXT, returns=STRING)

@@ -38,6 +38,10 @@ _IN_QUERY = _must_encode(_PCHAR + "/?")
 _LONGEST_NAME = 253
 """Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
 
+_LAST_PORT = 65_535
+_LONGEST_PORT = 20
+"""Digits that are still read as a number: zeros before it may be as many as one likes."""
+
 
 def conform(text: str) -> str | None:
     """The URL with everything percent-encoded that must be, and a host beyond ASCII in IDNA; the rest as it was.
@@ -72,7 +76,48 @@ def conform(text: str) -> str | None:
 def host(text: str) -> str | None:
     """The host in a URL, lower case (section 6.2.2.1), without the brackets of an IPv6 address; None when none."""
     match = _PARTS.fullmatch(text.strip())
-    return (match["host"].strip("[]").lower() or None) if match else None
+    return _plain_host(match) if match else None
+
+
+def parts(text: str) -> dict[str, str | int | None] | None:
+    """What a URL is made of, None where it has no such part; None when it is no URL.
+
+    The scheme and the host are in lower case, the port is a number; userinfo, which may hold a password, is left out.
+    """
+    match = _PARTS.fullmatch(text.strip())
+    if match is None:
+        return None
+    port = int(match["port"]) if match["port"] and len(match["port"]) <= _LONGEST_PORT else None
+    return {
+        "scheme": match["scheme"].lower(),
+        "host": _plain_host(match),
+        "port": port if port is not None and port <= _LAST_PORT else None,
+        "path": match["path"],
+        "query": match["query"],
+        "fragment": match["fragment"],
+    }
+
+
+def _plain_host(match: re.Match[str]) -> str | None:
+    return match["host"].strip("[]").lower() or None
+
+
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
+
+
+def domain(text: str) -> str | None:
+    """A domain name as it is looked up, lower case and in A-labels (RFC 5890), without the dot of the root.
+
+    None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696).
+    """
+    name = text.strip().lower().removesuffix(".")
+    if not name.isascii():
+        try:
+            name = (_host(name) or "").lower()
+        except UnicodeEncodeError:  # a lone surrogate has no bytes
+            return None
+    return name if len(name) <= _LONGEST_NAME and _DOMAIN.fullmatch(name) else None
 
 
 def _host(name: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
-from connector.model import Json
+from connector.model import Json, Provisional
 
 ITEM = "item"
 """The name of the element that `$each` is at."""
@@ -31,6 +31,7 @@ class Value:
         evaluate: from the scope to the value.
         raw: `evaluate` gives what an expression gave, which may hold what is missing: `present` takes that out.
         path: the names from the scope downwards, when `evaluate` does nothing but follow them.
+        fixed: `evaluate` looks at nothing, and gives the same each time.
     """
 
     types: Types
@@ -38,6 +39,12 @@ class Value:
     evaluate: Evaluate | None = None
     raw: bool = False
     path: Sequence[str] = ()
+    fixed: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the value is the same for every notification."""
+        return self.evaluate is None or self.fixed
 
     def function(self) -> Evaluate:
         """The value as a function of the scope, nothing missing in it."""
@@ -99,7 +106,8 @@ def object_of(members: Mapping[str, Value]) -> Value:
     computed = tuple(
         (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
-    return Value(OBJECT | NULL, evaluate=_builder(template, read, computed))
+    fixed = all(member.is_fixed for member in members.values())
+    return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed)
 
 
 def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
@@ -142,14 +150,18 @@ def list_of(members: Sequence[Value]) -> Value:
     """A list of these elements; each time a new one."""
     if all(member.evaluate is None for member in members):
         constant = [member.constant for member in members]
-        return Value(ARRAY, evaluate=lambda _: constant.copy())
+        return Value(ARRAY, evaluate=lambda _: constant.copy(), fixed=True)
+    fixed = all(member.is_fixed for member in members)
     functions = [member.function() for member in members]
     if len(functions) == 1:  # as most lists of a mapping are
         (only,) = functions
-        return Value(ARRAY | NULL, evaluate=lambda scope: [found] if (found := only(scope)) is not None else None)
+        return Value(
+            ARRAY | NULL, evaluate=lambda scope: [found] if (found := only(scope)) is not None else None, fixed=fixed
+        )
     return Value(
         ARRAY | NULL,
         evaluate=lambda scope: [found for function in functions if (found := function(scope)) is not None] or None,
+        fixed=fixed,
     )
 
 
@@ -188,21 +200,44 @@ def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], defa
     return Value(frozenset().union(*types), evaluate=lambda scope: functions.get(choose(scope), otherwise)(scope))
 
 
-def for_each(elements: Evaluate, body: Evaluate) -> Evaluate:
-    """The list of what each element becomes, as `item` in the scope; those that are missing are left out."""
+def provisional(wanted: Evaluate, value: Value) -> Value:
+    """A document that is `Provisional` when something holds."""
+    function = value.function()
+
+    def build(scope: Any) -> Json:
+        found = function(scope)
+        return found if found is None or is_false(wanted(scope)) else Provisional(found)
+
+    return Value(value.types, evaluate=build)
+
+
+Loop = tuple[str, Evaluate]
+"""The name of the element, and the list that it is taken from."""
+
+
+def for_each(loops: Sequence[Loop], body: Evaluate) -> Evaluate:
+    """The list of what each element becomes, under its name in the scope; those that are missing are left out.
+
+    Of several lists the later ones are gone through for each element of those before, of which they may be a part.
+    """
+    (name, elements), *inner = loops
+    inside = for_each(inner, body) if inner else None
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
         if not found:
             return []
-        outer = scope.get(ITEM)
-        made = []
+        outer = scope.get(name)
+        made: list[Json] = []
         for item in found:
-            scope[ITEM] = item
+            scope[name] = item
+            if inside is not None:
+                made += inside(scope)
+                continue
             value = body(scope)
             if value is not None:
                 made.append(value)
-        scope[ITEM] = outer
+        scope[name] = outer
         return made
 
     return build

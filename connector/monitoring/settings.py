@@ -22,12 +22,22 @@ class TelemetrySettings(Settings):
     @field_validator("listen")
     @classmethod
     def _address_and_port(cls, text: str | None) -> str | None:
-        found = _ADDRESS.match(text or "")
-        if text is not None and (found is None or int(found[3]) > _MAX_PORT):
-            raise ValueError("it must be ADDRESS:PORT, such as 127.0.0.1:9464, 0.0.0.0:9464 or [::1]:9464")
+        if text is not None:
+            address_and_port(text)
         return text
 
     def address(self) -> tuple[str, int] | None:
         """Host and port to listen on."""
-        found = _ADDRESS.match(self.listen or "")
-        return (found[1] or found[2], int(found[3])) if found else None
+        return None if self.listen is None else address_and_port(self.listen)
+
+
+def address_and_port(text: str) -> tuple[str, int]:
+    """Where to listen, as `ADDRESS:PORT`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _ADDRESS.match(text)
+    if found is None or int(found[3]) > _MAX_PORT:
+        raise ValueError("it must be ADDRESS:PORT, such as 127.0.0.1:9464, 0.0.0.0:9464 or [::1]:9464")
+    return found[1] or found[2], int(found[3])

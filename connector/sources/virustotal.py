@@ -44,6 +44,7 @@ QUOTA_FRESH_SECONDS = 3600.0
 _MOST_ITEMS = 25 * PAGE_LIMIT
 """Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
 _CURSOR_REFUSED = frozenset((400, 404, 410))
+_GONE = frozenset((400, NOT_FOUND, 410))
 _MAX_EMPTY_PAGES = 100
 _CLOCK_TOLERANCE_SECONDS = 60
 _COLLECTIONS = {"file": "files", "url": "urls", "domain": "domains", "ip_address": "ip_addresses"}
@@ -146,17 +147,51 @@ class VirusTotalSource:
         """
         answer = self._api.get("ioc_stream_notifications", notification_id)
         if answer.status != OK:
-            if answer.status in (400, NOT_FOUND, 410):
-                raise Rejected(
-                    f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
-                    by="notification",
-                )
-            raise _refused(answer)
+            raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
         body = answer.document.get("data")
         if not isinstance(body, dict):
             raise Unavailable(f"VirusTotal answered without the notification that it was asked for ({answer.said})")
         entity = self._entity(body)
         return read(storable({**body, "entity": entity} if entity else body))
+
+    def search(
+        self,
+        wanted: str,
+        since: int | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int = PAGE_LIMIT,
+        cursor: str | None = None,
+    ) -> tuple[Sequence[Notification], str | None]:
+        """At most `limit` (40) that match the source's filter and `wanted`; and the cursor to what follows.
+
+        Args:
+            wanted: more terms of VirusTotal's filter, without a date.
+            since: raised then or later, in Unix seconds.
+            newest_first: the order; else the oldest come first.
+            limit: how many to ask for.
+            cursor: where an earlier answer to the same question ended.
+
+        Raises:
+            Rejected: VirusTotal does not understand the filter, or the cursor.
+        """
+        date = "" if since is None else f"date:{since}+"
+        terms = " ".join(filter(None, (self._settings.filter, wanted, date)))
+        params = {"limit": str(limit), "order": "date-" if newest_first else "date+"}
+        params |= {name: value for name, value in (("filter", terms), ("cursor", cursor)) if value}
+        answer = self._api.get("ioc_stream", params=params)
+        if answer.status == 400:  # noqa: PLR2004 -- HTTP
+            raise Rejected(f"VirusTotal refuses the question ({answer.said})", by="source")
+        if answer.status != OK:
+            raise _refused(answer)
+        items, next_cursor = _page(answer)
+        return [self._notification(item) for item in items], next_cursor
+
+    def delete(self, notification_id: str) -> None:
+        """Delete one notification at VirusTotal, for good. Raises as `get` does."""
+        answer = self._api.delete("ioc_stream_notifications", notification_id)
+        if answer.status != OK:
+            raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
 
     def check(self) -> str:
         """Ask for the newest notification, and for the quota."""
@@ -297,6 +332,13 @@ def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
             "answers in its place"
         )
     return items, cursor or None
+
+
+def _unknown(notification_id: str) -> Rejected:
+    return Rejected(
+        f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
+        by="notification",
+    )
 
 
 def _refused(answer: Answer) -> Misconfigured:

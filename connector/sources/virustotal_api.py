@@ -106,6 +106,10 @@ class Api:
             raise self._used_up(response)
         return self._answer(response)
 
+    def delete(self, *path: str) -> Answer:
+        """Delete one object; raises as `get` does."""
+        return self._answer(self._send(path, method="DELETE"), with_document=False)
+
     def url_attributes(self, url_id: str) -> JsonObject | None:
         """The attributes of the URL object with this id (SHA-256); None when VirusTotal does not give them.
 
@@ -143,19 +147,19 @@ class Api:
         """Close the connections."""
         self._client.close()
 
-    def _send(self, path: tuple[str, ...], params: Mapping[str, str] | None = None) -> Response:
+    def _send(self, path: tuple[str, ...], params: Mapping[str, str] | None = None, *, method: str = "GET") -> Response:
         if any(part in ("", ".", "..") for part in path):
             # Such a segment would ask for something else; VirusTotal has no object of that name.
             return Response(NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
         self.sent += 1
         url = "/".join((self._url, *(quote(part, safe="") for part in path)))
-        return self._client.request("GET", f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
+        return self._client.request(method, f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
 
-    def _answer(self, response: Response) -> Answer:
+    def _answer(self, response: Response, *, with_document: bool = True) -> Answer:
         status, said = response.status, self._said(response)
         clock = response.date() or int(time.time())
         if status == OK:
-            return Answer(status, self._document(response), said, clock)
+            return Answer(status, self._document(response) if with_document else {}, said, clock)
         if status in _REDIRECTS:
             target = urlsplit(response.headers.get("location", "")).hostname or "another address"
             raise Misconfigured(

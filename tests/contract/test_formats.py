@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
+from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.identifiers import stix_id
 from connector.model import Document, Rejected
@@ -43,6 +44,16 @@ def _event(text: str) -> Document:
     }
 
 
+def _log_event(text: str) -> Document:
+    return {
+        "vendor": "VirusTotal",
+        "product": "IoC Stream",
+        "version": "3",
+        "eventId": "hunting",
+        "attributes": {"sev": 5, "msg": text},
+    }
+
+
 def _indicator(text: str) -> Document:
     return {
         "type": "indicator",
@@ -56,6 +67,7 @@ def _indicator(text: str) -> Document:
 KINDS = {
     "stix": Kind(lambda: StixFormat(Producer()), _indicator, {**_indicator("x"), "pattern": "x"}),
     "cef": Kind(CefFormat, _event, {**_event("x"), "severity": "very bad"}),
+    "leef": Kind(LeefFormat, _log_event, {**_log_event("x"), "attributes": {"sev": 0}}),
     "json": Kind(JsonFormat, lambda text: {"text": text}, {"number": float("inf")}),
 }
 

@@ -424,6 +424,24 @@ def test_where_a_replay_begins_is_told_for_each_source(journal):
     assert ids(journal.history(positions, 2, after=second)) == ["3", "4"]
     assert ids(journal.pending("route", ["a", "b"], 10)) == ["5"]
 
+    def since(moment):
+        return ids(journal.history(journal.positions_since(None, ["a", "b"], moment), 10))
+
+    assert since(None) == ["1", "2", "3", "4", "5"]
+    assert since(25) == ["2", "5"]
+    assert since(99) == []
+
+
+def test_what_was_stored_last_is_read_backwards(journal):
+    store(journal, "a", page(1, 2))
+    store(journal, "b", page(3))
+    store(journal, "a", page(4))
+    newest = journal.latest(["a", "b"], 3)
+    assert ids(newest) == ["4", "3", "2"]
+    assert ids(journal.latest(["a", "b"], 3, before=newest[-1].seq)) == ["1"]
+    assert ids(journal.latest(["a"], 10)) == ["4", "2", "1"]
+    assert journal.latest(["never heard of"], 10) == []
+
 
 def test_entries_are_found_by_their_numbers_and_by_their_notification(journal):
     store(journal, "a", page(1, 2))

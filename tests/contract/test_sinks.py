@@ -13,12 +13,14 @@ import certificates
 import orjson
 import pytest
 
-from connector.model import Message, Refusal, Unavailable
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Message, Refusal, Selection, Unavailable
 from connector.ports import Sink
 from connector.simulator.relp import RelpReceiver
 from connector.simulator.serving import serving
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file import FileSink, FileSinkSettings
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
@@ -141,6 +143,25 @@ def file(tmp_path, *, layout):
     yield File()
 
 
+@contextmanager
+def collection(tmp_path):
+    class Collection:
+        def sink(self):
+            return CollectionSink(CollectionSettings(name="iocs"), journal.collections)
+
+        def received(self, count):
+            return [each.body for each in journal.collections.objects("iocs", Selection(), 100, 100_000)[0]]
+
+        def outage(self):
+            return None
+
+        def refused(self):
+            return Message(1, "event", b"CEF:0|VirusTotal|", 1_767_225_600)
+
+    with contextlib.closing(SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))) as journal:
+        yield Collection()
+
+
 RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "taxii": taxii,
     "syslog-udp": functools.partial(syslog, transport="udp"),
@@ -151,6 +172,7 @@ RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "syslog-relp-tls": functools.partial(syslog, transport="relp-tls"),
     "file-lines": functools.partial(file, layout="lines"),
     "file-stix-bundle": functools.partial(file, layout="stix-bundle"),
+    "collection": collection,
 }
 
 

@@ -1,5 +1,6 @@
 """No event, however odd, is a line that parsers nobody here wrote read differently."""
 
+import functools
 import json
 import os
 import re
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS
 
-from connector import mapping, notification
+from connector import notification
+from connector.app import load_mapping
 from connector.formats.cef import SEVERITY_WORDS, CefFormat
 from connector.formats.cef_dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.stix import Producer
 
 odd_characters = st.sampled_from('\\\\\\==||""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
 odd_text = st.one_of(
@@ -89,9 +92,13 @@ def meant(document):
     return header, str(document["severity"]), extension
 
 
-def example(case):
-    """The document that `mappings/cef.yaml` makes of an example."""
-    compiled = mapping.load(MAPPINGS / "cef.yaml", {"cef": CefFormat()})
+PROFILES = (None, *sorted(path.stem for path in (MAPPINGS / "profiles" / "cef").iterdir()))
+load = functools.cache(functools.partial(load_mapping, "cef", Producer()))
+
+
+def example(case, profile):
+    """The document that `mappings/cef.yaml` makes of an example, with a profile or without."""
+    compiled = load(profile)
     body = json.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_text())
     (document,) = compiled.render(notification.view(notification.read(body)))
     return document
@@ -123,9 +130,10 @@ def check_vector(parse_cef, document):
     assert parse_cef(line) == {"cefVersion": "0", **header, "severity": severity, **extension}
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", CASES)
-def test_vector_reads_an_example_as_meant(parse_cef, case):
-    check_vector(parse_cef, example(case))
+def test_vector_reads_an_example_as_meant(parse_cef, case, profile):
+    check_vector(parse_cef, example(case, profile))
 
 
 @settings(max_examples=150, deadline=None)
@@ -155,9 +163,10 @@ def check_jc(document):
     }
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", sorted(set(CASES) - {"dirty_text"}))
-def test_jc_reads_an_example_as_meant(case):
-    check_jc(example(case))
+def test_jc_reads_an_example_as_meant(case, profile):
+    check_jc(example(case, profile))
 
 
 @settings(max_examples=150, deadline=None)
@@ -199,8 +208,9 @@ def check_liblognorm(lognormalizer, batch):
         assert event == {"f": {**expected, "Extensions": extension}}
 
 
-def test_liblognorm_reads_the_examples_as_meant(lognormalizer):
-    check_liblognorm(lognormalizer, [example(case) for case in CASES])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_liblognorm_reads_the_examples_as_meant(lognormalizer, profile):
+    check_liblognorm(lognormalizer, [example(case, profile) for case in CASES])
 
 
 @settings(max_examples=30, deadline=None)

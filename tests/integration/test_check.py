@@ -163,6 +163,23 @@ class TestFiles:
         assert "iocstream.yaml:4:57: routes.r.sink.layout: stix-bundle takes STIX objects alone" in said
 
 
+class TestCollections:
+    def test_two_routes_do_not_keep_one(self, refused):
+        sink = "{type: collection, name: iocs}"
+        said = refused(configuration(route("r", "stix21", sink) + route("s", "stix21", sink)))
+        assert "routes.s.sink.name: the route r keeps this collection already" in said
+
+    def test_one_is_of_stix_alone(self, refused):
+        said = refused(configuration(route("r", "cef", "{type: collection, name: iocs}")))
+        assert "routes.r.sink.type: a collection takes STIX alone, and this mapping makes cef" in said
+
+    def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
+        _, findings = check(configuration(route("r", "stix21", "{type: collection, name: iocs}")))
+        (found,) = [each for each in findings if each["part"] == "r" and "collection" in each["message"]]
+        assert found["message"] == "the collection iocs is kept in the journal: iocstream.db will be made"
+        assert [path.name for path in tmp_path.iterdir()] == ["iocstream.yaml"]
+
+
 class TestJournal:
     def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
         code, findings = check(configuration(route("r")))

@@ -70,6 +70,38 @@ def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
     assert re.search(r"^<\d+>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ CEF:0\|VirusTotal\|", shown, re.MULTILINE), shown
 
 
+@pytest.mark.xdist_group("quickstart")
+@pytest.mark.timeout(120)
+def test_indicators_are_read_from_the_taxii_server_of_the_connector(tmp_path):
+    prepare, read = blocks("sh", "Let platforms read it over TAXII")
+    (tmp_path / "examples").mkdir()
+    shutil.copytree(ROOT / "examples/taxii-server", tmp_path / "examples/taxii-server")
+    binaries = tmp_path / ".venv/bin"
+    binaries.mkdir(parents=True)
+    (binaries / "iocstream").write_text(f'#!/bin/sh\nexec {sys.executable} -m connector "$@"\n')
+    (binaries / "iocstream").chmod(0o755)
+    with (tmp_path / "stderr").open("w") as errors:
+        session = subprocess.Popen(
+            ["bash", "-c", f"{prepare}echo ---\n{read}echo THE END\n"],
+            cwd=tmp_path,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    with session:
+        try:
+            printed = "".join(iter(session.stdout.readline, "THE END\n"))
+        finally:
+            os.killpg(session.pid, signal.SIGTERM)
+    envelope = json.loads(printed.split("---\n")[1])
+    (indicator,) = envelope["objects"]
+    assert stix2.parse(indicator).type == "indicator"
+    assert envelope["more"]
+    assert envelope["next"]
+
+
 def test_the_commands_for_converting_work(tmp_path):
     shutil.copy(NOTIFICATION, tmp_path / "notification.json")
     (commands,) = blocks("sh", "Convert without a journal")

@@ -219,9 +219,9 @@ def test_a_mended_mapping_is_replayed_as_new_versions_of_the_same_objects(folder
 
 
 def mapping_with_another_name():
-    from connector import app
+    from connector import mapping_files
 
-    text = app.bundled_mappings()["stix21"].read_text()
+    text = mapping_files.bundled_mappings()["stix21"].read_text()
     name = "    name: ${{ truncate(clean(entity.meaningful_name), `200`) || value }}\n"
     assert text.count(name) == 1, "adapt this to the mapping"
     return text.replace(name, '    name: "mended: ${{ value }}"\n')

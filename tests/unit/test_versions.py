@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from connector.model import Document, Identity, Rejected, Version
+from connector.model import Document, Identity, Provisional, Rejected, Version
 from connector.versions import Ledger, timestamp
 
 OBJECT = Identity("indicator--1", versioned=True, wave=1)
@@ -62,6 +62,32 @@ def test_an_object_without_versions_is_sent_once_whatever_its_content():
     assert first.stamp({"value": "b"}, PLAIN, 2, 200) is None
     assert Ledger(known(*first.stamped)).stamp({"value": "c"}, PLAIN, 3, 300) is None
     assert Ledger(known(*first.recorded)).stamp({"value": "d"}, PLAIN, 3, 300) == {"value": "d"}
+
+
+def test_a_provisional_document_is_sent_to_who_knows_nothing_of_the_object():
+    ledger = Ledger({})
+    first = ledger.stamp(Provisional({"a": 1}), OBJECT, 1, 100)
+    assert first == {"a": 1, "created": timestamp(100), "modified": timestamp(100)}
+    assert ledger.stamp(Provisional({"a": 2}), OBJECT, 2, 200) is None
+    assert ledger.stamp({"a": 3}, OBJECT, 3, 300)["modified"] == timestamp(300)
+    assert ledger.stamp(Provisional({"a": 1}), OBJECT, 4, 400) is None
+
+
+def test_a_provisional_document_that_was_not_accepted_is_sent_again_unchanged():
+    first = Ledger({})
+    stamped = first.stamp(Provisional({"a": 1}), OBJECT, 1, 100)
+    fuller = first.stamp({"a": 2}, OBJECT, 2, 200)
+    again = Ledger(known(*first.recorded))
+    assert again.stamp(Provisional({"a": 1}), OBJECT, 1, 100) == stamped
+    assert again.stamp({"a": 2}, OBJECT, 2, 200) == fuller
+    assert again.recorded == []
+
+
+def test_a_provisional_document_says_nothing_of_how_long_a_fuller_one_was_true():
+    ledger = Ledger({})
+    ledger.stamp({"a": 1}, OBJECT, 1, 100)
+    ledger.stamp(Provisional({}), OBJECT, 9, 900)
+    assert ledger.unchanged == []
 
 
 def test_undoing_forgets_what_was_stamped_since_the_mark():

@@ -259,10 +259,28 @@ def test_a_refusal_shows_an_excerpt_of_a_long_value():
     assert len(message) < 200
 
 
-@pytest.mark.parametrize("time", ["2023-05-17T08:12:05.999Z", 1684311125999])
-def test_times_can_be_written_as_text_in_utc(time):
-    event = CefFormat(timestamps="utc_text").encode({**HEADER, "extension": {"rt": time}})
-    assert event.endswith(b"|rt=May 17 2023 08:12:05 UTC")
+def test_a_time_in_words_stays_as_it_is():
+    assert extension_of(rt="May 17 2023 08:12:05 UTC") == "rt=May 17 2023 08:12:05 UTC"
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "May 17 2023 08:12:05",
+        "May 17 2023 08:12:05 CET",
+        "Mai 17 2023 08:12:05 UTC",
+        "Feb 30 2023 08:12:05 UTC",
+        "May 7 2023 08:12:05 UTC",
+        "May 17 2023 24:12:05 UTC",
+    ],
+)
+def test_any_other_words_are_no_time(time):
+    assert refused({"rt": time}).startswith("rt is ")
+
+
+def test_a_label_may_be_one_of_those_that_arcsight_knows():
+    label = "Destination IPv6 Address"
+    assert extension_of(c6a3="2001:db8::1", c6a3Label=label) == f"c6a3Label={label} c6a3=2001:db8::1"
 
 
 def test_a_custom_field_without_its_label_is_refused():

@@ -6,7 +6,7 @@ import copy
 import jsonschema
 import orjson
 import pytest
-from mapping_examples import CASES, MAPPINGS, conversion, expected
+from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
 from connector.formats.stix import Producer, StixFormat
@@ -40,16 +40,8 @@ def converted(*bodies):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_example_becomes_what_its_file_says(case):
-    result = conversion(MAPPING, case)
-    made = {"refused": str(result.rejected)} if result.rejected else documents(result)
-    text = orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    assert expected(f"stix21/{case}.json", text) == text
-    assert bool(result.rejected) == (case in REFUSED)
-
-
-def test_every_expected_output_has_its_input():
-    assert sorted(path.stem for path in (MAPPINGS / "examples" / "stix21").iterdir()) == CASES
+def test_only_what_stix_cannot_say_is_refused(case):
+    assert bool(conversion(MAPPING, case).rejected) == (case in REFUSED)
 
 
 def test_every_expression_finds_a_value_in_some_example():
@@ -110,7 +102,7 @@ def test_an_old_match_that_is_read_after_a_new_one_is_not_lost():
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     older = copy.deepcopy(body)
     older["context_attributes"].update(notification_id="5", notification_date=1500000000)
-    assert converted(body, older)["indicator"]["valid_until"] == "2017-10-12T02:40:00.000Z"
+    assert converted(body, older)["indicator"]["valid_until"] == "2018-07-14T02:40:00.000Z"
 
 
 def test_a_file_keeps_its_identity_when_its_attributes_become_known():
@@ -140,17 +132,114 @@ def test_both_shapes_of_a_notification_become_the_same():
 @pytest.mark.parametrize(
     ("verdict", "indicator_type", "until"),
     [
-        ("VERDICT_MALICIOUS", "malicious-activity", "2026-01-06"),
-        ("VERDICT_SUSPICIOUS", "anomalous-activity", "2025-11-07"),
-        ("VERDICT_BENIGN", "benign", "2025-10-22"),
-        ("VERDICT_UNDETECTED", "unknown", "2025-10-22"),
-        ("VERDICT_NEW", "unknown", "2025-10-22"),
-        (None, "unknown", "2025-10-22"),
+        ("VERDICT_MALICIOUS", "malicious-activity", "2025-11-07"),
+        ("VERDICT_SUSPICIOUS", "anomalous-activity", "2025-10-22"),
+        ("VERDICT_BENIGN", "benign", "2025-10-15"),
+        ("VERDICT_UNDETECTED", "unknown", "2025-10-15"),
+        ("VERDICT_NEW", "unknown", "2025-10-15"),
+        (None, "unknown", "2025-10-15"),
     ],
 )
 def test_only_the_assessment_says_malicious(verdict, indicator_type, until):
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / "ip_v4.json").read_bytes())
     body["attributes"]["gti_assessment"] = {"verdict": {"value": verdict}} if verdict else None
+    body["attributes"].pop("last_analysis_stats", None)
     indicator = converted(body)["indicator"]
     assert indicator["indicator_types"] == [indicator_type]
     assert indicator["valid_until"].startswith(until)
+
+
+@pytest.mark.parametrize(
+    ("engines", "indicator_type", "confidence"),
+    [(0, "unknown", 0), (1, "anomalous-activity", 2), (10, "malicious-activity", 17), (60, "malicious-activity", 100)],
+)
+def test_without_an_assessment_the_engines_say_it(engines, indicator_type, confidence):
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "ip_v4.json").read_bytes())
+    body["attributes"]["gti_assessment"] = None
+    body["attributes"]["last_analysis_stats"] = {"malicious": engines, "undetected": 60 - engines, "timeout": 30}
+    indicator = converted(body)["indicator"]
+    assert indicator["indicator_types"] == [indicator_type]
+    assert indicator["confidence"] == confidence
+
+
+def test_a_notification_that_knows_nothing_takes_back_nothing():
+    whole = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
+    bare = {key: value for key, value in whole.items() if key != "attributes"}
+    bare["context_attributes"] = {**whole["context_attributes"], "notification_id": "5"}
+    assert converted(bare)["indicator"]["indicator_types"] == ["unknown"]
+    after = converted(whole, bare)
+    assert "indicator" not in after
+    assert after["sighting"]["sighting_of_ref"] == converted(whole)["indicator"]["id"]
+
+
+def explained(**attributes):
+    """The example with everything in it, some attributes of its file changed."""
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_explained.json").read_bytes())
+    body["attributes"].update(attributes)
+    return body
+
+
+def every(*bodies):
+    """All the last notification's documents."""
+    *_, last = convert([notification.read(body) for body in bodies], MAPPING)
+    assert last.rejected is None
+    return documents(last)
+
+
+def test_what_becomes_known_of_a_source_later_is_a_new_version_of_the_same_object():
+    known = explained()
+    unknown = copy.deepcopy(known)
+    for source in unknown["context_attributes"]["sources"]:
+        del source["attributes"]
+    first = {document["id"]: document for document in every(unknown)}
+    then = {document["id"]: document for document in every(unknown, known)}
+    actor = next(found for found in first.values() if found["type"] == "threat-actor" and "aliases" not in found)
+    assert actor["name"] == "Cobalt Heron"
+    assert then[actor["id"]]["aliases"] == ["UNC9999", "Grey Egret"]
+    assert then[actor["id"]]["created"] == actor["created"] < then[actor["id"]]["modified"]
+    assert not {found["type"] for found in first.values()} & {"report", "tool"}, "their type was not known"
+    assert {found["type"] for found in then.values()} >= {"report", "tool"}
+
+
+def test_a_name_alone_takes_the_place_of_nothing_that_is_known():
+    by_name = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_sources_by_name.json").read_bytes())
+    assert sum(found["type"] == "threat-actor" for found in every(by_name)) == 2
+    assert sum(found["type"] == "threat-actor" for found in every(explained(), by_name)) == 1
+
+
+def test_what_is_malicious_of_a_benign_file_is_left_out():
+    found = every(explained(gti_assessment={"verdict": {"value": "VERDICT_BENIGN"}}))
+    assert [d["pattern_type"] for d in found if d["type"] == "indicator"] == ["yara", "stix"]
+    assert not [d for d in found if d["type"] == "malware" and "external_references" not in d]
+
+
+def test_no_host_of_a_configuration_becomes_an_indicator_that_is_not_one_on_the_internet():
+    c2 = [d["pattern"] for d in every(explained()) if d.get("labels") == ["c2"]]
+    assert c2 == [
+        "[ipv4-addr:value = '198.51.100.23']",
+        "[domain-name:value = 'panel.quillback.example']",
+        "[domain-name:value = 'xn--bcher-kva.example']",
+        "[ipv6-addr:value = '2001:db8::17']",
+    ]
+
+
+@pytest.mark.parametrize("odd", [7, None, [], {}, ["x"], "x"])
+@pytest.mark.parametrize("name", ["malware_config", "sandbox_verdicts", "attribution", "last_analysis_stats"])
+def test_odd_attributes_do_not_cost_a_notification(name, odd):
+    assert {d["type"] for d in every(explained(**{name: odd}))} >= {"indicator", "sighting"}
+
+
+def test_two_producers_never_make_the_same_object():
+    ids = []
+    for name in ("Example CERT", "Other CERT"):
+        theirs = load(MAPPINGS / "stix21.yaml", {"stix": StixFormat(Producer(name=name))}, "stix21.yaml")
+        [found] = convert([notification.read(explained())], theirs)
+        ids.append({d["id"] for d in documents(found) if "created" in d})
+    assert not ids[0] & ids[1]
+
+
+def test_a_producer_that_changes_its_address_makes_versions_of_its_objects():
+    producer = Producer(contact_information="cert@example.com")
+    theirs = load(MAPPINGS / "stix21.yaml", {"stix": StixFormat(producer)}, "stix21.yaml")
+    [found] = convert([notification.read(explained())], theirs)
+    assert {d["id"] for d in documents(found)} == {d["id"] for d in every(explained())}

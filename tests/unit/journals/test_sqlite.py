@@ -64,8 +64,8 @@ def test_the_backlog_is_counted_without_reading_bodies(tables):
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
-    programs = (path.read_text(encoding="utf-8") for path in Path(module.__file__).parent.glob("*.py"))
-    used = {name for program in programs for name in re.findall(r'SQL\["(\w+)"\]', program)}
+    modules = [path for path in Path(module.__file__).parent.glob("*.py") if path.stem != "collections"]
+    used = {name for path in modules for name in re.findall(r'SQL\["(\w+)"\]', path.read_text(encoding="utf-8"))}
     assert used == set(SQL)
 
 

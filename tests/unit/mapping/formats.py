@@ -1,6 +1,7 @@
 """A small format of its own, for tests of mappings."""
 
 import json
+from types import MappingProxyType
 
 from connector import mapping, yamldoc
 from connector.model import Rejected
@@ -8,6 +9,8 @@ from connector.model import Rejected
 
 class Plain:
     """Quotes text in the property `pattern`, refuses the text `bad`, gives each document an id from its type."""
+
+    names = MappingProxyType({})
 
     def foundation(self):
         return ()

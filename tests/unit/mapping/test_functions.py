@@ -43,6 +43,12 @@ def test_null_in_gives_null_out(name):
         assert function.apply(given_) is None
 
 
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_whose_null_makes_the_result_null_does_not_list_null_among_its_types(name):
+    # Compiled code looks at the types first.
+    assert all(parameter.passes_null or "null" not in parameter.types for parameter in FUNCTIONS[name].parameters)
+
+
 @settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(sorted(FUNCTIONS)), arguments=st.lists(strategies.documents, min_size=1, max_size=3))
 def test_any_argument_gives_a_value_of_the_types_that_are_said_or_a_jmespath_error(name, arguments):
@@ -277,7 +283,118 @@ def test_host_finds_the_host_as_a_browser_does(text, expected):
     assert urlsplit(text).hostname == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("HTTP://u:p@Ex.COM/a b?c#d", ["http", "ex.com", None, "/a b", "c", "d"]),
+        ("http://[2001:DB8::1]:080", ["http", "2001:db8::1", 80, None, None, None]),
+        ("http://h:65536/", ["http", "h", None, "/", None, None]),
+        ("http://h:" + "9" * 5_000, ["http", "h", None, None, None, None]),
+        ("http://h:/?", ["http", "h", None, "/", "", None]),
+    ],
+)
+def test_url_parts_finds_what_is_there_and_no_password(text, expected):
+    assert list(call("url_parts", text).values()) == expected
+
+
+def test_url_parts_of_no_url_is_null():
+    assert call("url_parts", "localhost:8080/x") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a", "a"), (1.5, "1.5"), (True, "true"), (2**80, str(2**80)), ([], None), ({}, None), (float("nan"), None)],
+)
+def test_text_is_text_or_null(value, expected):
+    assert call("text", value) == expected
+
+
+@pytest.mark.parametrize("value", [0, False, "", [], {}])
+def test_required_refuses_null_alone_and_says_why(value):
+    assert call("required", value, "why") == value
+    with pytest.raises(JMESPathError, match="why"):
+        call("required", None, "why")
+
+
 def test_a_long_hostile_url_takes_no_time_to_speak_of():
     for text in ("http://" + "a%" * 200_000, "http://" + "@" * 200_000, "http://" + "ä." * 100_000, "a" * 200_000):
         call("url", text)
         call("host", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:0DB8:0000::00AB", "2001:db8::ab"),
+        ("198.51.100.77/24", "198.51.100.0/24"),
+        ("198.51.100.7/32", "198.51.100.7"),
+        ("2001:db8::1/128", "2001:db8::1"),
+        ("fe80::1%eth0", None),
+        ("198.51.100.07", None),
+        ("\u03f2\x00172.94.9\x006.90", None),
+        ("1" * 100, None),
+        ("example.com", None),
+    ],
+)
+def test_ip_has_one_form_for_each_address(text, expected):
+    assert call("ip", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("8.8.8.8", "global"),
+        ("198.51.100.7", "documentation"),
+        ("198.51.100.0/24", "documentation"),
+        ("2001:db8::1", "documentation"),
+        ("10.0.0.1", "private"),
+        ("fd00::1", "private"),
+        ("127.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("169.254.1.1", "link_local"),
+        ("224.0.0.1", "multicast"),
+        ("0.0.0.0", "unspecified"),
+        ("240.0.0.1", "reserved"),
+        ("100.64.0.1", "reserved"),
+        ("example.com", None),
+        ("1" * 100, None),
+    ],
+)
+def test_ip_scope_says_where_an_address_means_something(text, expected):
+    assert call("ip_scope", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Example.COM.", "example.com"),
+        ("_dmarc.example.com", "_dmarc.example.com"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("bücher\u3002example", "xn--bcher-kva.example"),
+        ("localhost", None),
+        ("192.0.2.7", None),
+        ("\uff11\uff19\uff12.0.2.7", None),
+        ("\u03f2\x00172.94.9\x006.90", None),
+        ("a b.example", None),
+        ("-a.example", None),
+        ("a..example", None),
+        ("example.com:443", None),
+        ("https://example.com", None),
+        ("a" * 64 + ".example", None),
+        ("a." * 127 + "example", None),
+        ("ü" * 300 + ".example", None),
+        ("", None),
+    ],
+)
+def test_domain_is_what_dns_looks_up(text, expected):
+    assert call("domain", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [(0, 7, 0), (1, 3, 33), (2, 3, 67), (7, 7, 100), (0, 0, None), (8, 7, None), (-1, 7, None), (1, 10**400, 0)],
+)
+def test_percent_is_never_less_than_0_nor_more_than_100(part, whole, expected):
+    assert call("percent", part, whole) == expected

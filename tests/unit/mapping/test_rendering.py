@@ -2,12 +2,14 @@
 
 import copy
 import threading
+from types import MappingProxyType
 
 import pytest
-from unit.mapping.formats import VIEW, compiled, emitting, rendered
+from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
-from connector.mapping import compiler
-from connector.model import Rejected
+from connector import yamldoc
+from connector.mapping import compile_mapping, compiler
+from connector.model import Provisional, Rejected
 
 
 def test_plain_yaml_is_literal():
@@ -219,6 +221,59 @@ list:
 """
     inner = [{"value": "a"}, {"value": "b"}]
     assert rendered(body) == {"list": [{"inner": inner, "id": "1"}, {"inner": inner, "id": "2"}]}
+
+
+def test_each_may_go_through_several_lists_one_within_the_other():
+    body = """
+list:
+  $each:
+    source: notification.sources
+    letter: "['a', 'b']"
+    both: "[join('', [source.id, letter])][?@ != '2a']"
+  $when: letter
+  text: ${{ both }}
+  of: ${{ source.id }}
+"""
+    assert rendered(body)["list"] == [{"text": "1a", "of": "1"}, {"text": "1b", "of": "1"}, {"text": "2b", "of": "2"}]
+
+
+def test_a_list_within_another_may_be_missing():
+    assert rendered("list: {$each: {source: notification.sources, part: 'source.parts'}, a: b}\nc: d") == {"c": "d"}
+
+
+def test_a_provisional_document_is_one_where_its_expression_holds():
+    mapping = compiled(
+        """
+format: plain
+emit:
+  sources:
+    $each: notification.sources
+    $provisional: "!(item.label)"
+    id: ${{ item.id }}
+  sure:
+    $provisional: entity.empty
+    type: x
+"""
+    )
+    documents = mapping.render(VIEW)
+    assert [type(document) for document in documents] == [dict, Provisional, dict]
+    assert documents[1] == {"id": "2"}
+
+
+def test_what_is_literal_under_let_is_shared_with_no_document():
+    mapping = compiled("format: plain\nlet: {table: {a: [x, y]}}\nemit: {one: {list: '${{ table.a }}'}}")
+    (first,) = mapping.render(VIEW)
+    first["list"].append("z")
+    assert mapping.render(VIEW) == [{"id": "None--1", "list": ["x", "y"]}]
+
+
+def test_a_format_may_have_names_of_its_own():
+    class Signed(Plain):
+        names = MappingProxyType({"producer": {"name": "someone"}})
+
+    text = "format: signed\nemit: {one: {by: '${{ producer.name }}'}}"
+    document = yamldoc.parse(text, "test.yaml")
+    assert compile_mapping(document, {"signed": Signed()}).render(VIEW) == [{"id": "None--1", "by": "someone"}]
 
 
 def test_each_over_what_is_no_list_refuses_the_notification():

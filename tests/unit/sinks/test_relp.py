@@ -2,8 +2,9 @@ import contextlib
 import socket
 import threading
 
+import ports
 import pytest
-from unit.sinks.senders import HEADER, free_port, message, reset, sink_to, talking
+from unit.sinks.senders import HEADER, message, reset, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.relp import RelpReceiver
@@ -280,7 +281,7 @@ def test_who_hangs_up_at_the_opening_is_an_outage_with_a_hint():
 
 @pytest.mark.parametrize("transport", ["relp", "relp-tls"])
 def test_a_closed_port_is_an_outage(transport):
-    with sink_to(free_port(), transport) as sink, pytest.raises(Unavailable, match="refused"):
+    with sink_to(ports.reserve(), transport) as sink, pytest.raises(Unavailable, match="refused"):
         sink.send([message(1)])
 
 

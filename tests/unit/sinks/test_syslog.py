@@ -3,8 +3,9 @@ import select
 import socket
 import threading
 
+import ports
 import pytest
-from unit.sinks.senders import HEADER, free_port, message, reset, settings, sink_to, talking
+from unit.sinks.senders import HEADER, message, reset, settings, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
@@ -61,7 +62,7 @@ def test_an_event_that_is_too_long_is_refused_and_the_others_arrive(way):
 
 
 def test_nothing_to_send_opens_nothing():
-    with sink_to(free_port()) as sink:
+    with sink_to(ports.reserve()) as sink:
         assert sink.send([]) == []
         (refusal,) = sink.send([message(1, b"x" * 9000)])
         assert refusal.message.seq == 1
@@ -100,7 +101,7 @@ def test_an_rfc5424_header_is_used_when_asked_for():
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_a_closed_port_is_an_outage(transport):
-    with sink_to(free_port(), transport) as sink:
+    with sink_to(ports.reserve(), transport) as sink:
         with pytest.raises(Unavailable, match="refused"):
             sink.send([message(1)])
         with pytest.raises(Unavailable, match="refused"):
@@ -108,14 +109,14 @@ def test_a_closed_port_is_an_outage(transport):
 
 
 def test_a_closed_port_shows_over_udp_too():
-    with sink_to(free_port(socket.SOCK_DGRAM), "udp") as sink:
+    with sink_to(ports.reserve(), "udp") as sink:
         for _ in range(2):  # again on a new socket
             with pytest.raises(Unavailable, match="nothing listens"):
                 sink.send([message(1)])
 
 
 def test_checking_udp_says_that_it_cannot_tell():
-    with sink_to(free_port(socket.SOCK_DGRAM), "udp") as sink:
+    with sink_to(ports.reserve(), "udp") as sink:
         assert "cannot tell" in sink.check()
 
 
@@ -150,7 +151,7 @@ def test_a_datagram_that_the_network_cannot_carry_is_refused():
 
 def test_udp_tries_each_address_of_a_name_in_turn(monkeypatch):
     with SyslogReceiver("udp") as receiver:
-        wrong = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
+        wrong = ("127.0.0.1", ports.reserve())
         right = ("127.0.0.1", receiver.port)
         found = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", target) for target in (wrong, right)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)

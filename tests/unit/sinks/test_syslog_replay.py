@@ -5,8 +5,9 @@ import select
 import socket
 import threading
 
+import ports
 import pytest
-from unit.sinks.senders import free_port, message, reset, sink_to, talking
+from unit.sinks.senders import message, reset, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
@@ -34,7 +35,7 @@ def way(request, certificates, clock):
     if request.param == "tls":
         tls = certificates.server_context()
         options["ca_bundle"] = certificates.ca
-    receiver = SyslogReceiver(port=free_port(), tls=tls)
+    receiver = SyslogReceiver(port=ports.reserve(), tls=tls)
     with sink_to(receiver.port, request.param, clock=clock, **options) as sink:
         yield sink, receiver
 

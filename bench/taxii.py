@@ -1,0 +1,276 @@
+"""The TAXII server beside medallion and OpenTAXII: the same objects, the same questions, in turns."""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+from measure import Row
+
+from connector.access import hashed
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Selection, StixObject
+from connector.timestamps import taxii as taxii_timestamp
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+COUNT = 500
+"""Objects. medallion compares each with every other for each page: four times as many take it half a minute."""
+NEW = 10
+"""Of these, how many a poll finds."""
+PAGE = 50
+DEEP = COUNT - 2 * PAGE
+ROUNDS = 5
+READERS = 10
+LARGE = 100_000
+IDENTITY = 10
+"""One object in so many is an identity."""
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+NAMESPACE = uuid.UUID("7f3ee7e2-6d3c-4b8f-9a3f-5e1e0f1c7f10")
+AIM, DEEP_AIM = 1.0, 10.0
+_PEERS = {"medallion": "medallion", "OpenTAXII": "opentaxii"}
+_CONFIGURATION = """
+journal: {path: journal.db}
+sources:
+  files: {type: file, path: in.jsonl}
+routes:
+  iocs: {mapping: stix21, sink: {type: collection, name: iocs}}
+server:
+  listen: 127.0.0.1:%d
+  requests_per_minute: 1000000
+  tokens:
+    - {name: bench, hash: '%s', scopes: [taxii]}
+"""
+
+
+@dataclass
+class Server:
+    """One that is asked, on a connection that stays open."""
+
+    collection: str
+    login: tuple[str, str]
+    session: requests.Session = field(default_factory=requests.Session)
+    since: str = ""
+
+    def ask(self, **parameters: Any) -> tuple[dict[str, Any], requests.Response]:
+        """Objects, whole."""
+        named = {f"match[{name}]" if name in ("type", "version") else name: each for name, each in parameters.items()}
+        answer = self.session.get(
+            f"{self.collection}objects/",
+            params=named,
+            auth=self.login,
+            headers={"Accept": MEDIA_TYPE, "Accept-Encoding": "identity"},
+            timeout=600,
+        )
+        answer.raise_for_status()
+        return orjson.loads(answer.content), answer
+
+    def add(self, objects: Sequence[StixObject]) -> None:
+        """As a producer adds them."""
+        body = b'{"objects":[%s]}' % b",".join(each.body for each in objects)
+        headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
+        answer = self.session.post(f"{self.collection}objects/", body, auth=self.login, headers=headers, timeout=600)
+        if answer.json()["success_count"] != len(objects):
+            raise SystemExit(f"{self.collection} did not take the objects: nothing to measure")
+
+
+def objects(count: int) -> Iterator[StixObject]:
+    """Indicators and identities, of about 700 bytes each."""
+    version = "2026-01-01T00:00:00.000Z"
+    for n in range(count):
+        kind = "identity" if n % IDENTITY == 0 else "indicator"
+        document: dict[str, Any] = {
+            "type": kind,
+            "spec_version": "2.1",
+            "id": f"{kind}--{uuid.uuid5(NAMESPACE, str(n))}",
+            "created": version,
+            "modified": version,
+            "name": f"{n:064x}",
+            "description": "What a YARA rule matched. " * 8,
+        }
+        if kind == "indicator":
+            document |= {
+                "pattern": f"[file:hashes.'SHA-256' = '{n:064x}']",
+                "pattern_type": "stix",
+                "valid_from": version,
+                "indicator_types": ["anomalous-activity"],
+            }
+        yield StixObject(document["id"], kind, version, orjson.dumps(document))
+
+
+@contextmanager
+def served(folder: Path, held: Sequence[StixObject]) -> Iterator[Server]:
+    """This server, as people run it."""
+    from integration.taxii_peers import _free_port, _running  # noqa: PLC0415 -- after the path is set
+
+    port = _free_port()
+    (folder / "iocstream.yaml").write_text(_CONFIGURATION % (port, hashed("token")))
+    with closing(SqliteJournal(SqliteSettings(path=folder / "journal.db"))) as journal:
+        for start in range(0, len(held), 10_000):
+            journal.collections.store("iocs", held[start : start + 10_000])
+    with _running([sys.executable, "-m", "connector", "serve"], folder, "listening", {"PYTHONPATH": str(ROOT)}):
+        yield Server(f"http://127.0.0.1:{port}/taxii2/root/collections/iocs/", ("bench", "token"))
+
+
+@contextmanager
+def _peer(name: str, folder: Path, held: Sequence[StixObject]) -> Iterator[Server]:
+    from integration import taxii_peers  # noqa: PLC0415 -- after the path is set
+
+    if name == "medallion":
+        running = taxii_peers.running_medallion(folder)
+    else:
+        running = taxii_peers._opentaxii("opentaxii", folder)  # noqa: SLF001 -- the one that starts it
+    with running as peer:
+        server = Server(peer.collection_url("rw"), (taxii_peers.USERNAME, taxii_peers.PASSWORD))
+        for start in range(0, len(held) - NEW, 500):
+            server.add(held[start : min(start + 500, len(held) - NEW)])
+        time.sleep(0.1)
+        server.add(held[-NEW:])
+        yield server
+
+
+def _first(server: Server) -> Callable[[], int]:
+    return lambda: len(server.ask(limit=PAGE)[0]["objects"])
+
+
+def _deep(server: Server) -> Callable[[], int]:
+    token = server.ask(limit=DEEP)[0]["next"]  # a medallion's is good for once
+    return lambda: len(server.ask(limit=PAGE, next=token)[0]["objects"])
+
+
+def _by_type(server: Server) -> Callable[[], int]:
+    return lambda: len(server.ask(limit=PAGE, type="identity")[0]["objects"])
+
+
+def _poll(server: Server) -> Callable[[], int]:
+    return lambda: len(server.ask(added_after=server.since)[0]["objects"])
+
+
+def _poll_in_vain(server: Server) -> Callable[[], int]:
+    return lambda: len(server.ask(added_after="2099-01-01T00:00:00.000000Z")[0].get("objects", []))
+
+
+def _readers(server: Server) -> Callable[[], int]:
+    others = [Server(server.collection, server.login) for _ in range(READERS)]
+
+    def read() -> int:
+        with ThreadPoolExecutor(READERS) as pool:
+            return sum(pool.map(lambda other: len(other.ask(limit=PAGE)[0]["objects"]), others))
+
+    return read
+
+
+_QUESTIONS: dict[str, tuple[Callable[[Server], Callable[[], int]], int, float]] = {
+    f"first page of {PAGE}": (_first, PAGE, AIM),
+    f"page of {PAGE} after {DEEP:,}, by next": (_deep, PAGE, DEEP_AIM),
+    f"page of {PAGE} of a type": (_by_type, PAGE, AIM),
+    f"poll that finds {NEW}": (_poll, NEW, AIM),
+    "poll that finds nothing": (_poll_in_vain, 0, AIM),
+    f"{READERS} readers at once, a page each": (_readers, PAGE * READERS, AIM),
+}
+
+
+def taxii() -> list[Row]:
+    """Wall-clock times of this server's answers, and how many times as long the others take."""
+    held = list(objects(COUNT))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers: dict[str, Server] = {}
+        for name, peer in _PEERS.items():
+            if (ROOT / ".peers" / peer / "ready").exists():
+                (folder / peer).mkdir()
+                servers[f"{name} {_version(peer)}"] = stack.enter_context(_peer(name, folder / peer, held))
+        (folder / "this").mkdir()
+        this = stack.enter_context(served(folder / "this", held))
+        servers = {"": this, **servers}
+        for server in servers.values():
+            server.since = _since(server)
+        rows = [Row(f"TAXII server, {COUNT:,} objects; `make peers` installs others to compare", "")]
+        for question, (prepare, expected, aim) in _QUESTIONS.items():
+            times = _times(servers, prepare, expected, question)
+            rows.append(Row(f"  {question}", f"{times[''] * 1000:.1f} ms"))
+            for name, seconds in times.items():
+                if name:
+                    ratio = seconds / times[""]
+                    rows.append(Row(f"    {name}: times as long", f"{ratio:,.1f}", f"> {aim:.0f}", ratio > aim))
+    return [*rows, *_large()]
+
+
+def _times(
+    servers: dict[str, Server], prepare: Callable[[Server], Callable[[], int]], expected: int, question: str
+) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in servers}
+    for _ in range(ROUNDS):
+        for name, server in servers.items():
+            ask = prepare(server)
+            started = time.perf_counter()
+            found = ask()
+            taken[name].append(time.perf_counter() - started)
+            if found != expected:
+                raise SystemExit(f"{question}: {name or 'this server'} gave {found} objects, not {expected}")
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def _since(server: Server) -> str:
+    """When the last but NEW was added, in the server's own words."""
+    return server.ask(limit=COUNT - NEW)[1].headers["X-TAXII-Date-Added-Last"]
+
+
+def _large() -> list[Row]:
+    """A poll where there are many more objects, and the memory that the server then takes."""
+    import psutil  # noqa: PLC0415 -- for this alone
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        held = list(objects(LARGE))
+        with served(folder, held) as server:
+            (process,) = [
+                each for each in psutil.Process(os.getpid()).children() if "serve" in " ".join(each.cmdline())
+            ]
+            with closing(SqliteJournal(SqliteSettings(path=folder / "journal.db"))) as journal:
+                newest = journal.collections.newest("iocs")
+                last, _ = journal.collections.manifest("iocs", Selection(after=newest - NEW), NEW)
+            server.since = taxii_timestamp(last[0].added - 1)
+            polls = [_timed(lambda: server.ask(added_after=server.since)) for _ in range(ROUNDS * 3)]
+            token, walked = None, 0
+            started = time.perf_counter()
+            while token is not None or not walked:
+                page, _ = server.ask(limit=1000, **({"next": token} if token else {}))
+                walked += len(page["objects"])
+                token = page.get("next")
+            seconds = time.perf_counter() - started
+            memory = process.memory_info().rss
+    if walked != LARGE:
+        raise SystemExit(f"{walked} of {LARGE} objects were read: nothing to measure")
+    return [
+        Row(f"  poll that finds {NEW}, of {LARGE:,} objects", f"{statistics.median(polls) * 1000:.1f} ms"),
+        Row(f"  all {LARGE:,}, in pages of 1,000", f"{walked / seconds:,.0f} a second"),
+        Row("  the server's memory after that", f"{memory / 2**20:.0f} MiB"),
+    ]
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _version(peer: str) -> str:
+    paths = [str(path) for path in (ROOT / ".peers" / peer).glob("lib/python*/site-packages")]
+    return next(each.version for each in distributions(path=paths) if each.metadata["Name"].lower() == peer)
+
+
+if __name__ == "__main__":
+    for row in taxii():
+        print(row.what, row.measured, row.limit, row.met)

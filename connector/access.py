@@ -1,0 +1,142 @@
+"""Who may ask the server what: the section `server:` of the configuration, its tokens and their scopes."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from connector.config import Settings
+from connector.monitoring.settings import address_and_port
+
+PREFIX = "iocs_"
+"""Begins every token, so that scanners for leaked secrets find it."""
+_TOKEN_BYTES = 32
+_RIGHTS = {"read": frozenset(("read",)), "act": frozenset(("read", "act"))}
+"""What a scope includes beside itself; `admin` includes everything."""
+
+ScopeName = Annotated[str, Field(pattern=r"^(read|act|admin|taxii|taxii:[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$")]
+
+
+class TokenSettings(Settings):
+    """A token that opens the server; `iocstream token NAME` makes one. Its hash alone is written down."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Whose it is; the user, where HTTP Basic is spoken."
+    )
+    hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="SHA-256 of the token.")
+    scopes: list[ScopeName] = Field(
+        min_length=1,
+        description="read: actions that look. act: those that deliver, too. taxii: every collection, or taxii:NAME that"
+        " one. admin: everything.",
+    )
+
+    def may(self, scope: str) -> bool:
+        """Whether the token allows what needs this scope."""
+        if "admin" in self.scopes:
+            return True
+        allowed = frozenset[str]().union(*(_RIGHTS.get(held, frozenset((held,))) for held in self.scopes))
+        return scope in allowed or (scope.startswith("taxii:") and "taxii" in allowed)
+
+
+class ServerTlsSettings(Settings):
+    """With which certificate the server answers."""
+
+    certificate: Path = Field(description="PEM file of the server's certificate, and those between it and its CA.")
+    key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    client_ca: Path | None = Field(
+        None, description="PEM file of CA certificates: only clients with a certificate from them are let in."
+    )
+
+    @field_validator("certificate", "key", "client_ca")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"no file {path}")
+        return path
+
+
+class ServerSettings(Settings):
+    """What `iocstream serve` serves: the actions over HTTP."""
+
+    listen: str = Field("127.0.0.1:8640", description="Address and port, such as 127.0.0.1:8640 or 0.0.0.0:8640.")
+    tokens: list[TokenSettings] = Field(
+        default_factory=list, description="Who may ask; without one the server does not start."
+    )
+    tls: ServerTlsSettings | None = Field(None, description="Without it the server listens on loopback alone, unless:")
+    behind_proxy: bool = Field(
+        default=False, description="a proxy in front of it speaks TLS, and nobody else reaches the address."
+    )
+    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Of a request.")
+    max_concurrent_actions: int = Field(8, ge=1, le=256, description="At work at once; one more is told to come again.")
+    requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="Of each token.")
+    request_seconds: float = Field(20, gt=0, le=600, description="Longest wait for a request to arrive whole.")
+    action_seconds: float = Field(
+        300, gt=0, le=86_400, description="Longest wait for an action; it goes on, and what it did stays done."
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, text: str) -> str:
+        address_and_port(text)
+        return text
+
+    @field_validator("tokens")
+    @classmethod
+    def _different_names(cls, tokens: list[TokenSettings]) -> list[TokenSettings]:
+        names = [token.name for token in tokens]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two tokens are called {twice}: give each a name of its own")
+        return tokens
+
+    @model_validator(mode="after")
+    def _encrypted_where_others_listen(self) -> Self:
+        host, _ = self.address()
+        if self.tls is None and not self.behind_proxy and not _is_loopback(host):
+            raise ValueError(
+                f"tokens would go over the network in the clear on {host}: set tls, or behind_proxy where a proxy in"
+                " front speaks TLS, or listen on 127.0.0.1"
+            )
+        return self
+
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return address_and_port(self.listen)
+
+
+def new_token() -> tuple[str, str]:
+    """A new token, and its hash.
+
+    SHA-256 without salt or stretching is enough, for a token is 256 random bits: there is nothing to guess, and no two
+    are the same.
+    """
+    token = PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+    return token, hashed(token)
+
+
+def hashed(token: str) -> str:
+    """A token as the configuration keeps it."""
+    return "sha256:" + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def holder(tokens: Iterable[TokenSettings], token: str, name: str | None = None) -> TokenSettings | None:
+    """Whose a token is; None when it is nobody's, or not that of this name. Takes as long for any wrong token."""
+    found = None
+    presented = hashed(token)
+    for known in tokens:
+        if hmac.compare_digest(known.hash, presented):
+            found = known
+    return found if found is None or name is None or found.name == name else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return bool(re.fullmatch(r"localhost", host, re.IGNORECASE))

@@ -1,0 +1,38 @@
+"""What playbooks ask for: typed functions over a configuration, by name, and one envelope for their answers.
+
+From here come `iocstream action`, the server's `POST /actions/{name}`, the manifest and docs/actions.md.
+"""
+
+from collections.abc import Mapping
+
+from connector.actions.delivery import poll, push_notification
+from connector.actions.envelope import Envelope, Trouble, failed
+from connector.actions.notifications import (
+    convert_notification,
+    delete_notification,
+    get_notification,
+    list_notifications,
+)
+from connector.actions.refused import list_rejected, retry_rejected
+from connector.actions.registry import Action, Context, Parameters, Result, Scope, call
+from connector.actions.standing import get_quota, get_status, test_connectivity
+
+ACTIONS: Mapping[str, Action] = {
+    action.name: action
+    for action in (
+        test_connectivity,
+        list_notifications,
+        get_notification,
+        convert_notification,
+        push_notification,
+        poll,
+        get_status,
+        list_rejected,
+        retry_rejected,
+        get_quota,
+        delete_notification,
+    )
+}
+"""Every action, by name."""
+
+__all__ = ["ACTIONS", "Action", "Context", "Envelope", "Parameters", "Result", "Scope", "Trouble", "call", "failed"]

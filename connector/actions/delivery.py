@@ -1,0 +1,230 @@
+"""Actions that move notifications: fetch and deliver once, or one notification now."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from connector import app, push
+from connector.actions.envelope import Code, NotFound, Trouble
+from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.serving import known_route, nobody_else_serves, nothing_to_stdout
+from connector.actions.standing import Lost
+from connector.model import Message, Rejected
+from connector.pipeline import Delivered
+from connector.push import Pushed
+from connector.runner import Part
+from connector.versions import timestamp
+
+
+class PartResult(BaseModel):
+    """What a source or route did.
+
+    `waiting` is for an outage to end, `stopped` until a person acts, `running` cut short.
+    """
+
+    name: str
+    state: Literal["running", "done", "waiting", "stopped"]
+    why: str = Field(description="Why it waits or has stopped; else empty.")
+
+
+class SourceResult(PartResult):
+    """What a source did."""
+
+    fetched: int
+    new: int = Field(description="How many of them the journal did not know.")
+    lost: list[Lost] = Field(description="What VirusTotal deleted before it was fetched.")
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        """From the part of a run."""
+        lost = [Lost(start=timestamp(gap.start), end=timestamp(gap.end)) for gap in part.gaps]
+        return cls(name=part.name, state=part.state, why=part.message, fetched=part.fetched, new=part.new, lost=lost)
+
+
+class RouteResult(PartResult):
+    """What a route did, in notifications."""
+
+    delivered: int
+    filtered: int = Field(description="Not wanted by the route or its mapping.")
+    refused: int
+    messages: int = Field(description="Objects or events that the receiver took.")
+    reasons: dict[str, int] = Field(description="Why something was refused → how often.")
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        """From the part of a run."""
+        return cls(
+            name=part.name,
+            state=part.state,
+            why=part.message,
+            delivered=part.delivered,
+            filtered=part.filtered,
+            refused=part.refused,
+            messages=part.messages,
+            reasons=dict(part.reasons),
+        )
+
+
+def troubles_of(parts: Sequence[PartResult]) -> list[Trouble]:
+    """What went wrong in parts: an outage, a configuration, what was refused or lost."""
+    return [Trouble.of(code, f"{name}: {cause}") for part in parts for name, code, cause in _troubles(part)]
+
+
+def _troubles(part: PartResult) -> Iterator[tuple[str, Code, str]]:
+    if part.state == "stopped":
+        yield part.name, "misconfigured", part.why
+    elif part.state != "done":
+        yield part.name, "unavailable", part.why or "asked to stop; the rest is for the next time"
+    if isinstance(part, RouteResult):
+        for reason, times in part.reasons.items():
+            yield part.name, "rejected", f"{reason} ({times} time{'s' if times > 1 else ''})"
+    if isinstance(part, SourceResult):
+        for gap in part.lost:
+            yield part.name, "notifications_lost", f"notifications from {gap.start} to {gap.end} are lost for good"
+
+
+class Poll(Parameters):
+    """Polls everything."""
+
+
+class PollResult(Result):
+    """What was fetched, and delivered where."""
+
+    sources: list[SourceResult]
+    routes: list[RouteResult]
+
+    def message(self) -> str:
+        """What was new, and what became of it."""
+        counts = self.summary()
+        return (
+            f"{counts['new']} new notifications fetched; deliveries: {counts['delivered']},"
+            f" refusals: {counts['refused']}, over {len(self.routes)} routes"
+        )
+
+    def summary(self) -> dict[str, int]:
+        """In notifications; one that two routes deliver counts twice."""
+        return {
+            "fetched": sum(source.fetched for source in self.sources),
+            "new": sum(source.new for source in self.sources),
+            "delivered": sum(route.delivered for route in self.routes),
+            "filtered": sum(route.filtered for route in self.routes),
+            "refused": sum(route.refused for route in self.routes),
+        }
+
+    def troubles(self) -> list[Trouble]:
+        """Outages, refusals, losses."""
+        return troubles_of([*self.sources, *self.routes])
+
+
+@action("act")
+def poll(context: Context, _: Poll) -> PollResult:
+    """Fetch what is new and deliver it on every route, once; then say what was done.
+
+    For platforms that poll: called every few minutes it does what `iocstream run` does all the time, and what an
+    outage keeps from being delivered the next call delivers. While another process serves a source or route it
+    answers `served_elsewhere` and does nothing, for then all is being done already.
+    """
+    plan = context.plan
+    nothing_to_stdout(plan, plan.settings.routes)
+    nobody_else_serves(plan, (*plan.settings.sources, *plan.settings.routes))
+    parts = app.run(plan, once=True, stop=context.stop)
+    return PollResult(
+        sources=[SourceResult.of(part) for part in parts if part.kind == "source"],
+        routes=[RouteResult.of(part) for part in parts if part.kind == "route"],
+    )
+
+
+class PushNotification(Parameters):
+    """What to deliver, and where."""
+
+    id: str = Field(min_length=1, max_length=256, description="The notification's id.")
+    route: str = Field(description="The route to deliver it on.")
+
+
+class Answered(BaseModel):
+    """What the receiver said of one object or event."""
+
+    id: str = Field(description="The STIX id, or for an event the notification's.")
+    version: str | None = Field(description="The STIX `modified`; null for what has no versions.")
+    accepted: bool
+    reason: str | None = Field(None, description="Why it was refused, in the receiver's words.")
+
+
+class PushResult(Result):
+    """What became of the notification."""
+
+    notification: str
+    route: str
+    outcome: Literal["delivered", "filtered", "refused"] = Field(
+        description="`filtered`: the route or its mapping does not want it; nothing was sent."
+    )
+    answers: list[Answered] = Field(description="What was sent, and how the receiver answered.")
+    reasons: list[str] = Field(description="Why it was refused: by mapping, format or receiver.")
+    fetched: bool = Field(description="Whether it was fetched from VirusTotal and stored, as a poll would have.")
+    delivered_before: int = Field(description="Notifications that were due before it and were dealt with first.")
+
+    def message(self) -> str:
+        """What became of it, in a sentence."""
+        accepted = sum(answer.accepted for answer in self.answers)
+        match self.outcome:
+            case "delivered":
+                return (
+                    f"notification {self.notification} delivered on {self.route}: {accepted} objects or events accepted"
+                )
+            case "filtered":
+                return f"the route {self.route} does not want notification {self.notification}: nothing was sent"
+        return f"notification {self.notification} was refused on {self.route}: {self.reasons[0]}"
+
+    def summary(self) -> dict[str, int]:
+        """Objects or events."""
+        accepted = sum(answer.accepted for answer in self.answers)
+        return {"accepted": accepted, "refused": len(self.answers) - accepted, "before": self.delivered_before}
+
+    def troubles(self) -> list[Trouble]:
+        """Each refusal."""
+        return [Trouble.of("rejected", reason) for reason in self.reasons]
+
+
+@action("act", id="23423199401", route="taxii")
+def push_notification(context: Context, asked: PushNotification) -> PushResult:
+    """Deliver one notification on one route now, and say what the receiver answered.
+
+    A notification that the journal does not have is fetched from VirusTotal and stored first, as a poll would: the
+    other routes of its source deliver it in their turn. One that the route has not come to yet is delivered in its
+    order, after what is before it, and not again by the next poll. One that it has dealt with is sent again, in the
+    same version. While another process serves the route it answers `served_elsewhere`.
+    """
+    plan = context.plan
+    known_route(plan, asked.route)
+    nothing_to_stdout(plan, [asked.route])
+    nobody_else_serves(plan, [asked.route])
+    try:
+        pushed = push.push(plan, asked.route, asked.id, context.stop)
+    except Rejected as rejected:
+        raise NotFound(str(rejected)) from None
+    letters = [letter for batch in pushed.batches for letter in batch.dead_letters]
+    return PushResult(
+        notification=asked.id,
+        route=asked.route,
+        outcome=_outcome(pushed.batches),
+        answers=_answers(pushed),
+        reasons=[f"{letter.by}: {letter.reason}" for letter in letters],
+        fetched=pushed.fetched,
+        delivered_before=pushed.before,
+    )
+
+
+def _outcome(batches: Sequence[Delivered]) -> Literal["delivered", "filtered", "refused"]:
+    if any(batch.refused for batch in batches):
+        return "refused"
+    return "delivered" if any(batch.delivered for batch in batches) else "filtered"
+
+
+def _answers(pushed: Pushed) -> list[Answered]:
+    accepted = [_answered(message, None) for message in pushed.accepted]
+    return accepted + [_answered(refusal.message, refusal.reason) for refusal in pushed.refused]
+
+
+def _answered(message: Message, reason: str | None) -> Answered:
+    return Answered(id=message.id, version=message.version, accepted=reason is None, reason=reason)

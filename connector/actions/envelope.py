@@ -1,0 +1,139 @@
+"""The one shape in which every action answers, and how errors become codes, causes and remedies."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from connector.model import ConnectorError, Misconfigured, Rejected, Unavailable
+
+Code = Literal[
+    "invalid_parameters",
+    "not_found",
+    "misconfigured",
+    "unavailable",
+    "served_elsewhere",
+    "rejected",
+    "not_delivered",
+    "check_failed",
+    "notifications_lost",
+]
+REMEDIES: Mapping[Code, str] = {
+    "invalid_parameters": "Correct the parameters; the action's reference says what each takes.",
+    "not_found": "Look at the names and ids: get_status lists sources and routes, list_rejected dead letters.",
+    "misconfigured": "Correct the configuration; `iocstream check` looks at all of it.",
+    "unavailable": "Wait, then call the action again: nothing is lost.",
+    "served_elsewhere": "Let that process do it (get_status shows how far it is), or end it; SIGTERM loses nothing.",
+    "rejected": "Correct the mapping or the receiver as the reason says, then call retry_rejected.",
+    "not_delivered": "Have every route deliver it first (poll, retry_rejected), or call again with override: true.",
+    "check_failed": "Put right what the message says, then check again.",
+    "notifications_lost": "Poll more often than every 7 days, after which VirusTotal deletes notifications.",
+}
+"""What to do about each code, unless the error itself knows better."""
+_FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "misconfigured"))
+
+
+class Trouble(BaseModel):
+    """One thing that went wrong."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Code = Field(description="What kind of thing, for machines.")
+    cause: str = Field(description="What happened, in a sentence.")
+    remedy: str = Field(description="What to do about it.")
+    retry_after_seconds: float | None = Field(None, description="How long to wait first, when the other side said so.")
+
+    @classmethod
+    def of(cls, code: Code, cause: str, retry_after: float | None = None) -> Self:
+        """With the remedy for its code."""
+        return cls(code=code, cause=cause, remedy=REMEDIES[code], retry_after_seconds=retry_after)
+
+
+class NotFound(Misconfigured):
+    """The caller named something that is not there."""
+
+
+class InvalidParameters(Misconfigured):
+    """The parameters do not fit the action, or each other."""
+
+
+class ServedElsewhere(Unavailable):
+    """Another living process holds what the action needs."""
+
+
+class NotDelivered(Rejected):
+    """A notification cannot be deleted before every route has delivered it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, by="notification")
+
+
+_CODES: Sequence[tuple[type[ConnectorError], Code]] = (
+    (NotFound, "not_found"),
+    (InvalidParameters, "invalid_parameters"),
+    (Misconfigured, "misconfigured"),
+    (ServedElsewhere, "served_elsewhere"),
+    (Unavailable, "unavailable"),
+    (NotDelivered, "not_delivered"),
+    (Rejected, "rejected"),
+)
+
+
+class Envelope(BaseModel):
+    """What an action answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: str = Field(description="Which action answered.")
+    status: Literal["success", "failed"] = Field(
+        description="`failed` when there is an error, even if there is `data`."
+    )
+    message: str = Field(description="What came of it, in a sentence for people.")
+    summary: dict[str, int] = Field(default_factory=dict, description="Counts.")
+    data: Any = Field(None, description="The result; null when there is none.")
+    errors: list[Trouble] = Field(default_factory=list, description="What went wrong.")
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 work that failed, 2 a person must put something right first."""
+        if not self.errors:
+            return 0
+        return 2 if any(trouble.code in _FOR_A_PERSON for trouble in self.errors) else 1
+
+
+def trouble(error: ConnectorError) -> Trouble:
+    """An error as its code, cause and remedy."""
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    retry_after = error.retry_after if isinstance(error, Unavailable) else None
+    return Trouble.of(code, str(error), retry_after)
+
+
+@functools.cache
+def envelope_of(result: type[BaseModel]) -> type[Envelope]:
+    """The envelope with this kind of data; `PollResult` comes in a `PollEnvelope`."""
+    kind: Any = result | None
+    described: Any = Field(None, description=Envelope.model_fields["data"].description)
+    name = f"{result.__name__.removesuffix('Result')}Envelope"
+    return pydantic.create_model(name, __base__=Envelope, __doc__=Envelope.__doc__, data=(kind, described))
+
+
+def failed(action: str, *troubles: Trouble) -> Envelope:
+    """The envelope of an action that has no result."""
+    return Envelope(action=action, status="failed", message=troubles[0].cause, errors=list(troubles))
+
+
+def faults(error: pydantic.ValidationError) -> list[Trouble]:
+    """What is wrong with parameters, one by one; their values, which may be secret, are not shown."""
+    return [
+        Trouble.of("invalid_parameters", _fault(each)) for each in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def _fault(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        said = "there is no such parameter"
+    return f"{place}: {said[:1].lower()}{said[1:]}" if place else said

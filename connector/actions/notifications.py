@@ -1,0 +1,482 @@
+"""Actions on notifications: list, look at, convert, delete."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Literal, Self
+
+import orjson
+from pydantic import BaseModel, Field, model_validator
+
+from connector import app, mapping_files, notification, pipeline
+from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
+from connector.actions.filter import matcher
+from connector.actions.moment import Moment
+from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.serving import known_source
+from connector.app import Plan
+from connector.formats.stix import Producer
+from connector.mapping import CompiledMapping
+from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
+from connector.ports import Journal
+from connector.push import lookup
+from connector.sources.bodies import storable
+from connector.sources.virustotal import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
+from connector.versions import timestamp
+
+MOST_LOOKED_AT = 10_000
+"""Notifications of the journal that one call looks through for those that match; the next goes on from there."""
+_BATCH = 500
+
+Id = Field(min_length=1, max_length=256, description="The notification's id.")
+Place = Literal["journal", "virustotal"]
+
+
+class NotificationResult(BaseModel):
+    """A notification, in short."""
+
+    id: str
+    source: str = Field(description="The source it is from.")
+    position: int | None = Field(None, description="Where it stands in the journal; null: it was asked of VirusTotal.")
+    date: str | None = Field(description="When it was raised (RFC 3339).")
+    origin: str | None = Field(None, description="hunting or subscriptions.")
+    entity_type: str | None = Field(None, description="file, url, domain or ip_address.")
+    entity_value: str | None = Field(None, description="The observable: SHA-256, URL, domain, IP address.")
+    rule: str | None = Field(None, description="The YARA rule that matched.")
+    rulesets: list[str] = Field(default_factory=list, description="Names of rulesets, collections, threat profiles.")
+    tags: list[str] = Field(default_factory=list)
+    link: str | None = Field(None, description="The entity in VirusTotal's pages.")
+    unreadable: str | None = Field(None, description="Why nothing more can be said of it.")
+    body: dict[str, Any] | None = Field(None, description="As VirusTotal sent it, when asked for.")
+
+    @classmethod
+    def of(cls, item: Notification, source: str, position: int | None, *, with_body: bool) -> Self:
+        """From a notification."""
+        body = dict(item.body) if with_body else None
+        date = None if item.date is None else timestamp(item.date)
+        known: dict[str, Any] = {"id": item.id, "source": source, "position": position, "date": date, "body": body}
+        try:
+            view = notification.view(item)
+        except Rejected as rejected:
+            return cls(**known, unreadable=str(rejected))
+        said = view["notification"]
+        info = said["hunting_info"] if isinstance(said["hunting_info"], dict) else {}
+        sources = [each for each in said["sources"] or () if isinstance(each, dict)]
+        return cls(
+            **known,
+            origin=_text(said["origin"]),
+            entity_type=said["entity_type"],
+            entity_value=view["entity_value"],
+            rule=_text(info.get("rule_name")),
+            rulesets=[name for each in sources if (name := _text(each.get("label") or each.get("id")))],
+            tags=[tag for tag in said["tags"] or () if isinstance(tag, str)],
+            link=said["link"],
+        )
+
+
+class ListNotifications(Parameters):
+    """Which notifications, where from, how many."""
+
+    where: Place = Field(
+        "journal", description="What has been fetched; or ask VirusTotal now, a request for every 40 notifications."
+    )
+    source: str | None = Field(None, description="Of this source alone; default: of all.")
+    filter: str = Field(
+        "",
+        max_length=2000,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="VirusTotal's terms, such as `origin:hunting entity_type:file`: origin, entity_type, entity_id,"
+        " source_type, source_id, notification_tag.",
+    )
+    since: Moment | None = Field(None, description="Raised then or later.")
+    order: Literal["oldest", "newest"] = Field(
+        "oldest", description="Which come first; in the journal, by when they were stored."
+    )
+    limit: int = Field(100, ge=1, le=1000, description="How many at most.")
+    next: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="The `next` of the page before, asked with the same parameters.",
+    )
+    bodies: bool = Field(False, description="Whether each comes with its body, as VirusTotal sent it.")  # noqa: FBT003
+
+
+class ListResult(Result):
+    """A page of notifications."""
+
+    notifications: list[NotificationResult]
+    next: str | None = Field(
+        description="Where to go on. In the journal, oldest first, it is always there: kept until later it gives what"
+        " has been stored since, so that a reader that keeps it misses nothing."
+    )
+    more: bool = Field(description="Whether more can be had now.")
+
+    def message(self) -> str:
+        """How many."""
+        return f"{len(self.notifications)} notifications" + (", and there are more" if self.more else "")
+
+    def summary(self) -> dict[str, int]:
+        """Listed."""
+        return {"listed": len(self.notifications)}
+
+
+@action("read", filter="origin:hunting entity_type:file", since="2026-01-31T08:00:00Z", limit=50)
+def list_notifications(context: Context, asked: ListNotifications) -> ListResult:
+    """List notifications, from the journal or from VirusTotal, filtered in VirusTotal's terms.
+
+    Nothing is fetched into the journal and nothing is delivered. A reader that keeps `next` and goes on from there
+    has each notification of the journal once and misses none.
+    """
+    matches = matcher(asked.filter)
+    if asked.source is not None:
+        known_source(context.plan, asked.source)
+    if asked.where == "virustotal":
+        return _listed_upstream(context.plan, asked)
+    with app.open_journal(context.plan) as journal:
+        return _listed_here(context.plan, journal, asked, matches)
+
+
+def _listed_here(
+    plan: Plan, journal: Journal, asked: ListNotifications, matches: Callable[[JsonObject], bool]
+) -> ListResult:
+    place = _place(asked.next)
+    found: list[Entry] = []
+    looked_at, more = 0, True
+    for entry in _entries(journal, plan, asked, place):
+        if len(found) == asked.limit or looked_at == MOST_LOOKED_AT:
+            break
+        place, looked_at = entry.seq, looked_at + 1
+        if _fits(entry.notification, asked.since, matches, is_filtered=bool(asked.filter.strip())):
+            found.append(entry)
+    else:
+        more = False
+    kept = more or asked.order == "oldest"
+    return ListResult(
+        notifications=[
+            NotificationResult.of(entry.notification, entry.source, entry.seq, with_body=asked.bodies)
+            for entry in found
+        ],
+        next=str(place or 0) if kept else None,
+        more=more,
+    )
+
+
+def _entries(journal: Journal, plan: Plan, asked: ListNotifications, place: int | None) -> Iterator[Entry]:
+    """Entries in the order asked for, from the place on, batch by batch."""
+    sources = [asked.source] if asked.source else list(plan.settings.sources)
+    positions = journal.positions_since(None, sources, asked.since)
+    first = min(positions.values())
+    while True:
+        if asked.order == "oldest":
+            batch = journal.history(positions, _BATCH, place or 0)
+        else:
+            batch = [entry for entry in journal.latest(sources, _BATCH, place) if entry.seq > first]
+        if not batch:
+            return
+        yield from batch
+        place = batch[-1].seq
+
+
+def _fits(item: Notification, since: int | None, matches: Callable[[JsonObject], bool], *, is_filtered: bool) -> bool:
+    if since is not None and item.date is not None and item.date < since:
+        return False
+    if not is_filtered:
+        return True
+    try:
+        return matches(notification.view(item)["notification"])
+    except Rejected:
+        return False
+
+
+def _listed_upstream(plan: Plan, asked: ListNotifications) -> ListResult:
+    name = asked.source or _the_one_source(plan)
+    found: list[Notification] = []
+    cursor = asked.next
+    with _opened(plan, name) as source:
+        while True:
+            count = min(PAGE_LIMIT, asked.limit - len(found))
+            try:
+                items, cursor = source.search(
+                    asked.filter, asked.since, newest_first=asked.order == "newest", limit=count, cursor=cursor
+                )
+            except Rejected as rejected:
+                raise InvalidParameters(str(rejected)) from None
+            found += items
+            if cursor is None or not items or len(found) >= asked.limit:
+                break
+    return ListResult(
+        notifications=[NotificationResult.of(item, name, None, with_body=asked.bodies) for item in found],
+        next=cursor,
+        more=cursor is not None,
+    )
+
+
+class GetNotification(Parameters):
+    """Which notification."""
+
+    id: str = Id
+    where: Literal["anywhere", "journal", "virustotal"] = Field(
+        "anywhere", description="`anywhere`: the journal, and VirusTotal when the journal does not have it."
+    )
+
+
+class GetResult(Result):
+    """A notification with its entity, as mappings see them, and as VirusTotal sent them."""
+
+    where: Place = Field(description="Where it was found.")
+    brief: NotificationResult
+    notification: dict[str, Any] = Field(description="What VirusTotal says of the match.")
+    entity: dict[str, Any] = Field(description="The attributes of the file, URL, domain or IP address.")
+    entity_value: str | None = Field(description="The observable itself.")
+    body: dict[str, Any] = Field(description="As VirusTotal sent it; convert_notification takes it.")
+
+    def message(self) -> str:
+        """What matched what."""
+        brief = self.brief
+        by = f" by {brief.rule or ', '.join(brief.rulesets)}" if brief.rule or brief.rulesets else ""
+        return f"{brief.entity_type or 'a notification'} {brief.entity_value or brief.id}, matched{by} at {brief.date}"
+
+
+@action("read", id="23423199401")
+def get_notification(context: Context, asked: GetNotification) -> GetResult:
+    """Get one notification with its entity, from the journal or from VirusTotal.
+
+    From VirusTotal it costs two or three requests.
+    """
+    where, source, position, found = _found(context.plan, asked.id, asked.where)
+    brief = NotificationResult.of(found, source, position, with_body=False)
+    try:
+        view: Document = notification.view(found)
+    except Rejected:
+        view = {"notification": {}, "entity": {}, "entity_value": None}
+    return GetResult(where=where, brief=brief, body=dict(found.body), **view)
+
+
+class ConvertNotification(Parameters):
+    """What to convert, and how."""
+
+    id: str | None = Field(None, min_length=1, max_length=256, description="The id of a notification to look up; or")
+    notification: dict[str, Any] | None = Field(None, description="the notification itself, in either shape.")
+    mapping: str = Field(
+        "stix21",
+        max_length=4096,
+        description="A bundled mapping by name, or the mapping of a route as it is written there.",
+    )
+
+    profile: str | None = Field(None, min_length=1, max_length=256, description="One of the mapping's profiles.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.id is None) == (self.notification is None):
+            raise ValueError("give either id or notification")
+        return self
+
+
+class ConvertResult(Result):
+    """What a route with this mapping would send for the notification alone."""
+
+    mapping: str
+    format: str = Field(description="stix, cef or json.")
+    documents: list[dict[str, Any] | str] = Field(
+        description="STIX objects, or events as text; empty: not for this mapping."
+    )
+    bundle: dict[str, Any] | None = Field(description="The STIX objects as one bundle; null for other formats.")
+
+    def message(self) -> str:
+        """How many documents."""
+        if not self.documents:
+            return f"the mapping {self.mapping} does not want the notification"
+        return f"converted by {self.mapping} to {len(self.documents)} " + (
+            "STIX objects" if self.format == "stix" else "events"
+        )
+
+    def summary(self) -> dict[str, int]:
+        """Documents."""
+        return {"documents": len(self.documents)}
+
+
+@action("read", id="23423199401", mapping="stix21")
+def convert_notification(context: Context, asked: ConvertNotification) -> ConvertResult:
+    """Convert a notification, looked up by its id or given whole, by a mapping; nothing is sent or stored.
+
+    What comes is what a route with this mapping would send for it alone: STIX 2.1 objects, CEF events, JSON.
+    """
+    compiled = _mapping(context.plan, asked.mapping, asked.profile)
+    if asked.id is not None:
+        _, _, _, item = _found(context.plan, asked.id, "anywhere")
+    else:
+        item = notification.read(storable(asked.notification))
+    (conversion,) = pipeline.convert([item], compiled)
+    if conversion.rejected:
+        raise conversion.rejected
+    texts = [message.body.decode() for message in conversion.messages]
+    is_stix = compiled.format_name == "stix"
+    documents = [orjson.loads(text) for text in texts] if is_stix else texts
+    bundle = orjson.loads(app.bundle(conversion.messages)) if is_stix and texts else None
+    return ConvertResult(mapping=asked.mapping, format=compiled.format_name, documents=documents, bundle=bundle)
+
+
+class DeleteNotification(Parameters):
+    """What to delete."""
+
+    id: str = Id
+    override: bool = Field(
+        default=False,
+        description="Delete it though a route has not delivered it, or has it refused, or the journal lacks it.",
+    )
+
+
+class DeleteResult(Result):
+    """What was deleted."""
+
+    id: str
+    source: str = Field(description="The source with whose API key it was deleted.")
+    undelivered: list[str] = Field(description="What `override` passed over.")
+
+    def message(self) -> str:
+        """What was deleted."""
+        return f"notification {self.id} was deleted at VirusTotal; what the journal has of it stays"
+
+
+@action("admin", id="23423199401")
+def delete_notification(context: Context, asked: DeleteNotification) -> DeleteResult:
+    """Delete one notification at VirusTotal, for good, once every route has delivered it.
+
+    A route has delivered it when it is past it and has no dead letter of it; what its filter leaves out counts as
+    delivered. The journal keeps what it has. VirusTotal deletes notifications by itself after 7 days.
+    """
+    plan = context.plan
+    entries = _in_journal(plan, asked.id)
+    sources = list(dict.fromkeys(entry.source for entry in entries)) or list(plan.settings.sources)
+    keys = {_key(plan, name) for name in sources} - {None}
+    if not keys:
+        raise NotFound(f"only a source of type virustotal has what can be deleted; {', '.join(sources)} is none")
+    kin = [name for name in plan.settings.sources if _key(plan, name) in keys]
+    undelivered = _undelivered(plan, entries, kin) if entries else ["the journal does not have it"]
+    if undelivered and not asked.override:
+        raise NotDelivered(f"notification {asked.id} is not delivered everywhere: {'; '.join(undelivered)}")
+    refusal: Rejected | None = None
+    for name in (name for name in sources if _key(plan, name) is not None):
+        with _opened(plan, name) as source:
+            try:
+                source.delete(asked.id)
+            except Rejected as rejected:
+                refusal = rejected
+                continue
+            return DeleteResult(id=asked.id, source=name, undelivered=undelivered)
+    raise NotFound(str(refusal))
+
+
+def _undelivered(plan: Plan, entries: Sequence[Entry], kin: Sequence[str]) -> list[str]:
+    """Which routes that read these sources have not delivered the notification, and why one must say so."""
+    found = []
+    with app.open_journal(plan) as journal:
+        for route, reads in plan.reads().items():
+            if not set(reads) & set(kin):
+                continue
+            of_route = [entry for entry in entries if entry.source in reads]
+            if not of_route:
+                found.append(f"the source of the route {route} has not fetched it")
+            for entry in of_route:
+                first = journal.pending(route, [entry.source], 1)
+                if first and first[0].seq <= entry.seq:
+                    found.append(f"the route {route} has not come to it")
+                elif _is_refused(journal, route, entry.seq):
+                    found.append(f"the route {route} has a dead letter of it")
+    return found
+
+
+def _is_refused(journal: Journal, route: str, seq: int) -> bool:
+    for stored in journal.dead_letters(route):
+        if stored.letter.seq >= seq:
+            return stored.letter.seq == seq
+    return False
+
+
+def _found(plan: Plan, notification_id: str, where: str) -> tuple[Place, str, int | None, Notification]:
+    """Where a notification was found, its source, its place in the journal, and itself."""
+    if where != "virustotal" and (entries := _in_journal(plan, notification_id)):
+        return "journal", entries[0].source, entries[0].seq, entries[0].notification
+    if where == "journal":
+        raise NotFound(f"the journal has no notification {notification_id!r}")
+    refusal: Rejected | None = None
+    for name in _virustotal_sources(plan):
+        with _opened(plan, name) as source:
+            try:
+                return "virustotal", name, None, lookup(source, notification_id)
+            except Rejected as rejected:
+                refusal = rejected
+    why = (
+        str(refusal) if refusal else f"the journal has no notification {notification_id!r}, and no source can be asked"
+    )
+    raise NotFound(why)
+
+
+def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
+    if not plan.settings.journal.path.exists():
+        return []
+    with app.open_journal(plan) as journal:
+        return journal.find(list(plan.settings.sources), notification_id)
+
+
+def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
+    """A bundled mapping, or that of a route: other files are not for callers over a network to name."""
+    if using in mapping_files.bundled_mappings():
+        try:
+            return _bundled(using, profile, plan.settings.producer)
+        except Misconfigured as error:
+            raise NotFound(str(error)) from None
+    for name, route in plan.settings.routes.items():
+        if route.mapping.use == using and profile in (None, route.mapping.profile):
+            return plan.mappings[name]
+    known = [*mapping_files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
+    which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
+    raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
+
+
+@functools.lru_cache(maxsize=32)
+def _bundled(using: str, profile: str | None, producer: Producer) -> CompiledMapping:
+    return app.load_mapping(using, producer, profile)
+
+
+def _virustotal_sources(plan: Plan) -> list[str]:
+    return [name for name, each in plan.settings.sources.items() if isinstance(each, VirusTotalSettings)]
+
+
+def _the_one_source(plan: Plan) -> str:
+    names = _virustotal_sources(plan)
+    if len(names) != 1:
+        raise InvalidParameters(
+            f"source: say which, of {', '.join(names)}" if names else "where: no source is of type virustotal"
+        )
+    return names[0]
+
+
+@contextmanager
+def _opened(plan: Plan, name: str) -> Iterator[VirusTotalSource]:
+    settings = plan.settings.sources[name]
+    if not isinstance(settings, VirusTotalSettings):
+        raise InvalidParameters(f"source: {name} is of type {settings.type}, and only virustotal can be asked")
+    with closing(VirusTotalSource(settings, user_agent=app.USER_AGENT)) as source:
+        yield source
+
+
+def _key(plan: Plan, name: str) -> tuple[str, str] | None:
+    """With which key a source asks which API; None when it asks none."""
+    settings = plan.settings.sources[name]
+    if not isinstance(settings, VirusTotalSettings):
+        return None
+    return settings.api_url, settings.api_key.get_secret_value()
+
+
+def _place(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 -- digits of a 64 bit number
+        raise InvalidParameters("next: it is not from a page of the journal")
+    return int(text)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,146 @@
+"""What an action is: a typed function whose docstring is its help, and how it is called."""
+
+import inspect
+import threading
+import typing
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from connector.actions.envelope import Envelope, Trouble, envelope_of, failed, faults, trouble
+from connector.app import Plan
+from connector.model import ConnectorError, Json
+
+Scope = Literal["read", "act", "admin"]
+"""What a caller must be allowed: to look, to have things sent, to have things gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an action works with.
+
+    Attributes:
+        stop: set when the program is asked to end: what takes long then ends soon.
+    """
+
+    plan: Plan
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Parameters(BaseModel):
+    """What an action takes: what it does not know is refused, and values never appear in errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given: Any) -> Any:
+        """`5.0` is an integer too (JSON Schema validation, section 6.1.1), and some clients write it so."""
+        return {name: _whole(value) for name, value in given.items()} if isinstance(given, dict) else given
+
+
+class Result(BaseModel):
+    """What an action gives; it says itself how it is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @abstractmethod
+    def message(self) -> str:
+        """What came of it, in a sentence for people."""
+
+    def summary(self) -> dict[str, int]:
+        """Counts."""
+        return {}
+
+    def troubles(self) -> list[Trouble]:
+        """What went wrong in what was done nevertheless."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action.
+
+    Attributes:
+        run: the function; raises the three errors of `connector.model`.
+        example: parameters to show.
+    """
+
+    name: str
+    scope: Scope
+    help: str
+    parameters: type[Parameters]
+    result: type[Result]
+    run: Callable[[Context, Any], Result]
+    example: Mapping[str, Json]
+
+    @property
+    def title(self) -> str:
+        """The first sentence of the help."""
+        return self.help.split("\n", 1)[0].rstrip(".")
+
+    @property
+    def envelope(self) -> type[Envelope]:
+        """The type of its answer."""
+        return envelope_of(self.result)
+
+    @property
+    def needs_parameters(self) -> bool:
+        """Whether it cannot be called without any."""
+        return any(field.is_required() for field in self.parameters.model_fields.values())
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def action(scope: Scope, **example: Json) -> Callable[[Callable[[Context, Any], Result]], Action]:
+    """Make an action of a function `(context, parameters) -> result`; its name and docstring are the action's."""
+
+    def made(function: Callable[[Context, Any], Result]) -> Action:
+        hints = typing.get_type_hints(function)
+        result = hints.pop("return")
+        _, parameters = hints.values()
+        help_text = inspect.cleandoc(function.__doc__ or "")
+        return Action(function.__name__, scope, help_text, parameters, result, function, example)
+
+    return made
+
+
+def call(context: Context, which: Action, parameters: Json, *, strict: bool = True) -> Envelope:
+    """Call an action with parameters as decoded JSON; whatever is no bug comes back in the envelope.
+
+    Args:
+        context: the configuration, and when to stop.
+        which: the action.
+        parameters: a JSON object.
+        strict: whether values must be of their types; else text that says a number or a truth value will do.
+    """
+    try:
+        asked = which.parameters.model_validate(parameters, strict=strict)
+    except pydantic.ValidationError as error:
+        return failed(which.name, *faults(error))
+    return perform(context, which, asked)
+
+
+def perform(context: Context, which: Action, parameters: Parameters) -> Envelope:
+    """Call an action with parameters that have been validated."""
+    try:
+        result = which.run(context, parameters)
+    except ConnectorError as error:
+        return failed(which.name, trouble(error))
+    troubles = result.troubles()
+    return which.envelope(
+        action=which.name,
+        status="failed" if troubles else "success",
+        message=result.message(),
+        summary=result.summary(),
+        data=result,
+        errors=troubles,
+    )

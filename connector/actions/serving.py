@@ -1,0 +1,52 @@
+"""What an action makes sure of before it fetches or delivers."""
+
+from collections.abc import Iterable
+
+from connector import app
+from connector.actions.envelope import NotFound, ServedElsewhere
+from connector.app import Plan
+from connector.model import Misconfigured
+from connector.sinks.file import FileSinkSettings
+
+
+def known_route(plan: Plan, name: str) -> None:
+    """Raises NotFound when there is no such route."""
+    if name not in plan.settings.routes:
+        raise NotFound(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
+
+
+def known_source(plan: Plan, name: str) -> None:
+    """Raises NotFound when there is no such source."""
+    if name not in plan.settings.sources:
+        raise NotFound(f"there is no source {name!r}; there is {', '.join(plan.settings.sources)}")
+
+
+def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
+    """Raises Misconfigured when a route writes where the action's own answer goes."""
+    for name in routes:
+        route = plan.settings.routes.get(name)
+        if route is not None and isinstance(route.sink, FileSinkSettings) and route.sink.path == "-":
+            raise Misconfigured(
+                f"the route {name} writes to stdout (`path: -`), where no action can deliver: give it a file"
+            )
+
+
+def nobody_else_serves(plan: Plan, parts: Iterable[str]) -> None:
+    """Look whether another process serves a source or route, which to find out by its lease takes a minute of waiting.
+
+    Raises:
+        ServedElsewhere: naming it.
+    """
+    if not plan.settings.journal.path.exists():
+        return
+    with app.open_journal(plan) as journal:
+        standing = journal.status(plan.reads())
+    served = {part.name: part.served_by for part in standing.sources}
+    served |= {part.name: part.served_by for part in standing.routes}
+    for name in parts:
+        by = served.get(name)
+        if by is not None:
+            raise ServedElsewhere(
+                f"{name} is served by process {by.process} on {by.host}, and by one process at a time:"
+                " what is to be fetched and delivered, that one fetches and delivers"
+            )

@@ -1,0 +1,225 @@
+"""Actions that look: whether everything can be reached, where it stands, what is left of the quota."""
+
+from contextlib import closing
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from connector import app
+from connector.actions.envelope import Trouble
+from connector.actions.registry import Context, Parameters, Result, action
+from connector.model import ConnectorError
+
+
+class NoParameters(Parameters):
+    """This action takes no parameters."""
+
+
+class FindingResult(BaseModel):
+    """One thing that was looked at."""
+
+    part: str = Field(description="A source, a route, a mapping, or the journal.")
+    level: Literal["ok", "warning", "error"]
+    message: str
+
+
+class ConnectivityResult(Result):
+    """What was found."""
+
+    findings: list[FindingResult]
+
+    def message(self) -> str:
+        """The first error, or that there is none."""
+        counts = self.summary()
+        if counts["errors"]:
+            return f"{counts['errors']} of {len(self.findings)} checks failed: {self.troubles()[0].cause}"
+        return f"all {len(self.findings)} checks passed" + (
+            f", {counts['warnings']} with a warning" * bool(counts["warnings"])
+        )
+
+    def summary(self) -> dict[str, int]:
+        """By level."""
+        levels = [finding.level for finding in self.findings]
+        return {"ok": levels.count("ok"), "warnings": levels.count("warning"), "errors": levels.count("error")}
+
+    def troubles(self) -> list[Trouble]:
+        """Each error."""
+        return [
+            Trouble.of("check_failed", f"{found.part}: {found.message}")
+            for found in self.findings
+            if found.level == "error"
+        ]
+
+
+@action("read")
+def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
+    """Check that sources and sinks can be reached and log in, and that mappings convert their examples.
+
+    Moves nothing. What a warning says deserves a look, and does not fail the check.
+    """
+    return ConnectivityResult(
+        findings=[
+            FindingResult(part=found.part, level=found.level, message=found.message)
+            for found in app.check(context.plan)
+        ]
+    )
+
+
+class Served(BaseModel):
+    """A living process that serves a source or route."""
+
+    process: int
+    host: str
+
+
+class Lost(BaseModel):
+    """A stretch of time whose notifications are gone for good."""
+
+    start: str
+    end: str
+
+
+class PartStanding(BaseModel):
+    """What a source or route last said of itself."""
+
+    name: str
+    state: str | None = Field(description="running, done, waiting, stopped; null: it has never run.")
+    message: str | None = Field(description="Why it waits or has stopped.")
+    served_by: Served | None = Field(description="Who serves it now; null: nobody.")
+    lag_seconds: int | None = Field(description="How far it is behind.")
+
+
+class SourceStanding(PartStanding):
+    """Where a source stands."""
+
+    watermark: str | None = Field(description="Until when everything has been fetched.")
+    notifications: int = Field(description="How many were ever stored.")
+    lost: list[Lost]
+    quota: dict[str, Any] | None = Field(description="As it was last asked for.")
+
+
+class RouteStanding(PartStanding):
+    """Where a route stands."""
+
+    sources: list[str]
+    position: int
+    backlog: int = Field(description="Notifications that wait to be delivered.")
+    delivered: int
+    filtered: int
+    refused: int
+    dead_letters: int = Field(description="What is refused now.")
+    dropped: int = Field(description="Dead letters that were dropped on command.")
+
+
+class JournalStanding(BaseModel):
+    """What is kept."""
+
+    path: str
+    notifications: int
+
+
+class StatusResult(Result):
+    """Where everything stands."""
+
+    journal: JournalStanding
+    sources: list[SourceStanding]
+    routes: list[RouteStanding]
+    dead_letters_of_former_routes: dict[str, int] = Field(description="Of routes that are configured no more.")
+
+    def message(self) -> str:
+        """What a person would want to know first."""
+        counts = self.summary()
+        ailing = [
+            f"{part.name} {part.state}"
+            for part in (*self.sources, *self.routes)
+            if part.state in ("waiting", "stopped")
+        ]
+        return (
+            f"{counts['notifications']} notifications kept, {counts['backlog']} waiting to be delivered,"
+            f" {counts['dead_letters']} dead letters" + (f"; {', '.join(ailing)}" if ailing else "")
+        )
+
+    def summary(self) -> dict[str, int]:
+        """Over all routes."""
+        return {
+            "notifications": self.journal.notifications,
+            "backlog": sum(route.backlog for route in self.routes),
+            "dead_letters": sum(route.dead_letters for route in self.routes),
+        }
+
+
+@action("read")
+def get_status(context: Context, _: NoParameters) -> StatusResult:
+    """Tell where sources and routes stand: watermark, lag, quota; position, backlog, dead letters.
+
+    Asks nobody but the journal, so it costs no quota and answers while an outage lasts.
+    """
+    return StatusResult.model_validate(app.status(context.plan))
+
+
+class SourceQuota(BaseModel):
+    """A source's allowance."""
+
+    source: str
+    quota: dict[str, Any] | None = Field(
+        description="`api_requests_{hourly,daily,monthly}` → `{user|group: {allowed, used}}`; null: there is none, or"
+        " VirusTotal does not say."
+    )
+
+
+class QuotaResult(Result):
+    """The allowances."""
+
+    sources: list[SourceQuota]
+    failed: dict[str, str] = Field(description="Why a source's quota could not be asked for.")
+
+    def message(self) -> str:
+        """What is left, source by source."""
+        told = [f"{each.source}: {_left(each.quota)}" for each in self.sources]
+        return "; ".join([*told, *(f"{name}: {why}" for name, why in self.failed.items())])
+
+    def summary(self) -> dict[str, int]:
+        """What is left of each span of the first source that has any."""
+        quota = next((each.quota for each in self.sources if each.quota), None) or {}
+        return {f"{span}_left": allowed - used for span, used, allowed in _spans(quota)}
+
+    def troubles(self) -> list[Trouble]:
+        """Each source that could not be asked."""
+        return [Trouble.of("unavailable", f"{name}: {why}") for name, why in self.failed.items()]
+
+
+@action("read")
+def get_quota(context: Context, _: NoParameters) -> QuotaResult:
+    """Ask VirusTotal what is left of the API key's allowance.
+
+    These questions cost nothing of the allowance.
+    """
+    sources: list[SourceQuota] = []
+    failed: dict[str, str] = {}
+    for name, settings in context.plan.settings.sources.items():
+        with closing(app.make_source(settings)) as source:
+            try:
+                quota = source.quota()
+            except ConnectorError as error:
+                failed[name] = str(error)
+                continue
+        sources.append(SourceQuota(source=name, quota=None if quota is None else dict(quota)))
+    return QuotaResult(sources=sources, failed=failed)
+
+
+def _left(quota: dict[str, Any] | None) -> str:
+    spans = [f"{span} {allowed - used} of {allowed} requests left" for span, used, allowed in _spans(quota or {})]
+    return ", ".join(spans) or "has no quota, or does not tell"
+
+
+def _spans(quota: dict[str, Any]) -> list[tuple[str, int, int]]:
+    found = []
+    for name, spans in quota.items():
+        numbers = (spans.get("user") or spans.get("group")) if isinstance(spans, dict) else None
+        if (
+            isinstance(numbers, dict)
+            and isinstance(numbers.get("used"), int)
+            and isinstance(numbers.get("allowed"), int)
+        ):
+            found.append((name.removeprefix("api_requests_"), numbers["used"], numbers["allowed"]))
+    return found

@@ -1,0 +1,1 @@
+"""Tools for those who write mappings: testing, checking, explaining, comparing and starting one."""

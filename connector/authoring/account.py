@@ -1,0 +1,114 @@
+"""How one notification became its output: here for machines, as JSON; `tree` and `page` are for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector import notification, pipeline
+from connector.mapping import CompiledMapping
+from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
+from connector.mapping.reads import ScopePath
+from connector.model import Json, Notification, Rejected
+from connector.yamldoc import dotted
+
+MAX_DEPTH = 60
+"""Levels of a notification; deeper ones are shown by nobody's screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An explanation, with what it led to.
+
+    Attributes:
+        mapping: what the mapping is called.
+        format_name: what its format is called.
+        sent: the documents that would be sent, each in its own bytes, as text.
+        refused: who refused the notification and why, if anyone did: `format: …`; else empty.
+    """
+
+    mapping: str
+    format_name: str
+    notification_id: str
+    explanation: Explanation
+    sent: Sequence[str]
+    refused: str
+
+
+def account(mapping: CompiledMapping, item: Notification) -> Account:
+    """Convert one notification, and explain it.
+
+    Raises:
+        Rejected: it cannot be mapped at all, or is nested too deeply to be shown.
+    """
+    view = notification.view(item)
+    if _too_deep(view):
+        raise Rejected(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
+    [conversion] = pipeline.convert([item], mapping)
+    foundation = {document.get("id") for document in mapping.format.foundation()}
+    return Account(
+        mapping.name,
+        mapping.format_name,
+        item.id,
+        Explainer(mapping).explain(view),
+        [each.body.decode() for each in conversion.messages if each.id not in foundation],
+        f"{conversion.rejected.by}: {conversion.rejected}" if conversion.rejected else "",
+    )
+
+
+def as_json(said: Account) -> dict[str, Any]:
+    """The account for machines; paths as an expression would write them."""
+    explanation = said.explanation
+    return {
+        "mapping": said.mapping,
+        "format": said.format_name,
+        "notification": said.notification_id,
+        "wanted": explanation.wanted,
+        "refused": said.refused or None,
+        "input": explanation.view,
+        "match": _evaluation(explanation.match) if explanation.match else None,
+        "let": [_part(part) for part in explanation.names],
+        "emit": [_part(part) for part in explanation.emitted],
+        "sent": said.sent,
+    }
+
+
+def _part(part: Part) -> dict[str, Json]:
+    made: dict[str, Json] = {"key": part.key, "path": dotted(part.path), "place": part.place or None}
+    if part.left_out:
+        made["left_out"] = part.left_out
+    elif not part.parts:
+        made["value"] = part.value
+    if part.by_format:
+        made["by_format"] = True
+    made["evaluations"] = [_evaluation(each) for each in part.evaluations]
+    made["parts"] = [_part(each) for each in part.parts]
+    return made
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Json]:
+    return {
+        "expression": evaluation.expression,
+        "place": evaluation.place,
+        "role": evaluation.role,
+        "value": evaluation.value,
+        "reads": _reads(evaluation.reads),
+        "inputs": _reads(evaluation.inputs),
+    }
+
+
+def _reads(reads: Mapping[ScopePath, Json]) -> list[dict[str, Json]]:
+    return [{"path": dotted(path), "value": value} for path, value in reads.items()]
+
+
+def _too_deep(value: Json) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True

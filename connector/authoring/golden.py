@@ -1,0 +1,125 @@
+"""The examples beside a mapping, and what the files beside them say it makes of each.
+
+    mine.yaml
+    examples/inputs/CASE.json       a notification, in either shape
+    examples/mine/CASE.SUFFIX       what becomes of it: STIX objects as a JSON list, anything else line by line
+
+The objects on which all others rest (`Format.foundation`) are not repeated in every file.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from connector import examples
+from connector.mapping import CompiledMapping
+from connector.model import Misconfigured, Rejected
+from connector.pipeline import Conversion, convert
+
+_SUFFIXES = {"stix": "json", "json": "jsonl"}
+"""Of the files for a format; any other's is its name."""
+
+State = Literal["passed", "differs", "missing", "left over", "written"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one example went.
+
+    Attributes:
+        case: its name.
+        state: `missing` when no file says what is expected, `left over` when that file has no input (any more),
+            `written` when it was made to say what is made now.
+        file: what says what is expected.
+        difference: from the file to what was made, as a unified diff; empty when there is none.
+    """
+
+    case: str
+    state: State
+    file: Path
+    difference: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is to be put right."""
+        return self.state not in ("passed", "written")
+
+
+def run(mapping: CompiledMapping, folder: Path, name: str, *, update: bool = False) -> Iterator[Outcome]:
+    """Convert every example and compare; `update` rewrites the files that say otherwise.
+
+    Args:
+        mapping: the one to try.
+        folder: where `inputs` and, for each mapping, a folder of expected output lie.
+        name: that of the latter.
+        update: whether to rewrite what is expected.
+
+    Raises:
+        Misconfigured: there is no example, or a file cannot be read or written.
+    """
+    inputs = sorted((folder / "inputs").glob("*.json"))
+    if not inputs:
+        raise Misconfigured(
+            f"there are no examples for {name}: put notifications, a JSON object each, into {folder / 'inputs'}"
+        )
+    known = {path.stem: path for path in sorted((folder / name).glob("*")) if path.is_file()}
+    for path in inputs:
+        file = known.pop(path.stem, folder / name / f"{path.stem}.{suffix(mapping)}")
+        yield _outcome(path.stem, file, expected(mapping, path), update=update)
+    for case, file in known.items():
+        yield Outcome(case, "left over", file)
+
+
+def suffix(mapping: CompiledMapping) -> str:
+    """What the files for a mapping's format end with."""
+    return _SUFFIXES.get(mapping.format_name, mapping.format_name)
+
+
+def expected(mapping: CompiledMapping, path: Path) -> bytes:
+    """What the file for an example says when it says what the mapping makes now.
+
+    Raises:
+        Misconfigured: the example cannot be read.
+    """
+    [conversion] = convert([examples.read_one(path)], mapping)
+    if mapping.format_name == "stix":
+        made = {"refused": _reason(conversion.rejected)} if conversion.rejected else objects(conversion)
+        return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if conversion.rejected:
+        return f"refused: {_reason(conversion.rejected)}\n".encode()
+    return b"".join(message.body + b"\n" for message in conversion.messages)
+
+
+def objects(conversion: Conversion) -> Sequence[dict[str, object]]:
+    """The STIX objects that one notification adds to those on which all others rest."""
+    return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
+
+
+def _reason(rejected: Rejected) -> str:
+    """Why, without the line of the mapping, which any edit above it moves."""
+    return re.sub(r"^.*?:\d+:\d+: ", "", str(rejected))
+
+
+def _outcome(case: str, file: Path, made: bytes, *, update: bool) -> Outcome:
+    try:
+        said = file.read_bytes() if file.exists() else None
+        if said == made:
+            return Outcome(case, "passed", file)
+        difference = _difference(said or b"", made)
+        if not update:
+            return Outcome(case, "missing" if said is None else "differs", file, difference)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(made)
+    except OSError as error:
+        raise Misconfigured(f"{error.filename or file}: {error.strerror}") from None
+    return Outcome(case, "written", file, difference)
+
+
+def _difference(said: bytes, made: bytes) -> str:
+    before, after = (text.decode("utf-8", "replace").splitlines() for text in (said, made))
+    return "\n".join(difflib.unified_diff(before, after, "expected", "made", lineterm=""))

@@ -1,0 +1,146 @@
+"""What a mapping does on its examples that its author may not have meant."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from connector import notification
+from connector.examples import Examples
+from connector.mapping import CompiledMapping
+from connector.mapping.explanation import Explainer, Explanation, Part
+from connector.model import Json, Rejected
+from connector.pipeline import convert
+from connector.ports import Vocabulary
+from connector.yamldoc import dotted
+
+Kind = Literal["valid", "invalid", "refused", "without value", "unread", "undefined"]
+Level = Literal["ok", "note", "warning", "error"]
+
+_Place = tuple[str, ...]
+"""Names from `notification`, `entity` or `entity_value` downwards; whatever is in a list is in `[]`."""
+_ELEMENT = "[]"
+_COPIED: Mapping[_Place, _Place] = {
+    ("entity", "sha256"): ("entity_value",),
+    ("entity", "url"): ("entity_value",),
+    ("notification", "hunting_info", "sources"): ("notification", "sources"),
+    ("notification", "hunting_info", "tags"): ("notification", "tags"),
+}
+"""What `connector.notification.view` has put elsewhere too: reading that is reading this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes:
+        kind: `without value`: an expression that was null in all examples. `unread`: a part of the input that the
+            mapping makes nothing of. `undefined`: a property that the format's specification does not define.
+        place: `file:line:column` in the mapping; empty when it is about no line of it.
+        subject: the path in the mapping, in the input or in the output.
+    """
+
+    level: Level
+    kind: Kind
+    message: str
+    place: str = ""
+    subject: str = ""
+
+
+def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
+    """Convert the examples, and say what to look at."""
+    total = len(examples.notifications)
+    conversions = list(convert(examples.notifications, mapping))
+    reasons = Counter(str(conversion.rejected) for conversion in conversions if conversion.rejected)
+    converted = sum(conversion.wanted for conversion in conversions) - reasons.total()
+    message = f"converts {converted} of the {total} {examples.called}"
+    if converted:
+        yield Finding("ok", "valid", f"the mapping is valid and {message}")
+    else:
+        yield Finding("error" if reasons else "warning", "valid", message)
+    for reason, times in reasons.most_common():
+        yield Finding("note" if converted else "error", "refused", f"{times} of {total} refused: {reason}")
+    explainer = Explainer(mapping, every_branch=True)
+    explanations = list(_explained(explainer, examples))
+    for site in explainer.without_value():
+        message = f"`{' '.join(site.expression.split())}` found nothing in any example; is it misspelt?"
+        yield Finding("warning", "without value", message, site.place, dotted(site.path))
+    if isinstance(mapping.format, Vocabulary):
+        yield from _undefined(mapping.format, explanations)
+    yield from _unread(explanations)
+
+
+def _explained(explainer: Explainer, examples: Examples) -> Iterator[Explanation]:
+    for each in examples.notifications:
+        try:
+            yield explainer.explain(notification.view(each))
+        except Rejected:  # an example of what is refused whatever the mapping
+            continue
+
+
+def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> Iterator[Finding]:
+    found: dict[tuple[str, str], str] = {}
+    for explanation in explanations:
+        for part in _documents(explanation):
+            for path, of in vocabulary.undefined(part.value).items():
+                inner = _inner(part, path)
+                if not inner.by_format:
+                    found.setdefault((inner.place, dotted(inner.path)), f"{path[-1]} is not defined by {of}")
+    for (place, subject), message in found.items():
+        yield Finding("note", "undefined", message, place, subject)
+
+
+def _documents(explanation: Explanation) -> Iterator[Part]:
+    for part in explanation.emitted:
+        if isinstance(part.value, list):
+            yield from (each for each in part.parts if not each.left_out)
+        elif isinstance(part.value, dict):
+            yield part
+
+
+def _inner(part: Part, path: Sequence[str]) -> Part:
+    """The part that says what stands at a path, or that around it which one expression gave."""
+    for key in path:
+        inner = next((each for each in part.parts if each.key == key), None)
+        if inner is None:
+            break
+        part = inner
+    return part
+
+
+def _unread(explanations: Sequence[Explanation]) -> Iterator[Finding]:
+    """The parts of the input that were there in some example and read in none, as large as can be."""
+    there: Counter[_Place] = Counter()
+    used: set[_Place] = set()
+    for explanation in explanations:
+        there.update({around for leaf in _leaves(explanation.view, ()) for around in _prefixes(leaf)})
+        for evaluation in explanation.evaluations():
+            for path in evaluation.reads:
+                used.add(tuple(_ELEMENT if isinstance(key, int) else key for key in path))
+    used.update(place for place, copy in _COPIED.items() if any(path[: len(copy)] == copy for path in used))
+    touched = {around for path in used for around in _prefixes(path)}
+    for place in sorted(there):
+        around = _prefixes(place)
+        if place not in touched and used.isdisjoint(around) and (len(around) == 1 or around[-2] in touched):
+            yield Finding(
+                "note", "unread", f"in {there[place]} of {len(explanations)} examples", subject=_written(place)
+            )
+
+
+def _leaves(value: Json, place: _Place) -> Iterator[_Place]:
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _leaves(member, (*place, key))
+    elif isinstance(value, list):
+        for member in value:
+            yield from _leaves(member, (*place, _ELEMENT))
+    elif value is not None:
+        yield place
+
+
+def _prefixes(place: _Place) -> list[_Place]:
+    return [place[: length + 1] for length in range(len(place))]
+
+
+def _written(place: _Place) -> str:
+    return "".join(key if key == _ELEMENT or index == 0 else f".{key}" for index, key in enumerate(place))

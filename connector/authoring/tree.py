@@ -1,0 +1,93 @@
+"""An account on a terminal: the output as a tree, and at each value where it came from."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from connector.authoring.account import Account
+from connector.display import printable, value_text
+from connector.mapping.checking import NOTIFICATION_SCOPE
+from connector.mapping.explanation import Evaluation, Part
+from connector.mapping.reads import ScopePath
+from connector.model import Json
+from connector.yamldoc import dotted
+
+_VALUE, _READ = 100, 60
+"""Characters of a value, and of one that was read."""
+_UNBROKEN = 100_000
+"""Characters of a line that is not for a screen."""
+
+
+def show(said: Account) -> None:
+    """Print it to stdout."""
+    console = Console(width=None if sys.stdout.isatty() else _UNBROKEN, highlight=False)
+    for line in _lines(said):
+        console.print(line)
+
+
+def _lines(said: Account) -> Iterator[Text | Tree]:
+    explanation = said.explanation
+    heading = Text.assemble(
+        (said.mapping, "bold"), f" makes this of the notification {printable(said.notification_id)}:"
+    )
+    if explanation.match is not None:
+        yield from _evaluations([explanation.match])
+    if not explanation.wanted:
+        yield Text("nothing: it is not for this mapping, whose `match` is false", "yellow")
+        return
+    if said.refused:
+        yield Text(f"refused by {printable(said.refused)}", "bold red")
+    yield heading
+    for part in explanation.emitted:
+        yield _tree(part)
+    if explanation.names:
+        yield Text("the names that it uses, from let:", "bold")
+        for part in explanation.names:
+            yield _tree(part)
+
+
+def _tree(part: Part) -> Tree:
+    tree = Tree(_label(part), guide_style="dim")
+    for line in _evaluations(part.evaluations):
+        tree.add(line)
+    for each in part.parts:
+        tree.children.append(_tree(each))
+    return tree
+
+
+def _label(part: Part) -> Text:
+    key = Text(f"[{part.key}]" if isinstance(part.key, int) else printable(part.key), "bold")
+    if part.left_out:
+        key = Text(key.plain, "dim strike")
+        return Text.assemble(key, "  ", (f"left out: {printable(part.left_out)}", "yellow"), _place(part.place))
+    value = Text("") if part.parts else Text(f": {value_text(part.value, _VALUE)}", "green")
+    if part.by_format:
+        return Text.assemble(key, value, ("  added by the format", "dim"))
+    return Text.assemble(key, value, _place(part.place))
+
+
+def _evaluations(evaluations: list[Evaluation]) -> Iterator[Text]:
+    for each in evaluations:
+        role = "" if each.role in ("value", "text") else f"{each.role} "
+        expression = printable(" ".join(each.expression.split()))
+        line = Text.assemble(("← ", "dim"), (role, "magenta"), (expression, "cyan"))
+        for place, found in _sources(each).items():
+            line.append(f"\n    {printable(dotted(place))} = ", "dim")
+            line.append("not given" if found is None else value_text(found, _READ), "dim" if found is None else "")
+        yield line
+
+
+def _sources(evaluation: Evaluation) -> Mapping[ScopePath, Json]:
+    """What was read, and where that is a name, what the name came of."""
+    names = {path: value for path, value in evaluation.reads.items() if path[0] not in NOTIFICATION_SCOPE}
+    return {**names, **evaluation.inputs}
+
+
+def _place(place: str) -> tuple[str, str]:
+    """`  mine.yaml:12`; nothing for what no line says."""
+    line = PurePath(place.rpartition(":")[0]).name
+    return (f"  {line}" if line else "", "dim")

@@ -1,0 +1,174 @@
+"""Collections in the journal's SQLite file: append-only lists, read from any place at the cost of an index seek."""
+
+import heapq
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from connector import timestamps
+from connector.journals.database import Database, named_statements
+from connector.journals.inspection import inspect
+from connector.journals.rows import json_list
+from connector.model import CollectedObject, Selection, StixObject
+
+SQL = named_statements((resources.files(__package__) / "collections.sql").read_text(encoding="utf-8"))
+
+
+class SqliteCollections:
+    """A `connector.ports.Collections`.
+
+    The time that an object is added is this machine's, but always later than that of the one before: should many be
+    added at once, or the clock be set back, it runs ahead of the clock until that has caught up.
+    """
+
+    def __init__(self, database: Database, path: Path, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._path = path
+        self._clock = clock
+
+    def store(self, collection: str, objects: Sequence[StixObject]) -> Sequence[bool]:
+        """As `connector.ports.Collections.store`."""
+        dated = [(each, None if each.version is None else timestamps.microseconds(each.version)) for each in objects]
+        if not dated:
+            return []
+        with self._database.write() as db:
+            shelf = _Shelf(db, collection, int(self._clock() * 1000))
+            return [shelf.put(each, modified) for each, modified in dated]
+
+    def objects(
+        self, collection: str, selection: Selection, limit: int, max_bytes: int
+    ) -> tuple[Sequence[CollectedObject], bool]:
+        """As `connector.ports.Collections.objects`."""
+        found: list[CollectedObject] = []
+        size = 0
+        with self._database.read() as db:
+            selected = _selected(db, collection, selection, limit + 1)
+            for row in db.execute(SQL["objects"], {"added": json_list(selected[:limit])}):
+                each = _collected(*row)
+                size += len(each.body)
+                if size > max_bytes and found:
+                    break
+                found.append(each)
+        return found, len(found) < len(selected)
+
+    def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
+        """As `connector.ports.Collections.manifest`."""
+        with self._database.read() as db:
+            selected = _selected(db, collection, selection, limit + 1)
+            rows = db.execute(SQL["manifest"], {"added": json_list(selected[:limit])})
+            found = [_collected(*row) for row in rows]
+        return found, len(found) < len(selected)
+
+    def holds(self, collection: str, object_id: str) -> bool:
+        """As `connector.ports.Collections.holds`."""
+        with self._database.read() as db:
+            asked = {"collection": _collection_id(db, collection), "object_id": object_id}
+            return db.execute(SQL["holds"], asked).fetchone() is not None
+
+    def newest(self, collection: str) -> int:
+        """As `connector.ports.Collections.newest`."""
+        with self._database.read() as db:
+            (added,) = db.execute(SQL["newest"], {"collection": _collection_id(db, collection)}).fetchone()
+        return -1 if added is None else int(added)
+
+    def check(self) -> str:
+        """As `connector.ports.Collections.check`."""
+        return inspect(self._path)
+
+
+class _Shelf:
+    """One collection, within the transaction that adds to it."""
+
+    def __init__(self, db: sqlite3.Connection, collection: str, now: int) -> None:
+        self._db = db
+        db.execute(SQL["know_collection"], {"name": collection})
+        self._id = _collection_id(db, collection)
+        (last_added,) = db.execute(SQL["last_added"]).fetchone()
+        self._added = max(now, last_added + 1)
+        self._types: dict[str, int] = {}
+
+    def put(self, each: StixObject, modified: int | None) -> bool:
+        """Add one; False when its version is there with other bytes."""
+        db = self._db
+        one: dict[str, Any] = {"collection": self._id, "object_id": each.id}
+        if modified is None:
+            if db.execute(SQL["same_body"], {**one, "body": each.body}).fetchone():
+                return True
+            modified = self._added * 1000
+        else:
+            held = db.execute(SQL["version_body"], {**one, "modified": modified}).fetchone()
+            if held is not None:
+                return bool(held[0] == each.body)
+        oldest, newest = db.execute(SQL["oldest_and_newest"], one).fetchone()
+        is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
+        if is_first and oldest is not None:
+            db.execute(SQL["no_longer_first"], {**one, "modified": oldest})
+        if is_last and newest is not None:
+            db.execute(SQL["no_longer_last"], {**one, "modified": newest})
+        row = {"added": self._added, "type": self._type_id(each.type), "modified": modified, "version": each.version}
+        db.execute(SQL["add"], {**one, **row, "is_first": is_first, "is_last": is_last, "body": each.body})
+        self._added += 1
+        return True
+
+    def _type_id(self, name: str) -> int:
+        if name not in self._types:
+            asked = {"collection": self._id, "type": name}
+            self._db.execute(SQL["know_type"], asked)
+            (self._types[name],) = self._db.execute(SQL["type_id"], asked).fetchone()
+        return self._types[name]
+
+
+def _collection_id(db: sqlite3.Connection, name: str) -> int:
+    row = db.execute(SQL["collection_id"], {"name": name}).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _selected(db: sqlite3.Connection, collection: str, selection: Selection, limit: int) -> Sequence[int]:
+    """When the first of what is selected were added, in order."""
+    asked = {"collection": _collection_id(db, collection), "after": selection.after, "limit": limit}
+    types = None
+    if selection.types is not None:
+        rows = (
+            db.execute(SQL["type_id"], {"collection": asked["collection"], "type": each}).fetchone()
+            for each in sorted(selection.types)
+        )
+        types = [int(row[0]) for row in rows if row is not None]
+    lists = [_added(db, name, {**asked, **more}) for name, more in _lists(selection, types)]
+    if len(lists) == 1:
+        return lists[0]
+    merged = (added for added, _ in itertools.groupby(heapq.merge(*lists)))
+    return list(itertools.islice(merged, limit))
+
+
+def _lists(selection: Selection, types: Sequence[int] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The statements that together give what is selected; each gives it in order."""
+    among = {
+        "types": None if types is None else json_list(types),
+        "versions": json_list(sorted(selection.versions)),
+    }
+    if selection.ids is not None:
+        wanted = {"every": selection.every, "last": selection.last, "first": selection.first}
+        yield "of_ids", {**among, **wanted, "ids": json_list(sorted(selection.ids))}
+        return
+    if selection.every:
+        names = ["every"]
+    else:
+        names = [name for name, is_wanted in (("last", selection.last), ("first", selection.first)) if is_wanted]
+        if selection.versions:
+            yield "of_versions", among
+    for name in names:
+        if types is None:
+            yield name, {}
+        else:
+            yield from ((f"{name}_of_type", {"type": each}) for each in types)
+
+
+def _added(db: sqlite3.Connection, name: str, asked: dict[str, Any]) -> list[int]:
+    return [added for (added,) in db.execute(SQL[name], asked)]
+
+
+def _collected(added: int, object_id: str, version: str | None, body: bytes = b"") -> CollectedObject:
+    return CollectedObject(added, object_id, version or timestamps.taxii(added), body)

@@ -1,0 +1,56 @@
+"""One rendering with every value in it written down, to be explained."""
+
+from dataclasses import dataclass, field
+
+from connector.mapping import compiler
+from connector.mapping.closures import is_false
+from connector.mapping.compiled import TOO_DEEP, Watch
+from connector.mapping.compiler import Site
+from connector.model import Document, Json, JsonObject, Rejected
+from connector.ports import Format
+from connector.yamldoc import YamlDocument, YamlPath
+
+
+@dataclass(slots=True)
+class Recording:
+    """What happened while a mapping rendered a notification.
+
+    Attributes:
+        scope: the names, as far as they were reached.
+        documents: all that were made before it ended.
+        values: what the expressions at each place of the mapping gave, one after the other.
+        wanted: whether the notification is for this mapping.
+        rejected: why it ended early.
+    """
+
+    scope: dict[str, Json]
+    documents: list[Document] = field(default_factory=list)
+    values: dict[YamlPath, list[Json]] = field(default_factory=dict)
+    wanted: bool = True
+    rejected: Rejected | None = None
+
+
+class Recorder(Watch):
+    """Renders as its mapping does, and writes down what every expression gave. For one thread."""
+
+    def __init__(self, document: YamlDocument, output: Format) -> None:
+        self._recording = Recording({})
+        super().__init__(document, output)
+
+    def record(self, view: JsonObject) -> Recording:
+        """Render one notification's view, as far as that goes."""
+        recording = self._recording = Recording(compiler.scope_of(view, self.program.names))
+        match, steps = self.program.match, self.program.steps
+        try:
+            recording.wanted = match is None or not is_false(match(recording.scope))
+            for step in steps if recording.wanted else ():
+                step(recording.scope, recording.documents)
+        except RecursionError:
+            recording.rejected = Rejected(TOO_DEEP, by="mapping")
+        except Rejected as rejected:
+            recording.rejected = rejected
+        return recording
+
+    def _note(self, site: Site, found: Json) -> None:
+        super()._note(site, found)
+        self._recording.values.setdefault(site.path, []).append(found)

@@ -1,0 +1,182 @@
+"""Delivering one notification on one route now, whether the journal has it yet or not, and what its receiver says."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from connector import app, notification, pipeline
+from connector.app import Plan
+from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Rejected, Unavailable
+from connector.pipeline import Delivered, Delivery, Route
+from connector.ports import Journal, Sink
+from connector.runner import sleep_until
+from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What came of a push.
+
+    Attributes:
+        entries: the notification, as each of the route's sources that has it says it.
+        batches: what became of each, in the same order.
+        accepted, refused: what was sent for them, and how the receiver answered.
+        fetched: whether it was asked of VirusTotal, and stored, because the journal did not have it.
+        before: how many notifications the route had to deliver first, being before it in the journal.
+    """
+
+    entries: Sequence[Entry]
+    batches: Sequence[Delivered]
+    accepted: Sequence[Message]
+    refused: Sequence[Refusal]
+    fetched: bool
+    before: int
+
+
+def push(plan: Plan, name: str, notification_id: str, stop: threading.Event | None = None) -> Pushed:
+    """Deliver a notification on a route, under the route's lease.
+
+    One that the journal lacks is asked of VirusTotal and stored as a poll would store it, so that every route that
+    reads its source delivers it in its turn. One that the route has not come to yet is delivered in order, after all
+    that is before it; one that it has dealt with is sent again, in the version given out the first time.
+
+    Raises:
+        Unavailable: another process serves the source or route, or the receiver or VirusTotal is away.
+        Rejected: neither the journal nor VirusTotal has the notification.
+        Misconfigured: there is no such route, or none of its sources can be asked for a notification.
+    """
+    if name not in plan.settings.routes:
+        raise Misconfigured(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
+    stop = stop or threading.Event()
+    sleep = sleep_until(stop, plan.settings.shutdown_seconds / 2)
+    with app.open_journal(plan, make=True) as journal:
+        sources = plan.reads()[name]
+        entries = journal.find(sources, notification_id)
+        fetched = not entries
+        if fetched:
+            entries = _fetched(plan, journal, sources, notification_id)
+        with closing(app.make_sink(plan.settings.routes[name].sink, journal.collections, sleep)) as sink:
+            witness = Witness(sink, frozenset(entry.seq for entry in entries))
+            route = app.make_route(plan, name, witness)
+            before = 0
+            batches = []
+            with journal.lease(name):
+                for entry in entries:
+                    before += _catch_up(route, journal, entry, stop)
+                    batches.append(_deliver(route, journal, entry))
+    return Pushed(entries, batches, witness.accepted, witness.refused, fetched, before)
+
+
+def lookup(source: VirusTotalSource, notification_id: str) -> Notification:
+    """A notification by its id, as a poll would store it: its stream item, which says more than its own object.
+
+    Raises:
+        Rejected: VirusTotal has no such notification, or no longer.
+    """
+    found = source.get(notification_id)
+    try:
+        said = notification.view(found)["notification"]
+    except Rejected:
+        return found
+    if any(c.isspace() for c in said["entity_id"]):  # no term of a filter
+        return found
+    items, _ = source.search(f"entity_id:{said['entity_id']}", found.date)
+    return next((item for item in items if item.id == notification_id), found)
+
+
+@dataclass(slots=True)
+class Witness:
+    """A sink that passes everything on, and remembers what was said of the messages of some entries."""
+
+    sink: Sink
+    seqs: frozenset[int]
+    accepted: list[Message] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """See `connector.ports.Sink`."""
+        refusals = self.sink.send(messages)
+        refused = {id(refusal.message) for refusal in refusals}
+        self.refused += [refusal for refusal in refusals if refusal.message.seq in self.seqs]
+        self.accepted += [each for each in messages if each.seq in self.seqs and id(each) not in refused]
+        return refusals
+
+    def unconfirmed(self) -> int:
+        """See `connector.ports.Sink`."""
+        return self.sink.unconfirmed()
+
+    def finish(self) -> None:
+        """See `connector.ports.Sink`."""
+        self.sink.finish()
+
+    def check(self) -> str:
+        """See `connector.ports.Sink`."""
+        return self.sink.check()
+
+    def close(self) -> None:
+        """See `connector.ports.Sink`."""
+        self.sink.close()
+
+
+def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
+    """Ask VirusTotal for the notification, and store it; the source's checkpoint stays as it is."""
+    asked = {name: plan.settings.sources[name] for name in sources}
+    if not any(isinstance(settings, VirusTotalSettings) for settings in asked.values()):
+        raise Misconfigured(
+            f"the journal has no notification {notification_id!r} from {', '.join(sources)},"
+            " and only a source of type virustotal can be asked for one"
+        )
+    unknown: Rejected | None = None
+    for name, settings in asked.items():
+        if not isinstance(settings, VirusTotalSettings):
+            continue
+        with journal.lease(name), closing(VirusTotalSource(settings, user_agent=app.USER_AGENT)) as source:
+            try:
+                found = lookup(source, notification_id)
+            except Rejected as rejected:
+                unknown = rejected
+                continue
+            journal.append(name, Page([found], journal.checkpoint(name)))
+        entries = journal.find([name], notification_id)
+        if not entries:
+            raise Misconfigured(
+                f"the journal had the notification {notification_id!r} and has pruned it, so it is not delivered again"
+                " (journal.retention_days says how long one is kept)"
+            )
+        return entries
+    raise unknown or Rejected(f"no source has the notification {notification_id!r}", by="notification")
+
+
+def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Event) -> int:
+    """Have the route deliver what is before an entry that it has not come to yet; return how many notifications."""
+    count = 0
+    while _is_pending(route, journal, entry):
+        before = sum(each.seq < entry.seq for each in journal.pending(route.name, route.sources, route.batch))
+        if not before:
+            break
+        if stop.is_set():
+            raise Unavailable("asked to stop before the notification's turn; what is before it was delivered in part")
+        _step(replace(route, batch=before), journal)
+        count += before
+    return count
+
+
+def _deliver(route: Route, journal: Journal, entry: Entry) -> Delivered:
+    if _is_pending(route, journal, entry):
+        return _step(replace(route, batch=1), journal)
+    return pipeline.redeliver(route, journal, [entry], again=True)
+
+
+def _is_pending(route: Route, journal: Journal, entry: Entry) -> bool:
+    first = journal.pending(route.name, [entry.source], 1)
+    return bool(first) and first[0].seq <= entry.seq
+
+
+def _step(route: Route, journal: Journal) -> Delivered:
+    delivery = Delivery(route, journal)
+    batch = delivery.step()
+    if batch is None:
+        raise RuntimeError(f"{route.name}: what was pending is gone, though the lease is held")
+    delivery.finish()
+    return batch

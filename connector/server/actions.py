@@ -1,0 +1,158 @@
+"""`POST /actions/{name}`: each action, in a thread, a few at a time."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import pydantic
+from fastapi import APIRouter, Depends, Request, Response
+
+from connector import telemetry
+from connector.access import ServerSettings, TokenSettings
+from connector.actions import ACTIONS, Action, Context, Envelope, Parameters
+from connector.actions.envelope import faults
+from connector.actions.registry import perform
+from connector.server import bodies
+from connector.server.authentication import requires
+from connector.server.problems import Problem, of_troubles, responses
+
+_PROBLEMS = (
+    "invalid_json",
+    "unauthenticated",
+    "forbidden",
+    "not_found",
+    "too_slow",
+    "served_elsewhere",
+    "not_delivered",
+    "too_large",
+    "unsupported_media_type",
+    "invalid_parameters",
+    "rejected",
+    "rate_limited",
+    "misconfigured",
+    "internal",
+    "unavailable",
+    "busy",
+    "timed_out",
+)
+
+
+def router(context: Context, settings: ServerSettings) -> APIRouter:
+    """The endpoints of all actions."""
+    routes = APIRouter(prefix="/actions", tags=["actions"])
+    workers = Workers(settings)
+    for action in ACTIONS.values():
+        routes.add_api_route(
+            f"/{action.name}",
+            _endpoint(action, context, settings, workers),
+            methods=["POST"],
+            operation_id=action.name,
+            summary=action.title,
+            description=f"{action.help}\n\nScope: `{action.scope}`.",
+            response_model=action.envelope,
+            response_description="What came of it; `status` and `errors` say whether all of it succeeded.",
+            responses=responses(*_PROBLEMS),
+            openapi_extra={"requestBody": _request_body(action)},
+        )
+    return routes
+
+
+def parameter_schemas() -> dict[str, Any]:
+    """The schemas of what actions take, by the names that the OpenAPI document refers to them by."""
+    return {action.parameters.__name__: action.parameters.model_json_schema() for action in ACTIONS.values()}
+
+
+class Workers:
+    """A thread for each action at work, so many at most. Used by one event loop."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._free = threading.BoundedSemaphore(settings.max_concurrent_actions)
+        self._seconds = settings.action_seconds
+
+    async def do(self, work: Callable[[], Envelope]) -> Envelope:
+        """Have a thread do it, and wait for that.
+
+        Raises:
+            Problem: all are at work, or it takes too long; it then goes on by itself.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Problem(
+                "busy",
+                "as many actions are at work as may be",
+                "Come again as Retry-After says; server.max_concurrent_actions in the configuration is the limit.",
+                headers=[("Retry-After", "1")],
+            )
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Envelope] = loop.create_future()
+
+        def tell(envelope: Envelope | None, bug: BaseException | None) -> None:
+            if done.done():  # nobody waits any more
+                return
+            if bug is not None:
+                done.set_exception(bug)
+            elif envelope is not None:
+                done.set_result(envelope)
+
+        def run() -> None:
+            envelope, bug = None, None
+            try:
+                envelope = work()
+            except BaseException as error:  # noqa: BLE001 -- raised again by whoever waits
+                bug = error
+            finally:
+                self._free.release()
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(tell, envelope, bug)
+
+        # A daemon, as those of `iocstream run`: when it is not done in time, the end of the process ends it.
+        threading.Thread(target=run, name="action", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await done
+        except TimeoutError:
+            raise Problem(
+                "timed_out",
+                f"the action is still at work after {self._seconds:g} s, and goes on",
+                "get_status shows what it does; server.action_seconds in the configuration is the limit.",
+            ) from None
+
+
+def _endpoint(
+    action: Action, context: Context, settings: ServerSettings, workers: Workers
+) -> Callable[..., Coroutine[Any, Any, Response]]:
+    async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
+        asked = _parameters(action, await bodies.json_object(request, settings))
+        started = time.monotonic()
+        outcome = "problem"
+        try:
+            envelope = await workers.do(lambda: perform(context, action, asked))
+            outcome = envelope.status
+        finally:
+            seconds = round(time.monotonic() - started, 3)
+            telemetry.logger().info("action", action=action.name, token=token.name, status=outcome, seconds=seconds)
+        if envelope.data is None:
+            raise of_troubles(envelope.errors)
+        return Response(
+            envelope.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"}
+        )
+
+    return endpoint
+
+
+def _parameters(action: Action, given: dict[str, Any]) -> Parameters:
+    try:
+        return action.parameters.model_validate(given, strict=True)
+    except pydantic.ValidationError as error:
+        raise of_troubles(faults(error)) from None
+
+
+def _request_body(action: Action) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{action.parameters.__name__}"}
+    example = {"value": dict(action.example)}
+    return {
+        "required": action.needs_parameters,
+        "content": {"application/json": {"schema": schema, "examples": {action.name: example}}},
+    }

@@ -1,0 +1,103 @@
+"""The server's application: a configuration becomes the routers that serve it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+
+from connector import app
+from connector.access import TokenSettings
+from connector.actions import Context
+from connector.ports import Collections
+from connector.server import actions, documentation, problems, taxii
+from connector.server.authentication import Gate, requires
+
+_DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
+
+Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
+
+
+def application(context: Context, collections: Collections) -> FastAPI:
+    """The application that serves a configuration, and what its routes keep in collections.
+
+    Routers find the gate in `request.app.state.gate`, and the configuration with what it runs in `….context`.
+    """
+    settings = context.plan.settings.server
+    made = FastAPI(
+        title="IoC-Stream Connector",
+        version=app.VERSION,
+        description=_DESCRIPTION,
+        openapi_url=None,  # served below, completed
+        docs_url=None,  # they load from another site
+        redoc_url=None,
+    )
+    made.state.gate = Gate(settings)
+    made.state.context = context
+    problems.install(made)
+    made.middleware("http")(_with_headers)
+    made.include_router(actions.router(context, settings))
+    made.include_router(taxii.router(_published(context.plan), collections, _reader))
+    document = openapi(made)
+    page = documentation.page(document)
+
+    async def openapi_json() -> dict[str, Any]:
+        """What there is, for machines."""
+        return document
+
+    async def docs() -> str:
+        """What there is, for people."""
+        return page
+
+    made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
+    made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
+    return made
+
+
+def openapi(made: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of an application."""
+    document = get_openapi(
+        title=made.title,
+        version=made.version,
+        description=made.description,
+        routes=made.routes,
+        tags=[
+            {"name": "actions", "description": "What playbooks call."},
+            {"name": taxii.TAG, "description": "What platforms read."},
+        ],
+    )
+    document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    schemas = document["components"]["schemas"]
+    schemas |= actions.parameter_schemas()
+    schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+    schemas |= schemas["ProblemDetails"].pop("$defs")
+    return document
+
+
+def _published(plan: app.Plan) -> list[taxii.Published]:
+    return [taxii.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    token: TokenSettings
+
+    def may_read(self, collection: str) -> bool:
+        return self.token.may(f"taxii:{collection}")
+
+
+async def _reader(token: Annotated[TokenSettings, Depends(requires(None))]) -> taxii.Reader:
+    return _Reader(token)
+
+
+async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere."""
+    answer = await call(request)
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["X-Frame-Options"] = "DENY"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer

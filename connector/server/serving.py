@@ -1,0 +1,114 @@
+"""The server as a process: listening, TLS, patience, and the end on SIGTERM."""
+
+import functools
+import logging
+import math
+import socket
+import ssl
+import threading
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from connector import app, telemetry
+from connector.access import ServerSettings
+from connector.actions import Context
+from connector.app import Plan
+from connector.model import Misconfigured
+from connector.server.application import application
+from connector.server.connection import Connection
+
+MAX_CONNECTIONS = 1000
+KEEP_ALIVE_SECONDS = 15
+ANSWER_SECONDS = 5
+
+
+def serve(plan: Plan, stop: threading.Event) -> None:
+    """Serve until SIGTERM or SIGINT; then let what is at work finish within `shutdown_seconds`.
+
+    Raises:
+        Misconfigured: there is no token, the address cannot be listened on, or a certificate cannot be used.
+    """
+    settings = plan.settings.server
+    if not settings.tokens:
+        raise Misconfigured(
+            "server.tokens: there is no token, so nobody could ask anything;"
+            " `iocstream token NAME --scope read` makes one"
+        )
+    with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
+        journal.status({})  # made and migrated here, where what is wrong with it is an error of starting
+        config = uvicorn.Config(
+            application(Context(plan, stop), journal.collections),
+            http=functools.partial(Connection, seconds=settings.request_seconds),  # type: ignore[arg-type]  # is called
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            # Longer than an action that was asked to stop takes, so that it can still answer.
+            timeout_graceful_shutdown=math.ceil(plan.settings.shutdown_seconds) + ANSWER_SECONDS,
+            **_tls(settings),
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(f"server.tls: the certificate, its key or client_ca cannot be used: {error}") from None
+        log = logging.getLogger("uvicorn")
+        log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
+        server = _Server(config, stop)
+        telemetry.logger().info("serving", url=_url(settings, listener))
+        server.run(sockets=[listener])
+        telemetry.logger().info("serving_ended")
+
+
+class _Server(uvicorn.Server):
+    """Tells the actions at work that the end has come."""
+
+    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """At the first signal, finish; at the second, end."""
+        self._stop.set()
+        super().handle_exit(sig, frame)
+
+
+class _EventLog(logging.Handler):
+    """What uvicorn has to say, as events of this program."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
+        say("http_server", message=record.getMessage(), exc_info=record.exc_info)
+
+
+def _listening(settings: ServerSettings) -> socket.socket:
+    host, port = settings.address()
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
+    # asyncio sees to it on sockets that it makes itself alone: without it the second part of an answer may wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _tls(settings: ServerSettings) -> dict[str, Any]:
+    tls = settings.tls
+    if tls is None:
+        return {}
+    options: dict[str, Any] = {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+    if tls.client_ca is not None:
+        options |= {"ssl_ca_certs": str(tls.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options
+
+
+def _url(settings: ServerSettings, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if settings.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

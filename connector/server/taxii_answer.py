@@ -1,0 +1,149 @@
+"""Answers in TAXII's media type: resources, errors, compression, and what has not changed since (RFC 9110)."""
+
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connector import telemetry
+from connector.model import ConnectorError, Unavailable
+from connector.server.problems import Problem
+
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+RETRY_SECONDS = 30
+MIN_GZIP_BYTES = 1024
+GZIP_LEVEL = 1
+"""Of 9; four times as fast as the usual 6, and a sixth larger."""
+
+_COMMON = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept, Accept-Encoding, Authorization",
+    "X-Content-Type-Options": "nosniff",
+}
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
+
+
+class TaxiiResponse(Response):
+    """For the OpenAPI document."""
+
+    media_type = MEDIA_TYPE
+
+
+class Refused(Exception):
+    """What cannot be answered; becomes a TAXII error resource (section 3.6.1)."""
+
+    def __init__(self, status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.headers = headers
+
+
+class TaxiiRoute(APIRoute):
+    """A route whose errors are TAXII's, those of FastAPI and of the log-in too."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """As FastAPI asks for it."""
+        handle = super().get_route_handler()
+
+        async def handle_in_taxii(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Refused as error:
+                return refusal(error.status, error.title, error.headers)
+            except Problem as error:
+                said = f"{error.details.detail}. {error.details.remedy}"
+                return refusal(HTTPStatus(error.details.status), said, error.headers)
+            except HTTPException as error:
+                return refusal(HTTPStatus(error.status_code), str(error.detail), list((error.headers or {}).items()))
+            except Unavailable as error:
+                telemetry.logger().warning("taxii_unavailable", message=str(error))
+                retry = [("Retry-After", str(RETRY_SECONDS))]
+                return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the journal cannot be read just now", retry)
+            except ConnectorError as error:
+                telemetry.logger().error("taxii_failed", message=str(error))
+                said = "the journal cannot be read until a person acts; the log of the server says why"
+                return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+
+        return handle_in_taxii
+
+
+def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    """An error resource."""
+    body = orjson.dumps({"title": title, "http_status": str(status.value)})
+    answer = Response(body, status, _COMMON, media_type=MEDIA_TYPE)
+    for name, value in headers:
+        answer.headers.append(name, value)
+    return answer
+
+
+def must_accept_taxii(request: Request) -> None:
+    """Refuse a client that would not read TAXII 2.1; one that names no version, or nothing, reads it (section 3.1)."""
+    ranges = request.headers.get("accept", "*/*").split(",")
+    if not any(map(_is_taxii, ranges)):
+        raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header")
+
+
+def resource(
+    request: Request, value: Any, headers: Mapping[str, str] | None = None, tag: str | None = None
+) -> Response:
+    """A resource, from a JSON value, or from bytes that are JSON already."""
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    all_headers = {**_COMMON, **(headers or {})}
+    if tag is not None:
+        all_headers["ETag"] = tag
+    if len(body) >= MIN_GZIP_BYTES and _takes_gzip(request.headers.get("accept-encoding", "")):
+        packer = zlib.compressobj(GZIP_LEVEL, wbits=_GZIP_FORMAT)
+        body = packer.compress(body) + packer.flush()
+        all_headers["Content-Encoding"] = "gzip"
+    return Response(body, HTTPStatus.OK, all_headers, media_type=MEDIA_TYPE)
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the client has what the tag stands for (If-None-Match)."""
+    known = (each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(","))
+    return tag.removeprefix("W/") in known
+
+
+def redirect(request: Request) -> Response:
+    """To the same place with the slash that ends every path (section 3.1)."""
+    path = request.scope["path"].rsplit("/", 1)[1]
+    query = f"?{request.url.query}" if request.url.query else ""
+    headers = {**_COMMON, "Location": quote(path) + "/" + query}
+    return Response(status_code=HTTPStatus.PERMANENT_REDIRECT, headers=headers)
+
+
+def unchanged(tag: str) -> Response:
+    """Nothing is new since the client last asked."""
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**_COMMON, "ETag": tag})
+
+
+def _is_taxii(media_range: str) -> bool:
+    kind, *parameters = (part.strip().lower() for part in media_range.split(";"))
+    if kind not in ("application/taxii+json", "application/*", "*/*"):
+        return False
+    named = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
+    version = named.get("version", "2.1").strip('"')
+    return version == "2.1" and _is_wanted(named.get("q", "1"))
+
+
+def _takes_gzip(header: str) -> bool:
+    for coding in header.split(","):
+        name, *parameters = (part.strip().lower() for part in coding.split(";"))
+        if name in ("gzip", "*"):
+            named = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
+            return _is_wanted(named.get("q", "1"))
+    return False
+
+
+def _is_wanted(quality: str) -> bool:
+    return bool(_QUALITY.fullmatch(quality)) and float(quality) > 0

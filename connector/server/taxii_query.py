@@ -1,0 +1,179 @@
+"""What a client asks of a collection: filters, `limit` and `next` (TAXII 2.1 sections 3.4 and 3.5)."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from connector.model import Selection
+from connector.timestamps import microseconds
+
+SPEC_VERSION = "2.1"
+MAX_PAGE = 10_000
+"""Objects in one answer; more may be asked for, and are not given."""
+PAGE = 1000
+"""Objects in one answer to a client that does not say how many."""
+
+OBJECT_ID = re.compile(r"[a-z][a-z0-9-]{1,248}[a-z0-9]--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TYPE = re.compile(r"[a-z][a-z0-9-]{1,248}[a-z0-9]")
+_SPEC_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
+_DIGITS = re.compile(r"[0-9]+")
+_NAMED_VERSIONS = frozenset(("last", "first", "all"))
+_MAX_DIGITS = 9
+_END = 2**63 - 1
+
+
+class Malformed(Exception):
+    """A parameter that is not as the specification has it; the message names it and says how it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked, understood.
+
+    Attributes:
+        nothing: whether no object can match, since only STIX 2.1 is kept and other versions of STIX are asked for.
+        filters: the filters by parameter, as a `next` made from this carries them.
+    """
+
+    selection: Selection
+    limit: int
+    nothing: bool
+    filters: Mapping[str, str]
+
+    def among(self, ids: frozenset[str], *, every: bool = False) -> "Query":
+        """The same question, of these objects alone, and perhaps of every version of them."""
+        selection = replace(self.selection, ids=ids, every=every or self.selection.every)
+        return replace(self, selection=selection)
+
+
+def read(parameters: Sequence[tuple[str, str]], resource: str, fields: Collection[str]) -> Query:
+    """Understand the parameters of a request.
+
+    Args:
+        parameters: of the URL's query, decoded; those that TAXII does not have are ignored.
+        resource: what is asked, so that a `next` is good for this alone.
+        fields: what `match[…]` may name here.
+
+    Raises:
+        Malformed: with a sentence for the person who wrote the client.
+    """
+    given: dict[str, str] = {}
+    for name, value in parameters:
+        if name not in ("added_after", "limit", "next") and not name.startswith("match["):
+            continue
+        if name in given:
+            raise Malformed(f"{name} must be given once; separate several values by commas")
+        if name.startswith("match[") and name[6:-1] not in fields:
+            known = ", ".join(f"match[{field}]" for field in sorted(fields))
+            raise Malformed(f"there is no filter {name!r} here; there is added_after, {known}")
+        given[name] = value
+    limit = _limit(given.pop("limit", None))
+    token = given.pop("next", None)
+    if token is None:
+        return _query(given, limit)
+    position, filters = _opened(token, resource)
+    _must_agree(given, filters)
+    query = _query(filters, limit)
+    after = max(query.selection.after, position)
+    return replace(query, selection=replace(query.selection, after=after))
+
+
+def following(query: Query, resource: str, position: int) -> str:
+    """The `next` with which the same question goes on after what was added at `position`."""
+    return base64.urlsafe_b64encode(orjson.dumps([resource, position, query.filters])).rstrip(b"=").decode()
+
+
+def _opened(token: str, resource: str) -> tuple[int, dict[str, str]]:
+    # It says no more than the request could say without it, and is examined as strictly, so it needs no signature.
+    try:
+        opened = orjson.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        raise Malformed("next is not one that this server gave") from None
+    match opened:
+        case [str(origin), int(position), dict(filters)] if 0 <= position <= _END and all(
+            isinstance(value, str) for value in filters.values()
+        ):
+            pass
+        case _:
+            raise Malformed("next is not one that this server gave")
+    if origin != resource:
+        raise Malformed("next was given for another question: repeat the one that it came with")
+    if not filters.keys() <= _READERS.keys():
+        raise Malformed("next is not one that this server gave")
+    return position, filters
+
+
+def _must_agree(given: Mapping[str, str], filters: Mapping[str, str]) -> None:
+    """A client may repeat the filters of its first request, or leave them out, but not change them."""
+    for name, value in given.items():
+        if name not in filters or _READERS[name](name, value) != _READERS[name](name, filters[name]):
+            raise Malformed(f"next was given for another {name}: repeat the question that it came with")
+
+
+def _query(filters: Mapping[str, str], limit: int) -> Query:
+    values = {name: _READERS[name](name, value) for name, value in filters.items()}
+    versions = values.get("match[version]", frozenset(("last",)))
+    selection = Selection(
+        after=values.get("added_after", -1),
+        ids=values.get("match[id]"),
+        types=values.get("match[type]"),
+        last="last" in versions,
+        first="first" in versions,
+        every="all" in versions,
+        versions=versions - _NAMED_VERSIONS,
+    )
+    nothing = SPEC_VERSION not in values.get("match[spec_version]", (SPEC_VERSION,))
+    return Query(selection, limit, nothing, dict(filters))
+
+
+def _limit(value: str | None) -> int:
+    if value is None:
+        return PAGE
+    digits = value.lstrip("0")
+    if not _DIGITS.fullmatch(value) or not digits:
+        raise Malformed("limit must be a positive whole number")
+    return MAX_PAGE if len(digits) > _MAX_DIGITS else min(int(digits), MAX_PAGE)
+
+
+def _milliseconds(name: str, value: str) -> int:
+    try:
+        return max(-1, microseconds(value) // 1000)
+    except ValueError as error:
+        raise Malformed(f"{name} is {error}") from None
+
+
+def _version(name: str, value: str) -> str | int:
+    if value in _NAMED_VERSIONS:
+        return value
+    try:
+        return microseconds(value)
+    except ValueError as error:
+        raise Malformed(f"{name} takes last, first, all and timestamps, and this is {error}") from None
+
+
+def _matching(pattern: re.Pattern[str], example: str) -> Callable[[str, str], str]:
+    def read_one(name: str, value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise Malformed(f"{name} takes values such as {example}, separated by commas")
+        return value
+
+    return read_one
+
+
+def _each(read_one: Callable[[str, str], Any]) -> Callable[[str, str], frozenset[Any]]:
+    return lambda name, value: frozenset(read_one(name, each) for each in value.split(","))
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "added_after": _milliseconds,
+    "match[id]": _each(_matching(OBJECT_ID, "indicator--a932fcc6-e032-476c-826f-cb970a5a1ade")),
+    "match[type]": _each(_matching(_TYPE, "indicator")),
+    "match[version]": _each(_version),
+    "match[spec_version]": _each(_matching(_SPEC_VERSION, SPEC_VERSION)),
+}
+"""By parameter, what makes its value; raises Malformed."""

@@ -1,0 +1,67 @@
+"""The commands of the server: `serve`, and `token` for who may ask it."""
+
+from pathlib import Path
+
+import click
+
+from connector.command import DONE, config_option, json_option, load, print_json, stop_on_signals
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+
+@click.command()
+@config_option
+def serve(path: Path) -> int:
+    """Serve the actions over HTTP until SIGTERM: POST /actions/NAME, /openapi.json, /docs.
+
+    It only answers. `iocstream run` beside it, on the same configuration, fetches and delivers all the time; without
+    it the action `poll` does so whenever it is called. Needs the extra of the package:
+    pip install 'iocstream-connector[server]'
+    """
+    from connector import telemetry
+
+    try:
+        from connector.server import serving
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "connector":
+            raise
+        raise click.UsageError(
+            f"the server needs {error.name}, which is not installed: pip install 'iocstream-connector[server]'"
+        ) from None
+    plan = load(path)
+    telemetry.configure()
+    serving.serve(plan, stop_on_signals())
+    return DONE
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "-s",
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    metavar="SCOPE",
+    help="read, act, admin, taxii or taxii:NAME; repeat it for several.",
+)
+@json_option
+def token(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
+    """Make a token for NAME. It is shown once; the configuration takes its hash, and whoever asks takes the token."""
+    import pydantic
+
+    from connector import access
+
+    made, hashed = access.new_token()
+    try:
+        settings = access.TokenSettings(name=name, hash=hashed, scopes=list(scopes))
+    except pydantic.ValidationError as error:
+        at = error.errors(include_input=False)[0]["loc"][0]
+        what = f"{name!r} is no name" if at == "name" else "a scope is none of read, act, admin, taxii and taxii:NAME"
+        raise click.UsageError(what) from None
+    if as_json:
+        print_json({"name": name, "token": made, "hash": hashed, "scopes": settings.scopes})
+        return
+    click.echo(f"{made}\n\nNobody can show it again. In the configuration, under server: tokens:", err=False)
+    click.echo(f"    - {{name: {name}, hash: {hashed!r}, scopes: [{', '.join(settings.scopes)}]}}".replace("'", '"'))

@@ -1,0 +1,91 @@
+"""STIX objects into a collection of this connector's own, for others to read over TAXII 2.1."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from connector.config import Settings
+from connector.model import Message, Refusal, StixObject
+from connector.ports import Collections
+from connector.timestamps import microseconds
+
+SPEC_VERSION = "2.1"
+
+
+class CollectionSettings(Settings):
+    """A collection in the journal's database, which `iocstream serve` publishes over TAXII 2.1."""
+
+    type: Literal["collection"] = "collection"
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="Its name: the `alias` by which clients may ask for it, and from which its id is made.",
+    )
+    title: str | None = Field(None, min_length=1, description="What people read in a list of collections; its name.")
+    description: str | None = Field(None, min_length=1, description="What is in it, for people.")
+
+
+class CollectionSink:
+    """Keeps each version of each object once; a batch is there as a whole or not at all."""
+
+    def __init__(self, settings: CollectionSettings, collections: Collections) -> None:
+        self._name = settings.name
+        self._collections = collections
+
+    def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """See `connector.ports.Sink`. Refuses what is no STIX 2.1 object, and other content for a version it has."""
+        refusals, readable, objects = [], [], []
+        for message in sorted(messages, key=lambda each: each.wave):
+            try:
+                objects.append(_read(message.body))
+            except ValueError as error:
+                refusals.append(Refusal(message, f"this is no STIX {SPEC_VERSION} object: {error}"))
+            else:
+                readable.append(message)
+        for message, each, is_there in zip(
+            readable, objects, self._collections.store(self._name, objects), strict=True
+        ):
+            if not is_there:
+                reason = f"the collection {self._name} has other content under {each.id} of {each.version}"
+                refusals.append(Refusal(message, reason))
+        return refusals
+
+    def unconfirmed(self) -> int:
+        """See `connector.ports.Sink`."""
+        return 0
+
+    def finish(self) -> None:
+        """See `connector.ports.Sink`."""
+
+    def check(self) -> str:
+        """See `connector.ports.Sink`."""
+        return f"the collection {self._name} is kept in the journal: {self._collections.check()}"
+
+    def close(self) -> None:
+        """See `connector.ports.Sink`. The journal is its owner's to close."""
+
+
+def _read(body: bytes) -> StixObject:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 -- a fault of the data, as the others
+    spec_version = document.get("spec_version", SPEC_VERSION)
+    if spec_version != SPEC_VERSION:
+        raise ValueError("its spec_version is another")
+    version = document.get("modified", document.get("created"))
+    if version is not None:
+        if not isinstance(version, str):
+            raise ValueError("its version is not text")
+        microseconds(version)
+    return StixObject(_text(document, "id"), _text(document, "type"), version, body)
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"it has no {key}")
+    return value

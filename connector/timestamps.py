@@ -1,0 +1,33 @@
+"""TAXII and STIX timestamps as whole numbers, which compare as the instants they name."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:\.(\d{1,100}))?Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAP_SECOND = 60
+
+
+def microseconds(text: str) -> int:
+    """Microseconds since 1970, rounded down (RFC 3339 with `Z`, a fraction of any length or none).
+
+    Raises:
+        ValueError: it is no such timestamp.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise ValueError("not a timestamp such as 2026-01-31T12:00:00.000000Z")
+    minute, seconds, fraction = match.groups(default="")
+    if int(seconds) > _LEAP_SECOND:
+        raise ValueError("no minute has so many seconds")
+    try:
+        moment = datetime.fromisoformat(minute + "+00:00") - _EPOCH
+    except ValueError:
+        raise ValueError("not a timestamp of the calendar") from None
+    return (moment // timedelta(seconds=1) + int(seconds)) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+
+
+def taxii(milliseconds: int) -> str:
+    """Milliseconds since 1970 as a TAXII timestamp: with six digits, of which the last three are 0 (section 2)."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"

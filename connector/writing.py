@@ -1,0 +1,316 @@
+"""The commands for those who write mappings: `mapping …`."""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json
+from connector.display import printable
+
+if TYPE_CHECKING:
+    from connector.authoring.comparison import Comparison
+    from connector.authoring.golden import Outcome
+    from connector.authoring.review import Finding
+    from connector.model import Notification
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_MANY = "[NAME|FILE]..."
+_TEMPLATES = ("cef", "json", "stix")
+"""The formats that there is a template for; a test holds it against the files."""
+_LAST = 1000
+"""Notifications that are compared unless it is said how many."""
+_SHOWN = 300
+"""Characters of a value in a difference."""
+
+
+def _laid_over(command: _Command) -> _Command:
+    """The options for what is laid over a mapping."""
+    overlay = click.option("-o", "--overlay", "overlays", multiple=True, help="A file laid over it; may be repeated.")
+    profile = click.option("-p", "--profile", help="A profile of it, by name: opencti, sentinel, arcsight, …")
+    return profile(overlay(command))
+
+
+@click.group()
+def mapping() -> None:
+    """Start, check, test, explain and compare mappings: a bundled one by NAME, or a FILE."""
+
+
+@mapping.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("-f", "--format", "format_name", type=click.Choice(_TEMPLATES), required=True, help="What it makes.")
+def new(name: str, format_name: str) -> None:
+    """Start a mapping from a template, with examples and what it makes of them. Overwrites nothing."""
+    from connector.authoring import template
+
+    started = template.start(name, format_name)
+    file, inputs = started.file, started.examples / "inputs"
+    click.echo(
+        f"wrote {file}, and what it makes of {inputs} to {started.examples / file.stem}\n"
+        f"next: change it, and look at `iocstream mapping test {_as_argument(file)}` and "
+        f"`iocstream mapping check {_as_argument(file)}`"
+    )
+
+
+def _as_argument(file: Path) -> str:
+    """A file as these commands take it, which without a folder might be a name."""
+    return str(file) if file.is_absolute() or len(file.parts) > 1 else f"./{file}"
+
+
+@mapping.command()
+@click.argument("names", metavar=_MANY, nargs=-1)
+@_laid_over
+@json_option
+def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], *, as_json: bool) -> int:
+    """Say what to look at in these mappings, or the bundled ones: mistakes first.
+
+    What is wrong with the file; which expressions were null in all examples, as a misspelt one is; which properties
+    the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
+    exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
+    """
+    from connector import mapping_files
+
+    found = {name: list(_reviewed(name, profile, overlays)) for name in names or mapping_files.bundled_mappings()}
+    if as_json:
+        print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
+    else:
+        for name, findings in found.items():
+            _print_findings(name, findings)
+    errors = {each.kind for findings in found.values() for each in findings if each.level == "error"}
+    return MISCONFIGURED if "invalid" in errors else FAILED if errors else DONE
+
+
+def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Finding]":
+    from connector import app
+    from connector.authoring import review
+    from connector.formats.stix import Producer
+    from connector.model import Misconfigured
+
+    available = app.examples_for(name)
+    try:
+        compiled = app.load_mapping(name, Producer(), profile, overlays)
+    except Misconfigured as error:
+        yield review.Finding("error", "invalid", str(error))
+    else:
+        yield from review.review(compiled, available)
+
+
+def _print_findings(name: str, findings: "Sequence[Finding]") -> None:
+    for each in findings:
+        if each.kind != "unread":
+            where = f"{each.place}: " if each.place else ""
+            what = f"{each.subject}: " if each.subject else ""
+            click.echo(f"{each.level:7}  {name}: {where}{printable(what + each.message)}")
+    unread = [printable(each.subject) for each in findings if each.kind == "unread"]
+    if unread:
+        text = f"{name}: makes nothing of this in the examples: {', '.join(unread)}"
+        click.echo(textwrap.fill(text, 118, initial_indent=f"{'note':7}  ", subsequent_indent=" " * 9))
+
+
+def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
+    return {"mapping": name} | {key: getattr(finding, key) for key in ("level", "kind", "place", "subject", "message")}
+
+
+@mapping.command()
+@click.argument("names", metavar=_MANY, nargs=-1)
+@click.option("--update", is_flag=True, help="Rewrite what is expected; read the difference before you keep it.")
+@click.option("-p", "--profile", help="With this profile of them; what is expected lies in `NAME-PROFILE`.")
+@json_option
+def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: bool) -> int:
+    """Convert the examples beside these mappings, or the bundled ones, and compare with what the files there say.
+
+    Notifications lie in `examples/inputs`, what a mapping makes of them in `examples/NAME`. The exit code is 1 when
+    something differs, or a file is missing or left over.
+    """
+    from connector import app, mapping_files
+    from connector.authoring import golden
+    from connector.formats.stix import Producer
+
+    outcomes = {
+        name: list(
+            golden.run(app.load_mapping(name, Producer(), profile), *app.mapping_examples(name, profile), update=update)
+        )
+        for name in names or mapping_files.bundled_mappings()
+    }
+    if as_json:
+        print_json([_outcome_json(name, each) for name, found in outcomes.items() for each in found])
+    else:
+        for name, found in outcomes.items():
+            _print_outcomes(name, found)
+    return FAILED if any(each.failed for found in outcomes.values() for each in found) else DONE
+
+
+@mapping.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--notification", "file", type=click.Path(path_type=Path, allow_dash=True), required=True,
+    help="A file with it; - is stdin.",
+)  # fmt: skip
+@click.option("--id", "identifier", help="Which one, if the file has several; default: the first.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file.")
+@_laid_over
+@json_option
+def explain(
+    name: str,
+    file: Path,
+    *,
+    identifier: str | None,
+    page: Path | None,
+    profile: str | None,
+    overlays: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Show what a mapping makes of a notification, and at each value the line and the input that it came of.
+
+    Beside what was left out stands why. The page has input and output side by side, matching parts highlighted; it
+    needs no other file, and no network.
+    """
+    from connector import app
+    from connector.authoring import account
+    from connector.formats.stix import Producer
+
+    compiled = app.load_mapping(name, Producer(), profile, overlays)
+    said = account.account(compiled, _notification(file, identifier))
+    if page is not None:
+        from connector.authoring.page import page as html
+
+        page.write_bytes(html(said))
+        click.echo(f"wrote {page}", err=as_json)
+    if as_json:
+        print_json(account.as_json(said))
+    elif page is None:
+        from connector.authoring import tree
+
+        tree.show(said)
+
+
+def _notification(file: Path, identifier: str | None) -> "Notification":
+    from connector import notification
+    from connector.sources.file import read_bodies
+
+    with opened(file) as stream:
+        for body in read_bodies(stream, str(file)):
+            found = notification.read(body)
+            if identifier in (None, found.id):
+                return found
+    raise click.UsageError(f"there is no notification{f' {identifier}' if identifier else ''} in {file}")
+
+
+@mapping.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--last", "count", type=click.IntRange(1), help="How many of the journal's newest; default: 1000.")
+@click.option(
+    "--notifications", "file", type=click.Path(path_type=Path, allow_dash=True),
+    help="Take those in a file instead, without a configuration; - is stdin.",
+)  # fmt: skip
+@_laid_over
+@config_option
+@json_option
+def diff(
+    old: str,
+    new: str,
+    *,
+    count: int | None,
+    file: Path | None,
+    path: Path,
+    profile: str | None,
+    overlays: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Show what would change if the mapping NEW took the place of OLD, on notifications that the journal has.
+
+    Each is a bundled mapping's name or a file; profile and overlays are laid over NEW. Nothing is sent, and nothing
+    changes. The exit code is 0 whether there are differences or not.
+    """
+    from connector import app, terminal
+    from connector.authoring import comparison
+    from connector.formats.stix import Producer
+
+    if file is not None and count is not None:
+        raise click.UsageError("--last is of the journal, and --notifications of a file; leave one of them out")
+    producer, notifications = Producer(), []
+    if file is not None:
+        notifications = _read(file)
+    else:
+        plan = load(path)
+        producer = plan.settings.producer
+        with app.open_journal(plan) as journal:
+            entries = comparison.last(journal, list(plan.settings.sources), count or _LAST)
+        notifications = [entry.notification for entry in entries]
+    before = app.load_mapping(old, producer)
+    after = app.load_mapping(new, producer, profile, overlays)
+    found = comparison.compare(before, after, terminal.tracked(notifications, "comparing"))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print_comparison(found)
+
+
+def _read(file: Path) -> "list[Notification]":
+    from connector import notification
+    from connector.sources.file import read_bodies
+
+    with opened(file) as stream:
+        return [notification.read(body) for body in read_bodies(stream, str(file))]
+
+
+def _print_comparison(found: "Comparison") -> None:
+    from connector.display import value_text
+
+    click.echo(
+        f"{found.notifications:,} notifications: {found.unchanged:,} documents unchanged, {found.changed:,} changed, "
+        f"{found.added:,} added, {found.removed:,} removed"
+    )
+    click.echo(
+        f"notifications refused by the new mapping alone: {found.refused:,}, by the old alone: {found.accepted:,}, "
+        f"by both: {found.refused_by_both:,}"
+    )
+    if found.places:
+        click.echo("\nwhere documents changed, and how many:")
+        for place, times in found.places.most_common():
+            click.echo(f"  {times:7,}  {printable(place)}")
+    if found.differences:
+        click.echo("\nfor example:")
+    for each in found.differences:
+        what = f"{each.what} {printable(each.document)}".rstrip()
+        click.echo(f"{what}, notification {printable(each.notification)}")
+        for change in each.changes:
+            at = f"{printable(change.path)}: " if change.path else ""
+            for sign, value in (("-", change.old), ("+", change.new)):
+                if value is not None:
+                    click.echo(f"  {sign} {at}{value_text(value, _SHOWN)}")
+
+
+_TOLD = {
+    "differs": "becomes something else than {file} says",
+    "missing": "has no {file}; `--update` writes it",
+    "left over": "has no input any more; delete {file}, or bring the notification back",
+    "written": "written to {file}",
+}
+
+
+def _print_outcomes(name: str, outcomes: "Sequence[Outcome]") -> None:
+    for each in outcomes:
+        if each.state != "passed":
+            click.echo(f"{name}: {each.case}: {_TOLD[each.state].format(file=each.file)}")
+            for line in each.difference.splitlines():
+                click.echo(f"  {printable(line)}")
+    passed = sum(each.state == "passed" for each in outcomes)
+    click.echo(f"{name}: {passed} of {len(outcomes)} examples are as expected")
+
+
+def _outcome_json(name: str, outcome: "Outcome") -> dict[str, str]:
+    return {
+        "mapping": name,
+        "example": outcome.case,
+        "state": outcome.state,
+        "file": str(outcome.file),
+        "difference": outcome.difference,
+    }

@@ -1,0 +1,21 @@
+"""The short form of the proof's kills: SIGKILL while notifications come and go, over every kind of sink."""
+
+import pytest
+from missing import or_skip
+
+from prove.kills import Bench
+
+pytestmark = [pytest.mark.xdist_group("proof"), pytest.mark.timeout(180)]
+
+
+def test_nothing_is_lost_however_often_it_is_killed_and_a_defect_would_be_noticed(tmp_path):
+    with or_skip(), Bench(tmp_path, 2) as bench:
+        tally = bench.campaign(12, 7, {})
+        assert tally.kills == 12
+        assert tally.complaints == []
+        assert tally.not_stored == 0
+        assert tally.lost == dict.fromkeys(("taxii", "bundle", "events", "relp", "tcp"), 0)
+        assert tally.alien == dict.fromkeys(tally.lost, 0)
+        assert tally.sweep.found == []
+        defect = bench.campaign(8, 8, {"advance_before_send": 1})
+        assert sum(defect.lost.values()) > 0

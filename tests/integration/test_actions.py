@@ -1,0 +1,493 @@
+"""The actions over a simulated VirusTotal and receivers, each reached through its socket."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import threading
+
+import pytest
+from integration.command import iocstream, iocstream_here, started
+
+from connector import app
+from connector.actions import ACTIONS, Context, call
+from connector.simulator.api import Api, Fault
+from connector.simulator.notifications import notifications
+from connector.simulator.serving import serving
+from connector.simulator.stream import position
+from connector.simulator.syslog import SyslogReceiver
+from connector.simulator.taxii import TaxiiReceiver
+
+KEY = "canary-api-key"
+CONFIGURATION = """
+sources:
+  virustotal: {{type: virustotal, api_key: {key}, api_url: "{api}/api/v3", since_hours: 168, poll_seconds: 1}}
+journal: {{path: "{folder}/iocstream.db"}}
+routes:
+  taxii:
+    mapping: stix21
+    sink: {{type: taxii, collection_url: "{taxii}", username: u, password: p}}
+  syslog:
+    mapping: cef
+    sink: {{type: syslog, host: 127.0.0.1, port: {syslog}, transport: tcp}}
+  hunted:
+    mapping: cef
+    when: notification.origin == 'hunting'
+    sink: {{type: file, path: "{folder}/events.cef"}}
+"""
+
+
+class World:
+    """A configuration, the simulated VirusTotal before it and the receivers behind it."""
+
+    def __init__(self, folder, api, taxii, syslog):
+        self.folder, self.api, self.taxii, self.syslog = folder, api, taxii, syslog
+        self.path = folder / "iocstream.yaml"
+
+    def configure(self, api_url, taxii_url):
+        collection = taxii_url + self.taxii.path
+        self.path.write_text(
+            CONFIGURATION.format(key=KEY, api=api_url, folder=self.folder, taxii=collection, syslog=self.syslog.port)
+        )
+
+    def call(self, action, **parameters):
+        return call(Context(app.load(self.path)), ACTIONS[action], parameters)
+
+    def done(self, action, **parameters):
+        envelope = self.call(action, **parameters)
+        assert envelope.status == "success", envelope.errors
+        return envelope.data
+
+    def code(self, action, **parameters):
+        envelope = self.call(action, **parameters)
+        assert envelope.status == "failed"
+        assert envelope.data is None
+        (trouble,) = envelope.errors
+        assert trouble.cause == envelope.message
+        assert trouble.remedy
+        return trouble.code
+
+    def refuse_indicators(self):
+        self.taxii.refuse = {object_id for item in RAISED for object_id in indicators(self, item)}
+
+    def edit(self, old, new):
+        text = self.path.read_text()
+        assert old in text
+        self.path.write_text(text.replace(old, new))
+
+
+def indicators(world, item):
+    bundle = world.done("convert_notification", notification=item).bundle
+    return [each["id"] for each in bundle["objects"] if each["type"] == "indicator"]
+
+
+# All of which can be converted.
+RAISED = sorted(
+    (item for item in notifications(90) if item["type"] in ("file", "domain", "ip_address")),
+    key=position,
+)
+IDS = [item["context_attributes"]["notification_id"] for item in RAISED]
+
+
+@pytest.fixture
+def world(tmp_path):
+    api, taxii = Api(RAISED, key=KEY), TaxiiReceiver(username="u", password="p")
+    with serving(api) as url, serving(taxii) as taxii_url, SyslogReceiver() as syslog:
+        world = World(tmp_path, api, taxii, syslog)
+        world.configure(url, taxii_url)
+        yield world
+
+
+def sightings(world):
+    return [item for item in world.taxii.objects() if item["type"] == "sighting"]
+
+
+def test_connectivity_is_in_order_until_a_receiver_is_gone(world):
+    envelope = world.call("test_connectivity")
+    assert envelope.status == "success"
+    assert {"virustotal", "taxii", "syslog", "journal"} <= {found.part for found in envelope.data.findings}
+    assert not (world.folder / "iocstream.db").exists()
+
+    world.edit("password: p", "password: wrong")
+    envelope = world.call("test_connectivity")
+    assert (envelope.status, envelope.exit_code) == ("failed", 1)
+    assert [trouble.code for trouble in envelope.errors] == ["check_failed"]
+    assert envelope.errors[0].cause.startswith("taxii: ")
+    assert envelope.summary["errors"] == 1
+    assert envelope.data.findings
+
+
+def test_a_poll_fetches_and_delivers_once_and_says_what_it_did(world):
+    envelope = world.call("poll")
+    assert envelope.status == "success", envelope.errors
+    hunted = sum(item["context_attributes"]["origin"] == "hunting" for item in RAISED)
+    assert envelope.summary == {
+        "fetched": len(RAISED),
+        "new": len(RAISED),
+        "delivered": 2 * len(RAISED) + hunted,
+        "filtered": len(RAISED) - hunted,
+        "refused": 0,
+    }
+    assert len(sightings(world)) == len(RAISED)
+    assert len((world.folder / "events.cef").read_text().splitlines()) == hunted
+    world.syslog.wait_for(len(RAISED), seconds=10)
+    assert len(world.syslog.lines()) == len(RAISED)
+
+    again = world.call("poll")
+    assert (again.summary["new"], again.summary["delivered"]) == (0, 0)
+
+
+def test_a_poll_tells_of_an_outage_and_the_next_brings_what_it_left(world, monkeypatch):
+    monkeypatch.setattr("connector.runner.PATIENCE_ONCE_SECONDS", 0.5)
+    world.taxii.fail_next(503, Retry_After="120")
+    envelope = world.call("poll")
+    assert [(trouble.code, envelope.exit_code) for trouble in envelope.errors] == [("unavailable", 1)]
+    assert envelope.errors[0].cause.startswith("taxii: ")
+    assert sightings(world) == []
+    assert world.done("poll").routes[0].delivered == len(RAISED)
+
+
+def test_what_is_listed_from_the_journal_is_each_notification_once(world):
+    world.done("poll")
+    pages, place = [], None
+    while True:
+        page = world.done("list_notifications", limit=20, **({"next": place} if place else {}))
+        pages.append([item.id for item in page.notifications])
+        place = page.next
+        if not page.more:
+            break
+    assert [identifier for page in pages for identifier in page] == IDS
+    assert len(pages) > 2
+
+    late = {**RAISED[0], "context_attributes": {**RAISED[0]["context_attributes"], "notification_id": "77"}}
+    late["context_attributes"]["notification_date"] = RAISED[-1]["context_attributes"]["notification_date"]
+    world.api.add([late])
+    assert world.done("list_notifications", next=place).notifications == []
+    world.done("poll")
+    later = world.done("list_notifications", next=place)
+    assert ([item.id for item in later.notifications], later.more) == (["77"], False)
+
+
+def test_notifications_are_filtered_alike_in_the_journal_and_at_virustotal(world):
+    world.done("poll")
+    label = next(s["id"] for item in RAISED for s in item["context_attributes"]["sources"])
+    tag = next(tag for item in RAISED for tag in item["context_attributes"]["tags"])
+    for terms in (
+        "origin:hunting entity_type:file",
+        f"source_id:{label}",
+        f"notification_tag:{tag}",
+        "entity_type:url",
+    ):
+        there = world.done("list_notifications", where="virustotal", filter=terms, limit=1000)
+        here = world.done("list_notifications", where="journal", filter=terms, limit=1000)
+        assert [item.id for item in here.notifications] == [item.id for item in there.notifications], terms
+        assert bool(here.notifications) == (terms != "entity_type:url")
+    middle = RAISED[len(RAISED) // 2]["context_attributes"]["notification_date"]
+    moment = world.done("get_notification", id=IDS[len(RAISED) // 2]).brief.date
+    for where in ("journal", "virustotal"):
+        for order in ("oldest", "newest"):
+            page = world.done("list_notifications", where=where, since=moment, order=order, limit=1000)
+            expected = [i for i in RAISED if i["context_attributes"]["notification_date"] >= middle]
+            ids = [item["context_attributes"]["notification_id"] for item in expected]
+            assert sorted(item.id for item in page.notifications) == sorted(ids)
+            assert page.notifications[0].id == (ids[0] if order == "oldest" else IDS[-1])
+
+
+def test_newest_first_goes_back_to_the_beginning(world):
+    world.done("poll")
+    found, place = [], None
+    while True:
+        page = world.done("list_notifications", order="newest", limit=25, **({"next": place} if place else {}))
+        found += [item.id for item in page.notifications]
+        if not page.more:
+            break
+        place = page.next
+    assert found == IDS[::-1]
+    assert page.next is None
+
+
+def test_pages_from_virustotal_go_on_at_its_cursor(world):
+    first = world.done("list_notifications", where="virustotal", limit=50)
+    second = world.done("list_notifications", where="virustotal", limit=50, next=first.next)
+    assert [item.id for item in (*first.notifications, *second.notifications)] == IDS[:100]
+    assert first.more
+    assert not second.more
+    assert world.code("list_notifications", where="virustotal", next="not a cursor") == "invalid_parameters"
+    bodies = world.done("list_notifications", where="virustotal", limit=1, bodies=True)
+    assert bodies.notifications[0].body == RAISED[0]
+
+
+def test_a_notification_is_found_wherever_it_is_and_its_entity_with_it(world):
+    fetched = world.done("get_notification", id=IDS[3])
+    assert fetched.where == "virustotal"
+    assert fetched.body == RAISED[3]
+    world.done("poll")
+    stored = world.done("get_notification", id=IDS[3])
+    assert stored.where == "journal"
+    assert (stored.entity, stored.notification) == (fetched.entity, fetched.notification)
+    assert stored.entity == RAISED[3]["attributes"]
+    assert world.code("get_notification", id="404404") == "not_found"
+    asked = len(world.api.requests)
+    assert world.code("get_notification", id="404404", where="journal") == "not_found"
+    assert len(world.api.requests) == asked
+
+
+def test_a_conversion_is_what_a_route_sends(world):
+    world.done("poll")
+    sent = {(item["id"], item.get("modified")): item for item in world.taxii.objects()}
+    converted = world.done("convert_notification", id=IDS[0])
+    assert converted.documents
+    assert all(sent[item["id"], item.get("modified")] == item for item in converted.documents)
+    assert converted.bundle["type"] == "bundle"
+    event = world.done("convert_notification", notification=RAISED[0], mapping="cef")
+    assert event.documents[0].startswith("CEF:0|")
+    assert event.bundle is None
+    assert world.call("convert_notification", notification={"type": "file"}).errors[0].code == "rejected"
+
+
+def test_a_conversion_takes_a_profile_of_the_mapping(world):
+    plain = world.done("convert_notification", notification=RAISED[0]).documents
+    profiled = world.done("convert_notification", notification=RAISED[0], profile="opencti").documents
+    assert profiled != plain
+    assert world.code("convert_notification", notification=RAISED[0], profile="nobody") == "not_found"
+    world.edit("mapping: stix21", "mapping: {use: stix21, profile: opencti}")
+    world.done("poll")
+    sent = {(item["id"], item.get("modified")): item for item in world.taxii.objects()}
+    assert all(sent[item["id"], item.get("modified")] == item for item in profiled)
+
+
+def test_a_conversion_by_a_mapping_of_a_route_needs_no_other_name(world):
+    (world.folder / "own.yaml").write_text("format: json\nemit:\n  line: {id: '${{ notification.id }}'}\n")
+    own = str(world.folder / "own.yaml")
+    world.edit("mapping: cef\n    when", f'mapping: "{own}"\n    when')
+    converted = world.done("convert_notification", notification=RAISED[0], mapping=own)
+    assert json.loads(converted.documents[0]) == {"id": IDS[0]}
+    assert world.code("convert_notification", notification=RAISED[0], mapping=own, profile="x") == "not_found"
+
+
+def test_a_conversion_reads_no_file_that_the_caller_names(world):
+    (world.folder / "secret.yaml").write_text("canary: secret")
+    envelope = world.call("convert_notification", notification=RAISED[0], mapping=str(world.folder / "secret.yaml"))
+    assert envelope.errors[0].code == "not_found"
+    assert "canary" not in envelope.model_dump_json()
+
+
+def test_a_push_of_what_was_never_fetched_stores_it_as_a_poll_would_and_delivers_it_once(world):
+    pushed = world.done("push_notification", id=IDS[5], route="syslog")
+    assert (pushed.outcome, pushed.fetched, pushed.delivered_before) == ("delivered", True, 0)
+    assert [(answer.id, answer.accepted) for answer in pushed.answers] == [(IDS[5], True)]
+    (line,) = world.syslog.lines()
+    assert f"externalId={IDS[5]}".encode() in line
+    assert world.done("get_notification", id=IDS[5], where="journal").body == RAISED[5]
+
+    summary = world.call("poll").summary
+    assert summary["new"] == len(RAISED) - 1
+    world.syslog.wait_for(len(RAISED), seconds=10)
+    assert len(world.syslog.lines()) == len(RAISED)
+    assert len(sightings(world)) == len(RAISED)
+
+
+def test_a_push_of_what_was_delivered_sends_the_same_versions_again(world):
+    world.done("poll")
+    before = world.taxii.objects()
+    pushed = world.done("push_notification", id=IDS[2], route="taxii")
+    assert (pushed.outcome, pushed.fetched) == ("delivered", False)
+    sent = {(answer.id, answer.version) for answer in pushed.answers}
+    assert sent <= {(item["id"], item.get("modified")) for item in before}
+    assert any(identifier.startswith("sighting--") for identifier, _ in sent)
+    assert world.taxii.objects() == before
+
+
+def test_a_push_of_what_is_due_delivers_what_is_before_it_first(world):
+    world.edit("password: p", "password: wrong")
+    world.call("poll")
+    world.edit("password: wrong", "password: p")
+    pushed = world.done("push_notification", id=IDS[10], route="taxii")
+    assert (pushed.outcome, pushed.delivered_before) == ("delivered", 10)
+    assert len(sightings(world)) == 11
+    assert any(answer.id.startswith("sighting--") for answer in pushed.answers)
+    assert world.call("poll").data.routes[0].delivered == len(RAISED) - 11
+
+
+def test_a_push_says_what_the_receiver_refused_and_a_retry_delivers_it(world):
+    world.refuse_indicators()
+    envelope = world.call("push_notification", id=IDS[0], route="taxii")
+    assert (envelope.status, envelope.exit_code) == ("failed", 1)
+    assert envelope.data.outcome == "refused"
+    refused = [answer for answer in envelope.data.answers if not answer.accepted]
+    assert [(answer.reason, answer.id.split("--")[0]) for answer in refused] == [("refused on cue", "indicator")]
+    assert envelope.errors[0].code == "rejected"
+
+    listed = world.done("list_rejected")
+    assert [(each.route, each.by, each.notification) for each in listed.rejected] == [("taxii", "sink", IDS[0])]
+    assert world.done("list_rejected", route="syslog").total == 0
+    again = world.call("retry_rejected", ids=[listed.rejected[0].id])
+    assert again.data.routes[0].refused == 1
+    assert again.errors[0].code == "rejected"
+    world.taxii.refuse = set()
+    retried = world.done("retry_rejected", route="taxii")
+    assert [(route.name, route.delivered) for route in retried.routes] == [("taxii", 1)]
+    assert world.done("retry_rejected").routes == []
+
+
+def test_a_push_to_a_route_that_does_not_want_it_sends_nothing(world):
+    index, item = next((i, x) for i, x in enumerate(RAISED) if x["context_attributes"]["origin"] != "hunting")
+    pushed = world.done("push_notification", id=IDS[index], route="hunted")
+    assert (pushed.outcome, pushed.answers) == ("filtered", [])
+    assert item["id"] in world.done("get_notification", id=IDS[index]).body["id"]
+
+
+def test_names_that_are_not_there_are_told(world):
+    assert world.code("push_notification", id="404404", route="taxii") == "not_found"
+    assert world.code("push_notification", id=IDS[0], route="nowhere") == "not_found"
+    assert world.code("list_notifications", source="nobody") == "not_found"
+    world.done("poll")
+    assert world.code("retry_rejected", ids=[99]) == "not_found"
+    assert world.code("list_rejected", route="nowhere") == "not_found"
+    assert world.code("list_notifications", next="x") == "invalid_parameters"
+    assert world.code("list_notifications", filter="colour:red") == "invalid_parameters"
+    assert world.code("list_notifications", since="yesterday") == "invalid_parameters"
+    assert world.code("list_notifications", limit="5") == "invalid_parameters"
+    assert world.code("convert_notification") == "invalid_parameters"
+    assert world.code("poll", what="all") == "invalid_parameters"
+
+
+def test_nothing_is_deleted_upstream_before_every_route_has_delivered_it(world):
+    def upstream():
+        listed = world.done("list_notifications", where="virustotal", limit=1000).notifications
+        return {item.id for item in listed}
+
+    assert world.code("delete_notification", id=IDS[0]) == "not_delivered"
+    world.refuse_indicators()
+    world.call("poll")
+    assert world.code("delete_notification", id=IDS[0]) == "not_delivered"
+    assert IDS[0] in upstream()
+    world.taxii.refuse = set()
+    world.done("retry_rejected")
+    assert world.done("delete_notification", id=IDS[0]).undelivered == []
+    assert upstream() == set(IDS[1:])
+    assert world.code("delete_notification", id=IDS[0]) == "not_found"
+    assert world.done("get_notification", id=IDS[0]).where == "journal"
+
+
+@pytest.mark.parametrize("added", ["a route that has not run", "a source with the same key that has not fetched"])
+def test_a_deletion_waits_for_routes_that_have_not_come_to_it(world, added):
+    world.done("poll")
+    if added.startswith("a route"):
+        world.edit("routes:", 'routes:\n  new: {mapping: json, sink: {type: file, path: "new.json"}}')
+    else:
+        source = world.path.read_text().split("virustotal:", 1)[1].split("\n", 1)[0]
+        world.edit("journal:", f"  another:{source}\njournal:")
+        world.edit(
+            "routes:", 'routes:\n  new: {mapping: json, sources: [another], sink: {type: file, path: "new.json"}}'
+        )
+    assert world.code("delete_notification", id=IDS[0]) == "not_delivered"
+    deleted = world.done("delete_notification", id=IDS[0], override=True)
+    assert "new" in deleted.undelivered[0]
+
+
+def test_the_quota_is_asked_for_and_told(world):
+    quota = world.call("get_quota")
+    assert quota.summary["daily_left"] == world.api.allowed - world.api.used
+    world.api.faults.append(Fault(path="overall_quotas", status=503, body=b"{}"))
+    envelope = world.call("get_quota")
+    assert envelope.errors[0].code == "unavailable"
+    assert envelope.data.failed.keys() == {"virustotal"}
+
+
+def test_the_status_is_that_of_the_command(world):
+    assert world.code("get_status") == "misconfigured"
+    world.done("poll")
+    told = world.done("get_status")
+    shown = json.loads(iocstream_here("status", "--json", "-c", world.path, cwd=world.folder).stdout)
+    assert {**told.model_dump(), "sources": [], "routes": []} == {**shown, "sources": [], "routes": []}
+    assert [route.model_dump() for route in told.routes] == shown["routes"]
+    assert told.sources[0].notifications == len(RAISED)
+
+
+@contextlib.contextmanager
+def running(world):
+    """`iocstream run` as a service, which has delivered something."""
+    with started("run", "-c", world.path, cwd=world.folder, stderr=subprocess.PIPE) as process:
+        try:
+            next(line for line in process.stderr if b'"delivered"' in line)
+            yield process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def test_what_a_service_serves_is_left_to_it_at_once_and_by_name(world):
+    with running(world) as process:
+        for action, parameters in (("poll", {}), ("push_notification", {"id": IDS[0], "route": "taxii"})):
+            envelope = world.call(action, **parameters)
+            (trouble,) = envelope.errors
+            assert trouble.code == "served_elsewhere"
+            assert f"process {process.pid}" in trouble.cause
+        assert world.done("get_status").routes[0].served_by.process == process.pid
+        assert world.done("list_notifications", limit=1).notifications
+    assert world.done("poll").routes
+
+
+def test_a_poll_that_is_asked_to_stop_ends_and_loses_nothing(world):
+    hold = threading.Event()
+    world.api.faults.append(Fault(path="/ioc_stream", hold=hold))
+    context = Context(app.load(world.path))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(call(context, ACTIONS["poll"], {})))
+    thread.start()
+    context.stop.set()
+    hold.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert results[0].status == "failed"
+    assert world.done("poll").routes[0].state == "done"
+    assert len(sightings(world)) == len(RAISED)
+
+
+def test_from_a_shell_json_comes_out_and_the_exit_code_says_how_it_went(world):
+    def called(*arguments, code=0, stdin=b""):
+        done = iocstream("action", *arguments, "-c", world.path, cwd=world.folder, stdin=stdin)
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    assert called("get_status", code=2)["errors"][0]["code"] == "misconfigured"
+    assert called("poll")["summary"]["new"] == len(RAISED)
+    listed = called("list_notifications", "-p", "limit=2", "--param", "filter=entity_type:file")
+    assert len(listed["data"]["notifications"]) == 2
+    from_stdin = called("list_notifications", "--json-in", "-", stdin=b'{"limit": 2, "filter": "entity_type:file"}')
+    assert from_stdin == listed
+    (world.folder / "parameters.json").write_text(json.dumps({"notification": RAISED[0], "mapping": "cef"}))
+    converted = called("convert_notification", "--json-in", "parameters.json")
+    assert converted["data"]["documents"][0].startswith("CEF:0|")
+    assert called("get_notification", "-p", "id=404404", code=2)["errors"][0]["code"] == "not_found"
+    assert called("retry_rejected", "-p", "ids=3", "-p", "ids=4", code=2)["message"].startswith(
+        "there is no dead letter 3"
+    )
+    assert "limit" in called("list_notifications", "-p", "limit=many", code=2)["message"]
+    assert called("nothing", code=2)["errors"][0]["code"] == "not_found"
+    assert called("poll", "--json-in", "-", code=2, stdin=b"[1]")["errors"][0]["code"] == "invalid_parameters"
+    assert called("poll", "--json-in", "gone.json", code=2)["errors"][0]["code"] == "invalid_parameters"
+    world.edit("syslog, host", "sislog, host")
+    assert called("get_status", code=2)["errors"][0]["code"] == "misconfigured"
+    world.edit("sislog, host", "syslog, host")
+    world.edit(KEY, "canary-wrong-key")
+    failed = called("list_notifications", "-p", "where=virustotal", code=2)
+    assert failed["errors"][0]["code"] == "misconfigured"
+    assert "canary-wrong-key" not in json.dumps(failed)
+
+
+def test_the_actions_are_listed_with_what_they_take(world):
+    listed = iocstream_here("action", "--list", cwd=world.folder)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(ACTIONS)
+    one = json.loads(iocstream_here("action", "push_notification", "--list", cwd=world.folder).stdout)
+    assert one["parameters"]["required"] == ["id", "route"]
+    assert iocstream_here("action", cwd=world.folder).returncode == 2
+    assert iocstream_here("action", "nothing", "--list", cwd=world.folder).returncode == 2
+
+
+def test_an_answer_never_shares_stdout_with_a_sink(world):
+    world.edit(f'path: "{world.folder}/events.cef"', "path: '-'")
+    assert world.code("poll") == "misconfigured"
+    assert world.code("push_notification", id=IDS[0], route="hunted") == "misconfigured"

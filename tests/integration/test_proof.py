@@ -1,0 +1,117 @@
+"""The short form of the proof: faults of networks, storms of the API, states of journals, peers that mean harm."""
+
+import pytest
+from missing import or_skip
+
+from prove import backlog, disks, hostile, leaks, storms
+from prove.canaries import Sweep
+from prove.faults import faults
+from prove.figures import broken
+from prove.fuzz import fuzz
+from prove.nursery import nursery
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.mark.xdist_group("proof")
+def test_faults_between_all_parties_lose_nothing_where_the_receiver_acknowledges(tmp_path):
+    with or_skip():
+        scene, figures = faults(tmp_path, 7, 0.6, kinds=("reset", "half-open", "garbage", "handshake"))
+    assert scene.complaints == []
+    assert [figure for figure in broken(figures) if figure.promise != "each met by each"] == []
+
+
+@pytest.mark.parametrize("storm", storms.STORMS, ids=lambda storm: storm.__name__.strip("<>"))
+def test_whatever_the_api_does_nothing_is_lost_unnamed(tmp_path, storm):
+    assert broken([storm(tmp_path, {})]) == []
+
+
+@pytest.mark.parametrize("defect", storms.DEFECTS)
+def test_a_storm_notices_the_defect_that_it_is_for(tmp_path, defect):
+    assert broken([storms.DEFECTS[defect](tmp_path, {defect: 1})])
+
+
+@pytest.mark.parametrize("state", disks.STATES, ids=lambda state: state.__name__)
+def test_whatever_befalls_a_journal_is_said_and_drops_nothing(tmp_path, state):
+    assert broken([state(tmp_path)]) == []
+
+
+@pytest.mark.parametrize("defect", disks.DEFECTS)
+def test_a_state_of_the_journal_shows_the_defect_that_it_is_for(tmp_path, defect):
+    assert broken([disks.DEFECTS[defect](tmp_path, {defect: 1})])
+
+
+@pytest.mark.parametrize("state", [disks.full, disks.read_only], ids=lambda state: state.__name__)
+def test_a_disk_that_is_full_or_read_only_drops_nothing(tmp_path, state):
+    if not disks.may_mount():
+        pytest.skip("this user may not mount file systems, not even in a name space of its own")
+    assert broken([state(tmp_path)]) == []
+
+
+@pytest.mark.parametrize("answer", [hostile.endless, hostile.gzip_bomb, hostile.deep], ids=lambda each: each.__name__)
+def test_an_answer_that_means_harm_is_one_clear_error(tmp_path, answer):
+    with nursery() as children:
+        trial = hostile.Trial(tmp_path, children)
+        trial.against_api(answer)
+        trial.against_taxii(answer)
+    assert broken(trial.figures) == []
+
+
+@pytest.mark.parametrize("what", hostile.BOMBS)
+def test_a_yaml_bomb_is_one_clear_error(tmp_path, what):
+    with nursery() as children:
+        trial = hostile.Trial(tmp_path, children)
+        hostile.yaml_bombs(trial, {what: hostile.BOMBS[what]})
+    assert broken(trial.figures) == []
+
+
+@pytest.mark.parametrize("attempt", [hostile.redirects, hostile.injections], ids=lambda each: each.__name__)
+def test_nothing_is_sent_where_it_does_not_belong(tmp_path, attempt):
+    with nursery() as children:
+        trial = hostile.Trial(tmp_path, children)
+        attempt(trial)
+    assert broken(trial.figures) == []
+
+
+@pytest.mark.xdist_group("taxii")
+def test_three_pushers_on_one_collection_lose_nothing(tmp_path):
+    with or_skip():
+        figure = backlog.pushers(tmp_path, 30, "medallion")
+    assert broken([figure]) == []
+
+
+def test_a_slow_server_is_waited_for_and_told_nothing_twice(tmp_path):
+    assert broken([backlog.slow_server(tmp_path, 1)]) == []
+
+
+def test_a_backlog_is_delivered_as_soon_as_the_server_is_back(tmp_path):
+    assert broken(backlog.backlog(tmp_path, 1000)) == []
+
+
+def test_a_server_that_hangs_up_in_the_middle_of_everything_has_all_objects_in_the_end(tmp_path):
+    assert broken([backlog.hanging_up(tmp_path, 120)]) == []
+
+
+@pytest.mark.parametrize("defect", hostile.DEFECTS)
+def test_what_means_harm_does_it_to_the_defect_that_it_is_for(tmp_path, defect):
+    with nursery() as children:
+        trial = hostile.Trial(tmp_path, children, {defect: 1})
+        hostile.DEFECTS[defect](trial)
+    assert broken(trial.figures)
+
+
+def test_fuzzed_notifications_break_neither_format():
+    with or_skip():
+        found = fuzz(7, 1500)
+    assert found.wrong == []
+    assert found.read == found.cef > 0
+
+
+def test_no_secret_is_repeated_however_often_peers_do(tmp_path):
+    sweep = Sweep()
+    with nursery() as children:
+        told = leaks.echoes(children, tmp_path, {}, ("401 No",))
+    sweep.folder(tmp_path)
+    assert told > 0
+    assert sweep.files > 10
+    assert sweep.found == []

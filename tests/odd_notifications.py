@@ -1,0 +1,66 @@
+"""Notifications as no specification allows them, made of the examples."""
+
+import copy
+from typing import Any
+
+import orjson
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from mapping_examples import CASES, MAPPINGS
+
+by_the_batch = settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""For tests that ask another process: a failure is shown as it was found, for making it smaller would take minutes."""
+
+odd_characters = st.sampled_from('\\\\\\==||^^""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
+odd_text = st.one_of(
+    st.text(odd_characters, max_size=60), st.text(max_size=60), st.text(st.characters(), max_size=3000)
+)
+odd_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), odd_text),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3), st.dictionaries(st.text(max_size=5), children, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def body_of(case: str) -> dict[str, Any]:
+    """The notification of one example, as VirusTotal would send it."""
+    return orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
+
+
+def leaves(value, path=()):
+    """Where in a JSON value there is something that could be something else."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in items:
+        yield from leaves(child, (*path, key))
+
+
+@st.composite
+def misshapen(draw):
+    """A notification with one to four of its parts replaced by anything JSON can hold."""
+    body = copy.deepcopy(body_of(draw(st.sampled_from(CASES))))
+    for _ in range(draw(st.integers(1, 4))):
+        *above, last = draw(st.sampled_from(list(leaves(body))))
+        holder = body
+        for key in above:
+            holder = holder[key]
+        holder[last] = draw(odd_json)
+    return body
+
+
+def _dirtied(value, text):
+    if isinstance(value, dict):
+        return {key: _dirtied(child, text) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_dirtied(child, text) for child in value]
+    return value + text if isinstance(value, str) else value
+
+
+@st.composite
+def dirty(draw):
+    """A notification with the same odd text at the end of every text but those that say what it is."""
+    body = body_of(draw(st.sampled_from(CASES)))
+    return _dirtied(body, draw(odd_text)) | {"type": body["type"]}

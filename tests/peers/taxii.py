@@ -1,0 +1,224 @@
+"""Real TAXII 2.1 servers on loopback, each in a temporary folder, on a free port, ended by its own process id.
+
+`make peers` installs them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import ports
+import requests
+from missing import Missing
+
+PEERS = Path(__file__).parents[2] / ".peers"
+USERNAME, PASSWORD = "pusher", "correct horse battery"
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+START_SECONDS = 60
+ANSWER_SECONDS = 300
+"""medallion looks through all it has for each answer, on machines that have more to do."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A running server."""
+
+    discovery_url: str
+    root_url: str
+    small_root_url: str | None = None
+
+    login = {"username": USERNAME, "password": PASSWORD}  # noqa: RUF012 -- read alone
+
+    def collection_url(self, title):
+        """The address of the collection with a title, by a reader that shares nothing with the connector."""
+        answer = self.get(f"{self.root_url}collections/")
+        (found,) = [c["id"] for c in answer["collections"] if c["title"] == title]
+        return f"{self.root_url}collections/{found}/"
+
+    def get(self, url, **query):
+        answer = requests.get(
+            url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def objects(self, collection_url):
+        """Everything in a collection, every version, page by page."""
+        found, query = [], {}
+        while True:
+            page = self.get(f"{collection_url}objects/", **{"match[version]": "all", **query})
+            found += page.get("objects", [])
+            if not page.get("more"):
+                return found
+            query = {"next": page["next"], "limit": "1000"}
+
+
+@contextmanager
+def medallion(folder, more=()):
+    """OASIS's reference server for a block, with its data in a folder and with more collections like `rw`; its
+    `small_root_url` takes 2048 bytes at once.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    program, port = _program("medallion", "medallion"), ports.reserve()
+    url = f"http://127.0.0.1:{port}/"
+    roots = {"api1": 100 * 1024 * 1024, "small": 2048}
+    data = {
+        "/discovery": {
+            "title": "peer",
+            "default": f"{url}api1/",
+            "api_roots": [f"{url}{name}/" for name in roots],
+        }
+    }
+    for name, limit in roots.items():
+        data[name] = {
+            "information": {"title": name, "versions": [MEDIA_TYPE], "max_content_length": limit},
+            "status": [],
+            "collections": [
+                _medallion_collection("rw", can_read=True, can_write=True),
+                _medallion_collection("ro", can_read=True, can_write=False),
+                _medallion_collection("wo", can_read=False, can_write=True),
+                {**_medallion_collection("no manifest", can_read=True, can_write=True), "manifest": None},
+                *(_medallion_collection(title, can_read=True, can_write=True) for title in more),
+            ],
+        }
+    config = {
+        "backend": {
+            "module": "medallion.backends.memory_backend",
+            "module_class": "MemoryBackend",
+            "filename": str(folder / "data.json"),
+        },
+        "users": {USERNAME: PASSWORD},
+        "taxii": {"max_page_size": 1000},
+    }
+    (folder / "data.json").write_text(json.dumps(data))
+    (folder / "config.json").write_text(json.dumps(config))
+    command = [program, "--host", "127.0.0.1", "--port", str(port), str(folder / "config.json")]
+    with _running(command, folder, r"Running on http", {}):
+        yield Peer(f"{url}taxii2/", f"{url}api1/", f"{url}small/")
+
+
+@contextmanager
+def opentaxii(folder, peer="opentaxii", workers=1):
+    """EclecticIQ's server for a block, in the pre-release whose TAXII 2.1 works; `opentaxii-0.9` is the released one,
+    which answers 500 to objects that it has stored.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    gunicorn = _program(peer, "gunicorn")
+    port = ports.reserve()
+    config = {
+        "domain": f"127.0.0.1:{port}",
+        "support_basic_auth": True,
+        "return_server_error_details": False,
+        "auth_api": {
+            "class": "opentaxii.auth.sqldb.SQLDatabaseAPI",
+            "parameters": {
+                "db_connection": f"sqlite:///{folder / 'auth.db'}",
+                "create_tables": True,
+                "secret": uuid.uuid4().hex,
+                "token_ttl_secs": 3600,
+            },
+        },
+        "taxii1": None,
+        "taxii2": {
+            "persistence_api": {
+                "class": "opentaxii.persistence.sqldb.Taxii2SQLDatabaseAPI",
+                "parameters": {"db_connection": f"sqlite:///{folder / 'data.db'}", "create_tables": True},
+            },
+            "title": "peer",
+            "public_discovery": False,
+            "allow_custom_properties": True,
+            "max_content_length": 1024 * 1024,
+        },
+        "logging": {"opentaxii": "info", "root": "info"},
+    }
+    (folder / "opentaxii.json").write_text(json.dumps(config))  # JSON is YAML
+    environment = {"OPENTAXII_CONFIG": str(folder / "opentaxii.json")}
+    setup = subprocess.run(
+        [PEERS / peer / "bin" / "python", Path(__file__).with_name("opentaxii_setup.py"), USERNAME, PASSWORD],
+        env={**_environment(), **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert setup.returncode == 0, setup.stderr
+    root_id = setup.stdout.split()[-1]
+    command = [gunicorn, "opentaxii.http:app", "--workers", str(workers), "--bind", f"127.0.0.1:{port}"]
+    with _running(command, folder, r"Listening at", environment):
+        url = f"http://127.0.0.1:{port}/taxii2/"
+        yield Peer(url, f"{url}{root_id}/")
+
+
+def _medallion_collection(title, **access):
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, title)),
+        "title": title,
+        **access,
+        "media_types": ["application/stix+json;version=2.1"],
+        "objects": [],
+        "manifest": [],
+    }
+
+
+def _program(peer, name):
+    program = PEERS / peer / "bin" / name
+    if not program.is_file():
+        raise Missing(f"{peer} is not installed; `make peers` does it")
+    return str(program)
+
+
+def _environment():
+    # The servers run in environments of their own, where warnings are not errors.
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
+
+
+@contextmanager
+def _running(command, folder, ready, environment):
+    """Start a server and wait until it says that it is ready."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**_environment(), **environment, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    said, is_ready = [], threading.Event()
+
+    def listen():
+        for line in process.stdout:
+            said.append(line)
+            if re.search(ready, line):
+                is_ready.set()
+        is_ready.set()  # it has ended; whoever waits looks why
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        if not is_ready.wait(START_SECONDS) or process.poll() is not None:
+            raise RuntimeError(f"{Path(command[0]).name} did not start: {''.join(said[-30:])}")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        listener.join(5)
+        process.stdout.close()
+        sys.stdout.write("".join(said[-30:]))

@@ -1,0 +1,99 @@
+"""Examples and what is expected of them: for the bundled mappings, and for one of one's own."""
+
+import shutil
+
+import orjson
+import pytest
+from integration.command import iocstream_here
+from mapping_examples import MAPPINGS
+
+from connector import app, mapping_files
+from connector.authoring import golden
+from connector.formats.stix import Producer
+from connector.model import Misconfigured
+
+OWN = """
+format: json
+match: notification.entity_type != 'url'
+emit:
+  line:
+    what: ${{ entity_value }}
+    rule: matched by ${{ notification.hunting_info.rule_name }}
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "examples" / "inputs").mkdir(parents=True)
+    for case in ("domain_hunting", "file_subscription", "url_hunting"):
+        shutil.copy(MAPPINGS / "examples" / "inputs" / f"{case}.json", tmp_path / "examples" / "inputs")
+    return tmp_path
+
+
+def outcomes(folder, **options):
+    mapping = app.load_mapping(folder / "own.yaml", Producer())
+    return {each.case: each for each in golden.run(mapping, folder / "examples", "own", **options)}
+
+
+@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
+def test_the_examples_of_a_bundled_mapping_become_what_their_files_say(name):
+    found = list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name)))
+    assert found
+    assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
+
+
+def test_what_is_expected_is_written_on_request_and_then_holds(own):
+    assert {each.state for each in outcomes(own).values()} == {"missing"}
+    assert not (own / "examples" / "own").exists()
+    assert {each.state for each in outcomes(own, update=True).values()} == {"written"}
+    assert {each.state for each in outcomes(own).values()} == {"passed"}
+    line = orjson.loads((own / "examples" / "own" / "domain_hunting.jsonl").read_bytes())
+    assert line == {"what": "c2.example.com", "rule": "matched by new_c2_domain"}
+
+
+def test_a_refusal_is_expected_as_well_and_so_is_nothing(own):
+    outcomes(own, update=True)
+    assert (own / "examples" / "own" / "file_subscription.jsonl").read_text().startswith("refused: ")
+    assert (own / "examples" / "own" / "url_hunting.jsonl").read_text() == ""
+
+
+def test_a_difference_is_shown_from_what_is_expected_to_what_is_made(own):
+    outcomes(own, update=True)
+    (own / "own.yaml").write_text(OWN.replace("matched by", "found by"))
+    found = outcomes(own)
+    assert found["domain_hunting"].failed
+    assert '-{"what":"c2.example.com","rule":"matched by new_c2_domain"}' in found["domain_hunting"].difference
+    assert '+{"what":"c2.example.com","rule":"found by new_c2_domain"}' in found["domain_hunting"].difference
+    assert not found["url_hunting"].failed
+
+
+def test_what_is_expected_of_an_example_that_is_gone_is_named_and_not_deleted(own):
+    outcomes(own, update=True)
+    (own / "examples" / "inputs" / "file_subscription.json").unlink()
+    assert outcomes(own, update=True)["file_subscription"].state == "left over"
+    assert (own / "examples" / "own" / "file_subscription.jsonl").exists()
+
+
+def test_a_mapping_without_examples_says_where_they_go(own):
+    shutil.rmtree(own / "examples" / "inputs")
+    with pytest.raises(Misconfigured, match=r"put notifications, a JSON object each, into .*inputs"):
+        outcomes(own)
+
+
+def test_the_command_ends_with_1_until_all_is_as_expected(own):
+    done = iocstream_here("mapping", "test", "./own.yaml", cwd=own)
+    assert done.returncode == 1
+    assert "domain_hunting: has no examples/own/domain_hunting.jsonl; `--update` writes it" in done.stdout
+    assert iocstream_here("mapping", "test", "./own.yaml", "--update", cwd=own).returncode == 0
+    done = iocstream_here("mapping", "test", "./own.yaml", "--json", cwd=own)
+    assert done.returncode == 0
+    assert {each["state"] for each in orjson.loads(done.stdout)} == {"passed"}
+
+
+def test_a_difference_does_not_steer_the_terminal(own):
+    outcomes(own, update=True)
+    (own / "examples" / "own" / "file_subscription.jsonl").write_text("\x1b]0;owned\x07\n")
+    done = iocstream_here("mapping", "test", "./own.yaml", cwd=own)
+    assert "owned" in done.stdout
+    assert "\x1b" not in done.stdout

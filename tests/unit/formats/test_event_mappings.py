@@ -1,0 +1,94 @@
+"""The mappings that make events of notifications: what their examples become, and that an event can always be made."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from mapping_examples import CASES, MAPPINGS, conversion, expected
+from odd_notifications import body_of, dirty, leaves, misshapen
+
+from connector import notification
+from connector.app import load_mapping
+from connector.formats.stix import Producer
+from connector.model import Rejected
+
+NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl"}
+"""Mapping → what the names of its expected outputs end in."""
+REFUSED: dict[str, set[str]] = {}
+
+MADE = {name: load_mapping(name, Producer()) for name in ("cef", *NAMES)}
+
+
+def lines(name, body):
+    """What a notification becomes, encoded."""
+    mapping = MADE[name]
+    return [mapping.format.encode(document) for document in mapping.render(notification.view(notification.read(body)))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", CASES)
+def test_an_example_becomes_what_its_file_says(name, case):
+    result = conversion(MADE[name], case)
+    made = b"".join(message.body + b"\n" for message in result.messages)
+    text = f"refused: {result.rejected}\n".encode() if result.rejected else made
+    assert expected(f"{name}/{case}.{NAMES[name]}", text) == text
+    assert bool(result.rejected) == (case in REFUSED.get(name, ()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_expected_output_has_its_input(name):
+    assert sorted(path.stem for path in (MAPPINGS / "examples" / name).iterdir()) == CASES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_expression_finds_a_value_in_some_example(name):
+    watch = MADE[name].watch()
+    for case in CASES:
+        with contextlib.suppress(Rejected):
+            watch.render(notification.view(notification.read(body_of(case))))
+    assert [str(site) for site in watch.without_value()] == []
+
+
+def emptied(case):
+    """The notification of an example with one part null, or empty as its type has it: each part in turn."""
+    for *above, last in leaves(body_of(case)):
+        for make in (type(None), None):
+            body = body_of(case)
+            holder = body
+            for key in above:
+                holder = holder[key]
+            holder[last] = (make or type(holder[last]))()
+            yield body
+
+
+def is_notification(body):
+    """Whether it has an id, a date and an entity, without which it is none."""
+    try:
+        notification.view(notification.read(body))
+    except Rejected:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["cef", *sorted(NAMES.keys() - REFUSED.keys())])
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_that_virustotal_leaves_empty_loses_an_event(name, case):
+    for body in emptied(case):
+        if is_notification(body):
+            assert len(lines(name, body)) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(body=misshapen())
+def test_any_odd_notification_becomes_one_line_or_is_rejected_in_one_sentence(name, body):
+    try:
+        (line,) = lines(name, body)
+    except Rejected as rejected:
+        line = str(rejected).encode()
+    assert not {ord("\n"), ord("\r")} & set(line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(body=dirty())
+def test_no_text_however_dirty_loses_an_event(name, body):
+    assert len(lines(name, body)) == 1

@@ -1,0 +1,95 @@
+"""`mappings/profiles`: what the examples become with each, and that none loses what the mapping itself would send."""
+
+import contextlib
+import functools
+
+import orjson
+import pytest
+from hypothesis import given
+from mapping_examples import CASES, MAPPINGS, conversion, expected
+from odd_notifications import body_of, misshapen
+
+from connector import notification
+from connector.app import load_mapping
+from connector.formats.stix import Producer
+from connector.model import Rejected
+
+PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profiles").glob("*/*.yaml"))
+CEF_PROFILES = [profile for mapping, profile in PROFILES if mapping == "cef"]
+SUFFIXES = {"stix": "json", "json": "jsonl"}
+"""What the names of expected outputs end in, for formats that do not say it themselves."""
+
+
+@functools.cache
+def made(mapping, profile=None):
+    return load_mapping(mapping, Producer(), profile)
+
+
+def lines(mapping, profile, body):
+    """What a notification becomes, encoded."""
+    compiled = made(mapping, profile)
+    documents = compiled.render(notification.view(notification.read(body)))
+    return [compiled.format.encode(document) for document in documents]
+
+
+@pytest.mark.parametrize(("mapping", "profile"), PROFILES)
+@pytest.mark.parametrize("case", CASES)
+def test_an_example_becomes_what_its_file_says(mapping, profile, case):
+    compiled = made(mapping, profile)
+    result = conversion(compiled, case)
+    assert bool(result.rejected) == bool(conversion(made(mapping), case).rejected)
+    if compiled.format_name == "stix":
+        objects = [orjson.loads(message.body) for message in result.messages if message.wave > 0]
+        content = {"refused": str(result.rejected)} if result.rejected else objects
+        text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    else:
+        text = b"".join(message.body + b"\n" for message in result.messages)
+    suffix = SUFFIXES.get(compiled.format_name, compiled.format_name)
+    assert expected(f"{mapping}-{profile}/{case}.{suffix}", text) == text
+
+
+@pytest.mark.parametrize(("mapping", "profile"), PROFILES)
+def test_every_expected_output_has_its_input(mapping, profile):
+    assert sorted(path.stem for path in (MAPPINGS / "examples" / f"{mapping}-{profile}").iterdir()) == CASES
+
+
+@pytest.mark.parametrize(("mapping", "profile"), PROFILES)
+def test_every_expression_finds_a_value_in_some_example(mapping, profile):
+    watch = made(mapping, profile).watch()
+    for case in CASES:
+        with contextlib.suppress(Rejected):
+            watch.render(notification.view(notification.read(body_of(case))))
+    assert [str(site) for site in watch.without_value()] == []
+
+
+@pytest.mark.parametrize(("mapping", "profile"), PROFILES)
+def test_a_profile_says_in_one_line_what_it_is_for(mapping, profile):
+    assert made(mapping, profile).description not in ("", made(mapping).description)
+
+
+@pytest.mark.parametrize("profile", CEF_PROFILES)
+@given(body=misshapen())
+def test_a_profile_refuses_no_event_that_the_mapping_makes(profile, body):
+    try:
+        lines("cef", None, body)
+    except Rejected:
+        return
+    assert len(lines("cef", profile, body)) == 1
+
+
+@pytest.mark.parametrize("text", ["😀", "\\", "=", "é", "a"])
+@pytest.mark.parametrize("case", ["file_hunting", "file_subscription", "url_hunting"])
+def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, text):
+    body = body_of(case)
+    long = text * 3000
+    seen, context = body["attributes"], body["context_attributes"]
+    seen |= {"meaningful_name": long, "threat_names": [long], "url": "https://example.com/?" + "=" * 3000}
+    seen["popular_threat_classification"] = {"suggested_threat_label": long}
+    seen["gti_assessment"]["description"] = long
+    context["tags"] = [long, long]
+    context["sources"] = [source | {"label": long} for source in context["sources"]]
+    if context.get("hunting_info"):
+        context["hunting_info"]["rule_name"] = long
+    (line,) = lines("cef", "qradar", body)
+    assert len(b"<134>May 17 08:12:05 " + b"h" * 64 + line) < 4096
+    assert len(lines("cef", None, body)[0]) > 8000, "the test is about text that is too long"

@@ -1,0 +1,93 @@
+"""What a question to a collection of a million objects costs: an index seek."""
+
+import itertools
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from connector.journals.collections import SQL
+from connector.journals.database import migrations
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import Selection, StixObject, Unavailable
+
+LISTS = ("every", "last", "first")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    with closing(sqlite3.connect(":memory:")) as db:
+        for migration in migrations():
+            db.executescript(migration)
+        yield db
+
+
+def plan(db, statement):
+    values = dict.fromkeys(["collection", "type", "after", "limit", "versions", "types", "ids", *LISTS, "added"])
+    values |= dict.fromkeys(["name", "object_id", "modified", "version", "is_first", "is_last", "body"])
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_page_begins_at_a_seek_and_needs_no_sorting(tables, name):
+    among = "" if name == "every" else f" AND is_{name}=?"
+    search = "SEARCH collection_objects USING COVERING INDEX"
+    assert plan(tables, SQL[name]) == [f"{search} collection_{name} (collection=?{among} AND rowid>?)"]
+    assert plan(tables, SQL[f"{name}_of_type"]) == [f"{search} collection_type_{name} (type=?{among} AND rowid>?)"]
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_no_statement_walks_a_table(tables, name):
+    assert [step for step in plan(tables, SQL[name]) if step.startswith("SCAN ") and "json_each" not in step] == [
+        step for step in plan(tables, SQL[name]) if step == "SCAN CONSTANT ROW"
+    ]
+
+
+@pytest.mark.parametrize("name", ["last_added", "newest", "oldest_and_newest"])
+def test_the_ends_of_a_list_are_found_by_seeks(tables, name):
+    assert all(step.startswith(("SEARCH", "SCALAR SUBQUERY")) for step in plan(tables, SQL[name]))
+
+
+def test_a_poll_of_a_large_collection_takes_as_many_steps_as_of_a_small_one(tmp_path):
+    """Counted in instructions of SQLite's virtual machine, which no busy machine changes."""
+    steps = {}
+    for count in (100, 20_000):
+        with closing(SqliteJournal(SqliteSettings(path=tmp_path / f"{count}.db"))) as journal:
+            collections = journal.collections
+            kinds = itertools.cycle(["indicator", "sighting", "url"])
+            collections.store("iocs", [StixObject(f"x--{n}", next(kinds), None, b"{}") for n in range(count)])
+            newest = collections.newest("iocs")
+            for after in (newest, newest - 50):
+                for types in (None, frozenset(["url", "sighting"])):
+                    taken = _instructions(collections, Selection(after=after, types=types))
+                    steps.setdefault((newest - after, types), []).append(taken)
+    assert all(small == large for small, large in steps.values()), steps
+
+
+def _instructions(collections, selection):
+    taken = 0
+
+    def count():
+        nonlocal taken
+        taken += 1
+
+    with collections._database.read() as db:
+        db.set_progress_handler(count, 1)
+    collections.objects("iocs", selection, 1000, 10**6)
+    with collections._database.read() as db:
+        db.set_progress_handler(None, 0)
+    return taken
+
+
+def test_a_store_that_another_process_locks_can_wait_and_then_takes_all(tmp_path):
+    path = tmp_path / "journal.db"
+    with closing(SqliteJournal(SqliteSettings(path=path, busy_timeout_seconds=0.05))) as journal:
+        objects = [StixObject(f"indicator--{n}", "indicator", None, b"{}") for n in range(3)]
+        journal.collections.store("iocs", objects[:1])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Unavailable, match="locked by another process"):
+                journal.collections.store("iocs", objects)
+            assert len(journal.collections.manifest("iocs", Selection(), 10)[0]) == 1  # readers need not wait
+        journal.collections.store("iocs", objects)
+        assert len(journal.collections.manifest("iocs", Selection(), 10)[0]) == 3

@@ -1,0 +1,49 @@
+import pytest
+
+from connector import timestamps
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:00.1Z", 100_000),
+        ("1970-01-01T00:00:00.1239999999999Z", 123_999),
+        ("2026-01-01T00:00:01.000Z", 1_767_225_601_000_000),
+        ("2016-12-31T23:59:60.5Z", 1_483_228_800_500_000),
+        ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+    ],
+)
+def test_an_instant_is_read_whatever_the_length_of_its_fraction(text, expected):
+    assert timestamps.microseconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-01-01",
+        "2026-01-01T00:00:00",
+        "2026-01-01T00:00:00z",
+        "2026-01-01 00:00:00Z",
+        "2026-01-01T00:00:00+00:00",
+        "2026-01-01T00:00:00.Z",
+        "2026-01-01T00:00:61Z",
+        "2026-02-30T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2026-01-01T00:00:00Z\n",
+        "٢٠٢٦-01-01T00:00:00Z",
+        "2026-01-01T00:00:00." + "1" * 101 + "Z",
+    ],
+)
+def test_what_is_no_timestamp_is_refused(text):
+    with pytest.raises(ValueError, match=r"not a timestamp|no minute"):
+        timestamps.microseconds(text)
+
+
+def test_a_taxii_timestamp_is_aligned_to_milliseconds():
+    assert timestamps.taxii(1_767_225_601_005) == "2026-01-01T00:00:01.005000Z"
+    assert timestamps.microseconds(timestamps.taxii(1_767_225_601_005)) == 1_767_225_601_005_000
