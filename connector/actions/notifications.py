@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from connector import app, notification, pipeline
+from connector import app, mapping_files, notification, pipeline
 from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
 from connector.actions.filter import matcher
 from connector.actions.moment import Moment
@@ -421,10 +421,10 @@ def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
 def _mapping(plan: Plan, using: str) -> CompiledMapping:
     """A bundled mapping, or that of a route: other files are not for callers over a network to name."""
     for name, route in plan.settings.routes.items():
-        if route.mapping == using:
+        if str(route.mapping) == using:
             return plan.mappings[name]
-    if using not in app.bundled_mappings():
-        known = [*app.bundled_mappings(), *(route.mapping for route in plan.settings.routes.values())]
+    if using not in mapping_files.bundled_mappings():
+        known = [*mapping_files.bundled_mappings(), *(str(route.mapping) for route in plan.settings.routes.values())]
         raise NotFound(f"there is no mapping {using!r} here; there is {', '.join(dict.fromkeys(known))}")
     return _bundled(using, plan.settings.producer)
 

@@ -60,7 +60,7 @@ def is_notification(body):
     return True
 
 
-@pytest.mark.parametrize("name", ["cef", *sorted(NAMES.keys() - REFUSED.keys())])
+@pytest.mark.parametrize("name", ["cef", *sorted({*NAMES} - REFUSED.keys())])
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_that_virustotal_leaves_empty_loses_an_event(name, case):
     for body in emptied(case):
