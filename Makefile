@@ -19,6 +19,9 @@ demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on thi
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
 	$(BIN)/pytest -n auto --dist loadgroup
 
+gates: $(VENV)/ready  ## 10,000 simulated notifications before other people's STIX software (GATES=number)
+	GATES=$(or $(GATES),10000) $(BIN)/pytest -n auto tests/integration/test_stix_gates.py
+
 lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,4 +76,4 @@ lock:  ## choose versions anew (needs uv)
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help demo test lint bench prove format generate peers validators lock
+.PHONY: help demo test lint bench prove format generate gates peers validators lock

@@ -1,6 +1,6 @@
 """The nouns that every room shares, and the three errors, named by what the caller does about them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -139,10 +139,12 @@ class Outdated:
 
     Attributes:
         mark: the journal's own note of how far they lead; handed back with the settlement.
+        refused: the dead letters that they have already, by seq and object.
     """
 
     entries: Sequence[Entry]
     mark: Json
+    refused: Collection[tuple[int, str]] = ()
 
 
 class Provisional(dict[str, Any]):

@@ -5,7 +5,7 @@
 
 from collections import abc, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
@@ -17,10 +17,10 @@ from connector.model import (
     Document,
     Entry,
     Gap,
-    Json,
     JsonObject,
     Message,
     Notification,
+    Outdated,
     Refusal,
     Rejected,
     Settlement,
@@ -180,7 +180,7 @@ class Delivery:
         if outdated is None:
             return None
         self.finish()  # before anything is compared with what the receiver has
-        return _redelivered(route, journal, outdated.entries, mark=outdated.mark)
+        return _redelivered(route, journal, outdated.entries, outdated=outdated)
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
@@ -230,7 +230,7 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
 
 
 def _redelivered(
-    route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False, mark: Json = None
+    route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False, outdated: Outdated | None = None
 ) -> Delivered:
     rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
     known = journal.versions(route.name, _object_ids(rendered, route.mapping.format))
@@ -247,12 +247,26 @@ def _redelivered(
         journal.unsend(route.name, ledger.stamped)
     batch, sent = _send(route.sink, conversions, ledger)
     route.sink.finish()
-    if mark is not None:
-        batch = replace(batch, delivered=0, filtered=0, revised=len(entries))
+    mark, letters = None, batch.dead_letters
+    if outdated is not None:
+        batch, mark = _only_news(batch, outdated), outdated.mark
     seqs = [entry.seq for entry in entries]
-    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, batch.dead_letters, sent, mark)
+    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, letters, sent, mark)
     journal.settle(route.name, settlement)
     return batch
+
+
+def _only_news(batch: Delivered, outdated: Outdated) -> Delivered:
+    """Counted as what it is: entries that were counted when they were delivered; of refusals, those that are new."""
+    before = {seq for seq, _ in outdated.refused}
+    return Delivered(
+        delivered=0,
+        filtered=0,
+        dead_letters=[each for each in batch.dead_letters if (each.seq, each.object_id) not in outdated.refused],
+        refused=len({letter.seq for letter in batch.dead_letters} - before),
+        messages=batch.messages,
+        revised=len(outdated.entries),
+    )
 
 
 def _send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[Delivered, list[Version]]:

@@ -75,6 +75,9 @@ class Ledger:
         # an older entry, and the receiver takes that for the last word until it is told what followed.
         earlier = [version for version in versions if version.seq <= seq] if versions else None
         current = max(earlier, key=_modified) if earlier else None
+        if current is None and versions:
+            # The first version is of a later entry when this one came to make the object only afterwards.
+            current = next((version for version in versions if version.digest == digest), None)
         if current is None or current.digest != digest:
             if self._last_words.get(object_id, 0) > seq:
                 return None
@@ -82,7 +85,8 @@ class Ledger:
             self._begin(object_id, seq, digest, times, versions)
             return {**document, "created": created, "modified": modified}
         if current.sent:
-            self.unchanged.append(current._replace(last_seq=seq))
+            if seq >= current.seq:
+                self.unchanged.append(current._replace(last_seq=seq))
             return None
         self._send(current, versions, seq)
         return {**document, "created": current.created, "modified": current.modified}

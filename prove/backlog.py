@@ -11,6 +11,7 @@ from connector import convert
 from connector.simulator.taxii import TaxiiReceiver
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.nursery import Ended, Nursery, nursery
 from prove.parties import Item
@@ -24,8 +25,8 @@ routes:
     sink: {{type: taxii, collection_url: "{url}", username: {username}, password: "${{TAXII_PASSWORD}}"{more}}}
 """
 UNUSED = "http://127.0.0.1:9/root/collections/c/"
-OBJECTS_EACH = 4.7
-"""STIX objects of a simulated notification, on average."""
+OBJECTS_EACH = 4.3
+"""STIX objects of a simulated notification, at least on average."""
 
 
 def _home(folder: Path, name: str, items: list[Item], url: str, more: str = "") -> Path:
@@ -47,6 +48,14 @@ def _run(children: Nursery, home: Path, **conduct: float) -> Ended:
     )
     if "Traceback" in ended.err:
         raise AssertionError(ended.err)
+    return ended
+
+
+def _run_until_done(children: Nursery, home: Path) -> list[Ended]:
+    """As cron would: an outage that is longer than a run's patience is left to the next one."""
+    ended = [_run(children, home)]
+    while ended[-1].code == 1 and len(ended) < 10:
+        ended.append(_run(children, home))
     return ended
 
 
@@ -74,15 +83,16 @@ def pushers(folder: Path, count: int, which: str) -> Figure:
         nurseries = [stack.enter_context(nursery()) for _ in range(3)]
         homes = [_home(folder, f"{which}-pusher-{n}", items, url, ", max_envelope_objects: 40") for n in range(3)]
         with ThreadPoolExecutor(3) as pool:
-            ended = list(pool.map(_run, nurseries, homes))
+            ended = list(pool.map(_run_until_done, nurseries, homes))
         found, true = parties.objects(peer.objects(url)), _expected(items)
     missing = len(true.keys() - found.keys())
-    codes = ", ".join(str(each.code) for each in ended)
+    runs = ", ".join(str(len(each)) for each in ended)
+    collided = sum(run.err.count("cannot answer now (500)") for each in ended for run in each)
     return must(
         f"TAXII: three pushers on one collection ({which})",
-        f"{missing} of {len(true):,} objects lost, exit codes {codes}",
+        f"{missing} of {len(true):,} objects lost, {collided} requests answered with 500, runs {runs}",
         "0",
-        kept=missing == 0 and {each.code for each in ended} == {0},
+        kept=missing == 0 and all(each[-1].code == 0 for each in ended),
     )
 
 
@@ -111,7 +121,7 @@ def slow_server(folder: Path, seconds: float) -> Figure:
     )
 
 
-def hanging_up(folder: Path, count: int) -> Figure:
+def hanging_up(folder: Path, count: int, **conduct: float) -> Figure:
     """The server hangs up in the middle of requests and answers."""
     receiver = _receiver()
     items = _stream(count, 52)
@@ -120,7 +130,7 @@ def hanging_up(folder: Path, count: int) -> Figure:
         between.heals_after = 20
         address = f"http://{between.address}{receiver.path}"
         home = _home(folder, "hanging-up", items, address, ", max_envelope_objects: 50")
-        ended = _run(children, home)
+        ended = _run(children, home, **conduct)
         between.fault = HEALTHY
         cut = between.inflicted["truncation"]
     found, true = parties.objects(receiver.objects()), _expected(items)
@@ -177,4 +187,5 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     for home in folder.iterdir():
         if (home / "iocstream.yaml").exists():
             sweep.folder(home)
+    figures.append(noticed("forget_outages", [hanging_up(folder / "defect", 200, forget_outages=1)]))
     return figures

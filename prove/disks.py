@@ -19,6 +19,7 @@ from connector import notification
 from connector.journals.database import migrations, statements
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.nursery import ROOT
 from prove.storms import Site, site
@@ -61,9 +62,9 @@ def locked(folder: Path) -> Figure:
         return _figure("Journal locked, then free", here, _said(ended, words), kept=kept, promise="waits and says so")
 
 
-def restored(folder: Path) -> Figure:
+def restored(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
     """A backup is copied back: the positions are in the past."""
-    with site(folder, "restored", PLAIN) as here:
+    with site(folder, "restored", conduct) as here:
         path = _journal(here)
         config = here.home / "iocstream.yaml"
         bundle = "  bundle:\n    mapping: stix21\n    sink: {type: file, path: out.json, layout: stix-bundle}\n"
@@ -198,9 +199,9 @@ def foreign(folder: Path) -> Figure:
         return must("Another program's database", _said(ended, words), "refused, untouched", kept=kept)
 
 
-def limited(folder: Path) -> Figure:
+def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
     """No file can grow beyond a limit, as with a quota; then it can."""
-    with site(folder, "limited", PLAIN) as here:
+    with site(folder, "limited", conduct) as here:
         _journal(here)
         here.raises(parties.notifications(NOTIFICATIONS, seed=26))
         ended = here.run(short_patience=1, file_limit=150_000)
@@ -278,6 +279,11 @@ def _mounted(home: Path, script: str, *, logs: bool = True) -> _Done:
     return _Done(codes or [-1], done.stderr)
 
 
+DEFECTS: Mapping[str, Callable[[Path, Mapping[str, float]], Figure]] = {
+    "created_by_clock": restored,
+    "checkpoint_before_page": limited,
+}
+"""Which state must notice each of these."""
 STATES: list[Callable[[Path], Figure]] = [limited, locked, restored, outdated, damaged, garbled_body, foreign]
 
 
@@ -288,4 +294,5 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     if states is STATES:
         figures.append(Figure("Disk full, disk read-only", "not run: this user may not mount file systems"))
     sweep.folder(folder / "disks")
+    figures += [noticed(defect, [state(folder / defect, {defect: 1})]) for defect, state in DEFECTS.items()]
     return figures

@@ -16,6 +16,7 @@ from typing import Self
 from connector import app
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, lost, must
 from prove.nursery import nursery
 from prove.parties import Api, Item
@@ -340,13 +341,5 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     sweep.folder(scene.home, [scene.folder / "secret_key.pem"])
     some = ("reset", "half-open", "truncation")
     _, defect = faults(folder / "faults-defect", seed, 0.9, kinds=some, conduct={"forget_outages": 1})
-    missed = [each for each in defect if each.kept is False]
-    figures.append(
-        must(
-            "The same with a defect: an outage counts as sent",
-            "; ".join(f"{each.what.removeprefix('… ')}: {each.measured}" for each in missed)[:200] or "nothing found",
-            "losses are found",
-            kept=any("lost" in each.measured for each in missed),
-        )
-    )
+    figures.append(noticed("forget_outages", defect))
     return figures

@@ -29,6 +29,7 @@ from connector.sources.bodies import storable
 from prove import parties
 from prove.canaries import Sweep
 from prove.conduct import behave
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.nursery import ROOT
 
@@ -350,7 +351,7 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
             f"{wanted:,}",
             kept=found.notifications >= wanted,
         ),
-        must("… tracebacks, invalid output, lines read differently", str(len(found.wrong)), "0", kept=not found.wrong),
+        _faultless(found),
         Figure("… STIX objects, all by the format's checks", f"{found.stix:,}"),
         must(
             "… of them parsed by stix2, strictly",
@@ -367,9 +368,14 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     ]
     figures += [must("… found", text[:300], "nothing", kept=False) for text in found.wrong[:5]]
     for defect in ("unescaped", "unchecked"):
-        noticed = all_processors(seed, 2000 if quick else 10_000, defect).wrong
-        figures.append(must(f"… with a defect: {defect}", f"{len(noticed)} found", "noticed", kept=bool(noticed)))
+        worse = all_processors(seed, 2000 if quick else 10_000, defect)
+        figures.append(noticed(defect, [_faultless(worse)]))
     return figures
+
+
+def _faultless(found: Findings) -> Figure:
+    count = len(found.wrong)
+    return must("… tracebacks, invalid output, lines read differently", str(count), "0", kept=count == 0)
 
 
 if __name__ == "__main__":

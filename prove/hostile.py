@@ -16,6 +16,7 @@ from typing import Any
 
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.nursery import Nursery, nursery
 from prove.parties import Api
@@ -203,9 +204,10 @@ SOME = (gzip_bomb, deep, wide, drip)
 class Trial:
     """Runs the connector against what means harm, and measures."""
 
-    def __init__(self, folder: Path, children: Nursery) -> None:
+    def __init__(self, folder: Path, children: Nursery, conduct: Mapping[str, float] | None = None) -> None:
         self._folder = folder
         self._children = children
+        self._conduct = conduct or {}
         self.figures: list[Figure] = []
 
     def home(self, name: str) -> Path:
@@ -229,7 +231,7 @@ class Trial:
         ended = self._children.run(
             home,
             *(arguments or ("run", "--once")),
-            conduct={"quick_waits": 0.2, "short_patience": 1},
+            conduct={"quick_waits": 0.2, "short_patience": 1, **self._conduct},
             environment=canaries.ENVIRONMENT,
             timeout=LONGEST_SECONDS,
         )
@@ -247,11 +249,11 @@ class Trial:
             )
         )
 
-    def against_api(self, answer: Callable[[socket.socket, bytes], None]) -> None:
+    def against_api(self, answer: Callable[[socket.socket, bytes], None], timeout: float = TIMEOUT_SECONDS) -> None:
         """An API that answers so."""
         home = self.home(f"api {answer.__name__}")
         with hostile(answer) as peer:
-            _configure(home, peer.port, "cef", FILE)
+            _configure(home, peer.port, "cef", FILE, timeout)
             mib = WORST_MIB if answer is widest else MAX_MIB
             self.run(f"API: {_about(answer)}", home, codes=(0, 1, 2), mib=mib)
 
@@ -281,8 +283,8 @@ def _honest_api(items: list[parties.Item] | None = None) -> Iterator[int]:
         yield int(url.rpartition(":")[2])
 
 
-def _configure(home: Path, api: int, mapping: str, sink: str) -> None:
-    text = CONFIGURATION.format(api=api, timeout=TIMEOUT_SECONDS, mapping=mapping, sink=sink)
+def _configure(home: Path, api: int, mapping: str, sink: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    text = CONFIGURATION.format(api=api, timeout=timeout, mapping=mapping, sink=sink)
     (home / "iocstream.yaml").write_text(text)
 
 
@@ -417,6 +419,13 @@ def regular_expressions(trial: Trial) -> None:
     trial.run("Filter: 5,000 brackets", home, "check", codes=(2,), says="error: ")
 
 
+DEFECTS: Mapping[str, Callable[[Trial], None]] = {
+    "generous_limits": lambda trial: trial.against_api(gzip_bomb, timeout=20),
+    "followed_redirects": redirects,
+}
+"""Which attempt must notice each of these."""
+
+
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:  # noqa: ARG001 -- as every part
     """The figures of what means harm."""
     folder = folder / "hostile"
@@ -434,5 +443,10 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
         for attempt in (redirects, injections, dirt, regular_expressions):
             attempt(trial)
         yaml_bombs(trial, {"aliases of aliases": BOMB} if quick else BOMBS)
-    sweep.folder(folder)
-    return trial.figures
+        sweep.folder(folder)
+        defects = []
+        for defect, attempt in DEFECTS.items():
+            worse = Trial(folder / defect, children, {defect: 1})
+            attempt(worse)
+            defects.append(noticed(defect, worse.figures))
+    return trial.figures + defects

@@ -12,6 +12,7 @@ import requests
 
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.hostile import hostile
 from prove.nursery import Nursery, nursery
@@ -188,17 +189,21 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     found, told, metrics = attempt(folder / "leaks", {}, quick=quick)
     with nursery() as children:
         everything(children, folder / "leaks-defect", {"telling_key": 1})
-    noticed = Sweep()
-    noticed.folder(folder / "leaks-defect")
+    told_on = Sweep()
+    told_on.folder(folder / "leaks-defect")
     sweep.add(found)
     return [
         must("Peers that repeat every secret they are told", f"told {told:,} times", "> 0", kept=told > 0),
         Figure("… metrics and health searched too", f"{metrics:,} bytes"),
-        must(
-            f"Secrets found in {sweep.files:,} files, {sweep.bytes / 1e6:,.0f} MB, of all parts run",
-            "; ".join(sorted(set(sweep.found)))[:200] or "0",
-            "0",
-            kept=not sweep.found,
-        ),
-        must("… with a defect: the key in the log", f"{len(noticed.found)} found", "noticed", kept=bool(noticed.found)),
+        _found(sweep, "of all parts run"),
+        noticed("telling_key", [_found(told_on, "of this one")]),
     ]
+
+
+def _found(sweep: Sweep, of: str) -> Figure:
+    return must(
+        f"Secrets found in {sweep.files:,} files, {sweep.bytes / 1e6:,.0f} MB, {of}",
+        "; ".join(sorted(set(sweep.found)))[:200] or "0",
+        "0",
+        kept=not sweep.found,
+    )

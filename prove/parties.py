@@ -40,9 +40,9 @@ def medallion(folder: Path, collections: Sequence[str] = ()) -> Iterator[Any]:
 
 @contextmanager
 def opentaxii(folder: Path) -> Iterator[Any]:
-    """EclecticIQ's TAXII server; its collections are empty."""
+    """EclecticIQ's TAXII server, in three processes; its collections are empty."""
     folder.mkdir(parents=True, exist_ok=True)
-    with taxii_peers.opentaxii(folder) as peer:
+    with taxii_peers.opentaxii(folder, workers=3) as peer:
         yield peer
 
 

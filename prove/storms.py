@@ -13,6 +13,7 @@ from connector import app, runner, waiting
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep
+from prove.defects import noticed
 from prove.figures import Figure, must
 from prove.nursery import Ended, Nursery, nursery
 from prove.parties import Api
@@ -344,18 +345,17 @@ STORMS: list[Callable[[Path, Mapping[str, float]], Figure]] = [
     overtaken,
 ]
 DEFECTS = {
-    "watermark_by_clock": (clock_steps,),
-    "silent_gap": (overtaken,),
+    "cursors_by_clock": cursors_refused,
+    "whole_pages": broken_item,
+    "watermark_by_clock": clock_steps,
+    "silent_gap": overtaken,
 }
-"""Which defect each of these must notice."""
+"""Which storm must notice each of these."""
 
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:  # noqa: ARG001 -- as every part
     """The figures of the storms, and of the defects they must notice."""
     figures = [storm(folder / "storms", {}) for storm in STORMS]
     sweep.folder(folder / "storms")
-    for defect, storms in DEFECTS.items():
-        for storm in storms:
-            found = storm(folder / defect, {defect: 1})
-            figures.append(must(f"… with a defect: {defect}", found.measured, "noticed", kept=found.kept is False))
+    figures += [noticed(defect, [storm(folder / defect, {defect: 1})]) for defect, storm in DEFECTS.items()]
     return figures

@@ -17,7 +17,7 @@ from connector.actions.serving import known_source
 from connector.app import Plan
 from connector.formats.stix import Producer
 from connector.mapping import CompiledMapping
-from connector.model import Document, Entry, JsonObject, Notification, Rejected
+from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
 from connector.ports import Journal
 from connector.push import lookup
 from connector.sources.bodies import storable
@@ -264,6 +264,8 @@ class ConvertNotification(Parameters):
         description="A bundled mapping by name, or the mapping of a route as it is written there.",
     )
 
+    profile: str | None = Field(None, min_length=1, max_length=256, description="One of the mapping's profiles.")
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.id is None) == (self.notification is None):
@@ -300,7 +302,7 @@ def convert_notification(context: Context, asked: ConvertNotification) -> Conver
 
     What comes is what a route with this mapping would send for it alone: STIX 2.1 objects, CEF events, JSON.
     """
-    compiled = _mapping(context.plan, asked.mapping)
+    compiled = _mapping(context.plan, asked.mapping, asked.profile)
     if asked.id is not None:
         _, _, _, item = _found(context.plan, asked.id, "anywhere")
     else:
@@ -418,20 +420,24 @@ def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
         return journal.find(list(plan.settings.sources), notification_id)
 
 
-def _mapping(plan: Plan, using: str) -> CompiledMapping:
+def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
     """A bundled mapping, or that of a route: other files are not for callers over a network to name."""
+    if using in mapping_files.bundled_mappings():
+        try:
+            return _bundled(using, profile, plan.settings.producer)
+        except Misconfigured as error:
+            raise NotFound(str(error)) from None
     for name, route in plan.settings.routes.items():
-        if str(route.mapping) == using:
+        if route.mapping.use == using and profile in (None, route.mapping.profile):
             return plan.mappings[name]
-    if using not in mapping_files.bundled_mappings():
-        known = [*mapping_files.bundled_mappings(), *(str(route.mapping) for route in plan.settings.routes.values())]
-        raise NotFound(f"there is no mapping {using!r} here; there is {', '.join(dict.fromkeys(known))}")
-    return _bundled(using, plan.settings.producer)
+    known = [*mapping_files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
+    which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
+    raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
 
 
 @functools.lru_cache(maxsize=32)
-def _bundled(using: str, producer: Producer) -> CompiledMapping:
-    return app.load_mapping(using, producer)
+def _bundled(using: str, profile: str | None, producer: Producer) -> CompiledMapping:
+    return app.load_mapping(using, producer, profile)
 
 
 def _virustotal_sources(plan: Plan) -> list[str]:

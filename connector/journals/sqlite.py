@@ -255,7 +255,12 @@ class SqliteJournal:
         """As `connector.ports.Outbox.outdated`."""
         with self._database.read() as db:
             found = look_ups.outdated(db, route, sources, limit)
-            return found and Outdated(_entries(db, found[0]), found[1])
+            if found is None:
+                return None
+            seqs, mark = found
+            asked = {"route": _known_route(db, route), "seqs": json_list(seqs)}
+            letters = db.execute(SQL["dead_letters_of"], asked)
+            return Outdated(_entries(db, seqs), mark, {(seq, object_id) for _, seq, object_id in letters})
 
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
         """As `connector.ports.Journal.dead_letters`."""
@@ -439,6 +444,11 @@ def _route_id(db: sqlite3.Connection, route: str) -> int:
     db.execute(SQL["know_route"], {"route": route})
     (route_id,) = db.execute(SQL["route_id"], {"route": route}).fetchone()
     return int(route_id)
+
+
+def _known_route(db: sqlite3.Connection, route: str) -> int:
+    row = db.execute(SQL["route_id"], {"route": route}).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _position(db: sqlite3.Connection, route_id: int, source_id: int) -> int:

@@ -211,8 +211,11 @@ class VirusTotalSource:
 
     def quota(self) -> JsonObject | None:
         """What is left of the key's allowance; see `virustotal_api.Api.quota`."""
-        self._quota, self._quota_at, self._sent_at_quota = None, time.monotonic(), self._sent()
-        self._quota = self._api.quota()
+        self._quota, self._quota_at = None, time.monotonic()
+        try:
+            self._quota = self._api.quota()
+        finally:
+            self._sent_at_quota = self._sent()
         return self._quota
 
     def look_up(self, subject: Subject) -> LookUp:

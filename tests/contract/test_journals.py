@@ -1089,6 +1089,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.journal.close()
 
 
+@pytest.mark.timeout(400)  # each of a thousand commits waits for the disk
 def test_a_journal_agrees_with_a_model_of_it_whatever_is_done_in_whatever_order(make_store, tmp_path):
     count = iter(range(10**6))
 

@@ -245,6 +245,26 @@ def test_a_conversion_is_what_a_route_sends(world):
     assert world.call("convert_notification", notification={"type": "file"}).errors[0].code == "rejected"
 
 
+def test_a_conversion_takes_a_profile_of_the_mapping(world):
+    plain = world.done("convert_notification", notification=RAISED[0]).documents
+    profiled = world.done("convert_notification", notification=RAISED[0], profile="opencti").documents
+    assert profiled != plain
+    assert world.code("convert_notification", notification=RAISED[0], profile="nobody") == "not_found"
+    world.edit("mapping: stix21", "mapping: {use: stix21, profile: opencti}")
+    world.done("poll")
+    sent = {(item["id"], item.get("modified")): item for item in world.taxii.objects()}
+    assert all(sent[item["id"], item.get("modified")] == item for item in profiled)
+
+
+def test_a_conversion_by_a_mapping_of_a_route_needs_no_other_name(world):
+    (world.folder / "own.yaml").write_text("format: json\nemit:\n  line: {id: '${{ notification.id }}'}\n")
+    own = str(world.folder / "own.yaml")
+    world.edit("mapping: cef\n    when", f'mapping: "{own}"\n    when')
+    converted = world.done("convert_notification", notification=RAISED[0], mapping=own)
+    assert json.loads(converted.documents[0]) == {"id": IDS[0]}
+    assert world.code("convert_notification", notification=RAISED[0], mapping=own, profile="x") == "not_found"
+
+
 def test_a_conversion_reads_no_file_that_the_caller_names(world):
     (world.folder / "secret.yaml").write_text("canary: secret")
     envelope = world.call("convert_notification", notification=RAISED[0], mapping=str(world.folder / "secret.yaml"))

@@ -5,10 +5,10 @@ import subprocess
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mapping_examples import CASES
-from odd_notifications import body_of, dirty, misshapen
+from odd_notifications import body_of, by_the_batch, dirty, misshapen
 
 from connector import convert
 
@@ -82,7 +82,7 @@ def test_the_list_of_fields_sees_what_is_wrong(complaints, change, complaint):
     assert complaint in complaints([{**event, **change}])
 
 
-@settings(max_examples=20, deadline=None)
+@by_the_batch
 @given(batch=st.lists(misshapen() | dirty(), min_size=10, max_size=20))
 def test_any_odd_notification_becomes_a_valid_event_or_none(complaints, batch):
     assert complaints(events(batch)) == []

@@ -2,10 +2,10 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS
-from odd_notifications import body_of, dirty, odd_text
+from odd_notifications import body_of, by_the_batch, dirty, odd_text
 
 from connector import mapping, notification
 from connector.formats.leef import (
@@ -92,13 +92,13 @@ def test_tenzir_reads_the_examples_as_meant(tenzir):
     check(tenzir, [document_of(body_of(case)) for case in CASES])
 
 
-@settings(max_examples=25, deadline=None)
+@by_the_batch
 @given(batch=st.lists(documents(), min_size=1, max_size=10))
 def test_tenzir_reads_any_event_as_meant(tenzir, batch):
     check(tenzir, batch)
 
 
-@settings(max_examples=25, deadline=None)
+@by_the_batch
 @given(batch=st.lists(dirty(), min_size=1, max_size=10))
 def test_tenzir_reads_what_the_mapping_makes_of_any_text_as_meant(tenzir, batch):
     check(tenzir, [document_of(body) for body in batch])

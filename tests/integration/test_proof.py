@@ -26,14 +26,19 @@ def test_whatever_the_api_does_nothing_is_lost_unnamed(tmp_path, storm):
     assert broken([storm(tmp_path, {})]) == []
 
 
-@pytest.mark.parametrize(("defect", "storm"), [(defect, each) for defect, (each,) in storms.DEFECTS.items()])
-def test_a_storm_notices_the_defect_that_it_is_for(tmp_path, defect, storm):
-    assert broken([storm(tmp_path, {defect: 1})])
+@pytest.mark.parametrize("defect", storms.DEFECTS)
+def test_a_storm_notices_the_defect_that_it_is_for(tmp_path, defect):
+    assert broken([storms.DEFECTS[defect](tmp_path, {defect: 1})])
 
 
 @pytest.mark.parametrize("state", disks.STATES, ids=lambda state: state.__name__)
 def test_whatever_befalls_a_journal_is_said_and_drops_nothing(tmp_path, state):
     assert broken([state(tmp_path)]) == []
+
+
+@pytest.mark.parametrize("defect", disks.DEFECTS)
+def test_a_state_of_the_journal_shows_the_defect_that_it_is_for(tmp_path, defect):
+    assert broken([disks.DEFECTS[defect](tmp_path, {defect: 1})])
 
 
 @pytest.mark.parametrize("state", [disks.full, disks.read_only], ids=lambda state: state.__name__)
@@ -85,6 +90,14 @@ def test_a_backlog_is_delivered_as_soon_as_the_server_is_back(tmp_path):
 
 def test_a_server_that_hangs_up_in_the_middle_of_everything_has_all_objects_in_the_end(tmp_path):
     assert broken([backlog.hanging_up(tmp_path, 120)]) == []
+
+
+@pytest.mark.parametrize("defect", hostile.DEFECTS)
+def test_what_means_harm_does_it_to_the_defect_that_it_is_for(tmp_path, defect):
+    with nursery() as children:
+        trial = hostile.Trial(tmp_path, children, {defect: 1})
+        hostile.DEFECTS[defect](trial)
+    assert broken(trial.figures)
 
 
 def test_fuzzed_notifications_break_neither_format():

@@ -5,6 +5,7 @@ import uuid
 
 import orjson
 import pytest
+import requests
 import stix2
 
 from connector.model import Message, Misconfigured, Unavailable
@@ -176,6 +177,47 @@ def test_one_bad_object_is_refused_in_the_servers_words_and_the_others_arrive(op
     assert "Invalid stix object" in refusal.reason
     assert "pattern" in refusal.reason.rsplit("…", 1)[1]
     assert stored(opentaxii, opentaxii.collection_url("rw"), messages) == sent(good)
+
+
+def test_an_object_that_medallion_refuses_with_the_envelope_it_had_half_stored_is_refused_alone(medallion):
+    good = list(batch(6))
+    bad = Message(1, "?", b'{"type":"indicator","spec_version":"2.1"}', 1_700_000_000)
+    messages = list(itertools.chain(good[:7], [bad], good[7:]))
+    (refusal,) = sink(medallion).send(messages)
+    assert refusal.message == bad
+    assert "ProcessingError" in refusal.reason
+    assert stored(medallion, medallion.collection_url("rw"), messages) == sent(good)
+
+
+def test_nothing_is_refused_where_the_server_cannot_say_what_it_holds(medallion):
+    """medallion answers 422 to what it has stored, and 500 to everything afterwards, where its data lack a manifest."""
+    taxii = sink(medallion, collection_url=medallion.collection_url("no manifest"))
+    with pytest.raises(Unavailable, match="500"):
+        taxii.send(list(batch(3)))
+
+
+@working
+def test_what_stands_under_an_id_and_a_version_stays_whatever_is_sent_under_them_later(server, request):
+    """The one server calls other content a failure, the other drops it without a word; neither stores it."""
+    peer = request.getfixturevalue(server)
+    first = message(indicator())
+    other = message({**orjson.loads(first.body), "name": "another"})
+    taxii = sink(peer)
+    assert list(taxii.send([first])) == []
+    assert list(taxii.send([other])) == []
+    assert stored(peer, peer.collection_url("rw"), [first]) == sent([first])
+
+
+def test_a_bearer_token_of_the_servers_own_is_a_login(opentaxii):
+    management = opentaxii.discovery_url.replace("taxii2/", "management/auth")
+    token = requests.post(management, json=opentaxii.login, timeout=30).json()["token"]
+    messages = list(batch(1))
+    settings = TaxiiSettings(collection_url=opentaxii.collection_url("rw"), token=token)
+    assert list(TaxiiSink(settings, user_agent="iocstream-test/1").send(messages)) == []
+    assert stored(opentaxii, opentaxii.collection_url("rw"), messages) == sent(messages)
+    wrong = TaxiiSettings(collection_url=opentaxii.collection_url("rw"), token="no" + token)
+    with pytest.raises(Misconfigured, match="does not accept the login"):
+        TaxiiSink(wrong, user_agent="iocstream-test/1").send(messages)
 
 
 def test_a_collection_may_be_named_by_its_alias_in_the_address(opentaxii):

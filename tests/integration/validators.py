@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,7 +32,11 @@ def tenzir():
 
     def run(pipeline, events):
         done = subprocess.run(
-            [program, "--bare-mode", f"from_stdin {{ read_ndjson }}\n{pipeline}\nto_stdout {{ write_ndjson }}"],
+            [
+                program,
+                "--bare-mode",
+                f"from_stdin {{ read_ndjson raw=true }}\n{pipeline}\nto_stdout {{ write_ndjson }}",
+            ],
             input="".join(json.dumps(event) + "\n" for event in events).encode("utf-8", "replace"),
             capture_output=True,
             check=True,
@@ -67,3 +72,34 @@ def node(node_modules):
         ).stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ocsf_models():
+    """A function from findings to what py-ocsf-models has against them."""
+    python = found("ocsf/bin/python")
+
+    def run(findings):
+        done = subprocess.run(
+            [python, Path(__file__).parent / "ocsf_models.py"],
+            input=b"\n".join(findings),
+            capture_output=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        return done.stdout.decode().splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ocsf_schema():
+    """A function from a version of OCSF to its records, by name: attribute → type and notes, as Tenzir lists them."""
+    folder = found("validators/lib/python3*/site-packages/tenzir/bundled/share/tenzir/schema/types/ocsf")
+
+    def read(version):
+        text = (folder / f"v{version.replace('.', '_')}.schema").read_text()
+        records = re.findall(r"^type _ocsf\.\w+?\.([\w.]+) = record\{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE)
+        return {name: dict(re.findall(r"^  (\w+): (.*),$", body, re.MULTILINE)) for name, body in records}
+
+    return read

@@ -22,6 +22,8 @@ PEERS = Path(__file__).parents[2] / ".peers"
 USERNAME, PASSWORD = "pusher", "correct horse battery"
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 START_SECONDS = 60
+ANSWER_SECONDS = 300
+"""medallion looks through all it has for each answer, on machines that have more to do."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Peer:
         return f"{self.root_url}collections/{found}/"
 
     def get(self, url, **query):
-        answer = requests.get(url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=30)
+        answer = requests.get(
+            url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -82,6 +86,7 @@ def medallion(folder, more=()):
                 _medallion_collection("rw", can_read=True, can_write=True),
                 _medallion_collection("ro", can_read=True, can_write=False),
                 _medallion_collection("wo", can_read=False, can_write=True),
+                {**_medallion_collection("no manifest", can_read=True, can_write=True), "manifest": None},
                 *(_medallion_collection(title, can_read=True, can_write=True) for title in more),
             ],
         }
@@ -102,7 +107,7 @@ def medallion(folder, more=()):
 
 
 @contextmanager
-def opentaxii(folder, peer="opentaxii"):
+def opentaxii(folder, peer="opentaxii", workers=1):
     """EclecticIQ's server for a block, in the pre-release whose TAXII 2.1 works; `opentaxii-0.9` is the released one,
     which answers 500 to objects that it has stored.
 
@@ -150,7 +155,7 @@ def opentaxii(folder, peer="opentaxii"):
     )
     assert setup.returncode == 0, setup.stderr
     root_id = setup.stdout.split()[-1]
-    command = [gunicorn, "opentaxii.http:app", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
+    command = [gunicorn, "opentaxii.http:app", "--workers", str(workers), "--bind", f"127.0.0.1:{port}"]
     with _running(command, folder, r"Listening at", environment):
         url = f"http://127.0.0.1:{port}/taxii2/"
         yield Peer(url, f"{url}{root_id}/")

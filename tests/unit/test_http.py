@@ -5,6 +5,7 @@ import ssl
 import threading
 from contextlib import contextmanager
 
+import certificates
 import pytest
 import trustme
 from pydantic import SecretStr
@@ -182,8 +183,8 @@ def test_an_answer_that_comes_byte_by_byte_for_ever_is_an_outage(start):
         ended = threading.Event()
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        with pytest.raises(Unavailable, match=r"did not finish its answer within 0\.4 s"):
-            client(timeout_seconds=0.2, max_body_bytes=1_000_000).request(
+        with pytest.raises(Unavailable, match=r"did not finish its answer within 1\.2 s"):
+            client(timeout_seconds=0.6, max_body_bytes=1_000_000).request(
                 "GET", f"http://127.0.0.1:{server.getsockname()[1]}/"
             )
         ended.set()
@@ -201,6 +202,17 @@ def test_a_tls_connection_that_is_cut_or_garbled_is_an_outage(tmp_path):
     torn = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok"
     with answering(torn, tls=context) as (url, _), pytest.raises(Unavailable):
         client(ca_bundle=tmp_path / "ca.pem").request("GET", url)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_is_shown_it(tmp_path, version):
+    made = certificates.make(tmp_path)
+    context = made.server_context(ask_client=True)
+    context.minimum_version = context.maximum_version = version
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    options = {"ca_bundle": made.ca, "client_certificate": made.client}
+    with answering(answer, tls=context) as (url, _):
+        assert client(**options).request("GET", url).body == b"ok"
 
 
 def test_a_server_that_wants_a_client_certificate_is_for_a_person(tmp_path):

@@ -12,7 +12,7 @@ from connector.app import load_mapping
 from connector.formats.stix import Producer
 from connector.model import Rejected
 
-NAMES = ("leef", "ecs")
+NAMES = ("leef", "ecs", "ocsf")
 REFUSED: dict[str, set[str]] = {}
 
 MADE = {name: load_mapping(name, Producer()) for name in ("cef", *NAMES)}

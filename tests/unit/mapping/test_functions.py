@@ -372,7 +372,7 @@ def test_ip_scope_says_where_an_address_means_something(text, expected):
         ("_dmarc.example.com", "_dmarc.example.com"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
         ("Bücher.example", "xn--bcher-kva.example"),
-        ("bücher。example", "xn--bcher-kva.example"),
+        ("bücher\u3002example", "xn--bcher-kva.example"),
         ("localhost", None),
         ("192.0.2.7", None),
         ("\uff11\uff19\uff12.0.2.7", None),

@@ -1,0 +1,197 @@
+"""Mistakes that a maintainer could make: what each proof must notice, or it proves nothing."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+import requests
+
+from connector import app, http, telemetry, versions
+from connector.formats import cef
+from connector.formats.stix import StixFormat
+from connector.journals.sqlite import SqliteJournal
+from connector.model import Advance, Page, Unavailable
+from connector.sources import virustotal
+from connector.sources.virustotal_walk import Checkpoint, Walk
+from prove.figures import Figure, broken, must
+
+
+def advance_before_send(_: float) -> None:
+    """A route advances past a batch before its sink has it."""
+    pending, record = SqliteJournal.pending, SqliteJournal.record
+    last: dict[str, tuple[Sequence[str], int, int]] = {}
+
+    def noting(journal: SqliteJournal, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Any:
+        entries = pending(journal, route, sources, limit, after)
+        if entries:
+            last[route] = (sources, entries[-1].seq, len(entries))
+        return entries
+
+    def hasty(journal: SqliteJournal, route: str, versions: Sequence[Any]) -> None:
+        record(journal, route, versions)
+        sources, seq, count = last[route]
+        journal.advance(route, sources, Advance(seq, delivered=count, filtered=0, refused=0))
+        time.sleep(0.02)  # as long as a receiver elsewhere takes to answer
+
+    SqliteJournal.pending = noting
+    SqliteJournal.record = hasty
+
+
+def checkpoint_before_page(_: float) -> None:
+    """A source's checkpoint is stored before the page that it stands for."""
+    append = SqliteJournal.append
+
+    def hasty(journal: SqliteJournal, source: str, page: Page) -> int:
+        append(journal, source, Page((), page.checkpoint))
+        time.sleep(0.02)
+        return append(journal, source, page)
+
+    SqliteJournal.append = hasty
+
+
+def modified_by_clock(_: float) -> None:
+    """A version of an object has the time at which it is made."""
+    versions._next_times = lambda *_: (versions.timestamp(int(time.time())),) * 2  # noqa: SLF001 -- see module
+
+
+def created_by_clock(_: float) -> None:
+    """An object is created whenever it is made."""
+    next_times = versions._next_times  # noqa: SLF001 -- see module
+
+    def hasty(*arguments: Any) -> tuple[str, str]:
+        return versions.timestamp(int(time.time() * 1000) % 10**9), next_times(*arguments)[1]
+
+    versions._next_times = hasty  # noqa: SLF001 -- see module
+
+
+def watermark_by_clock(_: float) -> None:
+    """The watermark is this machine's clock at the end of a walk, as other consumers of this API have it."""
+    after = Checkpoint.after
+
+    def hasty(state: Checkpoint, dates: Any, cursor: str | None, clock: int) -> Checkpoint:
+        moved = after(state, dates, cursor, clock)
+        return moved if cursor else moved.model_copy(update={"watermark": int(time.time())})
+
+    Checkpoint.after = hasty
+
+
+def cursors_by_clock(_: float) -> None:
+    """Where a cursor is refused, the walk goes on from this machine's clock."""
+
+    def hasty(state: Checkpoint, _: int) -> Checkpoint:
+        now = int(time.time())
+        return state.model_copy(update={"watermark": now, "walk": Walk(since=now, base=now)})
+
+    Checkpoint.restarted = hasty
+
+
+def whole_pages(_: float) -> None:
+    """A page with a broken item is a broken page."""
+    page = virustotal._page  # noqa: SLF001 -- see module
+
+    def strict(answer: Any) -> Any:
+        items, cursor = page(answer)
+        return (items if all(isinstance(each, dict) and "id" in each for each in items) else []), cursor
+
+    virustotal._page = strict  # noqa: SLF001 -- see module
+
+
+def generous_limits(_: float) -> None:
+    """An answer may have 640 MiB."""
+    begin = http.Client.__init__
+
+    def generous(client: http.Client, *settings: Any, **options: Any) -> None:
+        begin(client, *settings, **{**options, "max_body_bytes": 640 * 2**20})
+
+    http.Client.__init__ = generous
+
+
+def followed_redirects(_: float) -> None:
+    """A redirect is followed, wherever it leads."""
+    request = requests.Session.request
+
+    def following(*arguments: Any, **options: Any) -> Any:
+        return request(*arguments, **{**options, "allow_redirects": True})
+
+    requests.Session.request = following
+
+
+def forget_outages(_: float) -> None:
+    """What could not be sent is counted as sent."""
+    make = app.make_sink
+
+    def forgetful(*settings: Any, **options: Any) -> Any:
+        sink = make(*settings, **options)
+        send = sink.send
+
+        def hasty(messages: Any) -> Any:
+            try:
+                return send(messages)
+            except Unavailable:
+                return ()
+
+        sink.send = hasty
+        return sink
+
+    app.make_sink = forgetful
+
+
+def silent_gap(_: float) -> None:
+    """Nobody looks for what the API forgot."""
+    Checkpoint.gap = lambda *_: None
+
+
+def telling_key(_: float) -> None:
+    """The configuration, secrets and all, goes into the log."""
+    run = app.run
+
+    def telling(plan: app.Plan, **options: Any) -> Any:
+        for source in plan.settings.sources.values():
+            if hasattr(source, "api_key"):
+                telemetry.logger().info("configured", api_key=source.api_key.get_secret_value())
+        return run(plan, **options)
+
+    app.run = telling
+
+
+def unescaped(_: float) -> None:
+    """CEF values are written without escapes."""
+    escaped = cef._text  # noqa: SLF001 -- see module
+
+    def raw(key: str, value: Any, limit: int) -> str:
+        return escaped(key, value, limit).replace("\\=", "=").replace("\\\\", "\\")
+
+    cef._text = raw  # noqa: SLF001 -- likewise
+
+
+def unchecked(_: float) -> None:
+    """STIX objects are written as a mapping makes them, and values stand in patterns as they come."""
+    StixFormat.quote = lambda _, key, value: f"'{value}'"  # noqa: ARG005 -- see module
+    StixFormat.encode = lambda _, document: orjson.dumps(document)
+
+
+DEFECTS: Sequence[Callable[[float], None]] = (
+    advance_before_send,
+    checkpoint_before_page,
+    modified_by_clock,
+    created_by_clock,
+    watermark_by_clock,
+    cursors_by_clock,
+    whole_pages,
+    generous_limits,
+    followed_redirects,
+    forget_outages,
+    silent_gap,
+    telling_key,
+    unescaped,
+    unchecked,
+)
+
+
+def noticed(defect: str, figures: Iterable[Figure]) -> Figure:
+    """What the same proof says of a connector with this defect: a promise must be broken."""
+    (about,) = [each.__doc__ for each in DEFECTS if each.__name__ == defect]
+    found = "; ".join(f"{each.what.removeprefix('… ')}: {each.measured}" for each in broken(figures))
+    text = (about or "").rstrip(".")
+    return must(f"… with a defect: {text[0].lower()}{text[1:]}", found[:200] or "nothing", "noticed", kept=bool(found))
