@@ -358,13 +358,12 @@ def load_mapping(
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    formats: dict[str, Format] = {
-        "stix": StixFormat(producer),
-        "cef": CefFormat(),
-        "leef": LeefFormat(),
-        "json": JsonFormat(),
-    }
-    return mapping.compile_mapping(mapping_files.read(using, profile, overlays), formats)
+    return mapping.compile_mapping(mapping_files.read(using, profile, overlays), make_formats(producer))
+
+
+def make_formats(producer: Producer) -> Mapping[str, Format]:
+    """Every format, by the name that mappings give it."""
+    return {"stix": StixFormat(producer), "cef": CefFormat(), "leef": LeefFormat(), "json": JsonFormat()}
 
 
 def mapping_examples(using: str | Path, profile: str | None = None) -> tuple[Path, str]:

@@ -237,12 +237,17 @@ def demo(count: int, folder: Path) -> None:
 
 
 @iocstream.command()
-@click.argument("of", type=click.Choice(["config"]))
-def schema(of: str) -> None:  # noqa: ARG001 -- click passes the one choice
+@click.argument("of", type=click.Choice(["config", "mapping"]))
+def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
     from connector import app, config
+    from connector.formats.stix import Producer
+    from connector.mapping.schema import json_schema
 
-    print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
+    if of == "mapping":
+        print_json(json_schema(app.make_formats(Producer())))
+    else:
+        print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
 
 
 @iocstream.command()
