@@ -96,6 +96,9 @@ class SourceStanding(PartStanding):
     notifications: int = Field(description="How many were ever stored.")
     lost: list[Lost]
     quota: dict[str, Any] | None = Field(description="As it was last asked for.")
+    look_ups: dict[str, Any] | None = Field(
+        description="What was looked up of the notifications' entities; null: nothing is."
+    )
 
 
 class RouteStanding(PartStanding):
@@ -109,6 +112,7 @@ class RouteStanding(PartStanding):
     refused: int
     dead_letters: int = Field(description="What is refused now.")
     dropped: int = Field(description="Dead letters that were dropped on command.")
+    outdated: int = Field(description="To be gone over again with what has been looked up since.")
 
 
 class JournalStanding(BaseModel):
