@@ -12,7 +12,7 @@ from connector.app import load_mapping
 from connector.formats.stix import Producer
 from connector.model import Rejected
 
-NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl"}
+NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl"}
 """Mapping → what the names of its expected outputs end in."""
 REFUSED: dict[str, set[str]] = {}
 
