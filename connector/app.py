@@ -56,7 +56,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class RouteSettings(Settings):
     """One way out: what to convert to, where to send it, and which notifications."""
 
-    mapping: str = Field(description="A bundled mapping by name (stix21, cef, leef, json), or the path of a YAML file.")
+    mapping: str = Field(
+        description="A bundled mapping by name (`iocstream manifest` lists them), or the path of a YAML file."
+    )
     sink: SinkSettings = Field(description="Where the output goes.")
     sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
     when: str | None = Field(
