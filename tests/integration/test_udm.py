@@ -1,8 +1,8 @@
 """Entities of `mappings/udm.yaml` have the fields, types and enumerations of UDM.
 
 The noun and the threat, which are nearly all of it, are judged by the list that pySigma's backend for Google SecOps
-carries. It has no entity metadata and does not say what is repeated: these are written down here, from Google's *Unified
-Data Model field list*. No validator of Google's own is public.
+carries. It has no entity metadata and does not say what is repeated: these are written down here, from Google's
+*Unified Data Model field list*. No validator of Google's own is public.
 """
 
 import ipaddress
