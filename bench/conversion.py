@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import conversion_cef
@@ -9,13 +10,14 @@ import conversion_stix
 import orjson
 from measure import Row, medians
 
-from connector import mapping, notification
+from connector import app, mapping, notification
 from connector.formats.cef import CefFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.model import Notification
 from connector.ports import Format
 
 MAPPINGS = Path(__file__).resolve().parent.parent / "mappings"
+OTHERS = ("leef", "ecs", "ocsf", "udm", "splunk-hec")
 COUNT = 100
 HAND_LIMIT = 3.0
 STIX2_LIMIT = 15.0
@@ -58,6 +60,19 @@ def cef() -> list[Row]:
         _at_most("  as a multiple of a hand-written function", times["mapping"] / times["by hand"], HAND_LIMIT),
         _at_least("  speed, as a multiple of cefevent", times["cefevent"] / times["mapping"], 1.0),
     ]
+
+
+def others() -> list[Row]:
+    """Events of the other bundled mappings, encoded: no comparison, for there is no other way to have them."""
+    full = _full_files()
+    loaded = {name: app.load_mapping(name, Producer()) for name in OTHERS}
+    times = medians({name: partial(_converted, compiled, full) for name, compiled in loaded.items()})
+    return [Row(f"notification → {name} bytes", _microseconds(times[name] / COUNT)) for name in OTHERS]
+
+
+def _converted(compiled: mapping.CompiledMapping, items: list[Notification]) -> list[bytes]:
+    encode = compiled.format.encode
+    return [encode(document) for item in items for document in compiled.render(notification.view(item)) or ()]
 
 
 def _load(name: str, format_name: str, output: Format) -> mapping.CompiledMapping:

@@ -13,7 +13,13 @@ from rich.table import Table
 
 PACKAGES = ("orjson", "jmespath", "stix2", "cefevent")
 
-MEASUREMENTS: list[Callable[[], list[Row]]] = [conversion.stix, conversion.cef, pipeline.memory, pipeline.start_up]
+MEASUREMENTS: list[Callable[[], list[Row]]] = [
+    conversion.stix,
+    conversion.cef,
+    conversion.others,
+    pipeline.memory,
+    pipeline.start_up,
+]
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ def _one_in_a_list(value: Any) -> Any:
 class MappingSettings(Settings):
     """A mapping, and what is laid over it."""
 
-    use: str = Field(description="A bundled mapping by name (stix21, cef, leef, json), or the path of a YAML file.")
+    use: str = Field(
+        description="A bundled mapping by name (`iocstream manifest` lists them), or the path of a YAML file."
+    )
     profile: str | None = Field(
         None, description="What a receiver needs otherwise, by name: stix21 has opencti, sentinel, misp and xsoar, …"
     )

@@ -2,7 +2,10 @@ import contextlib
 import itertools
 
 import pytest
+from mapping_examples import CASES
+from odd_notifications import body_of
 
+from connector import convert
 from connector.model import Message, Misconfigured, Unavailable
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 
@@ -140,3 +143,11 @@ def test_a_stop_between_batches_is_an_outage_and_then_the_same_batch_arrives(own
         sink.send(second)
         stored = own_rsyslog.wait_for("tcp", marker, 100)
     assert [each["msg"].lstrip(" ").encode() for each in stored] == [each.body for each in first + second]
+
+
+def test_leef_events_are_stored_as_they_were_made(rsyslog):
+    made = [message for each in convert(map(body_of, CASES), "leef") for message in each.messages]
+    with sink_to(rsyslog, "tcp", header="rfc5424", framing="lf") as sink:
+        assert sink.send(made) == []
+        stored = rsyslog.wait_for("tcp", "LEEF:2.0|", len(CASES))
+    assert [each["msg"].encode() for each in stored] == [message.body for message in made]

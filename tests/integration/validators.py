@@ -103,3 +103,11 @@ def ocsf_schema():
         return {name: dict(re.findall(r"^  (\w+): (.*),$", body, re.MULTILINE)) for name, body in records}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def udm_fields():
+    """The fields and enumerations of UDM, as pySigma's backend for Google SecOps lists them."""
+    return json.loads(
+        found("validators/lib/python3*/site-packages/sigma/pipelines/secops/udm_field_schema.json").read_bytes()
+    )

@@ -1,0 +1,37 @@
+"""docs/formats.md says what is so: its routes can be loaded, and take every example or refuse it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from connector import app, examples
+
+PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+ROUTES = re.findall(r"```yaml\n(routes:\n.*?)```", PAGE, re.DOTALL)
+OTHERS = {"leef", "ecs", "ocsf", "udm", "splunk-hec"}
+
+
+def plan_of(routes, tmp_path):
+    path = tmp_path / "iocstream.yaml"
+    path.write_text(f"sources:\n  file:\n    type: file\n    path: '-'\n{routes}")
+    return app.load(path)
+
+
+def test_there_is_a_route_for_each_mapping_and_a_line_in_the_table(tmp_path):
+    plans = [plan_of(routes, tmp_path) for routes in ROUTES]
+    assert {route.mapping for plan in plans for route in plan.settings.routes.values()} == OTHERS
+    assert all(f"\n| `{name}` |" in PAGE for name in OTHERS)
+    assert OTHERS | {"stix21", "cef", "json"} == app.bundled_mappings().keys()
+
+
+@pytest.mark.parametrize("routes", ROUTES)
+def test_a_route_of_the_page_is_in_order(tmp_path, routes):
+    plan = plan_of(routes, tmp_path)
+    folder = app.bundled_mappings()["cef"].parent
+    available = examples.read(folder, folder)
+    for name, compiled in plan.mappings.items():
+        findings = list(examples.try_mapping(name, compiled, available))
+        if name in plan.conditions:
+            findings += examples.try_condition(name, plan.conditions[name], available)
+        assert [finding.level for finding in findings] == ["ok"]
