@@ -7,18 +7,25 @@ from importlib.metadata import version
 
 import conversion
 import pipeline
+import taxii
 from measure import Row
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("orjson", "jmespath", "stix2", "cefevent")
+PACKAGES = ("orjson", "jmespath", "stix2", "cefevent", "fastapi", "uvicorn")
 
 MEASUREMENTS: list[Callable[[], list[Row]]] = [
     conversion.stix,
     conversion.cef,
+<<<<<<< ours
     conversion.others,
     pipeline.memory,
     pipeline.start_up,
+=======
+    pipeline.memory,
+    pipeline.start_up,
+    taxii.taxii,
+>>>>>>> theirs
 ]
 
 

@@ -112,27 +112,26 @@ def objects(count: int) -> Iterator[StixObject]:
 @contextmanager
 def served(folder: Path, held: Sequence[StixObject]) -> Iterator[Server]:
     """This server, as people run it."""
-    from integration.taxii_peers import _free_port, _running  # noqa: PLC0415 -- after the path is set
+    from peers import taxii as peers  # noqa: PLC0415 -- after the path is set
+    from ports import reserve  # noqa: PLC0415 -- likewise
 
-    port = _free_port()
+    port = reserve()
     (folder / "iocstream.yaml").write_text(_CONFIGURATION % (port, hashed("token")))
     with closing(SqliteJournal(SqliteSettings(path=folder / "journal.db"))) as journal:
         for start in range(0, len(held), 10_000):
             journal.collections.store("iocs", held[start : start + 10_000])
-    with _running([sys.executable, "-m", "connector", "serve"], folder, "listening", {"PYTHONPATH": str(ROOT)}):
+    command = [sys.executable, "-m", "connector", "serve"]
+    with peers._running(command, folder, '"url"', {"PYTHONPATH": str(ROOT)}):  # noqa: SLF001 -- how a peer is started
         yield Server(f"http://127.0.0.1:{port}/taxii2/root/collections/iocs/", ("bench", "token"))
 
 
 @contextmanager
 def _peer(name: str, folder: Path, held: Sequence[StixObject]) -> Iterator[Server]:
-    from integration import taxii_peers  # noqa: PLC0415 -- after the path is set
+    from peers import taxii as peers  # noqa: PLC0415 -- after the path is set
 
-    if name == "medallion":
-        running = taxii_peers.running_medallion(folder)
-    else:
-        running = taxii_peers._opentaxii("opentaxii", folder)  # noqa: SLF001 -- the one that starts it
+    running = peers.medallion(folder) if name == "medallion" else peers.opentaxii(folder)
     with running as peer:
-        server = Server(peer.collection_url("rw"), (taxii_peers.USERNAME, taxii_peers.PASSWORD))
+        server = Server(peer.collection_url("rw"), (peers.USERNAME, peers.PASSWORD))
         for start in range(0, len(held) - NEW, 500):
             server.add(held[start : min(start + 500, len(held) - NEW)])
         time.sleep(0.1)

@@ -21,7 +21,7 @@ def small_steps(size: float) -> None:
     virustotal.PAGE_LIMIT = int(size)
     app.Route = functools.partial(pipeline.Route, batch=int(size))
     fed = runner.FedSource
-    app.FedSource = lambda source, _: fed(source, 0.05)
+    app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)
     runner.IDLE_SECONDS = 0.05
 
 

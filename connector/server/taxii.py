@@ -246,11 +246,14 @@ def _serve(
         )
     made.add_api_route(path, get, methods=["HEAD"], include_in_schema=False)
     others = [method for method in _METHODS if method not in ("GET", "HEAD", *refusing)]
-    made.add_api_route(path, _read_alone, methods=others, include_in_schema=False)
+    made.add_api_route(path, _not_allowed("GET", "HEAD", *refusing), methods=others, include_in_schema=False)
 
 
-def _read_alone() -> Response:
-    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", "GET, HEAD")])
+def _not_allowed(*methods: str) -> Callable[[], Response]:
+    def not_allowed() -> Response:
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", ", ".join(methods))])
+
+    return not_allowed
 
 
 def _elsewhere(request: Request) -> Response:
