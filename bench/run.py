@@ -17,15 +17,10 @@ PACKAGES = ("orjson", "jmespath", "stix2", "cefevent", "fastapi", "uvicorn")
 MEASUREMENTS: list[Callable[[], list[Row]]] = [
     conversion.stix,
     conversion.cef,
-<<<<<<< ours
     conversion.others,
     pipeline.memory,
     pipeline.start_up,
-=======
-    pipeline.memory,
-    pipeline.start_up,
     taxii.taxii,
->>>>>>> theirs
 ]
 
 
