@@ -101,6 +101,7 @@ def _full_files(case: str = "file_hunting") -> list[Notification]:
         item = copy.deepcopy(body)
         item["id"] = item["attributes"]["sha256"] = f"{number:064x}"
         item["context_attributes"]["notification_id"] = str(23_000_000_000 + number)
+        item["context_attributes"]["notification_date"] += number
         for connection in _connections(item["attributes"]):
             connection["host"] = _another_host(connection["host"], number)
         found.append(notification.read(item))
