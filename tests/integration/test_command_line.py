@@ -143,7 +143,7 @@ def test_logs_are_json_lines_without_a_terminal(folder):
     [
         (
             ("mapping: cef", "mapping: cfe"),
-            "routes.events.mapping: there is no mapping 'cfe'; there is cef, json, stix21",
+            "routes.events.mapping: there is no mapping 'cfe'; there is cef, ecs, json",
         ),
         (("mapping: cef", "mapping: ./gone.yaml"), "routes.events.mapping: there is no file gone.yaml"),
         (("origin == 'hunting'", "orgin ==="), "routes.events.when"),
