@@ -1,5 +1,6 @@
 """The TAXII server beside medallion and OpenTAXII: the same objects, the same questions, in turns."""
 
+import io
 import os
 import statistics
 import sys
@@ -8,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
@@ -184,6 +185,7 @@ def taxii() -> list[Row]:
     """Wall-clock times of this server's answers, and how many times as long the others take."""
     held = list(objects(COUNT))
     with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(io.StringIO()))  # what the peers logged is of no interest here
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers: dict[str, Server] = {}
         for name, peer in _PEERS.items():
@@ -197,28 +199,35 @@ def taxii() -> list[Row]:
             server.since = _since(server)
         rows = [Row(f"TAXII server, {COUNT:,} objects; `make peers` installs others to compare", "")]
         for question, (prepare, expected, aim) in _QUESTIONS.items():
-            times = _times(servers, prepare, expected, question)
+            times, lost = _times(servers, prepare, expected, question)
             rows.append(Row(f"  {question}", f"{times[''] * 1000:.1f} ms"))
             for name, seconds in times.items():
                 if name:
                     ratio = seconds / times[""]
-                    rows.append(Row(f"    {name}: times as long", f"{ratio:,.1f}", f"> {aim:.0f}", ratio > aim))
+                    what = f"    {name}: times as long"
+                    if name in lost:
+                        what += f" (and gave {lost[name]} of {expected})"
+                    rows.append(Row(what, f"{ratio:,.1f}", f"> {aim:.0f}", ratio > aim))
     return [*rows, *_large()]
 
 
 def _times(
     servers: dict[str, Server], prepare: Callable[[Server], Callable[[], int]], expected: int, question: str
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, int]]:
+    """By server the seconds, and the fewest objects given by those that gave too few."""
     taken: dict[str, list[float]] = {name: [] for name in servers}
+    lost: dict[str, int] = {}
     for _ in range(ROUNDS):
         for name, server in servers.items():
             ask = prepare(server)
             started = time.perf_counter()
             found = ask()
             taken[name].append(time.perf_counter() - started)
-            if found != expected:
+            if found < expected and name:  # medallion does, when several read at once
+                lost[name] = min(found, lost.get(name, expected))
+            elif found != expected:
                 raise SystemExit(f"{question}: {name or 'this server'} gave {found} objects, not {expected}")
-    return {name: statistics.median(each) for name, each in taken.items()}
+    return {name: statistics.median(each) for name, each in taken.items()}, lost
 
 
 def _since(server: Server) -> str:
@@ -268,8 +277,3 @@ def _timed(call: Callable[[], object]) -> float:
 def _version(peer: str) -> str:
     paths = [str(path) for path in (ROOT / ".peers" / peer).glob("lib/python*/site-packages")]
     return next(each.version for each in distributions(path=paths) if each.metadata["Name"].lower() == peer)
-
-
-if __name__ == "__main__":
-    for row in taxii():
-        print(row.what, row.measured, row.limit, row.met)

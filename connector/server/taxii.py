@@ -226,7 +226,7 @@ class _Serving:
         return resource(request, b"{%s%s}" % (ahead, content), headers, tag)
 
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def _serve(
