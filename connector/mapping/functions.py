@@ -4,6 +4,7 @@ Each is pure. Null in gives null out unless its docstring says otherwise; a valu
 names is a JMESPath type error. The first line of a docstring and its example are the reference in `docs/mappings.md`.
 """
 
+import functools
 import ipaddress
 import json
 import math
@@ -299,18 +300,26 @@ def split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
 
 
+@functools.lru_cache(maxsize=256)  # of one address several things are asked, one after the other
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """An IP address or network; None for any other text."""
+    # Most hosts are names: what has neither a colon nor a digit at its end cannot be an address.
+    if len(text) > _LONGEST_NETWORK or not (":" in text or text[-1:].isdecimal()):
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
 @_function(_TEXT, returns=NUMBER | NULL)
 def ip_version(text: str) -> int | None:
     """4 or 6 for an IP address or network; null for any other text.
 
     ip_version('2001:db8::1') → 6
     """
-    if len(text) > _LONGEST_NETWORK:
-        return None
-    try:
-        return ipaddress.ip_network(text, strict=False).version if "/" in text else ipaddress.ip_address(text).version
-    except ValueError:
-        return None
+    network = _network(text)
+    return None if network is None else network.version
 
 
 @_function(_TEXT, returns=STRING | NULL)
@@ -319,16 +328,13 @@ def ip(text: str) -> str | None:
 
     ip('2001:DB8:0::1') → "2001:db8::1"
     """
-    text = text.strip()
-    if len(text) > _LONGEST_NETWORK or "%" in text:  # a zone means something on its own machine alone
+    network = _network(text.strip())
+    if network is None or "%" in text:  # a zone means something on its own machine alone
         return None
-    try:
-        if "/" not in text:
-            return str(ipaddress.ip_address(text))
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+    first = network.network_address
+    # Python's own text of an IPv4-mapped address is not the same in all its versions; this is RFC 5952 section 5.
+    address = f"::ffff:{first.ipv4_mapped}" if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped else first
+    return str(address) if network.prefixlen == network.max_prefixlen else f"{address}/{network.prefixlen}"
 
 
 _DOCUMENTATION = tuple(
@@ -344,12 +350,12 @@ def ip_scope(text: str) -> str | None:
 
     ip_scope('192.168.1.10') → "private"
     """
-    if len(text) > _LONGEST_NETWORK:
-        return None
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
+    network = _network(text)
+    return None if network is None else _scope(network)
+
+
+@functools.lru_cache(maxsize=256)
+def _scope(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     if any(network.network_address in known for known in _DOCUMENTATION if known.version == network.version):
         return "documentation"
     return next((scope for scope in _SCOPES if getattr(network, f"is_{scope}")), "reserved")
@@ -384,9 +390,16 @@ def unique(items: list[Json]) -> list[Json]:
     seen: dict[Any, Json] = {}
     for item in items:
         # Python holds 1 and true for equal, and cannot hash a list.
-        key = json.dumps(item, sort_keys=True) if isinstance(item, list | dict) else item
+        key = _as_key(item) if isinstance(item, list | dict) else item
         seen.setdefault((type_name_of(item), key), item)
     return list(seen.values())
+
+
+def _as_key(item: Json) -> bytes | str:
+    try:
+        return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # what JSON can say and orjson cannot: a number beyond 64 bits, a lone surrogate
+        return json.dumps(item, sort_keys=True)
 
 
 @_function(
