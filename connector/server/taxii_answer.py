@@ -26,7 +26,6 @@ GZIP_LEVEL = 1
 _COMMON = {
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Accept-Encoding, Authorization",
-    "X-Content-Type-Options": "nosniff",
 }
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
