@@ -36,6 +36,10 @@ class InvalidValueError(JMESPathError):
     """A value of the right type that the function cannot work on."""
 
 
+class RequiredError(JMESPathError):
+    """A value is missing without which there is nothing to convert; the message is the mapping's own sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a function: what it is called, and the types it takes.
@@ -235,7 +239,7 @@ def required(value: Json, reason: str) -> Json:
     required('example.com', 'an entity needs its value') → "example.com"
     """
     if value is None:
-        raise InvalidValueError(reason)
+        raise RequiredError(reason)
     return value
 
 

@@ -80,13 +80,18 @@ def test_the_validator_reads_all_examples_as_one_bundle():
     assert findings(bundle) == []
 
 
+ONE_DOMAIN = {"domain_idn", "domain_unicode"}
+"""Two spellings of one name, which are one domain to everyone who looks it up."""
+
+
 @pytest.mark.parametrize("case", CONVERTED)
 def test_an_indicator_matches_its_own_observed_data_and_no_other(case):
-    indicator = next(document for document in documents(case) if document["type"] == "indicator")
+    # The first is that of the observable; those that follow are of the hosts its configuration names.
+    indicator, *_ = [document for document in documents(case) if document.get("pattern_type") == "stix"]
     for other in CONVERTED:
         observed = {"type": "bundle", "objects": [d for d in documents(other) if d["type"] != "indicator"]}
         matched = stix2matcher.matcher.match(indicator["pattern"], [observed], stix_version="2.1")
-        assert bool(matched) == (case == other)
+        assert bool(matched) == (case == other or {case, other} == ONE_DOMAIN), other
 
 
 # Odd notifications: the examples, with things in them where nobody expects them.
