@@ -35,6 +35,7 @@ def application(context: Context, collections: Collections) -> FastAPI:
         openapi_url=None,  # served below, completed
         docs_url=None,  # they load from another site
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
     made.state.gate = Gate(settings)
     made.state.context = context
