@@ -309,11 +309,13 @@ def test_an_unreachable_receiver_is_waited_for_and_the_backlog_is_kept(folder, r
     sink = f"{{type: taxii, collection_url: '{collection}', username: u, password: p}}"
     path.write_text(path.read_text() + f"  taxii:\n    mapping: stix21\n    sink: {sink}\n")
     process = started("run", cwd=folder, env=KEY, stderr=subprocess.PIPE)
-    awaited = {(b'"waiting"', b'"taxii"'), (b'"delivered"', b'"events"')}
+    waits, done = False, 0
     with process:
-        for line in process.stderr:
-            awaited -= {each for each in awaited if all(word in line for word in each)}
-            if not awaited:
+        for event in map(json.loads, process.stderr):
+            waits |= event["event"] == "waiting" and event["part"] == "taxii"
+            if event["event"] == "delivered" and event["part"] == "events":
+                done += event["notifications"] + event["filtered"]
+            if waits and done == len(raised):
                 break
         process.send_signal(signal.SIGTERM)
         process.wait(30)
