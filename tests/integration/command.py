@@ -17,7 +17,7 @@ from connector.cli import main
 ROOT = Path(__file__).parent.parent.parent
 
 
-def iocstream(*arguments, cwd, env=None, stdin=b"", timeout=240):
+def iocstream(*arguments, cwd, env=None, stdin=b"", timeout=60):
     """Run to the end; the completed process, with text in `stdout` and `stderr`."""
     done = subprocess.run(
         [sys.executable, "-m", "connector", *map(str, arguments)],
