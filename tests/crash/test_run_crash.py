@@ -53,7 +53,7 @@ def run(folder, raised, kills, look_ups):
             time.sleep(0.3 + chance.random() * 1.2)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        done = iocstream("run", "--once", cwd=folder)
+        done = iocstream("run", "--once", cwd=folder, timeout=150)
         assert done.returncode in (0, 1), done.stderr
         if look_ups:
             (source,) = json.loads(iocstream("status", "--json", cwd=folder).stdout)["sources"]
