@@ -1,4 +1,4 @@
-"""The pack for Cortex XSOAR: judged by demisto-sdk's models, run with a stand-in for `demisto` against a real server."""
+"""The pack for Cortex XSOAR: judged by demisto-sdk's models, run with a stand-in for `demisto` against a server."""
 
 import ast
 import zipfile
