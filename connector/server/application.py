@@ -1,12 +1,12 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import app
 from connector.access import TokenSettings
@@ -18,6 +18,12 @@ from connector.server.authentication import Gate, requires
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 def application(context: Context, collections: Collections) -> FastAPI:
@@ -33,11 +39,12 @@ def application(context: Context, collections: Collections) -> FastAPI:
         openapi_url=None,  # served below, completed
         docs_url=None,  # they load from another site
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
     made.state.gate = Gate(settings)
     made.state.context = context
     problems.install(made)
-    made.middleware("http")(_with_headers)
+    made.add_middleware(_Headers)
     made.include_router(actions.router(context, settings))
     made.include_router(taxii.router(_published(context.plan), collections, _reader))
     document = openapi(made)
@@ -94,10 +101,21 @@ async def _reader(token: Annotated[TokenSettings, Depends(requires(None))]) -> t
     return _Reader(token)
 
 
-async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere."""
-    answer = await call(request)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["X-Frame-Options"] = "DENY"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+class _Headers:
+    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere.
+
+    (asgi.readthedocs.io/en/latest/specs/www.html)
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the headers added."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._application(scope, receive, send_with_headers)

@@ -82,7 +82,10 @@ class Gate:
             found = holder(self._tokens, token, name)
         if found is None:
             detail = "no token was given" if authorization is None else "the token is not known here"
-            remedy = "Send the header `Authorization: Bearer TOKEN`; `iocstream token NAME` makes a token."
+            remedy = (
+                "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the"
+                " token as the password; `iocstream token NAME` makes a token."
+            )
             raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
         return found
 
