@@ -19,7 +19,11 @@ _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playb
 
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
 
-_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer"))
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 def application(context: Context, collections: Collections) -> FastAPI:
