@@ -22,6 +22,7 @@ from connector.server.connection import Connection
 MAX_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15
 ANSWER_SECONDS = 5
+UNSENT_BYTES = 128 * 1024
 
 
 def serve(plan: Plan, stop: threading.Event) -> None:
@@ -96,6 +97,8 @@ def _listening(settings: ServerSettings) -> socket.socket:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
     # asyncio sees to it on sockets that it makes itself alone: without it the second part of an answer may wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # So that a `Connection` sees a slow client read on: a system that takes megabytes at once then takes none for long.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 
 
