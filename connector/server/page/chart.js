@@ -52,12 +52,12 @@ export function draw(place, per, made, series, title) {
       [0, top / 2, top].filter(Number.isInteger).map((value) => [
         svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
         svg("text", { class: "axis end", x: MARGIN.left - 6, y: y(value) + 4 }, number(value)),
-      ]).flat(),
+      ]),
       made.map((bar, at) => stack(bar, series, x(at), step, y)),
       ticks(per, made, width).map(({ at, text }) => [
         svg("line", { class: "tick", x1: x(at), x2: x(at), y1: y(0), y2: y(0) + 4 }),
         svg("text", { class: "axis", x: x(at), y: HEIGHT - 5 }, text),
-      ]).flat(),
+      ]),
       all ? null : svg("text", { class: "axis middle", x: width / 2, y: HEIGHT / 2 }, "none in this time")),
     el("ul", { class: "legend" }, series.map((name, at) =>
       el("li", {}, svg("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" },
@@ -90,10 +90,10 @@ function ticks(per, made, width) {
   });
 }
 
-/** The next of 2, 4, 10, 20, 40, 100, …: half of it is a whole number too. */
+/** A round number that is no less. */
 function ceiling(value) {
   for (let power = 1; ; power *= 10) {
-    const found = [2, 4, 10].find((each) => each * power >= value);
+    const found = [2, 3, 4, 6, 8, 10].find((each) => each * power >= value);
     if (found) return found * power;
   }
 }

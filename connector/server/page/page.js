@@ -11,10 +11,10 @@ import { number } from "./words.js";
 const EVERY = 5000;
 const PAUSE = 30_000;
 const MATCHES = 25;
-const LETTERS = 50;
+const LETTERS = [10, 200];
 
 const at = (id) => document.getElementById(id);
-const state = { who: null, known: "", counts: null, first: 0, retrying: false, timer: 0, asking: false };
+const state = { who: null, letters: LETTERS[0], known: "", counts: null, first: 0, retrying: false, timer: 0, asking: false };
 const per = () => document.querySelector("input[name=per]:checked").value;
 
 async function refresh() {
@@ -79,12 +79,13 @@ function drawAll() {
 }
 
 async function letters() {
-  const { data } = await act("list_rejected", { limit: LETTERS });
+  const { data } = await act("list_rejected", { limit: state.letters });
   const may = state.who.may_act;
   show(at("rejected"), ...[
     data.total && !may ? el("p", { class: "note" }, `The login ${state.who.name} may look; to retry needs the scope act.`) : null,
     rejected(data, may ? retry : null),
   ]);
+  at("more").hidden = data.total <= state.letters || state.letters === LETTERS[1];
   at("retry-all").hidden = !(may && data.total > 1);
 }
 
@@ -119,6 +120,11 @@ function trouble(text) {
 }
 
 at("retry-all").addEventListener("click", () => retry([]));
+at("more").addEventListener("click", () => {
+  Object.assign(state, { letters: LETTERS[1], known: "" });
+  at("rejected-title").focus();
+  refresh();
+});
 for (const choice of document.querySelectorAll("input[name=per]")) choice.addEventListener("change", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? null : refresh()));
 new ResizeObserver(drawAll).observe(document.querySelector(".charts"));

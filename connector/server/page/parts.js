@@ -55,10 +55,11 @@ function state({ state: name, served_by: by }) {
     by ? el("span", { class: "under" }, `process ${by.process} on ${by.host}`) : null);
 }
 
-function answer({ message, state: name, backlog, outdated }) {
+function answer({ message, state: name, backlog, outdated, dead_letters: refused }) {
   if (message) return el("span", { class: KINDS[name] ?? "" }, brief(message));
   if (name === null || name === undefined) return "nothing was sent yet";
   if (backlog) return "accepted so far; more is waiting";
+  if (refused) return `accepted all but ${number(refused)}`;
   return outdated ? `all accepted; ${counted(outdated, "is", "are")} to be updated` : "all accepted";
 }
 
