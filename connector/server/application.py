@@ -12,7 +12,7 @@ from connector import app
 from connector.access import TokenSettings
 from connector.actions import Context
 from connector.ports import Collections
-from connector.server import actions, documentation, problems, taxii
+from connector.server import actions, documentation, page, problems, taxii
 from connector.server.authentication import Gate, requires
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
@@ -47,8 +47,9 @@ def application(context: Context, collections: Collections) -> FastAPI:
     made.add_middleware(_Headers)
     made.include_router(actions.router(context, settings))
     made.include_router(taxii.router(_published(context.plan), collections, _reader))
+    made.include_router(page.router())
     document = openapi(made)
-    page = documentation.page(document)
+    readable = documentation.page(document)
 
     async def openapi_json() -> dict[str, Any]:
         """What there is, for machines."""
@@ -56,7 +57,7 @@ def application(context: Context, collections: Collections) -> FastAPI:
 
     async def docs() -> str:
         """What there is, for people."""
-        return page
+        return readable
 
     made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
     made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
