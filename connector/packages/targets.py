@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from connector.packages import splunk_soar, xsoar
+from connector.packages import opencti, splunk_soar, xsoar
 from connector.packages.package import Package
 
 
@@ -23,5 +23,6 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "xsoar": Target("Cortex XSOAR", xsoar.MINIMUM, xsoar.package),
     "splunk-soar": Target("Splunk SOAR", splunk_soar.MINIMUM, splunk_soar.package),
+    "opencti": Target("OpenCTI", opencti.MINIMUM, opencti.package),
 }
 """By the name that `iocstream manifest --for` takes."""
