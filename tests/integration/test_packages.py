@@ -7,7 +7,7 @@ import zipfile
 import pytest
 import requests
 from integration.command import iocstream_here
-from integration.packages import packaged
+from integration.packages import ROOT, packaged
 
 from connector.actions import ACTIONS
 from connector.cli import iocstream
@@ -65,3 +65,12 @@ def test_the_openapi_document_is_that_of_the_server_with_a_place_for_its_address
         operation = document["paths"]["/actions/list_notifications"]["post"]["operationId"]
         answer = server.post(operation, {"limit": 1}, token="reader").json()
         assert answer["summary"] == {"listed": 1}
+
+
+def test_every_platform_has_a_page_that_the_index_names():
+    index = (ROOT / "docs" / "platforms" / "README.md").read_text()
+    for target in TARGETS:
+        page = (ROOT / "docs" / "platforms" / f"{target}.md").read_text()
+        assert f"({target}.md) | `{target}` |" in index
+        assert f"iocstream manifest --for {target} --out package" in page
+        assert all(f"\n## {part}\n" in page for part in ("Install", "Configure", "First playbook"))
