@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from connector.packages import splunk_soar, xsoar
+from connector.packages import fortisoar, openapi, opencti, shuffle, splunk_soar, stackstorm, xsoar
 from connector.packages.package import Package
 
 
@@ -23,5 +23,10 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "xsoar": Target("Cortex XSOAR", xsoar.MINIMUM, xsoar.package),
     "splunk-soar": Target("Splunk SOAR", splunk_soar.MINIMUM, splunk_soar.package),
+    "opencti": Target("OpenCTI", opencti.MINIMUM, opencti.package),
+    "openapi": Target("OpenAPI (Tines, n8n, …)", openapi.MINIMUM, openapi.package),
+    "stackstorm": Target("StackStorm", stackstorm.MINIMUM, stackstorm.package),
+    "shuffle": Target("Shuffle", shuffle.MINIMUM, shuffle.package),
+    "fortisoar": Target("FortiSOAR", fortisoar.MINIMUM, fortisoar.package),
 }
 """By the name that `iocstream manifest --for` takes."""

@@ -1,7 +1,7 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -9,8 +9,9 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import app
-from connector.access import TokenSettings
+from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
+from connector.app import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems, taxii
 from connector.server.authentication import Gate, requires
@@ -86,7 +87,14 @@ def openapi(made: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _published(plan: app.Plan) -> list[taxii.Published]:
+def document() -> dict[str, Any]:
+    """The OpenAPI document that every server has, whatever its configuration."""
+    plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
+    nothing = cast("Collections", None)  # nobody reads it
+    return openapi(application(Context(plan), nothing))
+
+
+def _published(plan: Plan) -> list[taxii.Published]:
     return [taxii.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
 
 

@@ -23,7 +23,7 @@ sources:
   virustotal: {{type: virustotal, api_key: {key}, api_url: "{api}/api/v3", since_hours: 168}}
 journal: {{path: "{folder}/iocstream.db"}}
 routes:
-  published: {{mapping: stix21, sink: {{type: collection, name: iocs}}}}
+  published: {{mapping: stix21, sink: {{type: collection, name: indicators}}}}
 """
 
 

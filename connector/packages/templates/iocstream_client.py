@@ -125,10 +125,11 @@ def _decoded(answer):
 
 
 def _error(answer):
-    """An answer that is no result, as an error: the server sends problem details (RFC 9457)."""
+    """An answer that is no result, as an error: problem details (RFC 9457), or an error message of TAXII 2.1."""
     try:
         details = answer.json()
-        causes = [fault["cause"] for fault in details.get("errors", ())] or [details["detail"]]
-        return ActionError(details["code"], "; ".join(causes), details.get("remedy", ""))
+        causes = [fault["cause"] for fault in details.get("errors", ())]
+        cause = "; ".join(causes) or details.get("detail") or details.get("description") or details["title"]
+        return ActionError(details.get("code") or f"http_{answer.status_code}", cause, details.get("remedy", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ActionError("unavailable", f"{answer.url} answered HTTP {answer.status_code}, and not as it should")
