@@ -167,6 +167,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         found.append(sample)
         found += [relationship(sample["id"], "variant-of", identifier) for identifier in families.values()]
 
+    hosts = {} if verdict == "VERDICT_BENIGN" else _named_hosts(entity, producer)
     indicator = {
         "type": "indicator",
         "id": stix_id("indicator", producer, "file", sha256),
@@ -193,6 +194,8 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     }
     if attribution.get("threat_actors"):
         indicator["indicator_types"].append("attribution")
+    if hosts:
+        indicator["extensions"][EXTENSION_ID]["c2_hosts"] = len(hosts)
     if not indicator["labels"]:
         del indicator["labels"]
     if verdict != "VERDICT_BENIGN":
@@ -210,8 +213,12 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         if threat["type"] == "vulnerability":
             indicates["relationship_type"] = "related-to"
         found.append(indicates)
-    if verdict != "VERDICT_BENIGN":
-        found += _hosts(entity, producer, sample, date, common, signed, relationship)
+    observables, indicators = _c2(hosts, producer, date, common, signed)
+    found += [*observables, *indicators]
+    for each, named in zip(indicators, hosts.values(), strict=True):
+        found += [relationship(each["id"], "indicates", family) for family in named]
+    if sample:
+        found += [relationship(sample["id"], "communicates-with", each["id"]) for each in observables]
     for subject in subjects:
         if subject["type"] == "report" and subject["name"] and subject["published"] is not None:
             report = {
@@ -406,46 +413,51 @@ def _match(context: Json, hunting: Json, sources: Sequence[Json], country: str) 
     return {name: value for name, value in made.items() if value is not None and value != []}
 
 
-def _hosts(
-    entity: Json, producer: str, sample: Object | None, date: int, common: Object, signed: Object, relationship: Any
-) -> Iterator[Object]:
-    """The hosts that an extracted configuration names, and what they have to do with its family."""
-    seen = _time(date)
-    indicated: dict[tuple[str, str], list[str]] = {}
+def _named_hosts(entity: Json, producer: str) -> dict[tuple[str, str], list[str]]:
+    """The hosts that an extracted configuration names, each with the ids of its families."""
+    named: dict[tuple[str, str], list[str]] = {}
     for family in (entity.get("malware_config") or {}).get("families") or ():
         family_id = stix_id("malware", producer, "family", _line(family["family"].lower(), 200))
         for connection in _connections(family):
             host = _host(connection["host"])
             if host is not None and "C2" in (connection.get("categories") or ["C2"]):
-                families = indicated.setdefault(host, [])
+                families = named.setdefault(host, [])
                 if family_id not in families:
                     families.append(family_id)
-    observables, indicators, relationships = [], [], []
-    for (kind, value), families in indicated.items():
+    return named
+
+
+def _c2(
+    hosts: dict[tuple[str, str], list[str]],
+    producer: str,
+    date: int,
+    common: Object,
+    signed: Object,
+) -> tuple[list[Object], list[Object]]:
+    observables: list[Object] = []
+    indicators: list[Object] = []
+    for kind, value in hosts:
         observable: Object = {"type": kind, "value": value, **common}
         observable["id"] = sco_id(observable)
         observables.append(observable)
-        indicator = {
-            "type": "indicator",
-            "id": stix_id("indicator", producer, "c2", value),
-            "name": value,
-            "description": "A malware configuration names it as command and control server.",
-            "indicator_types": ["malicious-activity"],
-            "pattern": f"[{kind}:value = '{value}']",
-            "pattern_type": "stix",
-            "pattern_version": "2.1",
-            "valid_from": seen,
-            "valid_until": _time(date + C2_DAYS[kind] * 86_400),
-            "labels": ["c2"],
-            "kill_chain_phases": KILL_CHAIN,
-            **signed,
-        }
-        indicators.append(indicator)
-        relationships += [relationship(indicator["id"], "indicates", family_id) for family_id in families]
-    yield from (*observables, *indicators, *relationships)
-    if sample is not None:
-        for observable in observables:
-            yield relationship(sample["id"], "communicates-with", observable["id"])
+        indicators.append(
+            {
+                "type": "indicator",
+                "id": stix_id("indicator", producer, "c2", value),
+                "name": value,
+                "description": "A malware configuration names it as command and control server.",
+                "indicator_types": ["malicious-activity"],
+                "pattern": f"[{kind}:value = '{value}']",
+                "pattern_type": "stix",
+                "pattern_version": "2.1",
+                "valid_from": _time(date),
+                "valid_until": _time(date + C2_DAYS[kind] * 86_400),
+                "labels": ["c2"],
+                "kill_chain_phases": KILL_CHAIN,
+                **signed,
+            }
+        )
+    return observables, indicators
 
 
 def _connections(family: Json) -> Iterator[Json]:

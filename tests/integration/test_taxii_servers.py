@@ -7,8 +7,14 @@ import orjson
 import pytest
 import requests
 import stix2
+from mapping_examples import CASES
+from odd_notifications import body_of
 
+from connector import notification
+from connector.app import load_mapping
+from connector.formats.stix import Producer
 from connector.model import Message, Misconfigured, Unavailable
+from connector.pipeline import convert
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
 from connector.sinks.taxii_client import TaxiiClient
 
@@ -113,6 +119,27 @@ def test_both_versions_of_an_object_arrive(server, request):
     taxii = sink(peer)
     assert list(taxii.send(messages)) == []
     assert list(taxii.send(messages)) == []
+    assert stored(peer, peer.collection_url("rw"), messages) == sent(messages)
+
+
+@working
+@pytest.mark.parametrize("profile", [None, "opencti"])
+def test_all_that_notifications_become_comes_back_and_what_is_learned_later_as_new_versions(server, profile, request):
+    peer = request.getfixturevalue(server)
+    mapping = load_mapping("stix21", Producer(name=f"Producer {uuid.uuid4()}"), profile)
+    known = body_of("file_explained")
+    at_first = body_of("file_explained")
+    for source in at_first["context_attributes"]["sources"]:
+        del source["attributes"]
+    others = convert([notification.read(body_of(case)) for case in CASES], mapping)
+    first, later = convert([notification.read(at_first), notification.read(known)], mapping)
+    assert {message.id for message in first.messages} & {message.id for message in later.messages}
+    messages = [*first.messages, *later.messages]
+    messages += [m for each in others for m in each.messages if m.id not in {message.id for message in messages}]
+    taxii = sink(peer)
+    for part in (first.messages, messages):
+        assert list(taxii.send(part)) == []
+    assert len({each.split("--")[0] for each, _ in sent(messages)}) > 15
     assert stored(peer, peer.collection_url("rw"), messages) == sent(messages)
 
 
