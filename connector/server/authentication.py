@@ -3,6 +3,7 @@
 A request is known by its headers alone, before anything of its body is read.
 """
 
+import asyncio
 import base64
 import binascii
 import time
@@ -49,18 +50,19 @@ class Gate:
         self._clock = clock
         self._left = {token.name: (self._allowance, clock()) for token in self._tokens}
 
-    def admit(self, authorization: str | None, scope: str | None) -> TokenSettings:
-        """The token of a request.
+    def admit(self, authorization: str | None, scope: str | None, patience: float = 0) -> tuple[TokenSettings, float]:
+        """The token of a request, and how many seconds it has to wait because the token has asked too often.
 
         Args:
             authorization: the header of that name.
             scope: what the token must allow; None: any token will do.
+            patience: for how many seconds at most it would wait.
 
         Raises:
-            Problem: there is no such token, it does not allow this, or it has asked too often.
+            Problem: there is no such token, it does not allow this, or it has asked too often to wait.
         """
         token = self._known(authorization)
-        self._count(token)
+        wait = self._count(token, patience)
         if scope is not None and not token.may(scope):
             raise Problem(
                 "forbidden",
@@ -70,7 +72,7 @@ class Gate:
                     ("WWW-Authenticate", f'Bearer realm="iocstream", error="insufficient_scope", scope="{scope}"')
                 ],
             )
-        return token
+        return token, wait
 
     def _known(self, authorization: str | None) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
@@ -89,24 +91,28 @@ class Gate:
             raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
         return found
 
-    def _count(self, token: TokenSettings) -> None:
+    def _count(self, token: TokenSettings, patience: float) -> float:
         left, at = self._left[token.name]
         now = self._clock()
         rate = self._allowance / 60
-        left = min(self._allowance, left + (now - at) * rate)
-        if left < 1:
-            self._left[token.name] = (left, now)
+        left = min(self._allowance, left + (now - at) * rate) - 1
+        wait = max(0.0, -left / rate)
+        if wait > patience:
+            self._left[token.name] = (left + 1, now)
             raise Problem(
                 "rate_limited",
                 f"the token {token.name} has asked more than {self._allowance:g} times within a minute",
                 "Wait as long as Retry-After says; server.requests_per_minute in the configuration is the limit.",
-                headers=[("Retry-After", str(int((1 - left) / rate) + 1))],
+                headers=[("Retry-After", str(int(wait) + 1))],
             )
-        self._left[token.name] = (left - 1, now)
+        self._left[token.name] = (left, now)
+        return wait
 
 
-def requires(scope: str | None) -> Callable[..., Awaitable[TokenSettings]]:
+def requires(scope: str | None, patience: float = 0) -> Callable[..., Awaitable[TokenSettings]]:
     """A dependency that lets requests in whose token has a scope, and gives the token.
+
+    One that comes too soon waits its turn, for so many seconds at most.
 
     What FastAPI reads itself, a body above all, it reads before it asks its dependencies: an endpoint that takes one
     reads it itself, from the request.
@@ -116,7 +122,10 @@ def requires(scope: str | None) -> Callable[..., Awaitable[TokenSettings]]:
         request: Request, _: Annotated[None, Security(_bearer)], __: Annotated[None, Security(_basic)]
     ) -> TokenSettings:
         gate: Gate = request.app.state.gate
-        return gate.admit(request.headers.get("authorization"), scope)
+        token, wait = gate.admit(request.headers.get("authorization"), scope, patience)
+        if wait:
+            await asyncio.sleep(wait)
+        return token
 
     return admitted
 
