@@ -14,6 +14,7 @@ from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBase
 from fastapi.security.base import SecurityBase
 
+from connector import telemetry
 from connector.access import ServerSettings, TokenSettings, holder
 from connector.server.problems import Problem
 
@@ -21,6 +22,8 @@ _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),
     ("WWW-Authenticate", 'Basic realm="iocstream", charset="UTF-8"'),
 )
+
+UNKNOWN_SECONDS = 60
 
 
 class _Scheme(SecurityBase):
@@ -49,19 +52,24 @@ class Gate:
         self._allowance = float(settings.requests_per_minute)
         self._clock = clock
         self._left = {token.name: (self._allowance, clock()) for token in self._tokens}
+        self._unknown = 0
+        self._tell_again = clock()
 
-    def admit(self, authorization: str | None, scope: str | None, patience: float = 0) -> tuple[TokenSettings, float]:
+    def admit(
+        self, authorization: str | None, scope: str | None, patience: float = 0, client: str = ""
+    ) -> tuple[TokenSettings, float]:
         """The token of a request, and how many seconds it has to wait because the token has asked too often.
 
         Args:
             authorization: the header of that name.
             scope: what the token must allow; None: any token will do.
             patience: for how many seconds at most it would wait.
+            client: its address, for the log.
 
         Raises:
             Problem: there is no such token, it does not allow this, or it has asked too often to wait.
         """
-        token = self._known(authorization)
+        token = self._known(authorization, client)
         wait = self._count(token, patience)
         if scope is not None and not token.may(scope):
             raise Problem(
@@ -74,7 +82,7 @@ class Gate:
             )
         return token, wait
 
-    def _known(self, authorization: str | None) -> TokenSettings:
+    def _known(self, authorization: str | None, client: str) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
         found = None
         if scheme.lower() == "bearer":
@@ -83,6 +91,8 @@ class Gate:
             name, token = _basic_credentials(credentials.strip())
             found = holder(self._tokens, token, name)
         if found is None:
+            if authorization is not None:
+                self._tell_of_unknown(client)
             detail = "no token was given" if authorization is None else "the token is not known here"
             remedy = (
                 "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the"
@@ -90,6 +100,14 @@ class Gate:
             )
             raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
         return found
+
+    def _tell_of_unknown(self, client: str) -> None:
+        """At most once a minute, lest strangers fill the log."""
+        self._unknown += 1
+        now = self._clock()
+        if now >= self._tell_again:
+            telemetry.logger().warning("login_refused", times=self._unknown, client=client)
+            self._unknown, self._tell_again = 0, now + UNKNOWN_SECONDS
 
     def _count(self, token: TokenSettings, patience: float) -> float:
         left, at = self._left[token.name]
@@ -122,7 +140,8 @@ def requires(scope: str | None, patience: float = 0) -> Callable[..., Awaitable[
         request: Request, _: Annotated[None, Security(_bearer)], __: Annotated[None, Security(_basic)]
     ) -> TokenSettings:
         gate: Gate = request.app.state.gate
-        token, wait = gate.admit(request.headers.get("authorization"), scope, patience)
+        client = request.client.host if request.client else ""
+        token, wait = gate.admit(request.headers.get("authorization"), scope, patience, client)
         if wait:
             await asyncio.sleep(wait)
         return token

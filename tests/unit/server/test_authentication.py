@@ -1,6 +1,7 @@
 """How often a token may ask, and who waits."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.access import ServerSettings, hashed
 from connector.server.authentication import Gate
@@ -60,3 +61,22 @@ def test_a_token_without_the_scope_is_refused_however_patient(gate):
     with pytest.raises(Problem) as refused:
         gate.admit("Bearer one", "admin", 5)
     assert refused.value.details.status == 403
+
+
+def test_tokens_that_are_not_known_are_told_of_once_a_minute_and_never_shown(gate, clock):
+    def tries(times, authorization="Bearer canary"):
+        with capture_logs() as told:
+            for _ in range(times):
+                with pytest.raises(Problem) as refused:
+                    gate.admit(authorization, None, client="192.0.2.7")
+                assert refused.value.details.status == 401
+        return told
+
+    (first,) = tries(3)
+    assert (first["event"], first["times"], first["client"]) == ("login_refused", 1, "192.0.2.7")
+    assert tries(2, "Basic Y2FuYXJ5OmNhbmFyeQ==") == []
+    assert tries(4, None) == []  # as browsers and some clients ask at first
+    clock.now += 60
+    (second,) = tries(1)
+    assert second["times"] == 5
+    assert "canary" not in str([first, second])
