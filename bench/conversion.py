@@ -13,7 +13,7 @@ from measure import Row, medians
 from connector import app, mapping, notification
 from connector.formats.cef import CefFormat
 from connector.formats.stix import Producer, StixFormat
-from connector.model import Notification
+from connector.model import Json, Notification
 from connector.ports import Format
 
 MAPPINGS = Path(__file__).resolve().parent.parent / "mappings"
@@ -101,8 +101,23 @@ def _full_files(case: str = "file_hunting") -> list[Notification]:
         item = copy.deepcopy(body)
         item["id"] = item["attributes"]["sha256"] = f"{number:064x}"
         item["context_attributes"]["notification_id"] = str(23_000_000_000 + number)
+        item["context_attributes"]["notification_date"] += number
+        for connection in _connections(item["attributes"]):
+            connection["host"] = _another_host(connection["host"], number)
         found.append(notification.read(item))
     return found
+
+
+def _connections(entity: Json) -> list[Json]:
+    families = entity["malware_config"]["families"] if "malware_config" in entity else ()
+    configs = [config for family in families for config in family["configs"]]
+    return [connection for config in configs for connection in config["net_info"]["connections"]]
+
+
+def _another_host(host: str, number: int) -> str:
+    if ":" in host:
+        return f"{host}{number:02x}"
+    return f"198.51.100.{number}" if host.startswith("198.") else f"{number}.{host}" if host[-1].isalpha() else host
 
 
 def _agree(name: str, mine: list[bytes], theirs: list[bytes], same: Callable[[bytes, bytes], bool]) -> None:

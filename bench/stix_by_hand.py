@@ -449,12 +449,8 @@ def _hosts(
 
 
 def _connections(family: Json) -> Iterator[Json]:
-    for config in _listed(family.get("configs")):
+    for config in family.get("configs") or ():
         yield from (config.get("net_info") or {}).get("connections") or ()
-
-
-def _listed(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _host(text: str) -> tuple[str, str] | None:

@@ -229,11 +229,16 @@ def simulate(port: int, count: int, key: str) -> None:
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True,
     help="Where its files go.",
 )  # fmt: skip
-def demo(count: int, folder: Path) -> None:
-    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone."""
+@click.option("--no-serve", is_flag=True, help="End with the table. So it does, too, where there is no terminal.")
+def demo(count: int, folder: Path, *, no_serve: bool) -> None:
+    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone.
+
+    At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C.
+    """
     from connector import demo as demonstration
 
-    demonstration.demonstrate(folder, count)
+    serves = sys.stdout.isatty() and not no_serve
+    demonstration.demonstrate(folder, count, stop_on_signals if serves else None)
 
 
 @iocstream.command()
@@ -251,8 +256,30 @@ def schema(of: str) -> None:
 
 
 @iocstream.command()
-def manifest() -> None:
-    """Print the manifest: what this product is and can do."""
-    from connector import manifest as description
+@click.option(
+    "--for",
+    "target",
+    metavar="TARGET",
+    help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi, stackstorm, shuffle or fortisoar.",
+)
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where the package goes: an empty folder."
+)
+def manifest(target: str | None, folder: Path | None) -> None:
+    """Print the manifest: what this product is and can do. With --for and --out, make a package of it.
 
-    print_json(description.manifest())
+    A package calls the actions of `iocstream serve`; docs/platforms/ says how to install and use each.
+    """
+    if (target is None) != (folder is None):
+        raise click.UsageError("--for and --out go together: which platform, and where the package goes")
+    if target is None or folder is None:
+        from connector import manifest as description
+
+        print_json(description.manifest())
+        return
+    from connector.packages.targets import TARGETS
+
+    if target not in TARGETS:
+        raise click.UsageError(f"there is no package for {target!r}; there is one for {', '.join(TARGETS)}")
+    for path in TARGETS[target].package().write(folder):
+        click.echo(path)

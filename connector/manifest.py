@@ -11,6 +11,30 @@ from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
 from connector.config import Settings
 from connector.formats.stix import Producer
+from connector.packages.rendering import SETTINGS
+from connector.packages.targets import TARGETS
+
+FEEDS = [
+    {
+        "name": "notifications",
+        "description": "Every notification of the journal, once: the answer's `next` is the place to go on from.",
+        "action": "list_notifications",
+        "cursor": "next",
+    },
+    {
+        "name": "poll",
+        "description": "For platforms that only poll: fetches what is new and delivers it on every route, then tells.",
+        "action": "poll",
+        "cursor": None,
+    },
+    {
+        "name": "taxii",
+        "description": "STIX 2.1 objects over TAXII 2.1: what a route to a collection keeps.",
+        "path": "/taxii2/",
+        "cursor": "added_after",
+    },
+]
+"""What platforms read again and again, and how they go on where they were."""
 
 
 def manifest() -> dict[str, Any]:
@@ -23,9 +47,18 @@ def manifest() -> dict[str, Any]:
         "description": metadata["Summary"],
         "licence": metadata["License-Expression"],
         "requires": {"python": metadata["Requires-Python"]},
+        "platforms": [
+            {"target": name, "title": each.title, "minimum_version": each.minimum} for name, each in TARGETS.items()
+        ],
         "command": "iocstream",
         "capabilities": ["fetch", "convert", "push"],
         "actions": [described(action) for action in ACTIONS.values()],
+        "feeds": FEEDS,
+        "connection": [
+            {"name": "url", "type": "string", "required": True, "secret": False, "description": SETTINGS["url"]},
+            {"name": "token", "type": "string", "required": True, "secret": True, "description": SETTINGS["token"]},
+            {"name": "verify", "type": "boolean", "default": True, "secret": False, "description": SETTINGS["verify"]},
+        ],
         "sources": _kinds(Config.model_fields["sources"].annotation),
         "mappings": [_mapping(name, path) for name, path in mapping_files.bundled_mappings().items()],
         "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),

@@ -1,7 +1,7 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -9,10 +9,11 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import app
-from connector.access import TokenSettings
+from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
+from connector.app import Config, Plan
 from connector.ports import Collections
-from connector.server import actions, documentation, problems, taxii
+from connector.server import actions, documentation, page, problems, taxii
 from connector.server.authentication import Gate, requires
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
@@ -49,8 +50,9 @@ def application(context: Context, collections: Collections) -> FastAPI:
     made.add_middleware(_Headers)
     made.include_router(actions.router(context, settings))
     made.include_router(taxii.router(_published(context.plan), collections, _reader))
+    made.include_router(page.router())
     document = openapi(made)
-    page = documentation.page(document)
+    readable = documentation.page(document)
 
     async def openapi_json() -> dict[str, Any]:
         """What there is, for machines."""
@@ -58,7 +60,7 @@ def application(context: Context, collections: Collections) -> FastAPI:
 
     async def docs() -> str:
         """What there is, for people."""
-        return page
+        return readable
 
     made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
     made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
@@ -87,7 +89,14 @@ def openapi(made: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _published(plan: app.Plan) -> list[taxii.Published]:
+def document() -> dict[str, Any]:
+    """The OpenAPI document that every server has, whatever its configuration."""
+    plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
+    nothing = cast("Collections", None)  # nobody reads it
+    return openapi(application(Context(plan), nothing))
+
+
+def _published(plan: Plan) -> list[taxii.Published]:
     return [taxii.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
 
 

@@ -6,6 +6,7 @@ import math
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -25,8 +26,13 @@ ANSWER_SECONDS = 5
 UNSENT_BYTES = 128 * 1024
 
 
-def serve(plan: Plan, stop: threading.Event) -> None:
+def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT; then let what is at work finish within `shutdown_seconds`.
+
+    Args:
+        plan: what is served.
+        stop: set when the end has come, for the actions at work.
+        tell: is given the address once it is listened on.
 
     Raises:
         Misconfigured: there is no token, the address cannot be listened on, or a certificate cannot be used.
@@ -62,6 +68,7 @@ def serve(plan: Plan, stop: threading.Event) -> None:
         log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
         server = _Server(config, stop)
         telemetry.logger().info("serving", url=_url(settings, listener))
+        tell(_url(settings, listener))
         server.run(sockets=[listener])
         telemetry.logger().info("serving_ended")
 

@@ -1,0 +1,115 @@
+"""FortiSOAR: a connector whose operations are the server's actions."""
+
+from typing import Any
+
+from connector import app
+from connector.actions import ACTIONS, Action
+from connector.packages import parameters
+from connector.packages.package import Package, tgz
+from connector.packages.rendering import (
+    PUBLISHER,
+    SETTINGS,
+    SUMMARY,
+    TITLE,
+    action_table,
+    client,
+    json_bytes,
+    picture,
+    template,
+)
+
+MINIMUM = "7.2.0"
+"""The oldest version of FortiSOAR that the connector says it is for."""
+
+
+def package() -> Package:
+    """The connector as a folder, and as the archive to upload."""
+    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
+    files = {
+        "info.json": json_bytes(description()),
+        "__init__.py": b"",
+        "connector.py": template("fortisoar/connector.py"),
+        "operations.py": template("fortisoar/operations.py"),
+        "iocstream_client.py": client(),
+        "requirements.txt": b"requests\n",
+        "images/small.png": picture(32, 32),
+        "images/large.png": picture(80, 80),
+        "README.md": template("fortisoar/README.md", **values),
+    }
+    files = {f"iocstream/{name}": content for name, content in files.items()}
+    return Package(files, {"iocstream.tgz": tgz(files)})
+
+
+def description() -> dict[str, Any]:
+    """The connector's info.json."""
+    return {
+        "name": "iocstream",
+        "label": TITLE,
+        "description": SUMMARY,
+        "publisher": PUBLISHER,
+        "cs_approved": False,
+        "cs_compatible": True,
+        "version": app.VERSION,
+        "category": "Threat Intelligence",
+        "icon_small_name": "small.png",
+        "icon_large_name": "large.png",
+        "help_online": "",
+        "configuration": {
+            "fields": [
+                _field("server_url", "Server URL", "text", SETTINGS["url"], required=True),
+                _field("token", "Token", "password", SETTINGS["token"], required=True),
+                _field("verify_ssl", "Verify SSL", "checkbox", SETTINGS["verify"], required=False, value=True),
+            ]
+        },
+        "operations": [_operation(action) for action in ACTIONS.values()],
+    }
+
+
+def _operation(action: Action) -> dict[str, Any]:
+    properties = action.result.model_json_schema(mode="serialization")["properties"]
+    empty: dict[str, Any] = {"array": [], "object": {}}
+    return {
+        "operation": action.name,
+        "title": action.name.replace("_", " ").title(),
+        "description": f"{action.title}.",
+        "category": "investigation" if action.scope == "read" else "miscellaneous",
+        "annotation": action.name,
+        "enabled": True,
+        "parameters": [_parameter(each) for each in parameters.of(action)],
+        "output_schema": {
+            "action": "",
+            "status": "",
+            "message": "",
+            "summary": {},
+            "data": {name: empty.get(schema.get("type", ""), "") for name, schema in properties.items()},
+            "errors": [{"code": "", "cause": "", "remedy": ""}],
+        },
+    }
+
+
+def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
+    kinds = {"integer": "integer", "boolean": "checkbox", "object": "json"}
+    kind = "select" if parameter.options else kinds.get(parameter.kind, "text")
+    description = parameter.description or f"{parameter.title}."
+    if parameter.kind == "array":
+        description += " Separated by commas."
+    made = _field(parameter.name, parameter.title, kind, description, required=parameter.required)
+    if parameter.options:
+        made["options"] = list(parameter.options)
+    if parameter.default is not None:
+        made["value"] = parameter.default
+    return made
+
+
+def _field(name: str, title: str, kind: str, meaning: str, *, required: bool, **more: Any) -> dict[str, Any]:
+    return {
+        "title": title,
+        "name": name,
+        "type": kind,
+        "required": required,
+        "editable": True,
+        "visible": True,
+        "description": meaning,
+        "tooltip": meaning,
+        **more,
+    }

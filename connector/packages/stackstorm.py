@@ -1,0 +1,109 @@
+"""StackStorm: a pack with an action for each of the server's, and a sensor of new notifications."""
+
+from typing import Any
+
+from connector import app
+from connector.actions import ACTIONS, Action
+from connector.packages import parameters
+from connector.packages.package import Package
+from connector.packages.rendering import (
+    PUBLISHER,
+    SETTINGS,
+    SUMMARY,
+    TITLE,
+    action_table,
+    client,
+    picture,
+    template,
+    yaml_bytes,
+)
+
+MINIMUM = "3.7.0"
+"""The oldest version of StackStorm that the pack says it is for."""
+
+
+def package() -> Package:
+    """The pack as a folder."""
+    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
+    files = {
+        "pack.yaml": yaml_bytes(_pack()),
+        "config.schema.yaml": yaml_bytes(_configuration()),
+        "iocstream.yaml.example": yaml_bytes({"url": "https://iocstream.example:8640", "token": "", "verify": True}),
+        "icon.png": picture(64, 64),
+        "requirements.txt": b"requests>=2.25\n",
+        "README.md": template("stackstorm/README.md", **values),
+        "actions/run_action.py": template("stackstorm/run_action.py"),
+        "actions/iocstream_client.py": client(),
+        "sensors/notification_sensor.py": template("stackstorm/notification_sensor.py"),
+        "sensors/notification_sensor.yaml": yaml_bytes(_sensor()),
+    }
+    for action in ACTIONS.values():
+        files[f"actions/{action.name}.yaml"] = yaml_bytes(_action(action))
+    return Package({f"iocstream/{name}": content for name, content in files.items()})
+
+
+def _pack() -> dict[str, Any]:
+    return {
+        "ref": "iocstream",
+        "name": "iocstream",
+        "description": SUMMARY,
+        "keywords": ["virustotal", "google threat intelligence", "threat intelligence", "stix", "cef"],
+        "version": app.VERSION,
+        "stackstorm_version": f">={MINIMUM}",
+        "python_versions": ["3"],
+        "author": PUBLISHER,
+    }
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        "url": {"type": "string", "required": True, "description": SETTINGS["url"]},
+        "token": {"type": "string", "required": True, "secret": True, "description": SETTINGS["token"]},
+        "verify": {"type": "boolean", "default": True, "description": SETTINGS["verify"]},
+        "filter": {"type": "string", "description": "What the sensor dispatches, in VirusTotal's terms."},
+    }
+
+
+def _action(action: Action) -> dict[str, Any]:
+    which = {"type": "string", "immutable": True, "default": action.name, "description": "The action of the server."}
+    return {
+        "name": action.name,
+        "description": action.title,
+        "runner_type": "python-script",
+        "entry_point": "run_action.py",
+        "enabled": True,
+        "parameters": {"iocstream_action": which, **{each.name: _parameter(each) for each in parameters.of(action)}},
+    }
+
+
+def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": parameter.kind, "description": parameter.description or f"{parameter.title}."}
+    if parameter.kind == "array":
+        made["items"] = {"type": parameter.items}
+    if parameter.required:
+        made["required"] = True
+    if parameter.options:
+        made["enum"] = list(parameter.options)
+    if parameter.default is not None:
+        made["default"] = parameter.default
+    return made
+
+
+def _sensor() -> dict[str, Any]:
+    properties = {
+        name: {"type": ["string", "null"]} for name in ("id", "date", "origin", "entity_type", "entity_value")
+    }
+    return {
+        "class_name": "NotificationSensor",
+        "entry_point": "notification_sensor.py",
+        "description": "New notifications of the IoC Stream.",
+        "poll_interval": 60,
+        "trigger_types": [
+            {
+                "name": "notification",
+                "pack": "iocstream",
+                "description": "A notification, as list_notifications gives it.",
+                "payload_schema": {"type": "object", "properties": properties},
+            }
+        ],
+    }

@@ -1,0 +1,88 @@
+"""The app for Splunk SOAR, run by the classes that Splunk publishes in the platform's stead, against a real server."""
+
+import ast
+import json
+import tarfile
+
+import pytest
+from integration.packages import on_platform, packaged, raised
+
+from connector.actions import ACTIONS
+
+
+@pytest.fixture(scope="module")
+def soar_app(tmp_path_factory):
+    with packaged("splunk-soar", tmp_path_factory.mktemp("soar")) as (folder, server):
+        yield folder, server
+
+
+def asked(soar_app, identifier, *, config=(), state=None, poll_now=False, full_after=-1, **parameters):
+    folder, server = soar_app
+    given = {
+        "identifier": identifier,
+        "config": {"url": server.url, "token": server.tokens["root"], "verify": True, **dict(config)},
+        "parameters": [parameters],
+        "state": state,
+        "poll_now": poll_now,
+        "full_after": full_after,
+    }
+    return on_platform("splunk_soar.py", "run", folder / "iocstream", given=given)
+
+
+def test_it_says_what_splunks_sdk_would(soar_app):
+    assert on_platform("splunk_soar.py", "judge", soar_app[0] / "iocstream") == []
+
+
+def test_the_archive_has_one_folder_whose_python_is_that_of_the_platform(soar_app):
+    with tarfile.open(soar_app[0] / "iocstream.tgz") as archive:
+        names = archive.getnames()
+        for name in names:
+            if name.endswith(".py"):
+                ast.parse(archive.extractfile(name).read(), feature_version=(3, 9))
+    assert {name.split("/")[0] for name in names} == {"iocstream"}
+
+
+def test_the_token_is_a_password(soar_app):
+    described = json.loads((soar_app[0] / "iocstream" / "iocstream.json").read_text())
+    assert described["configuration"]["token"]["data_type"] == "password"
+    identifiers = [action["identifier"] for action in described["actions"]]
+    assert identifiers == [*ACTIONS, "on_poll"]
+
+
+def test_connectivity_is_tested_and_a_wrong_token_is_told(soar_app):
+    assert asked(soar_app, "test_connectivity")["status"] is True
+    refused = asked(soar_app, "test_connectivity", config={"token": "wrong"})
+    assert refused["status"] is False
+    assert refused["message"].startswith("unauthenticated: ")
+
+
+def test_an_action_runs_with_what_the_platform_gives(soar_app):
+    listed = asked(soar_app, "list_notifications", limit=2.0, bodies=False, context={"guid": "1"})
+    assert (listed["status"], listed["summary"]) == (True, {"listed": 2})
+    first = listed["data"][0]["notifications"][0]
+    converted = asked(soar_app, "convert_notification", id=first["id"], mapping="stix21")
+    assert converted["data"][0]["bundle"]["type"] == "bundle"
+
+
+def test_ingestion_has_each_notification_once_and_goes_on_where_it_was(soar_app):
+    first = asked(soar_app, "on_poll", container_count=25)
+    assert len(first["containers"]) == 25
+    rest = asked(soar_app, "on_poll", container_count=1000, state=first["state"])
+    ids = [each["source_data_identifier"] for each in first["containers"] + rest["containers"]]
+    assert sorted(ids) == sorted(raised())
+    artifact = first["containers"][0]["artifacts"][0]
+    assert artifact["cef"]["externalId"] == ids[0]
+    again = asked(soar_app, "on_poll", state=rest["state"])
+    assert (again["containers"], again["state"]) == ([], rest["state"])
+
+
+def test_what_the_platform_could_not_save_comes_again(soar_app):
+    failed = asked(soar_app, "on_poll", container_count=10, full_after=4)
+    assert (failed["status"], failed["message"]) == (False, "a container could not be saved: no space left")
+    assert failed["state"] == {}
+
+
+def test_poll_now_shows_the_newest_and_keeps_no_place(soar_app):
+    shown = asked(soar_app, "on_poll", container_count=3, poll_now=True, state={"next": "7"})
+    assert len(shown["containers"]) == 3
+    assert shown["state"] == {"next": "7"}

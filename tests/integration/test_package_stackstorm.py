@@ -1,0 +1,51 @@
+"""The pack for StackStorm, run by a stand-in for its runners (no index has them) against a real server."""
+
+import ast
+
+import pytest
+import yaml
+from integration.packages import on_platform, packaged, raised
+
+from connector.actions import ACTIONS
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    with packaged("stackstorm", tmp_path_factory.mktemp("stackstorm")) as (folder, server):
+        yield folder / "iocstream", server
+
+
+def config(pack, **changes):
+    return {"url": pack[1].url, "token": pack[1].tokens["root"], "verify": True, **changes}
+
+
+def ran(pack, action, *, changes=(), **parameters):
+    given = {"action": action, "config": config(pack, **dict(changes)), "parameters": parameters}
+    return on_platform("stackstorm.py", "run", pack[0], given=given)
+
+
+def test_it_is_a_pack_of_actions_in_the_python_of_the_platform(pack):
+    assert on_platform("stackstorm.py", "judge", pack[0]) == []
+    assert {path.stem for path in (pack[0] / "actions").glob("*.yaml")} == set(ACTIONS)
+    for path in pack[0].rglob("*.py"):
+        ast.parse(path.read_text(), feature_version=(3, 8))
+    assert yaml.safe_load((pack[0] / "config.schema.yaml").read_text())["token"]["secret"] is True
+
+
+def test_an_action_runs_with_the_defaults_of_its_metadata(pack):
+    done, envelope = ran(pack, "list_notifications", limit=2)
+    assert done is True
+    assert envelope["summary"] == {"listed": 2}
+    done, fault = ran(pack, "get_notification", id="404404")
+    assert (done, fault["code"]) == (False, "not_found")
+    done, fault = ran(pack, "get_status", changes={"token": "wrong"})
+    assert (done, fault["code"]) == (False, "unauthenticated")
+
+
+def test_the_sensor_dispatches_each_notification_once(pack):
+    first = on_platform("stackstorm.py", "sense", pack[0], given={"config": config(pack), "values": {}})
+    assert sorted(payload["id"] for _, payload in first["dispatched"]) == sorted(raised())
+    assert {trigger for trigger, _ in first["dispatched"]} == {"iocstream.notification"}
+    given = {"config": config(pack), "values": first["values"]}
+    again = on_platform("stackstorm.py", "sense", pack[0], given=given)
+    assert again == {"dispatched": [], "values": first["values"]}

@@ -1,0 +1,82 @@
+"""Splunk SOAR's side of an app: the classes that splunk-soar-sdk stands in with where the platform is absent."""
+
+import contextlib
+import importlib
+import json
+import re
+import sys
+import types
+import typing
+from pathlib import Path
+
+
+def install_platform():
+    """Splunk's stand-ins under the names that they have on the platform."""
+    sys.modules["phantom"] = types.ModuleType("phantom")
+    for name in ("app", "action_result", "base_connector"):
+        sys.modules[f"phantom.{name}"] = importlib.import_module(f"soar_sdk.shims.phantom.{name}")
+
+
+def judge(folder):
+    """What the SDK would not have written: an app's keys, asset fields, data types, Python version."""
+    source = Path(importlib.import_module("soar_sdk").__file__).parent
+    from soar_sdk.compat import PythonVersion
+
+    described = json.loads((folder / "iocstream.json").read_text())
+    keys = re.search(r"class AppMeta.*?def ", (source / "meta" / "app.py").read_text(), re.DOTALL).group()
+    known = {line.split(":")[0].strip() for line in keys.splitlines() if re.match(r"    \w+: ", line)}
+    wrong = [f"unknown key {key}" for key in described.keys() - known]
+    PythonVersion.from_csv(described["python_version"])
+    types_known = {"string", "numeric", "boolean", "password", "file", "timezone"}
+    for place in [described["configuration"], *(action["parameters"] for action in described["actions"])]:
+        wrong += [
+            f"{name}: {field['data_type']}" for name, field in place.items() if field["data_type"] not in types_known
+        ]
+    for action in described["actions"]:
+        wrong += [f"{action['action']} lacks {key}" for key in ("identifier", "description", "type") if not action[key]]
+    wrong += [
+        f"no file {described[key]}"
+        for key in ("main_module", "logo", "logo_dark")
+        if not (folder / described[key]).exists()
+    ]
+    return wrong
+
+
+def run(folder):
+    """Have the platform's class run an action, as its `_handle_action` does."""
+    install_platform()
+    sys.path.insert(0, str(folder))
+    described = json.loads((folder / "iocstream.json").read_text())
+    module = importlib.import_module(described["main_module"].removesuffix(".py"))
+    asked = json.load(sys.stdin)
+
+    class Platform(module.IocstreamConnector):
+        containers: typing.ClassVar = []
+        state = asked.get("state") or {}
+
+        def is_poll_now(self):
+            return asked.get("poll_now", False)
+
+        def save_container(self, container, fail_on_duplicate=False):
+            if len(self.containers) == asked.get("full_after", -1):
+                return False, "no space left", None
+            self.containers.append(container)
+            return True, "", len(self.containers)
+
+    connector = Platform()
+    with contextlib.redirect_stdout(sys.stderr):
+        connector._handle_action(json.dumps(asked), 0)
+    (result,) = connector.get_action_results()
+    return {
+        "status": result.get_status(),
+        "message": result.get_message(),
+        "data": result.get_data(),
+        "summary": result.get_summary(),
+        "containers": connector.containers,
+        "state": connector.state,
+    }
+
+
+if __name__ == "__main__":
+    what, where = sys.argv[1:]
+    print(json.dumps({"judge": judge, "run": run}[what](Path(where))))
