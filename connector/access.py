@@ -74,7 +74,9 @@ class ServerSettings(Settings):
     )
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Of a request.")
     max_concurrent_actions: int = Field(8, ge=1, le=256, description="At work at once; one more is told to come again.")
-    requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="Of each token.")
+    requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Of each token; readers over TAXII are slowed down first."
+    )
     request_seconds: float = Field(
         20,
         gt=0,

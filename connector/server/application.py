@@ -20,6 +20,8 @@ _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playb
 
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
 
+READER_PATIENCE_SECONDS = 5
+"""Common TAXII clients do not come again when they have asked too often: they give up, and begin at the first page."""
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -106,7 +108,7 @@ class _Reader:
         return self.token.may(f"taxii:{collection}")
 
 
-async def _reader(token: Annotated[TokenSettings, Depends(requires(None))]) -> taxii.Reader:
+async def _reader(token: Annotated[TokenSettings, Depends(requires(None, READER_PATIENCE_SECONDS))]) -> taxii.Reader:
     return _Reader(token)
 
 

@@ -3,6 +3,7 @@
 A request is known by its headers alone, before anything of its body is read.
 """
 
+import asyncio
 import base64
 import binascii
 import time
@@ -13,6 +14,7 @@ from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBase
 from fastapi.security.base import SecurityBase
 
+from connector import telemetry
 from connector.access import ServerSettings, TokenSettings, holder
 from connector.server.problems import Problem
 
@@ -20,6 +22,8 @@ _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),
     ("WWW-Authenticate", 'Basic realm="iocstream", charset="UTF-8"'),
 )
+
+UNKNOWN_SECONDS = 60
 
 
 class _Scheme(SecurityBase):
@@ -48,19 +52,25 @@ class Gate:
         self._allowance = float(settings.requests_per_minute)
         self._clock = clock
         self._left = {token.name: (self._allowance, clock()) for token in self._tokens}
+        self._unknown = 0
+        self._tell_again = clock()
 
-    def admit(self, authorization: str | None, scope: str | None) -> TokenSettings:
-        """The token of a request.
+    def admit(
+        self, authorization: str | None, scope: str | None, patience: float = 0, client: str = ""
+    ) -> tuple[TokenSettings, float]:
+        """The token of a request, and how many seconds it has to wait because the token has asked too often.
 
         Args:
             authorization: the header of that name.
             scope: what the token must allow; None: any token will do.
+            patience: for how many seconds at most it would wait.
+            client: its address, for the log.
 
         Raises:
-            Problem: there is no such token, it does not allow this, or it has asked too often.
+            Problem: there is no such token, it does not allow this, or it has asked too often to wait.
         """
-        token = self._known(authorization)
-        self._count(token)
+        token = self._known(authorization, client)
+        wait = self._count(token, patience)
         if scope is not None and not token.may(scope):
             raise Problem(
                 "forbidden",
@@ -70,9 +80,9 @@ class Gate:
                     ("WWW-Authenticate", f'Bearer realm="iocstream", error="insufficient_scope", scope="{scope}"')
                 ],
             )
-        return token
+        return token, wait
 
-    def _known(self, authorization: str | None) -> TokenSettings:
+    def _known(self, authorization: str | None, client: str) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
         found = None
         if scheme.lower() == "bearer":
@@ -81,6 +91,8 @@ class Gate:
             name, token = _basic_credentials(credentials.strip())
             found = holder(self._tokens, token, name)
         if found is None:
+            if authorization is not None:
+                self._tell_of_unknown(client)
             detail = "no token was given" if authorization is None else "the token is not known here"
             remedy = (
                 "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the"
@@ -89,24 +101,36 @@ class Gate:
             raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
         return found
 
-    def _count(self, token: TokenSettings) -> None:
+    def _tell_of_unknown(self, client: str) -> None:
+        """At most once a minute, lest strangers fill the log."""
+        self._unknown += 1
+        now = self._clock()
+        if now >= self._tell_again:
+            telemetry.logger().warning("login_refused", times=self._unknown, client=client)
+            self._unknown, self._tell_again = 0, now + UNKNOWN_SECONDS
+
+    def _count(self, token: TokenSettings, patience: float) -> float:
         left, at = self._left[token.name]
         now = self._clock()
         rate = self._allowance / 60
-        left = min(self._allowance, left + (now - at) * rate)
-        if left < 1:
-            self._left[token.name] = (left, now)
+        left = min(self._allowance, left + (now - at) * rate) - 1
+        wait = max(0.0, -left / rate)
+        if wait > patience:
+            self._left[token.name] = (left + 1, now)
             raise Problem(
                 "rate_limited",
                 f"the token {token.name} has asked more than {self._allowance:g} times within a minute",
                 "Wait as long as Retry-After says; server.requests_per_minute in the configuration is the limit.",
-                headers=[("Retry-After", str(int((1 - left) / rate) + 1))],
+                headers=[("Retry-After", str(int(wait) + 1))],
             )
-        self._left[token.name] = (left - 1, now)
+        self._left[token.name] = (left, now)
+        return wait
 
 
-def requires(scope: str | None) -> Callable[..., Awaitable[TokenSettings]]:
+def requires(scope: str | None, patience: float = 0) -> Callable[..., Awaitable[TokenSettings]]:
     """A dependency that lets requests in whose token has a scope, and gives the token.
+
+    One that comes too soon waits its turn, for so many seconds at most.
 
     What FastAPI reads itself, a body above all, it reads before it asks its dependencies: an endpoint that takes one
     reads it itself, from the request.
@@ -117,7 +141,11 @@ def requires(scope: str | None) -> Callable[..., Awaitable[TokenSettings]]:
     ) -> TokenSettings:
         must_not_be_from_elsewhere(request)
         gate: Gate = request.app.state.gate
-        return gate.admit(request.headers.get("authorization"), scope)
+        client = request.client.host if request.client else ""
+        token, wait = gate.admit(request.headers.get("authorization"), scope, patience, client)
+        if wait:
+            await asyncio.sleep(wait)
+        return token
 
     return admitted
 

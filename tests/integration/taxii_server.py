@@ -30,7 +30,7 @@ routes:
   two: {mapping: stix21, sink: {type: collection, name: empty}}
   three: {mapping: stix21, sink: {type: collection, name: private}}
 server:
-  requests_per_minute: 1000000
+  requests_per_minute: %d
   tokens:
 """
 
@@ -66,15 +66,15 @@ class Served:
         return answer.json()
 
 
-def configuration():
+def configuration(requests_per_minute=1_000_000):
     tokens = [f"    - {{name: {name}, hash: '{hashed(name[::-1])}', scopes: [{SCOPES[name]}]}}\n" for name in SCOPES]
-    return CONFIGURATION + "".join(tokens)
+    return CONFIGURATION % requests_per_minute + "".join(tokens)
 
 
 @contextmanager
-def serving(folder):
+def serving(folder, **limits):
     """Two collections, `iocs` and `empty`, for the login `reader`, and `private` for another."""
-    (folder / "iocstream.yaml").write_text(configuration().replace("served.db", str(folder / "served.db")))
+    (folder / "iocstream.yaml").write_text(configuration(**limits).replace("served.db", str(folder / "served.db")))
     plan = app.load(folder / "iocstream.yaml")
     with (
         closing(SqliteJournal(plan.settings.journal)) as journal,

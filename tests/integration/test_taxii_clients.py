@@ -55,6 +55,18 @@ class TestTaxii2Client:
                 found = [each["id"] for page in pages for each in page["objects"]]
                 assert found == [stix_id(n, kind) for n in range(40) for kind in ("indicator", "url")]
 
+    def test_is_slowed_down_where_it_would_give_up(self, tmp_path, served):
+        """It knows nothing of 429; a reader of many small pages would never come to the last one."""
+        from taxii2client.v21 import Collection, as_pages
+
+        (tmp_path / "slow").mkdir()
+        with serving(tmp_path / "slow", requests_per_minute=30) as server:
+            server.store(*(stix(n) for n in range(34)))
+            url = f"{server.root}collections/{Published('iocs', '').id}/"
+            collection = Collection(url, user="reader", password="redaer")
+            assert len(list(as_pages(collection.get_objects, per_request=1))) == 34
+            collection.close()
+
     def test_asks_for_what_is_new_since_a_moment_however_it_writes_it(self, served, collection):
         served.store(stix(1))
         (record,) = collection.get_manifest()["objects"]
