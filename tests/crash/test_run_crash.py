@@ -69,7 +69,7 @@ def versions(objects):
 
 
 def newest(objects):
-    """The newest version's content by id; its times depend on which notification was the first to be gone over again."""
+    """The newest version's content by id; its times depend on which notification was gone over again first."""
     found = {}
     for item in sorted(objects, key=lambda item: item.get("modified", "")):
         times = {"created", "modified"} | ({"valid_from"} if item.get("valid_from") == item.get("created") else set())
