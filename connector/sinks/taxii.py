@@ -44,6 +44,8 @@ class TaxiiSink:
         self._client = TaxiiClient(settings, user_agent=user_agent)
         self._collection: Collection | None = None
         self._packing_bytes = 0
+        # Found in the collection by this send or by the tries before it that an outage ended: not asked for again.
+        self._held: set[tuple[str, str | None]] = set()
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """Send wave after wave; each envelope is settled before the next one goes out. See `Sink.send`."""
@@ -63,6 +65,7 @@ class TaxiiSink:
             # Whatever a person changes on the server is seen when they let the route go on.
             self._collection = None
             raise
+        self._held.clear()
         return refusals
 
     def unconfirmed(self) -> int:
@@ -166,11 +169,13 @@ class TaxiiSink:
         if not collection.can_read:
             unread = " (the collection cannot be read, so perhaps it is there already)"
             return [Refusal(message, reason + unread) for message, reason in failed]
-        return [
-            Refusal(message, reason)
-            for message, reason in failed
-            if not self._client.has(collection.url, message.id, message.version)
-        ]
+        return [Refusal(message, reason) for message, reason in failed if not self._holds(collection, message)]
+
+    def _holds(self, collection: Collection, message: Message) -> bool:
+        version = message.id, message.version
+        if version not in self._held and self._client.has(collection.url, *version):
+            self._held.add(version)
+        return version in self._held
 
 
 def _limit(collection: Collection, settings: TaxiiSettings) -> int:

@@ -315,6 +315,20 @@ class TestFailures:
         with pytest.raises(Unavailable):
             make().send(messages(3))
 
+    def test_what_was_found_before_an_outage_is_not_asked_for_again_until_all_is_delivered(self, server, make):
+        self.failing(server, "0000", "0001")
+        found = [{"id": f"indicator--{n}", "modified": VERSION} for n in ("0000", "0001")]
+        first = self.held(server, "0000", objects=found)
+        self.held(server, "0001", 503)
+        sink = make()
+        with pytest.raises(Unavailable):
+            sink.send(messages(3))
+        second = self.held(server, "0001", objects=found)
+        assert sink.send(messages(3)) == []
+        assert (first.call_count, second.call_count) == (1, 1)
+        assert sink.send(messages(3)) == []
+        assert (first.call_count, second.call_count) == (2, 2)
+
     def test_a_garbled_answer_to_that_question_refuses_nothing(self, server, make):
         self.failing(server, "0001")
         server.get(f"{OBJECTS}indicator--0001/", content=b'{"objects": [{"id": "indic\xf0\x01')
