@@ -92,10 +92,10 @@ BROKEN = """\
 format: cef
 emit:
   event:
-    vendor: VirusTotal
-    product: IoC Stream
-    version: "3"
-    signature: x
+    deviceVendor: VirusTotal
+    deviceProduct: IoC Stream
+    deviceVersion: "3"
+    deviceEventClassId: x
     name: x
     severity: 99
 """
