@@ -13,7 +13,7 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone
+demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone; a page in the end
 	@$(BIN)/iocstream demo
 
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so

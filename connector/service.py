@@ -13,7 +13,7 @@ from connector.command import DONE, config_option, json_option, load, print_json
 @click.command()
 @config_option
 def serve(path: Path) -> int:
-    """Serve the actions over HTTP until SIGTERM: POST /actions/NAME, /openapi.json, /docs.
+    """Serve the page and the actions over HTTP until SIGTERM: /, POST /actions/NAME, /openapi.json, /docs.
 
     It only answers. `iocstream run` beside it, on the same configuration, fetches and delivers all the time; without
     it the action `poll` does so whenever it is called. Needs the extra of the package:

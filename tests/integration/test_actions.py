@@ -1,10 +1,13 @@
 """The actions over a simulated VirusTotal and receivers, each reached through its socket."""
 
 import contextlib
+import copy
 import json
 import signal
 import subprocess
 import threading
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from integration.command import iocstream, iocstream_here, started
@@ -492,3 +495,44 @@ def test_an_answer_never_shares_stdout_with_a_sink(world):
     world.edit(f'path: "{world.folder}/events.cef"', "path: '-'")
     assert world.code("poll") == "misconfigured"
     assert world.code("push_notification", id=IDS[0], route="hunted") == "misconfigured"
+
+
+def test_counts_over_time_are_those_of_the_notifications(world):
+    assert world.code("count_notifications") == "misconfigured"
+    world.done("poll")
+    by_day = world.done("count_notifications", per="day")
+    assert (by_day.complete, by_day.undated) == (True, 0)
+    expected = Counter()
+    for item in RAISED:
+        context = item["context_attributes"]
+        severity = item["attributes"].get("gti_assessment", {}).get("severity", {}).get("value", "SEVERITY_UNKNOWN")
+        day = datetime.fromtimestamp(context["notification_date"], UTC).strftime("%Y-%m-%dT00:00:00.000Z")
+        expected[day, item["type"], severity.removeprefix("SEVERITY_").lower()] += 1
+    assert {(each.start, each.entity_type, each.severity): each.notifications for each in by_day.counts} == expected
+    assert [each.start for each in by_day.counts] == sorted(each.start for each in by_day.counts)
+
+    moment = RAISED[len(RAISED) // 2]["context_attributes"]["notification_date"]
+    since = datetime.fromtimestamp(moment, UTC).isoformat()
+    later = sum(item["context_attributes"]["notification_date"] >= moment for item in RAISED)
+    by_hour = world.call("count_notifications", per="hour", since=since)
+    assert by_hour.summary == {"notifications": later, "undated": 0}
+    assert all(each.start.endswith(":00:00.000Z") for each in by_hour.data.counts)
+
+    last = world.call("count_notifications", limit=10)
+    assert (last.summary["notifications"], last.data.complete) == (10, False)
+    assert world.done("count_notifications", limit=len(RAISED)).complete
+    assert world.code("count_notifications", source="nobody") == "not_found"
+
+
+def test_what_cannot_be_read_is_counted_too(world):
+    odd = copy.deepcopy(RAISED[-3:])
+    odd[0]["type"] = "hash_list"
+    odd[1]["attributes"]["gti_assessment"] = {"severity": {"value": ["SEVERITY_HIGH"]}}
+    odd[2]["attributes"]["gti_assessment"] = "SEVERITY_HIGH"
+    with serving(Api(odd, key=KEY)) as url, serving(world.taxii) as taxii_url:
+        world.configure(url, taxii_url)
+        world.call("poll")
+        counts = world.done("count_notifications").counts
+    assert sum(each.notifications for each in counts) == 3
+    assert {each.severity for each in counts if each.entity_type != "other"} == {"unknown"}
+    assert sum(each.notifications for each in counts if each.entity_type == "other") == 1

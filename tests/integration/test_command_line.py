@@ -1,4 +1,7 @@
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -295,6 +298,21 @@ def test_the_demo_shows_what_arrived(tmp_path):
     assert len((tmp_path / "out/events.cef").read_text().splitlines()) == 60
     again = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
     assert "fetched 60 notifications" in again.stdout
+
+
+def test_the_demo_serves_nothing_without_a_terminal_or_when_told_not_to(tmp_path):
+    done = iocstream("demo", "--count", "20", "--dir", "out", cwd=tmp_path)
+    assert (done.returncode, "The page" in done.stdout) == (0, False)
+    ours, theirs = pty.openpty()
+    told = ["demo", "--count", "20", "--dir", "out", "--no-serve"]
+    with started(*told, cwd=tmp_path, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        assert process.wait(60) == 0
+    with contextlib.suppress(OSError):  # as Linux says that nobody has the other end any more
+        printed = os.read(ours, 65536).decode()
+        assert "fetched 20 notifications" in printed
+        assert "The page" not in printed
+    os.close(ours)
 
 
 def test_the_manifest_in_the_repository_is_true():

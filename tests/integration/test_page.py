@@ -92,10 +92,10 @@ BROKEN = """\
 format: cef
 emit:
   event:
-    vendor: VirusTotal
-    product: IoC Stream
-    version: "3"
-    signature: x
+    deviceVendor: VirusTotal
+    deviceProduct: IoC Stream
+    deviceVersion: "3"
+    deviceEventClassId: x
     name: x
     severity: 99
 """
@@ -242,7 +242,7 @@ def test_retrying_clears_what_has_been_put_right(browser, own_server, tmp_path):
         look.page.locator("#retried.good", has_text="1 notifications delivered").wait_for()
         button.wait_for(state="detached")
         assert sum(route["dead_letters"] for route in status(mended)["routes"]) == total - 1
-        assert look.page.evaluate("document.activeElement.id") == "rejected-title"
+        look.page.wait_for_function("document.activeElement.id === 'rejected-title'")
         look.page.get_by_role("button", name="Retry all").click()
         look.page.locator("#retried", has_text="delivered").wait_for()
         look.page.locator("#routes tbody tr", has_text="events").get_by_text("all accepted").wait_for()

@@ -47,7 +47,7 @@ async function fill(body, each) {
   const [stix, cef] = ["STIX 2.1", "CEF"].map((title) => rendering(title));
   body.replaceChildren(
     el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) =>
-      el("div", {}, el("dt", {}, name), el("dd", {}, brief(value, 20_000))))),
+      el("div", {}, el("dt", {}, name), el("dd", {}, brief(value, 1000))))),
     ...(link ? [link] : []),
     stix, cef);
   await into(stix, each.id, "stix21", ({ bundle, documents }) => JSON.stringify(bundle ?? documents, null, 2));

@@ -10,17 +10,22 @@ import { number } from "./words.js";
 
 const EVERY = 5000;
 const PAUSE = 30_000;
+const COUNT_EVERY = 15_000;
 const MATCHES = 25;
 const LETTERS = [10, 200];
 
 const at = (id) => document.getElementById(id);
-const state = { who: null, letters: LETTERS[0], known: "", counts: null, first: 0, retrying: false, timer: 0, asking: false };
+const state = { who: null, letters: LETTERS[0], known: "", counted: "", countedAt: 0, counts: null, first: 0, retrying: false, timer: 0, turn: Promise.resolve() };
 const per = () => document.querySelector("input[name=per]:checked").value;
 
-async function refresh() {
-  if (state.asking) return;
+/** Ask for everything again, after what is being asked. */
+function refresh() {
+  state.turn = state.turn.catch(() => null).then(round);
+  return state.turn;
+}
+
+async function round() {
   clearTimeout(state.timer);
-  state.asking = true;
   let wait = EVERY;
   try {
     await ask();
@@ -30,7 +35,6 @@ async function refresh() {
     wait = PAUSE;
     trouble(said(error));
   } finally {
-    state.asking = false;
     state.timer = setTimeout(() => (document.hidden ? null : refresh()), wait);
   }
 }
@@ -47,9 +51,15 @@ async function ask() {
   at("fresh").textContent = `As of ${new Date().toISOString().slice(11, 19)} UTC`;
   // The rest is asked for when something has happened, or the charts are to move on.
   const counts = data.routes.map((each) => [each.delivered, each.refused, each.dead_letters]);
-  const known = JSON.stringify([data.journal.notifications, counts, since(per(), Date.now()), per()]);
+  const counted = JSON.stringify([data.journal.notifications, since(per(), Date.now())]);
+  const isOther = state.counts?.per !== per();
+  // It reads thousands of notifications, so in a burst it waits a little.
+  if (isOther || (counted !== state.counted && Date.now() - state.countedAt >= COUNT_EVERY)) {
+    await overTime();
+    Object.assign(state, { counted, countedAt: Date.now() });
+  }
+  const known = JSON.stringify([data.journal.notifications, counts]);
   if (known === state.known) return;
-  await overTime();
   await letters();
   matches.show(at("matches"), (await act("list_notifications", { order: "newest", limit: MATCHES })).data.notifications);
   state.known = known;
