@@ -29,8 +29,8 @@ lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fr
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
-bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run
-	$(BIN)/python bench/run.py
+bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run; PART=taxii: one part of it
+	$(BIN)/python bench/run.py $(PART)
 
 prove: $(VENV)/ready peers  ## the proof of docs/reliability.md, in 20 minutes; QUICK=1: in two
 	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -25,13 +26,18 @@ MEASUREMENTS: list[Callable[[], list[Row]]] = [
 
 
 def main() -> None:
-    """Print a line for each thing measured."""
+    """Print a line for each thing measured: of all parts, or of those named as arguments."""
+    names = [measure.__name__ for measure in MEASUREMENTS]
+    unknown = set(sys.argv[1:]) - set(names)
+    if unknown:
+        raise SystemExit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    chosen = [measure for measure in MEASUREMENTS if measure.__name__ in (sys.argv[1:] or names)]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}"
     table = Table(title="Speed and memory", caption=f"Python {platform.python_version()}, {packages}; {machine}")
     for heading, justify in (("", "left"), ("measured", "right"), ("limit", "right"), ("", "left")):
         table.add_column(heading, justify=justify)
-    for measure in MEASUREMENTS:
+    for measure in chosen:
         for row in measure():
             table.add_row(row.what, row.measured, row.limit, {True: "met", False: "MISSED", None: ""}[row.met])
     Console().print(table)

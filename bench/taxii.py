@@ -1,5 +1,9 @@
 """The TAXII server beside medallion and OpenTAXII: the same objects, the same questions, in turns."""
 
+import base64
+import http.client
+import io
+import itertools
 import os
 import statistics
 import sys
@@ -8,11 +12,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 import requests
@@ -56,31 +62,33 @@ server:
 
 @dataclass
 class Server:
-    """One that is asked, on a connection that stays open."""
+    """One that is asked, on a connection that stays open; the client is the thinnest there is, lest it be measured."""
 
     collection: str
     login: tuple[str, str]
-    session: requests.Session = field(default_factory=requests.Session)
     since: str = ""
+    _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
 
-    def ask(self, **parameters: Any) -> tuple[dict[str, Any], requests.Response]:
+    def ask(self, **parameters: Any) -> tuple[dict[str, Any], http.client.HTTPResponse]:
         """Objects, whole."""
         named = {f"match[{name}]" if name in ("type", "version") else name: each for name, each in parameters.items()}
-        answer = self.session.get(
-            f"{self.collection}objects/",
-            params=named,
-            auth=self.login,
-            headers={"Accept": MEDIA_TYPE, "Accept-Encoding": "identity"},
-            timeout=600,
-        )
-        answer.raise_for_status()
-        return orjson.loads(answer.content), answer
+        url = urlsplit(f"{self.collection}objects/")
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(url.netloc, timeout=600)
+        known = base64.b64encode(":".join(self.login).encode()).decode()
+        headers = {"Accept": MEDIA_TYPE, "Authorization": f"Basic {known}"}
+        self._connection.request("GET", f"{url.path}?{urlencode(named)}", headers=headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        if answer.status != HTTPStatus.OK:
+            raise SystemExit(f"{self.collection} answered {answer.status}: nothing to measure")
+        return orjson.loads(body), answer
 
     def add(self, objects: Sequence[StixObject]) -> None:
         """As a producer adds them."""
         body = b'{"objects":[%s]}' % b",".join(each.body for each in objects)
         headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
-        answer = self.session.post(f"{self.collection}objects/", body, auth=self.login, headers=headers, timeout=600)
+        answer = requests.post(f"{self.collection}objects/", body, auth=self.login, headers=headers, timeout=600)
         if answer.json()["success_count"] != len(objects):
             raise SystemExit(f"{self.collection} did not take the objects: nothing to measure")
 
@@ -132,10 +140,9 @@ def _peer(name: str, folder: Path, held: Sequence[StixObject]) -> Iterator[Serve
     running = peers.medallion(folder) if name == "medallion" else peers.opentaxii(folder)
     with running as peer:
         server = Server(peer.collection_url("rw"), (peers.USERNAME, peers.PASSWORD))
-        for start in range(0, len(held) - NEW, 500):
-            server.add(held[start : min(start + 500, len(held) - NEW)])
-        time.sleep(0.1)
-        server.add(held[-NEW:])
+        for start, end in itertools.pairwise((0, DEEP, COUNT - NEW, COUNT)):
+            server.add(held[start:end])  # to which medallion gives one date
+            time.sleep(0.1)
         yield server
 
 
@@ -146,6 +153,11 @@ def _first(server: Server) -> Callable[[], int]:
 def _deep(server: Server) -> Callable[[], int]:
     token = server.ask(limit=DEEP)[0]["next"]  # a medallion's is good for once
     return lambda: len(server.ask(limit=PAGE, next=token)[0]["objects"])
+
+
+def _deep_by_date(server: Server) -> Callable[[], int]:
+    after = server.ask(limit=DEEP)[1].headers["X-TAXII-Date-Added-Last"]
+    return lambda: len(server.ask(limit=PAGE, added_after=after)[0]["objects"])
 
 
 def _by_type(server: Server) -> Callable[[], int]:
@@ -173,6 +185,7 @@ def _readers(server: Server) -> Callable[[], int]:
 _QUESTIONS: dict[str, tuple[Callable[[Server], Callable[[], int]], int, float]] = {
     f"first page of {PAGE}": (_first, PAGE, AIM),
     f"page of {PAGE} after {DEEP:,}, by next": (_deep, PAGE, DEEP_AIM),
+    f"page of {PAGE} after {DEEP:,}, by date": (_deep_by_date, PAGE, DEEP_AIM),
     f"page of {PAGE} of a type": (_by_type, PAGE, AIM),
     f"poll that finds {NEW}": (_poll, NEW, AIM),
     "poll that finds nothing": (_poll_in_vain, 0, AIM),
@@ -184,6 +197,7 @@ def taxii() -> list[Row]:
     """Wall-clock times of this server's answers, and how many times as long the others take."""
     held = list(objects(COUNT))
     with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(io.StringIO()))  # what the peers logged is of no interest here
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers: dict[str, Server] = {}
         for name, peer in _PEERS.items():
@@ -197,28 +211,35 @@ def taxii() -> list[Row]:
             server.since = _since(server)
         rows = [Row(f"TAXII server, {COUNT:,} objects; `make peers` installs others to compare", "")]
         for question, (prepare, expected, aim) in _QUESTIONS.items():
-            times = _times(servers, prepare, expected, question)
+            times, lost = _times(servers, prepare, expected, question)
             rows.append(Row(f"  {question}", f"{times[''] * 1000:.1f} ms"))
             for name, seconds in times.items():
                 if name:
                     ratio = seconds / times[""]
-                    rows.append(Row(f"    {name}: times as long", f"{ratio:,.1f}", f"> {aim:.0f}", ratio > aim))
+                    what = f"    {name}: times as long"
+                    if name in lost:
+                        what += f" (and gave {lost[name]} of {expected})"
+                    rows.append(Row(what, f"{ratio:,.1f}", f"> {aim:.0f}", ratio > aim))
     return [*rows, *_large()]
 
 
 def _times(
     servers: dict[str, Server], prepare: Callable[[Server], Callable[[], int]], expected: int, question: str
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, int]]:
+    """By server the seconds, and the fewest objects given by those that gave too few."""
     taken: dict[str, list[float]] = {name: [] for name in servers}
+    lost: dict[str, int] = {}
     for _ in range(ROUNDS):
         for name, server in servers.items():
             ask = prepare(server)
             started = time.perf_counter()
             found = ask()
             taken[name].append(time.perf_counter() - started)
-            if found != expected:
+            if found < expected and name:  # medallion does, when several read at once
+                lost[name] = min(found, lost.get(name, expected))
+            elif found != expected:
                 raise SystemExit(f"{question}: {name or 'this server'} gave {found} objects, not {expected}")
-    return {name: statistics.median(each) for name, each in taken.items()}
+    return {name: statistics.median(each) for name, each in taken.items()}, lost
 
 
 def _since(server: Server) -> str:
@@ -268,8 +289,3 @@ def _timed(call: Callable[[], object]) -> float:
 def _version(peer: str) -> str:
     paths = [str(path) for path in (ROOT / ".peers" / peer).glob("lib/python*/site-packages")]
     return next(each.version for each in distributions(path=paths) if each.metadata["Name"].lower() == peer)
-
-
-if __name__ == "__main__":
-    for row in taxii():
-        print(row.what, row.measured, row.limit, row.met)

@@ -75,7 +75,12 @@ class ServerSettings(Settings):
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Of a request.")
     max_concurrent_actions: int = Field(8, ge=1, le=256, description="At work at once; one more is told to come again.")
     requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="Of each token.")
-    request_seconds: float = Field(20, gt=0, le=600, description="Longest wait for a request to arrive whole.")
+    request_seconds: float = Field(
+        20,
+        gt=0,
+        le=600,
+        description="Longest wait for a request to arrive whole, and for a client to take more of an answer.",
+    )
     action_seconds: float = Field(
         300, gt=0, le=86_400, description="Longest wait for an action; it goes on, and what it did stays done."
     )

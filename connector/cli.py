@@ -229,11 +229,16 @@ def simulate(port: int, count: int, key: str) -> None:
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True,
     help="Where its files go.",
 )  # fmt: skip
-def demo(count: int, folder: Path) -> None:
-    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone."""
+@click.option("--no-serve", is_flag=True, help="End with the table. So it does, too, where there is no terminal.")
+def demo(count: int, folder: Path, *, no_serve: bool) -> None:
+    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone.
+
+    At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C.
+    """
     from connector import demo as demonstration
 
-    demonstration.demonstrate(folder, count)
+    serves = sys.stdout.isatty() and not no_serve
+    demonstration.demonstrate(folder, count, stop_on_signals if serves else None)
 
 
 @iocstream.command()

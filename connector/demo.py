@@ -1,12 +1,17 @@
-"""The whole job on this machine alone: simulated VirusTotal → journal → STIX and CEF → files, TAXII and syslog."""
+"""The whole job on this machine alone: simulated VirusTotal → journal → STIX and CEF → files, TAXII and syslog.
+
+In the end the server shows where everything stands, until it is told to end.
+"""
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from connector import app, telemetry, terminal
+from connector.access import ServerSettings, TokenSettings, new_token
 from connector.runner import Part
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
@@ -39,8 +44,14 @@ _FILES = ("iocstream.db", "iocstream.db-wal", "iocstream.db-shm", "iocstream.yam
 _PASSWORD = "demo-password"  # noqa: S105 -- of a receiver that lives as long as the demonstration
 
 
-def demonstrate(folder: Path, count: int) -> None:
-    """Run it, with `count` notifications, and show what came of it; files go to `folder`, replacing the last run's."""
+def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.Event] | None) -> None:
+    """Run it, with `count` notifications, and show what came of it; files go to `folder`, replacing the last run's.
+
+    Args:
+        folder: made if missing.
+        count: how many notifications.
+        until_stopped: asked for what ends the serving, once that is to begin; None: nothing is served.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
@@ -59,7 +70,32 @@ def demonstrate(folder: Path, count: int) -> None:
             parts = app.run(plan, once=True, stop=threading.Event(), on_progress=progress)
         syslog.wait_for(sum(part.messages for part in parts if part.name == "cef-syslog"), seconds=5)
         arrived = {"stix-taxii": len(taxii.objects()), "cef-syslog": len(syslog.lines())}
-    _show(folder, parts, arrived, time.monotonic() - started)
+        _show(folder, parts, arrived, time.monotonic() - started)
+        if until_stopped is not None:
+            _serve(plan, until_stopped)
+
+
+def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
+    """Show the page on loopback, to who has a token that is good for this time alone."""
+    try:
+        from connector.server import serving as server  # noqa: PLC0415 -- an extra of the package
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "connector":
+            raise
+        terminal.print_line("The page   comes with the server: pip install 'iocstream-connector[server]'")
+        return
+    token, hashed = new_token()
+    login = TokenSettings(name="demo", hash=hashed, scopes=["act"])
+    settings = plan.settings.model_copy(update={"server": ServerSettings(listen="127.0.0.1:0", tokens=[login])})
+
+    def tell(url: str) -> None:
+        terminal.print_line(
+            f"\nThe page   {url}/   where everything stands, until Ctrl-C\n"
+            f"           user      {login.name}\n"
+            f"           password  {token}"
+        )
+
+    server.serve(replace(plan, settings=settings), until_stopped(), tell)
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _WITH_CONTENT = frozenset((200, 201, 202))
-_LENGTHS = frozenset(("content-length", "transfer-encoding"))
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
 
@@ -262,7 +261,7 @@ class Client:
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
                         raise too_late
                     lower = {name.lower(): value for name, value in answer.headers.items()}
-                    if size == 0 and answer.status_code in _WITH_CONTENT and not lower.keys() & _LENGTHS:
+                    if size == 0 and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
                         # Cut off within its headers, an answer looks like this one: http.client does not mind.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
                     return Response(answer.status_code, lower, b"".join(chunks))
@@ -291,6 +290,12 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _tells_its_length(headers: Mapping[str, str]) -> bool:
+    """Whether the end of the connection is not what ends the body (RFC 9112 section 6.3)."""
+    is_chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
+    return is_chunked or headers.get("content-length", "").strip().isdecimal()
 
 
 def _has_host(url: str) -> bool:

@@ -58,7 +58,8 @@ def main() -> int:
                 started = time.monotonic()
                 searched = sweep if name == "leaks" else mine
                 figures[name] = _figures(name, folder, options.seed, searched, quick=options.quick)
-                console.print(f"{name}: {time.monotonic() - started:.0f} s")
+                # A run that is cut short has said what it found.
+                _show(console, {name: figures[name]}, f"{name}: {time.monotonic() - started:.0f} s")
             return mine
 
         wanted = options.only or PARTS
@@ -66,7 +67,7 @@ def main() -> int:
             with ThreadPoolExecutor(len(lanes)) as pool:
                 for searched in pool.map(run, [[name for name in lane if name in wanted] for lane in lanes]):
                     sweep.add(searched)
-    _show(console, {name: figures[name] for name in PARTS if name in figures})
+    _show(console, {name: figures[name] for name in PARTS if name in figures}, "The proof")
     return 1 if broken(itertools.chain.from_iterable(figures.values())) else 0
 
 
@@ -83,11 +84,11 @@ def _figures(name: str, folder: Path, seed: int, sweep: Sweep, *, quick: bool) -
         return [must(name, f"did not finish: {what[:300]}", "to finish", kept=False)]
 
 
-def _show(console: Console, figures: dict[str, list[Figure]]) -> None:
+def _show(console: Console, figures: dict[str, list[Figure]], title: str) -> None:
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
     )
-    table = Table(title="The proof", caption=machine)
+    table = Table(title=title, caption=machine)
     for heading in ("", "what", "measured", "promised", ""):
         table.add_column(heading)
     for name, found in figures.items():

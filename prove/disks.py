@@ -25,6 +25,8 @@ from prove.nursery import ROOT
 from prove.storms import Site, site
 
 NOTIFICATIONS = 200
+ROOM_BYTES = 150_000
+"""Beside an empty journal; not enough for so many."""
 PLAIN: Mapping[str, float] = {}
 
 
@@ -202,9 +204,11 @@ def foreign(folder: Path) -> Figure:
 def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
     """No file can grow beyond a limit, as with a quota; then it can."""
     with site(folder, "limited", conduct) as here:
-        _journal(here)
+        path = _journal(here)
+        here.run()
+        room = path.stat().st_size + ROOM_BYTES
         here.raises(parties.notifications(NOTIFICATIONS, seed=26))
-        ended = here.run(short_patience=1, file_limit=150_000)
+        ended = here.run(short_patience=1, file_limit=room)
         here.run()
         words = "cannot be read or written just now"
         kept = ended.code == 1 and words in ended.err
@@ -212,19 +216,47 @@ def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
 
 
 def full(folder: Path) -> Figure:
-    """A file system without room for the journal, then with room."""
+    """A file system without room for what is fetched, then with room."""
     with site(folder, "full", PLAIN) as here:
-        (here.home / "disk").mkdir()
         _journal(here, path="disk/iocstream.db")
+        here.run()
+        (here.home / "disk").rename(here.home / "made")
+        (here.home / "disk").mkdir()
+        # The -wal file of what was stored stays within the room too.
+        room = (here.home / "made" / "iocstream.db").stat().st_size + 2 * ROOM_BYTES
         here.raises(parties.notifications(NOTIFICATIONS, seed=27))
         done = _mounted(
             here.home,
-            "mount -t tmpfs -o size=300k none disk; RUN; mount -o remount,size=64m none disk; RUN; cp disk/* .",
+            f"mount -t tmpfs -o size={room} none disk; cp made/* disk; RUN;"
+            "mount -o remount,size=64m none disk; RUN; cp disk/* .",
         )
-        words = "is full"
-        kept = done.codes == [1, 1 if parties.unconvertible(here.raised, "cef") else 0] and words in done.err
-        said = f"exit code {done.codes[0]}, " + (f"“{words}”" if words in done.err else f"not “{words}”")
-        return _figure("Disk full, then not", here, said, kept=kept, promise="waits and says so")
+        return _filled("Disk full, then not", here, done)
+
+
+def full_from_the_start(folder: Path) -> Figure:
+    """File systems without room for an empty journal, each by another few KiB; then with room."""
+    with site(folder, "full-from-the-start", PLAIN) as here:
+        (here.home / "disk").mkdir()
+        _journal(here, path="disk/iocstream.db")
+        here.raises(parties.notifications(NOTIFICATIONS, seed=29))
+        sizes = range(100, 400, 40)
+        first = "".join(f"mount -t tmpfs -o size={size}k none disk; RUN; umount disk;" for size in sizes[:-1])
+        done = _mounted(
+            here.home,
+            f"{first} mount -t tmpfs -o size={sizes[-1]}k none disk; RUN;"
+            "mount -o remount,size=64m none disk; RUN; cp disk/* .",
+        )
+        return _filled(f"Disk full before there is a journal, in {len(sizes)} ways, then not", here, done)
+
+
+def _filled(what: str, here: Site, done: "_Done") -> Figure:
+    words = "is full"
+    *early, last = done.codes
+    kept = set(early) == {1} and last == (1 if parties.unconvertible(here.raised, "cef") else 0) and words in done.err
+    said = f"exit code {', '.join(map(str, sorted(set(early))))}, " + (
+        f"“{words}”" if words in done.err else f"not “{words}”"
+    )
+    return _figure(what, here, said, kept=kept, promise="waits and says so")
 
 
 def read_only(folder: Path) -> Figure:
@@ -286,10 +318,13 @@ DEFECTS: Mapping[str, Callable[[Path, Mapping[str, float]], Figure]] = {
 """Which state must notice each of these."""
 STATES: list[Callable[[Path], Figure]] = [limited, locked, restored, outdated, damaged, garbled_body, foreign]
 
+MOUNTING: list[Callable[[Path], Figure]] = [full, full_from_the_start, read_only]
+"""Those that mount a file system."""
+
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:  # noqa: ARG001 -- as every part
     """The figures of the journals."""
-    states = [*STATES, full, read_only] if may_mount() else STATES
+    states = [*STATES, *MOUNTING] if may_mount() else STATES
     figures = [state(folder / "disks") for state in states]
     if states is STATES:
         figures.append(Figure("Disk full, disk read-only", "not run: this user may not mount file systems"))

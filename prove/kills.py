@@ -27,7 +27,12 @@ from prove.parties import Api, Item
 CONFIGURATION = """
 sources:
   virustotal:
-    {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{url}/api/v3", since_hours: 168, poll_seconds: 1}}
+    type: virustotal
+    api_key: "${{VT_API_KEY}}"
+    api_url: "{url}/api/v3"
+    since_hours: 168
+    poll_seconds: 1
+    lookups_per_day: 0  # what is learned makes versions, and when it is learned differs between runs
 routes:
   taxii:
     mapping: stix21

@@ -22,6 +22,7 @@ UNMET = {
     ("marking-definition", "created_by_ref"): "TLP 2.0 is published without an author, and shared as it is",
     ("marking-definition", "'modified'"): "marking definitions have no such property",
     ("domain-name", "created_by_ref"): "an SCO has no such property",
+    ("domain-name", "value: '_dmarc.xn--"): "names with an underscore are looked up every day, below IDN too",
     ("file", "created_by_ref"): "an SCO has no such property",
     ("ipv4-addr", "created_by_ref"): "an SCO has no such property",
     ("ipv6-addr", "created_by_ref"): "an SCO has no such property",
@@ -38,6 +39,8 @@ UNMET = {
     ("threat-actor", "'roles'"): UNTOLD,
     ("threat-actor", "'sophistication'"): UNTOLD,
     ("threat-actor", "'threat_actor_types'"): UNTOLD,
+    ("intrusion-set", "'primary_motivation'"): UNTOLD,
+    ("intrusion-set", "'resource_level'"): UNTOLD,
     ("tool", "'tool_types'"): UNTOLD,
     ("campaign", "'objective'"): UNTOLD,
     ("campaign", "'first_seen'"): UNTOLD,
@@ -134,9 +137,13 @@ class Receiver:
     Attributes:
         latest: what it holds, by id.
         faults: what was wrong with what it read.
+
+    Args:
+        observes: whether it is sent the observable of every indicator.
     """
 
-    def __init__(self):
+    def __init__(self, *, observes=True):
+        self._observes = observes
         self.latest = {}
         self.faults = []
         self._first = {}
@@ -150,7 +157,10 @@ class Receiver:
             self.latest[document["id"]] = document
             self._first.setdefault(document["id"], document)
         for indicator in documents:
-            if indicator.get("pattern_type") == "stix" and not matches(indicator, self._observables_of(indicator)):
+            if indicator.get("pattern_type") != "stix":
+                continue
+            observables = self._observables_of(indicator)
+            if (observables or self._observes) and not matches(indicator, observables):
                 self.faults.append(f"{indicator['id']}: {indicator['pattern']} does not match what it is about")
 
     def _observables_of(self, indicator):
@@ -162,6 +172,8 @@ class Receiver:
         ]
         if observed:
             return [self.latest[reference] for one in observed for reference in self.latest[one]["object_refs"]]
+        if indicator.get("labels") != ["c2"]:
+            return []
         return [found for found in self.latest.values() if "value" in found and found["value"] == indicator["name"]]
 
     def _found(self, document):
@@ -215,7 +227,7 @@ class Receiver:
     def _sighting(self, document):
         if not document["sighting_of_ref"].startswith("indicator--"):
             yield "sighting of what is no indicator"
-        if any(not reference.startswith("observed-data--") for reference in document["observed_data_refs"]):
+        if any(not reference.startswith("observed-data--") for reference in document.get("observed_data_refs", ())):
             yield "observed_data_refs of another type"
         if any(not one.startswith(("identity--", "location--")) for one in document["where_sighted_refs"]):
             yield "where_sighted_refs of another type"

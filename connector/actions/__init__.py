@@ -5,6 +5,7 @@ From here come `iocstream action`, the server's `POST /actions/{name}`, the mani
 
 from collections.abc import Mapping
 
+from connector.actions.counts import count_notifications
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, Trouble, failed
 from connector.actions.notifications import (
@@ -22,6 +23,7 @@ ACTIONS: Mapping[str, Action] = {
     for action in (
         test_connectivity,
         list_notifications,
+        count_notifications,
         get_notification,
         convert_notification,
         push_notification,

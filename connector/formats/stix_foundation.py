@@ -69,6 +69,11 @@ _SCHEMA: dict[str, Any] = {
                 "additionalProperties": False,
             },
         },
+        "c2_hosts": {"type": "integer", "description": "how many hosts its extracted configurations name"},
+        "score": {
+            "type": "integer",
+            "description": "the reputation as Cortex XSOAR counts: 1 good, 2 suspicious, 3 bad",
+        },
     },
     "required": ["extension_type"],
     "additionalProperties": False,

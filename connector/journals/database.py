@@ -174,6 +174,8 @@ class Database:
                 os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
                 with closing(self._connect(draft)) as connection:
                     self._migrate(connection)
+                    # Closing does it too, and does not say when the disk is full: half a file would be moved.
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 with suppress(FileExistsError):  # another process was faster
                     self._path.hardlink_to(draft)
         except OSError as error:

@@ -156,6 +156,11 @@ def _index(node: Node, _: Read) -> Evaluate:
     return get
 
 
+def _slice(node: Node, _: Read) -> Evaluate:
+    part = slice(*node["children"])
+    return lambda value: value[part] if isinstance(value, list) else None
+
+
 def _current(_: Node, __: Read) -> Evaluate:
     return lambda value: value
 
@@ -444,6 +449,7 @@ _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {
     "or_expression": _or_expression,
     "pipe": _pipe,
     "projection": _projection,
+    "slice": _slice,
     "subexpression": _subexpression,
     "value_projection": _value_projection,
 }

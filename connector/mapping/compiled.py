@@ -13,6 +13,7 @@ from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.compiler import Site
 from connector.mapping.expressions import ExpressionError
+from connector.mapping.functions import RequiredError
 from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
 from connector.ports import Format
 from connector.yamldoc import YamlDocument
@@ -99,6 +100,9 @@ class Watch:
         def traced(values: Any) -> Json:
             try:
                 found = evaluate(values)
+            except RequiredError as error:
+                self._sites[site] = True  # it has found that nothing is there, and is not misspelt
+                raise Rejected(str(error), by="mapping") from None
             except JMESPathError as error:
                 raise Rejected(f"{site}: {_explained(error)}", by="mapping") from None
             self._note(site, found)

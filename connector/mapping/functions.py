@@ -4,6 +4,7 @@ Each is pure. Null in gives null out unless its docstring says otherwise; a valu
 names is a JMESPath type error. The first line of a docstring and its example are the reference in `docs/mappings.md`.
 """
 
+import functools
 import ipaddress
 import json
 import math
@@ -29,11 +30,16 @@ _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ASCII_CLEANED = bytes(0x20 if byte < 0x20 or byte == 0x7F else byte for byte in range(0x100))  # noqa: PLR2004 -- as above
 _LONGEST_NETWORK = 64
+_STRINGS = {str}
 _INT64 = 2**63
 
 
 class InvalidValueError(JMESPathError):
     """A value of the right type that the function cannot work on."""
+
+
+class RequiredError(JMESPathError):
+    """A value is missing without which there is nothing to convert; the message is the mapping's own sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +241,7 @@ def required(value: Json, reason: str) -> Json:
     required('example.com', 'an entity needs its value') → "example.com"
     """
     if value is None:
-        raise InvalidValueError(reason)
+        raise RequiredError(reason)
     return value
 
 
@@ -295,18 +301,30 @@ def split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
 
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@functools.lru_cache(maxsize=256)  # of one address several things are asked, one after the other
+def _address(text: str) -> _Address | _Network | None:
+    """An IP address or network; None for any other text."""
+    # Most hosts are names: what has neither a colon nor a digit at its end cannot be an address.
+    if len(text) > _LONGEST_NETWORK or not (":" in text or text[-1:].isdecimal()):
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
 @_function(_TEXT, returns=NUMBER | NULL)
 def ip_version(text: str) -> int | None:
     """4 or 6 for an IP address or network; null for any other text.
 
     ip_version('2001:db8::1') → 6
     """
-    if len(text) > _LONGEST_NETWORK:
-        return None
-    try:
-        return ipaddress.ip_network(text, strict=False).version if "/" in text else ipaddress.ip_address(text).version
-    except ValueError:
-        return None
+    address = _address(text)
+    return None if address is None else address.version
 
 
 @_function(_TEXT, returns=STRING | NULL)
@@ -315,16 +333,19 @@ def ip(text: str) -> str | None:
 
     ip('2001:DB8:0::1') → "2001:db8::1"
     """
-    text = text.strip()
-    if len(text) > _LONGEST_NETWORK or "%" in text:  # a zone means something on its own machine alone
+    address = _address(text.strip())
+    if address is None or "%" in text:  # a zone means something on its own machine alone
         return None
-    try:
-        if "/" not in text:
-            return str(ipaddress.ip_address(text))
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+    if not isinstance(address, _Network):
+        return _written(address)
+    first = _written(address.network_address)
+    return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
+
+
+def _written(address: _Address) -> str:
+    # Python's own text of an IPv4-mapped address is not the same in all its versions; this is RFC 5952 section 5.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(address) if mapped is None else f"::ffff:{mapped}"
 
 
 _DOCUMENTATION = tuple(
@@ -340,15 +361,15 @@ def ip_scope(text: str) -> str | None:
 
     ip_scope('192.168.1.10') → "private"
     """
-    if len(text) > _LONGEST_NETWORK:
+    address = _address(text)
+    if address is None:
         return None
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-    if any(network.network_address in known for known in _DOCUMENTATION if known.version == network.version):
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    first = address.network_address if isinstance(address, _Network) else address
+    if any(first in known for known in _DOCUMENTATION if known.version == first.version):
         return "documentation"
-    return next((scope for scope in _SCOPES if getattr(network, f"is_{scope}")), "reserved")
+    return next((scope for scope in _SCOPES if getattr(address, f"is_{scope}")), "reserved")
 
 
 @_function(_TEXT, returns=STRING | NULL)
@@ -375,14 +396,21 @@ def unique(items: list[Json]) -> list[Json]:
 
     unique(['b', 'a', 'b']) → ["b", "a"]
     """
-    if all(isinstance(item, str) for item in items):
+    if {*map(type, items)} <= _STRINGS:
         return list(dict.fromkeys(items))
     seen: dict[Any, Json] = {}
     for item in items:
         # Python holds 1 and true for equal, and cannot hash a list.
-        key = json.dumps(item, sort_keys=True) if isinstance(item, list | dict) else item
+        key = _as_key(item) if isinstance(item, list | dict) else item
         seen.setdefault((type_name_of(item), key), item)
     return list(seen.values())
+
+
+def _as_key(item: Json) -> bytes | str:
+    try:
+        return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # what JSON can say and orjson cannot: a number beyond 64 bits, a lone surrogate
+        return json.dumps(item, sort_keys=True)
 
 
 @_function(

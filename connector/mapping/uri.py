@@ -38,6 +38,9 @@ _IN_QUERY = _must_encode(_PCHAR + "/?")
 _LONGEST_NAME = 253
 """Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
 
+_LONGEST_WRITTEN = 4 * _LONGEST_NAME
+"""Characters of a name as people write it, blanks and all; a longer one is not looked at."""
+
 _LAST_PORT = 65_535
 _LONGEST_PORT = 20
 """Digits that are still read as a number: zeros before it may be as many as one likes."""
@@ -111,6 +114,8 @@ def domain(text: str) -> str | None:
 
     None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696).
     """
+    if len(text) > _LONGEST_WRITTEN:
+        return None
     name = text.strip().lower().removesuffix(".")
     if not name.isascii():
         try:

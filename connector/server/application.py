@@ -1,24 +1,30 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import app
 from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
-from connector.server import actions, documentation, problems, taxii
+from connector.server import actions, documentation, page, problems, taxii
 from connector.server.authentication import Gate, requires
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 def application(context: Context, collections: Collections) -> FastAPI:
@@ -34,15 +40,17 @@ def application(context: Context, collections: Collections) -> FastAPI:
         openapi_url=None,  # served below, completed
         docs_url=None,  # they load from another site
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
     made.state.gate = Gate(settings)
     made.state.context = context
     problems.install(made)
-    made.middleware("http")(_with_headers)
+    made.add_middleware(_Headers)
     made.include_router(actions.router(context, settings))
     made.include_router(taxii.router(_published(context.plan), collections, _reader))
+    made.include_router(page.router())
     document = openapi(made)
-    page = documentation.page(document)
+    readable = documentation.page(document)
 
     async def openapi_json() -> dict[str, Any]:
         """What there is, for machines."""
@@ -50,7 +58,7 @@ def application(context: Context, collections: Collections) -> FastAPI:
 
     async def docs() -> str:
         """What there is, for people."""
-        return page
+        return readable
 
     made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
     made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
@@ -102,10 +110,21 @@ async def _reader(token: Annotated[TokenSettings, Depends(requires(None))]) -> t
     return _Reader(token)
 
 
-async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere."""
-    answer = await call(request)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["X-Frame-Options"] = "DENY"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+class _Headers:
+    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere.
+
+    (asgi.readthedocs.io/en/latest/specs/www.html)
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the headers added."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._application(scope, receive, send_with_headers)

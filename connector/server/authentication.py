@@ -82,7 +82,10 @@ class Gate:
             found = holder(self._tokens, token, name)
         if found is None:
             detail = "no token was given" if authorization is None else "the token is not known here"
-            remedy = "Send the header `Authorization: Bearer TOKEN`; `iocstream token NAME` makes a token."
+            remedy = (
+                "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the"
+                " token as the password; `iocstream token NAME` makes a token."
+            )
             raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
         return found
 
@@ -112,10 +115,36 @@ def requires(scope: str | None) -> Callable[..., Awaitable[TokenSettings]]:
     async def admitted(
         request: Request, _: Annotated[None, Security(_bearer)], __: Annotated[None, Security(_basic)]
     ) -> TokenSettings:
+        must_not_be_from_elsewhere(request)
         gate: Gate = request.app.state.gate
         return gate.admit(request.headers.get("authorization"), scope)
 
     return admitted
+
+
+def must_not_be_from_elsewhere(request: Request) -> None:
+    """Refuse what a page of another site has a browser ask, which adds the login that it knows without being told to.
+
+    Browsers say so: in Sec-Fetch-Site (W3C Fetch Metadata), and where that is not sent, in Origin (RFC 6454 section 7).
+    Other clients send neither. What only reads may be asked, for the other page cannot see the answer.
+
+    Raises:
+        Problem: it is from elsewhere.
+    """
+    if request.method in ("GET", "HEAD"):
+        return
+    headers = request.headers
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is None:
+        is_ours = origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    else:
+        is_ours = site in ("same-origin", "none")
+    if not is_ours:
+        raise Problem(
+            "forbidden",
+            "a page of another site had the browser ask this",
+            "Ask from the page of this server, or with a client that is no browser.",
+        )
 
 
 def _basic_credentials(text: str) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""A connection that does not wait for ever: uvicorn sets no time limit on the line and headers of a request."""
+"""A connection that does not wait for ever.
+
+uvicorn sets no time limit on the line and headers of a request, nor on a client that takes nothing of its answer.
+"""
 
 import asyncio
 from typing import Any
@@ -7,12 +10,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Connection(H11Protocol):
-    """HTTP/1.1, whose request line and headers must arrive within so many seconds."""
+    """HTTP/1.1, whose request line and headers must arrive within so many seconds.
+
+    As long may a client take nothing of an answer, which waits in memory; a slow one that goes on reading is let be.
+    """
 
     def __init__(self, *args: Any, seconds: float, **options: Any) -> None:
         super().__init__(*args, **options)
         self._seconds = seconds
         self._too_late: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
@@ -27,9 +34,20 @@ class Connection(H11Protocol):
         elif self._too_late is None:
             self._wait()
 
+    def pause_writing(self) -> None:
+        """Watch whether the client takes any more of the answer."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """It did."""
+        self._unwatch()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._cancel()
+        self._unwatch()
         super().connection_lost(exc)
 
     def _is_answering(self) -> bool:
@@ -47,3 +65,20 @@ class Connection(H11Protocol):
         self._too_late = None
         if not self._is_answering():
             self.transport.abort()
+
+    def _watch(self) -> None:
+        self._unwatch()
+        left = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() < left:
+                self._watch()
+            else:
+                self.transport.abort()
+
+        self._stalled = self.loop.call_later(self._seconds, look)
+
+    def _unwatch(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None

@@ -6,6 +6,7 @@ import math
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -22,10 +23,16 @@ from connector.server.connection import Connection
 MAX_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15
 ANSWER_SECONDS = 5
+UNSENT_BYTES = 128 * 1024
 
 
-def serve(plan: Plan, stop: threading.Event) -> None:
+def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT; then let what is at work finish within `shutdown_seconds`.
+
+    Args:
+        plan: what is served.
+        stop: set when the end has come, for the actions at work.
+        tell: is given the address once it is listened on.
 
     Raises:
         Misconfigured: there is no token, the address cannot be listened on, or a certificate cannot be used.
@@ -61,6 +68,7 @@ def serve(plan: Plan, stop: threading.Event) -> None:
         log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
         server = _Server(config, stop)
         telemetry.logger().info("serving", url=_url(settings, listener))
+        tell(_url(settings, listener))
         server.run(sockets=[listener])
         telemetry.logger().info("serving_ended")
 
@@ -96,6 +104,8 @@ def _listening(settings: ServerSettings) -> socket.socket:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
     # asyncio sees to it on sockets that it makes itself alone: without it the second part of an answer may wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # So that a `Connection` sees a slow client read on: a system that takes megabytes at once then takes none for long.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 
 

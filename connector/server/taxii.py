@@ -100,6 +100,7 @@ def router(
     _serve(made, f"{collection}objects/", serving.objects, _FIELDS["objects"], POST=serving.add_objects)
     _serve(made, f"{collection}objects/{{object_id}}/", serving.object, _FIELDS["object"], DELETE=serving.delete_object)
     _serve(made, f"{collection}objects/{{object_id}}/versions/", serving.versions, _FIELDS["versions"])
+    made.add_api_route("", _elsewhere, methods=_METHODS, include_in_schema=False)
     made.add_api_route("/{path:path}", _elsewhere, methods=_METHODS, include_in_schema=False)
     return made
 
@@ -226,7 +227,7 @@ class _Serving:
         return resource(request, b"{%s%s}" % (ahead, content), headers, tag)
 
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def _serve(

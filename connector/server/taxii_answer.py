@@ -26,7 +26,6 @@ GZIP_LEVEL = 1
 _COMMON = {
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Accept-Encoding, Authorization",
-    "X-Content-Type-Options": "nosniff",
 }
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
@@ -88,7 +87,7 @@ def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] =
 
 def must_accept_taxii(request: Request) -> None:
     """Refuse a client that would not read TAXII 2.1; one that names no version, or nothing, reads it (section 3.1)."""
-    ranges = request.headers.get("accept", "*/*").split(",")
+    ranges = ",".join(request.headers.getlist("accept") or ["*/*"]).split(",")
     if not any(map(_is_taxii, ranges)):
         raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header")
 

@@ -37,6 +37,9 @@ class Server:
                 self._listening.set()
         self._listening.set()
 
+    def finish_reading(self):
+        self._reader.join(10)
+
     def post(self, action, parameters=None, *, token="root", **options):
         headers = {"Authorization": f"Bearer {self.tokens[token]}"} if token else {}
         return requests.post(
@@ -68,7 +71,9 @@ def serving_actions(configuration, *, env=None, **options):
     configuration.write_text(configuration.read_text() + section(tokens, **options))
     folder = configuration.parent
     with started("serve", "-c", configuration, cwd=folder, env=env, stderr=subprocess.PIPE) as process:
+        server = Server(process, {name: token for name, (token, _) in tokens.items()})
         try:
-            yield Server(process, {name: token for name, (token, _) in tokens.items()})
+            yield server
         finally:
             process.kill()
+            server.finish_reading()

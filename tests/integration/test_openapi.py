@@ -19,12 +19,18 @@ from connector.simulator.serving import serving
 ROOT = Path(__file__).parents[2]
 
 
+def _with_a_collection(configuration):
+    route = "  published: {mapping: stix21, sink: {type: collection, name: indicators}}\n"
+    configuration.write_text(configuration.read_text().replace("routes:\n", "routes:\n" + route))
+    return configuration
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("openapi")
     with (
         serving(Api(RAISED, key=KEY)) as url,
-        serving_actions(configured(folder, url), requests_per_minute=1_000_000) as server,
+        serving_actions(_with_a_collection(configured(folder, url)), requests_per_minute=1_000_000) as server,
     ):
         server.post("poll").raise_for_status()
         yield server
@@ -59,11 +65,23 @@ REFUSES_MORE = """
 include-operation-id = ["convert_notification", "list_notifications"]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
+
+[[operations]]
+include-path-regex = "^/taxii2/.*/(manifest|objects|versions)/|^/taxii2/.*/objects/[^/]+/$"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "403", "404"]
+
+[parameters]
+"path.collection_id" = "indicators"
+"path.object_id" = "{object_id}"
 """
 
 
-def test_the_server_keeps_to_it_whatever_it_is_asked(server, tmp_path):
-    (tmp_path / "schemathesis.toml").write_text(REFUSES_MORE)
+def test_the_server_keeps_to_it_whatever_it_is_asked(server, document, tmp_path):
+    held = f"{server.url}/taxii2/root/collections/indicators/manifest/?match[type]=indicator"
+    login = {"Authorization": f"Bearer {server.tokens['puller']}"}
+    object_id = requests.get(held, headers=login, timeout=10).json()["objects"][0]["id"]
+    (tmp_path / "schemathesis.toml").write_text(REFUSES_MORE.replace("{object_id}", object_id))
     command = [
         Path(sys.executable).with_name("st"), "run", f"{server.url}/openapi.json",
         "--header", f"Authorization: Bearer {server.tokens['root']}",
@@ -73,7 +91,9 @@ def test_the_server_keeps_to_it_whatever_it_is_asked(server, tmp_path):
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert f"Tested: {len(ACTIONS)}" in done.stdout
+    operations = sum(len(methods) for methods in document["paths"].values())
+    assert operations > len(ACTIONS)
+    assert f"Tested: {operations}" in done.stdout
     assert not any('"request_failed"' in line for line in server.log), server.log
 
 

@@ -60,7 +60,7 @@ def test_check_tries_the_mapping_with_its_overlays(folder):
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ("{use: jsn}", "iocstream.yaml:4:20: routes.r.mapping.use: there is no mapping 'jsn'; there is cef, json"),
+        ("{use: jsn}", "iocstream.yaml:4:20: routes.r.mapping.use: there is no mapping 'jsn'; there is cef, ecs"),
         ("jsn", "iocstream.yaml:4:14: routes.r.mapping: there is no mapping 'jsn'"),
         ("{use: gone.yaml}", "routes.r.mapping.use: there is no file gone.yaml"),
         ("{use: json, profile: opencti}", "mapping.profile: the mapping json has no profile 'opencti'; it has none"),

@@ -41,7 +41,7 @@ def test_a_state_of_the_journal_shows_the_defect_that_it_is_for(tmp_path, defect
     assert broken([disks.DEFECTS[defect](tmp_path, {defect: 1})])
 
 
-@pytest.mark.parametrize("state", [disks.full, disks.read_only], ids=lambda state: state.__name__)
+@pytest.mark.parametrize("state", disks.MOUNTING, ids=lambda state: state.__name__)
 def test_a_disk_that_is_full_or_read_only_drops_nothing(tmp_path, state):
     if not disks.may_mount():
         pytest.skip("this user may not mount file systems, not even in a name space of its own")

@@ -6,8 +6,9 @@ import re
 import string
 
 import pytest
-from integration.syslog_peers import SYSLOG_NG, SyslogServer, missing, running
 from mapping_examples import CASES, MAPPINGS, conversion
+from missing import or_skip
+from peers.syslog import running, syslog_ng_with
 
 from connector import notification
 from connector.app import load_mapping
@@ -31,29 +32,11 @@ log { source(events); parser(rt); parser(time); destination { file("$folder/seen
 @pytest.fixture
 def seen(tmp_path):
     """A function from events to the time, in Unix seconds, of each that was read."""
-    program = SYSLOG_NG / "usr" / "sbin" / "syslog-ng"
-    if not program.exists():
-        missing("syslog-ng")
-    (tmp_path / "conf").write_text(CONF.substitute(folder=tmp_path))
-    modules = next(path for path in (SYSLOG_NG / "usr" / "lib" / "syslog-ng").iterdir() if path.is_dir())
-    options = [
-        "-F",
-        "--no-caps",
-        "-f",
-        tmp_path / "conf",
-        "-R",
-        tmp_path / "R",
-        "-c",
-        tmp_path / "c",
-        "-p",
-        tmp_path / "p",
-    ]
-    command = [str(each) for each in (program, *options, f"--module-path={modules}")]
-    libraries = {str(path.parent) for path in SYSLOG_NG.rglob("lib*.so.*")}
+    with or_skip():
+        server = syslog_ng_with(CONF.substitute(folder=tmp_path), tmp_path, {})
 
     def run(events):
         (tmp_path / "events").write_bytes(b"\n".join(events) + b"\n")
-        server = SyslogServer(command, tmp_path, {}, {"LD_LIBRARY_PATH": ":".join(sorted(libraries)), "TZ": "UTC"})
         with running(server):
             server._until(lambda: len(times(tmp_path)) == len(events), f"has read {len(events)} events")
         return times(tmp_path)

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import closing
 
 import certificates as certificate_files
 import pytest
@@ -17,6 +18,8 @@ from integration.servers import section, serving_actions
 
 from connector.access import new_token
 from connector.actions import ACTIONS
+from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.model import StixObject
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving
@@ -242,6 +245,53 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(strict):
         assert nothing == b""
         assert 1 < seconds < 10
     assert strict.post("get_status").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def large(api, tmp_path_factory):
+    """One that allows little, with an answer that no buffer of the system holds."""
+    folder = tmp_path_factory.mktemp("large")
+    configuration = configured(folder, api)
+    route = "  published: {mapping: stix21, sink: {type: collection, name: indicators}}\n"
+    configuration.write_text(configuration.read_text().replace("routes:\n", "routes:\n" + route))
+    with closing(SqliteJournal(SqliteSettings(path=folder / "iocstream.db"))) as journal:
+        body = b'"%s"' % (b"x" * 1_000_000)
+        assert all(journal.collections.store("indicators", [StixObject(f"x--{n}", "x", None, body) for n in range(8)]))
+    with serving_actions(configuration, request_seconds=1.5) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("pause", "is_whole"), [(6, False), (0.5, True)])
+def test_an_answer_waits_for_a_slow_client_and_not_for_one_that_takes_nothing(large, pause, is_whole):
+    host, port = large.url.removeprefix("http://").split(":")
+    request = "GET /taxii2/root/collections/indicators/objects/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    received = b""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.settimeout(20)
+        client.connect((host, int(port)))
+        client.sendall(f"{request}Authorization: Bearer {large.tokens['puller']}\r\n\r\n".encode())
+        try:
+            for _ in range(10):
+                received += client.recv(300_000, socket.MSG_WAITALL)
+                time.sleep(pause)
+                pause = pause if is_whole else 0
+            while chunk := client.recv(1_000_000):
+                received += chunk
+        except ConnectionError:
+            assert not is_whole
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    assert length > 8_000_000
+    assert (len(body) == length) == is_whole
+
+
+def test_a_page_of_another_site_cannot_have_a_browser_act(server):
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+        answer = server.post("get_status", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == status
+        if status == 403:
+            problem(answer, 403, "forbidden")
 
 
 def test_what_is_no_http_is_answered_and_closed(strict):

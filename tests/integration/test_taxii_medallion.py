@@ -9,8 +9,9 @@ import orjson
 import pytest
 import requests
 from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
+from missing import or_skip
+from peers import taxii
 
-pytest_plugins = ["integration.taxii_peers"]
 pytestmark = pytest.mark.xdist_group("medallion")
 
 ABSENT = "indicator--00000000-0000-4000-8000-000000000000"
@@ -22,6 +23,13 @@ def objects():
     yield from (stix(n, 3) for n in range(0, 6, 2))
     yield from (stix(n, 2) for n in range(0, 6, 2))
     yield from (stix(n, kind="url") for n in range(4))
+
+
+@pytest.fixture(scope="module")
+def medallion(tmp_path_factory):
+    """One of this module's own: what other tests add to theirs would be in its answers."""
+    with or_skip(), taxii.medallion(tmp_path_factory.mktemp("medallion")) as peer:
+        yield peer
 
 
 @pytest.fixture(scope="module")

@@ -352,6 +352,21 @@ class TestRefusals:
         assert len(served.get("objects?limit=1").json()["objects"]) == 1
         assert served.get("objects", None, allow_redirects=False).status_code == 401
 
+    def test_no_redirect_names_a_host_so_that_a_proxy_that_speaks_tls_is_not_left(self, served):
+        answer = served.get(f"{served.url}/taxii2", headers={"Host": "other.test"}, allow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (308, "taxii2/")
+        assert served.get(f"{served.url}/taxii2").json() == served.get(f"{served.url}/taxii2/").json()
+        assert served.get(f"{served.url}/taxii2", None).status_code == 401
+        assert served.get(f"{served.url}/openapi.json/", allow_redirects=False).status_code == 404
+
+    def test_what_is_accepted_may_be_said_in_several_headers(self, served):
+        request = b"GET /taxii2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer redaer\r\nConnection: close\r\n"
+        accepts = [b"text/html", MEDIA_TYPE.encode()]
+        port = int(served.url.rsplit(":", 1)[1])
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+            client.sendall(request + b"".join(b"Accept: %s\r\n" % each for each in accepts) + b"\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+
     @pytest.mark.parametrize(
         "query",
         [

@@ -196,12 +196,18 @@ def syslog_ng(folder: Path, certificates: certificate_files.Certificates):
     Raises:
         Missing: it is not installed.
     """
+    inputs = {name: ports.reserve() for name in ("udp", "lf", "octet", "tls")}
+    configuration = SYSLOG_NG_CONF.substitute(inputs, folder=folder, certificates=certificates.folder)
+    return syslog_ng_with(configuration, folder, inputs)
+
+
+def syslog_ng_with(configuration: str, folder: Path, inputs: dict[str, int]):
+    """One to be run with a configuration of one's own; raises as `syslog_ng`."""
     program = SYSLOG_NG / "usr" / "sbin" / "syslog-ng"
     if not program.exists():
         raise _missing("syslog-ng")
-    inputs = {name: ports.reserve() for name in ("udp", "lf", "octet", "tls")}
     conf = folder / "syslog-ng.conf"
-    conf.write_text(SYSLOG_NG_CONF.substitute(inputs, folder=folder, certificates=certificates.folder))
+    conf.write_text(configuration)
     home = SYSLOG_NG / "usr" / "lib" / "syslog-ng"
     libraries = {str(path.parent) for path in SYSLOG_NG.rglob("lib*.so.*")}
     modules = next(path for path in home.iterdir() if path.is_dir())

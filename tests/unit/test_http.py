@@ -83,6 +83,8 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(value)
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "no complete answer"),
         (b"garbage\r\n\r\n", "no complete answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nConte", "before any content"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length:", "before any content"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun", "before any content"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000, "more than 1000 bytes"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 10_000_000),

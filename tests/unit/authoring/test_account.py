@@ -75,11 +75,18 @@ def test_machines_get_each_value_with_its_place_and_its_reads():
 
 
 def test_a_refusal_by_the_format_says_so():
-    said = account.as_json(told("unknown_entity_type"))
-    assert said["refused"].startswith("format: type must be that of a STIX 2.1 object")
+    body = orjson.loads((INPUTS / "file_descriptor.json").read_bytes())
+    said = account.as_json(account.account(STIX, read({**body, "id": "no hash"})))
+    assert said["refused"].startswith("format: file.hashes.SHA-256 must be 64 lower-case hexadecimal digits")
     assert said["sent"] == []
-    assert found(said["emit"], "observable")["left_out"].startswith("refused: type must be")
+    assert found(said["emit"], "observable")["left_out"].startswith("refused: file.hashes.SHA-256 must be")
     assert found(said["emit"], "sighting")["left_out"].startswith("not reached")
+
+
+def test_a_refusal_that_the_mapping_has_words_for_is_in_those_words():
+    said = account.as_json(told("unknown_entity_type"))
+    assert said["refused"] == "mapping: no STIX object is known for the entity type collection"
+    assert said["sent"] == []
 
 
 def test_what_cannot_be_mapped_at_all_is_rejected():

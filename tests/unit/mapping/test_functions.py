@@ -325,6 +325,8 @@ def test_a_long_hostile_url_takes_no_time_to_speak_of():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("::FFFF:10.0.0.1", "::ffff:10.0.0.1"),
+        ("::ffff:a00:1", "::ffff:10.0.0.1"),
         ("198.51.100.7", "198.51.100.7"),
         ("2001:0DB8:0000::00AB", "2001:db8::ab"),
         ("198.51.100.77/24", "198.51.100.0/24"),
@@ -357,6 +359,8 @@ def test_ip_has_one_form_for_each_address(text, expected):
         ("0.0.0.0", "unspecified"),
         ("240.0.0.1", "reserved"),
         ("100.64.0.1", "reserved"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("::ffff:8.8.8.8", "global"),
         ("example.com", None),
         ("1" * 100, None),
     ],

@@ -1,0 +1,123 @@
+"""How many notifications there were, hour by hour or day by day."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from connector import app, notification
+from connector.actions.moment import Moment
+from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.serving import known_source
+from connector.model import Entry, Notification, Rejected
+from connector.ports import Journal
+from connector.versions import timestamp
+
+_SPANS = {"hour": 3600, "day": 86_400}
+_PREFIX = "SEVERITY_"
+_KNOWN = ("high", "medium", "low", "none")
+_TYPES = ("file", "url", "domain", "ip_address")
+_BATCH = 500
+
+
+class CountNotifications(Parameters):
+    """Which notifications, and how finely."""
+
+    per: Literal["hour", "day"] = Field("hour", description="What one count is for; both in UTC.")
+    source: str | None = Field(None, description="Of this source alone; default: of all.")
+    since: Moment | None = Field(None, description="Raised then or later.")
+    limit: int = Field(
+        2000, ge=1, le=10_000, description="How many are looked at, at most: those that were stored last."
+    )
+
+
+class CountResult(BaseModel):
+    """How many of one kind were raised in one span of time."""
+
+    start: str = Field(description="When the span begins (RFC 3339).")
+    entity_type: str = Field(description="file, url, domain or ip_address; or other.")
+    severity: str = Field(
+        description="Of the entity's assessment by Google Threat Intelligence: high, medium, low or none; unknown when"
+        " there is none, or it is another."
+    )
+    notifications: int
+
+
+class CountsResult(Result):
+    """Counts, the earliest first."""
+
+    per: Literal["hour", "day"]
+    counts: list[CountResult]
+    undated: int = Field(description="Of those looked at, how many do not say when they were raised.")
+    complete: bool = Field(description="Whether all that the journal keeps were looked at, and not the last alone.")
+
+    def message(self) -> str:
+        """How many there are in all."""
+        return f"{self.summary()['notifications']} notifications" + (
+            "" if self.complete else ", and there are earlier ones that were not looked at"
+        )
+
+    def summary(self) -> dict[str, int]:
+        """In all."""
+        return {"notifications": sum(each.notifications for each in self.counts), "undated": self.undated}
+
+
+@action("read", per="day", since="2026-01-31")
+def count_notifications(context: Context, asked: CountNotifications) -> CountsResult:
+    """Count the notifications of the journal over time, by what they are about and how severe that is.
+
+    It looks at those that were stored last, so many at most, however many there are.
+    """
+    if asked.source is not None:
+        known_source(context.plan, asked.source)
+    sources = [asked.source] if asked.source else list(context.plan.settings.sources)
+    span = _SPANS[asked.per]
+    found: Counter[tuple[int, str, str]] = Counter()
+    looked_at = undated = 0
+    with app.open_journal(context.plan) as journal:
+        for entry in _newest(journal, sources, asked.limit + 1, asked.since):
+            looked_at += 1
+            if looked_at > asked.limit:
+                break
+            date = entry.notification.date
+            if date is None:
+                undated += 1
+            elif asked.since is None or date >= asked.since:
+                found[(date - date % span, *_kind(entry.notification))] += 1
+    return CountsResult(
+        per=asked.per,
+        counts=[
+            CountResult(start=timestamp(start), entity_type=kind, severity=severity, notifications=number)
+            for (start, kind, severity), number in sorted(found.items())
+        ],
+        undated=undated,
+        complete=looked_at <= asked.limit,
+    )
+
+
+def _newest(journal: Journal, sources: list[str], limit: int, since: int | None) -> Iterator[Entry]:
+    """The entries stored last, down to the first one raised since then."""
+    first = min(journal.positions_since(None, sources, since).values())
+    before = None
+    while limit > 0:
+        batch = journal.latest(sources, min(limit, _BATCH), before)
+        yield from (entry for entry in batch if entry.seq > first)
+        if not batch or batch[-1].seq <= first:
+            return
+        before = batch[-1].seq
+        limit -= len(batch)
+
+
+def _kind(item: Notification) -> tuple[str, str]:
+    """The entity's type and severity."""
+    try:
+        view = notification.view(item)
+    except Rejected:
+        return "other", "unknown"
+    kind = view["notification"]["entity_type"]
+    value: Any = view["entity"]
+    for key in ("gti_assessment", "severity", "value"):
+        value = value.get(key) if isinstance(value, dict) else None
+    severity = value.removeprefix(_PREFIX).lower() if isinstance(value, str) else "unknown"
+    return kind if kind in _TYPES else "other", severity if severity in _KNOWN else "unknown"

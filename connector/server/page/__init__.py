@@ -1,0 +1,55 @@
+"""`GET /`: one page that shows where everything stands; files that ask the actions, and nothing made for one request.
+
+Everything that the page shows came from a network. It is put there as text alone, and the policy sent with it has the
+browser refuse whatever else were tried: scripts, styles, images and questions that are not of this server.
+"""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from connector.access import TokenSettings
+from connector.server.authentication import requires
+
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_START = "index.html"
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    # Nothing from elsewhere; and text becomes neither markup nor code, whatever a later change to the page tries.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def router() -> APIRouter:
+    """The page, its files, and who looks at it; for tokens with the scope `read`."""
+    routes = APIRouter(include_in_schema=False)
+    for file in files(__name__).iterdir():
+        extension = file.name.rpartition(".")[2]
+        if extension in _MEDIA_TYPES:
+            path = "/" if file.name == _START else f"/page/{file.name}"
+            dependencies = [Depends(requires("read"))]
+            routes.add_api_route(path, _answer(file.read_bytes(), _MEDIA_TYPES[extension]), dependencies=dependencies)
+    routes.add_api_route("/page/login.json", _login)
+    return routes
+
+
+def _answer(body: bytes, media_type: str) -> Callable[[], Awaitable[Response]]:
+    """An endpoint that answers with the same file each time."""
+
+    async def answer() -> Response:
+        return Response(body, media_type=media_type, headers=_HEADERS)
+
+    return answer
+
+
+async def _login(token: Annotated[TokenSettings, Depends(requires("read"))], response: Response) -> dict[str, object]:
+    response.headers["Cache-Control"] = "no-store"
+    return {"name": token.name, "may_act": token.may("act")}
