@@ -44,7 +44,7 @@ generate: $(VENV)/ready  ## make the generated files again
 
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
 
-validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready  ## what judges the output of our mappings, and our packages (needs npm)
+validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready .peers/splunk-appinspect/ready  ## what judges the output of our mappings, and our packages (needs npm)
 
 # A lock lists everything it needs. validators.txt and platforms.txt list less: of these packages the tests use what needs nothing else.
 .peers/%/ready: requirements/%.txt
@@ -74,6 +74,7 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade requirements/misp-stix.in -o requirements/misp-stix.txt
 	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
 	$(LOCK) --upgrade --no-deps requirements/platforms.in -o requirements/platforms.txt
+	$(LOCK) --upgrade requirements/splunk-appinspect.in -o requirements/splunk-appinspect.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 

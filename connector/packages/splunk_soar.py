@@ -39,12 +39,28 @@ def package() -> Package:
         "iocstream_connector.py": template("splunk_soar/iocstream_connector.py"),
         "iocstream_client.py": client(),
         "__init__.py": b"",
+        "default/app.conf": _app_conf().encode(),
         "logo.svg": _LOGO.format("#394eff").encode(),
         "logo_dark.svg": _LOGO.format("#ffffff").encode(),
         "README.md": template("splunk_soar/README.md", **values),
     }
     files = {f"iocstream/{name}": content for name, content in files.items()}
     return Package(files, {"iocstream.tgz": tgz(files)})
+
+
+def _app_conf() -> str:
+    """What Splunk's AppInspect knows an app by; Splunk SOAR itself has no use for it."""
+    stanzas: dict[str, dict[str, str]] = {
+        "install": {"is_configured": "0"},
+        "package": {"id": "iocstream", "check_for_updates": "False"},
+        "id": {"name": "iocstream", "version": app.VERSION},
+        "launcher": {"author": PUBLISHER, "description": SUMMARY, "version": app.VERSION},
+        "ui": {"is_visible": "0", "label": TITLE},
+    }
+    return "\n".join(
+        f"[{stanza}]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
+        for stanza, settings in stanzas.items()
+    )
 
 
 def description() -> dict[str, Any]:

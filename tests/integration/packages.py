@@ -47,12 +47,8 @@ def raised():
 
 def on_platform(script, *arguments, peer="platforms", given=None):
     """Run a script of tests/peers with what the platforms publish; the JSON that it prints last."""
-    python = ROOT / ".peers" / peer / "bin" / "python"
-    if not python.is_file():
-        message = f"what the platforms publish is not installed; `make .peers/{peer}/ready` does it"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     done = subprocess.run(
-        [python, PEERS / script, *map(str, arguments)],
+        [published(peer, "python"), PEERS / script, *map(str, arguments)],
         input=json.dumps(given),
         env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -62,3 +58,12 @@ def on_platform(script, *arguments, peer="platforms", given=None):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def published(peer, program):
+    """A program that the makers of platforms publish."""
+    path = ROOT / ".peers" / peer / "bin" / program
+    if not path.is_file():
+        message = f"what the platforms publish is not installed; `make .peers/{peer}/ready` does it"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return path

@@ -2,10 +2,11 @@
 
 import ast
 import json
+import subprocess
 import tarfile
 
 import pytest
-from integration.packages import on_platform, packaged, raised
+from integration.packages import on_platform, packaged, published, raised
 
 from connector.actions import ACTIONS
 
@@ -31,6 +32,18 @@ def asked(soar_app, identifier, *, config=(), state=None, poll_now=False, full_a
 
 def test_it_says_what_splunks_sdk_would(soar_app):
     assert on_platform("splunk_soar.py", "judge", soar_app[0] / "iocstream") == []
+
+
+def test_splunks_appinspect_finds_no_fault(soar_app, tmp_path):
+    inspect = published("splunk-appinspect", "splunk-appinspect")
+    told = tmp_path / "report.json"
+    command = [inspect, "inspect", soar_app[0] / "iocstream.tgz", "--mode", "precert"]
+    subprocess.run([*command, "--data-format", "json", "--output-file", told], capture_output=True, check=False)
+    (report,) = json.loads(told.read_text())["reports"]
+    checks = [check for group in report["groups"] for check in group["checks"]]
+    assert sum(check["result"] == "success" for check in checks) > 50
+    bad = [check for check in checks if check["result"] in ("failure", "error", "future_failure")]
+    assert bad == []
 
 
 def test_the_archive_has_one_folder_whose_python_is_that_of_the_platform(soar_app):

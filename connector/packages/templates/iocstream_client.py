@@ -41,7 +41,7 @@ class Client:
         """
         asked = parameters(action, given or {})
         answer = self._sent("POST", f"/actions/{action}", json=asked)
-        if answer.ok:
+        if answer.status_code == requests.codes.ok:
             return _decoded(answer)
         raise _error(answer)
 
@@ -51,7 +51,7 @@ class Client:
         path = f"/taxii2/root/collections/{collection}/objects/"
         headers = {"Accept": "application/taxii+json;version=2.1"}
         answer = self._sent("GET", path, params={k: v for k, v in query.items() if v}, headers=headers)
-        if answer.ok:
+        if answer.status_code == requests.codes.ok:
             return _decoded(answer), answer.headers.get("X-TAXII-Date-Added-Last")
         raise _error(answer)
 
