@@ -17,18 +17,11 @@ _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript",
 _START = "index.html"
 _HEADERS = {
     "Cache-Control": "no-cache",
-<<<<<<< HEAD
     # Nothing from elsewhere; and text becomes neither markup nor code, whatever a later change to the page tries.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     ),
-=======
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
-    # Text becomes neither markup nor code, whatever a later change to the page tries.
-    " require-trusted-types-for 'script'; trusted-types 'none'",
->>>>>>> 7e96cab19a78d10d14553ee2d5163492cf5a87aa
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
