@@ -29,7 +29,7 @@ def test_the_overlay_does_what_it_says(tmp_path):
 def test_the_names_that_one_may_want_to_change_are_the_mapping_s():
     named = {name for row in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE, re.MULTILINE) for name in row.split("`")}
     names = list(load_mapping("stix21", Producer()).document.data["let"])
-    assert named - {"", ", "} == set(names[: names.index("sources")])
+    assert named - {"", ", "} == set(names[: names.index("seen")])
 
 
 def test_every_limit_is_the_mapping_s():
