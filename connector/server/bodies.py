@@ -15,9 +15,8 @@ async def json_object(request: Request, settings: ServerSettings) -> dict[str, J
     """The JSON object of a request; an empty one for an empty body.
 
     Raises:
-        Problem: it is larger than allowed, too slow, or no JSON object, or a page of another site has it sent.
+        Problem: it is larger than allowed, too slow, or no JSON object.
     """
-    _must_not_be_of_another_site(request)
     body = await _read(request, settings)
     if not body:
         return {}
@@ -59,17 +58,6 @@ async def _read(request: Request, settings: ServerSettings) -> bytes:
             headers=[("Connection", "close")],
         ) from None
     return b"".join(chunks)
-
-
-def _must_not_be_of_another_site(request: Request) -> None:
-    # A browser adds the log-in that it was given for HTTP Basic, whoever has it ask; but it says so
-    # (w3.org/TR/fetch-metadata). An empty body needs no type that it would ask about first.
-    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Problem(
-            "forbidden",
-            "a page of another site had the browser send this",
-            "Call actions from a program, or from a page of this server.",
-        )
 
 
 def _must_be_json(content_type: str | None) -> None:

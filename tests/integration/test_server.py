@@ -286,14 +286,6 @@ def test_an_answer_waits_for_a_slow_client_and_not_for_one_that_takes_nothing(la
     assert (len(body) == length) == is_whole
 
 
-def test_a_page_of_another_site_cannot_have_a_browser_act(server):
-    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
-        answer = server.post("get_status", headers={"Sec-Fetch-Site": site})
-        assert answer.status_code == status
-        if status == 403:
-            problem(answer, 403, "forbidden")
-
-
 def test_what_is_no_http_is_answered_and_closed(strict):
     answer, _ = raw(strict, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n")
     assert answer.split()[1] == b"400"
