@@ -203,14 +203,17 @@ def test_metrics_and_health_of_a_run_that_goes_well(folder, raised):
         timed = [key for key in found if key[0] == "iocstream_http_request_duration_seconds_count"]
         assert {"GET", "POST", "2xx"} <= {label for key in timed for label in key}
         again = run.until(
-            lambda m: m["iocstream_notifications_deduplicated_total", "virustotal"] > 0  # the overlap of the next poll
+            lambda m: (
+                m["iocstream_notifications_deduplicated_total", "virustotal"] > 0  # the overlap of the next poll
+                and any(name == "iocstream_ruleset_rate_limited_ratio" for name, *_ in m)  # a ruleset is looked up
+            )
         )
         assert again["iocstream_notifications_new_total", "virustotal"] == len(raised)
         assert json.loads(run.get("/healthz")[1]) == {"alive": True, "reasons": []}
         status, body = run.get("/readyz")
         assert status == 200
         assert {part["name"] for part in json.loads(body)["parts"]} == {"virustotal", "taxii", "events"}
-        exposed = {sample[0] for sample in found}
+        exposed = {sample[0] for sample in again}
         assert run.end() == 0
     names = documented("Metrics")
     suffixes = {"histogram": ["_count", "_sum", "_bucket", "_created"]}

@@ -17,6 +17,7 @@ from pathlib import Path
 import ports
 import requests
 from missing import Missing
+from urllib3.util import Retry
 
 PEERS = Path(__file__).parents[2] / ".peers"
 USERNAME, PASSWORD = "pusher", "correct horse battery"
@@ -43,11 +44,14 @@ class Peer:
         return f"{self.root_url}collections/{found}/"
 
     def get(self, url, **query):
-        answer = requests.get(
-            url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
-        )
-        answer.raise_for_status()
-        return answer.json()
+        with requests.Session() as session:
+            # A server under load hangs up now and then, and whoever only reads may ask again.
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(3, backoff_factor=1)))
+            answer = session.get(
+                url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
+            )
+            answer.raise_for_status()
+            return answer.json()
 
     def objects(self, collection_url):
         """Everything in a collection, every version, page by page."""
