@@ -244,12 +244,47 @@ def _is_number(value: Any) -> bool:
 
 def _pipe(node: Node, read: Read) -> Evaluate:
     left, right = node["children"]
-    return _then(_compile(left, read), _compile(right, _member))
+    joined = _joined(left, right)
+    return _compile(joined, read) if joined else _then(_compile(left, read), _compile(right, _member))
+
+
+_FROM_FIRST_CHILD = frozenset(("projection", "filter_projection", "flatten", "value_projection", "index_expression"))
+"""What sees the current value in its first child alone, and goes on with that child's value."""
+
+
+def _joined(left: Node, right: Node) -> Node | None:
+    """`left | right` without the pipe, where the right side begins with what the left one gives: `a | [?b]`."""
+    if right["type"] in ("identity", "current"):
+        return left
+    if right["type"] not in _FROM_FIRST_CHILD:
+        return None
+    first, *rest = right["children"]
+    joined = _joined(left, first)
+    return {**right, "children": [joined, *rest]} if joined else None
 
 
 def _projection(node: Node, read: Read) -> Evaluate:
     left, right = node["children"]
     base, each = _compile(left, read), _compile(right, _member)
+
+    if right["type"] == "identity":
+
+        def project_present(value: Any) -> Json:
+            items = base(value)
+            return [item for item in items if item is not None] if isinstance(items, list) else None
+
+        return project_present
+
+    if right["type"] == "field":
+        name = right["value"]
+
+        def project_member(value: Any) -> Json:
+            items = base(value)
+            if not isinstance(items, list):
+                return None
+            return [found for item in items if isinstance(item, dict) and (found := item.get(name)) is not None]
+
+        return project_member
 
     def project(value: Any) -> Json:
         items = base(value)
