@@ -138,6 +138,7 @@ _TEXT = Parameter("text", STRING)
 
 
 @_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
+@functools.lru_cache(maxsize=64)  # what one notification after the other names has one date in all of them
 def timestamp(seconds: float) -> str | None:
     """Unix seconds as RFC 3339 with milliseconds, in UTC; null outside the years 1 to 9999.
 
@@ -176,6 +177,7 @@ def cef_time(seconds: float) -> str | None:
 
 
 @_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL)
+@functools.lru_cache(maxsize=64)  # all that a notification makes begins at one time
 def add_days(text: str, days: float) -> str | None:
     """An RFC 3339 time, so many days later; null when the text is none or the result leaves the years 1 to 9999.
 
@@ -328,6 +330,7 @@ def ip_version(text: str) -> int | None:
 
 
 @_function(_TEXT, returns=STRING | NULL)
+@functools.lru_cache(maxsize=64)  # a host is often named many times over
 def ip(text: str) -> str | None:
     """An IP address or network in its one canonical form (RFC 5952 for IPv6); null for any other text.
 
@@ -356,6 +359,7 @@ _SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "rese
 
 
 @_function(_TEXT, returns=STRING | NULL)
+@functools.lru_cache(maxsize=64)  # as above
 def ip_scope(text: str) -> str | None:
     """Where an IP address means something: global, private, loopback, link_local, multicast, documentation, reserved.
 
