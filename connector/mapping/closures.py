@@ -407,12 +407,11 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
         given = literals.copy()
         missing = False
         for index, argument, types, null_ends, parameter in computed:
-            found = argument(value)
-            if found is None and null_ends:
+            given[index] = found = argument(value)
+            if found.__class__ not in types or (found is None and null_ends):
+                if found is not None or not null_ends:
+                    raise function.type_error(found, parameter)
                 missing = True
-            elif found.__class__ not in types:
-                raise function.type_error(found, parameter)
-            given[index] = found
         return None if missing else call(*given)
 
     return call_many

@@ -341,13 +341,10 @@ class _Compiler:
             raise self.error(path, f"goes through a list, not through {described(types)}")
         site = self.site(data, path)
 
-        def checked(values: Any) -> Json:
-            found = elements(values)
-            if found is not None and not isinstance(found, list):
-                raise Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
-            return found
+        def refusal(found: Json) -> Rejected:
+            return Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
 
-        return name, checked
+        return name, elements, refusal
 
     # Text and expressions
 

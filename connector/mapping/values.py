@@ -10,7 +10,7 @@ from typing import Any
 
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
-from connector.model import Json, Provisional
+from connector.model import Json, Provisional, Rejected
 
 ITEM = "item"
 """The name of the element that `$each` is at."""
@@ -104,13 +104,15 @@ def object_of(members: Mapping[str, Value]) -> Value:
     # many, and a call costs more than the reading.
     read = _by_prefix({name: member.path for name, member in members.items() if member.path})
     computed = tuple(
-        (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
+        (name, member.evaluate, member.raw)
+        for name, member in members.items()
+        if member.evaluate is not None and not member.path
     )
     fixed = all(member.is_fixed for member in members.values())
     return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed)
 
 
-def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
+def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate, bool]]) -> Evaluate:
     def build(scope: Any) -> Json:
         made = template.copy()
         for steps, keys in read:
@@ -127,8 +129,10 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
                     del made[name]
                 else:
                     made[name] = found
-        for name, evaluate in computed:
+        for name, evaluate, raw in computed:
             found = evaluate(scope)
+            if raw and found.__class__ in _CONTAINERS:
+                found = present(found)
             if found is None:
                 del made[name]
             else:
@@ -211,8 +215,8 @@ def provisional(wanted: Evaluate, value: Value) -> Value:
     return Value(value.types, evaluate=build)
 
 
-Loop = tuple[str, Evaluate]
-"""The name of the element, and the list that it is taken from."""
+Loop = tuple[str, Evaluate, Callable[[Json], Rejected]]
+"""The name of the element, the list that it is taken from, and why what is no list is refused."""
 
 
 def for_each(loops: Sequence[Loop], body: Evaluate) -> Evaluate:
@@ -220,11 +224,15 @@ def for_each(loops: Sequence[Loop], body: Evaluate) -> Evaluate:
 
     Of several lists the later ones are gone through for each element of those before, of which they may be a part.
     """
-    (name, elements), *inner = loops
+    (name, elements, refusal), *inner = loops
     inside = for_each(inner, body) if inner else None
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
+        if found.__class__ is not list:
+            if found is None:
+                return []
+            raise refusal(found)
         if not found:
             return []
         outer = scope.get(name)
