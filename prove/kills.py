@@ -5,6 +5,7 @@ compared with an undisturbed run over the same notifications, object by object a
 """
 
 import contextlib
+import itertools
 import json
 import random
 import threading
@@ -104,19 +105,20 @@ class Tally:
 
 
 class Bench:
-    """The receivers and the nursery that campaigns share, one after another."""
+    """The syslog server and the nursery that campaigns share, one after another.
 
-    def __init__(self, folder: Path, campaigns: int) -> None:
+    Each campaign has a TAXII server of its own: medallion looks through all it holds for each answer.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stack = ExitStack()
-        self._collections = [f"{name}-{n}" for n in range(campaigns) for name in ("killed", "undisturbed")]
-        self._unused = iter(range(campaigns))
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.nursery = stack.enter_context(nursery())
             self.rsyslog = stack.enter_context(parties.rsyslog(self._folder / "rsyslog"))
-            self.peer = stack.enter_context(parties.medallion(self._folder / "medallion", self._collections))
             self._stack = stack.pop_all()
         return self
 
@@ -125,14 +127,18 @@ class Bench:
 
     def campaign(self, kills: int, seed: int, conduct: Mapping[str, float]) -> Tally:
         """One journal, killed so many times; and an undisturbed run to hold it against."""
-        number = next(self._unused)
+        number = next(self._numbers)
+        with parties.medallion(self._folder / f"medallion-{number}", ["killed", "undisturbed"]) as peer:
+            return self._campaign(number, peer, kills, seed, conduct)
+
+    def _campaign(self, number: int, peer: Any, kills: int, seed: int, conduct: Mapping[str, float]) -> Tally:
         raised = parties.notifications(max(kills * NOTIFICATIONS_PER_KILL, 60), seed=seed)
         tally = Tally(notifications=len(raised))
         outcomes = []
         for name in ("killed", "undisturbed"):
             home = self._folder / f"{name}-{number}"
             home.mkdir(parents=True)
-            collection = self.peer.collection_url(home.name)
+            collection = peer.collection_url(name)
             api = Api([], key=canaries.API_KEY)
             with parties.serving(api) as url:
                 text = CONFIGURATION.format(url=url, collection=collection, username=canaries.USERNAME)
@@ -155,7 +161,7 @@ class Bench:
             said = (home / "err.log").read_text()
             if "Traceback" in said:
                 tally.complaints.append(said[said.index("Traceback") :][:2000])
-            outcomes.append((parties.objects(self.peer.objects(collection)), _bundle(home)))
+            outcomes.append((parties.objects(peer.objects(collection)), _bundle(home)))
             tally.sweep.folder(home)
         _compare(tally, self._folder / f"killed-{number}", raised, outcomes, arrived)
         return tally
@@ -250,7 +256,7 @@ def campaigns(
     def run(number: int) -> Tally:
         total = Tally()
         mine = range(number, len(counts), benches)
-        with Bench(folder / f"bench-{number}", len(mine)) as bench:
+        with Bench(folder / f"bench-{number}") as bench:
             for index in mine:
                 total.add(bench.campaign(counts[index], seed + index, conduct or {}))
         return total

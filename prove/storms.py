@@ -76,8 +76,8 @@ class Site:
         """How many of the notifications raised, or of these, are not in the journal or have not been delivered."""
         items = self.raised if items is None else items
         ids = {parties.identifier(item) for item in items}
-        missing = len(ids - parties.stored(self.home))
-        return missing + len(parties.events_of(items) - set(parties.lines(self.home / "events.cef")))
+        not_stored = len(ids - parties.stored(self.home))
+        return max(not_stored, len(parties.events_of(items) - set(parties.lines(self.home / "events.cef"))))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,8 @@ from connector.model import (
 
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""
+READ_BYTES = 16 * 1024 * 1024
+"""Bodies that are read at once end with the one that reaches so many, for the sake of memory."""
 PAGE_ROWS = 200
 """Dead letters that are read at once."""
 
@@ -423,10 +425,16 @@ class SqliteJournal:
 
 def _history(db: sqlite3.Connection, positions: Mapping[str, int], limit: int, after: int) -> Sequence[Entry]:
     walks = (
-        map(entry, db.execute(SQL["history"], {"source": source, "after": max(after, position), "limit": limit}))
+        db.execute(SQL["history"], {"source": source, "after": max(after, position), "limit": limit})
         for source, position in positions.items()
     )
-    return look_ups.with_context(db, list(itertools.islice(heapq.merge(*walks, key=_SEQ), limit)))
+    found, size = [], 0
+    for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
+        found.append(entry(row))
+        size += len(row[-1])
+        if size >= READ_BYTES:
+            break
+    return look_ups.with_context(db, found)
 
 
 def _entries(db: sqlite3.Connection, seqs: Sequence[int]) -> Sequence[Entry]:

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.xdist_group("proof"), pytest.mark.timeout(180)]
 
 
 def test_nothing_is_lost_however_often_it_is_killed_and_a_defect_would_be_noticed(tmp_path):
-    with or_skip(), Bench(tmp_path, 2) as bench:
+    with or_skip(), Bench(tmp_path) as bench:
         tally = bench.campaign(12, 7, {})
         assert tally.kills == 12
         assert tally.complaints == []

@@ -222,3 +222,16 @@ def test_what_is_garbled_of_what_was_looked_up_holds_nothing_up(journal, path):
 def test_retention_outlasts_what_virustotal_repeats():
     with pytest.raises(pydantic.ValidationError):
         SqliteSettings(retention_days=7)
+
+
+def test_large_bodies_are_read_a_few_at_a_time_and_none_is_left_out(journal, monkeypatch):
+    monkeypatch.setattr(module, "READ_BYTES", 2500)
+    bodies = [Notification(str(n), n, {"id": str(n), "snippet": "x" * 1000}) for n in range(10)]
+    with journal.lease("vt"):
+        journal.append("vt", Page(bodies, None))
+    read, after, reads = [], 0, 0
+    while entries := journal.pending("out", ["vt"], 500, after):
+        read += [entry.notification.id for entry in entries]
+        after, reads = entries[-1].seq, reads + 1
+    assert read == [each.id for each in bodies]
+    assert reads == 4

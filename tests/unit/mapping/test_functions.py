@@ -402,3 +402,8 @@ def test_domain_is_what_dns_looks_up(text, expected):
 )
 def test_percent_is_never_less_than_0_nor_more_than_100(part, whole, expected):
     assert call("percent", part, whole) == expected
+
+
+def test_clean_takes_long_texts_piece_by_piece():
+    text = "é\n" * 100_000 + "é"
+    assert call("clean", text) == "é " * 100_000 + "é"
