@@ -52,7 +52,7 @@ def test_every_notification_arrives_at_real_servers_as_it_was_converted(server, 
     assert source.new == len(raised)
     assert stix.delivered + stix.refused == cef.delivered == len(raised)
     # What a server refuses would show here: only what has no STIX form is refused, and not by the server.
-    assert all(reason.startswith("format: ") for reason in stix.reasons)
+    assert all(reason.startswith("mapping: ") for reason in stix.reasons)
 
     journal = SqliteJournal(SqliteSettings(path=tmp_path / "iocstream.db"))
     stored = [entry.notification.body for entry in journal.pending("a reader", ["virustotal"], 1000)]
