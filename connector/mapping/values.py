@@ -119,16 +119,7 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
             inner = scope
             for step in steps:
                 inner = inner.get(step) if isinstance(inner, dict) else None
-            if not isinstance(inner, dict):
-                inner = _NOTHING
-            for name, key in keys:
-                found = inner.get(key)
-                if type(found) is not str:  # as most are
-                    found = present(found)
-                if found is None:
-                    del made[name]
-                else:
-                    made[name] = found
+            _take(keys, inner if isinstance(inner, dict) else _NOTHING, made)
         for name, evaluate, raw in computed:
             found = evaluate(scope)
             if raw and found.__class__ in _CONTAINERS:
@@ -140,6 +131,17 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
         return made or None
 
     return build
+
+
+def _take(keys: Sequence[tuple[str, str]], inner: Mapping[str, Json], made: dict[str, Json]) -> None:
+    for name, key in keys:
+        found = inner.get(key)
+        if type(found) is not str:  # as most are
+            found = present(found)
+        if found is None:
+            del made[name]
+        else:
+            made[name] = found
 
 
 def _by_prefix(paths: Mapping[str, Sequence[str]]) -> _Read:
