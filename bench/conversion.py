@@ -34,13 +34,14 @@ def stix() -> list[Row]:
 def _stix(case: str, what: str) -> list[Row]:
     found = conversion_stix.ways(_load("stix21", "stix", StixFormat(Producer())))
     full = _full_files(case)
-    for name in ("by hand", "stix2"):
+    for name in ("route", "by hand", "stix2"):
         _agree(name, found["mapping"](full), found[name](full), conversion_stix.same)
     # Every stix2 object takes milliseconds: fewer of them are enough to know how many.
     few = full[: COUNT // 20]
     times = medians(
         {
             "mapping": lambda: found["mapping"](full),
+            "route": lambda: found["route"](full),
             "by hand": lambda: found["by hand"](full),
             "stix2": lambda: found["stix2"](few),
         }
@@ -50,6 +51,7 @@ def _stix(case: str, what: str) -> list[Row]:
         Row(f"{what} ({len(found['by hand'](full[:1]))} objects)", _microseconds(mine)),
         _at_most("  as a multiple of a hand-written function", mine / hand, HAND_LIMIT),
         _at_least("  speed, as a multiple of the stix2 classes", classes / mine, STIX2_LIMIT),
+        Row("  with the search for earlier versions", _microseconds(times["route"] / COUNT)),
     ]
 
 

@@ -13,7 +13,7 @@ from connector import notification
 from connector.formats.stix import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
-from connector.versions import Ledger
+from connector.versions import Ledger, timestamp
 
 CLASSES = {
     "campaign": stix2.v21.Campaign,
@@ -38,7 +38,11 @@ Way = Callable[[Sequence[Notification]], list[bytes]]
 
 
 def ways(mapping: CompiledMapping) -> dict[str, Way]:
-    """Three functions from notifications of whole files, in the shape of stream items, to encoded objects."""
+    """Functions from notifications of whole files, in the shape of stream items, to encoded objects.
+
+    All but `route` give each object the time of its notification; that one looks for the object's versions, as every
+    route does before it sends.
+    """
     output = mapping.format
     assert isinstance(output, StixFormat)
     producer = output.names["producer"]["name"]
@@ -46,6 +50,15 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
     marking = next(d["id"] for d in output.foundation() if d["type"] == "marking-definition")
 
     def by_mapping(notifications: Sequence[Notification]) -> list[bytes]:
+        lines = []
+        for item in notifications:
+            at = timestamp(item.date or 0)
+            for document in mapping.render(notification.view(item)) or ():
+                versioned = output.identify(document).versioned
+                lines.append(output.encode({**document, "created": at, "modified": at} if versioned else document))
+        return lines
+
+    def for_a_route(notifications: Sequence[Notification]) -> list[bytes]:
         lines = []
         for seq, item in enumerate(notifications):
             ledger = Ledger({})  # as if each were the first of its object
@@ -67,7 +80,7 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
             for found in objects(item.body, producer, author, marking)
         ]
 
-    return {"mapping": by_mapping, "by hand": by_hand, "stix2": with_stix2}
+    return {"mapping": by_mapping, "route": for_a_route, "by hand": by_hand, "stix2": with_stix2}
 
 
 def same(one: bytes, other: bytes) -> bool:

@@ -5,6 +5,7 @@ It says what `mappings/stix21.yaml` says of files, and checks nothing of what it
 
 import datetime
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,7 @@ KILL_CHAIN = [
 ]
 DOCUMENTATION = [ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 DOCUMENTATION_6 = [ipaddress.ip_network(text) for text in ("2001:db8::/32", "3fff::/20")]
+CONTROL = re.compile(r"[\x00-\x1f]")
 COLLECTION = "https://www.virustotal.com/gui/collection/"
 
 Object = dict[str, Any]
@@ -275,7 +277,7 @@ def _time(seconds: int) -> str:
 
 
 def _clean(text: str) -> str:
-    return "".join(max(letter, " ") for letter in text).strip()
+    return CONTROL.sub(" ", text).strip()
 
 
 def _cut(text: str, length: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from connector.formats.stix_values import (
+    TYPES_ALLOWED,
     Check,
     Fault,
     boolean,
@@ -26,6 +27,7 @@ from connector.formats.stix_values import (
     reference,
     selector,
     text,
+    type_of,
     unchanging,
     url,
 )
@@ -105,11 +107,16 @@ class _Outline:
 
     Attributes:
         signature: gets the properties of `SIGNATURE` from a document; None when it has not all of them.
-        checks: the other properties.
+        texts: the other properties that are text. With the ids they are most, and a call for each would take longer
+            than to look at them.
+        ids: those that are ids, and the types that they may be of.
+        checks: the rest.
         rules: those that depend on what the properties say.
     """
 
     signature: Callable[[JsonObject], tuple[str, ...]] | None
+    texts: tuple[str, ...]
+    ids: tuple[tuple[str, frozenset[str]], ...]
     checks: tuple[tuple[str, Check], ...]
     rules: tuple[Callable[[JsonObject], Fault | None], ...]
 
@@ -118,8 +125,19 @@ def _fits(document: JsonObject, outline: _Outline) -> bool:
     try:
         if outline.signature is not None and not _is_signature(outline.signature(document)):
             return False
-    except TypeError:  # a list or an object, which stands for none of these
+        for name, allowed in outline.ids:
+            if type_of(document[name]) not in allowed:
+                return False
+    except TypeError:  # no text, as all of these are
         return False
+    for name in outline.texts:
+        value = document[name]
+        if value.__class__ is not str or not value:  # where empty text is right, what checks each by itself says so
+            return False
+    return _passes(document, outline)
+
+
+def _passes(document: JsonObject, outline: _Outline) -> bool:
     for name, check in outline.checks:
         if check(document[name]) is not None:
             return False
@@ -148,11 +166,12 @@ def _outline(object_type: ObjectType, names: tuple[str, ...]) -> _Outline | None
         signature = operator.itemgetter(*SIGNATURE)
         known.update(SIGNATURE)
         rules.remove(IN_ORDER)
-    return _Outline(
-        signature,
-        tuple((name, object_type.checks[name]) for name in names if name not in known),
-        tuple(rule.fault for rule in rules),
-    )
+    checks = {name: object_type.checks[name] for name in names if name not in known}
+    texts = tuple(name for name, check in checks.items() if check in (filled, text))
+    ids = tuple((name, TYPES_ALLOWED[check]) for name, check in checks.items() if check in TYPES_ALLOWED)
+    done = {*texts, *(name for name, _ in ids)}
+    rest = tuple((name, check) for name, check in checks.items() if name not in done)
+    return _Outline(signature, texts, ids, rest, tuple(rule.fault for rule in rules))
 
 
 # Rules

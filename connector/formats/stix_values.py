@@ -56,7 +56,10 @@ def boolean(value: Json) -> Fault | None:
     return None if isinstance(value, bool) else Fault("must be true or false", value)
 
 
-def integer(low: int = -(2**53) + 1, high: int = 2**53 - 1) -> Check:
+_LARGEST = 2**53 - 1
+
+
+def integer(low: int = -_LARGEST, high: int = _LARGEST) -> Check:
     """A whole number; by default as large as section 2.8 allows."""
     rule = f"must be a whole number from {low} to {high}"
 
@@ -180,31 +183,34 @@ _ENDING_LENGTH = len("--5f42e209-14ed-5b27-bba4-0f32a93f3508")
 
 
 @functools.lru_cache(maxsize=4096)  # an object's id is met again in what refers to it
-def _type_of(value: str) -> str | None:
+def type_of(value: str) -> str | None:
     """What stands before the UUID of an id; None when there is no UUID."""
     length = len(value)
     return value[: length - _ENDING_LENGTH] if _ENDING.fullmatch(value, length - _ENDING_LENGTH) else None
 
 
+TYPES_ALLOWED: dict[Check, frozenset[str]] = {}
+"""Of the checks of ids: the types that they allow."""
+
+
 def identifier(object_type: str) -> Check:
     """An id of one type."""
-    rule = f"must be {object_type}--<UUID>"
-
-    def check(value: Json) -> Fault | None:
-        return None if isinstance(value, str) and _type_of(value) == object_type else Fault(rule, value)
-
-    return check
+    return _of_types(frozenset((object_type,)), f"must be {object_type}--<UUID>")
 
 
 def reference(*types: str) -> Check:
     """An id of one of some types."""
     allowed = frozenset(types)
     few = 6
-    rule = "must be the id of " + (" or ".join(types) if len(types) <= few else "a kind of object that may stand here")
+    named = " or ".join(types) if len(types) <= few else "a kind of object that may stand here"
+    return _of_types(allowed, f"must be the id of {named}")
 
+
+def _of_types(allowed: frozenset[str], rule: str) -> Check:
     def check(value: Json) -> Fault | None:
-        return None if isinstance(value, str) and _type_of(value) in allowed else Fault(rule, value)
+        return None if isinstance(value, str) and type_of(value) in allowed else Fault(rule, value)
 
+    TYPES_ALLOWED[check] = allowed
     return check
 
 
@@ -279,7 +285,7 @@ def _free(value: Json, depth: int) -> Fault | None:
     if kind is str or kind is bool:
         return None
     if kind is int:
-        return _whole(value)
+        return None if -_LARGEST <= value <= _LARGEST else _whole(value)
     if kind is float:
         return _decimal(value)
     if not value:

@@ -60,7 +60,12 @@ def _has_expression_argument(node: Node) -> bool:
 
 def _member(name: str) -> Evaluate:
     def get(value: Any) -> Json:
-        return value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            return None
+        try:
+            return value.get(name)
+        except AttributeError:  # of JSON's types only objects have `get`, and what is read is seldom anything else
+            return None
 
     return get
 
@@ -100,16 +105,24 @@ def _path(root: str, names: Sequence[str]) -> Evaluate:
 
         def get_one(scope: Any) -> Json:
             inner = scope[root]
-            return inner.get(name) if isinstance(inner, dict) else None
+            if inner is None:
+                return None
+            try:
+                return inner.get(name)
+            except AttributeError:  # of JSON's types only objects have `get`, and what is read is seldom anything else
+                return None
 
         return get_one
 
     def get_all(scope: Any) -> Json:
         inner = scope[root]
-        for name in names:
-            if not isinstance(inner, dict):
-                return None
-            inner = inner.get(name)
+        try:
+            for name in names:
+                if inner is None:
+                    return None
+                inner = inner.get(name)
+        except AttributeError:
+            return None
         return inner
 
     return get_all
@@ -121,10 +134,13 @@ def _members(names: Sequence[str]) -> Evaluate:
 
     def get_all(value: Any) -> Json:
         inner = value
-        for name in names:
-            if not isinstance(inner, dict):
-                return None
-            inner = inner.get(name)
+        try:
+            for name in names:
+                if inner is None:
+                    return None
+                inner = inner.get(name)
+        except AttributeError:  # as above
+            return None
         return inner
 
     return get_all
@@ -265,6 +281,8 @@ def _joined(left: Node, right: Node) -> Node | None:
 
 def _projection(node: Node, read: Read) -> Evaluate:
     left, right = node["children"]
+    if left["type"] == "flatten" and right["type"] == "identity":
+        return _flatten(left, read, keep_null=False)
     base, each = _compile(left, read), _compile(right, _member)
 
     if right["type"] == "identity":
@@ -327,7 +345,7 @@ def _filter_projection(node: Node, read: Read) -> Evaluate:
     return project
 
 
-def _flatten(node: Node, read: Read) -> Evaluate:
+def _flatten(node: Node, read: Read, *, keep_null: bool = True) -> Evaluate:
     base = _compile(node["children"][0], read)
 
     def flat(value: Any) -> Json:
@@ -340,7 +358,7 @@ def _flatten(node: Node, read: Read) -> Evaluate:
                 made += item
             else:
                 made.append(item)
-        return made
+        return made if keep_null or None not in made else [item for item in made if item is not None]
 
     return flat
 
@@ -400,8 +418,8 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
     ]
     if len(computed) == 1:
         return _call_with_one(function, computed[0], literals)
-    if len(computed) == len(nodes) == 2:  # noqa: PLR2004 -- the commonest after those of one
-        return _call_with_two(function, *computed)
+    if len(computed) == 2 and computed[-1][0] - computed[0][0] == 1:  # noqa: PLR2004 -- the commonest after those of one
+        return _call_with_two(function, computed[0], computed[1], literals)
 
     def call_many(value: Any) -> Json:
         given = literals.copy()
@@ -417,9 +435,14 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
     return call_many
 
 
+def _after(function: Function, before: Sequence[Json]) -> Callable[..., Json]:
+    """What is left of a function to be called when its first arguments are known."""
+    return partial(function.call, *before) if before else function.call
+
+
 def _call_with_one(function: Function, computed: _Computed, literals: Sequence[Json]) -> Evaluate:
     index, argument, types, null_ends, parameter = computed
-    call = partial(function.call, *literals[:index]) if index else function.call
+    call = _after(function, literals[:index])
     after = literals[index + 1 :]
 
     def call_one(value: Any) -> Json:
@@ -441,10 +464,11 @@ def _call_with_one(function: Function, computed: _Computed, literals: Sequence[J
     return call_one_before if after else call_one
 
 
-def _call_with_two(function: Function, first: _Computed, second: _Computed) -> Evaluate:
-    _, argument_a, types_a, null_ends_a, parameter_a = first
+def _call_with_two(function: Function, first: _Computed, second: _Computed, literals: Sequence[Json]) -> Evaluate:
+    index, argument_a, types_a, null_ends_a, parameter_a = first
     _, argument_b, types_b, null_ends_b, parameter_b = second
-    call = function.call
+    call = _after(function, literals[:index])
+    after = literals[index + 2 :]
 
     def call_two(value: Any) -> Json:
         a, b = argument_a(value), argument_b(value)
@@ -454,7 +478,7 @@ def _call_with_two(function: Function, first: _Computed, second: _Computed) -> E
             raise function.type_error(b, parameter_b)
         if (a is None and null_ends_a) or (b is None and null_ends_b):
             return None
-        return call(a, b)
+        return call(a, b, *after)
 
     return call_two
 

@@ -11,6 +11,7 @@ from connector.mapping import checking, placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
 from connector.mapping.closures import Evaluate, compiled_in_scope, is_false, path_of
 from connector.mapping.expressions import ExpressionError, parse, suggestion
+from connector.mapping.folding import folded
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
 from connector.mapping.values import (
@@ -67,7 +68,7 @@ class Program:
     Attributes:
         match: whether a notification is for this mapping; None when all are.
         steps: what `let` and `emit` say, in order.
-        names: what expressions may name beside the notification.
+        names: what expressions may name beside the notification, the same for all: the format's and the mapping's own.
     """
 
     match: Evaluate | None
@@ -161,6 +162,7 @@ class _Compiler:
         self.document = document
         self.output = output
         self.trace = trace
+        self.fixed: dict[str, Json] = {}
 
     def program(self) -> Program:
         data = self.document.data
@@ -171,10 +173,10 @@ class _Compiler:
         }
         match = self.expression(data["match"], ("match",), scope)[0] if "match" in data else None
         steps = [
-            *(self.let(name, value, scope) for name, value in self.named("let", scope)),
+            *(step for name, value in self.named("let", scope) if (step := self.let(name, value, scope)) is not None),
             *(self.emit(name, value, scope) for name, value in self.named("emit", scope)),
         ]
-        return Program(match, tuple(steps), names)
+        return Program(match, tuple(steps), {**names, **self.fixed})
 
     def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
         data = self.document.data.get(key, {} if key == "let" else None)
@@ -190,7 +192,8 @@ class _Compiler:
         if name in scope or name == ITEM:
             raise self.error(path, f"the name {name} is already taken; choose another")
 
-    def let(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
+    def let(self, name: str, data: Json, scope: dict[str, Types]) -> Step | None:
+        """None for what is the same for every notification: it is made now, and what is read from it is copied."""
         path = ("let", name)
         lone = self.lone_expression(data, path)
         if lone is not None:  # as it is: a name stands for what its expression stands for, empty list and all
@@ -198,9 +201,9 @@ class _Compiler:
         else:
             value = self.value(data, path, name, scope)
             evaluate, types = value.function(), value.types
-            if value.is_fixed:  # made once; what is read from it is copied
-                made = evaluate({})
-                evaluate = lambda _: made  # noqa: E731
+            if value.is_fixed:
+                self.fixed[name], scope[name] = evaluate({}), types
+                return None
         scope[name] = types
 
         def step(values: dict[str, Json], _: list[Document]) -> None:
@@ -225,8 +228,10 @@ class _Compiler:
             scope[name] = ARRAY
 
             def step_each(values: dict[str, Json], documents: list[Document]) -> None:
-                made = [completed(document) for document in build_each(values)]
-                documents += made
+                made = build_each(values)
+                if made:
+                    made = [completed(document) for document in made]
+                    documents += made
                 values[name] = made
 
             return step_each
@@ -399,7 +404,7 @@ class _Compiler:
             types = checking.check(data, node, scope)
         except ExpressionError as error:
             raise self.error(path, f"in `{_short(data)}`: {error}") from None
-        evaluate = compiled_in_scope(node)
+        evaluate = compiled_in_scope(folded(node, {**self.output.names, **self.fixed}))
         return (self.trace(self.site(data, path), evaluate) if self.trace else evaluate), types
 
     def site(self, expression: str, path: YamlPath) -> Site:

@@ -134,8 +134,7 @@ _NUMBERS = {int, float}
 
 
 def _sort(items: list[Any]) -> list[Any]:
-    types = {*map(type, items)}
-    if not types <= _TEXT and not types <= _NUMBERS:
+    if not _TEXT.issuperset(map(type, items)) and not _NUMBERS.issuperset(map(type, items)):
         raise JMESPathTypeError("sort", items, "array", ["array-string", "array-number"])
     return sorted(items)
 

@@ -104,7 +104,7 @@ def object_of(members: Mapping[str, Value]) -> Value:
     # many, and a call costs more than the reading.
     read = _by_prefix({name: member.path for name, member in members.items() if member.path})
     computed = tuple(
-        (name, member.evaluate, member.raw)
+        (name, member.function())
         for name, member in members.items()
         if member.evaluate is not None and not member.path
     )
@@ -112,18 +112,25 @@ def object_of(members: Mapping[str, Value]) -> Value:
     return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed)
 
 
-def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate, bool]]) -> Evaluate:
+def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
     def build(scope: Any) -> Json:
         made = template.copy()
         for steps, keys in read:
             inner = scope
             for step in steps:
                 inner = inner.get(step) if isinstance(inner, dict) else None
-            _take(keys, inner if isinstance(inner, dict) else _NOTHING, made)
-        for name, evaluate, raw in computed:
+            if not isinstance(inner, dict):
+                inner = _NOTHING
+            for name, key in keys:
+                found = inner.get(key)
+                if type(found) is not str:  # as most are
+                    found = present(found)
+                if found is None:
+                    del made[name]
+                else:
+                    made[name] = found
+        for name, evaluate in computed:
             found = evaluate(scope)
-            if raw and found.__class__ in _CONTAINERS:
-                found = present(found)
             if found is None:
                 del made[name]
             else:
@@ -131,17 +138,6 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
         return made or None
 
     return build
-
-
-def _take(keys: Sequence[tuple[str, str]], inner: Mapping[str, Json], made: dict[str, Json]) -> None:
-    for name, key in keys:
-        found = inner.get(key)
-        if type(found) is not str:  # as most are
-            found = present(found)
-        if found is None:
-            del made[name]
-        else:
-            made[name] = found
 
 
 def _by_prefix(paths: Mapping[str, Sequence[str]]) -> _Read:

@@ -1,0 +1,39 @@
+"""Expressions with what is known when a mapping is loaded put in: the names that mean the same for all notifications."""
+
+from connector.mapping.interpreter import Node
+from connector.model import JsonObject
+
+_FIRST_SEES_SCOPE = frozenset(
+    ("filter_projection", "flatten", "index_expression", "pipe", "projection", "subexpression", "value_projection")
+)
+"""Of these the first child sees what the whole sees, and the others what that child gives."""
+_ALL_SEE_SCOPE = frozenset(
+    (
+        "and_expression",
+        "comparator",
+        "function_expression",
+        "key_val_pair",
+        "multi_select_dict",
+        "multi_select_list",
+        "not_expression",
+        "or_expression",
+    )
+)
+
+
+def folded(node: Node, known: JsonObject) -> Node:
+    """The same expression over a scope, with literals for the names that are known and for their members."""
+    kind = node["type"]
+    if kind == "field" and node["value"] in known:
+        return {"type": "literal", "value": known[node["value"]], "children": []}
+    if kind in _ALL_SEE_SCOPE:
+        return {**node, "children": [folded(child, known) for child in node["children"]]}
+    if kind not in _FIRST_SEES_SCOPE:
+        return node
+    first, *rest = node["children"]
+    first = folded(first, known)
+    while kind == "subexpression" and first["type"] == "literal" and rest and rest[0]["type"] == "field":
+        held = first["value"]
+        value = held.get(rest.pop(0)["value"]) if isinstance(held, dict) else None
+        first = {"type": "literal", "value": value, "children": []}
+    return {**node, "children": [first, *rest]} if rest or kind != "subexpression" else first
