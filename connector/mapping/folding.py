@@ -1,4 +1,4 @@
-"""Expressions with what is known when a mapping is loaded put in: the names that mean the same for all notifications."""
+"""Expressions with what is known when a mapping is loaded put in: names that mean the same for all notifications."""
 
 from connector.mapping.interpreter import Node
 from connector.model import JsonObject
@@ -33,7 +33,7 @@ def folded(node: Node, known: JsonObject) -> Node:
     first, *rest = node["children"]
     first = folded(first, known)
     while kind == "subexpression" and first["type"] == "literal" and rest and rest[0]["type"] == "field":
-        held = first["value"]
-        value = held.get(rest.pop(0)["value"]) if isinstance(held, dict) else None
+        held, name = first["value"], rest.pop(0)["value"]
+        value = held.get(name) if isinstance(held, dict) else None
         first = {"type": "literal", "value": value, "children": []}
     return {**node, "children": [first, *rest]} if rest or kind != "subexpression" else first

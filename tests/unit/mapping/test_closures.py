@@ -10,6 +10,7 @@ from unit.mapping import strategies
 from connector.mapping.checking import NOTIFICATION_SCOPE, check
 from connector.mapping.closures import compiled, compiled_in_scope, is_false
 from connector.mapping.expressions import ExpressionError, parse
+from connector.mapping.folding import folded
 from connector.mapping.functions import FUNCTIONS
 from connector.mapping.interpreter import INTERPRETER
 from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, STRING, type_name
@@ -95,6 +96,18 @@ def test_what_was_checked_has_the_types_that_were_found(expression, scope):
     result = outcome(compiled_in_scope(node), scope)
     assert isinstance(result, type) or type_name(result) in types
     assert same(result, outcome(compiled(node), scope))
+
+
+@settings(max_examples=150, deadline=None)
+@given(expression=strategies.expressions, scope=scopes, known=st.sets(st.sampled_from(strategies.NAMES)))
+@example(expression="entity.a.b", scope={**dict.fromkeys(TYPED), "entity": {"a": {"b": 1}}}, known={"entity"})
+@example(expression="c[].a", scope={**dict.fromkeys(TYPED), "c": [{"a": 1}], "a": 2}, known={"a"})
+def test_what_is_known_at_load_may_be_put_in(expression, scope, known):
+    node = parsed(expression)
+    if node is None:
+        return
+    put_in = folded(node, {name: scope[name] for name in known})
+    assert same(outcome(compiled_in_scope(put_in), scope), outcome(compiled_in_scope(node), scope))
 
 
 @pytest.mark.parametrize(
