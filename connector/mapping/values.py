@@ -104,9 +104,7 @@ def object_of(members: Mapping[str, Value]) -> Value:
     # many, and a call costs more than the reading.
     read = _by_prefix({name: member.path for name, member in members.items() if member.path})
     computed = tuple(
-        (name, member.function())
-        for name, member in members.items()
-        if member.evaluate is not None and not member.path
+        (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
     fixed = all(member.is_fixed for member in members.values())
     return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed)

@@ -98,13 +98,17 @@ def test_what_was_checked_has_the_types_that_were_found(expression, scope):
     assert same(result, outcome(compiled(node), scope))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(expression=strategies.expressions, scope=scopes, known=st.sets(st.sampled_from(strategies.NAMES)))
 @example(expression="entity.a.b", scope={**dict.fromkeys(TYPED), "entity": {"a": {"b": 1}}}, known={"entity"})
 @example(expression="c[].a", scope={**dict.fromkeys(TYPED), "c": [{"a": 1}], "a": 2}, known={"a"})
 def test_what_is_known_at_load_may_be_put_in(expression, scope, known):
     node = parsed(expression)
     if node is None:
+        return
+    try:
+        check(expression, node, TYPED)
+    except ExpressionError:  # names that no scope has
         return
     put_in = folded(node, {name: scope[name] for name in known})
     assert same(outcome(compiled_in_scope(put_in), scope), outcome(compiled_in_scope(node), scope))
