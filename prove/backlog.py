@@ -56,9 +56,9 @@ def _run(children: Nursery, home: Path, **conduct: float) -> Ended:
 
 def _run_until_done(children: Nursery, home: Path) -> list[Ended]:
     """As cron would: an outage that is longer than a run's patience is left to the next one."""
-    ended = [_run(children, home, short_patience=PATIENCE_SECONDS)]
+    ended = [_run(children, home, patience=PATIENCE_SECONDS)]
     while ended[-1].code == 1 and len(ended) < 5:
-        ended.append(_run(children, home, short_patience=PATIENCE_SECONDS))
+        ended.append(_run(children, home, patience=PATIENCE_SECONDS))
     return ended
 
 
@@ -179,7 +179,7 @@ def backlog(folder: Path, objects: int) -> list[Figure]:
     items = _stream(int(objects / OBJECTS_EACH) + 100, 53)
     with nursery() as children, parties.serving(receiver) as url:
         home = _home(folder, "backlog", items, UNUSED)
-        stored = _run(children, home, short_patience=1)
+        stored = _run(children, home, patience=1)
         _configure(home, url + receiver.path)
         started = time.monotonic()
         ended = _run(children, home)
