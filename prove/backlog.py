@@ -145,7 +145,7 @@ def slow_server(folder: Path, seconds: float) -> Figure:
     missing = len(_expected(items).keys() - parties.objects(receiver.objects()).keys())
     return must(
         f"TAXII: {seconds:g} s a request",
-        f"{missing} objects lost, {posts[0]} requests, {took:.0f} s, exit code {ended.code}",
+        f"{missing} objects lost, {posts[0]} requests, {took:.0f} s, {ended.peak_mib:.0f} MiB, exit code {ended.code}",
         "0 lost, none sent twice",
         kept=missing == 0 and posts[0] <= 4 and ended.code == 0,
     )
@@ -160,14 +160,17 @@ def hanging_up(folder: Path, count: int, **conduct: float) -> Figure:
         between.heals_after = 20
         address = f"http://{between.address}{receiver.path}"
         home = _home(folder, "hanging-up", items, address, ", max_envelope_objects: 50")
+        started = time.monotonic()
         ended = _run(children, home, **conduct)
+        took = time.monotonic() - started
         between.fault = HEALTHY
         cut = between.inflicted["truncation"]
     found, true = parties.objects(receiver.objects()), _expected(items)
     differ = sum(found.get(key) != item for key, item in true.items())
     return must(
         "TAXII: a server that closes mid-body",
-        f"{cut} times; {differ} of {len(true):,} objects lost or different, exit code {ended.code}",
+        f"{cut} times; {differ} of {len(true):,} objects lost or different, {took:.0f} s, {ended.peak_mib:.0f} MiB, "
+        f"exit code {ended.code}",
         "0",
         kept=differ == 0 and cut >= 10 and ended.code == 0,
     )
