@@ -31,8 +31,8 @@ def quick_waits(longest: float) -> None:
     runner.IDLE_SECONDS = longest
 
 
-def short_patience(seconds: float) -> None:
-    """`run --once` gives an outage so many seconds to end, instead of a minute."""
+def patience(seconds: float) -> None:
+    """`run --once` gives an outage so many seconds to end, not a minute."""
     runner.PATIENCE_ONCE_SECONDS = seconds
 
 
@@ -59,7 +59,7 @@ CONDUCTS: Mapping[str, Callable[[float], None]] = {
     for each in (
         small_steps,
         quick_waits,
-        short_patience,
+        patience,
         clock_offset,
         clock_steps,
         file_limit,

@@ -188,10 +188,16 @@ DEFECTS: Sequence[Callable[[float], None]] = (
     unchecked,
 )
 
+SHOWN, SHOWN_LENGTH = 3, 120
+"""How many of the promises that a defect breaks are told, and how much of each."""
+
 
 def noticed(defect: str, figures: Iterable[Figure]) -> Figure:
     """What the same proof says of a connector with this defect: a promise must be broken."""
     (about,) = [each.__doc__ for each in DEFECTS if each.__name__ == defect]
-    found = "; ".join(f"{each.what.removeprefix('… ')}: {each.measured}" for each in broken(figures))
+    found = [f"{each.what.removeprefix('… ')}: {each.measured}" for each in broken(figures)]
     text = (about or "").rstrip(".")
-    return must(f"… with a defect: {text[0].lower()}{text[1:]}", found[:200] or "nothing", "noticed", kept=bool(found))
+    shown = "; ".join(each if len(each) <= SHOWN_LENGTH else f"{each[:SHOWN_LENGTH]} …" for each in found[:SHOWN])
+    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    what = f"… with a defect: {text[0].lower()}{text[1:]}"
+    return must(what, shown + more or "nothing", "noticed", kept=bool(found))

@@ -56,7 +56,7 @@ def locked(folder: Path) -> Figure:
         here.raises(late)
         with closing(sqlite3.connect(path, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
-            ended = here.run(short_patience=1)
+            ended = here.run(patience=1)
             holder.execute("ROLLBACK")
         here.run()
         words = "locked by another process"
@@ -150,7 +150,7 @@ def damaged(folder: Path) -> Figure:
             for position in range(4096, size, 8192):
                 file.seek(position)
                 file.write(os.urandom(4096))
-        ended = here.run(short_patience=1)
+        ended = here.run(patience=1)
         words = "is damaged"
         kept = ended.code == 2 and words in ended.err and "Restore a backup" in ended.err
         for each in here.home.glob("iocstream.db*"):
@@ -172,7 +172,7 @@ def garbled_body(folder: Path) -> Figure:
         config = here.home / "iocstream.yaml"
         whole = config.read_text()
         config.write_text(whole.replace("path: events.cef", "path: blocker"))
-        here.run(short_patience=1)  # stores, and cannot deliver: a folder is no file
+        here.run(patience=1)  # stores, and cannot deliver: a folder is no file
         with closing(sqlite3.connect(path)) as db:
             db.execute("UPDATE notifications SET body = ? WHERE seq = 50", (b'{"id": "x\xff',))
             (identifier,) = db.execute("SELECT notification_id FROM notifications WHERE seq = 50").fetchone()
@@ -195,7 +195,7 @@ def foreign(folder: Path) -> Figure:
             db.execute("CREATE TABLE theirs (id INTEGER)")
             db.commit()
         before = path.read_bytes()
-        ended = here.run(short_patience=1)
+        ended = here.run(patience=1)
         words = "database of another program"
         kept = ended.code == 2 and words in ended.err and path.read_bytes() == before
         return must("Another program's database", _said(ended, words), "refused, untouched", kept=kept)
@@ -208,7 +208,7 @@ def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
         here.run()
         room = path.stat().st_size + ROOM_BYTES
         here.raises(parties.notifications(NOTIFICATIONS, seed=26))
-        ended = here.run(short_patience=1, file_limit=room)
+        ended = here.run(patience=1, file_limit=room)
         here.run()
         words = "cannot be read or written just now"
         kept = ended.code == 1 and words in ended.err
@@ -292,7 +292,7 @@ def may_mount() -> bool:
 def _mounted(home: Path, script: str, *, logs: bool = True) -> _Done:
     """Run a script in which RUN is `run --once`, in a name space where it may mount file systems."""
     program = (
-        "import sys; from prove import conduct; conduct.behave({'quick_waits': 0.2, 'short_patience': 1});"
+        "import sys; from prove import conduct; conduct.behave({'quick_waits': 0.2, 'patience': 1});"
         "from connector import cli; print('code', cli._main(['run', '--once']), file=sys.stderr)"
     )
     run = f'"{sys.executable}" -c "{program}"'

@@ -231,7 +231,7 @@ class Trial:
         ended = self._children.run(
             home,
             *(arguments or ("run", "--once")),
-            conduct={"quick_waits": 0.2, "short_patience": 1, **self._conduct},
+            conduct={"quick_waits": 0.2, "patience": 1, **self._conduct},
             environment=canaries.ENVIRONMENT,
             timeout=LONGEST_SECONDS,
         )

@@ -88,7 +88,7 @@ def _commands(children: Nursery, home: Path, conduct: Mapping[str, float]) -> No
         children.run(
             home,
             *command,
-            conduct={"quick_waits": 0.1, "short_patience": 0.3, **conduct},
+            conduct={"quick_waits": 0.1, "patience": 0.3, **conduct},
             environment=canaries.ENVIRONMENT,
         )
 

@@ -118,12 +118,17 @@ class TaxiiClient:
         return self._status(response, url)
 
     def has(self, collection_url: str, object_id: str, version: str | None) -> bool:
-        """Whether the collection holds this object, in this version if it has versions (section 5.6).
+        """Whether the collection holds this object, in this version if it has versions.
+
+        What the list of its versions does not name, not every server having one and some cutting it into pages, is
+        asked for itself (section 5.6).
 
         Raises:
             Unavailable: not now.
         """
         url = f"{collection_url}objects/{quote(object_id, safe='')}/"
+        if self._lists(f"{url}versions/", version):
+            return True
         response = self._http.request("GET", url, params={"match[version]": version} if version else None)
         if response.status in _COME_BACK or response.status >= 500:  # noqa: PLR2004 -- server errors
             raise self._failure(response, url, "The object")
@@ -133,6 +138,23 @@ class TaxiiClient:
             raise Unavailable(f"{url} answers with something that is not TAXII: {self._words(response)}") from None
         objects = body.get("objects") if isinstance(body, dict) else None
         return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
+
+    def _lists(self, url: str, version: str | None) -> bool:
+        """Whether an object's versions (section 5.8) are there, and this one among them."""
+        response = self._http.request("GET", url)
+        if response.status in _COME_BACK:
+            raise self._failure(response, url, "The object's versions")
+        try:
+            body = response.json() if response.status == 200 else None  # noqa: PLR2004 -- OK
+        except ValueError:
+            return False
+        versions = body.get("versions") if isinstance(body, dict) else None
+        if not isinstance(versions, list):
+            return False
+        if version is None:
+            return bool(versions)
+        moment = taxii_status.instant(version)
+        return moment is not None and any(taxii_status.instant(each) == moment for each in versions)
 
     def line(self, text: str, limit: int = taxii_status.MAX_WORDS) -> str:
         """What the server wrote, fit to be shown: one printable line of bounded length, without our login."""

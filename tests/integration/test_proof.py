@@ -76,8 +76,8 @@ def test_nothing_is_sent_where_it_does_not_belong(tmp_path, attempt):
 @pytest.mark.xdist_group("taxii")
 def test_three_pushers_on_one_collection_lose_nothing(tmp_path):
     with or_skip():
-        figure = backlog.pushers(tmp_path, 30, "medallion")
-    assert broken([figure]) == []
+        figures = backlog.pushers(tmp_path, 30, "medallion")
+    assert broken(figures) == []
 
 
 def test_a_slow_server_is_waited_for_and_told_nothing_twice(tmp_path):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +31,12 @@ ANSWER_SECONDS = 300
 
 @dataclass(frozen=True)
 class Peer:
-    """A running server."""
+    """A running server; `said` grows with what it prints."""
 
     discovery_url: str
     root_url: str
     small_root_url: str | None = None
+    said: Sequence[str] = ()
 
     login = {"username": USERNAME, "password": PASSWORD}  # noqa: RUF012 -- read alone
 
@@ -52,6 +55,14 @@ class Peer:
             )
             answer.raise_for_status()
             return answer.json()
+
+    def errors(self):
+        """The exceptions that Flask, which both servers stand on, has printed for a request: each with how often."""
+        lines, found = iter(list(self.said)), Counter()
+        for line in lines:
+            if "Exception on /" in line:
+                found[next((each.strip() for each in lines if re.match(r"[\w.]+Error\b", each)), "unknown")] += 1
+        return found
 
     def objects(self, collection_url):
         """Everything in a collection, every version, page by page."""
@@ -106,8 +117,8 @@ def medallion(folder, more=()):
     (folder / "data.json").write_text(json.dumps(data))
     (folder / "config.json").write_text(json.dumps(config))
     command = [program, "--host", "127.0.0.1", "--port", str(port), str(folder / "config.json")]
-    with _running(command, folder, r"Running on http", {}):
-        yield Peer(f"{url}taxii2/", f"{url}api1/", f"{url}small/")
+    with _running(command, folder, r"Running on http", {}) as said:
+        yield Peer(f"{url}taxii2/", f"{url}api1/", f"{url}small/", said)
 
 
 @contextmanager
@@ -160,9 +171,9 @@ def opentaxii(folder, peer="opentaxii", workers=1):
     assert setup.returncode == 0, setup.stderr
     root_id = setup.stdout.split()[-1]
     command = [gunicorn, "opentaxii.http:app", "--workers", str(workers), "--bind", f"127.0.0.1:{port}"]
-    with _running(command, folder, r"Listening at", environment):
+    with _running(command, folder, r"Listening at", environment) as said:
         url = f"http://127.0.0.1:{port}/taxii2/"
-        yield Peer(url, f"{url}{root_id}/")
+        yield Peer(url, f"{url}{root_id}/", said=said)
 
 
 def _medallion_collection(title, **access):
@@ -190,7 +201,7 @@ def _environment():
 
 @contextmanager
 def _running(command, folder, ready, environment):
-    """Start a server and wait until it says that it is ready."""
+    """Start a server and wait until it says that it is ready; gives what it prints, line by line."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -215,7 +226,7 @@ def _running(command, folder, ready, environment):
     try:
         if not is_ready.wait(START_SECONDS) or process.poll() is not None:
             raise RuntimeError(f"{Path(command[0]).name} did not start: {''.join(said[-30:])}")
-        yield
+        yield said
     finally:
         process.terminate()
         try:

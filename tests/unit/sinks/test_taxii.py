@@ -256,7 +256,11 @@ class TestFailures:
         server.post(OBJECTS, status_code=202, json=answer)
 
     def held(self, server, name, status=200, **objects):
+        self.listed(server, name, status_code=404)
         return server.get(f"{OBJECTS}indicator--{name}/", status_code=status, json=objects)
+
+    def listed(self, server, name, **answer):
+        return server.get(f"{OBJECTS}indicator--{name}/versions/", **answer)
 
     def test_a_failure_is_refused_in_the_servers_words(self, server, make):
         self.failing(server, "0001")
@@ -271,6 +275,43 @@ class TestFailures:
         asked = self.held(server, "0001", objects=[held])
         assert list(make().send(messages(3))) == []
         assert asked.last_request.qs == {"match[version]": [VERSION.lower()]}
+
+    @pytest.mark.parametrize("version", [VERSION, None])
+    def test_a_failure_whose_version_the_server_lists_is_a_duplicate_and_the_object_is_not_asked_for(
+        self, server, make, version
+    ):
+        self.failing(server, "0001")
+        asked = self.held(server, "0001", 500)
+        self.listed(server, "0001", json={"versions": ["2025-12-31T00:00:00.000Z", "2026-01-01T00:00:00.000000Z"]})
+        assert list(make().send(messages(3, version=version))) == []
+        assert asked.call_count == 0
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"json": {"versions": ["2025-12-31T00:00:00.000Z", None, "?"], "more": True}},
+            {"json": {"versions": {}}},
+            {"json": []},
+            {"json": {}},
+            {"text": "<html>"},
+            {"status_code": 406},
+            {"status_code": 500},
+        ],
+    )
+    @pytest.mark.parametrize("is_held", [True, False])
+    def test_what_no_list_of_versions_names_is_asked_for_itself(self, server, make, answer, is_held):
+        self.failing(server, "0001")
+        self.held(server, "0001", objects=[{"id": "indicator--0001", "modified": VERSION}] if is_held else [])
+        self.listed(server, "0001", **answer)
+        assert len(make().send(messages(3))) == (0 if is_held else 1)
+
+    def test_a_server_that_has_the_list_of_versions_later_is_unavailable(self, server, make):
+        self.failing(server, "0001")
+        self.held(server, "0001", 404)
+        self.listed(server, "0001", status_code=429, headers={"Retry-After": "7"})
+        with pytest.raises(Unavailable) as caught:
+            make().send(messages(3))
+        assert caught.value.retry_after == 7
 
     def test_a_failure_that_repeats_the_login_is_kept_without_it(self, server, make):
         failure = {"id": "indicator--0001", "version": VERSION, "message": "x" * 290 + " hush-hush said user"}
@@ -331,6 +372,7 @@ class TestFailures:
 
     def test_a_garbled_answer_to_that_question_refuses_nothing(self, server, make):
         self.failing(server, "0001")
+        self.listed(server, "0001", status_code=404)
         server.get(f"{OBJECTS}indicator--0001/", content=b'{"objects": [{"id": "indic\xf0\x01')
         with pytest.raises(Unavailable, match="not TAXII"):
             make().send(messages(3))
