@@ -1,9 +1,9 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,8 +13,8 @@ from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
-from connector.server import actions, documentation, page, problems, taxii
-from connector.server.authentication import Gate, requires
+from connector.server import actions, documentation, page, problems, taxii, taxii_description
+from connector.server.authentication import Admission, Gate
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
@@ -22,6 +22,7 @@ Every request but those for this document and its readable form needs a token, w
 
 READER_PATIENCE_SECONDS = 5
 """Common TAXII clients do not come again when they have asked too often: they give up, and begin at the first page."""
+_OPENAPI, _DOCS = "/openapi.json", "/docs"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -30,11 +31,13 @@ _HEADERS = (
 
 
 def application(context: Context, collections: Collections) -> FastAPI:
-    """The application that serves a configuration, and what its routes keep in collections.
-
-    Routers find the gate in `request.app.state.gate`, and the configuration with what it runs in `….context`.
-    """
+    """The application that serves a configuration, and what its routes keep in collections."""
     settings = context.plan.settings.server
+    gate = Gate(settings)
+
+    async def reader(request: Request) -> taxii.Reader:
+        return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
+
     made = FastAPI(
         title="IoC-Stream Connector",
         version=app.VERSION,
@@ -44,12 +47,12 @@ def application(context: Context, collections: Collections) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
-    made.state.gate = Gate(settings)
-    made.state.context = context
     problems.install(made)
+    # The last added is asked first.
+    made.add_middleware(Admission, gate, open_to_all=(_OPENAPI, _DOCS))
+    made.add_middleware(_Taxii, taxii.Server(_published(context.plan), collections, reader))
     made.add_middleware(_Headers)
     made.include_router(actions.router(context, settings))
-    made.include_router(taxii.router(_published(context.plan), collections, _reader))
     made.include_router(page.router())
     document = openapi(made)
     readable = documentation.page(document)
@@ -62,8 +65,8 @@ def application(context: Context, collections: Collections) -> FastAPI:
         """What there is, for people."""
         return readable
 
-    made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
-    made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
+    made.add_api_route(_OPENAPI, openapi_json, include_in_schema=False)
+    made.add_api_route(_DOCS, docs, include_in_schema=False, response_class=HTMLResponse)
     return made
 
 
@@ -73,10 +76,10 @@ def openapi(made: FastAPI) -> dict[str, Any]:
         title=made.title,
         version=made.version,
         description=made.description,
-        routes=made.routes,
+        routes=[*made.routes, *taxii_description.described().routes],
         tags=[
             {"name": "actions", "description": "What playbooks call."},
-            {"name": taxii.TAG, "description": "What platforms read."},
+            {"name": taxii_description.TAG, "description": "What platforms read."},
         ],
     )
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
@@ -108,8 +111,18 @@ class _Reader:
         return self.token.may(f"taxii:{collection}")
 
 
-async def _reader(token: Annotated[TokenSettings, Depends(requires(None, READER_PATIENCE_SECONDS))]) -> taxii.Reader:
-    return _Reader(token)
+class _Taxii:
+    """Hands what is below `/taxii2` to the server that speaks it."""
+
+    def __init__(self, application: ASGIApp, server: ASGIApp) -> None:
+        self._application = application
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        path: str = scope["path"]
+        is_taxii = path == taxii.PREFIX or path.startswith(f"{taxii.PREFIX}/")
+        await (self._server if is_taxii else self._application)(scope, receive, send)
 
 
 class _Headers:

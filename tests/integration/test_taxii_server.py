@@ -262,6 +262,7 @@ class TestRefusals:
         [
             ("objects/", None, "GET", 401),
             ("objects/", None, "POST", 401),
+            ("objects/", None, "PROPFIND", 401),
             ("nowhere/", None, "GET", 401),
             ("/taxii2/", None, "GET", 401),
             ("/taxii2/root/collections/private/", "reader", "GET", 404),
@@ -278,6 +279,7 @@ class TestRefusals:
             ("manifest/", "reader", "POST", 405),
             ("objects/", "reader", "DELETE", 405),
             ("/taxii2/", "reader", "PUT", 405),
+            ("objects/", "reader", "PROPFIND", 405),
             ("objects/?limit=0", "reader", "GET", 400),
             ("objects/?match[type]=url&match[type]=url", "reader", "GET", 400),
             (f"objects/{stix_id(1)}/?match[type]=url", "reader", "GET", 400),
