@@ -1,7 +1,7 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -30,14 +30,17 @@ _HEADERS = (
 )
 
 
-def application(context: Context, collections: Collections) -> FastAPI:
+def application(context: Context, collections: Collections) -> ASGIApp:
     """The application that serves a configuration, and what its routes keep in collections."""
-    settings = context.plan.settings.server
-    gate = Gate(settings)
+    gate = Gate(context.plan.settings.server)
 
     async def reader(request: Request) -> taxii.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
+    return _Front(_other_than_taxii(context, gate), taxii.Server(_published(context.plan), collections, reader))
+
+
+def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=app.VERSION,
@@ -48,11 +51,8 @@ def application(context: Context, collections: Collections) -> FastAPI:
         redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
     problems.install(made)
-    # The last added is asked first.
     made.add_middleware(Admission, gate, open_to_all=(_OPENAPI, _DOCS))
-    made.add_middleware(_Taxii, taxii.Server(_published(context.plan), collections, reader))
-    made.add_middleware(_Headers)
-    made.include_router(actions.router(context, settings))
+    made.include_router(actions.router(context, context.plan.settings.server))
     made.include_router(page.router())
     document = openapi(made)
     readable = documentation.page(document)
@@ -95,8 +95,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    nothing = cast("Collections", None)  # nobody reads it
-    return openapi(application(Context(plan), nothing))
+    return openapi(_other_than_taxii(Context(plan), Gate(plan.settings.server)))
 
 
 def _published(plan: Plan) -> list[taxii.Published]:
@@ -111,35 +110,25 @@ class _Reader:
         return self.token.may(f"taxii:{collection}")
 
 
-class _Taxii:
-    """Hands what is below `/taxii2` to the server that speaks it."""
+class _Front:
+    """Hands a request to the server that speaks TAXII or to the one for all else, and adds headers to the answer.
 
-    def __init__(self, application: ASGIApp, server: ASGIApp) -> None:
-        self._application = application
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
-        path: str = scope["path"]
-        is_taxii = path == taxii.PREFIX or path.startswith(f"{taxii.PREFIX}/")
-        await (self._server if is_taxii else self._application)(scope, receive, send)
-
-
-class _Headers:
-    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere.
-
+    They keep a browser from guessing what an answer is, and from being led to use it elsewhere.
     (asgi.readthedocs.io/en/latest/specs/www.html)
     """
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    def __init__(self, other: ASGIApp, server: ASGIApp) -> None:
+        self._other = other
+        self._taxii = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with the headers added."""
+        """Answer."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
-        await self._application(scope, receive, send_with_headers)
+        path: str = scope["path"]
+        is_taxii = path == taxii.PREFIX or path.startswith(f"{taxii.PREFIX}/")
+        await (self._taxii if is_taxii else self._other)(scope, receive, send_with_headers)

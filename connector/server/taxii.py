@@ -3,16 +3,17 @@
 (docs.oasis-open.org/cti/taxii/v2.1/os; the sections named here are of that text.)
 """
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
@@ -40,6 +41,8 @@ TITLE = "IoC-Stream Connector"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """After which a page ends, however many objects were asked for."""
+MAX_READING = 16
+"""Answers that are made at once."""
 MAX_CONTENT_LENGTH = 1024 * 1024
 """What an API root must state, though nothing is taken here."""
 
@@ -95,6 +98,7 @@ class Server:
             authenticate: who asks; raises Problem for those who do not say who they are.
         """
         self._authenticate = authenticate
+        self._threads = ThreadPoolExecutor(MAX_READING, "taxii")
         serving = Resources(published, collections)
         self._resources = [
             (
@@ -107,7 +111,7 @@ class Server:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         request = Request(scope)
-        answer = await answered(self._answer(request))
+        answer = await answered(self._answer(request), request)
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -121,7 +125,8 @@ class Server:
                 if answer is None:
                     allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
                     raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", allow)])
-                return await run_in_threadpool(answer, request, **match.groupdict())
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
         if request.method in ("GET", "HEAD") and not path.endswith("/"):
             return redirect(request)
         raise Refused(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")

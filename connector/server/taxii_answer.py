@@ -39,7 +39,7 @@ class Refused(Exception):
         self.headers = headers
 
 
-async def answered(answer: Awaitable[Response]) -> Response:
+async def answered(answer: Awaitable[Response], request: Request) -> Response:
     """An answer, or the TAXII error that stands for why there is none."""
     try:
         return await answer
@@ -56,6 +56,9 @@ async def answered(answer: Awaitable[Response]) -> Response:
         telemetry.logger().error("taxii_failed", message=str(error))
         said = "the journal cannot be read until a person acts; the log of the server says why"
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+    except Exception as bug:  # noqa: BLE001 -- loud in the log, and the client has an answer
+        telemetry.logger().error("request_failed", method=request.method, path=request.url.path, exc_info=bug)
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of this program's own; its log has the particulars")
 
 
 def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
