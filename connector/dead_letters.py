@@ -67,6 +67,12 @@ def retry(plan: Plan, route: str | None = None, numbers: Sequence[int] = ()) -> 
         return parts
 
 
+def ask_retry(plan: Plan, numbers: Sequence[int]) -> None:
+    """Have whoever serves their routes retry these, when nothing else is to be delivered; it does not wait for that."""
+    with app.open_journal(plan) as journal:
+        journal.ask_retry(numbers)
+
+
 def exported(plan: Plan, route: str | None = None) -> Iterator[bytes]:
     """A line of JSON for each refused notification: `data` as VirusTotal sent it, `rejected` by whom and why.
 

@@ -33,6 +33,9 @@ routes:
   stix-taxii:
     mapping: stix21
     sink: {{type: taxii, collection_url: "{collection_url}", username: demo, password: "${{TAXII_PASSWORD}}"}}
+  stix-collection:
+    mapping: stix21
+    sink: {{type: collection, name: iocs, title: Demonstration}}
   cef-file:
     mapping: cef
     sink: {{type: file, path: {folder}/events.cef}}
@@ -69,14 +72,18 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
             telemetry.configure(level="CRITICAL")  # the table below says it all
             parts = app.run(plan, once=True, stop=threading.Event(), on_progress=progress)
         syslog.wait_for(sum(part.messages for part in parts if part.name == "cef-syslog"), seconds=5)
-        arrived = {"stix-taxii": len(taxii.objects()), "cef-syslog": len(syslog.lines())}
+        arrived: dict[str, int | str] = {
+            "stix-taxii": len(taxii.objects()),
+            "stix-collection": "(the journal)",
+            "cef-syslog": len(syslog.lines()),
+        }
         _show(folder, parts, arrived, time.monotonic() - started)
         if until_stopped is not None:
             _serve(plan, until_stopped)
 
 
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
-    """Show the page on loopback, to who has a token that is good for this time alone."""
+    """Serve the page and the collection on loopback, to who has a token that is good for this time alone."""
     try:
         from connector.server import serving as server  # noqa: PLC0415 -- an extra of the package
     except ModuleNotFoundError as error:
@@ -85,14 +92,16 @@ def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None
         terminal.print_line("The page   comes with the server: pip install 'iocstream-connector[server]'")
         return
     token, hashed = new_token()
-    login = TokenSettings(name="demo", hash=hashed, scopes=["act"])
+    login = TokenSettings(name="demo", hash=hashed, scopes=["act", "taxii"])
     settings = plan.settings.model_copy(update={"server": ServerSettings(listen="127.0.0.1:0", tokens=[login])})
 
     def tell(url: str) -> None:
         terminal.print_line(
             f"\nThe page   {url}/   where everything stands, until Ctrl-C\n"
             f"           user      {login.name}\n"
-            f"           password  {token}"
+            f"           password  {token}\n\n"
+            f"TAXII      curl -s -u {login.name}:{token} -H 'Accept: application/taxii+json;version=2.1' \\\n"
+            f"           '{url}/taxii2/root/collections/iocs/objects/?match%5Btype%5D=indicator&limit=1'"
         )
 
     server.serve(replace(plan, settings=settings), until_stopped(), tell)
@@ -110,7 +119,7 @@ def _simulated(count: int) -> Iterator[tuple[str, str, TaxiiReceiver, SyslogRece
         )
 
 
-def _show(folder: Path, parts: Sequence[Part], arrived: dict[str, int], seconds: float) -> None:
+def _show(folder: Path, parts: Sequence[Part], arrived: dict[str, int | str], seconds: float) -> None:
     terminal.print_line("")
     fetched = sum(part.new for part in parts)
     terminal.print_line(f"fetched {fetched:,} notifications from a simulated VirusTotal in {seconds:.1f} s in all")

@@ -126,8 +126,9 @@ class Delivery:
     def step(self) -> Delivered | None:
         """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
 
-        When nothing is pending, notifications delivered earlier come again of which more has been learned since: what
-        that changes is sent as new versions. Events, which have none, are not repeated.
+        When nothing is pending, refused notifications come again of which a retry was asked; then notifications
+        delivered earlier of which more has been learned since: what that changes is sent as new versions. Events, which
+        have none, are not repeated.
 
         Whatever is raised, nothing is lost: what had not been confirmed is next again.
         """
@@ -152,7 +153,7 @@ class Delivery:
         entries = journal.pending(route.name, route.sources, route.batch, self._read_to)
         if not entries:
             self._advance()
-            return self._revise()
+            return self._retry() or self._revise()
         rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
         ledger = Ledger(journal.versions(route.name, _object_ids(rendered, route.mapping.format)))
         conversions = list(_encode(rendered, route.mapping.format, ledger))
@@ -171,6 +172,13 @@ class Delivery:
         self._held.append((advance, batch.messages))
         self._advance()
         return batch
+
+    def _retry(self) -> Delivered | None:
+        entries = self._journal.to_retry(self._route.name, self._route.batch)
+        if not entries:
+            return None
+        self.finish()  # before anything is compared with what the receiver has
+        return redeliver(self._route, self._journal, entries)
 
     def _revise(self) -> Delivered | None:
         route, journal = self._route, self._journal

@@ -123,6 +123,13 @@ class Outbox(Protocol):
         """
         ...
 
+    def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
+        """Entries of whose dead letters a retry was asked (`Journal.ask_retry`), in order, at most `limit`.
+
+        Until they are settled they are what is given.
+        """
+        ...
+
 
 class Collections(Protocol):
     """The STIX objects that others may read over TAXII, in collections by name: what is in one, stays in it.
@@ -237,6 +244,10 @@ class Journal(Outbox, Protocol):
 
         Of routes that are configured no more too.
         """
+        ...
+
+    def ask_retry(self, ids: Sequence[int]) -> int:
+        """Have whoever serves their routes deliver these dead letters after all; return how many there are."""
         ...
 
     def drop(self, ids: Sequence[int]) -> int:

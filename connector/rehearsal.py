@@ -86,6 +86,10 @@ class TrialOutbox:
         """See `connector.ports.Outbox`. None: that is delivered on its own account, not by what is tried out."""
         return None
 
+    def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`. None: likewise."""
+        return ()
+
     def _accept(self, versions: Sequence[Version]) -> None:
         for version in versions:
             self._versions[version.object_id][version.modified] = version

@@ -30,4 +30,4 @@ def microseconds(text: str) -> int:
 def taxii(milliseconds: int) -> str:
     """Milliseconds since 1970 as a TAXII timestamp: with six digits, of which the last three are 0 (section 2)."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

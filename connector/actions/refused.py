@@ -1,5 +1,6 @@
 """Actions for what was refused: see it, have it delivered after all."""
 
+from collections import defaultdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -8,7 +9,7 @@ from connector import dead_letters
 from connector.actions.delivery import RouteResult, troubles_of
 from connector.actions.envelope import NotFound, Trouble
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.serving import known_route, nobody_else_serves, nothing_to_stdout
+from connector.actions.serving import known_route, nothing_to_stdout, served
 from connector.app import Plan
 
 
@@ -69,23 +70,38 @@ class RetryRejected(Parameters):
     )
 
 
+class LeftResult(BaseModel):
+    """Dead letters of a route that another process serves."""
+
+    route: str
+    dead_letters: int
+    process: int = Field(description="Which retries them once it has nothing else to deliver.")
+    host: str
+
+
 class RetriedResult(Result):
     """What came of it, route by route."""
 
     routes: list[RouteResult]
+    left: list[LeftResult] = Field(description="What was left to other processes.")
 
     def message(self) -> str:
-        """What was delivered, and what was refused again."""
+        """What was delivered, what was refused again, and what another process does."""
         counts = self.summary()
-        if not self.routes:
-            return "there are no dead letters"
-        return f"{counts['delivered']} notifications delivered, {counts['refused']} refused again"
+        said = [f"{counts['delivered']} notifications delivered, {counts['refused']} refused again"] * bool(self.routes)
+        said += [
+            f"{each.dead_letters} left to process {each.process} on {each.host}, which serves the route {each.route}"
+            " and retries them within seconds, with the mapping it was started with"
+            for each in self.left
+        ]
+        return "; ".join(said) or "there are no dead letters"
 
     def summary(self) -> dict[str, int]:
-        """Over all routes, in notifications."""
-        return {
+        """Over all routes: in notifications; and the dead letters that were left to other processes."""
+        counts = {
             name: sum(getattr(route, name) for route in self.routes) for name in ("delivered", "filtered", "refused")
         }
+        return {**counts, "left": sum(each.dead_letters for each in self.left)}
 
     def troubles(self) -> list[Trouble]:
         """What was refused again, and routes that wait or have stopped."""
@@ -97,18 +113,29 @@ def retry_rejected(context: Context, asked: RetryRejected) -> RetriedResult:
     """Deliver what was refused, with the mapping as it is now: these, or all of a route, or all.
 
     The whole notification is converted anew, and what its receiver does not have is sent. What is delivered is a dead
-    letter no more, what is refused again has the new reason. A process that serves the route must end first.
+    letter no more, what is refused again has the new reason. What another process serves is left to it: it retries
+    within seconds, with the mapping and settings it was started with, and list_rejected shows what came of it.
     """
     plan = context.plan
     found = _listed(plan, asked.route)
     if missing := sorted(set(asked.ids) - {each["id"] for each in found}):
         of_route = f" of the route {asked.route}" if asked.route else ""
         raise NotFound(f"there is no dead letter {missing[0]}{of_route}; list_rejected shows what there is")
-    routes = sorted({each["route"] for each in found if not asked.ids or each["id"] in asked.ids})
-    nothing_to_stdout(plan, routes)
-    nobody_else_serves(plan, routes)
-    parts = dead_letters.retry(plan, asked.route, asked.ids)
-    return RetriedResult(routes=[RouteResult.of(part) for part in parts])
+    ids: defaultdict[str, list[int]] = defaultdict(list)
+    for each in found:
+        if not asked.ids or each["id"] in asked.ids:
+            ids[each["route"]].append(each["id"])
+    elsewhere = served(plan, sorted(ids))
+    here = [number for route in ids.keys() - elsewhere.keys() for number in ids[route]]
+    nothing_to_stdout(plan, ids.keys() - elsewhere.keys())
+    if elsewhere:
+        dead_letters.ask_retry(plan, [number for route in elsewhere for number in ids[route]])
+    parts = dead_letters.retry(plan, asked.route, here if elsewhere else asked.ids) if here else []
+    left = [
+        LeftResult(route=route, dead_letters=len(ids[route]), process=by.process, host=by.host)
+        for route, by in elsewhere.items()
+    ]
+    return RetriedResult(routes=[RouteResult.of(part) for part in parts], left=left)
 
 
 def _listed(plan: Plan, route: str | None) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
 """What an action makes sure of before it fetches or delivers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from connector import app
 from connector.actions.envelope import NotFound, ServedElsewhere
 from connector.app import Plan
-from connector.model import Misconfigured
+from connector.model import Holder, Misconfigured
 from connector.sinks.file import FileSinkSettings
 
 
@@ -31,22 +31,21 @@ def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
             )
 
 
-def nobody_else_serves(plan: Plan, parts: Iterable[str]) -> None:
-    """Look whether another process serves a source or route, which to find out by its lease takes a minute of waiting.
-
-    Raises:
-        ServedElsewhere: naming it.
-    """
+def served(plan: Plan, parts: Iterable[str]) -> Mapping[str, Holder]:
+    """Of these sources and routes those that a process serves; their leases would tell after a minute of waiting."""
     if not plan.settings.journal.path.exists():
-        return
+        return {}
     with app.open_journal(plan) as journal:
         standing = journal.status(plan.reads())
-    served = {part.name: part.served_by for part in standing.sources}
-    served |= {part.name: part.served_by for part in standing.routes}
-    for name in parts:
-        by = served.get(name)
-        if by is not None:
-            raise ServedElsewhere(
-                f"{name} is served by process {by.process} on {by.host}, and by one process at a time:"
-                " what is to be fetched and delivered, that one fetches and delivers"
-            )
+    by = {part.name: part.served_by for part in standing.sources}
+    by |= {part.name: part.served_by for part in standing.routes}
+    return {name: holder for name in parts if (holder := by.get(name)) is not None}
+
+
+def nobody_else_serves(plan: Plan, parts: Iterable[str]) -> None:
+    """Raises ServedElsewhere when another process serves a source or route, naming it."""
+    for name, by in served(plan, parts).items():
+        raise ServedElsewhere(
+            f"{name} is served by process {by.process} on {by.host}, and by one process at a time:"
+            " what is to be fetched and delivered, that one fetches and delivers"
+        )

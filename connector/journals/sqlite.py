@@ -282,6 +282,16 @@ class SqliteJournal:
             if len(rows) < PAGE_ROWS:
                 return
 
+    def ask_retry(self, ids: Sequence[int]) -> int:
+        """As `connector.ports.Journal.ask_retry`."""
+        with self._database.write() as db:
+            return db.execute(SQL["ask_retry"], {"ids": json_list(ids)}).rowcount
+
+    def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
+        """As `connector.ports.Outbox.to_retry`."""
+        with self._database.read() as db:
+            return _entries(db, [seq for (seq,) in db.execute(SQL["to_retry"], {"route": route, "limit": limit})])
+
     def drop(self, ids: Sequence[int]) -> int:
         """As `connector.ports.Journal.drop`."""
         if not ids:

@@ -110,7 +110,8 @@ WHERE id = :route;
 -- name: store_dead_letter
 INSERT INTO dead_letters (route, seq, object_id, by, reason, document, refused_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (route, seq, object_id) DO UPDATE
-SET by = excluded.by, reason = excluded.reason, document = excluded.document, refused_at = excluded.refused_at;
+SET by = excluded.by, reason = excluded.reason, document = excluded.document, refused_at = excluded.refused_at,
+    retry_asked = 0;
 
 -- name: dead_letters_between
 SELECT id, seq, object_id
@@ -124,6 +125,17 @@ WHERE route = :route
 SELECT id, seq, object_id
 FROM dead_letters
 WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: ask_retry
+UPDATE dead_letters SET retry_asked = 1 WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: to_retry
+SELECT DISTINCT dead_letters.seq
+FROM routes
+CROSS JOIN dead_letters ON dead_letters.route = routes.id AND retry_asked = 1
+WHERE routes.name = :route
+ORDER BY dead_letters.seq
+LIMIT :limit;
 
 -- name: clear_dead_letter
 DELETE FROM dead_letters WHERE id = :id;

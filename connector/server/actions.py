@@ -16,7 +16,7 @@ from connector.actions import ACTIONS, Action, Context, Envelope, Parameters
 from connector.actions.envelope import faults
 from connector.actions.registry import perform
 from connector.server import bodies
-from connector.server.authentication import requires
+from connector.server.authentication import SECURITY, requires
 from connector.server.problems import Problem, of_troubles, responses
 
 _PROBLEMS = (
@@ -42,7 +42,7 @@ _PROBLEMS = (
 
 def router(context: Context, settings: ServerSettings) -> APIRouter:
     """The endpoints of all actions."""
-    routes = APIRouter(prefix="/actions", tags=["actions"])
+    routes = APIRouter(prefix="/actions", tags=["actions"], dependencies=SECURITY)
     workers = Workers(settings)
     for action in ACTIONS.values():
         routes.add_api_route(

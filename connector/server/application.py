@@ -1,9 +1,9 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,8 +13,8 @@ from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
-from connector.server import actions, documentation, page, problems, taxii
-from connector.server.authentication import Gate, requires
+from connector.server import actions, documentation, page, problems, taxii, taxii_description
+from connector.server.authentication import Admission, Gate
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
@@ -22,6 +22,7 @@ Every request but those for this document and its readable form needs a token, w
 
 READER_PATIENCE_SECONDS = 5
 """Common TAXII clients do not come again when they have asked too often: they give up, and begin at the first page."""
+_OPENAPI, _DOCS = "/openapi.json", "/docs"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -29,12 +30,17 @@ _HEADERS = (
 )
 
 
-def application(context: Context, collections: Collections) -> FastAPI:
-    """The application that serves a configuration, and what its routes keep in collections.
+def application(context: Context, collections: Collections) -> ASGIApp:
+    """The application that serves a configuration, and what its routes keep in collections."""
+    gate = Gate(context.plan.settings.server)
 
-    Routers find the gate in `request.app.state.gate`, and the configuration with what it runs in `….context`.
-    """
-    settings = context.plan.settings.server
+    async def reader(request: Request) -> taxii.Reader:
+        return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
+
+    return _Front(_other_than_taxii(context, gate), taxii.Server(_published(context.plan), collections, reader))
+
+
+def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=app.VERSION,
@@ -44,12 +50,9 @@ def application(context: Context, collections: Collections) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
-    made.state.gate = Gate(settings)
-    made.state.context = context
     problems.install(made)
-    made.add_middleware(_Headers)
-    made.include_router(actions.router(context, settings))
-    made.include_router(taxii.router(_published(context.plan), collections, _reader))
+    made.add_middleware(Admission, gate, open_to_all=(_OPENAPI, _DOCS))
+    made.include_router(actions.router(context, context.plan.settings.server))
     made.include_router(page.router())
     document = openapi(made)
     readable = documentation.page(document)
@@ -62,8 +65,8 @@ def application(context: Context, collections: Collections) -> FastAPI:
         """What there is, for people."""
         return readable
 
-    made.add_api_route("/openapi.json", openapi_json, include_in_schema=False)
-    made.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
+    made.add_api_route(_OPENAPI, openapi_json, include_in_schema=False)
+    made.add_api_route(_DOCS, docs, include_in_schema=False, response_class=HTMLResponse)
     return made
 
 
@@ -73,10 +76,10 @@ def openapi(made: FastAPI) -> dict[str, Any]:
         title=made.title,
         version=made.version,
         description=made.description,
-        routes=made.routes,
+        routes=[*made.routes, *taxii_description.described().routes],
         tags=[
             {"name": "actions", "description": "What playbooks call."},
-            {"name": taxii.TAG, "description": "What platforms read."},
+            {"name": taxii_description.TAG, "description": "What platforms read."},
         ],
     )
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
@@ -92,8 +95,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    nothing = cast("Collections", None)  # nobody reads it
-    return openapi(application(Context(plan), nothing))
+    return openapi(_other_than_taxii(Context(plan), Gate(plan.settings.server)))
 
 
 def _published(plan: Plan) -> list[taxii.Published]:
@@ -108,25 +110,25 @@ class _Reader:
         return self.token.may(f"taxii:{collection}")
 
 
-async def _reader(token: Annotated[TokenSettings, Depends(requires(None, READER_PATIENCE_SECONDS))]) -> taxii.Reader:
-    return _Reader(token)
+class _Front:
+    """Hands a request to the server that speaks TAXII or to the one for all else, and adds headers to the answer.
 
-
-class _Headers:
-    """Headers that keep a browser from guessing what an answer is, and from being led to use it elsewhere.
-
+    They keep a browser from guessing what an answer is, and from being led to use it elsewhere.
     (asgi.readthedocs.io/en/latest/specs/www.html)
     """
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    def __init__(self, other: ASGIApp, server: ASGIApp) -> None:
+        self._other = other
+        self._taxii = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with the headers added."""
+        """Answer."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
-        await self._application(scope, receive, send_with_headers)
+        path: str = scope["path"]
+        is_taxii = path == taxii.PREFIX or path.startswith(f"{taxii.PREFIX}/")
+        await (self._taxii if is_taxii else self._other)(scope, receive, send_with_headers)

@@ -7,12 +7,12 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBase
 from fastapi.security.base import SecurityBase
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector import telemetry
 from connector.access import ServerSettings, TokenSettings, holder
@@ -37,8 +37,11 @@ class _Scheme(SecurityBase):
         """Nothing: the gate has read the header."""
 
 
-_bearer = _Scheme("bearer", "A token from `iocstream token NAME`.")
-_basic = _Scheme("basic", "The token's name as the user, and the token as the password.")
+SECURITY = (
+    Security(_Scheme("bearer", "A token from `iocstream token NAME`.")),
+    Security(_Scheme("basic", "The token's name as the user, and the token as the password.")),
+)
+"""Of every endpoint that the OpenAPI document describes."""
 
 
 class Gate:
@@ -55,34 +58,34 @@ class Gate:
         self._unknown = 0
         self._tell_again = clock()
 
-    def admit(
-        self, authorization: str | None, scope: str | None, patience: float = 0, client: str = ""
-    ) -> tuple[TokenSettings, float]:
-        """The token of a request, and how many seconds it has to wait because the token has asked too often.
+    async def admit(self, request: Request, patience: float = 0) -> TokenSettings:
+        """The token of a request; one that comes too soon waits its turn, for so many seconds at most.
+
+        Raises:
+            Problem: there is no such token, it has asked too often to wait, or a page of another site had it asked.
+        """
+        must_not_be_from_elsewhere(request)
+        client = request.client.host if request.client else ""
+        token, wait = self.known(request.headers.get("authorization"), patience, client)
+        if wait:
+            await asyncio.sleep(wait)
+        return token
+
+    def known(self, authorization: str | None, patience: float = 0, client: str = "") -> tuple[TokenSettings, float]:
+        """The token that a header gives, and how many seconds it has to wait because it has asked too often.
 
         Args:
             authorization: the header of that name.
-            scope: what the token must allow; None: any token will do.
             patience: for how many seconds at most it would wait.
             client: its address, for the log.
 
         Raises:
-            Problem: there is no such token, it does not allow this, or it has asked too often to wait.
+            Problem: there is no such token, or it has asked too often to wait.
         """
-        token = self._known(authorization, client)
-        wait = self._count(token, patience)
-        if scope is not None and not token.may(scope):
-            raise Problem(
-                "forbidden",
-                f"the token {token.name} does not have the scope {scope}",
-                "Ask with another token, or have the scope added to this one in the configuration.",
-                headers=[
-                    ("WWW-Authenticate", f'Bearer realm="iocstream", error="insufficient_scope", scope="{scope}"')
-                ],
-            )
-        return token, wait
+        token = self._holder(authorization, client)
+        return token, self._count(token, patience)
 
-    def _known(self, authorization: str | None, client: str) -> TokenSettings:
+    def _holder(self, authorization: str | None, client: str) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
         found = None
         if scheme.lower() == "bearer":
@@ -127,27 +130,46 @@ class Gate:
         return wait
 
 
-def requires(scope: str | None, patience: float = 0) -> Callable[..., Awaitable[TokenSettings]]:
-    """A dependency that lets requests in whose token has a scope, and gives the token.
+class Admission:
+    """Lets nobody ask anything, be it there or not, who has not said who they are.
 
-    One that comes too soon waits its turn, for so many seconds at most.
-
-    What FastAPI reads itself, a body above all, it reads before it asks its dependencies: an endpoint that takes one
-    reads it itself, from the request.
+    What is within finds the token in `request.state.token`; `requires` looks at what it may do.
     """
 
-    async def admitted(
-        request: Request, _: Annotated[None, Security(_bearer)], __: Annotated[None, Security(_basic)]
-    ) -> TokenSettings:
-        must_not_be_from_elsewhere(request)
-        gate: Gate = request.app.state.gate
-        client = request.client.host if request.client else ""
-        token, wait = gate.admit(request.headers.get("authorization"), scope, patience, client)
-        if wait:
-            await asyncio.sleep(wait)
+    def __init__(self, application: ASGIApp, gate: Gate, open_to_all: Collection[str]) -> None:
+        self._application = application
+        self._gate = gate
+        self._open_to_all = open_to_all
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or hand on."""
+        if scope["path"] not in self._open_to_all:
+            request = Request(scope)
+            try:
+                request.state.token = await self._gate.admit(request)
+            except Problem as problem:
+                await problem.response()(scope, receive, send)
+                return
+        await self._application(scope, receive, send)
+
+
+def requires(scope: str) -> Callable[[Request], Awaitable[TokenSettings]]:
+    """A dependency that gives the token of whoever was admitted, once it is seen to have a scope."""
+
+    async def allowed(request: Request) -> TokenSettings:
+        token: TokenSettings = request.state.token
+        if not token.may(scope):
+            raise Problem(
+                "forbidden",
+                f"the token {token.name} does not have the scope {scope}",
+                "Ask with another token, or have the scope added to this one in the configuration.",
+                headers=[
+                    ("WWW-Authenticate", f'Bearer realm="iocstream", error="insufficient_scope", scope="{scope}"')
+                ],
+            )
         return token
 
-    return admitted
+    return allowed
 
 
 def must_not_be_from_elsewhere(request: Request) -> None:

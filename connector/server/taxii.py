@@ -3,15 +3,21 @@
 (docs.oasis-open.org/cti/taxii/v2.1/os; the sections named here are of that text.)
 """
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from connector.model import CollectedObject
 from connector.ports import Collections
@@ -19,8 +25,7 @@ from connector.server import taxii_query
 from connector.server.taxii_answer import (
     MEDIA_TYPE,
     Refused,
-    TaxiiResponse,
-    TaxiiRoute,
+    answered,
     is_known,
     must_accept_taxii,
     redirect,
@@ -33,14 +38,15 @@ from connector.timestamps import taxii
 PREFIX = "/taxii2"
 API_ROOT = f"{PREFIX}/root/"
 TITLE = "IoC-Stream Connector"
-TAG = "TAXII 2.1"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """After which a page ends, however many objects were asked for."""
+MAX_READING = 16
+"""Answers that are made at once."""
 MAX_CONTENT_LENGTH = 1024 * 1024
 """What an API root must state, though nothing is taken here."""
 
-_FIELDS = {
+FIELDS = {
     "objects": ("id", "type", "version", "spec_version"),
     "manifest": ("id", "type", "version", "spec_version"),
     "object": ("version", "spec_version"),
@@ -57,7 +63,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Published:
     """A collection that is served."""
 
@@ -65,48 +71,69 @@ class Published:
     title: str
     description: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A UUIDv4 made from the name: the same wherever and whenever the collection is served (section 5.2.1)."""
         digest = hashlib.sha256(b"iocstream collection " + self.name.encode()).digest()
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-def router(
-    published: Sequence[Published], collections: Collections, authenticate: Callable[..., Reader | Awaitable[Reader]]
-) -> APIRouter:
-    """All that is below `/taxii2/`.
+class Server:
+    """All that is below `/taxii2/`, as an ASGI application.
 
-    Args:
-        published: in the order in which they are listed.
-        collections: where their objects are.
-        authenticate: a dependency; raises Problem or HTTPException 401 for those who do not say who they are.
+    It is none of FastAPI's, which takes several times as long to find and call an endpoint as the journal for a page.
     """
 
-    async def admit(request: Request, reader: Reader = Depends(authenticate)) -> None:  # noqa: B008 -- FastAPI's own way
-        # The log-in comes first: whoever has none learns nothing, and no body of theirs is read.
-        request.state.reader = reader
+    def __init__(
+        self,
+        published: Sequence[Published],
+        collections: Collections,
+        authenticate: Callable[[Request], Awaitable[Reader]],
+    ) -> None:
+        """Serve.
+
+        Args:
+            published: in the order in which they are listed.
+            collections: where their objects are.
+            authenticate: who asks; raises Problem for those who do not say who they are.
+        """
+        self._authenticate = authenticate
+        self._threads = ThreadPoolExecutor(MAX_READING, "taxii")
+        serving = Resources(published, collections)
+        self._resources = [
+            (
+                compile_path(f"{PREFIX}{each.path}")[0],
+                {method: partial(answer, serving) for method, answer in each.methods.items()},
+            )
+            for each in RESOURCES
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        request = Request(scope)
+        answer = await answered(self._answer(request), request)
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        # The log-in comes first: whoever has none learns nothing, and no body is read of anybody.
+        request.state.reader = await self._authenticate(request)
         must_accept_taxii(request)
-
-    made = APIRouter(prefix=PREFIX, route_class=TaxiiRoute, tags=[TAG], dependencies=[Depends(admit)])
-    serving = _Serving(published, collections)
-    root, collection = "/root/", "/root/collections/{collection_id}/"
-    _serve(made, "/", serving.discovery)
-    _serve(made, root, serving.api_root)
-    _serve(made, "/root/status/{status_id}/", serving.status)
-    _serve(made, "/root/collections/", serving.collections)
-    _serve(made, collection, serving.collection)
-    _serve(made, f"{collection}manifest/", serving.manifest, _FIELDS["manifest"])
-    _serve(made, f"{collection}objects/", serving.objects, _FIELDS["objects"], POST=serving.add_objects)
-    _serve(made, f"{collection}objects/{{object_id}}/", serving.object, _FIELDS["object"], DELETE=serving.delete_object)
-    _serve(made, f"{collection}objects/{{object_id}}/versions/", serving.versions, _FIELDS["versions"])
-    made.add_api_route("", _elsewhere, methods=_METHODS, include_in_schema=False)
-    made.add_api_route("/{path:path}", _elsewhere, methods=_METHODS, include_in_schema=False)
-    return made
+        path = request.scope["path"]
+        for pattern, methods in self._resources:
+            if match := pattern.fullmatch(path):
+                answer = methods.get("GET" if request.method == "HEAD" else request.method)
+                if answer is None:
+                    allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
+                    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", allow)])
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
+        if request.method in ("GET", "HEAD") and not path.endswith("/"):
+            return redirect(request)
+        raise Refused(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
 
 
-class _Serving:
-    """The endpoints."""
+class Resources:
+    """What each resource answers."""
 
     def __init__(self, published: Sequence[Published], collections: Collections) -> None:
         self._published = published
@@ -122,7 +149,7 @@ class _Serving:
         found = {"title": TITLE, "versions": [MEDIA_TYPE], "max_content_length": MAX_CONTENT_LENGTH}
         return resource(request, found)
 
-    def status(self, request: Request, status_id: str) -> Response:  # noqa: ARG002 -- FastAPI hands both over
+    def status(self, request: Request, status_id: str) -> Response:  # noqa: ARG002 -- endpoints are called alike
         """The status of what a client has added, which is nothing (section 4.3)."""
         raise Refused(HTTPStatus.NOT_FOUND, "there is no such status: nothing can be added here")
 
@@ -207,7 +234,7 @@ class _Serving:
     ) -> Response:
         origin = f"{kind} {of.id} {object_id}"
         try:
-            query = taxii_query.read(request.query_params.multi_items(), origin, _FIELDS[kind])
+            query = taxii_query.read(request.query_params.multi_items(), origin, FIELDS[kind])
         except Malformed as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         # Before the page: should something be added in between, the tag is of less than the page has.
@@ -225,42 +252,6 @@ class _Serving:
             "X-TAXII-Date-Added-Last": taxii(found[-1].added),
         }
         return resource(request, b"{%s%s}" % (ahead, content), headers, tag)
-
-
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-
-
-def _serve(
-    made: APIRouter, path: str, get: Callable[..., Response], fields: Collection[str] = (), **refusing: Any
-) -> None:
-    """One resource: what answers GET, and what refuses what TAXII has and a server that is only read has not."""
-    more: dict[str, Any] = {"openapi_extra": {"parameters": _parameters(fields)}} if fields else {}
-    for method, answer in {"GET": get, **refusing}.items():
-        made.add_api_route(
-            path,
-            answer,
-            methods=[method],
-            response_class=TaxiiResponse,
-            status_code=HTTPStatus.OK if method == "GET" else HTTPStatus.FORBIDDEN,
-            responses=_answers(method, has_parameters=bool(fields) and method == "GET"),
-            **(more if method == "GET" else {}),
-        )
-    made.add_api_route(path, get, methods=["HEAD"], include_in_schema=False)
-    others = [method for method in _METHODS if method not in ("GET", "HEAD", *refusing)]
-    made.add_api_route(path, _not_allowed("GET", "HEAD", *refusing), methods=others, include_in_schema=False)
-
-
-def _not_allowed(*methods: str) -> Callable[[], Response]:
-    def not_allowed() -> Response:
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", ", ".join(methods))])
-
-    return not_allowed
-
-
-def _elsewhere(request: Request) -> Response:
-    if request.method in ("GET", "HEAD") and not request.url.path.endswith("/"):
-        return redirect(request)
-    raise Refused(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
 
 
 def _described(each: Published) -> dict[str, Any]:
@@ -291,37 +282,34 @@ def _tag(origin: str, newest: int, query: Query) -> str:
     return f'W/"{digest.hexdigest()}"'
 
 
-def _answers(method: str, *, has_parameters: bool) -> dict[int | str, dict[str, Any]]:
-    """What a resource may answer, for the OpenAPI document."""
-    said = {
-        401: "A login is needed.",
-        403: "This login may not do this, or nobody may.",
-        404: "There is no such resource, or this login may not read it.",
-        406: "The client does not accept TAXII 2.1.",
-        429: "This login asks too often.",
-        503: "The journal cannot be read just now.",
-    }
-    if has_parameters:
-        said |= {304: "Nothing has changed since.", 400: "A parameter is malformed."}
-    error = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}}
-    answers: dict[int | str, dict[str, Any]] = {
-        status: {"description": text, "content": {MEDIA_TYPE: {"schema": error}}} for status, text in said.items()
-    }
-    if method == "GET":
-        answers[200] = {"description": "The resource.", "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
-    return answers
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource.
+
+    Attributes:
+        path: below `/taxii2`.
+        methods: by method what answers it, and refuses what TAXII has and a server that is only read has not.
+        fields: what `match[…]` may name.
+    """
+
+    path: str
+    methods: Mapping[str, Callable[..., Response]]
+    fields: Collection[str] = ()
 
 
-def _parameters(fields: Collection[str]) -> list[dict[str, Any]]:
-    """What a resource takes in its query, for the OpenAPI document."""
-    described = {
-        "added_after": ("Only what was added after this time.", {"type": "string", "format": "date-time"}),
-        "limit": ("At most so many.", {"type": "integer", "minimum": 1}),
-        "next": ("Goes on after the page that gave this.", {"type": "string"}),
-    }
-    for field in fields:
-        described[f"match[{field}]"] = (f"Only these values of {field}, separated by commas.", {"type": "string"})
-    return [
-        {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
-        for name, (text, schema) in described.items()
-    ]
+_COLLECTION = "/root/collections/{collection_id}/"
+RESOURCES = (
+    Resource("/", {"GET": Resources.discovery}),
+    Resource("/root/", {"GET": Resources.api_root}),
+    Resource("/root/status/{status_id}/", {"GET": Resources.status}),
+    Resource("/root/collections/", {"GET": Resources.collections}),
+    Resource(_COLLECTION, {"GET": Resources.collection}),
+    Resource(f"{_COLLECTION}manifest/", {"GET": Resources.manifest}, FIELDS["manifest"]),
+    Resource(f"{_COLLECTION}objects/", {"GET": Resources.objects, "POST": Resources.add_objects}, FIELDS["objects"]),
+    Resource(
+        f"{_COLLECTION}objects/{{object_id}}/",
+        {"GET": Resources.object, "DELETE": Resources.delete_object},
+        FIELDS["object"],
+    ),
+    Resource(f"{_COLLECTION}objects/{{object_id}}/versions/", {"GET": Resources.versions}, FIELDS["versions"]),
+)

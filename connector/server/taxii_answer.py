@@ -2,14 +2,12 @@
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import orjson
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,12 +29,6 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
-class TaxiiResponse(Response):
-    """For the OpenAPI document."""
-
-    media_type = MEDIA_TYPE
-
-
 class Refused(Exception):
     """What cannot be answered; becomes a TAXII error resource (section 3.6.1)."""
 
@@ -47,33 +39,26 @@ class Refused(Exception):
         self.headers = headers
 
 
-class TaxiiRoute(APIRoute):
-    """A route whose errors are TAXII's, those of FastAPI and of the log-in too."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """As FastAPI asks for it."""
-        handle = super().get_route_handler()
-
-        async def handle_in_taxii(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Refused as error:
-                return refusal(error.status, error.title, error.headers)
-            except Problem as error:
-                said = f"{error.details.detail}. {error.details.remedy}"
-                return refusal(HTTPStatus(error.details.status), said, error.headers)
-            except HTTPException as error:
-                return refusal(HTTPStatus(error.status_code), str(error.detail), list((error.headers or {}).items()))
-            except Unavailable as error:
-                telemetry.logger().warning("taxii_unavailable", message=str(error))
-                retry = [("Retry-After", str(RETRY_SECONDS))]
-                return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the journal cannot be read just now", retry)
-            except ConnectorError as error:
-                telemetry.logger().error("taxii_failed", message=str(error))
-                said = "the journal cannot be read until a person acts; the log of the server says why"
-                return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
-
-        return handle_in_taxii
+async def answered(answer: Awaitable[Response], request: Request) -> Response:
+    """An answer, or the TAXII error that stands for why there is none."""
+    try:
+        return await answer
+    except Refused as error:
+        return refusal(error.status, error.title, error.headers)
+    except Problem as error:
+        said = f"{error.details.detail}. {error.details.remedy}"
+        return refusal(HTTPStatus(error.details.status), said, error.headers)
+    except Unavailable as error:
+        telemetry.logger().warning("taxii_unavailable", message=str(error))
+        retry = [("Retry-After", str(RETRY_SECONDS))]
+        return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the journal cannot be read just now", retry)
+    except ConnectorError as error:
+        telemetry.logger().error("taxii_failed", message=str(error))
+        said = "the journal cannot be read until a person acts; the log of the server says why"
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+    except Exception as bug:  # noqa: BLE001 -- loud in the log, and the client has an answer
+        telemetry.logger().error("request_failed", method=request.method, path=request.url.path, exc_info=bug)
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of this program's own; its log has the particulars")
 
 
 def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> Response:

@@ -340,6 +340,31 @@ def test_settling_changes_the_counts_and_leaves_the_position(journal):
     assert journal.versions("route", ["a"]) == {"a": [sent]}
 
 
+def test_whoever_serves_a_route_is_told_what_to_retry_until_it_has(open_journal):
+    journal = open_journal()
+    store(journal, "vt", page(1, 2, 3))
+    seqs = [entry.seq for entry in journal.pending("route", ["vt"], 10)]
+    letters = [DeadLetter(seq, "sink", "no", str(n)) for seq in seqs for n in (1, 2)]
+    for route in ("route", "other"):
+        advance(journal, route, ["vt"], Advance(seqs[-1], 0, 0, 3, letters))
+    assert journal.to_retry("route", 10) == []
+    ids = [each.id for each in journal.dead_letters("route")]
+    assert journal.ask_retry([ids[0], ids[1], ids[4], 10**6]) == 3
+    journal.close()
+    journal = open_journal()
+    assert [entry.seq for entry in journal.to_retry("route", 1)] == [seqs[0]]
+    assert [entry.seq for entry in journal.to_retry("route", 10)] == [seqs[0], seqs[2]]
+    assert journal.to_retry("other", 10) == journal.to_retry("never heard of", 10) == []
+    with journal.lease("route"):
+        journal.settle("route", Settlement([seqs[0]], 0, 0, 1, letters[:1], []))
+    assert [entry.seq for entry in journal.to_retry("route", 10)] == [seqs[2]]
+    with journal.lease("route"):
+        journal.settle("route", Settlement([seqs[2]], 1, 0, 0, [], []))
+    assert journal.to_retry("route", 10) == []
+    assert [each.id for each in journal.dead_letters("route")] == [ids[0], ids[2], ids[3]]
+    journal.close()
+
+
 def test_what_is_dropped_is_counted_and_nothing_else_goes(journal):
     store(journal, "vt", page(1))
     (entry,) = journal.pending("route", ["vt"], 1)

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -432,6 +433,31 @@ def test_what_a_service_serves_is_left_to_it_at_once_and_by_name(world):
         assert world.done("get_status").routes[0].served_by.process == process.pid
         assert world.done("list_notifications", limit=1).notifications
     assert world.done("poll").routes
+
+
+def test_a_retry_of_what_a_service_serves_is_done_by_it_within_seconds(world):
+    world.refuse_indicators()
+    with running(world) as process:
+        until(lambda: world.done("get_status").routes[0].backlog == 0)
+        letters = world.done("list_rejected").rejected
+        retried = world.call("retry_rejected", ids=[letters[0].id])
+        assert (retried.status, retried.data.routes, retried.errors) == ("success", [], [])
+        (left,) = retried.data.left
+        assert (left.route, left.dead_letters, left.process) == ("taxii", 1, process.pid)
+        assert f"process {process.pid}" in retried.message
+        until(lambda: world.done("list_rejected").rejected[0].refused_at > letters[0].refused_at)  # refused again
+        assert world.done("list_rejected").total == len(letters)
+        world.taxii.refuse = set()
+        assert world.call("retry_rejected").summary["left"] == len(letters)
+        until(lambda: world.done("list_rejected").total == 0)
+        assert world.done("get_status").routes[0].served_by.process == process.pid
+
+
+def until(happened, seconds=30):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_a_poll_that_is_asked_to_stop_ends_and_loses_nothing(world):

@@ -1,6 +1,7 @@
 """The page, looked at with a real browser; and what the server answers to browsers."""
 
 import copy
+import json
 import os
 import pty
 import re
@@ -257,6 +258,8 @@ def test_everyone_can_use_it_and_nothing_is_asked_elsewhere(browser, server, siz
     look.page.get_by_label("day", exact=True).check()
     look.page.locator("#counted", has_text="30 days").wait_for()
     assert look.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    title = look.page.locator("#routes td").first.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert ("State" in title) == (size == NARROW)  # where there is no room for the head of the table
     assert look.complaints == []
     assert look.hosts == {server.url.partition("://")[2]}
     found = Axe().run(look.page)
@@ -264,19 +267,23 @@ def test_everyone_can_use_it_and_nothing_is_asked_elsewhere(browser, server, siz
     assert len(found.response["passes"]) > 20
 
 
-def test_the_demo_ends_with_the_page(browser, tmp_path):
+def test_the_demo_ends_with_the_page_and_a_collection_to_read(browser, tmp_path):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "connector", "demo", "--count", "30", "--dir", tmp_path / "demo"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(None)) as demo:
         try:
             os.close(theirs)
             printed = ""
-            while not re.search(r"password +iocs_\S+\s", printed):
+            while "limit=1'" not in printed:
                 printed += os.read(ours, 4096).decode()
             assert printed.index("stix-taxii") < printed.index("The page")
             url, token = re.search(r"http://127\.0\.0\.1:\d+/", printed)[0], re.search(r"iocs_\S+", printed)[0]
             look = browser("demo", token).opened(url)
             assert look.page.locator("#totals dd").first.inner_text() == "30"
+            curl = re.search(r"curl .*limit=1'", printed.replace("\r", ""), re.DOTALL)[0]
+            read = subprocess.run(["bash", "-c", curl], capture_output=True, check=True, timeout=20)
+            (indicator,) = json.loads(read.stdout)["objects"]
+            assert indicator["type"] == "indicator"
             os.write(ours, b"\x03")  # Ctrl-C, which reaches whoever has the terminal
             demo.send_signal(2)
             assert demo.wait(20) == 0

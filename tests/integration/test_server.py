@@ -92,7 +92,7 @@ def test_what_was_done_in_part_is_an_answer_and_says_so(server):
 
 def test_every_error_is_problem_details(server):
     url, token = server.url, {"Authorization": f"Bearer {server.tokens['root']}"}
-    problem(requests.get(f"{url}/nothing", timeout=10), 404, "not_found")
+    problem(requests.get(f"{url}/nothing", headers=token, timeout=10), 404, "not_found")
     problem(server.post("nothing"), 404, "not_found")
     not_allowed = requests.get(f"{url}/actions/poll", headers=token, timeout=10)
     problem(not_allowed, 405, "method_not_allowed")
@@ -116,6 +116,24 @@ def test_every_error_is_problem_details(server):
         problem(sent(b"{}", kind), 415, "unsupported_media_type")
     assert sent(b"").status_code == 200
     assert sent(b" {} ", "application/json; charset=utf-8").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/actions/poll", "/actions/no-such-action", "/page/page.js", "/nothing", "/taxii2/"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PROPFIND", "OPTIONS", "QUX"])
+def test_whoever_has_no_token_is_asked_for_one_and_learns_nothing_of_what_there_is(server, path, method):
+    refused = requests.request(method, server.url + path, timeout=10)
+    assert refused.status_code == 401
+    assert "WWW-Authenticate" in refused.headers
+    assert "Allow" not in refused.headers
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/", "GET"), ("/actions/poll", "POST"), ("/taxii2/", "GET, HEAD")])
+def test_a_method_that_nobody_knows_is_refused_with_those_that_there_are(server, path, allowed):
+    headers = {"Authorization": f"Bearer {server.tokens['root']}"}
+    refused = requests.request("PROPFIND", server.url + path, headers=headers, timeout=10)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
 
 
 def test_a_wrong_token_opens_nothing_and_says_how_to_get_one(server):

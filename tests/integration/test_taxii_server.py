@@ -11,6 +11,7 @@ import orjson
 import pytest
 import requests
 from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
+from structlog.testing import capture_logs
 
 from connector.server.taxii import MAX_PAGE_BYTES, Published
 from connector.timestamps import microseconds, taxii
@@ -262,6 +263,7 @@ class TestRefusals:
         [
             ("objects/", None, "GET", 401),
             ("objects/", None, "POST", 401),
+            ("objects/", None, "PROPFIND", 401),
             ("nowhere/", None, "GET", 401),
             ("/taxii2/", None, "GET", 401),
             ("/taxii2/root/collections/private/", "reader", "GET", 404),
@@ -278,6 +280,7 @@ class TestRefusals:
             ("manifest/", "reader", "POST", 405),
             ("objects/", "reader", "DELETE", 405),
             ("/taxii2/", "reader", "PUT", 405),
+            ("objects/", "reader", "PROPFIND", 405),
             ("objects/?limit=0", "reader", "GET", 400),
             ("objects/?match[type]=url&match[type]=url", "reader", "GET", 400),
             (f"objects/{stix_id(1)}/?match[type]=url", "reader", "GET", 400),
@@ -464,3 +467,17 @@ def test_an_unreadable_journal_is_said_to_be_so(fresh, monkeypatch):
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert "secret" not in answer.text
     assert orjson.loads(answer.content)["http_status"] == "503"
+
+
+def test_a_bug_is_a_taxii_error_that_shows_nothing_and_is_in_the_log(fresh, monkeypatch):
+    def wrong(*_):
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(type(fresh.collections), "newest", wrong)
+    with capture_logs() as told:
+        answer = fresh.get("objects/")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (500, MEDIA_TYPE)
+    assert "canary" not in answer.text
+    (event,) = told
+    assert (event["event"], event["path"]) == ("request_failed", "/taxii2/root/collections/iocs/objects/")
+    assert isinstance(event["exc_info"], ZeroDivisionError)

@@ -27,7 +27,7 @@ def gate(clock):
 
 
 def asks(gate, times, patience=0, token="one"):
-    return [gate.admit(f"Bearer {token}", "read", patience)[1] for _ in range(times)]
+    return [gate.known(f"Bearer {token}", patience)[1] for _ in range(times)]
 
 
 def test_an_allowance_that_is_spent_fills_up_again_evenly(gate, clock):
@@ -57,18 +57,12 @@ def test_whoever_is_patient_waits_in_turn_and_those_behind_are_refused(gate, clo
     assert asks(gate, 1, patience=5) == [5]
 
 
-def test_a_token_without_the_scope_is_refused_however_patient(gate):
-    with pytest.raises(Problem) as refused:
-        gate.admit("Bearer one", "admin", 5)
-    assert refused.value.details.status == 403
-
-
 def test_tokens_that_are_not_known_are_told_of_once_a_minute_and_never_shown(gate, clock):
     def tries(times, authorization="Bearer canary"):
         with capture_logs() as told:
             for _ in range(times):
                 with pytest.raises(Problem) as refused:
-                    gate.admit(authorization, None, client="192.0.2.7")
+                    gate.known(authorization, client="192.0.2.7")
                 assert refused.value.details.status == 401
         return told
 
