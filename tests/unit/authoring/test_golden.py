@@ -63,8 +63,9 @@ def test_a_difference_is_shown_from_what_is_expected_to_what_is_made(own):
     (own / "own.yaml").write_text(OWN.replace("matched by", "found by"))
     found = outcomes(own)
     assert found["domain_hunting"].failed
-    assert '-{"what":"c2.example.com","rule":"matched by new_c2_domain"}' in found["domain_hunting"].difference
-    assert '+{"what":"c2.example.com","rule":"found by new_c2_domain"}' in found["domain_hunting"].difference
+    # Of a long line of JSON only what differs.
+    changed = [line for line in found["domain_hunting"].difference.splitlines() if line[0] in "-+" and line[1] == " "]
+    assert changed == ['-  "rule": "matched by new_c2_domain"', '+  "rule": "found by new_c2_domain"']
     assert not found["url_hunting"].failed
 
 
