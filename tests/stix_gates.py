@@ -69,7 +69,7 @@ _ONE_COMPARISON = re.compile(
     r"|(?:url|domain-name|ipv4-addr|ipv6-addr):value = '(?:[^'\\]|\\['\\])+')\]\Z"
 )
 _HASHES = {"MD5": 32, "SHA-1": 40, "SHA-256": 64}
-_IN_FILES = ("SHA-256", "MD5", "SHA-1")
+_CONTRIBUTING = ("MD5", "SHA-1", "SHA-256")
 
 
 def bundle(documents):
@@ -271,9 +271,8 @@ def _observable_faults(document):
         for name, digest in hashes.items():
             if not re.fullmatch(f"[0-9a-f]{{{_HASHES.get(name, 0)}}}", digest):
                 yield f"{digest} is no {name} in lower case"
-        contributing = {
-            "hashes": {name: hashes[name] for name in [n for n in ("MD5", "SHA-1", "SHA-256") if n in hashes][:1]}
-        }
+        [chosen, *_] = [*(name for name in _CONTRIBUTING if name in hashes), ""]
+        contributing = {"hashes": {chosen: hashes.get(chosen)}}
     else:
         value = document["value"]
         contributing = {"value": value}
