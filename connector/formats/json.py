@@ -9,7 +9,6 @@ import orjson
 
 from connector.model import Document, Identity, Json, JsonObject, Rejected
 
-
 _NUL = b"\\u0000"
 """As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
 
