@@ -231,6 +231,8 @@ def test_the_command_explains_one_of_a_file_in_all_three_forms(tmp_path):
     assert done.returncode == 0
     assert orjson.loads(done.stdout)["notification"] == second
     assert re.search(rb"<title>\d+ by mappings/cef.yaml</title>", (tmp_path / "out.html").read_bytes())
+    done = iocstream_here(*ask, "--profile", "qradar", cwd=tmp_path)
+    assert done.stdout.startswith("mappings/cef.yaml with mappings/profiles/cef/qradar.yaml makes this of")
     done = iocstream_here(*ask, "--id", "7", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no notification 7 in page.json" in done.stderr
