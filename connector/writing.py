@@ -85,6 +85,8 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
     the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
     exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
     """
+    if overlays and not names:
+        raise click.UsageError("name the mapping that --overlay is laid over")
     found = {name: list(_reviewed(name, profile, overlays)) for name in _those(names, profile)}
     if as_json:
         print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])

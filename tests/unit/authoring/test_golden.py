@@ -105,3 +105,4 @@ def test_a_profile_alone_is_that_of_every_mapping_that_has_it(tmp_path):
     assert (done.returncode, done.stdout) == (0, f"stix21: {len(CASES)} of {len(CASES)} examples are as expected\n")
     assert "no bundled mapping has a profile 'x'" in iocstream_here("mapping", "check", "-p", "x", cwd=tmp_path).stderr
     assert iocstream_here("mapping", "test", "stix21", "-p", "", cwd=tmp_path).returncode == 2
+    assert "name the mapping" in iocstream_here("mapping", "check", "-o", "x.yaml", cwd=tmp_path).stderr
