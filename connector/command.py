@@ -120,6 +120,18 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def write(file: Path, content: bytes) -> None:
+    """Write a file that an option names; `-` is stdout."""
+    if str(file) == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
 def opened(file: Path) -> BinaryIO:
     """A file to read bytes from; `-` is stdin."""
     if str(file) == "-":

@@ -108,7 +108,7 @@ def read(using: str | Path, profile: str | None = None, overlays: Sequence[str |
         Misconfigured: a file is not there or is no YAML, there is no such profile, or an overlay does not fit.
     """
     path = mapping_path(using)
-    laid = [*([_profile_path(path, profile)] if profile else []), *(Path(overlay) for overlay in overlays)]
+    laid = [*([_profile_path(path, profile)] if profile is not None else []), *(Path(overlay) for overlay in overlays)]
     return reduce(mapping.lay, (_load(over) for over in laid), _load(path))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json
+from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json, write
 from connector.display import printable
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ def _laid_over(command: _Command) -> _Command:
     overlay = click.option("-o", "--overlay", "overlays", multiple=True, help="A file laid over it; may be repeated.")
     profile = click.option("-p", "--profile", help="A profile of it, by name: opencti, sentinel, arcsight, …")
     return profile(overlay(command))
+
+
+def _those(names: tuple[str, ...], profile: str | None) -> Sequence[str]:
+    """The mappings that were named; none are all bundled ones, with a profile all those that have it."""
+    from connector import mapping_files
+
+    bundled = mapping_files.bundled_mappings()
+    having = [name for name in bundled if profile is None or profile in mapping_files.profiles(bundled[name])]
+    if not names and not having:
+        raise click.UsageError(f"no bundled mapping has a profile {profile!r}")
+    return names or having
 
 
 @click.group()
@@ -74,9 +85,9 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
     the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
     exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
     """
-    from connector import mapping_files
-
-    found = {name: list(_reviewed(name, profile, overlays)) for name in names or mapping_files.bundled_mappings()}
+    if overlays and not names:
+        raise click.UsageError("name the mapping that --overlay is laid over")
+    found = {name: list(_reviewed(name, profile, overlays)) for name in _those(names, profile)}
     if as_json:
         print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
     else:
@@ -128,7 +139,7 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     Notifications lie in `examples/inputs`, what a mapping makes of them in `examples/NAME`. The exit code is 1 when
     something differs, or a file is missing or left over.
     """
-    from connector import app, mapping_files
+    from connector import app
     from connector.authoring import golden
     from connector.formats.stix import Producer
 
@@ -136,7 +147,7 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
         name: list(
             golden.run(app.load_mapping(name, Producer(), profile), *app.mapping_examples(name, profile), update=update)
         )
-        for name in names or mapping_files.bundled_mappings()
+        for name in _those(names, profile)
     }
     if as_json:
         print_json([_outcome_json(name, each) for name, found in outcomes.items() for each in found])
@@ -153,7 +164,10 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     help="A file with it; - is stdin.",
 )  # fmt: skip
 @click.option("--id", "identifier", help="Which one, if the file has several; default: the first.")
-@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file.")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write a page to this file; - is stdout.",
+)  # fmt: skip
 @_laid_over
 @json_option
 def explain(
@@ -174,14 +188,22 @@ def explain(
     from connector import app
     from connector.authoring import account
     from connector.formats.stix import Producer
+    from connector.model import Rejected
 
+    to_stdout = str(page) == "-"
+    if to_stdout and as_json:
+        raise click.UsageError("--json and `--html -` both write to stdout; leave one of them out")
     compiled = app.load_mapping(name, Producer(), profile, overlays)
-    said = account.account(compiled, _notification(file, identifier))
+    try:
+        said = account.account(compiled, _notification(file, identifier))
+    except Rejected as rejected:
+        raise click.UsageError(f"the notification in {file} cannot be explained: {rejected}") from None
     if page is not None:
         from connector.authoring.page import page as html
 
-        page.write_bytes(html(said))
-        click.echo(f"wrote {page}", err=as_json)
+        write(page, html(said))
+        if not to_stdout:
+            click.echo(f"wrote {page}", err=as_json)
     if as_json:
         print_json(account.as_json(said))
     elif page is None:
@@ -210,6 +232,8 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
     "--notifications", "file", type=click.Path(path_type=Path, allow_dash=True),
     help="Take those in a file instead, without a configuration; - is stdin.",
 )  # fmt: skip
+@click.option("--old-profile", metavar="NAME", help="The profile that OLD is used with.")
+@click.option("--old-overlay", "old_overlays", metavar="FILE", multiple=True, help="And its overlay; may be repeated.")
 @_laid_over
 @config_option
 @json_option
@@ -219,6 +243,8 @@ def diff(
     *,
     count: int | None,
     file: Path | None,
+    old_profile: str | None,
+    old_overlays: Sequence[str],
     path: Path,
     profile: str | None,
     overlays: Sequence[str],
@@ -226,8 +252,9 @@ def diff(
 ) -> None:
     """Show what would change if the mapping NEW took the place of OLD, on notifications that the journal has.
 
-    Each is a bundled mapping's name or a file; profile and overlays are laid over NEW. Nothing is sent, and nothing
-    changes. The exit code is 0 whether there are differences or not.
+    Each is a bundled mapping's name or a file; --profile and --overlay are laid over NEW, --old-profile and
+    --old-overlay over OLD. Nothing is sent, and nothing changes. The exit code is 0 whether there are differences or
+    not.
     """
     from connector import app, terminal
     from connector.authoring import comparison
@@ -244,7 +271,7 @@ def diff(
         with app.open_journal(plan) as journal:
             entries = comparison.last(journal, list(plan.settings.sources), count or _LAST)
         notifications = [entry.notification for entry in entries]
-    before = app.load_mapping(old, producer)
+    before = app.load_mapping(old, producer, old_profile, old_overlays)
     after = app.load_mapping(new, producer, profile, overlays)
     found = comparison.compare(before, after, terminal.tracked(notifications, "comparing"))
     if as_json:

@@ -1,5 +1,6 @@
 """Notifications as no specification allows them, made of the examples."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -7,6 +8,9 @@ import orjson
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS
+
+from connector import notification
+from connector.model import Rejected
 
 by_the_batch = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For tests that ask another process: a failure is shown as it was found, for making it smaller would take minutes."""
@@ -64,3 +68,20 @@ def dirty(draw):
     """A notification with the same odd text at the end of every text but those that say what it is."""
     body = body_of(draw(st.sampled_from(CASES)))
     return _dirtied(body, draw(odd_text)) | {"type": body["type"]}
+
+
+def emptied(case):
+    """The notification of an example with one part null, or empty as its type has it: each part in turn.
+
+    Those of which nothing says what they are about are left out.
+    """
+    for *above, last in leaves(body_of(case)):
+        for make in (type(None), None):
+            body = body_of(case)
+            holder = body
+            for key in above:
+                holder = holder[key]
+            holder[last] = (make or type(holder[last]))()
+            with contextlib.suppress(Rejected):
+                notification.view(notification.read(body))
+                yield body

@@ -69,7 +69,7 @@ _ONE_COMPARISON = re.compile(
     r"|(?:url|domain-name|ipv4-addr|ipv6-addr):value = '(?:[^'\\]|\\['\\])+')\]\Z"
 )
 _HASHES = {"MD5": 32, "SHA-1": 40, "SHA-256": 64}
-_IN_FILES = ("SHA-256", "MD5", "SHA-1")
+_CONTRIBUTING = ("MD5", "SHA-1", "SHA-256")
 
 
 def bundle(documents):
@@ -79,7 +79,11 @@ def bundle(documents):
 def strict_findings(documents):
     """What `stix2` says that reads every object strictly, and writes it back."""
     for document in documents:
-        parsed = stix2.parse(document, allow_custom=False, version="2.1")
+        try:
+            parsed = stix2.parse(document, allow_custom=False, version="2.1")
+        except (stix2.exceptions.STIXError, ValueError) as error:
+            yield f"{document['id']}: {error}"
+            continue
         if json.loads(parsed.serialize()) != {**document, **_shortened(document)}:
             yield f"{document['id']}: stix2 writes it otherwise"
 
@@ -171,7 +175,8 @@ class Receiver:
             if found.get("relationship_type") == "based-on" and found["source_ref"] == indicator["id"]
         ]
         if observed:
-            return [self.latest[reference] for one in observed for reference in self.latest[one]["object_refs"]]
+            references = [reference for one in observed for reference in self.latest[one]["object_refs"]]
+            return [self.latest[reference] for reference in references if reference in self.latest]
         if indicator.get("labels") != ["c2"]:
             return []
         return [found for found in self.latest.values() if "value" in found and found["value"] == indicator["name"]]
@@ -266,8 +271,8 @@ def _observable_faults(document):
         for name, digest in hashes.items():
             if not re.fullmatch(f"[0-9a-f]{{{_HASHES.get(name, 0)}}}", digest):
                 yield f"{digest} is no {name} in lower case"
-        chosen = next(name for name in ("MD5", "SHA-1", "SHA-256") if name in hashes)
-        contributing = {"hashes": {chosen: hashes[chosen]}}
+        [chosen, *_] = [*(name for name in _CONTRIBUTING if name in hashes), ""]
+        contributing = {"hashes": {chosen: hashes.get(chosen)}}
     else:
         value = document["value"]
         contributing = {"value": value}

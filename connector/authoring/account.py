@@ -21,12 +21,14 @@ class Account:
 
     Attributes:
         mapping: what the mapping is called.
+        overlays: what is laid over it, the profile first.
         format_name: what its format is called.
         sent: the documents that would be sent, each in its own bytes, as text.
         refused: who refused the notification and why, if anyone did: `format: …`; else empty.
     """
 
     mapping: str
+    overlays: Sequence[str]
     format_name: str
     notification_id: str
     explanation: Explanation
@@ -47,6 +49,7 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     foundation = {document.get("id") for document in mapping.format.foundation()}
     return Account(
         mapping.name,
+        mapping.document.overlays,
         mapping.format_name,
         item.id,
         Explainer(mapping).explain(view),
@@ -60,6 +63,7 @@ def as_json(said: Account) -> dict[str, Any]:
     explanation = said.explanation
     return {
         "mapping": said.mapping,
+        "overlays": list(said.overlays),
         "format": said.format_name,
         "notification": said.notification_id,
         "wanted": explanation.wanted,

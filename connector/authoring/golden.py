@@ -10,6 +10,7 @@ The objects on which all others rest (`Format.foundation`) are not repeated in e
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,6 +121,16 @@ def _outcome(case: str, file: Path, made: bytes, *, update: bool) -> Outcome:
     return Outcome(case, "written", file, difference)
 
 
+def _readable(text: bytes) -> Iterator[str]:
+    """The lines of a file; of one line of JSON several."""
+    for line in text.splitlines():
+        spread = line
+        if line.startswith(b"{") and line.endswith(b"}"):
+            with suppress(orjson.JSONDecodeError):
+                spread = orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2)
+        yield from spread.decode("utf-8", "replace").splitlines()
+
+
 def _difference(said: bytes, made: bytes) -> str:
-    before, after = (text.decode("utf-8", "replace").splitlines() for text in (said, made))
+    before, after = (list(_readable(text)) for text in (said, made))
     return "\n".join(difflib.unified_diff(before, after, "expected", "made", lineterm=""))

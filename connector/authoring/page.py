@@ -174,9 +174,8 @@ def _header(said: Account) -> ET.Element:
     else:
         count = len(said.sent)
         verdict = _element("p", f"{count} {'document' if count == 1 else 'documents'} to send", class_="verdict")
-    mapping, identifier = (
-        _element("code", printable(text)) for text in (PurePath(said.mapping).name, said.notification_id)
-    )
+    called = " with ".join(PurePath(name).name for name in (said.mapping, *said.overlays))
+    mapping, identifier = (_element("code", printable(text)) for text in (called, said.notification_id))
     left_out = _element("input", id="show-left-out", type="checkbox", checked="checked")
     by_format = _element("input", id="show-by-format", type="checkbox", checked="checked")
     return _element(

@@ -32,7 +32,8 @@ def show(said: Account) -> None:
 def _lines(said: Account) -> Iterator[Text | Tree]:
     explanation = said.explanation
     heading = Text.assemble(
-        (said.mapping, "bold"), f" makes this of the notification {printable(said.notification_id)}:"
+        (" with ".join([said.mapping, *said.overlays]), "bold"),
+        f" makes this of the notification {printable(said.notification_id)}:",
     )
     if explanation.match is not None:
         yield from _evaluations([explanation.match])

@@ -9,6 +9,9 @@ import orjson
 
 from connector.model import Document, Identity, Json, JsonObject, Rejected
 
+_NUL = b"\\u0000"
+"""As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
+
 
 class JsonFormat:
     """Implements `connector.ports.Format` for JSON."""
@@ -36,7 +39,7 @@ class JsonFormat:
         return None
 
     def encode(self, document: Document) -> bytes:
-        """One line of UTF-8; lone surrogates, which UTF-8 cannot carry, become `?`.
+        """One line of UTF-8, without what many receivers cannot store: U+0000 goes, lone surrogates become `?`.
 
         Raises:
             Rejected: it holds a number that is not finite, which JSON does not have, or is nested too deeply.
@@ -45,6 +48,8 @@ class JsonFormat:
             line = orjson.dumps(document)
         except orjson.JSONEncodeError:
             return _encode_odd(document)
+        if _NUL in line:
+            line = orjson.dumps(_without_nul(document))
         # orjson writes null for a number that is not finite, so only a line with null can hide one.
         if b"null" in line and _holds_non_finite(document):
             raise Rejected("the document holds a number that is not finite, which JSON cannot write", by="format")
@@ -54,10 +59,20 @@ class JsonFormat:
 def _encode_odd(document: Document) -> bytes:
     """For what orjson refuses and JSON allows: lone surrogates, integers beyond 64 bits."""
     try:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(_without_nul(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as error:
         raise Rejected(f"the document cannot be written as JSON: {error}", by="format") from error
     return text.encode("utf-8", "replace")
+
+
+def _without_nul(value: Json) -> Json:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
 
 
 def _holds_non_finite(value: Json) -> bool:

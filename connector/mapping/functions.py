@@ -405,6 +405,15 @@ def percent(part: float, whole: float) -> int | None:
     return round(100 * part / whole) if 0 <= part <= whole and 0 < whole < math.inf else None
 
 
+@_function(Parameter("number", NUMBER), Parameter("least", NUMBER), Parameter("most", NUMBER), returns=NUMBER | NULL)
+def within(number: float, least: float, most: float) -> float | None:
+    """The number when it is from `least` to `most`, both included; else null.
+
+    within(`85`, `0`, `100`) → 85
+    """
+    return number if least <= number <= most else None
+
+
 @_function(Parameter("list", ARRAY), returns=ARRAY)
 def unique(items: list[Json]) -> list[Json]:
     """The list without repeats, each element where it first stood.

@@ -32,7 +32,7 @@ def lay(mapping: YamlDocument, overlay: YamlDocument) -> YamlDocument:
         overlay: a file with `extends` and at least one of `change`, `add` and `remove`.
 
     Raises:
-        Misconfigured: the overlay is none, is for another mapping, or a line of it does not fit; with its place.
+        Misconfigured: the overlay is none, is for another mapping, or lines of it do not fit; each with its place.
     """
     if not isinstance(mapping.data, dict):
         raise mapping.error((), "a mapping is expected here")
@@ -44,6 +44,8 @@ def lay(mapping: YamlDocument, overlay: YamlDocument) -> YamlDocument:
     laying = _Laying(mapping, overlay)
     for verb in ("remove", "change", "add"):
         laying.lay(verb, data.get(verb, {}))
+    if laying.faults:
+        raise Misconfigured("\n".join(str(fault) for fault in laying.faults))
     if "description" in data:
         laying.put(("description",), data["description"], ("description",))
     return YamlDocument(mapping.name, laying.data, laying.places, (*mapping.overlays, overlay.name))
@@ -77,6 +79,7 @@ class _Laying:
         self.data: _Dict = copy.deepcopy(mapping.data)
         self.places: dict[YamlPath, Place] = dict(mapping.places)
         self.removed: set[YamlPath] = set()
+        self.faults: list[Misconfigured] = []
 
     def lay(self, verb: str, data: Json) -> None:
         """What the overlay says under `change`, `add` or `remove`."""
@@ -93,7 +96,10 @@ class _Laying:
         said: _Dict, into: _Dict, path: YamlPath, source: YamlPath,
     ) -> None:  # fmt: skip
         for key, value in said.items():
-            act(value, into, (*path, key), (*source, key))
+            try:
+                act(value, into, (*path, key), (*source, key))
+            except Misconfigured as fault:
+                self.faults.append(fault)
 
     def change(self, value: Json, into: _Dict, path: YamlPath, source: YamlPath) -> None:
         self.check_there(into, path, source)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -72,8 +73,7 @@ def test_stix2_reads_every_object_strictly(profile):
 def test_the_strict_validator_finds_nothing_that_can_be_met(profile):
     options = stix2validator.ValidationOptions(version="2.1", strict=True)
     objects = {document["id"]: document for case in CASES for document in documents(profile, case)}
-    together = {"type": "bundle", "id": "bundle--28bb3599-77cd-4a82-a950-b5bc3caf07c4", "objects": [*objects.values()]}
-    result = stix2validator.validate_instance(together, options)
+    result = stix2validator.validate_instance(bundle_of(objects.values()), options)
     found = [str(each) for each in [*(result.errors or ()), *(result.warnings or ())]]
     assert [each for each in found if not any(code in each for code in UNMET)] == []
 
@@ -224,8 +224,9 @@ class TestXsoar:
 
 
 class TestMisp:
-    """`misp`: misp-stix says which attributes, sightings and notes MISP gets."""
+    """`misp`: misp-stix says which attributes, sightings, notes and tags MISP gets."""
 
+    TLP = "tlp:amber+strict"
     SCRIPT = """
 import json, sys, stix2
 from misp_stix_converter import ExternalSTIX2toMISPParser
@@ -236,7 +237,8 @@ for bundle in json.load(sys.stdin):
     parser.parse_stix_bundle()
     event = json.loads(parser.misp_event.to_json())
     found.append([
-        [a["type"], a["value"], a["to_ids"], len(a.get("Sighting", [])), len(a.get("Note", []))]
+        [a["type"], a["value"], a["to_ids"], len(a.get("Sighting", [])), len(a.get("Note", [])),
+         sorted(tag["name"] for tag in a.get("Tag", []))]
         for holder in (event, *event.get("Object", [])) for a in holder.get("Attribute", [])
         if holder.get("name") not in ("yara", "malware", "organization")
     ])
@@ -246,13 +248,15 @@ print(json.dumps(found))
     def test_what_is_bad_has_its_sighting_and_note_and_is_to_be_detected(self):
         hunting, url = self.imported("misp", "file_hunting", "url_hunting")
         sha256 = "965d7fd31d6ff8eabb9813b058ea3420e100fe252a30e17d4fdc81f541ce2f08"
-        assert hunting == [["sha256", sha256, True, 1, 1]]
-        assert url == [["url", "https://login.example.com/reset?user=a%40example.org&next=/home", True, 1, 1]]
+        sure = ['misp:confidence-level="usually-confident"', self.TLP]
+        assert hunting == [["sha256", sha256, True, 1, 1, sure]]
+        fairly = ['misp:confidence-level="fairly-confident"', self.TLP]
+        assert url == [["url", "https://login.example.com/reset?user=a%40example.org&next=/home", True, 1, 1, fairly]]
 
     def test_what_is_not_known_to_be_bad_is_an_attribute_that_nothing_detects(self):
         domain, address = self.imported("misp", "domain_hunting", "ip_v6")
-        assert domain == [["domain", "c2.example.com", False, 0, 0]]
-        assert address == [["ip-dst", "2001:db8::8a2e:370:7334", False, 0, 0]]
+        assert domain == [["domain", "c2.example.com", False, 0, 0, [self.TLP]]]
+        assert address == [["ip-dst", "2001:db8::8a2e:370:7334", False, 0, 0, [self.TLP]]]
 
     def test_every_value_comes_once(self):
         for case, attributes in zip(CASES, self.imported("misp", *CASES), strict=True):
@@ -260,15 +264,31 @@ print(json.dumps(found))
             assert len(values) == len(set(values)), case
             assert bool(values) == bool(documents("misp", case))
 
+    def test_every_indicator_of_many_notifications_is_an_attribute_with_each_of_its_sightings(self):
+        objects = simulated("misp")
+        sighted = Counter(each["sighting_of_ref"] for each in of_type("sighting", objects))
+        indicators = [each for each in of_type("indicator", objects) if each["pattern_type"] == "stix"]
+        values = [(re.fullmatch(r"\[.* = '(.*)'\]", each["pattern"])[1], sighted[each["id"]]) for each in indicators]
+        # What was merely seen before, and comes in one bundle with that: see the profile.
+        seen = {str(each.get("value") or each.get("hashes")) for each in objects if "created" not in each}
+        [found] = in_peer("misp-stix", self.SCRIPT, [bundle_of(objects)])
+        detected = sorted((value, sightings) for _, value, is_detected, sightings, *_ in found if is_detected)
+        assert detected == sorted((value, 0 if value in seen else sightings) for value, sightings in values)
+        assert sum(value in seen for value, _ in values) < 3 < SIMULATED / 10 < len(values)
+        assert all(self.TLP in tags for *_, tags in found)
+
     def test_the_mapping_alone_loses_sightings_and_marks_all_for_detection(self):
         hunting, domain = self.imported(None, "url_hunting", "domain_hunting")
         assert [each[2:4] for each in hunting + domain] == [[True, 0], [True, 0]]
 
     def imported(self, profile, *cases):
         foundation = list(made(profile).format.foundation())
-        empty = {"type": "bundle", "id": "bundle--28bb3599-77cd-4a82-a950-b5bc3caf07c4"}
-        bundles = [empty | {"objects": documents(profile, case) or foundation} for case in cases]
+        bundles = [bundle_of(documents(profile, case) or foundation) for case in cases]
         return in_peer("misp-stix", self.SCRIPT, bundles)
+
+
+def bundle_of(objects):
+    return {"type": "bundle", "id": "bundle--28bb3599-77cd-4a82-a950-b5bc3caf07c4", "objects": list(objects)}
 
 
 def ours(document):

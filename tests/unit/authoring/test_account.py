@@ -231,6 +231,8 @@ def test_the_command_explains_one_of_a_file_in_all_three_forms(tmp_path):
     assert done.returncode == 0
     assert orjson.loads(done.stdout)["notification"] == second
     assert re.search(rb"<title>\d+ by mappings/cef.yaml</title>", (tmp_path / "out.html").read_bytes())
+    done = iocstream_here(*ask, "--profile", "qradar", cwd=tmp_path)
+    assert done.stdout.startswith("mappings/cef.yaml with mappings/profiles/cef/qradar.yaml makes this of")
     done = iocstream_here(*ask, "--id", "7", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no notification 7 in page.json" in done.stderr
@@ -239,7 +241,19 @@ def test_the_command_explains_one_of_a_file_in_all_three_forms(tmp_path):
 def test_what_cannot_be_explained_is_one_sentence(tmp_path):
     (tmp_path / "a.json").write_text('{"type": "file", "id": "x"}')
     done = iocstream_here("mapping", "explain", "cef", "--notification", "a.json", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (1, "error: it has no notification id\n")
+    assert done.returncode == 2
+    assert done.stderr.endswith("the notification in a.json cannot be explained: it has no notification id\n")
     done = iocstream_here("mapping", "explain", "cef", "--notification", "b.json", cwd=tmp_path)
     assert done.returncode == 2
     assert "b.json cannot be read: No such file or directory" in done.stderr
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence_and_a_dash_is_stdout(tmp_path):
+    ask = ("mapping", "explain", "cef", "--notification", INPUTS / "ip_v4.json", "--html")
+    done = iocstream_here(*ask, "no/page.html", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("Error: no/page.html cannot be written: No such file or directory\n")
+    done = iocstream_here(*ask, "-", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("<!DOCTYPE html>")
+    assert iocstream_here(*ask, "-", "--json", cwd=tmp_path).returncode == 2

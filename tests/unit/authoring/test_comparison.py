@@ -97,5 +97,9 @@ def test_the_command_compares_what_the_journal_has_and_sends_nothing(tmp_path):
     )
     assert orjson.loads(done.stdout)["places"] == {"a": 5}
     assert (tmp_path / "out.jsonl").read_bytes() == before
+    ours = ("--notifications", "saved.jsonl", "--old-overlay", "ours.yaml", "--overlay", "ours.yaml")
+    (tmp_path / "ours.yaml").write_text("extends: old\nadd: {emit: {line: {b: y}}}\n")
+    done = iocstream_here("mapping", "diff", "./old.yaml", "./old.yaml", *ours, cwd=tmp_path)
+    assert done.stdout.startswith("5 notifications: 5 documents unchanged, 0 changed")
     both = ("--last", "3", "--notifications", "saved.jsonl")
     assert iocstream_here("mapping", "diff", "./old.yaml", "./new.yaml", *both, cwd=tmp_path).returncode == 2

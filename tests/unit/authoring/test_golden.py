@@ -5,7 +5,7 @@ import shutil
 import orjson
 import pytest
 from integration.command import iocstream_here
-from mapping_examples import MAPPINGS
+from mapping_examples import CASES, MAPPINGS
 
 from connector import app, mapping_files
 from connector.authoring import golden
@@ -63,8 +63,9 @@ def test_a_difference_is_shown_from_what_is_expected_to_what_is_made(own):
     (own / "own.yaml").write_text(OWN.replace("matched by", "found by"))
     found = outcomes(own)
     assert found["domain_hunting"].failed
-    assert '-{"what":"c2.example.com","rule":"matched by new_c2_domain"}' in found["domain_hunting"].difference
-    assert '+{"what":"c2.example.com","rule":"found by new_c2_domain"}' in found["domain_hunting"].difference
+    # Of a long line of JSON only what differs.
+    changed = [line for line in found["domain_hunting"].difference.splitlines() if line[0] in "-+" and line[1] == " "]
+    assert changed == ['-  "rule": "matched by new_c2_domain"', '+  "rule": "found by new_c2_domain"']
     assert not found["url_hunting"].failed
 
 
@@ -97,3 +98,11 @@ def test_a_difference_does_not_steer_the_terminal(own):
     done = iocstream_here("mapping", "test", "./own.yaml", cwd=own)
     assert "owned" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_a_profile_alone_is_that_of_every_mapping_that_has_it(tmp_path):
+    done = iocstream_here("mapping", "test", "--profile", "sentinel", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"stix21: {len(CASES)} of {len(CASES)} examples are as expected\n")
+    assert "no bundled mapping has a profile 'x'" in iocstream_here("mapping", "check", "-p", "x", cwd=tmp_path).stderr
+    assert iocstream_here("mapping", "test", "stix21", "-p", "", cwd=tmp_path).returncode == 2
+    assert "name the mapping" in iocstream_here("mapping", "check", "-o", "x.yaml", cwd=tmp_path).stderr

@@ -27,6 +27,12 @@ def test_a_lone_surrogate_does_not_lose_the_document():
     assert json.loads(JsonFormat().encode({"a": "x\ud800y"})) == {"a": "x?y"}
 
 
+@pytest.mark.parametrize("odd", ["", "\ud800"])
+def test_text_is_without_u_0000_which_databases_cannot_store(odd):
+    encoded = JsonFormat().encode({"a\0b": ["\0x\0y" + odd, {"c": "\\u0000"}], "d": 2})
+    assert json.loads(encoded) == {"ab": ["xy" + "?" * len(odd), {"c": "\\u0000"}], "d": 2}
+
+
 def test_a_document_nested_without_end_is_refused():
     deep = []
     for _ in range(100_000):

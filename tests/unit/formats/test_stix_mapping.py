@@ -7,8 +7,10 @@ import jsonschema
 import orjson
 import pytest
 from mapping_examples import CASES, MAPPINGS, conversion
+from odd_notifications import emptied
 
 from connector import notification
+from connector.app import load_mapping
 from connector.formats.stix import Producer, StixFormat
 from connector.formats.stix_foundation import EXTENSION_ID
 from connector.mapping import load
@@ -162,6 +164,29 @@ def test_without_an_assessment_the_engines_say_it(engines, indicator_type, confi
     assert indicator["confidence"] == confidence
 
 
+SCORED = {"threat_score": {"value": 70}, "contributing_factors": {"gti_confidence_score": 80}}
+
+
+@pytest.mark.parametrize(
+    ("assessment", "confidence", "score"),
+    [
+        (SCORED, 80, 70),
+        (SCORED | {"threat_score": {"value": 150}}, 80, 150),
+        (SCORED | {"contributing_factors": {"gti_confidence_score": -1, "mandiant_confidence_score": "90"}}, 90, 70),
+        (SCORED | {"contributing_factors": {"mandiant_confidence_score": 101}}, 70, 70),
+        ({"threat_score": {"value": 101}}, 17, 101),
+        ({"threat_score": {"value": 0}}, 0, 0),
+    ],
+)
+def test_a_score_that_is_none_is_told_and_is_no_confidence(assessment, confidence, score):
+    body = orjson.loads((MAPPINGS / "examples" / "inputs" / "ip_v4.json").read_bytes())
+    body["attributes"]["gti_assessment"] = assessment
+    body["attributes"]["last_analysis_stats"] = {"malicious": 10, "undetected": 50}
+    indicator = converted(body)["indicator"]
+    assert indicator["confidence"] == confidence
+    assert indicator["extensions"][EXTENSION_ID]["threat_score"] == score
+
+
 def test_a_notification_that_knows_nothing_takes_back_nothing():
     whole = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     bare = {key: value for key, value in whole.items() if key != "attributes"}
@@ -184,6 +209,17 @@ def every(*bodies):
     *_, last = convert([notification.read(body) for body in bodies], MAPPING)
     assert last.rejected is None
     return documents(last)
+
+
+PROFILES = sorted(path.stem for path in (MAPPINGS / "profiles" / "stix21").iterdir())
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+@pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
+def test_nothing_that_virustotal_leaves_empty_costs_a_notification(case, profile):
+    mapping = load_mapping("stix21", Producer(), profile)
+    rejected = {str(made.rejected) for body in emptied(case) for made in convert([notification.read(body)], mapping)}
+    assert rejected <= {"None", "nothing says which URL it is"}
 
 
 def test_what_becomes_known_of_a_source_later_is_a_new_version_of_the_same_object():

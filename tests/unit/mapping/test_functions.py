@@ -404,6 +404,13 @@ def test_percent_is_never_less_than_0_nor_more_than_100(part, whole, expected):
     assert call("percent", part, whole) == expected
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, 0), (100, 100), (-1, None), (100.5, None), (float("nan"), None), (10**400, None)]
+)
+def test_within_takes_what_is_in_the_range_with_its_ends(number, expected):
+    assert call("within", number, 0, 100) == expected
+
+
 def test_clean_takes_long_texts_piece_by_piece():
     text = "é\n" * 100_000 + "é"
     assert call("clean", text) == "é " * 100_000 + "é"

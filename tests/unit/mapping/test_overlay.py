@@ -210,6 +210,15 @@ def test_an_overlay_that_does_not_fit_is_refused_with_its_place(overlay, said):
     assert refusal(overlay).startswith("over1.yaml:")
 
 
+def test_all_lines_that_do_not_fit_are_named_at_once():
+    said = refusal("remove: {emit: {gone: }}\nchange: {let: {nope: 1}, emit: {one: {name: mine, name2: x}}}")
+    assert [line.split(": ")[1] for line in said.splitlines()] == [
+        "remove.emit.gone",
+        "change.let.nope",
+        "change.emit.one.name2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -19,7 +19,7 @@ def test_the_table_of_functions_is_fresh():
 
 
 def test_every_directive_is_described():
-    assert all(f"**`{directive}`**" in PAGE for directive in ("$when", "$each", "$switch"))
+    assert all(f"**`{directive}`**" in PAGE for directive in ("$when", "$each", "$switch", "$provisional"))
     assert "`$default`" in PAGE
 
 
@@ -36,8 +36,8 @@ def test_every_other_example_is_part_of_a_mapping(body):
 
 
 def test_the_error_shown_is_the_error_given():
-    said = re.search(r"^mine\.yaml:12:17: (.*)$", PAGE, re.MULTILINE)[1]
-    text = EXAMPLES[0].replace("valid_from: ${{ seen }}", "valid_from: ${{ timestmp(notification.date) }}")
+    said = re.search(r"^mine\.yaml:18:17: (.*)$", PAGE, re.MULTILINE)[1]
+    text = EXAMPLES[0].replace("first_seen: ${{ seen }}", "first_seen: ${{ timestmp(notification.date) }}")
     with pytest.raises(Misconfigured) as caught:
         mapping.compile_mapping(yamldoc.parse(text, "mine.yaml"), {"stix": Plain()})
     place, _, message = str(caught.value).partition(" ")
