@@ -33,7 +33,9 @@ def stix() -> list[Row]:
 
 def _stix(case: str, what: str) -> list[Row]:
     found = conversion_stix.ways(_load("stix21", "stix", StixFormat(Producer())))
+    files = [item for item in _examples() if item.body["type"] == "file"]
     full = _full_files(case)
+    _agree("by hand", found["mapping"](files), found["by hand"](files), conversion_stix.same)
     for name in ("route", "by hand", "stix2"):
         _agree(name, found["mapping"](full), found[name](full), conversion_stix.same)
     # Every stix2 object takes milliseconds: fewer of them are enough to know how many.

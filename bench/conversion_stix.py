@@ -34,6 +34,8 @@ CLASSES = {
     "vulnerability": stix2.v21.Vulnerability,
 }
 
+NUL = b"\\u0000"
+
 Way = Callable[[Sequence[Notification]], list[bytes]]
 
 
@@ -70,7 +72,9 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
 
     def by_hand(notifications: Sequence[Notification]) -> list[bytes]:
         return [
-            orjson.dumps(found) for item in notifications for found in objects(item.body, producer, author, marking)
+            _without_nul(orjson.dumps(found))
+            for item in notifications
+            for found in objects(item.body, producer, author, marking)
         ]
 
     def with_stix2(notifications: Sequence[Notification]) -> list[bytes]:
@@ -81,6 +85,10 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
         ]
 
     return {"mapping": by_mapping, "route": for_a_route, "by hand": by_hand, "stix2": with_stix2}
+
+
+def _without_nul(line: bytes) -> bytes:
+    return line.replace(NUL, b"") if NUL in line else line
 
 
 def same(one: bytes, other: bytes) -> bool:

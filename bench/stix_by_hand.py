@@ -57,17 +57,18 @@ KILL_CHAIN = [
 ]
 DOCUMENTATION = [ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 DOCUMENTATION_6 = [ipaddress.ip_network(text) for text in ("2001:db8::/32", "3fff::/20")]
-CONTROL = re.compile(r"[\x00-\x1f]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+FOLDER = re.compile(r"[/\\]")
 COLLECTION = "https://www.virustotal.com/gui/collection/"
 
 Object = dict[str, Any]
 
 
 def objects(body: Json, producer: str, author: str, marking: str) -> list[Object]:
-    """The objects of a stream item that is a file with its attributes, and was found by a hunting rule."""
-    context, entity = body["context_attributes"], body["attributes"]
-    hunting, sources = context["hunting_info"], context.get("sources") or []
-    sha256 = entity["sha256"].lower()
+    """The objects of a stream item that is a file."""
+    context, entity = body["context_attributes"], body.get("attributes") or {}
+    hunting, sources = context.get("hunting_info") or {}, context.get("sources") or []
+    sha256 = (entity.get("sha256") or body["id"]).lower()
     date = context["notification_date"]
     seen = _time(date)
     common = {"spec_version": "2.1", "object_marking_refs": [marking]}
@@ -79,7 +80,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     categories = [each["value"] for each in classes.get("popular_threat_category") or ()]
     sandboxes = [*(entity.get("sandbox_verdicts") or {}).values()]
     attribution = entity.get("attribution") or {}
-    score = (assessment.get("threat_score") or {}).get("value")
+    score = _share_of_100((assessment.get("threat_score") or {}).get("value"))
     verdict = _verdict(assessment, stats)
 
     def relationship(source: str, verb: str, target: str, **more: str) -> Object:
@@ -94,7 +95,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         }
 
     found: list[Object] = []
-    country = hunting["source_country"].strip().upper()
+    country = (hunting.get("source_country") or "").strip().upper()
     location: Object | None = None
     if len(country) == 2 and country not in NO_COUNTRY:  # noqa: PLR2004 -- ISO 3166-1 alpha-2
         location = {
@@ -173,17 +174,19 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     indicator = {
         "type": "indicator",
         "id": stix_id("indicator", producer, "file", sha256),
-        "name": _line(entity["meaningful_name"], 200) or sha256,
-        "description": ". ".join(
-            part for part in (entity.get("type_description"), label, assessment.get("description")) if part
-        ),
+        "name": _line(FOLDER.split(entity.get("meaningful_name") or "")[-1], 200) or sha256,
+        "description": _cut(
+            ". ".join(part for part in (entity.get("type_description"), label, assessment.get("description")) if part),
+            4000,
+        )
+        or "VirusTotal gives no assessment.",
         "indicator_types": [INDICATOR_TYPES.get(verdict or "", "unknown")],
         "pattern": f"[file:hashes.'SHA-256' = '{sha256}']",
         "pattern_type": "stix",
         "pattern_version": "2.1",
         "valid_from": seen,
         "valid_until": _time(date + DAYS.get(verdict or "", 30) * 86_400),
-        "labels": sorted({*(entity.get("tags") or ()), *categories}),
+        "labels": sorted({*(entity.get("tags") or ()), *categories} - {""}),
         "external_references": [
             {
                 "source_name": "VirusTotal",
@@ -202,7 +205,10 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         del indicator["labels"]
     if verdict != "VERDICT_BENIGN":
         confidence = (
-            factors.get("gti_confidence_score") or factors.get("mandiant_confidence_score") or score or _share(stats)
+            _share_of_100(factors.get("gti_confidence_score"))
+            or _share_of_100(factors.get("mandiant_confidence_score"))
+            or score
+            or _share(stats)
         )
         if confidence is not None:
             indicator["confidence"] = confidence
@@ -239,19 +245,20 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
                 report["labels"] = subject["labels"]
             found.append(report)
 
-    said = [f"rule {_clean(hunting['rule_name'])}"]
-    said += [f"{each['type'].replace('_', ' ')} {_clean(each['label'])}" for each in sources if each["label"]]
+    rule = _line(hunting.get("rule_name") or "", 200)
+    said = [f"rule {rule}"] if rule else []
+    said += [f"{each['type'].replace('_', ' ')} {_clean(each['label'])}" for each in sources if each.get("label")]
     sighting = {
         "type": "sighting",
         "id": stix_id("sighting", producer, context["notification_id"]),
-        "description": "; ".join(said),
+        "description": _cut("; ".join(said), 2000),
         "sighting_of_ref": indicator["id"],
         "first_seen": seen,
         "last_seen": seen,
         "count": 1,
         "observed_data_refs": [observed_data["id"]],
         "where_sighted_refs": [VIRUSTOTAL["id"], *([location["id"]] if location else [])],
-        "extensions": {EXTENSION_ID: _match(context, hunting, sources, country)},
+        "extensions": {EXTENSION_ID: _match(context, hunting, rule, sources, country)},
         **signed,
     }
     found.append(sighting)
@@ -263,7 +270,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
             {
                 "type": "note",
                 "id": stix_id("note", producer, context["notification_id"]),
-                "abstract": f"What matched {hunting['rule_name'] or 'the rule'}",
+                "abstract": f"What matched {rule or 'the rule'}",
                 "content": f"Matched by {sighting['description']}, between » and «:\n\n```\n{snippet}\n```",
                 "object_refs": [indicator["id"], sighting["id"]],
                 **signed,
@@ -292,6 +299,10 @@ def _verdict(assessment: Json, stats: Json) -> str | None:
     said: str | None = (assessment.get("verdict") or {}).get("value")
     engines = stats.get("malicious") or 0
     return said or ("VERDICT_MALICIOUS" if engines >= 10 else "VERDICT_SUSPICIOUS" if engines else None)  # noqa: PLR2004 -- as in the mapping
+
+
+def _share_of_100(score: Json) -> int | None:
+    return score if isinstance(score, int) and 0 <= score <= 100 else None  # noqa: PLR2004 -- a hundred
 
 
 def _share(stats: Json) -> int | None:
@@ -375,7 +386,11 @@ def _extension(
 ) -> Object:
     made: Object = {
         "extension_type": "property-extension",
-        "hashes": {"MD5": entity["md5"].lower(), "SHA-1": entity["sha1"].lower(), "SHA-256": sha256},
+        "hashes": {
+            **({"MD5": entity["md5"].lower()} if entity.get("md5") else {}),
+            **({"SHA-1": entity["sha1"].lower()} if entity.get("sha1") else {}),
+            "SHA-256": sha256,
+        },
         "verdict": (assessment.get("verdict") or {}).get("value"),
         "severity": (assessment.get("severity") or {}).get("value"),
         "threat_score": score,
@@ -397,20 +412,20 @@ def _extension(
     return {name: value for name, value in made.items() if value is not None and value not in ({}, [])}
 
 
-def _match(context: Json, hunting: Json, sources: Sequence[Json], country: str) -> Object:
+def _match(context: Json, hunting: Json, rule: str, sources: Sequence[Json], country: str) -> Object:
     made: Object = {
         "extension_type": "property-extension",
         "notification_id": context["notification_id"],
-        "origin": context["origin"],
-        "rule_name": hunting["rule_name"],
+        "origin": context.get("origin"),
+        "rule_name": rule or None,
         "rule_tags": hunting.get("rule_tags"),
         "match_source": hunting.get("match_source"),
         "match_in_subfile": hunting.get("match_in_subfile"),
         "snippet": _line(hunting["snippet"], 1000) if hunting.get("snippet") else None,
-        "source_country": country,
+        "source_country": country or None,
         "source_key": hunting.get("source_key"),
         "tags": context.get("tags"),
-        "sources": [{"type": each["type"], "source_id": each["id"], "label": each["label"]} for each in sources],
+        "sources": [{"type": each["type"], "source_id": each["id"], "label": each.get("label")} for each in sources],
     }
     return {name: value for name, value in made.items() if value is not None and value != []}
 

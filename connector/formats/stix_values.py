@@ -220,6 +220,9 @@ _PROPERTY_NAME = re.compile(r"[a-z0-9_]{3,250}")
 _DICTIONARY_KEY = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
+_TEXT = frozenset((str,))
+
+
 # All names of an object at once: a mapping gives the same ones every time.
 
 
@@ -235,10 +238,13 @@ def _wrong_dictionary_key(keys: tuple[str, ...]) -> str | None:
 
 def many(check_one: Check) -> Check:
     """A list of at least one (section 2.10 forbids empty lists)."""
+    texts = check_one is filled
 
     def check(value: Json) -> Fault | None:
         if not isinstance(value, list) or not value:
             return Fault("must be a list that is not empty", value)
+        if texts and _TEXT.issuperset(map(type, value)) and "" not in value:  # several times as fast as one by one
+            return None
         for index, element in enumerate(value):
             fault = check_one(element)
             if fault is not None:

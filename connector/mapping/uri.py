@@ -105,6 +105,7 @@ def _plain_host(match: re.Match[str]) -> str | None:
     return match["host"].strip("[]").lower() or None
 
 
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 
@@ -118,6 +119,8 @@ def domain(text: str) -> str | None:
         return None
     name = text.strip().lower().removesuffix(".")
     if not name.isascii():
+        if _CONTROL.search(name):  # no encoding makes a name of it, and to find out takes as long as all else here
+            return None
         try:
             name = (_host(name) or "").lower()
         except UnicodeEncodeError:  # a lone surrogate has no bytes
