@@ -56,8 +56,9 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
         for item in notifications:
             at = timestamp(item.date or 0)
             for document in mapping.render(notification.view(item)) or ():
-                versioned = output.identify(document).versioned
-                lines.append(output.encode({**document, "created": at, "modified": at} if versioned else document))
+                if "created_by_ref" in document:  # as all have but SCO
+                    document |= {"created": at, "modified": at}
+                lines.append(output.encode(document))
         return lines
 
     def for_a_route(notifications: Sequence[Notification]) -> list[bytes]:

@@ -316,7 +316,8 @@ def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
     if wrong is not None:
         return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", wrong)
     for key, element in value.items():
-        if type(element) is str:
+        kind = type(element)
+        if kind is str or (kind is int and -_LARGEST <= element <= _LARGEST):
             continue
         fault = _free(element, depth + 1)
         if fault is not None:
