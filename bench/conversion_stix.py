@@ -4,6 +4,7 @@ The hand-written function checks nothing of what it writes; mapping and `stix2` 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import orjson
 import stix2
@@ -51,26 +52,6 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
     author = output.names["producer"]["id"]
     marking = next(d["id"] for d in output.foundation() if d["type"] == "marking-definition")
 
-    def by_mapping(notifications: Sequence[Notification]) -> list[bytes]:
-        lines = []
-        for item in notifications:
-            at = timestamp(item.date or 0)
-            for document in mapping.render(notification.view(item)) or ():
-                if "created_by_ref" in document:  # as all have but SCO
-                    document |= {"created": at, "modified": at}
-                lines.append(output.encode(document))
-        return lines
-
-    def for_a_route(notifications: Sequence[Notification]) -> list[bytes]:
-        lines = []
-        for seq, item in enumerate(notifications):
-            ledger = Ledger({})  # as if each were the first of its object
-            for document in mapping.render(notification.view(item)) or ():
-                stamped = ledger.stamp(document, output.identify(document), seq, item.date or 0)
-                if stamped is not None:
-                    lines.append(output.encode(stamped))
-        return lines
-
     def by_hand(notifications: Sequence[Notification]) -> list[bytes]:
         return [
             _without_nul(orjson.dumps(found))
@@ -85,7 +66,34 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
             for found in objects(item.body, producer, author, marking)
         ]
 
-    return {"mapping": by_mapping, "route": for_a_route, "by hand": by_hand, "stix2": with_stix2}
+    return {
+        "mapping": partial(_by_mapping, mapping),
+        "route": partial(_for_a_route, mapping),
+        "by hand": by_hand,
+        "stix2": with_stix2,
+    }
+
+
+def _by_mapping(mapping: CompiledMapping, notifications: Sequence[Notification]) -> list[bytes]:
+    lines = []
+    for item in notifications:
+        at = timestamp(item.date or 0)
+        for document in mapping.render(notification.view(item)) or ():
+            if "created_by_ref" in document:  # as all have but SCO
+                document |= {"created": at, "modified": at}
+            lines.append(mapping.format.encode(document))
+    return lines
+
+
+def _for_a_route(mapping: CompiledMapping, notifications: Sequence[Notification]) -> list[bytes]:
+    lines = []
+    for seq, item in enumerate(notifications):
+        ledger = Ledger({})  # as if each were the first of its object
+        for document in mapping.render(notification.view(item)) or ():
+            stamped = ledger.stamp(document, mapping.format.identify(document), seq, item.date or 0)
+            if stamped is not None:
+                lines.append(mapping.format.encode(stamped))
+    return lines
 
 
 def _without_nul(line: bytes) -> bytes:
