@@ -20,6 +20,8 @@ Level = Literal["ok", "note", "warning", "error"]
 _Place = tuple[str, ...]
 """Names from `notification`, `entity` or `entity_value` downwards; whatever is in a list is in `[]`."""
 _ELEMENT = "[]"
+_ASKING = ("match", "$when", "$each", "$provisional")
+"""The roles of expressions of which nothing is written."""
 _COPIED: Mapping[_Place, _Place] = {
     ("entity", "sha256"): ("entity_value",),
     ("entity", "url"): ("entity_value",),
@@ -112,13 +114,15 @@ def _unread(explanations: Sequence[Explanation]) -> Iterator[Finding]:
     """The parts of the input that were there in some example and read in none, as large as can be."""
     there: Counter[_Place] = Counter()
     used: set[_Place] = set()
+    asked: set[_Place] = set()  # whether there is something, or what there is one by one; nothing of what is in it
     for explanation in explanations:
         there.update({around for leaf in _leaves(explanation.view, ()) for around in _prefixes(leaf)})
         for evaluation in explanation.evaluations():
-            for path in evaluation.reads:
-                used.add(tuple(_ELEMENT if isinstance(key, int) else key for key in path))
+            for path, value in evaluation.reads.items():
+                is_asked = evaluation.role in _ASKING and isinstance(value, dict | list)
+                (asked if is_asked else used).add(tuple(_ELEMENT if isinstance(key, int) else key for key in path))
     used.update(place for place, copy in _COPIED.items() if any(path[: len(copy)] == copy for path in used))
-    touched = {around for path in used for around in _prefixes(path)}
+    touched = {around for path in used | asked for around in _prefixes(path)}
     for place in sorted(there):
         around = _prefixes(place)
         if place not in touched and used.isdisjoint(around) and (len(around) == 1 or around[-2] in touched):

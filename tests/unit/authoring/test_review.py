@@ -84,6 +84,13 @@ def test_what_an_expression_asks_for_is_read(body):
     assert findings(text, example(x=1, y=2), kind="unread") == []
 
 
+@pytest.mark.parametrize("body", ["a: {$when: entity, b: x}", "a: {$each: 'entity.list[:9]', b: '${{ item.x }}'}"])
+def test_what_is_only_asked_for_or_gone_through_is_not_read_with_all_that_is_in_it(body):
+    text = line(f"{body}, b: '${{{{ notification }}}}', c: '${{{{ entity_value }}}}'")
+    found = findings(text, example(list=[{"x": 1, "y": 2}]), kind="unread")
+    assert [each.subject for each in found] == (["entity.list"] if "$when" in body else ["entity.list[].y"])
+
+
 def test_the_url_is_read_where_entity_value_is():
     text = line("b: '${{ notification }}', c: '${{ entity_value }}'")
     assert findings(text, example(entity_type="url", url="https://example.com/"), kind="unread") == []
