@@ -109,6 +109,11 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
         Misconfigured: naming file, line, path and remedy.
     """
     document = yamldoc.load(path)
+    with config.placeholders_shown(document, environ):
+        return _plan(document, environ)
+
+
+def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
     settings = config.validate(document, Config, environ)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")

@@ -3,7 +3,8 @@
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ from connector.yamldoc import YamlDocument, YamlPath
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_SECRET_BYTES = 64 * 1024
+_SHORTEST_SECRET = 6
+"""What is shorter is a number or a word that an error needs."""
 _NAME = "[key]"
 """What pydantic adds to a location to say that the key is at fault, not its value."""
 _WORDING = {
@@ -84,6 +87,37 @@ def validate(
         if len(found) > _MAX_FAULTS:
             faults.append(f"and {len(found) - _MAX_FAULTS} faults more")
         raise Misconfigured("\n".join(dict.fromkeys(faults))) from None
+
+
+@contextmanager
+def placeholders_shown(document: YamlDocument, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What is wrong with a configuration, in words that show a placeholder where they would show what it stands for.
+
+    Whatever came out of a variable or a file may be a secret, even where no secret belongs.
+    """
+    try:
+        yield
+    except Misconfigured as error:
+        text = str(error)
+        filled = set(_filled(document.data, os.environ if environ is None else environ))
+        # The longest first, so that none is cut up by one within it.
+        for content, placeholder in sorted(filled, key=lambda each: -len(each[0])):
+            for form in (content, repr(content)[1:-1]):
+                text = text.replace(form, placeholder)
+        raise Misconfigured(text) from None
+
+
+def _filled(value: Json, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What stands in for placeholders, and they."""
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _filled(child, environ)
+    elif isinstance(value, str):
+        for match in _PLACEHOLDER.finditer(value):
+            with suppress(ValueError):
+                content = "" if match.group(1) is None else _content(match.group(1), environ)
+                if len(content) >= _SHORTEST_SECRET:
+                    yield content, match.group()
 
 
 def json_schema(model: type[Settings], title: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ routes:
     sink: {{type: taxii, collection_url: "{url}", username: {username}, password: "${{TAXII_PASSWORD}}"{more}}}
 """
 UNUSED = "http://127.0.0.1:9/root/collections/c/"
+LONGEST_SECONDS = 600
 PATIENCE_SECONDS = 180
 """For a server that fails all the while: each run begins the batch anew, which takes medallion a minute."""
 OBJECTS_EACH = 4.3
@@ -47,7 +48,12 @@ def _configure(home: Path, url: str, more: str = "") -> None:
 
 def _run(children: Nursery, home: Path, **conduct: float) -> Ended:
     ended = children.run(
-        home, "run", "--once", conduct={"quick_waits": 0.5, **conduct}, environment=canaries.ENVIRONMENT
+        home,
+        "run",
+        "--once",
+        conduct={"quick_waits": 0.5, **conduct},
+        environment=canaries.ENVIRONMENT,
+        timeout=LONGEST_SECONDS,
     )
     if "Traceback" in ended.err:
         raise AssertionError(ended.err)
@@ -211,8 +217,8 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
     with ThreadPoolExecutor(1) as aside:
         slow = aside.submit(slow_server, folder, 3 if quick else 30)
         figures = [
-            *pushers(folder, 60 if quick else 150, "medallion"),
-            *pushers(folder, 60 if quick else 150, "opentaxii"),
+            *pushers(folder, 60 if quick else 100, "medallion"),
+            *pushers(folder, 60 if quick else 100, "opentaxii"),
             hanging_up(folder, 200),
             *backlog(folder, 5_000 if quick else 50_000),
             slow.result(),

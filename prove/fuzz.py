@@ -281,22 +281,27 @@ def _note(found: Findings, wrong: str) -> None:
         found.wrong.append(wrong[:1500])
 
 
+def _bug(error: Exception) -> str:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} at {Path(where.filename).name}:{where.lineno} in {where.name}"
+
+
 def _read(texts: Sequence[bytes], found: Findings) -> Iterator[Notification]:
     for text in texts:
         try:
             yield notification.read(storable(jsontext.decode(text)))
         except ValueError:
             found.not_json += 1
-        except Exception:  # noqa: BLE001 -- whatever it is must be shown with what brought it about
-            _note(found, f"{traceback.format_exc()[-700:]} for {text!r}")
+        except Exception as error:  # noqa: BLE001 -- whatever it is must be shown with what brought it about
+            _note(found, f"{_bug(error)} for {text!r}")
 
 
 def _converted(items: Sequence[Notification], mapping: Any, found: Findings) -> Iterator[bytes]:
     try:
         conversions = list(pipeline.convert(items, mapping))
-    except Exception:  # noqa: BLE001 -- likewise
+    except Exception as error:  # noqa: BLE001 -- likewise
         if len(items) == 1:
-            _note(found, f"{traceback.format_exc()[-700:]} for {items[0].body!r}")
+            _note(found, f"{_bug(error)} for {items[0].body!r}")
         else:
             for item in items:
                 yield from _converted([item], mapping, found)

@@ -165,6 +165,9 @@ def faults_of_configurations(children: Nursery, folder: Path, conduct: Mapping[s
         SOURCE.format(api=9, more="") + ROUTE.format(port="9/${TAXII_TOKEN}?", login=LOGINS["basic"]),
         SOURCE.format(api=9, more="")
         + FILE.replace("mapping: cef", 'mapping: "${TAXII_TOKEN}"').replace("path", "paht"),
+        SOURCE.format(api=9, more="") + FILE.replace("cef", '"${TAXII_TOKEN}"'),
+        SOURCE.format(api=9, more="") + FILE.replace("cef", 'cef, when: "[${TAXII_TOKEN}"'),
+        SOURCE.format(api=9, more="") + FILE.replace("cef", 'cef, sources: ["${TAXII_TOKEN}"]'),
     ]
     for number, text in enumerate(wrong):
         home = folder / f"wrong-{number}"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -402,7 +403,12 @@ def percent(part: float, whole: float) -> int | None:
 
     percent(`18`, `72`) → 25
     """
-    return round(100 * part / whole) if 0 <= part <= whole and 0 < whole < math.inf else None
+    if not (0 <= part <= whole and 0 < whole < math.inf):
+        return None
+    try:
+        return round(100 * part / whole)
+    except OverflowError:  # near the largest number there is
+        return round(100 * Fraction(part) / Fraction(whole))
 
 
 @_function(Parameter("number", NUMBER), Parameter("least", NUMBER), Parameter("most", NUMBER), returns=NUMBER | NULL)

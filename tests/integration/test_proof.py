@@ -111,6 +111,7 @@ def test_no_secret_is_repeated_however_often_peers_do(tmp_path):
     sweep = Sweep()
     with nursery() as children:
         told = leaks.echoes(children, tmp_path, {}, ("401 No",))
+        leaks.faults_of_configurations(children, tmp_path, {})
     sweep.folder(tmp_path)
     assert told > 0
     assert sweep.files > 10

@@ -3,7 +3,7 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import Field, SecretStr, model_validator
 
-from connector import config, yamldoc
+from connector import app, config, yamldoc
 from connector.config import Settings
 from connector.model import Misconfigured
 
@@ -117,6 +117,23 @@ def test_all_that_cannot_be_filled_in_is_told_at_once():
 def test_no_value_ever_appears_in_an_error():
     said = complaint("parts: {a: {type: left, secret: [hush], port: '${P}'}}", {"P": "canary-hush"})
     assert "hush" not in said
+
+
+@pytest.mark.parametrize("secret", ["canary-hush", "hush\\\t'", "cefcef"])
+@pytest.mark.parametrize(
+    "option",
+    ["mapping: '${S}'", "mapping: cef, sources: ['x${S}']", "mapping: cef, when: '[${S}'", "mapping: './${S}'"],
+)
+def test_an_error_shows_a_placeholder_and_not_what_it_stands_for(tmp_path, option, secret):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"sources: {{v: {{type: file, path: x}}}}\nroutes: {{r: {{{option}, sink: {{type: file, path: '-'}}}}}}"
+    )
+    with pytest.raises(Misconfigured) as caught:
+        app.load(path, {"S": secret})
+    assert secret not in str(caught.value)
+    assert repr(secret)[1:-1] not in str(caught.value)
+    assert "${S}" in str(caught.value)
 
 
 def test_the_schema_for_editors_admits_placeholders_for_any_option():

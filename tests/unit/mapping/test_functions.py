@@ -1,6 +1,7 @@
 """The functions of the mapping language: their examples, their edges, and that nothing makes them fail otherwise."""
 
 import json
+import math
 import re
 from urllib.parse import urlsplit
 
@@ -398,7 +399,10 @@ def test_domain_is_what_dns_looks_up(text, expected):
 
 @pytest.mark.parametrize(
     ("part", "whole", "expected"),
-    [(0, 7, 0), (1, 3, 33), (2, 3, 67), (7, 7, 100), (0, 0, None), (8, 7, None), (-1, 7, None), (1, 10**400, 0)],
+    [
+        *((0, 7, 0), (1, 3, 33), (2, 3, 67), (7, 7, 100), (0, 0, None), (8, 7, None), (-1, 7, None), (1, 10**400, 0)),
+        *((1e308, 1e308, 100), (4e307, 1.6e308, 25), (1e308, 10**400, 0), (10**308, 1.5e308, 67), (0, math.inf, None)),
+    ],
 )
 def test_percent_is_never_less_than_0_nor_more_than_100(part, whole, expected):
     assert call("percent", part, whole) == expected
