@@ -8,7 +8,7 @@ from cefevent import CEFEvent
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.mapping.uri import conform, host
+from connector.mapping.uri import conform, domain, host
 from connector.model import Json, Notification
 
 SEVERITIES = {"SEVERITY_NONE": 1, "SEVERITY_LOW": 3, "SEVERITY_MEDIUM": 5, "SEVERITY_HIGH": 8}
@@ -46,7 +46,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     origin, what = context["origin"], WHAT.get(entity_type, "an entity")
     rule = hunting.get("rule_name")
     sources = context.get("sources") or ()
-    labels = [source["label"] for source in sources if source.get("label")] or [source["id"] for source in sources]
+    labels = [source.get("label") or source["id"] for source in sources]
     verdict = ((assessment.get("verdict") or {}).get("value") or "").replace("VERDICT_", "").lower()
     score = (assessment.get("threat_score") or {}).get("value")
     severity = SEVERITIES.get((assessment.get("severity") or {}).get("value"))
@@ -56,8 +56,10 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         name = f"YARA rule matched {what}"
         message = f"YARA rule {rule} matched {what}" if rule else name
     else:
-        name = f"Followed collection matched {what}"
-        message = f"Followed collection {labels[0]} matched {what}" if labels else name
+        followed = next((source for source in sources if source["type"] != "threat_profile"), sources[0])
+        kind = "Threat profile" if followed["type"] == "threat_profile" else "Followed collection"
+        name = f"{kind} matched {what}"
+        message = f"{kind} {followed.get('label') or followed['id']} matched {what}"
     first, size = entity.get("first_submission_date"), entity.get("size")
     url = (entity.get("url") or (entity_id if "://" in entity_id else None)) if entity_type == "url" else None
     link = PATHS.get(entity_type)
@@ -83,6 +85,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "cs3": ", ".join(context.get("tags") or ()),
         "cs4Label": "threatLabel",
         "cs4": (entity.get("popular_threat_classification") or {}).get("suggested_threat_label"),
+        "threatActor": next(iter((entity.get("attribution") or {}).get("threat_actors") or ()), None),
         "cs5Label": "verdict",
         "cs5": verdict,
         "flexString1Label": "sourceCountry",
@@ -121,10 +124,17 @@ def _observable(entity_type: str, entity_id: str, url: str | None, entity: Json)
     if entity_type == "file":
         return {"fileHash": entity.get("sha256", entity_id).lower()}
     if entity_type == "domain":
-        return {"dhost": entity_id}
+        return {"dhost": domain(entity_id) or entity_id}
     if entity_type == "ip_address":
-        return _remote(entity_id)
+        return _remote(_written(entity_id))
     return {"VirusTotalIoCStreamEntityId": entity_id} if url is None else _remote(host(url))
+
+
+def _written(address: str) -> str:
+    try:
+        return str(ipaddress.ip_network(address, strict=False) if "/" in address else ipaddress.ip_address(address))
+    except ValueError:
+        return address
 
 
 def _remote(name: str | None) -> dict[str, Any]:
