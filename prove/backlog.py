@@ -128,7 +128,7 @@ def pushers(folder: Path, count: int, which: str) -> list[Figure]:
 
 
 def _named(errors: Mapping[str, int]) -> str:
-    found = "; ".join(f"{count} of {text[:60]}" for text, count in errors.items())
+    found = "; ".join(f"{count} of {text[:120]}" for text, count in errors.items())
     return f" ({found})" if found else ""
 
 
