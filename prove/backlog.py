@@ -121,8 +121,7 @@ def pushers(folder: Path, count: int, which: str) -> list[Figure]:
         ),
         Figure(
             f"… errors of {which}'s own",
-            f"{failed} requests answered with 500{_named(peer.errors())}, "
-            f"{len(stored) - len(found)} objects stored twice",
+            f"answers of 500: {failed}{_named(peer.errors())}; objects stored twice: {len(stored) - len(found)}",
         ),
     ]
 
