@@ -199,5 +199,5 @@ def noticed(defect: str, figures: Iterable[Figure]) -> Figure:
     text = (about or "").rstrip(".")
     shown = "; ".join(each if len(each) <= SHOWN_LENGTH else f"{each[:SHOWN_LENGTH]} …" for each in found[:SHOWN])
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    what = f"… with a defect: {text[0].lower()}{text[1:]}"
-    return must(what, shown + more or "nothing", "noticed", kept=bool(found))
+    first = text[0] if text[1].isupper() else text[0].lower()
+    return must(f"… with a defect: {first}{text[1:]}", shown + more or "nothing", "noticed", kept=bool(found))
