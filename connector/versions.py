@@ -139,7 +139,7 @@ class Ledger:
         self._known[object_id] = tuple(sent if known is version else known for known in versions)
 
 
-@functools.lru_cache(maxsize=1024)  # a notification's documents all have its time
+@functools.lru_cache(maxsize=64)  # a notification's documents all have its time
 def timestamp(seconds: int) -> str:
     """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
     return (_EPOCH + datetime.timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"

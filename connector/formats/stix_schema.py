@@ -253,7 +253,7 @@ SIGNATURE: Mapping[str, Check] = {
 }
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=64)
 def _is_signature(values: tuple[str, ...]) -> bool:
     for check, value in zip(SIGNATURE.values(), values, strict=True):
         if check(value) is not None:

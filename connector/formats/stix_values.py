@@ -143,7 +143,7 @@ _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(
 _MILLISECONDS = len("2023-05-17T08:12:05.000Z")
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=128)
 def _is_timestamp(value: str) -> bool:
     if not _TIMESTAMP.fullmatch(value):
         return False
@@ -182,7 +182,7 @@ _ENDING = re.compile(f"--{_UUID}")
 _ENDING_LENGTH = len("--5f42e209-14ed-5b27-bba4-0f32a93f3508")
 
 
-@functools.lru_cache(maxsize=4096)  # an object's id is met again in what refers to it
+@functools.lru_cache(maxsize=256)  # an object's id is met again in what refers to it
 def type_of(value: str) -> str | None:
     """What stands before the UUID of an id; None when there is no UUID."""
     length = len(value)
@@ -356,7 +356,7 @@ def _hash(name: str, length: int) -> Check:
     rule = f"must be {length} lower-case hexadecimal digits, being a {name}"
     fullmatch = re.compile(rf"[0-9a-f]{{{length}}}").fullmatch
 
-    @functools.lru_cache(maxsize=1024)  # a file's hash is in its properties and its pattern, and checked for its id
+    @functools.lru_cache(maxsize=32)  # a file's hash is in its properties and its pattern, and checked for its id
     def fits(value: str) -> bool:
         return fullmatch(value) is not None
 

@@ -319,7 +319,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@functools.lru_cache(maxsize=256)  # of one address several things are asked, one after the other
+@functools.lru_cache(maxsize=64)  # of one address several things are asked, one after the other
 def _address(text: str) -> _Address | _Network | None:
     """An IP address or network; None for any other text."""
     # Most hosts are names: what has neither a colon nor a digit at its end cannot be an address.
