@@ -90,9 +90,9 @@ def init(path: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(resources.files("connector").joinpath("init.yaml").read_text("utf-8"))
     except FileExistsError:
-        raise click.ClickException(f"{path} exists already; move it away or name another with --config") from None
+        raise click.UsageError(f"{path} exists already; move it away or name another with --config") from None
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {path}\nnext: set VT_API_KEY, then `iocstream check` and `iocstream run`")
 
 

@@ -151,9 +151,9 @@ def export(file: Path, path: Path, route: str | None) -> None:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise click.ClickException(f"{file} exists already; move it away, or name another") from None
+        raise click.UsageError(f"{file} exists already; move it away, or name another") from None
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be made: {error.strerror}") from None
+        raise click.UsageError(f"{file} cannot be made: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "wb") as output:
             count = _written(itertools.chain(first, lines), output)

@@ -55,7 +55,7 @@ def test_from_init_to_status(tmp_path, url):
     assert iocstream("init", cwd=tmp_path).returncode == 0
     written = (tmp_path / "iocstream.yaml").read_text()
     again = iocstream("init", cwd=tmp_path)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "exists already" in again.stderr
     assert (tmp_path / "iocstream.yaml").read_text() == written
 

@@ -196,7 +196,7 @@ def test_an_export_can_be_converted_and_fed_to_another_journal(folder, receiver)
     lines = [json.loads(line) for line in printed.splitlines()]
     assert [line["data"] for line in lines] == domains(4)
     assert [each["by"] for each in lines[0]["rejected"]] == ["sink", "sink"]
-    again = ok(folder, "rejected", "export", "taken-out.jsonl", code=1)
+    again = ok(folder, "rejected", "export", "taken-out.jsonl", code=2)
     assert "exists already" in again.stderr
 
     assert ok(folder, "convert", "taken-out.jsonl").stdout == ok(folder, "convert", "saved.jsonl").stdout
