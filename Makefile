@@ -32,7 +32,7 @@ lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fr
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run; PART=taxii: one part of it
 	$(BIN)/python bench/run.py $(PART)
 
-prove: $(VENV)/ready peers  ## the proof of docs/reliability.md, in 20 minutes; QUICK=1: in two
+prove: $(VENV)/ready peers  ## the proof of docs/reliability.md, in an hour at most; QUICK=1: in five minutes
 	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/ready  ## put the code into its one layout

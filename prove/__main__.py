@@ -35,7 +35,7 @@ VERDICT = {True: "kept", False: "BROKEN", None: ""}
 def main() -> int:
     """Parse the command line, run the parts, print the table."""
     parser = argparse.ArgumentParser(prog="python -m prove", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short form, in about two minutes")
+    parser.add_argument("--quick", action="store_true", help="a short form, in about five minutes")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given several times")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of all that is random")
     parser.add_argument("--keep", type=Path, help="a folder for what the runs leave behind; default: none is kept")
