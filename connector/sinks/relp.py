@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 
-from connector.model import ConnectorError, Misconfigured, Unavailable
+from connector.model import ConnectorError, Unavailable
 from connector.sinks import relp_frame
 from connector.sinks.relp_frame import Answer, BrokenFrame, Frame
 from connector.sinks.syslog_channel import Channel
@@ -138,10 +138,10 @@ class RelpSession:
         if frame.transaction != transaction or more:
             raise WrongReceiver(f"{self._address} does not keep to RELP")
         if answer.code != _DONE:
-            raise Misconfigured(f"{self._address} refuses the RELP session: {_words(answer)}")
+            raise WrongReceiver(f"{self._address} refuses the RELP session: {_words(answer)}")
         offers = dict(line.partition(b"=")[::2] for line in answer.offers.split(b"\n"))
         if b"syslog" not in offers.get(b"commands", b"").split(b","):
-            raise Misconfigured(f"{self._address} speaks RELP but takes no syslog events")
+            raise WrongReceiver(f"{self._address} speaks RELP but takes no syslog events")
         self._is_open = True
 
     def _answer(self, frame: Frame) -> Answer:

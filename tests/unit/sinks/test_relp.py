@@ -232,6 +232,26 @@ def test_garbage_from_a_receiver_that_understood_us_is_an_outage(said):
                 sink.send([message(2)])
 
 
+@pytest.mark.parametrize("opening", [b"200 OK\nrelp_version=0\ncommands=sy\x00log", b"700 OK\n", b"200 OK"])
+def test_a_garbled_opening_by_a_receiver_that_understood_us_is_an_outage(opening):
+    sessions = []
+
+    def serve(connection):
+        dialogue = Dialogue(connection)
+        dialogue.next()
+        dialogue.say(rsp(1, opening if len(sessions) == 1 else OPENED))
+        sessions.append(dialogue)
+        if len(sessions) != 2 and (frame := dialogue.next()) is not None:
+            dialogue.say(rsp(frame.transaction))
+
+    with talking(serve) as port, sink_to(port, "relp") as sink:
+        sink.send([message(1)])
+        with pytest.raises(Unavailable, match=r"refuses the RELP session|takes no syslog events"):
+            sink.send([message(2)])
+        sink.send([message(2)])
+    assert len(sessions) == 3
+
+
 @pytest.mark.parametrize(
     ("said", "fault"),
     [
