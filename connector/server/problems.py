@@ -142,12 +142,17 @@ async def _connector_error(_: Request, error: Exception) -> Response:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
+    return bug(request, error).response()
+
+
+def bug(request: Request, error: Exception) -> Problem:
+    """An error that nobody foresaw: loud in the log, and the client has an answer."""
     telemetry.logger().error("request_failed", method=request.method, path=request.url.path, exc_info=error)
     return Problem(
         "internal",
         "an error of this program's own; its log has the particulars",
         "Report it, with that part of the log.",
-    ).response()
+    )
 
 
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from connector import telemetry
 from connector.model import ConnectorError, Unavailable
-from connector.server.problems import Problem
+from connector.server.problems import Problem, bug
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 RETRY_SECONDS = 30
@@ -46,8 +46,7 @@ async def answered(answer: Awaitable[Response], request: Request) -> Response:
     except Refused as error:
         return refusal(error.status, error.title, error.headers)
     except Problem as error:
-        said = f"{error.details.detail}. {error.details.remedy}"
-        return refusal(HTTPStatus(error.details.status), said, error.headers)
+        return _of_problem(error)
     except Unavailable as error:
         telemetry.logger().warning("taxii_unavailable", message=str(error))
         retry = [("Retry-After", str(RETRY_SECONDS))]
@@ -56,9 +55,13 @@ async def answered(answer: Awaitable[Response], request: Request) -> Response:
         telemetry.logger().error("taxii_failed", message=str(error))
         said = "the journal cannot be read until a person acts; the log of the server says why"
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
-    except Exception as bug:  # noqa: BLE001 -- loud in the log, and the client has an answer
-        telemetry.logger().error("request_failed", method=request.method, path=request.url.path, exc_info=bug)
-        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of this program's own; its log has the particulars")
+    except Exception as error:  # noqa: BLE001 -- `bug` tells of it
+        return _of_problem(bug(request, error))
+
+
+def _of_problem(problem: Problem) -> Response:
+    said = f"{problem.details.detail}. {problem.details.remedy}"
+    return refusal(HTTPStatus(problem.details.status), said, problem.headers)
 
 
 def refusal(status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> Response:

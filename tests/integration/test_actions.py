@@ -446,9 +446,9 @@ def test_a_retry_of_what_a_service_serves_is_done_by_it_within_seconds(world):
         assert (left.route, left.dead_letters, left.process) == ("taxii", 1, process.pid)
         assert f"process {process.pid}" in retried.message
         until(lambda: world.done("list_rejected").rejected[0].refused_at > letters[0].refused_at)  # refused again
-        assert world.done("list_rejected").total == len(letters)
+        assert letters[0].id in {each.id for each in world.done("list_rejected").rejected}
         world.taxii.refuse = set()
-        assert world.call("retry_rejected").summary["left"] == len(letters)
+        assert world.call("retry_rejected").summary["left"] >= len(letters)  # what was looked up since is refused too
         until(lambda: world.done("list_rejected").total == 0)
         assert world.done("get_status").routes[0].served_by.process == process.pid
 
