@@ -71,6 +71,7 @@ STARTS = ("garbage", "handshake")
 """Faults that some transports meet only when a connection begins."""
 UNHEARD = {("tcp", "garbage")}
 """What cannot be: a plain syslog receiver gives no answers."""
+MORE_STARTS = 10
 DRAIN_SECONDS = 60
 PIECE = 2
 
@@ -161,14 +162,23 @@ class Scene:
 
     def inflict(self, fault: str, seconds: float) -> None:
         """Have the receivers' proxies do this for a while, then the API's; wait until everything is delivered."""
-        receivers = [each for name, each in self.proxies.items() if name != "api"]
-        for faulty, share in ((receivers, 2 / 3), ([self.proxies["api"]], 1 / 3)):
-            for each in faulty:
+        receivers = {name: each for name, each in self.proxies.items() if name != "api"}
+        for faulty, share in ((receivers, 2 / 3), ({"api": self.proxies["api"]}, 1 / 3)):
+            for each in faulty.values():
                 each.fault = fault
                 if fault in STARTS:
                     each.cut()
             self.raise_for(seconds * share)
-            for each in faulty:
+            for _ in range(MORE_STARTS):  # a transport may have few moments for a fault, and chance let them pass
+                unmet = [
+                    each for name, each in faulty.items() if not each.inflicted[fault] and (name, fault) not in UNHEARD
+                ]
+                if not unmet:
+                    break
+                for each in unmet:
+                    each.cut()
+                self.raise_for(1)
+            for each in faulty.values():
                 each.fault = HEALTHY
         self.recovered[fault] = self.drained()
 
