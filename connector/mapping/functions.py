@@ -466,7 +466,7 @@ def int_(value: float | str) -> int | None:
 
     int('443') → 443
     """
-    if not isinstance(value, int):  # as most are
+    if not isinstance(value, int):
         if isinstance(value, str):
             if not _WHOLE.match(value):
                 return None
