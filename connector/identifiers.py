@@ -1,6 +1,5 @@
 """STIX identifiers that are the same wherever and whenever they are made (STIX 2.1 section 2.9)."""
 
-import functools
 import hashlib
 import uuid
 from typing import Any
@@ -53,11 +52,6 @@ def _uuid5(namespace: "hashlib._Hash", name: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
-@functools.lru_cache(maxsize=256)  # an SCO's id is made once, and checked once when the SCO is written
-def _sco_uuid(name: bytes) -> str:
-    return _uuid5(_SCO_NAMESPACE_HASH, name)
-
-
 def stix_id(object_type: str, *parts: Any) -> str:
     """The id of an SDO, SRO or meta object, from its type and whatever else makes it the one it is.
 
@@ -94,4 +88,4 @@ def sco_id(document: JsonObject) -> str:
     if not contributing:
         raise ValueError(f"a {object_type} without {' or '.join(ID_CONTRIBUTING_PROPERTIES[object_type]) or 'name'}")
     name = orjson.dumps(contributing, option=orjson.OPT_SORT_KEYS)
-    return f"{object_type}--{_sco_uuid(name)}"
+    return f"{object_type}--{_uuid5(_SCO_NAMESPACE_HASH, name)}"

@@ -33,11 +33,13 @@ class Rejected(ConnectorError):
 
     Attributes:
         by: who refused: `notification`, `mapping`, `format` or `sink`; a question: `source`.
+        document: what the mapping made and the format did not take; None when it was not about one.
     """
 
-    def __init__(self, message: str, *, by: str) -> None:
+    def __init__(self, message: str, *, by: str, document: "Document | None" = None) -> None:
         super().__init__(message)
         self.by = by
+        self.document = document
 
 
 class Misconfigured(ConnectorError):

@@ -354,7 +354,8 @@ def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> It
     foundation = output.foundation()
     for item in rendered:
         if item.rejected or not item.wanted:
-            yield Conversion(item.entry, (), item.rejected, item.wanted)
+            refused = item.rejected.document if item.rejected else None
+            yield Conversion(item.entry, (), item.rejected, item.wanted, None if refused is None else _as_json(refused))
             continue
         mark = ledger.mark()
         messages: list[Message] = []

@@ -31,6 +31,7 @@ from connector.model import (
     Subject,
     Version,
 )
+from connector.shapes import Members
 
 
 class Source(Protocol):
@@ -285,8 +286,8 @@ class Journal(Outbox, Protocol):
 class Format(Protocol):
     """Bytes and validity of one output format. No I/O.
 
-    A mapping calls `quote` while it fills text and `complete` after each document; the pipeline calls `identify` and
-    `encode` on what the mapping made.
+    A mapping calls `quote` while it fills text, `complete` after each document and `check` on the result; the pipeline
+    calls `identify` and `encode` on what the mapping made.
 
     Attributes:
         names: what mappings may name beside the notification: the format's own settings, the same for all
@@ -314,12 +315,27 @@ class Format(Protocol):
         """Add what every document of the format carries, before later documents may name it (id, spec_version, …)."""
         ...
 
+    def check(self, document: Document, shape: Members | None) -> None:
+        """Refuse a completed document as far as that takes nothing but its properties.
+
+        Args:
+            document: what `complete` gave.
+            shape: what is known of all that the mapping said in it, and need not be looked at.
+
+        Raises:
+            Rejected: as for `encode`; its `document` is this one.
+        """
+        ...
+
     def identify(self, document: Document) -> Identity | None:
         """Its identity; None for an event, which is new each time."""
         ...
 
     def encode(self, document: Document) -> bytes:
-        """Validate, then give the bytes: one line, UTF-8.
+        """Refuse what `check` has left, then give the bytes: one line, UTF-8.
+
+        Args:
+            document: completed and checked; stamped, if it has versions.
 
         Raises:
             Rejected: the document breaks the format's rules; the message names the property, the value and the rule.

@@ -38,6 +38,7 @@ from connector.formats.event_values import (
     whole,
 )
 from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.shapes import Members
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -83,6 +84,9 @@ class CefFormat:
     def complete(self, document: Document) -> Document:
         """The document as it is: an event carries what its mapping says."""
         return document
+
+    def check(self, document: Document, shape: Members | None) -> None:
+        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: an event is new each time."""

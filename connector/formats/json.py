@@ -8,6 +8,7 @@ from types import MappingProxyType
 import orjson
 
 from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.shapes import Members
 
 _NUL = b"\\u0000"
 """As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
@@ -33,6 +34,9 @@ class JsonFormat:
     def complete(self, document: Document) -> Document:
         """The document as it is."""
         return document
+
+    def check(self, document: Document, shape: Members | None) -> None:
+        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: a line is new each time."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
 from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.shapes import Members
 
 
 class Kind(Enum):
@@ -97,6 +98,9 @@ class LeefFormat:
     def complete(self, document: Document) -> Document:
         """The document as it is: an event carries what its mapping says."""
         return document
+
+    def check(self, document: Document, shape: Members | None) -> None:
+        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: an event is new each time."""

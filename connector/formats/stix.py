@@ -24,9 +24,10 @@ from connector.formats.stix_foundation import (
 from connector.formats.stix_objects import OBJECTS
 from connector.formats.stix_observables import OBSERVABLES
 from connector.formats.stix_schema import ObjectType, find_fault
-from connector.formats.stix_values import MAX_DEPTH, Fault
+from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.shapes import Members
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
@@ -124,6 +125,12 @@ class StixFormat:
             completed["object_marking_refs"] = [self._marking]
         return completed
 
+    def check(self, document: Document, shape: Members | None) -> None:
+        """Whether it is valid STIX 2.1 but for the times of its version, which it has not yet."""
+        fault = find_fault(_TYPES[document["type"]], document, shape)
+        if fault is not None:
+            raise Rejected(_sentence(document, fault), by="format", document=document)
+
     def identify(self, document: Document) -> Identity:
         """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
         identifier = document["id"]
@@ -136,16 +143,12 @@ class StixFormat:
         return Identity(identifier, object_type.versioned, wave)
 
     def encode(self, document: Document) -> bytes:
-        """One line of JSON, valid STIX 2.1.
+        """One line of JSON.
 
         An indicator that does not say since when is valid from its first version on.
         """
-        name = document["type"]
-        if name == "indicator" and "valid_from" not in document and "created" in document:
+        if document["type"] == "indicator" and "valid_from" not in document:
             document = {**document, "valid_from": _valid_from(document)}
-        fault = find_fault(_TYPES[name], document)
-        if fault is not None:
-            raise Rejected(_sentence(document, fault), by="format")
         # A copy, since what orjson gives keeps the kilobytes that it was written into, and a route holds thousands of
         # these at once.
         return b"%b" % orjson.dumps(document)
@@ -166,16 +169,18 @@ class StixFormat:
         return found
 
 
-def _valid_from(document: Document) -> Json:
+def _valid_from(document: Document) -> str:
     """When the first version was made, unless the indicator had already lapsed then: an old match, read late."""
-    created, until = document["created"], document.get("valid_until")
-    if not isinstance(until, str) or len(until) != len(created) or created < until:
+    created: str = document["created"]
+    until = document.get("valid_until")
+    if until is None or earlier(created, until):
         return created
     try:
         moment = datetime.fromisoformat(until) - timedelta(milliseconds=1)
-    except (ValueError, OverflowError):  # no moment, as the check of valid_until is about to say
-        return created
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    except OverflowError:
+        raise Rejected("indicator.valid_until must not be the first moment that there is", by="format") from None
+    # %Y would leave out the zeros of an early year.
+    return moment.replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"
 
 
 def _observable_id(document: Document) -> str:

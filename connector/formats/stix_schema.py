@@ -4,10 +4,10 @@
 """
 
 import functools
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from connector.formats.stix_proof import remaining
 from connector.formats.stix_values import (
     TYPES_ALLOWED,
     Check,
@@ -28,11 +28,11 @@ from connector.formats.stix_values import (
     selector,
     text,
     type_of,
-    unchanging,
     url,
 )
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import JsonObject
+from connector.shapes import Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,24 @@ class ObjectType:
     versioned: bool
     wave: int
 
+    @property
+    def given_later(self) -> frozenset[str]:
+        """What a document need not have yet when it is checked: the times of its version."""
+        return _TIMES if self.versioned else frozenset()
 
-def find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
+
+_TIMES = frozenset(("created", "modified", "valid_from"))
+
+
+def find_fault(object_type: ObjectType, document: JsonObject, shape: Members | None = None) -> Fault | None:
     """The first rule that a document breaks; None when it is valid.
 
     Args:
         object_type: that of the document's `type`.
-        document: the whole object.
+        document: the whole object, but for what `ObjectType.given_later` names.
+        shape: what is known of what the mapping said; what else there is, the format has made.
     """
-    outline = _outline(object_type, tuple(document))
+    outline = _outline(object_type, tuple(document), shape)
     if outline is not None and _fits(document, outline):
         return None
     checks = object_type.checks
@@ -89,7 +98,7 @@ def find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
         if fault is not None:
             return fault.within(name)
     for name in object_type.required:
-        if name not in document:
+        if name not in document and name not in object_type.given_later:
             return Fault(f"must have {name}", None)
     for rule in object_type.rules:
         fault = rule.fault(document)
@@ -103,18 +112,16 @@ class _Outline:
     """What is left to be checked of a document of which it is known what properties it has.
 
     A mapping makes documents of the same few outlines over and over. That everything required is there, that nothing
-    else is, and which rules apply, is found out once for each.
+    else is, which rules apply, and what the mapping's load has proven, is found out once for each.
 
     Attributes:
-        signature: gets the properties of `SIGNATURE` from a document; None when it has not all of them.
-        texts: the other properties that are text. With the ids they are most, and a call for each would take longer
-            than to look at them.
+        texts: the properties that are text. With the ids they are most, and a call for each would take longer than to
+            look at them.
         ids: those that are ids, and the types that they may be of.
         checks: the rest.
         rules: those that depend on what the properties say.
     """
 
-    signature: Callable[[JsonObject], tuple[str, ...]] | None
     texts: tuple[str, ...]
     ids: tuple[tuple[str, frozenset[str]], ...]
     checks: tuple[tuple[str, Check], ...]
@@ -122,22 +129,14 @@ class _Outline:
 
 
 def _fits(document: JsonObject, outline: _Outline) -> bool:
-    try:
-        if outline.signature is not None and not _is_signature(outline.signature(document)):
-            return False
-        for name, allowed in outline.ids:
-            if type_of(document[name]) not in allowed:
-                return False
-    except TypeError:  # no text, as all of these are
-        return False
     for name in outline.texts:
         value = document[name]
         if value.__class__ is not str or not value:  # where empty text is right, what checks each by itself says so
             return False
-    return _passes(document, outline)
-
-
-def _passes(document: JsonObject, outline: _Outline) -> bool:
+    for name, allowed in outline.ids:
+        value = document[name]
+        if value.__class__ is not str or type_of(value) not in allowed:
+            return False
     for name, check in outline.checks:
         if check(document[name]) is not None:
             return False
@@ -148,10 +147,10 @@ def _passes(document: JsonObject, outline: _Outline) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _outline(object_type: ObjectType, names: tuple[str, ...]) -> _Outline | None:
+def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline | None:
     """The outline of these properties; None when no document of them can be valid."""
     there = frozenset(names)
-    if not there.issuperset(object_type.required) or not there <= object_type.checks.keys():
+    if not set(object_type.required) <= there | object_type.given_later or not there <= object_type.checks.keys():
         return None
     rules = []
     for rule in object_type.rules:
@@ -160,18 +159,32 @@ def _outline(object_type: ObjectType, names: tuple[str, ...]) -> _Outline | None
                 return None
         elif rule.reads is None or there.issuperset(rule.reads):
             rules.append(rule)
-    known = {"type"}
-    signature = None
-    if object_type.versioned and there.issuperset(SIGNATURE):
-        signature = operator.itemgetter(*SIGNATURE)
-        known.update(SIGNATURE)
-        rules.remove(IN_ORDER)
-    checks = {name: object_type.checks[name] for name in names if name not in known}
-    texts = tuple(name for name, check in checks.items() if check in (filled, text))
-    ids = tuple((name, TYPES_ALLOWED[check]) for name, check in checks.items() if check in TYPES_ALLOWED)
+    unknown = _unknown(object_type.checks, names, shape)
+    if "id" not in unknown and OWN_ID in rules:
+        rules.remove(OWN_ID)
+    texts = tuple(name for name, check in unknown.items() if check in (filled, text))
+    ids = tuple((name, TYPES_ALLOWED[check]) for name, check in unknown.items() if check in TYPES_ALLOWED)
     done = {*texts, *(name for name, _ in ids)}
-    rest = tuple((name, check) for name, check in checks.items() if name not in done)
-    return _Outline(signature, texts, ids, rest, tuple(rule.fault for rule in rules))
+    rest = tuple((name, check) for name, check in unknown.items() if name not in done)
+    return _Outline(texts, ids, rest, tuple(rule.fault for rule in rules))
+
+
+_MADE_BY_FORMAT = frozenset(("spec_version", "id", "created_by_ref", "object_marking_refs"))
+"""What the format makes, where the mapping has not."""
+
+
+def _unknown(checks: Mapping[str, Check], names: Iterable[str], shape: Members | None) -> dict[str, Check]:
+    """What must be looked at of each of these properties, given what is known; the type has been."""
+    if shape is None:
+        return {name: checks[name] for name in names if name != "type"}
+    found: dict[str, Check] = {}
+    for name in names:
+        if name == "type" or (name in _MADE_BY_FORMAT and name not in shape.shapes):
+            continue
+        check = remaining(checks[name], shape.shapes.get(name))
+        if check is not None:
+            found[name] = check
+    return found
 
 
 # Rules
@@ -230,8 +243,7 @@ def not_both(one: str, other: str) -> Rule:
     return Rule(fault, ())
 
 
-@Rule
-def _observable_id(document: JsonObject) -> Fault | None:
+def _own_id(document: JsonObject) -> Fault | None:
     """Section 2.9: the same observable has the same id wherever it is made."""
     try:
         expected = sco_id(document)
@@ -242,7 +254,11 @@ def _observable_id(document: JsonObject) -> Fault | None:
     return Fault(f"must be {expected}, made of its properties; leave the id out", document["id"], "id")
 
 
-# Who made an object, and when: put in by the connector itself, so the same on all objects of one notification
+OWN_ID = Rule(_own_id)
+"""An SCO has the id that its properties make."""
+
+
+# Who made an object, and when
 
 IN_ORDER = ascending("created", "modified", equal=True)
 SIGNATURE: Mapping[str, Check] = {
@@ -251,16 +267,6 @@ SIGNATURE: Mapping[str, Check] = {
     "created": milliseconds,
     "modified": milliseconds,
 }
-
-
-@functools.lru_cache(maxsize=64)
-def _is_signature(values: tuple[str, ...]) -> bool:
-    for check, value in zip(SIGNATURE.values(), values, strict=True):
-        if check(value) is not None:
-            return False
-    *_, created, modified = values
-    return not earlier(modified, created)
-
 
 # Kinds of values that recur
 
@@ -282,7 +288,7 @@ GRANULAR = many(
         one_of=("lang", "marking_ref"),
     )
 )
-MARKINGS = unchanging(many(reference("marking-definition")))
+MARKINGS = many(reference("marking-definition"))
 
 SDO_NAMES = (
     "attack-pattern",
@@ -348,7 +354,7 @@ def observable(name: str, required: str, properties: Mapping[str, Check], rules:
     return ObjectType(
         checks={**common(name), "defanged": boolean, **properties},
         required=("type", "id", *required.split()),
-        rules=(*rules, _observable_id),
+        rules=(*rules, OWN_ID),
         observable=True,
         versioned=False,
         wave=1,

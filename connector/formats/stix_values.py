@@ -94,22 +94,6 @@ def choice(*values: str) -> Check:
     return check
 
 
-def unchanging(check_once: Check) -> Check:
-    """Of a list that is the same on object after object: what was right the last time is not looked at again."""
-    right: list[Json] = []
-
-    def check(value: Json) -> Fault | None:
-        nonlocal right
-        if value == right and right:
-            return None
-        fault = check_once(value)
-        if fault is None:
-            right = list(value)
-        return fault
-
-    return check
-
-
 def matching(pattern: str, rule: str) -> Check:
     """Text of a form."""
     fullmatch = re.compile(pattern).fullmatch
@@ -227,13 +211,30 @@ _TEXT = frozenset((str,))
 
 
 @functools.lru_cache(maxsize=1024)
-def _wrong_property_name(names: tuple[str, ...]) -> str | None:
+def wrong_property_name(names: tuple[str, ...]) -> str | None:
+    """The first that is no name of a property."""
     return next((name for name in names if not _PROPERTY_NAME.fullmatch(name)), None)
 
 
 @functools.lru_cache(maxsize=1024)
-def _wrong_dictionary_key(keys: tuple[str, ...]) -> str | None:
+def wrong_dictionary_key(keys: tuple[str, ...]) -> str | None:
+    """The first that is no key of a dictionary (section 2.3)."""
     return next((key for key in keys if not _DICTIONARY_KEY.fullmatch(key)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an object within an object is made of."""
+
+    checks: Mapping[str, Check]
+    required: frozenset[str]
+    one_of: tuple[str, ...]
+
+
+ELEMENT: dict[Check, Check] = {}
+"""Of the checks of lists: that of each element."""
+RECORD: dict[Check, Record] = {}
+"""Of the checks of objects: what these are made of."""
 
 
 def many(check_one: Check) -> Check:
@@ -241,7 +242,7 @@ def many(check_one: Check) -> Check:
     texts = check_one is filled
 
     def check(value: Json) -> Fault | None:
-        if not isinstance(value, list) or not value:
+        if value.__class__ is not list or not value:
             return Fault("must be a list that is not empty", value)
         if texts and _TEXT.issuperset(map(type, value)) and "" not in value:  # several times as fast as one by one
             return None
@@ -251,6 +252,7 @@ def many(check_one: Check) -> Check:
                 return fault.within(f"[{index}]")
         return None
 
+    ELEMENT[check] = check_one
     return check
 
 
@@ -275,6 +277,7 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check], one_of:
             return Fault(f"must have {' or '.join(one_of)}", value)
         return None
 
+    RECORD[check] = Record(checks, frozenset(required), one_of)
     return check
 
 
@@ -282,10 +285,10 @@ def dictionary(value: Json) -> Fault | None:
     """An object with keys of the author's choice (section 2.3)."""
     if not isinstance(value, dict) or not value:
         return Fault("must be an object that is not empty", value)
-    return _free(value, 0)
+    return free(value, 0)
 
 
-def _free(value: Json, depth: int) -> Fault | None:
+def free(value: Json, depth: int) -> Fault | None:
     """Any JSON but null and empty lists and objects, which STIX has no use for."""
     kind = type(value)
     if kind is str or kind is bool:
@@ -305,27 +308,27 @@ def _free_list(value: list[Json], depth: int) -> Fault | None:
     for index, element in enumerate(value):
         if type(element) is str:
             continue
-        fault = _free(element, depth + 1)
+        fault = free(element, depth + 1)
         if fault is not None:
             return fault.within(f"[{index}]")
     return None
 
 
 def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
-    wrong = _wrong_dictionary_key(tuple(value))
+    wrong = wrong_dictionary_key(tuple(value))
     if wrong is not None:
         return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", wrong)
     for key, element in value.items():
         kind = type(element)
         if kind is str or (kind is int and -_LARGEST <= element <= _LARGEST):
             continue
-        fault = _free(element, depth + 1)
+        fault = free(element, depth + 1)
         if fault is not None:
             return fault.within(f".{key}")
     return None
 
 
-_extension_definition = reference("extension-definition")
+extension_definition = reference("extension-definition")
 
 
 def extensions(value: Json) -> Fault | None:
@@ -333,17 +336,17 @@ def extensions(value: Json) -> Fault | None:
     if not isinstance(value, dict) or not value:
         return Fault("must be an object that is not empty", value)
     for key, extension in value.items():
-        if _extension_definition(key) is not None:
+        if extension_definition(key) is not None:
             return Fault("must have keys such as extension-definition--<UUID>", key)
         if not isinstance(extension, dict) or extension.get("extension_type") != "property-extension":
             return Fault("must be an object with extension_type: property-extension", extension, f".{key}")
-        wrong = _wrong_property_name(tuple(extension))
+        wrong = wrong_property_name(tuple(extension))
         if wrong is not None:
             return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", wrong, f".{key}")
         for name, element in extension.items():
             if type(element) is str:  # most are, and this is asked for each
                 continue
-            fault = _free(element, 1)
+            fault = free(element, 1)
             if fault is not None:
                 return fault.within(f".{key}.{name}")
     return None

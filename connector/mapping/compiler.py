@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.mapping import checking, placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
@@ -14,6 +14,7 @@ from connector.mapping.expressions import ExpressionError, parse, suggestion
 from connector.mapping.folding import folded
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
+from connector.mapping.proving import shape_of
 from connector.mapping.values import (
     ITEM,
     Loop,
@@ -28,6 +29,7 @@ from connector.mapping.values import (
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
+from connector.shapes import Elements, Members, Shape, constant
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
@@ -155,6 +157,12 @@ def condition(expression: str, scope: Scope = NOTIFICATION_SCOPE) -> Evaluate:
     return compiled_in_scope(node)
 
 
+class _Expression(NamedTuple):
+    evaluate: Evaluate
+    types: Types
+    shape: Shape | None
+
+
 class _Compiler:
     """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
 
@@ -163,6 +171,7 @@ class _Compiler:
         self.output = output
         self.trace = trace
         self.fixed: dict[str, Json] = {}
+        self.shapes: dict[str, Shape | None] = {}  # of the names in scope
 
     def program(self) -> Program:
         data = self.document.data
@@ -171,7 +180,7 @@ class _Compiler:
             **NOTIFICATION_SCOPE,
             **{name: frozenset({type_name(value)}) for name, value in names.items()},
         }
-        match = self.expression(data["match"], ("match",), scope)[0] if "match" in data else None
+        match = self.expression(data["match"], ("match",), scope).evaluate if "match" in data else None
         steps = [
             *(step for name, value in self.named("let", scope) if (step := self.let(name, value, scope)) is not None),
             *(self.emit(name, value, scope) for name, value in self.named("emit", scope)),
@@ -197,10 +206,10 @@ class _Compiler:
         path = ("let", name)
         lone = self.lone_expression(data, path)
         if lone is not None:  # as it is: a name stands for what its expression stands for, empty list and all
-            evaluate, types = self.expression(lone, path, scope)
+            evaluate, types, self.shapes[name] = self.expression(lone, path, scope)
         else:
             value = self.value(data, path, name, scope)
-            evaluate, types = value.function(), value.types
+            evaluate, types, self.shapes[name] = value.function(), value.types, value.shape
             if value.is_fixed:
                 self.fixed[name], scope[name] = evaluate({}), types
                 return None
@@ -214,18 +223,10 @@ class _Compiler:
     def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
         path = ("emit", name)
         self.check_document(data, path, each_allowed=True)
-        complete = self.output.complete
-        if "$provisional" in data:
-
-            def completed(document: Document) -> Document:
-                made = complete(document)
-                return Provisional(made) if document.__class__ is Provisional else made
-
-        else:
-            completed = complete
         if "$each" in data:
-            build_each = self.each(data, path, name, scope)
-            scope[name] = ARRAY
+            build_each, element = self.each(data, path, name, scope)
+            scope[name], self.shapes[name] = ARRAY, Elements((element,))
+            completed = self.completed(data, element)
 
             def step_each(values: dict[str, Json], documents: list[Document]) -> None:
                 made = build_each(values)
@@ -236,8 +237,10 @@ class _Compiler:
 
             return step_each
 
-        build = self.body(data, path, name, scope).function()
-        scope[name] = OBJECT | NULL
+        value = self.body(data, path, name, scope)
+        build = value.function()
+        scope[name], self.shapes[name] = OBJECT | NULL, value.shape
+        completed = self.completed(data, value.shape)
 
         def step(values: dict[str, Json], documents: list[Document]) -> None:
             document = build(values)
@@ -247,6 +250,21 @@ class _Compiler:
             values[name] = document
 
         return step
+
+    def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
+        """What makes a document of what a mapping has built."""
+        complete, check = self.output.complete, self.output.check
+        known = shape if isinstance(shape, Members) else None
+        is_watched = self.trace is not None  # then all that would be refused is shown, and not only the first
+        can_be_provisional = "$provisional" in data
+
+        def completed(built: Document) -> Document:
+            document = complete(built)
+            if not is_watched:
+                check(document, known)
+            return Provisional(document) if can_be_provisional and built.__class__ is Provisional else document
+
+        return completed
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):
@@ -265,8 +283,8 @@ class _Compiler:
             case str():
                 return self.text(data, path, key, scope)
             case dict() if "$each" in data:
-                build = self.each(data, path, key, scope)
-                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None)
+                build, element = self.each(data, path, key, scope)
+                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None, shape=Elements((element,)))
             case dict():
                 return self.body(data, path, key, scope)
             case list():
@@ -275,7 +293,7 @@ class _Compiler:
                 raise self.error(path, "null can never appear: leave the property out")
             case float() if not math.isfinite(data):
                 raise self.error(path, "JSON has no such number")
-        return Value(frozenset({type_name(data)}), constant=data)
+        return Value(frozenset({type_name(data)}), constant=data, shape=constant(data))
 
     def list_(self, data: list[Json], path: YamlPath, key: str, scope: Scope) -> Value:
         if not data:
@@ -297,11 +315,11 @@ class _Compiler:
         content = {name: member for name, member in data.items() if name not in ("$when", "$each", "$provisional")}
         value = self.switch(content, path, key, scope) if "$switch" in data else self.object_(content, path, scope)
         if "$provisional" in data:
-            wanted, _ = self.expression(data["$provisional"], (*path, "$provisional"), scope)
+            wanted = self.expression(data["$provisional"], (*path, "$provisional"), scope).evaluate
             value = provisional(wanted, value)
         if "$when" not in data:
             return value
-        wanted, _ = self.expression(data["$when"], (*path, "$when"), scope)
+        wanted = self.expression(data["$when"], (*path, "$when"), scope).evaluate
         return when(wanted, value)
 
     def object_(self, data: dict[str, Json], path: YamlPath, scope: Scope) -> Value:
@@ -311,7 +329,7 @@ class _Compiler:
         return object_of(members)
 
     def switch(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Value:
-        choose, types = self.expression(data["$switch"], (*path, "$switch"), scope)
+        choose, types, _ = self.expression(data["$switch"], (*path, "$switch"), scope)
         if not types & SCALAR:
             raise self.error((*path, "$switch"), f"chooses by text, number or boolean, not by {described(types)}")
         names = [name for name in data if name not in ("$switch", "$default")]
@@ -324,26 +342,33 @@ class _Compiler:
         default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
         return switch(_case(choose, self.site(data["$switch"], (*path, "$switch"))), cases, default)
 
-    def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Evaluate:
-        """The list of what each element becomes."""
+    def each(
+        self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope
+    ) -> tuple[Callable[[Any], list[Json]], Shape | None]:
+        """The list of what each element becomes, and the shape of that."""
         given, place = data["$each"], (*path, "$each")
-        if not isinstance(given, dict):
-            loops = [self.loop(ITEM, given, place, scope)]
-            return for_each(loops, self.body(data, path, key, {**scope, ITEM: ANY}).function())
-        if not given:
-            raise self.error(place, "names with a list each are expected here, or one list")
+        inner, shapes = dict(scope), self.shapes
+        self.shapes = dict(shapes)
         loops = []
-        inner = dict(scope)
-        for name, elements in given.items():
-            self.check_name(name, (*place, name), inner)
-            loops.append(self.loop(name, elements, (*place, name), inner))
-            inner[name] = ANY
-        return for_each(loops, self.body(data, path, key, inner).function())
+        if not isinstance(given, dict):
+            loops.append(self.loop(ITEM, given, place, scope))
+            inner[ITEM] = ANY
+        elif not given:
+            raise self.error(place, "names with a list each are expected here, or one list")
+        else:
+            for name, elements in given.items():
+                self.check_name(name, (*place, name), inner)
+                loops.append(self.loop(name, elements, (*place, name), inner))
+                inner[name] = ANY
+        body = self.body(data, path, key, inner)
+        self.shapes = shapes
+        return for_each(loops, body.function()), body.shape
 
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Loop:
-        elements, types = self.expression(data, path, scope)
+        elements, types, shape = self.expression(data, path, scope)
         if not types & ARRAY:
             raise self.error(path, f"goes through a list, not through {described(types)}")
+        self.shapes[name] = shape.shapes[0] if isinstance(shape, Elements) and len(shape.shapes) == 1 else None
         site = self.site(data, path)
 
         def refusal(found: Json) -> Rejected:
@@ -356,16 +381,16 @@ class _Compiler:
     def text(self, data: str, path: YamlPath, key: str, scope: Scope) -> Value:
         lone = self.lone_expression(data, path)
         if lone is not None:
-            evaluate, types = self.expression(lone, path, scope)
+            evaluate, types, shape = self.expression(lone, path, scope)
             names = path_of(parse(lone))
             raw = bool(names or types & (ARRAY | OBJECT))
-            return Value(types, evaluate=evaluate, raw=raw, path=() if self.trace else names)
+            return Value(types, evaluate=evaluate, raw=raw, path=() if self.trace else names, shape=shape)
         parts = self.parts(data, path)
         return text_of([part if isinstance(part, str) else self.filled(part, path, key, scope) for part in parts])
 
     def filled(self, part: Placeholder, path: YamlPath, key: str, scope: Scope) -> Evaluate:
         """What a placeholder becomes in text."""
-        evaluate, types = self.expression(part.expression, path, scope)
+        evaluate, types, _ = self.expression(part.expression, path, scope)
         if not types & SCALAR:
             raise self.error(path, f"`{part.expression}` is {described(types)}, which cannot stand inside text")
         quote = self.output.quote
@@ -396,7 +421,7 @@ class _Compiler:
         except ExpressionError as error:
             raise self.error(path, str(error)) from None
 
-    def expression(self, data: Json, path: YamlPath, scope: Scope) -> tuple[Evaluate, Types]:
+    def expression(self, data: Json, path: YamlPath, scope: Scope) -> "_Expression":
         if not isinstance(data, str):
             raise self.error(path, f"a JMESPath expression is expected here, not {_named(data)}")
         try:
@@ -404,8 +429,11 @@ class _Compiler:
             types = checking.check(data, node, scope)
         except ExpressionError as error:
             raise self.error(path, f"in `{_short(data)}`: {error}") from None
-        evaluate = compiled_in_scope(folded(node, {**self.output.names, **self.fixed}))
-        return (self.trace(self.site(data, path), evaluate) if self.trace else evaluate), types
+        node = folded(node, {**self.output.names, **self.fixed})
+        evaluate = compiled_in_scope(node)
+        if self.trace:
+            evaluate = self.trace(self.site(data, path), evaluate)
+        return _Expression(evaluate, types, shape_of(node, self.shapes))
 
     def site(self, expression: str, path: YamlPath) -> Site:
         return Site(self.document.place(path), path, expression)

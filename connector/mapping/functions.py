@@ -23,6 +23,7 @@ from connector.mapping import uri
 from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json
+from connector.shapes import Identifier, Shape, Timestamp, Url
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -72,6 +73,7 @@ class Function:
     Attributes:
         variadic: the last parameter may be given more than once.
         returns: the types of its results; null among them where it may come of arguments that are not.
+        makes: what its results look like; or what makes that of its first argument, where that is a literal.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Function:
     parameters: tuple[Parameter, ...]
     variadic: bool
     returns: Types
+    makes: Shape | type[Identifier] | None = None
 
     def parameter(self, index: int) -> Parameter:
         """The parameter that takes the argument at an index."""
@@ -117,6 +120,13 @@ class Function:
         """The error for a value that the parameter does not take."""
         return JMESPathTypeError(self.name, value, type_name_of(value), sorted(parameter.types))
 
+    def shape(self, arguments: Sequence[Any]) -> Shape | None:
+        """What is known of its result, given the syntax trees of its arguments; None when nothing is."""
+        if not isinstance(self.makes, type):
+            return self.makes
+        first = arguments[0]["value"] if arguments[0]["type"] == "literal" else None
+        return self.makes(first) if isinstance(first, str) else None
+
     @property
     def signature(self) -> str:
         """As a reference shows it: `add_days(text, days)`."""
@@ -129,11 +139,11 @@ FUNCTIONS: dict[str, Function] = {}
 
 
 def _function(
-    *parameters: Parameter, returns: Types, variadic: bool = False
+    *parameters: Parameter, returns: Types, variadic: bool = False, makes: Shape | type[Identifier] | None = None
 ) -> Callable[[Callable[..., Json]], Callable[..., Json]]:
     def register(call: Callable[..., Json]) -> Callable[..., Json]:
         name = call.__name__.rstrip("_")
-        FUNCTIONS[name] = Function(name, call, parameters, variadic, returns)
+        FUNCTIONS[name] = Function(name, call, parameters, variadic, returns, makes)
         return call
 
     return register
@@ -142,7 +152,7 @@ def _function(
 _TEXT = Parameter("text", STRING)
 
 
-@_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
+@_function(Parameter("seconds", NUMBER), returns=STRING | NULL, makes=Timestamp())
 @functools.lru_cache(maxsize=64)  # what one notification after the other names has one date in all of them
 def timestamp(seconds: float) -> str | None:
     """Unix seconds as RFC 3339 with milliseconds, in UTC; null outside the years 1 to 9999.
@@ -181,7 +191,7 @@ def cef_time(seconds: float) -> str | None:
     return f"{_MONTHS[moment.month - 1]} {moment:%d %Y %H:%M:%S} UTC"  # %b is in the language of the machine
 
 
-@_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL)
+@_function(_TEXT, Parameter("days", NUMBER), returns=STRING | NULL, makes=Timestamp())
 def add_days(text: str, days: float) -> str | None:
     """An RFC 3339 time, so many days later; null when the text is none or the result leaves the years 1 to 9999.
 
@@ -207,7 +217,7 @@ def _later_day(day: str, days: int) -> str | None:
         return None
 
 
-@_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True)
+@_function(Parameter("type", STRING), Parameter("part", SCALAR), returns=STRING, variadic=True, makes=Identifier)
 def stix_id(object_type: str, *parts: Json) -> str:
     """A STIX id that the same arguments always give; null when any of them is null.
 
@@ -219,7 +229,7 @@ def stix_id(object_type: str, *parts: Json) -> str:
         raise InvalidValueError("stix_id() cannot use text with lone surrogates or a number beyond 64 bits") from None
 
 
-@_function(Parameter("type", STRING), Parameter("properties", OBJECT), returns=STRING | NULL)
+@_function(Parameter("type", STRING), Parameter("properties", OBJECT), returns=STRING | NULL, makes=Identifier)
 def opencti_id(object_type: str, properties: dict[str, Json]) -> str | None:
     """The STIX id that OpenCTI gives an object with these properties; null when one of them is null.
 
@@ -476,7 +486,7 @@ def int_(value: float | str) -> int | None:
     return value if -_INT64 <= value < _INT64 else None
 
 
-@_function(_TEXT, returns=STRING | NULL)
+@_function(_TEXT, returns=STRING | NULL, makes=Url())
 def url(text: str) -> str | None:
     """A URL as RFC 3986 wants it: encoded where it must be, else byte for byte; null when none can be made of the text.
 

@@ -11,6 +11,7 @@ from typing import Any
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
 from connector.model import Json, Provisional, Rejected
+from connector.shapes import Elements, Members, Shape, constant, shared
 
 ITEM = "item"
 """The name of the element that `$each` is at."""
@@ -32,6 +33,7 @@ class Value:
         raw: `evaluate` gives what an expression gave, which may hold what is missing: `present` takes that out.
         path: the names from the scope downwards, when `evaluate` does nothing but follow them.
         fixed: `evaluate` looks at nothing, and gives the same each time.
+        shape: what else is known of it.
     """
 
     types: Types
@@ -40,6 +42,7 @@ class Value:
     raw: bool = False
     path: Sequence[str] = ()
     fixed: bool = False
+    shape: Shape | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -107,7 +110,8 @@ def object_of(members: Mapping[str, Value]) -> Value:
         (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
     fixed = all(member.is_fixed for member in members.values())
-    return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed)
+    shape = Members({name: member.shape for name, member in members.items()})
+    return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed, shape=shape)
 
 
 def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
@@ -148,20 +152,25 @@ def _by_prefix(paths: Mapping[str, Sequence[str]]) -> _Read:
 
 def list_of(members: Sequence[Value]) -> Value:
     """A list of these elements; each time a new one."""
+    shape = Elements(tuple(member.shape for member in members))
     if all(member.evaluate is None for member in members):
         constant = [member.constant for member in members]
-        return Value(ARRAY, evaluate=lambda _: constant.copy(), fixed=True)
+        return Value(ARRAY, evaluate=lambda _: constant.copy(), fixed=True, shape=shape)
     fixed = all(member.is_fixed for member in members)
     functions = [member.function() for member in members]
     if len(functions) == 1:  # as most lists of a mapping are
         (only,) = functions
         return Value(
-            ARRAY | NULL, evaluate=lambda scope: [found] if (found := only(scope)) is not None else None, fixed=fixed
+            ARRAY | NULL,
+            evaluate=lambda scope: [found] if (found := only(scope)) is not None else None,
+            fixed=fixed,
+            shape=shape,
         )
     return Value(
         ARRAY | NULL,
         evaluate=lambda scope: [found for function in functions if (found := function(scope)) is not None] or None,
         fixed=fixed,
+        shape=shape,
     )
 
 
@@ -170,7 +179,8 @@ def text_of(parts: Sequence[str | Evaluate]) -> Value:
     template = [part if isinstance(part, str) else "" for part in parts]
     computed = tuple((index, part) for index, part in enumerate(parts) if not isinstance(part, str))
     if not computed:
-        return Value(STRING, constant="".join(template))
+        text = "".join(template)
+        return Value(STRING, constant=text, shape=constant(text))
 
     def build(scope: Any) -> str:
         filled = template.copy()
@@ -189,7 +199,7 @@ def when(wanted: Evaluate, value: Value) -> Value:
         found = wanted(scope)
         return function(scope) if found is True or not is_false(found) else None
 
-    return Value(value.types | NULL, evaluate=build)
+    return Value(value.types | NULL, evaluate=build, shape=value.shape)
 
 
 def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], default: Value | None) -> Value:
@@ -197,7 +207,11 @@ def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], defa
     functions: dict[str | None, Evaluate] = {name: value.function() for name, value in cases.items()}
     otherwise = default.function() if default else (lambda _: None)
     types = [value.types for value in cases.values()] + [default.types if default else NULL]
-    return Value(frozenset().union(*types), evaluate=lambda scope: functions.get(choose(scope), otherwise)(scope))
+    return Value(
+        frozenset().union(*types),
+        evaluate=lambda scope: functions.get(choose(scope), otherwise)(scope),
+        shape=shared([value.shape for value in (*cases.values(), *([default] if default else []))]),
+    )
 
 
 def provisional(wanted: Evaluate, value: Value) -> Value:
@@ -208,7 +222,7 @@ def provisional(wanted: Evaluate, value: Value) -> Value:
         found = function(scope)
         return found if found is None or is_false(wanted(scope)) else Provisional(found)
 
-    return Value(value.types, evaluate=build)
+    return Value(value.types, evaluate=build, shape=value.shape)
 
 
 Loop = tuple[str, Evaluate, Callable[[Json], Rejected]]

@@ -83,8 +83,9 @@ def output(kind):
 
 
 def encoded(output: Format, document: Document) -> bytes:
-    """As the pipeline does it: complete, identify, stamp, encode."""
+    """As a mapping and the pipeline do it: complete, check, identify, stamp, encode."""
     completed = output.complete(document)
+    output.check(completed, None)
     identity = output.identify(completed)
     if identity is None:
         return output.encode(completed)

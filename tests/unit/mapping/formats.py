@@ -24,6 +24,9 @@ class Plain:
     def complete(self, document):
         return {"id": f"{document.get('type')}--1", **document}
 
+    def check(self, document, shape):
+        pass
+
     def identify(self, document):
         return None
 

@@ -1,0 +1,139 @@
+"""What is left of a check once it is known what a mapping always makes."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from connector.formats.stix_values import (
+    ELEMENT,
+    RECORD,
+    TYPES_ALLOWED,
+    Check,
+    Fault,
+    Record,
+    extension_definition,
+    extensions,
+    filled,
+    free,
+    milliseconds,
+    text,
+    timestamp,
+    url,
+    wrong_dictionary_key,
+    wrong_property_name,
+)
+from connector.model import Json
+from connector.shapes import Constant, Elements, Identifier, Members, Shape, Timestamp, Url
+
+_Shapes = Mapping[str, Shape | None]
+_Checks = tuple[tuple[str, Check], ...]
+_PROPERTY_EXTENSION = Constant("property-extension")
+
+
+def remaining(check: Check, shape: Shape | None) -> Check | None:
+    """A check that finds fault where this one does, in values of a shape; None when none of them has any.
+
+    It does not say which fault: whoever finds one asks the whole check.
+    """
+    match shape:
+        case Elements(shapes) if check in ELEMENT:
+            return _of_elements(shapes, [remaining(ELEMENT[check], each) for each in shapes], check)
+        case Members(shapes) if check in RECORD:
+            return _of_record(shapes, RECORD[check], check)
+        case Members(shapes) if check is extensions:
+            return _of_extensions(shapes)
+    return None if _holds(check, shape) else check
+
+
+def _holds(check: Check, shape: Shape | None) -> bool:
+    match shape:
+        case Constant(value):
+            return check(value) is None
+        case Identifier(object_type):
+            return check in (filled, text) or object_type in TYPES_ALLOWED.get(check, ())
+        case Timestamp():
+            return check in (timestamp, milliseconds, filled, text)
+        case Url():
+            return check in (url, filled, text)
+    return False
+
+
+def _of_elements(shapes: tuple[Shape | None, ...], left: Sequence[Check | None], check: Check) -> Check | None:
+    one = left[0]
+    if one is None or len(shapes) > 1:
+        return check if any(left) else None
+
+    def check_left(value: Json) -> Fault | None:
+        for element in value:
+            fault = one(element)
+            if fault is not None:
+                return fault
+        return None
+
+    return check_left
+
+
+def _of_record(shapes: _Shapes, record: Record, check: Check) -> Check | None:
+    certain = {name for name, shape in shapes.items() if isinstance(shape, Constant)}
+    if not record.checks.keys() >= shapes.keys() or not certain.issuperset(record.required):
+        return check
+    one_of = record.one_of if certain.isdisjoint(record.one_of) else ()
+    left = _left({name: remaining(record.checks[name], shape) for name, shape in shapes.items()})
+
+    def check_left(value: Json) -> Fault | None:
+        for name, check_one in left:
+            if name in value and (fault := check_one(value[name])) is not None:
+                return fault
+        return Fault("must have one of some", value) if one_of and value.keys().isdisjoint(one_of) else None
+
+    return check_left if left or one_of else None
+
+
+def _of_extensions(shapes: _Shapes) -> Check | None:
+    """The names and the kind of an extension are the mapping's; its values may be anything."""
+    left = {}
+    for key, content in shapes.items():
+        if (
+            extension_definition(key) is not None
+            or not isinstance(content, Members)
+            or content.shapes.get("extension_type") != _PROPERTY_EXTENSION
+            or wrong_property_name(tuple(content.shapes)) is not None
+        ):
+            return extensions
+        left[key] = _of_free_members(content.shapes, 1)
+    return _of_free_values(_left(left))
+
+
+def _of_free(shape: Shape | None, depth: int) -> Check | None:
+    """What is left of `free`."""
+    match shape:
+        case Constant(value) if free(value, depth) is None:
+            return None
+        case Identifier() | Timestamp() | Url():
+            return None
+        case Elements(shapes):
+            return _of_elements(shapes, [_of_free(each, depth + 1) for each in shapes], partial(free, depth=depth))
+        case Members(shapes) if wrong_dictionary_key(tuple(shapes)) is None:
+            return _of_free_members(shapes, depth + 1)
+    return partial(free, depth=depth)
+
+
+def _of_free_members(shapes: _Shapes, depth: int) -> Check | None:
+    return _of_free_values(_left({name: _of_free(shape, depth) for name, shape in shapes.items()}))
+
+
+def _of_free_values(left: _Checks) -> Check | None:
+    def check_left(value: Json) -> Fault | None:
+        for name, check in left:
+            found = value.get(name)
+            if found is None or found.__class__ is str:  # it is not there, or is text, as most are: both are right
+                continue
+            fault = check(found)
+            if fault is not None:
+                return fault
+        return None
+
+    return check_left if left else None
+
+
+def _left(checks: Mapping[str, Check | None]) -> _Checks:
+    return tuple((name, check) for name, check in checks.items() if check is not None)

@@ -1,0 +1,65 @@
+"""What is known of a value before there is one: what loading a mapping proves, a format need not look at again.
+
+Each holds of the value when there is one; any value may be missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connector.model import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always this text, number or boolean."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A STIX id of this type."""
+
+    object_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """RFC 3339 in UTC, with exactly three digits: `2023-05-17T08:12:05.000Z`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A URL, encoded as RFC 3986 wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """A list that is not empty; each element has one of these shapes, None being one of which nothing is known."""
+
+    shapes: "tuple[Shape | None, ...]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # each is only itself, and can be a key
+class Members:
+    """An object with no other members than these; None for one of which nothing is known."""
+
+    shapes: "Mapping[str, Shape | None]"
+
+
+Shape = Constant | Identifier | Timestamp | Url | Elements | Members
+
+
+def constant(value: Json) -> Shape | None:
+    """The shape of what always is this text, number or boolean; None where a format may have to change it."""
+    if isinstance(value, str):
+        return Constant(value) if value.isprintable() else None
+    return Constant(value) if isinstance(value, bool | int | float) else None
+
+
+def shared(shapes: Sequence[Shape | None]) -> Shape | None:
+    """The shape of what has one of these; None when they differ, as two constants do."""
+    first, *others = shapes
+    if others and isinstance(first, Constant):
+        return None
+    return first if all(other == first for other in others) else None
