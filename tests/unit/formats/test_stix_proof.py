@@ -1,0 +1,199 @@
+"""What a mapping's load has proven hides no fault: whatever the notification, the whole check finds no more."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mapping_examples import CASES
+from odd_notifications import body_of, dirty, misshapen
+
+from connector import notification
+from connector.app import load_mapping
+from connector.formats.stix import _TYPES, Producer, StixFormat
+from connector.formats.stix_foundation import EXTENSION_ID
+from connector.formats.stix_proof import remaining
+from connector.formats.stix_schema import EXTERNAL, KILL_CHAIN, TEXTS, find_fault
+from connector.formats.stix_values import extensions, filled, identifier, integer, many, milliseconds, reference, url
+from connector.identifiers import stix_id
+from connector.mapping.functions import FUNCTIONS
+from connector.model import Rejected
+from connector.shapes import Constant, Elements, Identifier, Members, Timestamp, Url
+
+PROFILES = [None, "misp", "opencti", "sentinel", "xsoar"]
+MOMENT = "2026-03-04T05:06:07.000Z"
+INDICATOR = stix_id("indicator", "x")
+
+
+class Twice(StixFormat):
+    """Asks the whole check as well, and notes where something was known."""
+
+    def __init__(self):
+        super().__init__(Producer())
+        self.known = 0
+
+    def check(self, document, shape):
+        whole = find_fault(_TYPES[document["type"]], document)
+        assert find_fault(_TYPES[document["type"]], document, shape) == whole
+        self.known += shape is not None
+        super().check(document, shape)
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def twice(request):
+    """A mapping of which every document is checked both ways."""
+    made = load_mapping("stix21", Producer(), request.param)
+    output = Twice()
+    return type(made)(made.document, {"stix": output}), output
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_examples(twice, case):
+    made, output = twice
+    before = output.known
+    try:
+        made.render(notification.view(notification.read(body_of(case))))
+    except Rejected:
+        return
+    assert output.known > before
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.one_of(misshapen(), dirty()))
+def test_odd_notifications(twice, body):
+    made, _ = twice
+    try:
+        made.render(notification.view(notification.read(body)))
+    except Rejected:
+        return
+
+
+def holder(**shapes):
+    return Members({"extension_type": Constant("property-extension"), **shapes})
+
+
+FREE = [None, "x", "", 1, 2**60, [], ["x"], [None], {}, {"a": 1}, {"ä": 1}, {"a": None}, {"a": []}, float("inf"), True]
+REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
+
+
+@pytest.mark.parametrize(
+    ("check", "shape", "values", "is_proven"),
+    [
+        (filled, Constant("x"), ["x"], True),
+        (filled, Constant(""), [""], False),
+        (filled, Constant(1), [1], False),
+        (integer(0, 100), Constant(5), [5], True),
+        (integer(0, 100), Constant(101), [101], False),
+        (filled, None, ["", "x", 1, None], False),
+        (filled, Timestamp(), [MOMENT], True),
+        (milliseconds, Timestamp(), [MOMENT], True),
+        (url, Timestamp(), [MOMENT], False),
+        (url, Url(), ["https://example.com/"], True),
+        (milliseconds, Url(), ["https://example.com/"], False),
+        (identifier("indicator"), Identifier("indicator"), [INDICATOR], True),
+        (identifier("sighting"), Identifier("indicator"), [INDICATOR], False),
+        (reference("malware", "indicator"), Identifier("indicator"), [INDICATOR], True),
+        (TEXTS, Elements((Constant("a"), Constant("b"))), [["a"], ["a", "b"]], True),
+        (TEXTS, Elements((Constant("a"), None)), [["a"], ["a", "x"], ["a", ""], ["a", 1]], False),
+        (TEXTS, Elements((None,)), [["a"], [""], ["a", 1]], False),
+        (many(reference("indicator")), Elements((Identifier("indicator"),)), [[INDICATOR]], True),
+        (many(reference("indicator")), Elements((Identifier("malware"),)), [[stix_id("malware")]], False),
+        (
+            KILL_CHAIN,
+            Elements((Members({"kill_chain_name": Constant("a"), "phase_name": Constant("b")}),)),
+            [[{"kill_chain_name": "a", "phase_name": "b"}]],
+            True,
+        ),
+        (
+            KILL_CHAIN,
+            Elements((Members({"kill_chain_name": Constant("a"), "phase_name": None}),)),
+            [
+                [{"kill_chain_name": "a"}],
+                [{"kill_chain_name": "a", "phase_name": "b"}],
+                [{"kill_chain_name": "a", "phase_name": 1}],
+            ],
+            False,
+        ),
+        (
+            EXTERNAL,
+            Elements((Members(REFERENCE),)),
+            [
+                [{"source_name": "a"}],
+                [{"source_name": "a", "url": "https://example.com/"}],
+                [{"source_name": "a", "external_id": "b"}, {"source_name": "a", "external_id": 5}],
+            ],
+            False,
+        ),
+        (EXTERNAL, Elements((Members({"source_name": Constant("a"), "odd": Constant("b")}),)), [[{"odd": "b"}]], False),
+        (
+            EXTERNAL,
+            Elements((Members({"source_name": Constant("a"), "description": Constant("b")}),)),
+            [[{"source_name": "a", "description": "b"}]],
+            True,
+        ),
+        (extensions, Members({EXTENSION_ID: holder(verdict=Constant("x"), at=Timestamp())}), [], False),
+        (extensions, Members({EXTENSION_ID: holder(verdict=Constant("x"), since=Timestamp())}), [], True),
+        (
+            extensions,
+            Members({EXTENSION_ID: holder(verdict=None)}),
+            [{EXTENSION_ID: {"extension_type": "property-extension", "verdict": value}} for value in FREE],
+            False,
+        ),
+        (
+            extensions,
+            Members({EXTENSION_ID: holder(inner=Members({"first": None, "other": Constant(1)}))}),
+            [{EXTENSION_ID: {"extension_type": "property-extension", "inner": {"first": value}}} for value in FREE],
+            False,
+        ),
+        (
+            extensions,
+            Members({EXTENSION_ID: holder(inner=Elements((Members({"first": None}),)))}),
+            [{EXTENSION_ID: {"extension_type": "property-extension", "inner": [{"first": value}]}} for value in FREE],
+            False,
+        ),
+        (extensions, Members({EXTENSION_ID: None}), [{EXTENSION_ID: value} for value in FREE], False),
+        (
+            extensions,
+            Members({EXTENSION_ID: Members({"extension_type": Constant("new-sdo")})}),
+            [{EXTENSION_ID: {"extension_type": "new-sdo"}}],
+            False,
+        ),
+        (extensions, Members({"x": holder()}), [{"x": {"extension_type": "property-extension"}}], False),
+    ],
+)
+def test_what_remains_of_a_check_finds_fault_where_the_whole_does(check, shape, values, is_proven):
+    left = remaining(check, shape)
+    assert (left is None) == is_proven
+    for value in values:
+        # Null and what is empty never stand in what a mapping has made.
+        if not _holds_nothing(value):
+            assert (left is None or left(value) is None) == (check(value) is None), value
+
+
+def _holds_nothing(value):
+    if isinstance(value, dict | list):
+        return not value or any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
+    return value is None
+
+
+CHECKS = {Timestamp: milliseconds, Url: url, type: identifier("indicator")}
+ARGUMENTS = {
+    "timestamp": st.tuples(st.one_of(st.integers(), st.floats(), st.integers(-(10**11), 10**12))),
+    "add_days": st.tuples(
+        st.one_of(st.text(), st.datetimes().map(lambda at: at.isoformat("T", "milliseconds") + "Z")),
+        st.one_of(st.integers(-(10**6), 10**6), st.floats()),
+    ),
+    "stix_id": st.tuples(st.just("indicator"), st.text(st.characters(exclude_categories=["Cs"]))),
+    "opencti_id": st.tuples(
+        st.just("indicator"), st.dictionaries(st.text(st.characters(codec="utf-8")), st.integers(0, 9))
+    ),
+    "url": st.tuples(st.one_of(st.text(), st.text().map(lambda text: f"https://example.com/{text}"))),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, function in FUNCTIONS.items() if function.makes])
+@settings(max_examples=500, deadline=None)
+@given(data=st.data())
+def test_a_function_makes_what_it_says_it_makes(name, data):
+    function = FUNCTIONS[name]
+    made = function.apply(data.draw(ARGUMENTS[name]))
+    check = CHECKS[type(function.makes)]
+    assert made is None or check(made) is None
