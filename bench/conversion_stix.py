@@ -80,7 +80,7 @@ def _by_mapping(mapping: CompiledMapping, notifications: Sequence[Notification])
         at = timestamp(item.date or 0)
         for document in mapping.render(notification.view(item)) or ():
             if "created_by_ref" in document:  # as all have but SCO
-                document |= {"created": at, "modified": at}
+                document["created"] = document["modified"] = at
             lines.append(mapping.format.encode(document))
     return lines
 

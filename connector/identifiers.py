@@ -44,12 +44,12 @@ _SCO_NAMESPACE_HASH = hashlib.sha1(SCO_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def _uuid5(namespace: "hashlib._Hash", name: bytes) -> str:
+def _identifier(object_type: str, namespace: "hashlib._Hash", name: bytes) -> str:
     # uuid.uuid5 without its detour through integers: this runs several times per notification.
     hashed = namespace.copy()
     hashed.update(name)
     text = hashed.hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    return f"{object_type}--{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def stix_id(object_type: str, *parts: Any) -> str:
@@ -57,7 +57,7 @@ def stix_id(object_type: str, *parts: Any) -> str:
 
     The type is part of the name, so that the UUID is unique across all types (section 2.9).
     """
-    return f"{object_type}--{_uuid5(_NAMESPACE_HASH, orjson.dumps((object_type, *parts)))}"
+    return _identifier(object_type, _NAMESPACE_HASH, orjson.dumps((object_type, *parts)))
 
 
 def opencti_id(object_type: str, properties: JsonObject) -> str:
@@ -66,7 +66,7 @@ def opencti_id(object_type: str, properties: JsonObject) -> str:
     OpenCTI makes ids of SDO in the namespace that the specification keeps for SCO; this follows it, so that an object
     has one id there, whoever sends it.
     """
-    return f"{object_type}--{_uuid5(_SCO_NAMESPACE_HASH, orjson.dumps(properties, option=orjson.OPT_SORT_KEYS))}"
+    return _identifier(object_type, _SCO_NAMESPACE_HASH, orjson.dumps(properties, option=orjson.OPT_SORT_KEYS))
 
 
 def sco_id(document: JsonObject) -> str:
@@ -88,4 +88,4 @@ def sco_id(document: JsonObject) -> str:
     if not contributing:
         raise ValueError(f"a {object_type} without {' or '.join(ID_CONTRIBUTING_PROPERTIES[object_type]) or 'name'}")
     name = orjson.dumps(contributing, option=orjson.OPT_SORT_KEYS)
-    return f"{object_type}--{_uuid5(_SCO_NAMESPACE_HASH, name)}"
+    return _identifier(object_type, _SCO_NAMESPACE_HASH, name)

@@ -6,7 +6,7 @@ The docstring of each is its contract, and `tests/contract/` holds every impleme
 same arguments) and `Misconfigured` (a person must act). Anything else that is raised is a bug.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -286,8 +286,8 @@ class Journal(Outbox, Protocol):
 class Format(Protocol):
     """Bytes and validity of one output format. No I/O.
 
-    A mapping calls `quote` while it fills text, `complete` after each document and `check` on the result; the pipeline
-    calls `identify` and `encode` on what the mapping made.
+    A mapping calls `quote` while it fills text and a `completer` after each document; the pipeline calls `identify` and
+    `encode` on what the mapping made.
 
     Attributes:
         names: what mappings may name beside the notification: the format's own settings, the same for all
@@ -311,19 +311,15 @@ class Format(Protocol):
         """
         ...
 
-    def complete(self, document: Document) -> Document:
-        """Add what every document of the format carries, before later documents may name it (id, spec_version, …)."""
-        ...
+    def completer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
+        """What makes a document of what one place of a mapping has built.
 
-    def check(self, document: Document, shape: Members | None) -> None:
-        """Refuse a completed document as far as that takes nothing but its properties.
+        It adds what every document of the format carries, before later documents may name it (id, spec_version, …),
+        and refuses what is wrong with it, as far as that shows yet: it raises Rejected, with the document.
 
         Args:
-            document: what `complete` gave.
-            shape: what is known of all that the mapping said in it, and need not be looked at.
-
-        Raises:
-            Rejected: as for `encode`; its `document` is this one.
+            shape: what is known of all that the mapping says there, and need not be looked at.
+            check: whether to refuse what can be completed but is wrong.
         """
         ...
 
@@ -332,10 +328,10 @@ class Format(Protocol):
         ...
 
     def encode(self, document: Document) -> bytes:
-        """Refuse what `check` has left, then give the bytes: one line, UTF-8.
+        """Refuse what its `completer` could not yet, then give the bytes: one line, UTF-8.
 
         Args:
-            document: completed and checked; stamped, if it has versions.
+            document: completed; stamped, if it has versions.
 
         Raises:
             Rejected: the document breaks the format's rules; the message names the property, the value and the rule.

@@ -11,7 +11,7 @@ Text is cleaned and cut, so that no dirty name loses an event; a value of the wr
 import datetime
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NoReturn
@@ -81,12 +81,14 @@ class CefFormat:
             return value
         return plain(key, value)
 
-    def complete(self, document: Document) -> Document:
-        """The document as it is: an event carries what its mapping says."""
-        return document
-
-    def check(self, document: Document, shape: Members | None) -> None:
-        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
+    def completer(
+        self,
+        shape: Members | None,  # noqa: ARG002 -- the port's signature
+        *,
+        check: bool = True,  # noqa: ARG002 -- as above
+    ) -> Callable[[Document], Document]:
+        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
+        return lambda document: document
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: an event is new each time."""

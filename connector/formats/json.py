@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 import orjson
@@ -31,12 +31,14 @@ class JsonFormat:
             raise Rejected(f"{key}: only text, finite numbers, true and false can stand inside text", by="format")
         return json.dumps(value)
 
-    def complete(self, document: Document) -> Document:
-        """The document as it is."""
-        return document
-
-    def check(self, document: Document, shape: Members | None) -> None:
-        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
+    def completer(
+        self,
+        shape: Members | None,  # noqa: ARG002 -- the port's signature
+        *,
+        check: bool = True,  # noqa: ARG002 -- as above
+    ) -> Callable[[Document], Document]:
+        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
+        return lambda document: document
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: a line is new each time."""

@@ -8,7 +8,7 @@ Text is cleaned and cut, so that no dirty name loses an event; a value of the wr
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -95,12 +95,14 @@ class LeefFormat:
         """The value as text; `encode` cleans the whole text afterwards."""
         return value if isinstance(value, str) else plain(key, value)
 
-    def complete(self, document: Document) -> Document:
-        """The document as it is: an event carries what its mapping says."""
-        return document
-
-    def check(self, document: Document, shape: Members | None) -> None:
-        """Nothing: all rules are for `encode`, which comes upon them as it writes."""
+    def completer(
+        self,
+        shape: Members | None,  # noqa: ARG002 -- the port's signature
+        *,
+        check: bool = True,  # noqa: ARG002 -- as above
+    ) -> Callable[[Document], Document]:
+        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
+        return lambda document: document
 
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: an event is new each time."""

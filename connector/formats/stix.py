@@ -4,7 +4,7 @@ Plain dicts and tables of checks (`stix_schema`) rather than the `stix2` classes
 the tests hold the two against each other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -23,7 +23,8 @@ from connector.formats.stix_foundation import (
 )
 from connector.formats.stix_objects import OBJECTS
 from connector.formats.stix_observables import OBSERVABLES
-from connector.formats.stix_schema import ObjectType, find_fault
+from connector.formats.stix_proof import is_storable
+from connector.formats.stix_schema import ObjectType, fault_finder
 from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import Document, Identity, Json, JsonObject, Rejected
@@ -86,50 +87,45 @@ class StixFormat:
         cleaned = _clean_text(value)
         return stix_pattern.literal(cleaned) if key == "pattern" else cleaned
 
-    def complete(self, document: Document) -> Document:
-        """Add spec_version, the id of an SCO, the author and the marking, where the mapping says nothing else.
+    def completer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
+        """One that adds spec_version, an SCO's id, the author and the marking, where the mapping says nothing else.
 
-        Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates.
-
-        Raises:
-            Rejected: no type that can be made, or no id.
+        Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates. It raises
+        Rejected for what has no type that can be made, or no id; and for what is no valid STIX 2.1, but for the times
+        of its version, which it has not yet.
         """
-        try:
-            encoded = orjson.dumps(document)  # the fastest way to see whether it can be stored
-        except TypeError:
-            document = _storable(document)
-        else:
-            if _BACKSLASH in encoded and _NUL in encoded:  # one byte is found many times as fast
-                document = _storable(document)
-        name = document.get("type")
-        object_type = _TYPES.get(name) if isinstance(name, str) else None
-        if object_type is None:
-            raise Rejected(f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}", by="format")
-        identifier = document.get("id")
-        if identifier is None and object_type.observable:
-            identifier = _observable_id(document)
-        if not isinstance(identifier, str):
-            raise Rejected(f"{name}.id must be text; it is {_excerpt(identifier)}", by="format")
-        completed: Document
-        if object_type.observable:
-            completed = {"type": name, "spec_version": "2.1", "id": identifier, **document}
-        else:
-            completed = {
-                "type": name,
-                "spec_version": "2.1",
-                "id": identifier,
-                "created_by_ref": self._author,
-                **document,
-            }
-        if self._marking is not None and "object_marking_refs" not in completed:
-            completed["object_marking_refs"] = [self._marking]
-        return completed
+        can_be_stored = shape is not None and is_storable(shape)
+        kinds = {name: self._kind(name, shape) for name in _TYPES}
+        marking = self._marking
 
-    def check(self, document: Document, shape: Members | None) -> None:
-        """Whether it is valid STIX 2.1 but for the times of its version, which it has not yet."""
-        fault = find_fault(_TYPES[document["type"]], document, shape)
-        if fault is not None:
-            raise Rejected(_sentence(document, fault), by="format", document=document)
+        def complete(document: Document) -> Document:
+            if not can_be_stored:
+                document = _stored(document)
+            name = document.get("type")
+            if name.__class__ is not str or name not in kinds:
+                raise Rejected(f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}", by="format")
+            always, is_observable, find_fault = kinds[name]
+            completed: Document = {**always, **document}
+            if completed["id"].__class__ is not str:
+                if "id" in document or not is_observable:
+                    raise Rejected(f"{name}.id must be text; it is {_excerpt(completed['id'])}", by="format")
+                completed["id"] = _observable_id(document)
+            if marking is not None and "object_marking_refs" not in document:
+                completed["object_marking_refs"] = [marking]
+            fault = find_fault(completed) if check else None
+            if fault is not None:
+                raise Rejected(_sentence(completed, fault), by="format", document=completed)
+            return completed
+
+        return complete
+
+    def _kind(self, name: str, shape: Members | None) -> tuple[Document, bool, Callable[[Document], Fault | None]]:
+        """Of a type: what all its documents carry, in order; whether it is an SCO; what is wrong with one."""
+        object_type = _TYPES[name]
+        always: Document = {"type": name, "spec_version": "2.1", "id": None}
+        if not object_type.observable:
+            always["created_by_ref"] = self._author
+        return always, object_type.observable, fault_finder(object_type, shape)
 
     def identify(self, document: Document) -> Identity:
         """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
@@ -205,6 +201,17 @@ def _refers_to_relationships(document: Document) -> bool:
         if str(reference).startswith(_RELATIONSHIP_IDS):
             return True
     return False
+
+
+def _stored(document: Document) -> Document:
+    """The document itself where it can be stored, else one that can."""
+    try:
+        encoded = orjson.dumps(document)  # the fastest way to find out
+    except TypeError:
+        return _storable(document)
+    if _BACKSLASH in encoded and _NUL in encoded:  # one byte is found many times as fast
+        return _storable(document)
+    return document
 
 
 def _storable(document: Document) -> Document:

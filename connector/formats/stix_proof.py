@@ -5,6 +5,7 @@ from functools import partial
 
 from connector.formats.stix_values import (
     ELEMENT,
+    LARGEST,
     RECORD,
     TYPES_ALLOWED,
     Check,
@@ -55,6 +56,18 @@ def _holds(check: Check, shape: Shape | None) -> bool:
         case Url():
             return check in (url, filled, text)
     return False
+
+
+def is_storable(shape: Shape | None) -> bool:
+    """Whether all values of a shape are what JSON and the receivers' databases can store."""
+    match shape:
+        case Constant(value):
+            return not isinstance(value, int) or abs(value) <= LARGEST
+        case Elements(shapes):
+            return all(map(is_storable, shapes))
+        case Members(shapes):
+            return all(map(is_storable, shapes.values())) and all(name.isprintable() for name in shapes)
+    return shape is not None
 
 
 def _of_elements(shapes: tuple[Shape | None, ...], left: Sequence[Check | None], check: Check) -> Check | None:

@@ -3,7 +3,6 @@
 `stix_objects` and `stix_observables` hold the types themselves.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -76,19 +75,35 @@ class ObjectType:
 
 
 _TIMES = frozenset(("created", "modified", "valid_from"))
+_OUTLINES = 256
+"""Remembered of the documents from one place in a mapping."""
 
 
-def find_fault(object_type: ObjectType, document: JsonObject, shape: Members | None = None) -> Fault | None:
-    """The first rule that a document breaks; None when it is valid.
+def fault_finder(object_type: ObjectType, shape: Members | None = None) -> Callable[[JsonObject], Fault | None]:
+    """What finds the first rule that a document breaks, None when it is valid: a whole object, but for `given_later`.
 
     Args:
-        object_type: that of the document's `type`.
-        document: the whole object, but for what `ObjectType.given_later` names.
-        shape: what is known of what the mapping said; what else there is, the format has made.
+        object_type: that of the documents' `type`.
+        shape: what is known of what a mapping says in them; what else there is, the format has made.
     """
-    outline = _outline(object_type, tuple(document), shape)
-    if outline is not None and _fits(document, outline):
-        return None
+    outlines: dict[tuple[str, ...], _Outline | None] = {}
+
+    def find(document: JsonObject) -> Fault | None:
+        names = tuple(document)
+        try:
+            outline = outlines[names]
+        except KeyError:
+            if len(outlines) == _OUTLINES:
+                outlines.clear()
+            outline = outlines[names] = _outline(object_type, names, shape)
+        if outline is not None and _fits(document, outline):
+            return None
+        return _find_fault(object_type, document)
+
+    return find
+
+
+def _find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
     checks = object_type.checks
     for name, value in document.items():
         check = checks.get(name)
@@ -146,7 +161,6 @@ def _fits(document: JsonObject, outline: _Outline) -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=1024)
 def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline | None:
     """The outline of these properties; None when no document of them can be valid."""
     there = frozenset(names)

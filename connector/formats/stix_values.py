@@ -56,10 +56,10 @@ def boolean(value: Json) -> Fault | None:
     return None if isinstance(value, bool) else Fault("must be true or false", value)
 
 
-_LARGEST = 2**53 - 1
+LARGEST = 2**53 - 1
 
 
-def integer(low: int = -_LARGEST, high: int = _LARGEST) -> Check:
+def integer(low: int = -LARGEST, high: int = LARGEST) -> Check:
     """A whole number; by default as large as section 2.8 allows."""
     rule = f"must be a whole number from {low} to {high}"
 
@@ -294,7 +294,7 @@ def free(value: Json, depth: int) -> Fault | None:
     if kind is str or kind is bool:
         return None
     if kind is int:
-        return None if -_LARGEST <= value <= _LARGEST else _whole(value)
+        return None if -LARGEST <= value <= LARGEST else _whole(value)
     if kind is float:
         return _decimal(value)
     if not value:
@@ -320,7 +320,7 @@ def _free_object(value: dict[str, Json], depth: int) -> Fault | None:
         return Fault("must have keys of the letters a-z, A-Z, 0-9, _ and -", wrong)
     for key, element in value.items():
         kind = type(element)
-        if kind is str or (kind is int and -_LARGEST <= element <= _LARGEST):
+        if kind is str or (kind is int and -LARGEST <= element <= LARGEST):
             continue
         fault = free(element, depth + 1)
         if fault is not None:

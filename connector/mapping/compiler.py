@@ -253,16 +253,14 @@ class _Compiler:
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
-        complete, check = self.output.complete, self.output.check
-        known = shape if isinstance(shape, Members) else None
-        is_watched = self.trace is not None  # then all that would be refused is shown, and not only the first
-        can_be_provisional = "$provisional" in data
+        # With someone looking on, all is shown that would be refused, and not only the first.
+        complete = self.output.completer(shape if isinstance(shape, Members) else None, check=self.trace is None)
+        if "$provisional" not in data:
+            return complete
 
         def completed(built: Document) -> Document:
             document = complete(built)
-            if not is_watched:
-                check(document, known)
-            return Provisional(document) if can_be_provisional and built.__class__ is Provisional else document
+            return Provisional(document) if built.__class__ is Provisional else document
 
         return completed
 

@@ -5,7 +5,6 @@ names is a JMESPath type error. The first line of a docstring and its example ar
 """
 
 import functools
-import ipaddress
 import json
 import math
 import re
@@ -19,7 +18,7 @@ import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
 from connector import identifiers
-from connector.mapping import uri
+from connector.mapping import addresses, uri
 from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json
@@ -35,7 +34,6 @@ _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CLEANED_AT_ONCE = 2**16
 """Characters; the pattern keeps what stands between matches, which takes twenty times the memory of the text."""
 _ASCII_CLEANED = bytes(0x20 if byte < 0x20 or byte == 0x7F else byte for byte in range(0x100))  # noqa: PLR2004 -- as above
-_LONGEST_NETWORK = 64
 _STRINGS = frozenset((str,))
 _INT64 = 2**63
 
@@ -325,77 +323,33 @@ def split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
 
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@functools.lru_cache(maxsize=64)  # of one address several things are asked, one after the other
-def _address(text: str) -> _Address | _Network | None:
-    """An IP address or network; None for any other text."""
-    # Most hosts are names: what has neither a colon nor a digit at its end cannot be an address.
-    if len(text) > _LONGEST_NETWORK or not (":" in text or text[-1:].isdecimal()):
-        return None
-    try:
-        return ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
 @_function(_TEXT, returns=NUMBER | NULL)
 def ip_version(text: str) -> int | None:
     """4 or 6 for an IP address or network; null for any other text.
 
     ip_version('2001:db8::1') → 6
     """
-    address = _address(text)
+    address = addresses.parse(text)
     return None if address is None else address.version
 
 
 @_function(_TEXT, returns=STRING | NULL)
-@functools.lru_cache(maxsize=64)  # a host is often named many times over
 def ip(text: str) -> str | None:
     """An IP address or network in its one canonical form (RFC 5952 for IPv6); null for any other text.
 
     ip('2001:DB8:0::1') → "2001:db8::1"
     """
-    address = _address(text.strip())
-    if address is None or "%" in text:  # a zone means something on its own machine alone
-        return None
-    if not isinstance(address, _Network):
-        return _written(address)
-    first = _written(address.network_address)
-    return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
-
-
-def _written(address: _Address) -> str:
-    # Python's own text of an IPv4-mapped address is not the same in all its versions; this is RFC 5952 section 5.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(address) if mapped is None else f"::ffff:{mapped}"
-
-
-_DOCUMENTATION = tuple(
-    ipaddress.ip_network(network)
-    for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
-)
-_SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "reserved", "private")
+    return addresses.canonical(text.strip())
 
 
 @_function(_TEXT, returns=STRING | NULL)
-@functools.lru_cache(maxsize=64)  # as above
 def ip_scope(text: str) -> str | None:
     """Where an IP address means something: global, private, loopback, link_local, multicast, documentation, reserved.
 
     ip_scope('192.168.1.10') → "private"
     """
-    address = _address(text)
-    if address is None:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    first = address.network_address if isinstance(address, _Network) else address
-    if any(first in known for known in _DOCUMENTATION if known.version == first.version):
-        return "documentation"
-    return next((scope for scope in _SCOPES if getattr(address, f"is_{scope}")), "reserved")
+    address = addresses.parse(text)
+    return None if address is None else addresses.scope(address)
 
 
 @_function(_TEXT, returns=STRING | NULL)

@@ -119,13 +119,15 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
         made = template.copy()
         for steps, keys in read:
             inner = scope
-            for step in steps:
-                inner = inner.get(step) if isinstance(inner, dict) else None
-            if not isinstance(inner, dict):
-                inner = _NOTHING
+            try:
+                for step in steps:
+                    inner = inner.get(step, _NOTHING)
+                get = inner.get
+            except AttributeError:  # of JSON's types only objects have `get`
+                get = _NOTHING.get
             for name, key in keys:
-                found = inner.get(key)
-                if type(found) is not str:  # as most are
+                found = get(key)
+                if found.__class__ is not str:  # as most are
                     found = present(found)
                 if found is None:
                     del made[name]

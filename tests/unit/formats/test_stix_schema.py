@@ -7,7 +7,7 @@ import pytest
 
 from connector.formats import stix_schema
 from connector.formats.stix import _TYPES, Producer, StixFormat
-from connector.formats.stix_schema import find_fault
+from connector.formats.stix_schema import fault_finder
 
 EXAMPLES = Path(__file__).parents[3] / "mappings" / "examples" / "stix21"
 MOMENT = "2026-03-04T05:06:07.000Z"
@@ -44,10 +44,10 @@ def variants(document):
 @pytest.mark.parametrize("document", OBJECTS, ids=lambda document: f"{document['type']}-{len(document)}")
 def test_what_is_settled_by_the_names_of_properties_hides_no_fault(document, monkeypatch):
     object_type = _TYPES[document["type"]]
-    assert find_fault(object_type, document) is None
-    short = [find_fault(object_type, variant) for variant in variants(document)]
+    assert fault_finder(object_type)(document) is None
+    short = [fault_finder(object_type)(variant) for variant in variants(document)]
     monkeypatch.setattr(stix_schema, "_outline", lambda *_: None)
-    long = [find_fault(object_type, variant) for variant in variants(document)]
+    long = [fault_finder(object_type)(variant) for variant in variants(document)]
     assert short == long
     assert any(short)
 
@@ -56,8 +56,8 @@ def test_a_list_that_was_right_is_looked_at_again_when_it_has_changed():
     document = next(found for found in OBJECTS if found["type"] == "indicator")
     markings = ["marking-definition--00000000-0000-4000-8000-000000000000"]
     document = {**document, "object_marking_refs": markings}
-    assert find_fault(_TYPES["indicator"], document) is None
+    assert fault_finder(_TYPES["indicator"])(document) is None
     markings.append("marking-definition--x")
-    fault = find_fault(_TYPES["indicator"], document)
+    fault = fault_finder(_TYPES["indicator"])(document)
     assert fault is not None
     assert fault.path == "object_marking_refs[1]"

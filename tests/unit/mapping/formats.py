@@ -21,11 +21,8 @@ class Plain:
         text = value if isinstance(value, str) else json.dumps(value)
         return f"'{text}'" if key == "pattern" else text
 
-    def complete(self, document):
-        return {"id": f"{document.get('type')}--1", **document}
-
-    def check(self, document, shape):
-        pass
+    def completer(self, shape, *, check=True):
+        return lambda document: {"id": f"{document.get('type')}--1", **document}
 
     def identify(self, document):
         return None
