@@ -1,7 +1,8 @@
 """How long one notification of a whole file takes to become bytes, against what else one could use."""
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -34,21 +35,14 @@ def stix() -> list[Row]:
 def _stix(case: str, what: str) -> list[Row]:
     found = conversion_stix.ways(_load("stix21", "stix", StixFormat(Producer())))
     files = [item for item in _examples() if item.body["type"] == "file"]
-    full = _full_files(case)
+    given = _full_files(case)
+    full = next(given)
     _agree("by hand", found["mapping"](files), found["by hand"](files), conversion_stix.same)
     for name in ("route", "by hand", "stix2"):
         _agree(name, found["mapping"](full), found[name](full), conversion_stix.same)
-    # Every stix2 object takes milliseconds: fewer of them are enough to know how many.
-    few = full[: COUNT // 20]
-    times = medians(
-        {
-            "mapping": lambda: found["mapping"](full),
-            "route": lambda: found["route"](full),
-            "by hand": lambda: found["by hand"](full),
-            "stix2": lambda: found["stix2"](few),
-        }
-    )
-    mine, hand, classes = times["mapping"] / COUNT, times["by hand"] / COUNT, times["stix2"] / len(few)
+    few = COUNT // 20  # every stix2 object takes milliseconds: fewer of them are enough to know how many
+    times = medians(found | {"stix2": lambda items: found["stix2"](items[:few])}, given.__next__)
+    mine, hand, classes = times["mapping"] / COUNT, times["by hand"] / COUNT, times["stix2"] / few
     return [
         Row(f"{what} ({len(found['by hand'](full[:1]))} objects)", _microseconds(mine)),
         _at_most("  as a multiple of a hand-written function", mine / hand, HAND_LIMIT),
@@ -60,12 +54,13 @@ def _stix(case: str, what: str) -> list[Row]:
 def cef() -> list[Row]:
     """CEF events, encoded."""
     found = conversion_cef.ways(_load("cef", "cef", CefFormat()))
-    full = _full_files()
+    given = _full_files()
+    full = next(given)
     items = [item for item in _examples() if "context_attributes" in item.body]
     _agree("by hand", found["mapping"](items), found["by hand"](items), bytes.__eq__)
     for name in ("by hand", "cefevent"):
         _agree(name, found["mapping"](full), found[name](full), bytes.__eq__)
-    times = medians({name: lambda way=way: way(full) for name, way in found.items()})
+    times = medians(found, given.__next__)
     return [
         Row("notification → CEF bytes", _microseconds(times["mapping"] / COUNT)),
         _at_most("  as a multiple of a hand-written function", times["mapping"] / times["by hand"], HAND_LIMIT),
@@ -75,9 +70,9 @@ def cef() -> list[Row]:
 
 def others() -> list[Row]:
     """Events of the other bundled mappings, encoded: no comparison, for there is no other way to have them."""
-    full = _full_files()
     loaded = {name: app.load_mapping(name, Producer()) for name in OTHERS}
-    times = medians({name: partial(_converted, compiled, full) for name, compiled in loaded.items()})
+    ways = {name: partial(_converted, compiled) for name, compiled in loaded.items()}
+    times = medians(ways, _full_files().__next__)
     return [Row(f"notification → {name} bytes", _microseconds(times[name] / COUNT)) for name in OTHERS]
 
 
@@ -97,19 +92,24 @@ def _examples() -> list[Notification]:
     ]
 
 
-def _full_files(case: str = "file_hunting") -> list[Notification]:
-    """A full file of the examples, many times over, each another file and another notification."""
+def _full_files(case: str = "file_hunting") -> Iterator[list[Notification]]:
+    """A full file of the examples, many times over, each another file and another notification; and so on for ever.
+
+    What one stream has in common stays the same: the rules that match, and what is followed.
+    """
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
-    found = []
-    for number in range(COUNT):
-        item = copy.deepcopy(body)
-        item["id"] = item["attributes"]["sha256"] = f"{number:064x}"
-        item["context_attributes"]["notification_id"] = str(23_000_000_000 + number)
-        item["context_attributes"]["notification_date"] += number
-        for connection in _connections(item["attributes"]):
-            connection["host"] = _another_host(connection["host"], number)
-        found.append(notification.read(item))
-    return found
+    for start in itertools.count(0, COUNT):
+        yield [_another_file(body, number) for number in range(start, start + COUNT)]
+
+
+def _another_file(body: Json, number: int) -> Notification:
+    item = copy.deepcopy(body)
+    item["id"] = item["attributes"]["sha256"] = f"{number:064x}"
+    item["context_attributes"]["notification_id"] = str(23_000_000_000 + number)
+    item["context_attributes"]["notification_date"] += number
+    for connection in _connections(item["attributes"]):
+        connection["host"] = _another_host(connection["host"], number)
+    return notification.read(item)
 
 
 def _connections(entity: Json) -> list[Json]:
@@ -120,8 +120,10 @@ def _connections(entity: Json) -> list[Json]:
 
 def _another_host(host: str, number: int) -> str:
     if ":" in host:
-        return f"{host}{number:02x}"
-    return f"198.51.100.{number}" if host.startswith("198.") else f"{number}.{host}" if host[-1].isalpha() else host
+        return f"{host.rpartition(':')[0]}:{number:x}"
+    if host.startswith("198."):
+        return f"198.51.100.{number % 256}"
+    return f"{number}.{host}" if host[-1].isalpha() else host
 
 
 def _agree(name: str, mine: list[bytes], theirs: list[bytes], same: Callable[[bytes, bytes], bool]) -> None:

@@ -5,8 +5,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 ROUNDS = 21
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,26 @@ class Row:
     met: bool | None = None
 
 
-def medians(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of processor time of one call of each way, over rounds in which each has its turn."""
+def medians(ways: Mapping[str, Callable[[T], object]], given: Callable[[], T]) -> dict[str, float]:
+    """Median seconds of processor time of one call of each way, over rounds in which each has its turn.
+
+    Args:
+        ways: what is measured, by name.
+        given: makes what the next call is about: each time something else, which nobody has seen before.
+    """
     times: dict[str, list[float]] = {name: [] for name in ways}
     for call in ways.values():
-        call()
+        call(given())
     gc.collect()
     gc.disable()
     try:
-        for turn in range(rounds):
+        for turn in range(ROUNDS):
             # Whoever goes first finds the processor's caches cold.
             order = list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]
             for name in order:
+                work = given()
                 started = time.process_time()
-                ways[name]()
+                ways[name](work)
                 times[name].append(time.process_time() - started)
     finally:
         gc.enable()

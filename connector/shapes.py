@@ -17,6 +17,11 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Any text, empty too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identifier:
     """A STIX id of this type."""
 
@@ -47,7 +52,7 @@ class Members:
     shapes: "Mapping[str, Shape | None]"
 
 
-Shape = Constant | Identifier | Timestamp | Url | Elements | Members
+Shape = Constant | Text | Identifier | Timestamp | Url | Elements | Members
 
 
 def constant(value: Json) -> Shape | None:

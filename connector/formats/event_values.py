@@ -1,12 +1,12 @@
 """Values of events that are one line of text, as CEF and LEEF write them."""
 
 import datetime
-import ipaddress
 import json
 import math
 import re
 from typing import Any, NoReturn
 
+from connector import addresses
 from connector.model import Json, Rejected
 
 EXCERPT = 60
@@ -67,12 +67,10 @@ def whole(value: Json) -> int | None:
 
 def address(value: Json, *versions: int) -> str | None:
     """An IP address of one of these versions; None for all else."""
-    if not isinstance(value, str) or "%" in value:  # a zone is not part of an address that others can use
+    if not isinstance(value, str) or "%" in value or "/" in value:  # a zone is of no use to others
         return None
-    try:
-        return value if ipaddress.ip_address(value).version in versions else None
-    except ValueError:
-        return None
+    found = addresses.parse(value)
+    return value if found is not None and found.version in versions else None
 
 
 def milliseconds(value: Json) -> int | None:

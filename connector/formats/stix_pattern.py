@@ -10,13 +10,14 @@ import math
 import re
 from decimal import Decimal
 
-from connector.formats.stix_values import HASHES, Fault
+from connector.formats.stix_values import HASHES, Check, Fault, text
 from connector.model import Json, Rejected
 
 _QUOTED = re.compile(r"'((?:[^'\\]++|\\['\\])*+)'")
 _RULE = "must be a STIX pattern"
 _EMPTIED = "\0"  # stands for a literal's content: no document carries U+0000
 _EMPTY = f"'{_EMPTIED}'"
+_ONE_PATH = re.compile(r"\[[a-z0-9-]+:\w+(?:\.(?:\w+|'[\w-]+'))*", re.ASCII)
 _HASH_STEP = re.compile(rf"\bhashes\s*\.\s*(?:'([^']*)'|([\w-]+))(?:\s*(?:NOT\s*)?!?=\s*({_EMPTY}))?")
 
 
@@ -39,6 +40,29 @@ def literal(value: Json) -> str:
 
 def pattern_fault(pattern: str) -> Fault | None:
     """What is wrong with a pattern; None when nothing is."""
+    # What a mapping mostly makes, and of what this is asked for each indicator: one comparison with a plain literal.
+    left, _, right = pattern.partition(" = '")
+    check = _comparison(left) if right.endswith("']") else None
+    if check is not None:
+        compared = right[:-2]
+        if "'" not in compared and "\\" not in compared and _EMPTIED not in compared:
+            return check(compared)
+    return _fault(pattern)
+
+
+@functools.lru_cache(maxsize=64)
+def _comparison(left: str) -> Check | None:
+    """The check of a literal that stands to the right of this; None when it is more than one path, or none."""
+    if not _ONE_PATH.fullmatch(left):
+        return None
+    rule, algorithms = _grammar(f"{left} = {_EMPTY}]")
+    if rule is not None:
+        return None
+    (algorithm,) = algorithms
+    return text if algorithm is None else HASHES[algorithm]
+
+
+def _fault(pattern: str) -> Fault | None:
     if _EMPTIED in pattern:
         return Fault("must not hold U+0000", pattern)
     literals = []

@@ -23,7 +23,7 @@ from connector.formats.stix_values import (
     wrong_property_name,
 )
 from connector.model import Json
-from connector.shapes import Constant, Elements, Identifier, Members, Shape, Timestamp, Url
+from connector.shapes import Constant, Elements, Identifier, Members, Shape, Text, Timestamp, Url
 
 _Shapes = Mapping[str, Shape | None]
 _Checks = tuple[tuple[str, Check], ...]
@@ -49,6 +49,8 @@ def _holds(check: Check, shape: Shape | None) -> bool:
     match shape:
         case Constant(value):
             return check(value) is None
+        case Text():
+            return check is text
         case Identifier(object_type):
             return check in (filled, text) or object_type in TYPES_ALLOWED.get(check, ())
         case Timestamp():
@@ -67,7 +69,9 @@ def is_storable(shape: Shape | None) -> bool:
             return all(map(is_storable, shapes))
         case Members(shapes):
             return all(map(is_storable, shapes.values())) and all(name.isprintable() for name in shapes)
-    return shape is not None
+        case Text() | None:
+            return False
+    return True
 
 
 def _of_elements(shapes: tuple[Shape | None, ...], left: Sequence[Check | None], check: Check) -> Check | None:
@@ -121,7 +125,7 @@ def _of_free(shape: Shape | None, depth: int) -> Check | None:
     match shape:
         case Constant(value) if free(value, depth) is None:
             return None
-        case Identifier() | Timestamp() | Url():
+        case Text() | Identifier() | Timestamp() | Url():
             return None
         case Elements(shapes):
             return _of_elements(shapes, [_of_free(each, depth + 1) for each in shapes], partial(free, depth=depth))

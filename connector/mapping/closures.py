@@ -100,32 +100,39 @@ def _leading_names(nodes: Sequence[Node]) -> list[str]:
 
 def _path(root: str, names: Sequence[str]) -> Evaluate:
     """The commonest expression, in one call: names from the scope downwards."""
-    if len(names) == 1:
-        (name,) = names
+    match names:
+        case [name]:
+            return _path_of_two(root, name)
+        case [first, second]:
+            return _path_of_three(root, first, second)
+    follow = _members(names)
+    return lambda scope: follow(scope[root])
 
-        def get_one(scope: Any) -> Json:
-            inner = scope[root]
-            if inner is None:
-                return None
-            try:
-                return inner.get(name)
-            except AttributeError:  # of JSON's types only objects have `get`, and what is read is seldom anything else
-                return None
 
-        return get_one
+def _path_of_two(root: str, name: str) -> Evaluate:
+    def get(scope: Any) -> Json:
+        inner = scope[root]
+        if inner is None:
+            return None
+        try:
+            return inner.get(name)
+        except AttributeError:  # of JSON's types only objects have `get`, and what is read is seldom anything else
+            return None
 
-    def get_all(scope: Any) -> Json:
+    return get
+
+
+def _path_of_three(root: str, first: str, second: str) -> Evaluate:
+    def get(scope: Any) -> Json:
         inner = scope[root]
         try:
-            for name in names:
-                if inner is None:
-                    return None
-                inner = inner.get(name)
-        except AttributeError:
+            if inner is None or (inner := inner.get(first)) is None:
+                return None
+            return inner.get(second)
+        except AttributeError:  # as above
             return None
-        return inner
 
-    return get_all
+    return get
 
 
 def _members(names: Sequence[str]) -> Evaluate:
@@ -154,27 +161,36 @@ def _index_expression(node: Node, read: Read) -> Evaluate:
     first, *rest = node["children"]
     evaluate = _compile(first, read)
     for child in rest:
-        evaluate = _then(evaluate, _compile(child, _member))
+        evaluate = _BRACKETS[child["type"]](child, evaluate)
     return evaluate
 
 
-def _index(node: Node, _: Read) -> Evaluate:
+def _index(node: Node, base: Evaluate) -> Evaluate:
     position = node["value"]
 
     def get(value: Any) -> Json:
-        if not isinstance(value, list):
+        items = base(value)
+        if not isinstance(items, list):
             return None
         try:
-            return value[position]
+            return items[position]
         except IndexError:
             return None
 
     return get
 
 
-def _slice(node: Node, _: Read) -> Evaluate:
+def _slice(node: Node, base: Evaluate) -> Evaluate:
     part = slice(*node["children"])
-    return lambda value: value[part] if isinstance(value, list) else None
+
+    def get(value: Any) -> Json:
+        items = base(value)
+        return items[part] if isinstance(items, list) else None
+
+    return get
+
+
+_BRACKETS = {"index": _index, "slice": _slice}
 
 
 def _current(_: Node, __: Read) -> Evaluate:
@@ -217,7 +233,12 @@ def _and_expression(node: Node, read: Read) -> Evaluate:
 
 def _not_expression(node: Node, read: Read) -> Evaluate:
     inner = _compile(node["children"][0], read)
-    return lambda value: is_false(inner(value))
+
+    def negated(value: Any) -> Json:
+        found = inner(value)
+        return not found and found.__class__ not in _NUMBERS
+
+    return negated
 
 
 def _comparator(node: Node, read: Read) -> Evaluate:
@@ -289,7 +310,9 @@ def _projection(node: Node, read: Read) -> Evaluate:
 
         def project_present(value: Any) -> Json:
             items = base(value)
-            return [item for item in items if item is not None] if isinstance(items, list) else None
+            if not isinstance(items, list):
+                return None
+            return [item for item in items if item is not None] if None in items else items
 
         return project_present
 
@@ -322,7 +345,7 @@ def _filter_projection(node: Node, read: Read) -> Evaluate:
             items = base(value)
             if not isinstance(items, list):
                 return None
-            return [item for item in items if item or item.__class__ in _NUMBERS]
+            return items if all(items) else [item for item in items if item or item.__class__ in _NUMBERS]
 
         return select_present
 
@@ -417,9 +440,6 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
         if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
     ]
     if len(computed) == 1:
-        path = path_of(nodes[computed[0][0]])
-        if len(path) == 2 and read is itemgetter:  # noqa: PLR2004 -- the commonest of all
-            return _call_with_member(function, path, computed[0], literals)
         return _call_with_one(function, computed[0], literals)
     if len(computed) == 2:  # noqa: PLR2004 -- the commonest after those of one
         return _call_with_two(function, computed[0], computed[1], literals)
@@ -467,30 +487,6 @@ def _call_with_one(function: Function, computed: _Computed, literals: Sequence[J
     return call_one_before if after else call_one
 
 
-def _call_with_member(
-    function: Function, path: Sequence[str], computed: _Computed, literals: Sequence[Json]
-) -> Evaluate:
-    """As `_call_with_one`, with what `_path` does right here: a call costs more than the reading."""
-    root, name = path
-    index, _, types, null_ends, parameter = computed
-    call = _after(function, literals[:index])
-    after = literals[index + 1 :]
-
-    def call_with_member(scope: Any) -> Json:
-        inner = scope[root]
-        try:
-            given = inner if inner is None else inner.get(name)
-        except AttributeError:  # as above
-            given = None
-        if given.__class__ not in types:
-            if given is None and null_ends:
-                return None
-            raise function.type_error(given, parameter)
-        return call(given, *after)
-
-    return call_with_member
-
-
 def _call_with_two(function: Function, first: _Computed, second: _Computed, literals: Sequence[Json]) -> Evaluate:
     index_a, argument_a, types_a, null_ends_a, parameter_a = first
     index_b, argument_b, types_b, null_ends_b, parameter_b = second
@@ -525,7 +521,6 @@ _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {
     "flatten": _flatten,
     "function_expression": _function_expression,
     "identity": _current,
-    "index": _index,
     "index_expression": _index_expression,
     "literal": _literal,
     "multi_select_dict": _multi_select_dict,
@@ -534,7 +529,6 @@ _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {
     "or_expression": _or_expression,
     "pipe": _pipe,
     "projection": _projection,
-    "slice": _slice,
     "subexpression": _subexpression,
     "value_projection": _value_projection,
 }

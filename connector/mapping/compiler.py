@@ -11,7 +11,7 @@ from connector.mapping import checking, placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
 from connector.mapping.closures import Evaluate, compiled_in_scope, is_false, path_of
 from connector.mapping.expressions import ExpressionError, parse, suggestion
-from connector.mapping.folding import folded
+from connector.mapping.folding import folded, roots
 from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
 from connector.mapping.placeholders import Placeholder
 from connector.mapping.proving import shape_of
@@ -19,17 +19,19 @@ from connector.mapping.values import (
     ITEM,
     Loop,
     Value,
+    copied,
     for_each,
     list_of,
     object_of,
     provisional,
+    remembering,
     switch,
     text_of,
     when,
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
-from connector.shapes import Elements, Members, Shape, constant
+from connector.shapes import Elements, Members, Shape, Text, constant
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
@@ -37,8 +39,8 @@ _DIRECTIVES = ("$when", "$each", "$switch", "$default", "$provisional")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 
-Step = Callable[[dict[str, Json], list[Document]], None]
-"""Works on the scope: adds a name to it, and documents to the list."""
+Let = tuple[str, Evaluate]
+"""A name, and what it stands for, from the scope so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,34 @@ Trace = Callable[[Site, Evaluate], Evaluate]
 """Something to put around every expression."""
 
 
+class Emit(NamedTuple):
+    """What `emit` says under one name.
+
+    Attributes:
+        build: from the scope to what the mapping says of the document; of all, where it makes one for each of a list.
+        complete: what the format makes of one.
+    """
+
+    name: str
+    is_list: bool
+    build: Callable[[Any], Any]
+    complete: Callable[[Document], Document]
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A mapping, ready to run.
 
     Attributes:
         match: whether a notification is for this mapping; None when all are.
-        steps: what `let` and `emit` say, in order.
+        lets: what `let` says, in order.
+        emits: what `emit` says, in order.
         names: what expressions may name beside the notification, the same for all: the format's and the mapping's own.
     """
 
     match: Evaluate | None
-    steps: Sequence[Step]
+    lets: Sequence[Let]
+    emits: Sequence[Emit]
     names: JsonObject
 
     def run(self, view: JsonObject) -> list[Document] | None:
@@ -85,13 +103,26 @@ class Program:
             Rejected: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
-        scope = scope_of(view, self.names)
-        if self.match is not None and is_false(self.match(scope)):
-            return None
         documents: list[Document] = []
-        for step in self.steps:
-            step(scope, documents)
-        return documents
+        return documents if self.run_in(scope_of(view, self.names), documents) else None
+
+    def run_in(self, scope: dict[str, Json], documents: list[Document]) -> bool:
+        """As `run`, in a scope to which each name is added once it is known; whether the notification is wanted."""
+        if self.match is not None and is_false(self.match(scope)):
+            return False
+        for name, evaluate in self.lets:
+            scope[name] = evaluate(scope)
+        for name, is_list, build, complete in self.emits:
+            made = build(scope)
+            if is_list:
+                if made:
+                    made = [complete(document) for document in made]
+                    documents += made
+            elif made is not None:
+                made = complete(made)
+                documents.append(made)
+            scope[name] = made
+        return True
 
 
 def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
@@ -163,6 +194,21 @@ class _Expression(NamedTuple):
     shape: Shape | None
 
 
+class _Each(NamedTuple):
+    """What a `$each` says.
+
+    Attributes:
+        is_own: what an element of the first list becomes depends on that element alone.
+    """
+
+    loops: Sequence[Loop]
+    body: Value
+    is_own: bool
+
+    def function(self) -> Callable[[Any], list[Json]]:
+        return for_each(self.loops, self.body.function())
+
+
 class _Compiler:
     """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
 
@@ -172,6 +218,7 @@ class _Compiler:
         self.trace = trace
         self.fixed: dict[str, Json] = {}
         self.shapes: dict[str, Shape | None] = {}  # of the names in scope
+        self.read: set[str] = set()  # the names that expressions have read, as far as compiled
 
     def program(self) -> Program:
         data = self.document.data
@@ -181,11 +228,9 @@ class _Compiler:
             **{name: frozenset({type_name(value)}) for name, value in names.items()},
         }
         match = self.expression(data["match"], ("match",), scope).evaluate if "match" in data else None
-        steps = [
-            *(step for name, value in self.named("let", scope) if (step := self.let(name, value, scope)) is not None),
-            *(self.emit(name, value, scope) for name, value in self.named("emit", scope)),
-        ]
-        return Program(match, tuple(steps), {**names, **self.fixed})
+        lets = [let for name, data in self.named("let", scope) if (let := self.let(name, data, scope)) is not None]
+        emits = [self.emit(name, data, scope) for name, data in self.named("emit", scope)]
+        return Program(match, tuple(lets), tuple(emits), {**names, **self.fixed})
 
     def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
         data = self.document.data.get(key, {} if key == "let" else None)
@@ -201,12 +246,16 @@ class _Compiler:
         if name in scope or name == ITEM:
             raise self.error(path, f"the name {name} is already taken; choose another")
 
-    def let(self, name: str, data: Json, scope: dict[str, Types]) -> Step | None:
+    def let(self, name: str, data: Json, scope: dict[str, Types]) -> Let | None:
         """None for what is the same for every notification: it is made now, and what is read from it is copied."""
         path = ("let", name)
         lone = self.lone_expression(data, path)
         if lone is not None:  # as it is: a name stands for what its expression stands for, empty list and all
             evaluate, types, self.shapes[name] = self.expression(lone, path, scope)
+        elif isinstance(data, dict) and "$each" in data:
+            each = self.each(data, path, name, scope)
+            build = remembering(each.loops, each.body.function()) if each.is_own else each.function()
+            evaluate, types, self.shapes[name] = build, ARRAY, Elements((each.body.shape,))
         else:
             value = self.value(data, path, name, scope)
             evaluate, types, self.shapes[name] = value.function(), value.types, value.shape
@@ -214,42 +263,27 @@ class _Compiler:
                 self.fixed[name], scope[name] = evaluate({}), types
                 return None
         scope[name] = types
+        return name, evaluate
 
-        def step(values: dict[str, Json], _: list[Document]) -> None:
-            values[name] = evaluate(values)
-
-        return step
-
-    def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Step:
+    def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Emit:
         path = ("emit", name)
         self.check_document(data, path, each_allowed=True)
         if "$each" in data:
-            build_each, element = self.each(data, path, name, scope)
-            scope[name], self.shapes[name] = ARRAY, Elements((element,))
-            completed = self.completed(data, element)
+            each = self.each(data, path, name, scope)
+            scope[name], self.shapes[name] = ARRAY, Elements((each.body.shape,))
+            complete = self.completed(data, each.body.shape)
+            if not each.is_own:
+                return Emit(name, is_list=True, build=each.function(), complete=complete)
+            make = each.body.function()
 
-            def step_each(values: dict[str, Json], documents: list[Document]) -> None:
-                made = build_each(values)
-                if made:
-                    made = [completed(document) for document in made]
-                    documents += made
-                values[name] = made
+            def made(values: Any) -> Json:
+                document = make(values)
+                return None if document is None else complete(document)
 
-            return step_each
-
+            return Emit(name, is_list=True, build=remembering(each.loops, made), complete=copied)
         value = self.body(data, path, name, scope)
-        build = value.function()
         scope[name], self.shapes[name] = OBJECT | NULL, value.shape
-        completed = self.completed(data, value.shape)
-
-        def step(values: dict[str, Json], documents: list[Document]) -> None:
-            document = build(values)
-            if document is not None:
-                document = completed(document)
-                documents.append(document)
-            values[name] = document
-
-        return step
+        return Emit(name, is_list=False, build=value.function(), complete=self.completed(data, value.shape))
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
@@ -281,8 +315,9 @@ class _Compiler:
             case str():
                 return self.text(data, path, key, scope)
             case dict() if "$each" in data:
-                build, element = self.each(data, path, key, scope)
-                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None, shape=Elements((element,)))
+                each = self.each(data, path, key, scope)
+                build, shape = each.function(), Elements((each.body.shape,))
+                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None, shape=shape)
             case dict():
                 return self.body(data, path, key, scope)
             case list():
@@ -340,27 +375,28 @@ class _Compiler:
         default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
         return switch(_case(choose, self.site(data["$switch"], (*path, "$switch"))), cases, default)
 
-    def each(
-        self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope
-    ) -> tuple[Callable[[Any], list[Json]], Shape | None]:
-        """The list of what each element becomes, and the shape of that."""
+    def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Each:
         given, place = data["$each"], (*path, "$each")
-        inner, shapes = dict(scope), self.shapes
-        self.shapes = dict(shapes)
-        loops = []
-        if not isinstance(given, dict):
-            loops.append(self.loop(ITEM, given, place, scope))
-            inner[ITEM] = ANY
-        elif not given:
+        if isinstance(given, dict) and not given:
             raise self.error(place, "names with a list each are expected here, or one list")
-        else:
-            for name, elements in given.items():
-                self.check_name(name, (*place, name), inner)
-                loops.append(self.loop(name, elements, (*place, name), inner))
-                inner[name] = ANY
+        is_named = isinstance(given, dict)
+        lists = [(name, (*place, name)) for name in given] if is_named else [(ITEM, place)]
+        inner, shapes, read = dict(scope), self.shapes, self.read
+        self.shapes, self.read = dict(shapes), set()
+        loops = []
+        for name, where in lists:
+            if is_named:
+                self.check_name(name, where, inner)
+            loops.append(self.loop(name, given[name] if is_named else given, where, inner))
+            inner[name] = ANY
+            if len(loops) == 1:  # what is read to find the elements says nothing of what one becomes
+                read |= self.read
+                self.read = set()
         body = self.body(data, path, key, inner)
-        self.shapes = shapes
-        return for_each(loops, body.function()), body.shape
+        # With someone looking on, every expression is evaluated each time.
+        is_own = self.trace is None and self.read <= {name for name, _ in lists}
+        self.shapes, self.read = shapes, read | self.read
+        return _Each(loops, body, is_own)
 
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Loop:
         elements, types, shape = self.expression(data, path, scope)
@@ -429,9 +465,11 @@ class _Compiler:
             raise self.error(path, f"in `{_short(data)}`: {error}") from None
         node = folded(node, {**self.output.names, **self.fixed})
         evaluate = compiled_in_scope(node)
+        self.read |= roots(node)
         if self.trace:
             evaluate = self.trace(self.site(data, path), evaluate)
-        return _Expression(evaluate, types, shape_of(node, self.shapes))
+        shape = shape_of(node, self.shapes) or (Text() if types - NULL == STRING else None)
+        return _Expression(evaluate, types, shape)
 
     def site(self, expression: str, path: YamlPath) -> Site:
         return Site(self.document.place(path), path, expression)

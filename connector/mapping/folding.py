@@ -1,4 +1,4 @@
-"""Expressions with what is known when a mapping is loaded put in: names that mean the same for all notifications."""
+"""The names in expressions: those that mean the same for all notifications are put in, the others can be listed."""
 
 from connector.mapping.interpreter import Node
 from connector.model import JsonObject
@@ -37,3 +37,13 @@ def folded(node: Node, known: JsonObject) -> Node:
         value = held.get(name) if isinstance(held, dict) else None
         first = {"type": "literal", "value": value, "children": []}
     return {**node, "children": [first, *rest]} if rest or kind != "subexpression" else first
+
+
+def roots(node: Node) -> frozenset[str]:
+    """The names that an expression reads from its scope."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return frozenset({node["value"]})
+    if kind in _ALL_SEE_SCOPE:
+        return frozenset().union(*map(roots, children))
+    return roots(children[0]) if kind in _FIRST_SEES_SCOPE else frozenset()

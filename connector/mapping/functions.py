@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
-from connector import identifiers
-from connector.mapping import addresses, uri
+from connector import addresses, identifiers
+from connector.mapping import uri
 from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.json_types import type_name as type_name_of
 from connector.model import Json

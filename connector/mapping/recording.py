@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from connector.mapping import compiler
-from connector.mapping.closures import is_false
 from connector.mapping.compiled import TOO_DEEP, Watch
 from connector.mapping.compiler import Site
 from connector.model import Document, Json, JsonObject, Rejected
@@ -40,11 +39,8 @@ class Recorder(Watch):
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""
         recording = self._recording = Recording(compiler.scope_of(view, self.program.names))
-        match, steps = self.program.match, self.program.steps
         try:
-            recording.wanted = match is None or not is_false(match(recording.scope))
-            for step in steps if recording.wanted else ():
-                step(recording.scope, recording.documents)
+            recording.wanted = self.program.run_in(recording.scope, recording.documents)
         except RecursionError:
             recording.rejected = Rejected(TOO_DEEP, by="mapping")
         except Rejected as rejected:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
 from connector.model import Json, Provisional, Rejected
-from connector.shapes import Elements, Members, Shape, constant, shared
+from connector.shapes import Elements, Members, Shape, Text, constant, shared
 
 ITEM = "item"
 """The name of the element that `$each` is at."""
@@ -190,7 +192,7 @@ def text_of(parts: Sequence[str | Evaluate]) -> Value:
             filled[index] = evaluate(scope)
         return "".join(filled)
 
-    return Value(STRING, evaluate=build)
+    return Value(STRING, evaluate=build, shape=Text())
 
 
 def when(wanted: Evaluate, value: Value) -> Value:
@@ -261,3 +263,59 @@ def for_each(loops: Sequence[Loop], body: Evaluate) -> Evaluate:
         return made
 
     return build
+
+
+_REMEMBERED = 256
+"""Elements, of each list whose elements are remembered."""
+_LARGEST = 4096
+"""Bytes of an element that is remembered."""
+
+
+def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json]]:
+    """As `for_each`, where what an element of the first list becomes depends on nothing but the element.
+
+    A ruleset or a collection is named by one notification after the other: what became of it the last time is given
+    again, the same lists and objects.
+    """
+    (name, elements, refusal), *inner = loops
+    one = for_each([(name, lambda scope: [scope[name]], refusal), *inner], body)
+    known: dict[str | bytes, list[Json]] = {}
+
+    def became(scope: Any, item: Json) -> list[Json]:
+        key = item if isinstance(item, str) else _key(item)
+        if key is None:
+            return one({**scope, name: item})
+        if key not in known:
+            if len(known) == _REMEMBERED:
+                known.clear()
+            known[key] = one({**scope, name: item})
+        return known[key]
+
+    def build(scope: Any) -> list[Json]:
+        found = elements(scope)
+        if found.__class__ is not list:
+            if found is None:
+                return []
+            raise refusal(found)
+        return [made for item in found for made in became(scope, item)]
+
+    return build
+
+
+def _key(item: Json) -> bytes | None:
+    """What no other element has; None for one that is too large or odd."""
+    try:
+        key = orjson.dumps(item)
+    except TypeError:
+        return None
+    return key if len(key) <= _LARGEST else None
+
+
+def copied(value: Json) -> Json:
+    """The same value, sharing no list or object with the other."""
+    if isinstance(value, dict):
+        made = {name: copied(member) if member.__class__ in _CONTAINERS else member for name, member in value.items()}
+        return Provisional(made) if isinstance(value, Provisional) else made
+    if isinstance(value, list):
+        return [copied(member) if member.__class__ in _CONTAINERS else member for member in value]
+    return value

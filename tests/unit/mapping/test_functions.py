@@ -1,6 +1,5 @@
 """The functions of the mapping language: their examples, their edges, and that nothing makes them fail otherwise."""
 
-import ipaddress
 import json
 import math
 import re
@@ -14,7 +13,6 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from unit.mapping import strategies
 
 from connector.identifiers import stix_id
-from connector.mapping import addresses
 from connector.mapping.closures import compiled
 from connector.mapping.expressions import parse
 from connector.mapping.functions import FUNCTIONS
@@ -420,26 +418,3 @@ def test_within_takes_what_is_in_the_range_with_its_ends(number, expected):
 def test_clean_takes_long_texts_piece_by_piece():
     text = "é\n" * 100_000 + "é"
     assert call("clean", text) == "é " * 100_000 + "é"
-
-
-def near_a_boundary():
-    """Addresses around the ends of the networks that Python gives a meaning to."""
-    boundaries = {4: set(), 6: set()}
-    for text in " ".join(addresses._SPECIAL).split():
-        network = ipaddress.ip_network(text)
-        boundaries[network.version] |= {int(network.network_address), int(network.broadcast_address)}
-    near = {
-        version: st.builds(int.__add__, st.sampled_from(sorted(ends)), st.integers(-2, 2))
-        for version, ends in boundaries.items()
-    }
-    return st.one_of(
-        near[4].filter(lambda value: 0 <= value < 2**32).map(ipaddress.IPv4Address),
-        near[6].filter(lambda value: 0 <= value < 2**128).map(ipaddress.IPv6Address),
-    )
-
-
-@settings(max_examples=3000, deadline=None)
-@given(address=st.one_of(st.ip_addresses(), near_a_boundary()))
-def test_the_scope_of_an_address_is_what_python_says_of_it(address):
-    mapped = getattr(address, "ipv4_mapped", None)
-    assert addresses.scope(address) == addresses._scope(mapped or address)

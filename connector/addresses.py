@@ -64,7 +64,7 @@ def _written(address: Address) -> str:
 
 
 def scope(address: Address | Network) -> str:
-    """Where it means something: see `connector.mapping.functions.ip_scope`. Of a network, its first address."""
+    """Where it means something: `global`, `private`, `documentation`, …; of a network, where its first address does."""
     first = address.network_address if isinstance(address, Network) else address
     if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped:
         first = first.ipv4_mapped
