@@ -975,12 +975,14 @@ class JournalMachine(RuleBasedStateMachine):
             e.seq for e in found.entries if e.context != self.context(e)
         }
         settle(self.journal, found, "r2")
+        self.forget_dead_letters("r2", {e.seq for e in found.entries})
         self.stale = news
 
     @rule()
     def revise_everything(self) -> None:
         while (found := self.journal.outdated("r2", SOURCES, 7)) is not None:
             settle(self.journal, found, "r2")
+            self.forget_dead_letters("r2", {e.seq for e in found.entries})
         self.stale -= self.passed(self.stale)
 
     @rule(source=st.sampled_from(SOURCES), numbers=st.lists(NUMBERS, max_size=6), checkpoint=NUMBERS)
