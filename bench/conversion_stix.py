@@ -14,7 +14,8 @@ from connector import notification
 from connector.formats.stix import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
-from connector.versions import Ledger, timestamp
+from connector.timestamps import timestamp
+from connector.versions import Ledger
 
 CLASSES = {
     "campaign": stix2.v21.Campaign,
@@ -75,13 +76,14 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
 
 
 def _by_mapping(mapping: CompiledMapping, notifications: Sequence[Notification]) -> list[bytes]:
+    render, encode = mapping.render, mapping.format.encode
     lines = []
     for item in notifications:
         at = timestamp(item.date or 0)
-        for document in mapping.render(notification.view(item)) or ():
+        for document in render(notification.view(item)) or ():
             if "created_by_ref" in document:  # as all have but SCO
                 document["created"] = document["modified"] = at
-            lines.append(mapping.format.encode(document))
+            lines.append(encode(document))
     return lines
 
 

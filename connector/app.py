@@ -45,7 +45,7 @@ from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
 from connector.sources.file import FileSource, FileSourceSettings
 from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
-from connector.versions import timestamp
+from connector.timestamps import timestamp
 from connector.yamldoc import YamlDocument
 
 VERSION = importlib.metadata.version("iocstream-connector")

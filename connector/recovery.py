@@ -264,7 +264,7 @@ def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
 
 def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
     from connector import replay as replaying
-    from connector.versions import timestamp
+    from connector.timestamps import timestamp
 
     until = replaying.pruned_until(plan, route)
     if until is not None and (since is None or since <= until):

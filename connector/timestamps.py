@@ -1,10 +1,12 @@
-"""TAXII and STIX timestamps as whole numbers, which compare as the instants they name."""
+"""Timestamps of STIX and TAXII: as text, and as whole numbers, which compare as the instants they name."""
 
+import functools
 import re
 from datetime import UTC, datetime, timedelta
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:\.(\d{1,100}))?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_IN_UTC = datetime(1970, 1, 1)  # noqa: DTZ001 -- without a zone to reckon with it takes half the time
 _LEAP_SECOND = 60
 
 
@@ -25,6 +27,16 @@ def microseconds(text: str) -> int:
     except ValueError:
         raise ValueError("not a timestamp of the calendar") from None
     return (moment // timedelta(seconds=1) + int(seconds)) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+
+
+@functools.lru_cache(maxsize=64)  # a notification's documents all have its time
+def timestamp(seconds: float) -> str:
+    """Unix seconds in RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks.
+
+    Raises:
+        ValueError, OverflowError: outside the years 1 to 9999.
+    """
+    return (_EPOCH_IN_UTC + timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
 
 
 def taxii(milliseconds: int) -> str:

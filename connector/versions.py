@@ -4,7 +4,6 @@
 """
 
 import datetime
-import functools
 import hashlib
 import operator
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,8 @@ from types import MappingProxyType
 import orjson
 
 from connector.model import Document, Identity, Provisional, Rejected, Version
+from connector.timestamps import timestamp
 
-_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; strftime with a zone takes four times as long
 _SHA256 = hashlib.sha256()
 _modified = operator.attrgetter("modified")
 
@@ -137,12 +136,6 @@ class Ledger:
         self.stamped.append(sent)
         self._undo.append((object_id, versions))
         self._known[object_id] = tuple(sent if known is version else known for known in versions)
-
-
-@functools.lru_cache(maxsize=64)  # a notification's documents all have its time
-def timestamp(seconds: int) -> str:
-    """RFC 3339 with exactly three digits, as the STIX Best Practice Guide asks."""
-    return (_EPOCH + datetime.timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
 
 
 def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from connector.model import Message, Rejected
 from connector.pipeline import Delivered
 from connector.push import Pushed
 from connector.runner import Part
-from connector.versions import timestamp
+from connector.timestamps import timestamp
 
 
 class PartResult(BaseModel):

@@ -203,8 +203,10 @@ def _literal(node: Node, _: Read) -> Evaluate:
 
 
 def _or_expression(node: Node, read: Read) -> Evaluate:
-    left, right = (_compile(child, read) for child in node["children"])
-    last = node["children"][1]
+    first, last = node["children"]
+    if last["type"] == "literal" and first["type"] == "and_expression":
+        return _if_else(first, last["value"], read)
+    left, right = _compile(first, read), _compile(last, read)
     if last["type"] == "literal":
         literal = last["value"]
 
@@ -219,6 +221,21 @@ def _or_expression(node: Node, read: Read) -> Evaluate:
         return found if found or found.__class__ in _NUMBERS else right(value)
 
     return either
+
+
+def _if_else(node: Node, otherwise: Json, read: Read) -> Evaluate:
+    """`condition && value || literal`, in one call."""
+    left, right = (_compile(child, read) for child in node["children"])
+
+    def choose(value: Any) -> Json:
+        found = left(value)
+        if found or found.__class__ in _NUMBERS:
+            found = right(value)
+            if found or found.__class__ in _NUMBERS:
+                return found
+        return otherwise
+
+    return choose
 
 
 def _and_expression(node: Node, read: Read) -> Evaluate:
@@ -267,7 +284,21 @@ def _equality(node: Node, left: Evaluate, right: Evaluate, read: Read) -> Evalua
         types = PYTHON_TYPES.get(text, ())
         inner = _compile(left_node["children"][0], read)
         return lambda value: inner(value).__class__ in types
+    if left_node["type"] == "field" and read is _member and wanted:
+        return _member_equals(left_node["value"], text)
     return (lambda value: left(value) == text) if wanted else (lambda value: left(value) != text)
+
+
+def _member_equals(name: str, text: str) -> Evaluate:
+    """What conditions mostly ask of the elements of a list, in one call."""
+
+    def equals(value: Any) -> Json:
+        try:
+            return value is not None and value.get(name) == text
+        except AttributeError:  # of JSON's types only objects have `get`
+            return False
+
+    return equals
 
 
 def equal(a: Json, b: Json) -> bool:
@@ -409,6 +440,9 @@ def _test(node: Node) -> Callable[[Any], bool]:
 
 def _multi_select_list(node: Node, read: Read) -> Evaluate:
     members = tuple(_compile(child, read) for child in node["children"])
+    if len(members) == 2:  # noqa: PLR2004 -- the commonest; a comprehension would be one more call
+        first, second = members
+        return lambda value: None if value is None else [first(value), second(value)]
     return lambda value: None if value is None else [member(value) for member in members]
 
 
@@ -440,6 +474,9 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
         if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
     ]
     if len(computed) == 1:
+        path = path_of(nodes[computed[0][0]]) if read is itemgetter else ()
+        if path:
+            return _call_with_path(function, path, computed[0], literals)
         return _call_with_one(function, computed[0], literals)
     if len(computed) == 2:  # noqa: PLR2004 -- the commonest after those of one
         return _call_with_two(function, computed[0], computed[1], literals)
@@ -461,6 +498,31 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
 def _after(function: Function, before: Sequence[Json]) -> Callable[..., Json]:
     """What is left of a function to be called when its first arguments are known."""
     return partial(function.call, *before) if before else function.call
+
+
+def _call_with_path(function: Function, path: Sequence[str], computed: _Computed, literals: Sequence[Json]) -> Evaluate:
+    """As `_call_with_one`, and what its argument does, being a path from the scope, right here: most are."""
+    index, _, types, null_ends, parameter = computed
+    call = _after(function, literals[:index])
+    after = literals[index + 1 :]
+    root, *names = path
+
+    def call_path(scope: Any) -> Json:
+        given = scope[root]
+        try:
+            for name in names:
+                if given is None:
+                    break
+                given = given.get(name)
+        except AttributeError:  # of JSON's types only objects have `get`
+            given = None
+        if given.__class__ not in types:
+            if given is None and null_ends:
+                return None
+            raise function.type_error(given, parameter)
+        return call(given, *after)
+
+    return call_path
 
 
 def _call_with_one(function: Function, computed: _Computed, literals: Sequence[Json]) -> Evaluate:

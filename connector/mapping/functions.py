@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
-from connector import addresses, identifiers
+from connector import addresses, identifiers, timestamps
 from connector.mapping import uri
 from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.json_types import type_name as type_name_of
@@ -151,14 +151,13 @@ _TEXT = Parameter("text", STRING)
 
 
 @_function(Parameter("seconds", NUMBER), returns=STRING | NULL, makes=Timestamp())
-@functools.lru_cache(maxsize=64)  # what one notification after the other names has one date in all of them
 def timestamp(seconds: float) -> str | None:
     """Unix seconds as RFC 3339 with milliseconds, in UTC; null outside the years 1 to 9999.
 
     timestamp(`1684311125`) → "2023-05-17T08:12:05.000Z"
     """
     try:
-        return (_EPOCH + timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
+        return timestamps.timestamp(seconds)
     except (ValueError, OverflowError):
         return None
 

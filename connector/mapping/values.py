@@ -233,7 +233,7 @@ Loop = tuple[str, Evaluate, Callable[[Json], Rejected]]
 """The name of the element, the list that it is taken from, and why what is no list is refused."""
 
 
-def for_each(loops: Sequence[Loop], body: Evaluate) -> Evaluate:
+def for_each(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json]]:
     """The list of what each element becomes, under its name in the scope; those that are missing are left out.
 
     Of several lists the later ones are gone through for each element of those before, of which they may be a part.
@@ -285,11 +285,13 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
         key = item if isinstance(item, str) else _key(item)
         if key is None:
             return one({**scope, name: item})
-        if key not in known:
-            if len(known) == _REMEMBERED:
+        found = known.get(key)
+        if found is None:
+            found = one({**scope, name: item})
+            if len(known) >= _REMEMBERED:
                 known.clear()
-            known[key] = one({**scope, name: item})
-        return known[key]
+            known[key] = found
+        return found
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -297,7 +299,7 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
             if found is None:
                 return []
             raise refusal(found)
-        return [made for item in found for made in became(scope, item)]
+        return [made for item in found for made in became(scope, item)] if found else []
 
     return build
 
