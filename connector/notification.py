@@ -29,7 +29,7 @@ MAX_SUBJECT_ID = 512
 
 _GUI = "https://www.virustotal.com/gui/"
 _GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}
-_UNSAID = dict.fromkeys(("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link"))
+_NOTIFICATION_KEYS = ("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link")
 _NESTED = ("sources", "tags")
 """The documentation's template has these in hunting_info, every real answer beside it."""
 
@@ -88,7 +88,8 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
     entity = _object(entity_object.get("attributes"))
     said["id"], said["date"] = notification.id, notification.date
     said["link"] = _link(entity_type, entity_id)
-    said = {**_UNSAID, **said}
+    for key in _NOTIFICATION_KEYS:
+        said.setdefault(key)
     return {"notification": said, "entity": entity, "entity_value": entity_value(entity_type, entity_id, entity)}
 
 

@@ -96,9 +96,9 @@ def fault_finder(object_type: ObjectType, shape: Members | None = None) -> Calla
             if len(outlines) == _OUTLINES:
                 outlines.clear()
             outline = outlines[names] = _outline(object_type, names, shape)
-        if outline is not None and _fits(document, outline):
-            return None
-        return _find_fault(object_type, document)
+        if outline is None or not _fits(document, outline):
+            return _find_fault(object_type, document)
+        return None
 
     return find
 

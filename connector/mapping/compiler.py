@@ -24,6 +24,7 @@ from connector.mapping.values import (
     list_of,
     object_of,
     provisional,
+    remembered,
     remembering,
     switch,
     text_of,
@@ -274,16 +275,18 @@ class _Compiler:
             complete = self.completed(data, each.body.shape)
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
-            make = each.body.function()
-
-            def made(values: Any) -> Json:
-                document = make(values)
-                return None if document is None else complete(document)
-
+            made = _completed(each.body.function(), complete)
             return Emit(name, is_list=True, build=remembering(each.loops, made), complete=copied)
+        read, self.read = self.read, set()
         value = self.body(data, path, name, scope)
-        scope[name], self.shapes[name] = OBJECT | NULL, value.shape
-        return Emit(name, is_list=False, build=value.function(), complete=self.completed(data, value.shape))
+        alone, self.read = self.read, read | self.read
+        known, scope[name], self.shapes[name] = dict(scope), OBJECT | NULL, value.shape
+        complete = self.completed(data, value.shape)
+        made = _completed(value.function(), complete)
+        match [*alone]:
+            case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and known[only] <= SCALAR | NULL:
+                return Emit(name, is_list=False, build=remembered(only, made), complete=copied)
+        return Emit(name, is_list=False, build=value.function(), complete=complete)
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
@@ -476,6 +479,14 @@ class _Compiler:
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         return self.document.error(path, message)
+
+
+def _completed(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:
+    def completed(values: Any) -> Json:
+        document = build(values)
+        return None if document is None else complete(document)
+
+    return completed
 
 
 def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:

@@ -265,10 +265,11 @@ def for_each(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json
     return build
 
 
+_UNKNOWN = object()
 _REMEMBERED = 256
-"""Elements, of each list whose elements are remembered."""
+"""Values of which it is remembered at each place what they became."""
 _LARGEST = 4096
-"""Bytes of an element that is remembered."""
+"""Bytes of a value of which that is remembered."""
 
 
 def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json]]:
@@ -279,19 +280,7 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
     """
     (name, elements, refusal), *inner = loops
     one = for_each([(name, lambda scope: [scope[name]], refusal), *inner], body)
-    known: dict[str | bytes, list[Json]] = {}
-
-    def became(scope: Any, item: Json) -> list[Json]:
-        key = item if isinstance(item, str) else _key(item)
-        if key is None:
-            return one({**scope, name: item})
-        found = known.get(key)
-        if found is None:
-            found = one({**scope, name: item})
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            known[key] = found
-        return found
+    became = _remembered(name, one)
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -302,6 +291,30 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
         return [made for item in found for made in became(scope, item)] if found else []
 
     return build
+
+
+def remembered(name: str, value: Evaluate) -> Evaluate:
+    """A value that depends on nothing but what one name in the scope stands for."""
+    became = _remembered(name, value)
+    return lambda scope: became(scope, scope[name])
+
+
+def _remembered(name: str, evaluate: Evaluate) -> Callable[[Any, Json], Any]:
+    known: dict[str | bytes, Json] = {}
+
+    def became(scope: Any, item: Json) -> Json:
+        key = item if isinstance(item, str) else _key(item)
+        if key is None:
+            return evaluate({**scope, name: item})
+        found = known.get(key, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = evaluate({**scope, name: item})
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[key] = found
+        return found
+
+    return became
 
 
 def _key(item: Json) -> bytes | None:
