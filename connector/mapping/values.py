@@ -279,8 +279,7 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
     again, the same lists and objects.
     """
     (name, elements, refusal), *inner = loops
-    one = for_each([(name, lambda scope: [scope[name]], refusal), *inner], body)
-    became = _remembered(name, one)
+    became = _remembered(for_each([(name, lambda scope: [scope[name]], refusal), *inner], body))
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -288,27 +287,34 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
             if found is None:
                 return []
             raise refusal(found)
-        return [made for item in found for made in became(scope, item)] if found else []
+        outer = scope.get(name)
+        made: list[Json] = []
+        for item in found:
+            scope[name] = item
+            made += became(scope, item)
+        scope[name] = outer
+        return made
 
     return build
 
 
 def remembered(name: str, value: Evaluate) -> Evaluate:
     """A value that depends on nothing but what one name in the scope stands for."""
-    became = _remembered(name, value)
+    became = _remembered(value)
     return lambda scope: became(scope, scope[name])
 
 
-def _remembered(name: str, evaluate: Evaluate) -> Callable[[Any, Json], Any]:
+def _remembered(evaluate: Evaluate) -> Callable[[Any, Json], Any]:
+    """A value over a scope, which depends on this one thing in it."""
     known: dict[str | bytes, Json] = {}
 
     def became(scope: Any, item: Json) -> Json:
         key = item if isinstance(item, str) else _key(item)
         if key is None:
-            return evaluate({**scope, name: item})
+            return evaluate(scope)
         found = known.get(key, _UNKNOWN)
         if found is _UNKNOWN:
-            found = evaluate({**scope, name: item})
+            found = evaluate(scope)
             if len(known) >= _REMEMBERED:
                 known.clear()
             known[key] = found
