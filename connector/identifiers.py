@@ -44,7 +44,8 @@ _SCO_NAMESPACE_HASH = hashlib.sha1(SCO_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def _identifier(object_type: str, namespace: "hashlib._Hash", name: bytes) -> str:
+def identifier(object_type: str, name: bytes, namespace: "hashlib._Hash" = _NAMESPACE_HASH) -> str:
+    """A type and the UUIDv5 of a name (RFC 9562 section 5.5), in this project's namespace if in no other."""
     # uuid.uuid5 without its detour through integers: this runs several times per notification.
     hashed = namespace.copy()
     hashed.update(name)
@@ -57,7 +58,7 @@ def stix_id(object_type: str, *parts: Any) -> str:
 
     The type is part of the name, so that the UUID is unique across all types (section 2.9).
     """
-    return _identifier(object_type, _NAMESPACE_HASH, orjson.dumps((object_type, *parts)))
+    return identifier(object_type, orjson.dumps((object_type, *parts)))
 
 
 def opencti_id(object_type: str, properties: JsonObject) -> str:
@@ -66,7 +67,7 @@ def opencti_id(object_type: str, properties: JsonObject) -> str:
     OpenCTI makes ids of SDO in the namespace that the specification keeps for SCO; this follows it, so that an object
     has one id there, whoever sends it.
     """
-    return _identifier(object_type, _SCO_NAMESPACE_HASH, orjson.dumps(properties, option=orjson.OPT_SORT_KEYS))
+    return identifier(object_type, orjson.dumps(properties, option=orjson.OPT_SORT_KEYS), _SCO_NAMESPACE_HASH)
 
 
 def sco_id(document: JsonObject) -> str:
@@ -88,4 +89,4 @@ def sco_id(document: JsonObject) -> str:
     if not contributing:
         raise ValueError(f"a {object_type} without {' or '.join(ID_CONTRIBUTING_PROPERTIES[object_type]) or 'name'}")
     name = orjson.dumps(contributing, option=orjson.OPT_SORT_KEYS)
-    return _identifier(object_type, _SCO_NAMESPACE_HASH, name)
+    return identifier(object_type, name, _SCO_NAMESPACE_HASH)

@@ -3,8 +3,10 @@
 `stix_objects` and `stix_observables` hold the types themselves.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from connector.formats.stix_proof import remaining
 from connector.formats.stix_values import (
@@ -86,21 +88,27 @@ def fault_finder(object_type: ObjectType, shape: Members | None = None) -> Calla
         object_type: that of the documents' `type`.
         shape: what is known of what a mapping says in them; what else there is, the format has made.
     """
-    outlines: dict[tuple[str, ...], _Outline | None] = {}
+    return functools.partial(_find, object_type, _Outlines(object_type, shape))
 
-    def find(document: JsonObject) -> Fault | None:
-        names = tuple(document)
-        try:
-            outline = outlines[names]
-        except KeyError:
-            if len(outlines) == _OUTLINES:
-                outlines.clear()
-            outline = outlines[names] = _outline(object_type, names, shape)
-        if outline is None or not _fits(document, outline):
+
+def _find(object_type: ObjectType, outlines: "_Outlines", document: JsonObject) -> Fault | None:
+    texts, ids, checks, rules = outlines[tuple(document)]
+    # Whatever does not fit is looked at again, slower, by what can say why.
+    for name in texts:
+        value = document[name]
+        if value.__class__ is not str or not value:
             return _find_fault(object_type, document)
-        return None
-
-    return find
+    for name, allowed in ids:
+        value = document[name]
+        if value.__class__ is not str or type_of(value) not in allowed:
+            return _find_fault(object_type, document)
+    for name, check in checks:
+        if check(document[name]) is not None:
+            return _find_fault(object_type, document)
+    for fault in rules:
+        if fault(document) is not None:
+            return _find_fault(object_type, document)
+    return None
 
 
 def _find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
@@ -122,16 +130,15 @@ def _find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Outline:
+class _Outline(NamedTuple):
     """What is left to be checked of a document of which it is known what properties it has.
 
     A mapping makes documents of the same few outlines over and over. That everything required is there, that nothing
     else is, which rules apply, and what the mapping's load has proven, is found out once for each.
 
     Attributes:
-        texts: the properties that are text. With the ids they are most, and a call for each would take longer than to
-            look at them.
+        texts: the properties that are text, and not empty as far as is known without a check. With the ids they are
+            most, and a call for each would take longer than to look at them.
         ids: those that are ids, and the types that they may be of.
         checks: the rest.
         rules: those that depend on what the properties say.
@@ -143,34 +150,37 @@ class _Outline:
     rules: tuple[Callable[[JsonObject], Fault | None], ...]
 
 
-def _fits(document: JsonObject, outline: _Outline) -> bool:
-    for name in outline.texts:
-        value = document[name]
-        if value.__class__ is not str or not value:  # where empty text is right, what checks each by itself says so
-            return False
-    for name, allowed in outline.ids:
-        value = document[name]
-        if value.__class__ is not str or type_of(value) not in allowed:
-            return False
-    for name, check in outline.checks:
-        if check(document[name]) is not None:
-            return False
-    for fault in outline.rules:  # noqa: SIM110 -- `any` takes twice as long for so few
-        if fault(document) is not None:
-            return False
-    return True
+class _Outlines(dict[tuple[str, ...], _Outline]):
+    """The outlines of one type by the names of properties, found out when first asked for."""
+
+    def __init__(self, object_type: ObjectType, shape: Members | None) -> None:
+        self._object_type = object_type
+        self._shape = shape
+
+    def __missing__(self, names: tuple[str, ...]) -> _Outline:
+        outline = _outline(self._object_type, names, self._shape)
+        if len(self) >= _OUTLINES:
+            self.clear()
+        self[names] = outline
+        return outline
 
 
-def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline | None:
-    """The outline of these properties; None when no document of them can be valid."""
+def _never(document: JsonObject) -> Fault | None:
+    return Fault("has the wrong properties", document)
+
+
+_INVALID = _Outline((), (), (), (_never,))
+
+
+def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline:
     there = frozenset(names)
     if not set(object_type.required) <= there | object_type.given_later or not there <= object_type.checks.keys():
-        return None
+        return _INVALID
     rules = []
     for rule in object_type.rules:
         if rule.reads == ():
             if rule.fault(dict.fromkeys(names)) is not None:
-                return None
+                return _INVALID
         elif rule.reads is None or there.issuperset(rule.reads):
             rules.append(rule)
     unknown = _unknown(object_type.checks, names, shape)

@@ -369,8 +369,23 @@ def _projection(node: Node, read: Read) -> Evaluate:
 
 def _filter_projection(node: Node, read: Read) -> Evaluate:
     left, right, condition = node["children"]
-    base, each, wanted = _compile(left, read), _compile(right, _member), _test(condition)
-    if right["type"] == "identity" and condition["type"] == "current":
+    base = _compile(left, read)
+    if right["type"] == "identity":
+        return _selection(base, condition)
+    each, wanted = _compile(right, _member), _test(condition)
+
+    def project(value: Any) -> Json:
+        items = base(value)
+        if not isinstance(items, list):
+            return None
+        return [found for item in items if wanted(item) if (found := each(item)) is not None]
+
+    return project
+
+
+def _selection(base: Evaluate, condition: Node) -> Evaluate:
+    """The elements of which something holds."""
+    if condition["type"] == "current":
 
         def select_present(value: Any) -> Json:  # [?@], the commonest
             items = base(value)
@@ -380,23 +395,30 @@ def _filter_projection(node: Node, read: Read) -> Evaluate:
 
         return select_present
 
-    if right["type"] == "identity":
+    if condition["type"] == "field":
+        name = condition["value"]
 
-        def select(value: Any) -> Json:
+        def select_with_member(value: Any) -> Json:
             items = base(value)
             if not isinstance(items, list):
                 return None
-            return [item for item in items if wanted(item) and item is not None]
+            return [
+                item
+                for item in items
+                if isinstance(item, dict) and ((found := item.get(name)) or found.__class__ in _NUMBERS)
+            ]
 
-        return select
+        return select_with_member
 
-    def project(value: Any) -> Json:
+    wanted = _test(condition)
+
+    def select(value: Any) -> Json:
         items = base(value)
         if not isinstance(items, list):
             return None
-        return [found for item in items if wanted(item) if (found := each(item)) is not None]
+        return [item for item in items if wanted(item) and item is not None]
 
-    return project
+    return select
 
 
 def _flatten(node: Node, read: Read, *, keep_null: bool = True) -> Evaluate:
@@ -435,7 +457,12 @@ def _test(node: Node) -> Callable[[Any], bool]:
     evaluate = _compile(node, _member)
     if node["type"] == "not_expression" or (node["type"] == "comparator" and node["value"] in ("eq", "ne")):
         return evaluate
-    return lambda value: not is_false(evaluate(value))
+
+    def holds(value: Any) -> bool:
+        found = evaluate(value)
+        return bool(found) or found.__class__ in _NUMBERS
+
+    return holds
 
 
 def _multi_select_list(node: Node, read: Read) -> Evaluate:

@@ -19,8 +19,9 @@ from connector.mapping.values import (
     ITEM,
     Loop,
     Value,
-    copied,
+    again,
     for_each,
+    kept,
     list_of,
     object_of,
     provisional,
@@ -117,7 +118,7 @@ class Program:
             made = build(scope)
             if is_list:
                 if made:
-                    made = [complete(document) for document in made]
+                    made = list(map(complete, made))
                     documents += made
             elif made is not None:
                 made = complete(made)
@@ -275,17 +276,17 @@ class _Compiler:
             complete = self.completed(data, each.body.shape)
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
-            made = _completed(each.body.function(), complete)
-            return Emit(name, is_list=True, build=remembering(each.loops, made), complete=copied)
+            made = _kept(each.body.function(), complete)
+            return Emit(name, is_list=True, build=remembering(each.loops, made), complete=again)
         read, self.read = self.read, set()
         value = self.body(data, path, name, scope)
         alone, self.read = self.read, read | self.read
         known, scope[name], self.shapes[name] = dict(scope), OBJECT | NULL, value.shape
         complete = self.completed(data, value.shape)
-        made = _completed(value.function(), complete)
+        made = _kept(value.function(), complete)
         match [*alone]:
             case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and known[only] <= SCALAR | NULL:
-                return Emit(name, is_list=False, build=remembered(only, made), complete=copied)
+                return Emit(name, is_list=False, build=remembered(only, made), complete=again)
         return Emit(name, is_list=False, build=value.function(), complete=complete)
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
@@ -481,12 +482,12 @@ class _Compiler:
         return self.document.error(path, message)
 
 
-def _completed(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:
-    def completed(values: Any) -> Json:
+def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:
+    def made(values: Any) -> Json:
         document = build(values)
-        return None if document is None else complete(document)
+        return None if document is None else kept(complete(document))
 
-    return completed
+    return made
 
 
 def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:

@@ -12,7 +12,7 @@ import orjson
 
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
-from connector.model import Json, Provisional, Rejected
+from connector.model import Document, Json, Provisional, Rejected
 from connector.shapes import Elements, Members, Shape, Text, constant, shared
 
 ITEM = "item"
@@ -332,11 +332,21 @@ def _key(item: Json) -> bytes | None:
     return key if len(key) <= _LARGEST else None
 
 
-def copied(value: Json) -> Json:
-    """The same value, sharing no list or object with the other."""
+def kept(document: Document) -> Json:
+    """A document, and which of its properties hold lists or objects: to be given again, by `again`."""
+    return document, [name for name, value in document.items() if value.__class__ in _CONTAINERS]
+
+
+def again(one: Any) -> Document:
+    """The document that was kept, sharing no list or object with the others that are made of it."""
+    document, containers = one
+    made: Document = Provisional(document) if isinstance(document, Provisional) else document.copy()
+    for name in containers:
+        made[name] = _copied(document[name])
+    return made
+
+
+def _copied(value: Json) -> Json:
     if isinstance(value, dict):
-        made = {name: copied(member) if member.__class__ in _CONTAINERS else member for name, member in value.items()}
-        return Provisional(made) if isinstance(value, Provisional) else made
-    if isinstance(value, list):
-        return [copied(member) if member.__class__ in _CONTAINERS else member for member in value]
-    return value
+        return {name: _copied(member) if member.__class__ in _CONTAINERS else member for name, member in value.items()}
+    return [_copied(member) if member.__class__ in _CONTAINERS else member for member in value]
