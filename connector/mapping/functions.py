@@ -394,9 +394,8 @@ def unique(items: list[Json]) -> list[Json]:
         return list(dict.fromkeys(items))
     seen: dict[Any, Json] = {}
     for item in items:
-        # Python holds 1 and true for equal, and cannot hash a list.
-        key = _as_key(item) if isinstance(item, list | dict) else item
-        seen.setdefault((type_name_of(item), key), item)
+        # Python cannot hash a list, and holds 1 and true for equal.
+        seen.setdefault(_as_key(item) if isinstance(item, list | dict) else (type_name_of(item), item), item)
     return list(seen.values())
 
 

@@ -1,5 +1,6 @@
 """URLs as people and malware write them, made into what RFC 3986 calls a URI."""
 
+import functools
 import re
 
 _UNRESERVED = r"A-Za-z0-9\-._~"
@@ -135,10 +136,27 @@ def _host(name: str) -> str | None:
         import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them
 
         try:
-            return idna.encode(name, uts46=True).decode("ascii")
+            return _in_a_labels(name)
         except idna.IDNAError:
             pass  # malware does not register by the rules; section 3.2.2 allows UTF-8, percent-encoded
     return _encoded(_IN_HOST, name)
+
+
+def _in_a_labels(name: str) -> str:
+    """As `idna.encode` has it, label by label, since hosts share most of theirs."""
+    labels = name.split(".")
+    if all(labels):
+        encoded = ".".join(map(_a_labels, labels))
+        if len(encoded) <= _LONGEST_NAME and encoded.count(".") == len(labels) - 1:
+            return encoded
+    return _a_labels(name)  # a dot in another script, or one too many
+
+
+@functools.lru_cache(maxsize=256)
+def _a_labels(text: str) -> str:
+    import idna  # noqa: PLC0415 -- as above
+
+    return idna.encode(text, uts46=True).decode("ascii")
 
 
 def _encoded(forbidden: re.Pattern[str], part: str) -> str:
