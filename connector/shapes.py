@@ -23,9 +23,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A STIX id of this type."""
+    """A STIX id of this type; None for a type of which the format makes the ids."""
 
-    object_type: str
+    object_type: str | None
 
 
 @dataclass(frozen=True, slots=True)

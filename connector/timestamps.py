@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:\.(\d{1,100}))?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_IN_UTC = datetime(1970, 1, 1)  # noqa: DTZ001 -- without a zone to reckon with it takes half the time
+_TWO_DIGITS = [f"{number:02d}" for number in range(60)]
 _LEAP_SECOND = 60
 
 
@@ -36,7 +37,17 @@ def timestamp(seconds: float) -> str:
     Raises:
         ValueError, OverflowError: outside the years 1 to 9999.
     """
-    return (_EPOCH_IN_UTC + timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
+    if not isinstance(seconds, int):
+        return (_EPOCH_IN_UTC + timedelta(0, seconds)).isoformat("T", "milliseconds") + "Z"
+    day, second = divmod(seconds, 86_400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_day(day)}T{_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:{_TWO_DIGITS[second]}.000Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _day(days: int) -> str:
+    return (_EPOCH_IN_UTC + timedelta(days)).date().isoformat()
 
 
 def taxii(milliseconds: int) -> str:

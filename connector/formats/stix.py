@@ -241,7 +241,11 @@ def _clean_text(text: str) -> str:
         text = text.replace("\0", "")
     if text.isascii():
         return text
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
 
 
 def _sentence(document: Document, fault: Fault) -> str:

@@ -22,11 +22,13 @@ from connector.formats.stix_values import (
     wrong_dictionary_key,
     wrong_property_name,
 )
+from connector.identifiers import ID_CONTRIBUTING_PROPERTIES
 from connector.model import Json
 from connector.shapes import Constant, Elements, Identifier, Members, Shape, Text, Timestamp, Url
 
 _Shapes = Mapping[str, Shape | None]
 _Checks = tuple[tuple[str, Check], ...]
+_WITH_OWN_ID = ID_CONTRIBUTING_PROPERTIES.keys()
 _PROPERTY_EXTENSION = Constant("property-extension")
 
 
@@ -52,7 +54,8 @@ def _holds(check: Check, shape: Shape | None) -> bool:
         case Text():
             return check is text
         case Identifier(object_type):
-            return check in (filled, text) or object_type in TYPES_ALLOWED.get(check, ())
+            types = _WITH_OWN_ID if object_type is None else {object_type}
+            return check in (filled, text) or TYPES_ALLOWED.get(check, frozenset()) >= types
         case Timestamp():
             return check in (timestamp, milliseconds, filled, text)
         case Url():

@@ -33,7 +33,7 @@ from connector.mapping.values import (
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
-from connector.shapes import Elements, Members, Shape, Text, constant
+from connector.shapes import Elements, Identifier, Members, Shape, Text, constant
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
@@ -272,7 +272,7 @@ class _Compiler:
         self.check_document(data, path, each_allowed=True)
         if "$each" in data:
             each = self.each(data, path, name, scope)
-            scope[name], self.shapes[name] = ARRAY, Elements((each.body.shape,))
+            scope[name], self.shapes[name] = ARRAY, Elements((_with_id(each.body.shape),))
             complete = self.completed(data, each.body.shape)
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
@@ -281,7 +281,7 @@ class _Compiler:
         read, self.read = self.read, set()
         value = self.body(data, path, name, scope)
         alone, self.read = self.read, read | self.read
-        known, scope[name], self.shapes[name] = dict(scope), OBJECT | NULL, value.shape
+        known, scope[name], self.shapes[name] = dict(scope), OBJECT | NULL, _with_id(value.shape)
         complete = self.completed(data, value.shape)
         made = _kept(value.function(), complete)
         match [*alone]:
@@ -436,6 +436,8 @@ class _Compiler:
 
         def fill(values: Any) -> str:
             found = evaluate(values)
+            if found.__class__ is str:
+                return quote(key, found)
             if found is None:
                 raise Rejected(f"{site}: it has no value, and the text around it needs one", by="mapping")
             if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
@@ -480,6 +482,13 @@ class _Compiler:
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         return self.document.error(path, message)
+
+
+def _with_id(shape: Shape | None) -> Shape | None:
+    """The shape of a document that has been completed, given that of what the mapping says of it."""
+    if not isinstance(shape, Members) or "id" in shape.shapes:
+        return shape
+    return Members({**shape.shapes, "id": Identifier(None)})
 
 
 def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:

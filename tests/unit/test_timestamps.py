@@ -1,4 +1,8 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from connector import timestamps
 
@@ -47,3 +51,20 @@ def test_what_is_no_timestamp_is_refused(text):
 def test_a_taxii_timestamp_is_aligned_to_milliseconds():
     assert timestamps.taxii(1_767_225_601_005) == "2026-01-01T00:00:01.005000Z"
     assert timestamps.microseconds(timestamps.taxii(1_767_225_601_005)) == 1_767_225_601_005_000
+
+
+@given(seconds=st.one_of(st.integers(-62_135_596_800, 253_402_300_799), st.floats(-62_135_596_800, 253_402_300_799)))
+@example(seconds=-1)
+@example(seconds=0)
+@example(seconds=253_402_300_799)
+def test_unix_seconds_are_written_as_python_writes_the_moment(seconds):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert timestamps.timestamp(seconds) == moment.strftime("%Y").zfill(4) + moment.strftime("-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+@pytest.mark.parametrize("seconds", [253_402_300_800, -62_135_596_801, 10**30, 1e300, float("nan")])
+def test_what_no_calendar_has_is_no_timestamp(seconds):
+    with pytest.raises((ValueError, OverflowError)):
+        timestamps.timestamp(seconds)

@@ -13,12 +13,22 @@ from connector.app import load_mapping
 from connector.formats.stix import _TYPES, Producer, StixFormat
 from connector.formats.stix_foundation import EXTENSION_ID
 from connector.formats.stix_proof import remaining
-from connector.formats.stix_schema import EXTERNAL, KILL_CHAIN, TEXTS, fault_finder
-from connector.formats.stix_values import extensions, filled, identifier, integer, many, milliseconds, reference, url
+from connector.formats.stix_schema import EXTERNAL, KILL_CHAIN, SCO_NAMES, TEXTS, fault_finder
+from connector.formats.stix_values import (
+    extensions,
+    filled,
+    identifier,
+    integer,
+    many,
+    milliseconds,
+    reference,
+    text,
+    url,
+)
 from connector.identifiers import stix_id
 from connector.mapping.functions import FUNCTIONS
 from connector.model import Rejected
-from connector.shapes import Constant, Elements, Identifier, Members, Timestamp, Url
+from connector.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
 
 PROFILES = [None, "misp", "opencti", "sentinel", "xsoar"]
 MOMENT = "2026-03-04T05:06:07.000Z"
@@ -104,6 +114,10 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
         (identifier("indicator"), Identifier("indicator"), [INDICATOR], True),
         (identifier("sighting"), Identifier("indicator"), [INDICATOR], False),
         (reference("malware", "indicator"), Identifier("indicator"), [INDICATOR], True),
+        (many(reference(*SCO_NAMES, "indicator")), Elements((Identifier(None),)), [[stix_id("file")]], True),
+        (reference(*SCO_NAMES[1:]), Identifier(None), [stix_id(SCO_NAMES[0])], False),
+        (text, Text(), ["", "x"], True),
+        (filled, Text(), ["", "x"], False),
         (TEXTS, Elements((Constant("a"), Constant("b"))), [["a"], ["a", "b"]], True),
         (TEXTS, Elements((Constant("a"), None)), [["a"], ["a", "x"], ["a", ""], ["a", 1]], False),
         (TEXTS, Elements((None,)), [["a"], [""], ["a", 1]], False),

@@ -8,7 +8,7 @@ import pytest
 from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
 from connector import yamldoc
-from connector.mapping import compile_mapping, compiler
+from connector.mapping import compile_mapping, compiler, values
 from connector.model import Provisional, Rejected
 
 
@@ -379,3 +379,115 @@ def test_watching_names_the_expressions_that_never_had_a_value():
     ]
     watch.render({**VIEW, "entity": {"scoer": 1, "no": "yes", "ratio": 2}})
     assert watch.without_value() == []
+
+
+OWN = """
+format: plain
+let:
+  subjects:
+    $each: notification.sources
+    name: ${{ item.label || item.id }}
+    parts: ["${{ item.id }}"]
+  country: ${{ notification.country }}
+emit:
+  place: {$when: country, type: place, at: "${{ country }}", held: [{in: "${{ country }}"}]}
+  each:
+    $each: notification.sources
+    $provisional: "!(item.label)"
+    type: source
+    name: ${{ item.id }}
+    held: [{labels: ["${{ item.label || 'none' }}"]}]
+  named: {type: named, subjects: "${{ subjects }}", by: "${{ notification.id }}"}
+"""
+"""Documents and names that depend on one element or name alone, beside one that does not."""
+
+
+def seen(number, *sources, country="DE"):
+    return {**VIEW, "notification": {**VIEW["notification"], "id": number, "country": country, "sources": [*sources]}}
+
+
+def source(number, **more):
+    return {"id": f"{number}", "label": "one", **more}
+
+
+def test_what_is_remembered_of_earlier_notifications_changes_nothing():
+    mapping = compiled(OWN)
+    stream = [
+        seen("1", source(1), source(2)),
+        seen("2", source(2), source(1), source(2)),
+        seen("3", source(2, label="another"), country=None),
+        seen("4", source(2, more=["x"]), country="FR"),
+        seen("5", source(1, label=None), source(3), country=["odd"]),
+        seen("6", source(1), source(1, label=5), country=10**40),
+        *[seen(f"{n}", source(n % 300), source("x" * 5000 + f"{n % 2}"), country=f"{n % 300}") for n in range(700)],
+        seen("7", source(1), "text", None, 5, 5.0, True, 1, [], {}),
+    ]
+    for view in stream:
+        made = mapping.render(view)
+        assert made == compiled(OWN).render(view) == mapping.watch().render(view)
+        assert [type(document) for document in made] == [type(each) for each in compiled(OWN).render(view)]
+
+
+def test_what_is_remembered_is_shared_with_no_document():
+    mapping = compiled(OWN)
+    view = seen("1", source(1), source(1))
+    expected = compiled(OWN).render(view)
+
+    def spoil(value):
+        for member in value.values() if isinstance(value, dict) else value:
+            if isinstance(member, dict | list):
+                spoil(member)
+        value.clear()
+
+    for _ in range(3):
+        made = mapping.render(view)
+        assert made == expected
+        first = copy.deepcopy(made)
+        spoil(made[1])
+        assert made[2:] == first[2:]
+        for document in made[2:]:
+            spoil(document)
+
+
+def test_what_depends_on_more_than_its_element_is_made_each_time():
+    mapping = compiled("""
+format: plain
+let:
+  own: {$each: "notification.sources", name: "${{ item.id }}", by: "${{ notification.id }}"}
+emit:
+  each: {$each: "notification.sources", $when: "notification.id != '2'", type: x, name: "${{ item.id }}"}
+  named: {type: y, own: "${{ own }}"}
+""")
+    found = [mapping.render(seen(number, source(1))) for number in "123"]
+    assert [len(documents) for documents in found] == [2, 1, 2]
+    assert [documents[-1]["own"][0]["by"] for documents in found] == ["1", "2", "3"]
+
+
+def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
+    given = []
+
+    def body(scope):
+        given.append(scope["item"])
+        return {"a": 1}
+
+    build = values.remembering([("item", lambda scope: scope["list"], ValueError)], body)
+    few = [{"id": number} for number in range(values._REMEMBERED)]
+    for _ in range(3):
+        assert len(build({"list": few})) == len(few)
+    assert given == few
+    build({"list": [*few, {"id": "one more"}, few[0]]})
+    assert given == [*few, {"id": "one more"}, few[0]]
+    large = {"text": "x" * values._LARGEST}
+    build({"list": [large, large]})
+    assert given[-2:] == [large, large]
+
+
+def test_a_refused_element_is_refused_each_time():
+    mapping = compiled("""
+format: plain
+emit:
+  each: {$each: notification.sources, type: x, pattern: "a ${{ item.label }}"}
+""")
+    for _ in range(2):
+        with pytest.raises(Rejected, match="bad cannot stand here"):
+            mapping.render(seen("1", source(1, label="bad")))
