@@ -9,7 +9,7 @@ from pathlib import Path
 import conversion_cef
 import conversion_stix
 import orjson
-from measure import Row, medians
+from measure import Row, taken
 
 from connector import app, mapping, notification
 from connector.formats.cef import CefFormat
@@ -41,13 +41,14 @@ def _stix(case: str, what: str) -> list[Row]:
     for name in ("route", "by hand", "stix2"):
         _agree(name, found["mapping"](full), found[name](full), conversion_stix.same)
     few = COUNT // 20  # every stix2 object takes milliseconds: fewer of them are enough to know how many
-    times = medians(found | {"stix2": lambda items: found["stix2"](items[:few])}, given.__next__)
-    mine, hand, classes = times["mapping"] / COUNT, times["by hand"] / COUNT, times["stix2"] / few
+    times = taken(found | {"stix2": lambda items: found["stix2"](items[:few])}, given.__next__)
     return [
-        Row(f"{what} ({len(found['by hand'](full[:1]))} objects)", _microseconds(mine)),
-        _at_most("  as a multiple of a hand-written function", mine / hand, HAND_LIMIT),
-        _at_least("  speed, as a multiple of the stix2 classes", classes / mine, STIX2_LIMIT),
-        Row("  with the search for earlier versions", _microseconds(times["route"] / COUNT)),
+        Row(f"{what} ({len(found['by hand'](full[:1]))} objects)", _microseconds(times.median("mapping") / COUNT)),
+        _at_most("  as a multiple of a hand-written function", times.ratio("mapping", "by hand"), HAND_LIMIT),
+        _at_least(
+            "  speed, as a multiple of the stix2 classes", times.ratio("stix2", "mapping") * COUNT / few, STIX2_LIMIT
+        ),
+        Row("  with the search for earlier versions", _microseconds(times.median("route") / COUNT)),
     ]
 
 
@@ -60,11 +61,11 @@ def cef() -> list[Row]:
     _agree("by hand", found["mapping"](items), found["by hand"](items), bytes.__eq__)
     for name in ("by hand", "cefevent"):
         _agree(name, found["mapping"](full), found[name](full), bytes.__eq__)
-    times = medians(found, given.__next__)
+    times = taken(found, given.__next__)
     return [
-        Row("notification → CEF bytes", _microseconds(times["mapping"] / COUNT)),
-        _at_most("  as a multiple of a hand-written function", times["mapping"] / times["by hand"], HAND_LIMIT),
-        _at_least("  speed, as a multiple of cefevent", times["cefevent"] / times["mapping"], 1.0),
+        Row("notification → CEF bytes", _microseconds(times.median("mapping") / COUNT)),
+        _at_most("  as a multiple of a hand-written function", times.ratio("mapping", "by hand"), HAND_LIMIT),
+        _at_least("  speed, as a multiple of cefevent", times.ratio("cefevent", "mapping"), 1.0),
     ]
 
 
@@ -72,8 +73,8 @@ def others() -> list[Row]:
     """Events of the other bundled mappings, encoded: no comparison, for there is no other way to have them."""
     loaded = {name: app.load_mapping(name, Producer()) for name in OTHERS}
     ways = {name: partial(_converted, compiled) for name, compiled in loaded.items()}
-    times = medians(ways, _full_files().__next__)
-    return [Row(f"notification → {name} bytes", _microseconds(times[name] / COUNT)) for name in OTHERS]
+    times = taken(ways, _full_files().__next__)
+    return [Row(f"notification → {name} bytes", _microseconds(times.median(name) / COUNT)) for name in OTHERS]
 
 
 def _converted(compiled: mapping.CompiledMapping, items: list[Notification]) -> list[bytes]:

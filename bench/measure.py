@@ -3,11 +3,11 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-ROUNDS = 21
+ROUNDS = 31
 
 T = TypeVar("T")
 
@@ -29,8 +29,23 @@ class Row:
     met: bool | None = None
 
 
-def medians(ways: Mapping[str, Callable[[T], object]], given: Callable[[], T]) -> dict[str, float]:
-    """Median seconds of processor time of one call of each way, over rounds in which each has its turn.
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long several ways took, in seconds of processor time: of each one call a round."""
+
+    of: Mapping[str, Sequence[float]]
+
+    def median(self, way: str) -> float:
+        """Of a call, in seconds."""
+        return statistics.median(self.of[way])
+
+    def ratio(self, way: str, other: str) -> float:
+        """How many times as long as another a way took: the median of all rounds, in each of which both were near."""
+        return statistics.median(one / two for one, two in zip(self.of[way], self.of[other], strict=True))
+
+
+def taken(ways: Mapping[str, Callable[[T], object]], given: Callable[[], T]) -> Times:
+    """Times of several ways, over rounds in which each has its turn.
 
     Args:
         ways: what is measured, by name.
@@ -52,4 +67,4 @@ def medians(ways: Mapping[str, Callable[[T], object]], given: Callable[[], T]) -
                 times[name].append(time.process_time() - started)
     finally:
         gc.enable()
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return Times(times)
