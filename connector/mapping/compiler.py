@@ -257,7 +257,7 @@ class _Compiler:
         elif isinstance(data, dict) and "$each" in data:
             each = self.each(data, path, name, scope)
             build = remembering(each.loops, each.body.function()) if each.is_own else each.function()
-            evaluate, types, self.shapes[name] = build, ARRAY, Elements((each.body.shape,))
+            evaluate, types, self.shapes[name] = _list_or_null(build), ARRAY | NULL, Elements((each.body.shape,))
         else:
             value = self.value(data, path, name, scope)
             evaluate, types, self.shapes[name] = value.function(), value.types, value.shape
@@ -320,8 +320,7 @@ class _Compiler:
                 return self.text(data, path, key, scope)
             case dict() if "$each" in data:
                 each = self.each(data, path, key, scope)
-                build, shape = each.function(), Elements((each.body.shape,))
-                return Value(ARRAY | NULL, evaluate=lambda values: build(values) or None, shape=shape)
+                return Value(ARRAY | NULL, evaluate=_list_or_null(each.function()), shape=Elements((each.body.shape,)))
             case dict():
                 return self.body(data, path, key, scope)
             case list():
@@ -482,6 +481,10 @@ class _Compiler:
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
         return self.document.error(path, message)
+
+
+def _list_or_null(build: Callable[[Any], list[Json]]) -> Evaluate:
+    return lambda values: build(values) or None
 
 
 def _with_id(shape: Shape | None) -> Shape | None:

@@ -491,3 +491,16 @@ emit:
     for _ in range(2):
         with pytest.raises(Rejected, match="bad cannot stand here"):
             mapping.render(seen("1", source(1, label="bad")))
+
+
+@pytest.mark.parametrize("list_name", ["notification.nothing", "entity.empty", "notification.sources[?id == 'none']"])
+def test_a_name_for_each_of_nothing_is_null(list_name):
+    mapping = compiled(f"""
+format: plain
+let:
+  own: {{$each: "{list_name}", a: "${{{{ item.id }}}}"}}
+  other: {{$each: "{list_name}", a: "${{{{ notification.id }}}}"}}
+emit:
+  one: {{type: x, own: "${{{{ own == `null` }}}}", other: "${{{{ other == `null` }}}}"}}
+""")
+    assert mapping.render(VIEW) == [{"id": "x--1", "type": "x", "own": True, "other": True}]
