@@ -76,12 +76,15 @@ class Watch:
     Attributes:
         format: the format of its documents.
         program: the mapping with someone looking on.
+
+    Args:
+        check: whether the format refuses what is wrong, as it would in the mapping itself.
     """
 
-    def __init__(self, document: YamlDocument, output: Format) -> None:
+    def __init__(self, document: YamlDocument, output: Format, *, check: bool = True) -> None:
         self.format = output
         self._sites: dict[Site, bool] = {}
-        self.program = compiler.program(document, output, self._trace)
+        self.program = compiler.program(document, output, self._trace, check=check)
 
     def render(self, view: JsonObject) -> list[Document] | None:
         """As `CompiledMapping.render`."""

@@ -166,13 +166,19 @@ def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:
     return name
 
 
-def program(document: YamlDocument, output: Format, trace: Trace | None = None) -> Program:
+def program(document: YamlDocument, output: Format, trace: Trace | None = None, *, check: bool = True) -> Program:
     """Compile a mapping whose top-level keys `format_name` has found in order.
+
+    Args:
+        document: the mapping.
+        output: the format that it names.
+        trace: what to put around every expression; then each is evaluated every time.
+        check: whether the format refuses what is wrong with a document.
 
     Raises:
         Misconfigured: with `file:line:column: path: what is wrong and what was expected`.
     """
-    compiler = _Compiler(document, output, trace)
+    compiler = _Compiler(document, output, trace, check=check)
     try:
         return compiler.program()
     except RecursionError:
@@ -214,10 +220,11 @@ class _Each(NamedTuple):
 class _Compiler:
     """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
 
-    def __init__(self, document: YamlDocument, output: Format, trace: Trace | None) -> None:
+    def __init__(self, document: YamlDocument, output: Format, trace: Trace | None, *, check: bool) -> None:
         self.document = document
         self.output = output
         self.trace = trace
+        self.check = check
         self.fixed: dict[str, Json] = {}
         self.shapes: dict[str, Shape | None] = {}  # of the names in scope
         self.read: set[str] = set()  # the names that expressions have read, as far as compiled
@@ -291,8 +298,7 @@ class _Compiler:
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
-        # With someone looking on, all is shown that would be refused, and not only the first.
-        complete = self.output.completer(shape if isinstance(shape, Members) else None, check=self.trace is None)
+        complete = self.output.completer(shape if isinstance(shape, Members) else None, check=self.check)
         if "$provisional" not in data:
             return complete
 
@@ -396,7 +402,6 @@ class _Compiler:
                 read |= self.read
                 self.read = set()
         body = self.body(data, path, key, inner)
-        # With someone looking on, every expression is evaluated each time.
         is_own = self.trace is None and self.read <= {name for name, _ in lists}
         self.shapes, self.read = shapes, read | self.read
         return _Each(loops, body, is_own)

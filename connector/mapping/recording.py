@@ -30,11 +30,14 @@ class Recording:
 
 
 class Recorder(Watch):
-    """Renders as its mapping does, and writes down what every expression gave. For one thread."""
+    """Renders as its mapping does, and writes down what every expression gave. For one thread.
+
+    What a format would refuse is recorded too, and all that comes after it.
+    """
 
     def __init__(self, document: YamlDocument, output: Format) -> None:
         self._recording = Recording({})
-        super().__init__(document, output)
+        super().__init__(document, output, check=False)
 
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""

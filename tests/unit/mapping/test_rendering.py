@@ -114,7 +114,7 @@ def test_a_stream_of_notifications_that_do_not_fit_has_the_mapping_compiled_once
     mapping = emitting("a: ${{ length(entity.score) }}")
     programs = []
     make = compiler.program
-    monkeypatch.setattr(compiler, "program", lambda *given: programs.append(given) or make(*given))
+    monkeypatch.setattr(compiler, "program", lambda *given, **more: programs.append(given) or make(*given, **more))
     for _ in range(3):
         with pytest.raises(Rejected, match="length"):
             mapping.render(VIEW)
