@@ -323,6 +323,10 @@ class Format(Protocol):
         """
         ...
 
+    def completed_shape(self, shape: Members) -> Members:
+        """The shape of the documents that a completer makes of what has this one."""
+        ...
+
     def identify(self, document: Document) -> Identity | None:
         """Its identity; None for an event, which is new each time."""
         ...

@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from connector.model import Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Constant:
     """Always this text, number or boolean."""
 
     value: Json
+
+    def __eq__(self, other: object) -> bool:
+        # Python holds 1 and true for equal.
+        return isinstance(other, Constant) and (type(self.value), self.value) == (type(other.value), other.value)
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +47,25 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """A list that is not empty; each element has one of these shapes, None being one of which nothing is known."""
+    """A list; each element has one of these shapes, None being one of which nothing is known.
+
+    Within a document it is not empty: what is, is missing there.
+    """
 
     shapes: "tuple[Shape | None, ...]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # each is only itself, and can be a key
 class Members:
-    """An object with no other members than these; None for one of which nothing is known."""
+    """An object with no other members than these, and what a format adds to documents.
+
+    Attributes:
+        shapes: of each member; None when nothing is known of it.
+        certain: the members that are there in every such object.
+    """
 
     shapes: "Mapping[str, Shape | None]"
+    certain: frozenset[str] = frozenset()
 
 
 Shape = Constant | Text | Identifier | Timestamp | Url | Elements | Members
@@ -63,8 +79,6 @@ def constant(value: Json) -> Shape | None:
 
 
 def shared(shapes: Sequence[Shape | None]) -> Shape | None:
-    """The shape of what has one of these; None when they differ, as two constants do."""
+    """The shape of what has one of these; None when they differ."""
     first, *others = shapes
-    if others and isinstance(first, Constant):
-        return None
     return first if all(other == first for other in others) else None

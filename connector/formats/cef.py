@@ -90,6 +90,10 @@ class CefFormat:
         """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
         return lambda document: document
 
+    def completed_shape(self, shape: Members) -> Members:
+        """The same."""
+        return shape
+
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: an event is new each time."""
         return None

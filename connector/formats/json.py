@@ -40,6 +40,10 @@ class JsonFormat:
         """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
         return lambda document: document
 
+    def completed_shape(self, shape: Members) -> Members:
+        """The same."""
+        return shape
+
     def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
         """None: a line is new each time."""
         return None

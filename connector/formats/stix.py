@@ -28,7 +28,7 @@ from connector.formats.stix_schema import ObjectType, fault_finder
 from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
 from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import Document, Identity, Json, JsonObject, Rejected
-from connector.shapes import Members
+from connector.shapes import Constant, Identifier, Members
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
@@ -103,12 +103,14 @@ class StixFormat:
                 document = _stored(document)
             name = document.get("type")
             if name.__class__ is not str or name not in kinds:
-                raise Rejected(f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}", by="format")
+                said = f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}"
+                raise Rejected(said, by="format", document=document)
             always, is_observable, find_fault = kinds[name]
             completed: Document = {**always, **document}
             if completed["id"].__class__ is not str:
                 if "id" in document or not is_observable:
-                    raise Rejected(f"{name}.id must be text; it is {_excerpt(completed['id'])}", by="format")
+                    said = f"{name}.id must be text; it is {_excerpt(completed['id'])}"
+                    raise Rejected(said, by="format", document=document)
                 completed["id"] = _observable_id(document)
             if marking is not None and "object_marking_refs" not in document:
                 completed["object_marking_refs"] = [marking]
@@ -118,6 +120,15 @@ class StixFormat:
             return completed
 
         return complete
+
+    def completed_shape(self, shape: Members) -> Members:
+        """With the id that an SCO is given where the mapping gives none."""
+        if "id" not in shape.shapes:
+            return Members({**shape.shapes, "id": Identifier(None)}, shape.certain | {"id"})
+        match shape.shapes.get("type"):
+            case Constant(str() as name) if name in _TYPES and not _TYPES[name].observable:
+                return shape  # no such object without the id that the mapping gives it
+        return Members({**shape.shapes, "id": None}, shape.certain)
 
     def _kind(self, name: str, shape: Members | None) -> tuple[Document, bool, Callable[[Document], Fault | None]]:
         """Of a type: what all its documents carry, in order; whether it is an SCO; what is wrong with one."""
@@ -139,7 +150,7 @@ class StixFormat:
         return Identity(identifier, object_type.versioned, wave)
 
     def encode(self, document: Document) -> bytes:
-        """One line of JSON.
+        """One line of JSON, of a document that its completer has checked and a ledger stamped.
 
         An indicator that does not say since when is valid from its first version on.
         """
@@ -183,13 +194,15 @@ def _observable_id(document: Document) -> str:
     object_type = _TYPES[document["type"]]
     fault = object_type.checks["hashes"](document["hashes"]) if "hashes" in document else None
     if fault is not None:
-        raise Rejected(_sentence(document, fault.within("hashes")), by="format")
+        raise Rejected(_sentence(document, fault.within("hashes")), by="format", document=document)
     try:
         return sco_id(document)
     except ValueError:
         contributing = " or ".join(ID_CONTRIBUTING_PROPERTIES[document["type"]]) or "an id"
         raise Rejected(
-            f"{document['type']} has no {contributing}: nothing says which {document['type']} it is", by="format"
+            f"{document['type']} has no {contributing}: nothing says which {document['type']} it is",
+            by="format",
+            document=document,
         ) from None
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from connector.formats.stix_values import (
     ELEMENT,
     LARGEST,
+    MAX_DEPTH,
     RECORD,
     TYPES_ALLOWED,
     Check,
@@ -40,10 +41,10 @@ def remaining(check: Check, shape: Shape | None) -> Check | None:
     match shape:
         case Elements(shapes) if check in ELEMENT:
             return _of_elements(shapes, [remaining(ELEMENT[check], each) for each in shapes], check)
-        case Members(shapes) if check in RECORD:
-            return _of_record(shapes, RECORD[check], check)
-        case Members(shapes) if check is extensions:
-            return _of_extensions(shapes)
+        case Members() if check in RECORD:
+            return _of_record(shape, RECORD[check], check)
+        case Members() if check is extensions:
+            return _of_extensions(shape.shapes)
     return None if _holds(check, shape) else check
 
 
@@ -92,8 +93,8 @@ def _of_elements(shapes: tuple[Shape | None, ...], left: Sequence[Check | None],
     return check_left
 
 
-def _of_record(shapes: _Shapes, record: Record, check: Check) -> Check | None:
-    certain = {name for name, shape in shapes.items() if isinstance(shape, Constant)}
+def _of_record(members: Members, record: Record, check: Check) -> Check | None:
+    shapes, certain = members.shapes, members.certain
     if not record.checks.keys() >= shapes.keys() or not certain.issuperset(record.required):
         return check
     one_of = record.one_of if certain.isdisjoint(record.one_of) else ()
@@ -115,7 +116,8 @@ def _of_extensions(shapes: _Shapes) -> Check | None:
         if (
             extension_definition(key) is not None
             or not isinstance(content, Members)
-            or content.shapes.get("extension_type") != _PROPERTY_EXTENSION
+            or "extension_type" not in content.certain
+            or content.shapes["extension_type"] != _PROPERTY_EXTENSION
             or wrong_property_name(tuple(content.shapes)) is not None
         ):
             return extensions
@@ -125,16 +127,17 @@ def _of_extensions(shapes: _Shapes) -> Check | None:
 
 def _of_free(shape: Shape | None, depth: int) -> Check | None:
     """What is left of `free`."""
+    whole = partial(free, depth=depth)
     match shape:
-        case Constant(value) if free(value, depth) is None:
-            return None
+        case Constant(value):
+            return whole if free(value, depth) is not None else None
         case Text() | Identifier() | Timestamp() | Url():
             return None
-        case Elements(shapes):
-            return _of_elements(shapes, [_of_free(each, depth + 1) for each in shapes], partial(free, depth=depth))
-        case Members(shapes) if wrong_dictionary_key(tuple(shapes)) is None:
-            return _of_free_members(shapes, depth + 1)
-    return partial(free, depth=depth)
+        case Elements(shapes) if depth < MAX_DEPTH:
+            return _of_elements(shapes, [_of_free(each, depth + 1) for each in shapes], whole)
+        case Members() if depth < MAX_DEPTH and wrong_dictionary_key(tuple(shape.shapes)) is None:
+            return _of_free_members(shape.shapes, depth + 1)
+    return whole
 
 
 def _of_free_members(shapes: _Shapes, depth: int) -> Check | None:

@@ -184,7 +184,7 @@ def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | N
         elif rule.reads is None or there.issuperset(rule.reads):
             rules.append(rule)
     unknown = _unknown(object_type.checks, names, shape)
-    if "id" not in unknown and OWN_ID in rules:
+    if shape is not None and "id" not in shape.shapes and OWN_ID in rules:  # then the format has made it
         rules.remove(OWN_ID)
     texts = tuple(name for name, check in unknown.items() if check in (filled, text))
     ids = tuple((name, TYPES_ALLOWED[check]) for name, check in unknown.items() if check in TYPES_ALLOWED)

@@ -411,7 +411,7 @@ def _encoded(more: str) -> str:
     return rf"[{_UNRESERVED}{more}]*+(?:{_PERCENT}[{_UNRESERVED}{more}]*+)*+"
 
 
-_HOST = rf"\[[0-9A-Fa-f:.]+\]|{_encoded('')}"
+_HOST = rf"\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[{_UNRESERVED}:]+)\]|{_encoded('')}"
 _AUTHORITY = rf"(?:{_encoded(':')}@)?(?:{_HOST})(?::[0-9]*+)?(?=[/?\#]|\Z)"
 _QUERY = _encoded(":@/?")
 url = matching(

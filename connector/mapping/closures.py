@@ -495,15 +495,15 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
     """`Function.apply`, with everything looked up beforehand: parameters, and arguments that are literals."""
     call = function.call
     literals: list[Json] = [node["value"] if node["type"] == "literal" else None for node in nodes]
-    computed = [
-        (index, _compile(node, read), *_accepted(function, index))
+    indexes = [
+        index
         for index, node in enumerate(nodes)
         if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
     ]
+    if len(indexes) == 1 and read is itemgetter and (path := path_of(nodes[indexes[0]])):
+        return _call_with_path(function, path, indexes[0], literals)
+    computed = [(index, _compile(nodes[index], read), *_accepted(function, index)) for index in indexes]
     if len(computed) == 1:
-        path = path_of(nodes[computed[0][0]]) if read is itemgetter else ()
-        if path:
-            return _call_with_path(function, path, computed[0], literals)
         return _call_with_one(function, computed[0], literals)
     if len(computed) == 2:  # noqa: PLR2004 -- the commonest after those of one
         return _call_with_two(function, computed[0], computed[1], literals)
@@ -527,9 +527,9 @@ def _after(function: Function, before: Sequence[Json]) -> Callable[..., Json]:
     return partial(function.call, *before) if before else function.call
 
 
-def _call_with_path(function: Function, path: Sequence[str], computed: _Computed, literals: Sequence[Json]) -> Evaluate:
-    """As `_call_with_one`, and what its argument does, being a path from the scope, right here: most are."""
-    index, _, types, null_ends, parameter = computed
+def _call_with_path(function: Function, path: Sequence[str], index: int, literals: Sequence[Json]) -> Evaluate:
+    """A call with one argument that is a path from the scope, as most are: what that does is done right here."""
+    types, null_ends, parameter = _accepted(function, index)
     call = _after(function, literals[:index])
     after = literals[index + 1 :]
     root, *names = path

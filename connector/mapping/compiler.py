@@ -33,7 +33,7 @@ from connector.mapping.values import (
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
-from connector.shapes import Elements, Identifier, Members, Shape, Text, constant
+from connector.shapes import Elements, Members, Shape, Text, constant
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
@@ -279,7 +279,7 @@ class _Compiler:
         self.check_document(data, path, each_allowed=True)
         if "$each" in data:
             each = self.each(data, path, name, scope)
-            scope[name], self.shapes[name] = ARRAY, Elements((_with_id(each.body.shape),))
+            scope[name], self.shapes[name] = ARRAY, Elements((self.completed_shape(each.body.shape),))
             complete = self.completed(data, each.body.shape)
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
@@ -287,14 +287,14 @@ class _Compiler:
             return Emit(name, is_list=True, build=remembering(each.loops, made), complete=again)
         read, self.read = self.read, set()
         value = self.body(data, path, name, scope)
-        alone, self.read = self.read, read | self.read
-        known, scope[name], self.shapes[name] = dict(scope), OBJECT | NULL, _with_id(value.shape)
-        complete = self.completed(data, value.shape)
-        made = _kept(value.function(), complete)
-        match [*alone]:
-            case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and known[only] <= SCALAR | NULL:
-                return Emit(name, is_list=False, build=remembered(only, made), complete=again)
-        return Emit(name, is_list=False, build=value.function(), complete=complete)
+        complete, build = self.completed(data, value.shape), value.function()
+        if self.trace is None and len(self.read) == 1 and not self.read & NOTIFICATION_SCOPE.keys():
+            (only,) = self.read
+            if scope[only] <= SCALAR | NULL:
+                build, complete = remembered(only, _kept(build, complete)), again
+        self.read |= read
+        scope[name], self.shapes[name] = OBJECT | NULL, self.completed_shape(value.shape)
+        return Emit(name, is_list=False, build=build, complete=complete)
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
@@ -307,6 +307,9 @@ class _Compiler:
             return Provisional(document) if built.__class__ is Provisional else document
 
         return completed
+
+    def completed_shape(self, shape: Shape | None) -> Shape | None:
+        return self.output.completed_shape(shape) if isinstance(shape, Members) else None
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):
@@ -403,7 +406,7 @@ class _Compiler:
                 self.read = set()
         body = self.body(data, path, key, inner)
         is_own = self.trace is None and self.read <= {name for name, _ in lists}
-        self.shapes, self.read = shapes, read | self.read
+        self.shapes, self.read = shapes, read | self.read - {name for name, _ in lists}
         return _Each(loops, body, is_own)
 
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Loop:
@@ -490,13 +493,6 @@ class _Compiler:
 
 def _list_or_null(build: Callable[[Any], list[Json]]) -> Evaluate:
     return lambda values: build(values) or None
-
-
-def _with_id(shape: Shape | None) -> Shape | None:
-    """The shape of a document that has been completed, given that of what the mapping says of it."""
-    if not isinstance(shape, Members) or "id" in shape.shapes:
-        return shape
-    return Members({**shape.shapes, "id": Identifier(None)})
 
 
 def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:

@@ -29,6 +29,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 """As `timestamp` writes it."""
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
+_OBJECT_TYPE = re.compile(r"[a-z0-9-]+")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CLEANED_AT_ONCE = 2**16
@@ -123,7 +124,7 @@ class Function:
         if not isinstance(self.makes, type):
             return self.makes
         first = arguments[0]["value"] if arguments[0]["type"] == "literal" else None
-        return self.makes(first) if isinstance(first, str) else None
+        return self.makes(first) if isinstance(first, str) and _OBJECT_TYPE.fullmatch(first) else None
 
     @property
     def signature(self) -> str:

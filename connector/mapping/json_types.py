@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from connector.model import Provisional
+
 Types = frozenset[str]
 """The types that a value may have, by their JMESPath names."""
 
@@ -20,7 +22,7 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "string": (str,),
     "array": (list,),
-    "object": (dict,),
+    "object": (dict, Provisional),
 }
 
 _NAMES: dict[type, str] = {python: name for name, pythons in PYTHON_TYPES.items() for python in pythons}

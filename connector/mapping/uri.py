@@ -1,5 +1,6 @@
 """URLs as people and malware write them, made into what RFC 3986 calls a URI."""
 
+import contextlib
 import functools
 import re
 
@@ -144,12 +145,15 @@ def _host(name: str) -> str | None:
 
 def _in_a_labels(name: str) -> str:
     """As `idna.encode` has it, label by label, since hosts share most of theirs."""
+    import idna  # noqa: PLC0415 -- as above
+
     labels = name.split(".")
     if all(labels):
-        encoded = ".".join(map(_a_labels, labels))
-        if len(encoded) <= _LONGEST_NAME and encoded.count(".") == len(labels) - 1:
-            return encoded
-    return _a_labels(name)  # a dot in another script, or one too many
+        with contextlib.suppress(idna.IDNAError):
+            encoded = ".".join(map(_a_labels, labels))
+            if len(encoded) <= _LONGEST_NAME and encoded.count(".") == len(labels) - 1:
+                return encoded
+    return _a_labels(name)  # a dot in another script, or one too many, or nothing that can be encoded
 
 
 @functools.lru_cache(maxsize=256)

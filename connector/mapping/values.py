@@ -4,6 +4,7 @@ Missing is null, and an empty list or object that came of evaluating something. 
 property is left out, an element is dropped.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,8 @@ ITEM = "item"
 """The name of the element that `$each` is at."""
 
 
-_CONTAINERS: frozenset[type] = frozenset((dict, list))
-_HOLLOW: frozenset[type] = frozenset((dict, list, type(None)))
+_CONTAINERS: frozenset[type] = frozenset((dict, list, Provisional))
+_HOLLOW = _CONTAINERS | {type(None)}
 _NOTHING: dict[str, Json] = {}
 
 
@@ -112,7 +113,8 @@ def object_of(members: Mapping[str, Value]) -> Value:
         (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
     )
     fixed = all(member.is_fixed for member in members.values())
-    shape = Members({name: member.shape for name, member in members.items()})
+    always = frozenset(name for name, member in members.items() if member.evaluate is None)
+    shape = Members({name: member.shape for name, member in members.items()}, always)
     return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed, shape=shape)
 
 
@@ -266,6 +268,7 @@ def for_each(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json
 
 
 _UNKNOWN = object()
+_AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 _REMEMBERED = 256
 """Values of which it is remembered at each place what they became."""
 _LARGEST = 4096
@@ -279,7 +282,12 @@ def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[J
     again, the same lists and objects.
     """
     (name, elements, refusal), *inner = loops
-    became = _remembered(for_each([(name, lambda scope: [scope[name]], refusal), *inner], body))
+
+    def one(scope: Any) -> list[Json]:
+        value = body(scope)
+        return [] if value is None else [value]
+
+    became = _remembered(for_each(inner, body) if inner else one)
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -306,10 +314,10 @@ def remembered(name: str, value: Evaluate) -> Evaluate:
 
 def _remembered(evaluate: Evaluate) -> Callable[[Any, Json], Any]:
     """A value over a scope, which depends on this one thing in it."""
-    known: dict[str | bytes, Json] = {}
+    known: dict[bytes, Json] = {}
 
     def became(scope: Any, item: Json) -> Json:
-        key = item if isinstance(item, str) else _key(item)
+        key = _key(item)
         if key is None:
             return evaluate(scope)
         found = known.get(key, _UNKNOWN)
@@ -324,12 +332,21 @@ def _remembered(evaluate: Evaluate) -> Callable[[Any, Json], Any]:
 
 
 def _key(item: Json) -> bytes | None:
-    """What no other element has; None for one that is too large or odd."""
+    """What no other JSON value has; None for one that is large, or no JSON."""
     try:
-        key = orjson.dumps(item)
+        key = orjson.dumps(item, option=_AS_IT_IS)
     except TypeError:
         return None
-    return key if len(key) <= _LARGEST else None
+    # It writes null for what is no number, too.
+    return key if len(key) <= _LARGEST and (b"null" not in key or _is_json(item)) else None
+
+
+def _is_json(value: Json) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def kept(document: Document) -> Json:

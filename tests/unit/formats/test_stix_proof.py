@@ -1,15 +1,18 @@
 """What a mapping's load has proven hides no fault: whatever the notification, the whole check finds no more."""
 
+import contextlib
 import re
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_examples import CASES
 from odd_notifications import body_of, dirty, misshapen
 
-from connector import notification
+from connector import notification, yamldoc
 from connector.app import load_mapping
+from connector.formats import stix_values
 from connector.formats.stix import _TYPES, Producer, StixFormat
 from connector.formats.stix_foundation import EXTENSION_ID
 from connector.formats.stix_proof import remaining
@@ -26,6 +29,7 @@ from connector.formats.stix_values import (
     url,
 )
 from connector.identifiers import stix_id
+from connector.mapping import compile_mapping
 from connector.mapping.functions import FUNCTIONS
 from connector.model import Rejected
 from connector.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
@@ -89,12 +93,69 @@ def test_odd_notifications(twice, body):
         return
 
 
+ODD = f"""
+- external_references: [{{source_name: "${{{{ entity.x && 'foo' || `null` }}}}", external_id: "1"}}]
+- external_references: [{{source_name: {{$switch: entity.x, a: foo}}, external_id: abc}}]
+- external_references: [{{source_name: foo, external_id: {{$switch: entity.x, a: foo}}}}]
+- external_references: [{{source_name: "${{{{ tool.name }}}}", external_id: "1"}}]
+- external_references: [{{source_name: foo, url: "${{{{ url(entity.url) }}}}"}}]
+- extensions: {{{EXTENSION_ID}: {{extension_type: "${{{{ entity.x && 'property-extension' || `null` }}}}", abc: foo}}}}
+- extensions: {{{EXTENSION_ID}: {{extension_type: property-extension, abc: {"[" * 60}x{"]" * 60}}}}}
+- description: "${{{{ stix_id(`\\"a\\\\u0000b\\"`, 'x') }}}}"
+- description: "${{{{ opencti_id(`\\"a\\\\ud800b\\"`, {{name: 'x'}}) }}}}"
+- {{type: domain-name, id: domain-name--5f42e209-14ed-5b27-bba4-0f32a93f3508, value: "${{{{ entity_value }}}}"}}
+- {{type: domain-name, id: "${{{{ stix_id('domain-name', 'x') }}}}", value: example.com}}
+- {{type: malware, is_family: false, sample_refs: ["${{{{ observable.id }}}}"]}}
+- {{type: malware, is_family: false, sample_refs: ["${{{{ other.id }}}}"]}}
+"""
+"""Documents that are right or wrong as it happens: what they leave out is an identity named `n`."""
+
+
+@pytest.mark.parametrize("document", yaml.safe_load(ODD), ids=str)
+@pytest.mark.parametrize("entity", [{}, {"x": "a"}, {"x": "b", "url": "http://[v1.a]/"}], ids=str)
+def test_what_may_be_missing_is_not_held_for_certain(document, entity):
+    name = document.get("type", "identity")
+    one = {"type": name, "id": f"${{{{ stix_id('{name}', 'x') }}}}", **document}
+    if name == "identity":
+        one["name"] = "n"
+    emit = {
+        "tool": {"$when": "entity.x", "type": "tool", "id": "${{ stix_id('tool', 'x') }}", "name": "n"},
+        "observable": {
+            "type": "domain-name",
+            "id": "${{ entity.nothing && stix_id('file', 'a') || `null` }}",
+            "value": "example.com",
+        },
+        "other": {"type": {"$switch": "'a'", "a": "domain-name"}, "value": "example.com"},
+        "one": one,
+    }
+    text = yaml.safe_dump({"format": "stix", "emit": emit}, sort_keys=False)
+    made = compile_mapping(yamldoc.parse(text, "odd.yaml"), {"stix": Twice()})
+    view = notification.view(notification.read(body_of("file_hunting")))
+    with contextlib.suppress(Rejected):
+        for completed in made.render({**view, "entity": entity}):
+            assert b"\\u0000" not in made.format.encode({**completed, "created": MOMENT})
+
+
+def certain(**shapes):
+    """An object whose constants are always there."""
+    return Members(shapes, frozenset(name for name, shape in shapes.items() if isinstance(shape, Constant)))
+
+
 def holder(**shapes):
-    return Members({"extension_type": Constant("property-extension"), **shapes})
+    return certain(extension_type=Constant("property-extension"), **shapes)
+
+
+def nested(depth):
+    """An object with so many around it as a mapping may spell out, and what it makes."""
+    shape, value = Constant("x"), "x"
+    for _ in range(depth):
+        shape, value = certain(abc=shape), {"abc": value}
+    return shape, value
 
 
 FREE = [None, "x", "", 1, 2**60, [], ["x"], [None], {}, {"a": 1}, {"ä": 1}, {"a": None}, {"a": []}, float("inf"), True]
 REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
+DEEP = [nested(depth) for depth in (stix_values.MAX_DEPTH - 1, stix_values.MAX_DEPTH, stix_values.MAX_DEPTH + 9)]
 
 
 @pytest.mark.parametrize(
@@ -125,13 +186,13 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
         (many(reference("indicator")), Elements((Identifier("malware"),)), [[stix_id("malware")]], False),
         (
             KILL_CHAIN,
-            Elements((Members({"kill_chain_name": Constant("a"), "phase_name": Constant("b")}),)),
+            Elements((certain(kill_chain_name=Constant("a"), phase_name=Constant("b")),)),
             [[{"kill_chain_name": "a", "phase_name": "b"}]],
             True,
         ),
         (
             KILL_CHAIN,
-            Elements((Members({"kill_chain_name": Constant("a"), "phase_name": None}),)),
+            Elements((certain(kill_chain_name=Constant("a"), phase_name=None),)),
             [
                 [{"kill_chain_name": "a"}],
                 [{"kill_chain_name": "a", "phase_name": "b"}],
@@ -141,7 +202,7 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
         ),
         (
             EXTERNAL,
-            Elements((Members(REFERENCE),)),
+            Elements((certain(**REFERENCE),)),
             [
                 [{"source_name": "a"}],
                 [{"source_name": "a", "url": "https://example.com/"}],
@@ -149,10 +210,10 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
             ],
             False,
         ),
-        (EXTERNAL, Elements((Members({"source_name": Constant("a"), "odd": Constant("b")}),)), [[{"odd": "b"}]], False),
+        (EXTERNAL, Elements((certain(source_name=Constant("a"), odd=Constant("b")),)), [[{"odd": "b"}]], False),
         (
             EXTERNAL,
-            Elements((Members({"source_name": Constant("a"), "description": Constant("b")}),)),
+            Elements((certain(source_name=Constant("a"), description=Constant("b")),)),
             [[{"source_name": "a", "description": "b"}]],
             True,
         ),
@@ -166,7 +227,7 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
         ),
         (
             extensions,
-            Members({EXTENSION_ID: holder(inner=Members({"first": None, "other": Constant(1)}))}),
+            Members({EXTENSION_ID: holder(inner=certain(first=None, other=Constant(1)))}),
             [{EXTENSION_ID: {"extension_type": "property-extension", "inner": {"first": value}}} for value in FREE],
             False,
         ),
@@ -179,10 +240,31 @@ REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
         (extensions, Members({EXTENSION_ID: None}), [{EXTENSION_ID: value} for value in FREE], False),
         (
             extensions,
-            Members({EXTENSION_ID: Members({"extension_type": Constant("new-sdo")})}),
+            Members({EXTENSION_ID: certain(extension_type=Constant("new-sdo"))}),
             [{EXTENSION_ID: {"extension_type": "new-sdo"}}],
             False,
         ),
+        (
+            EXTERNAL,  # each of its members may be missing
+            Elements((Members({"source_name": Constant("a"), "external_id": Constant("b")}),)),
+            [[{"source_name": "a", "external_id": "b"}], [{"source_name": "a"}], [{"external_id": "b"}]],
+            False,
+        ),
+        (
+            extensions,
+            Members({EXTENSION_ID: Members({"extension_type": Constant("property-extension"), "abc": Text()})}),
+            [{EXTENSION_ID: {"abc": "x"}}],
+            False,
+        ),
+        *[
+            (
+                extensions,
+                Members({EXTENSION_ID: holder(abc=shape)}),
+                [{EXTENSION_ID: {"extension_type": "property-extension", "abc": value}}],
+                is_proven,
+            )
+            for (shape, value), is_proven in zip(DEEP, (True, False, False), strict=True)
+        ],
         (extensions, Members({"x": holder()}), [{"x": {"extension_type": "property-extension"}}], False),
     ],
 )
@@ -212,7 +294,14 @@ ARGUMENTS = {
     "opencti_id": st.tuples(
         st.just("indicator"), st.dictionaries(st.text(st.characters(codec="utf-8")), st.integers(0, 9))
     ),
-    "url": st.tuples(st.one_of(st.text(), st.text().map(lambda text: f"https://example.com/{text}"))),
+    "url": st.tuples(
+        st.one_of(
+            st.text(),
+            st.text().map(lambda text: f"https://example.com/{text}"),
+            st.text("[]vV1aFg.:~%@/?#-", max_size=12).map(lambda text: f"http://{text}"),
+            st.from_regex(r"http://\[[vV][0-9a-f]\.[a-z:!]{1,3}\]/", fullmatch=True),
+        )
+    ),
 }
 
 

@@ -39,6 +39,8 @@ KNOWN = {"inner": INNER, "seen": Timestamp(), "list": Elements((INNER,)), "unkno
         ("opencti_id('tool', {name: unknown})", Identifier("tool")),
         ("stix_id(unknown, 'tool')", None),
         ("stix_id(`5`, 'tool')", None),
+        ("stix_id(`\"a\\u0000b\"`, 'x')", None),
+        ("stix_id('Tool', 'x')", None),
         ("url(unknown) || `null`", Url()),
         ("url(unknown) || url(seen)", Url()),
         ("url(unknown) || seen", None),
@@ -48,6 +50,7 @@ KNOWN = {"inner": INNER, "seen": Timestamp(), "list": Elements((INNER,)), "unkno
         ("unknown && (unknown && seen || inner.since) || `null`", Timestamp()),
         ("unknown && seen || inner.id", None),
         ("'a' || 'b'", None),
+        ("'a' || 'a'", Constant("a")),
         ("seen == 'x'", None),
     ],
 )
@@ -55,6 +58,7 @@ def test_the_shape_of_an_expression(expression, shape):
     assert shape_of(parse(expression), KNOWN) == shape
 
 
-def test_constants_share_no_shape_since_python_holds_1_and_true_for_equal():
+def test_what_python_holds_for_equal_shares_no_shape():
     assert shared([Constant(1), Constant(True)]) is None
-    assert shared([Constant(1)]) == Constant(1)
+    assert shared([Elements((Constant(1),)), Elements((Constant(True),))]) is None
+    assert shared([Constant(1), Constant(1)]) == Constant(1)

@@ -421,6 +421,7 @@ def test_what_is_remembered_of_earlier_notifications_changes_nothing():
         seen("6", source(1), source(1, label=5), country=10**40),
         *[seen(f"{n}", source(n % 300), source("x" * 5000 + f"{n % 2}"), country=f"{n % 300}") for n in range(700)],
         seen("7", source(1), "text", None, 5, 5.0, True, 1, [], {}),
+        seen("8", source(3, label=None), source(3, label=float("nan")), source(3, label=float("inf"))),
     ]
     for view in stream:
         made = mapping.render(view)
@@ -477,9 +478,9 @@ def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
     assert given == few
     build({"list": [*few, {"id": "one more"}, few[0]]})
     assert given == [*few, {"id": "one more"}, few[0]]
-    large = {"text": "x" * values._LARGEST}
-    build({"list": [large, large]})
-    assert given[-2:] == [large, large]
+    for large in ({"text": "x" * values._LARGEST}, "x" * values._LARGEST):
+        build({"list": [large, large]})
+        assert given[-2:] == [large, large]
 
 
 def test_a_refused_element_is_refused_each_time():
@@ -504,3 +505,40 @@ emit:
   one: {{type: x, own: "${{{{ own == `null` }}}}", other: "${{{{ other == `null` }}}}"}}
 """)
     assert mapping.render(VIEW) == [{"id": "x--1", "type": "x", "own": True, "other": True}]
+
+
+def test_what_is_remembered_and_named_later_is_shared_with_no_document():
+    mapping = compiled("""
+format: plain
+emit:
+  threats: {$each: notification.sources, $provisional: "`true`", type: "${{ type(item) }}", name: "${{ item.id }}"}
+  two: {$each: threats, type: "${{ type(item) }}", held: ["${{ item }}"]}
+""")
+    expected = mapping.render(seen("1", source(1)))
+    assert [document["type"] for document in expected] == ["object", "object"]
+    first = copy.deepcopy(expected)
+    expected[0]["name"] = "spoilt"
+    assert expected[1] == first[1]
+    expected[1]["held"][0]["name"] = "spoilt"
+    assert mapping.render(seen("1", source(1))) == first
+
+
+@pytest.mark.parametrize(
+    ("each", "body", "found"),
+    [
+        ("'`[1, 2]`'", "${{ text(item) }}", ["1", "2"]),
+        ("numbers", "${{ item }}", [1, 2]),
+        ("{n: numbers, m: '[n]'}", "${{ m }}", [1, 2]),
+    ],
+)
+def test_lists_that_are_the_same_for_all_may_be_gone_through(each, body, found):
+    mapping = compiled(f"""
+format: plain
+let: {{numbers: [1, 2]}}
+emit:
+  one:
+    type: x
+    a: {{$each: {each}, b: "{body}"}}
+""")
+    for _ in range(2):
+        assert mapping.render(VIEW) == [{"id": "x--1", "type": "x", "a": [{"b": each} for each in found]}]

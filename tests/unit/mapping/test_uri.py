@@ -24,6 +24,7 @@ NAMES = st.one_of(
 @settings(max_examples=3000, deadline=None)
 @given(name=NAMES)
 @example(name="bücher.example.")
+@example(name="ä.com.\u00ad")
 @example(name="\u2488.example")
 @example(name=".".join(["ü" * 30] * 7))
 def test_a_host_label_by_label_is_what_the_library_makes_of_the_whole(name):
