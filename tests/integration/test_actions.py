@@ -21,6 +21,7 @@ from connector.simulator.serving import serving
 from connector.simulator.stream import position
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.timestamps import timestamp
 
 KEY = "canary-api-key"
 CONFIGURATION = """
@@ -440,6 +441,7 @@ def test_a_retry_of_what_a_service_serves_is_done_by_it_within_seconds(world):
     with running(world) as process:
         until(lambda: world.done("get_status").routes[0].backlog == 0)
         letters = world.done("list_rejected").rejected
+        until(lambda: timestamp(int(time.time())) > letters[0].refused_at)  # which is in whole seconds
         retried = world.call("retry_rejected", ids=[letters[0].id])
         assert (retried.status, retried.data.routes, retried.errors) == ("success", [], [])
         (left,) = retried.data.left
