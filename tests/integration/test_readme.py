@@ -1,12 +1,15 @@
 """README's commands and examples, as a reader copies them."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import stix2
@@ -14,6 +17,17 @@ from integration.command import ROOT, iocstream
 
 README = (ROOT / "README.md").read_text()
 NOTIFICATION = ROOT / "mappings/examples/inputs/domain_hunting.json"
+
+
+def end(group):
+    """End all processes of a script, which leave the ports that README names to the next."""
+    os.killpg(group, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    for port in (8765, 5055, 5514, 8640):
+        with contextlib.suppress(ConnectionRefusedError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+                time.sleep(0.1)
 
 
 def blocks(language, heading):
@@ -60,7 +74,7 @@ def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
             # The servers outlive the script and keep its output open.
             printed = "".join(iter(session.stdout.readline, "THE END\n"))
         finally:
-            os.killpg(session.pid, signal.SIGTERM)
+            end(session.pid)
     checked, shown = printed.split("---\n")
     assert "iocstream.yaml is in order" in checked, checked + (tmp_path / "stderr").read_text()
     assert "exit=1" in checked
@@ -94,7 +108,7 @@ def test_indicators_are_read_from_the_taxii_server_of_the_connector(tmp_path):
         try:
             printed = "".join(iter(session.stdout.readline, "THE END\n"))
         finally:
-            os.killpg(session.pid, signal.SIGTERM)
+            end(session.pid)
     envelope = json.loads(printed.split("---\n")[1])
     (indicator,) = envelope["objects"]
     assert stix2.parse(indicator).type == "indicator"
