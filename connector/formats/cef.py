@@ -11,9 +11,8 @@ Text is cleaned and cut, so that no dirty name loses an event; a value of the wr
 import datetime
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import NoReturn
 
 from connector.formats.cef_dictionary import (
@@ -25,6 +24,7 @@ from connector.formats.cef_dictionary import (
     Key,
     Kind,
 )
+from connector.formats.event_format import EventFormat
 from connector.formats.event_values import (
     EXCERPT,
     LAST_MILLISECOND,
@@ -37,8 +37,7 @@ from connector.formats.event_values import (
     refuse,
     whole,
 )
-from connector.model import Document, Identity, Json, JsonObject, Rejected
-from connector.shapes import Members
+from connector.model import Document, Json, Rejected
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -66,37 +65,14 @@ _STANDARD_LABELS = frozenset(("Device IPv6 Address", "Source IPv6 Address", "Des
 _MAX_SEVERITY = 10
 
 
-class CefFormat:
+class CefFormat(EventFormat):
     """Implements `connector.ports.Format` for CEF:0, without a syslog header (that is the sink's)."""
-
-    names: JsonObject = MappingProxyType({})
-
-    def foundation(self) -> Sequence[Document]:
-        """None: an event rests on nothing."""
-        return ()
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` escapes the whole text afterwards."""
         if isinstance(value, str):
             return value
         return plain(key, value)
-
-    def completer(
-        self,
-        shape: Members | None,  # noqa: ARG002 -- the port's signature
-        *,
-        check: bool = True,  # noqa: ARG002 -- as above
-    ) -> Callable[[Document], Document]:
-        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
-        return lambda document: document
-
-    def completed_shape(self, shape: Members) -> Members:
-        """The same."""
-        return shape
-
-    def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
-        """None: an event is new each time."""
-        return None
 
     def encode(self, document: Document) -> bytes:
         """One line `CEF:0|…|…|…|…|…|…|key=value key=value`, UTF-8.

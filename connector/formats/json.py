@@ -2,26 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from types import MappingProxyType
 
 import orjson
 
-from connector.model import Document, Identity, Json, JsonObject, Rejected
-from connector.shapes import Members
+from connector.formats.event_format import EventFormat
+from connector.model import Document, Json, Rejected
 
 _NUL = b"\\u0000"
 """As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
 
 
-class JsonFormat:
+class JsonFormat(EventFormat):
     """Implements `connector.ports.Format` for JSON."""
-
-    names: JsonObject = MappingProxyType({})
-
-    def foundation(self) -> Sequence[Document]:
-        """None: a line rests on nothing."""
-        return ()
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` escapes the whole text afterwards."""
@@ -30,23 +22,6 @@ class JsonFormat:
         if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
             raise Rejected(f"{key}: only text, finite numbers, true and false can stand inside text", by="format")
         return json.dumps(value)
-
-    def completer(
-        self,
-        shape: Members | None,  # noqa: ARG002 -- the port's signature
-        *,
-        check: bool = True,  # noqa: ARG002 -- as above
-    ) -> Callable[[Document], Document]:
-        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
-        return lambda document: document
-
-    def completed_shape(self, shape: Members) -> Members:
-        """The same."""
-        return shape
-
-    def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
-        """None: a line is new each time."""
-        return None
 
     def encode(self, document: Document) -> bytes:
         """One line of UTF-8, without what many receivers cannot store: U+0000 goes, lone surrogates become `?`.

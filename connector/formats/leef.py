@@ -8,14 +8,13 @@ Text is cleaned and cut, so that no dirty name loses an event; a value of the wr
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from types import MappingProxyType
 
+from connector.formats.event_format import EventFormat
 from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
-from connector.model import Document, Identity, Json, JsonObject, Rejected
-from connector.shapes import Members
+from connector.model import Document, Json, Rejected
 
 
 class Kind(Enum):
@@ -82,35 +81,12 @@ _RANGES = {
 }
 
 
-class LeefFormat:
+class LeefFormat(EventFormat):
     """Implements `connector.ports.Format` for LEEF 2.0, without a syslog header (that is the sink's)."""
-
-    names: JsonObject = MappingProxyType({})
-
-    def foundation(self) -> Sequence[Document]:
-        """None: an event rests on nothing."""
-        return ()
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` cleans the whole text afterwards."""
         return value if isinstance(value, str) else plain(key, value)
-
-    def completer(
-        self,
-        shape: Members | None,  # noqa: ARG002 -- the port's signature
-        *,
-        check: bool = True,  # noqa: ARG002 -- as above
-    ) -> Callable[[Document], Document]:
-        """One that leaves documents as they are: an event has what its mapping says, and `encode` finds its faults."""
-        return lambda document: document
-
-    def completed_shape(self, shape: Members) -> Members:
-        """The same."""
-        return shape
-
-    def identify(self, document: Document) -> Identity | None:  # noqa: ARG002 -- the port's signature
-        """None: an event is new each time."""
-        return None
 
     def encode(self, document: Document) -> bytes:
         """One line `LEEF:2.0|…|…|…|…|^|key=value^key=value`, UTF-8. Empty values are left out.

@@ -26,7 +26,6 @@ from connector.mapping.values import (
     object_of,
     provisional,
     remembered,
-    remembering,
     switch,
     text_of,
     when,
@@ -263,7 +262,7 @@ class _Compiler:
             evaluate, types, self.shapes[name] = self.expression(lone, path, scope)
         elif isinstance(data, dict) and "$each" in data:
             each = self.each(data, path, name, scope)
-            build = remembering(each.loops, each.body.function()) if each.is_own else each.function()
+            build = for_each(each.loops, each.body.function(), is_remembered=each.is_own)
             evaluate, types, self.shapes[name] = _list_or_null(build), ARRAY | NULL, Elements((each.body.shape,))
         else:
             value = self.value(data, path, name, scope)
@@ -284,7 +283,7 @@ class _Compiler:
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
             made = _kept(each.body.function(), complete)
-            return Emit(name, is_list=True, build=remembering(each.loops, made), complete=again)
+            return Emit(name, is_list=True, build=for_each(each.loops, made, is_remembered=True), complete=again)
         read, self.read = self.read, set()
         value = self.body(data, path, name, scope)
         complete, build = self.completed(data, value.shape), value.function()

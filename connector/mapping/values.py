@@ -235,13 +235,22 @@ Loop = tuple[str, Evaluate, Callable[[Json], Rejected]]
 """The name of the element, the list that it is taken from, and why what is no list is refused."""
 
 
-def for_each(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json]]:
+def for_each(loops: Sequence[Loop], body: Evaluate, *, is_remembered: bool = False) -> Callable[[Any], list[Json]]:
     """The list of what each element becomes, under its name in the scope; those that are missing are left out.
 
     Of several lists the later ones are gone through for each element of those before, of which they may be a part.
+
+    Args:
+        loops: the lists.
+        body: what an element becomes.
+        is_remembered: an element of the first list becomes what it became the last time, the same lists and objects;
+            for what depends on nothing but that element. A ruleset or a collection is named by one notification after
+            the other.
     """
     (name, elements, refusal), *inner = loops
     inside = for_each(inner, body) if inner else None
+    if is_remembered:
+        inside = remembered(name, inside or _in_list(body))
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -275,49 +284,20 @@ _LARGEST = 4096
 """Bytes of a value of which that is remembered."""
 
 
-def remembering(loops: Sequence[Loop], body: Evaluate) -> Callable[[Any], list[Json]]:
-    """As `for_each`, where what an element of the first list becomes depends on nothing but the element.
-
-    A ruleset or a collection is named by one notification after the other: what became of it the last time is given
-    again, the same lists and objects.
-    """
-    (name, elements, refusal), *inner = loops
-
-    def one(scope: Any) -> list[Json]:
+def _in_list(body: Evaluate) -> Callable[[Any], list[Json]]:
+    def build(scope: Any) -> list[Json]:
         value = body(scope)
         return [] if value is None else [value]
-
-    became = _remembered(for_each(inner, body) if inner else one)
-
-    def build(scope: Any) -> list[Json]:
-        found = elements(scope)
-        if found.__class__ is not list:
-            if found is None:
-                return []
-            raise refusal(found)
-        outer = scope.get(name)
-        made: list[Json] = []
-        for item in found:
-            scope[name] = item
-            made += became(scope, item)
-        scope[name] = outer
-        return made
 
     return build
 
 
-def remembered(name: str, value: Evaluate) -> Evaluate:
-    """A value that depends on nothing but what one name in the scope stands for."""
-    became = _remembered(value)
-    return lambda scope: became(scope, scope[name])
+def remembered(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A value that depends on nothing but what one name in the scope stands for, made once for each of those."""
+    known: dict[bytes, Any] = {}
 
-
-def _remembered(evaluate: Evaluate) -> Callable[[Any, Json], Any]:
-    """A value over a scope, which depends on this one thing in it."""
-    known: dict[bytes, Json] = {}
-
-    def became(scope: Any, item: Json) -> Json:
-        key = _key(item)
+    def build(scope: Any) -> Any:
+        key = _key(scope[name])
         if key is None:
             return evaluate(scope)
         found = known.get(key, _UNKNOWN)
@@ -328,7 +308,7 @@ def _remembered(evaluate: Evaluate) -> Callable[[Any, Json], Any]:
             known[key] = found
         return found
 
-    return became
+    return build
 
 
 def _key(item: Json) -> bytes | None:

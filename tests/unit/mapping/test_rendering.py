@@ -471,7 +471,7 @@ def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
         given.append(scope["item"])
         return {"a": 1}
 
-    build = values.remembering([("item", lambda scope: scope["list"], ValueError)], body)
+    build = values.for_each([("item", lambda scope: scope["list"], ValueError)], body, is_remembered=True)
     few = [{"id": number} for number in range(values._REMEMBERED)]
     for _ in range(3):
         assert len(build({"list": few})) == len(few)
