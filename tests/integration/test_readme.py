@@ -1,6 +1,5 @@
 """README's commands and examples, as a reader copies them."""
 
-import contextlib
 import json
 import os
 import re
@@ -24,10 +23,20 @@ def end(group):
     os.killpg(group, signal.SIGTERM)
     deadline = time.monotonic() + 20
     for port in (8765, 5055, 5514, 8640):
-        with contextlib.suppress(ConnectionRefusedError):
-            while time.monotonic() < deadline:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-                time.sleep(0.1)
+        while not is_free(port):
+            assert time.monotonic() < deadline, f"port {port} is still taken"
+            time.sleep(0.1)
+
+
+def is_free(port):
+    """Whether a server can listen there: it may be bound even while old connections linger."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def blocks(language, heading):
