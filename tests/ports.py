@@ -11,7 +11,7 @@ def reserve():
     """A port that is free for TCP and UDP, and that no other process that asks here is given while this one lives."""
     while True:
         port = random.choice(_PORTS)
-        if _is_ours(port) and _is_free(port):
+        if _is_ours(port) and is_free(port):
             return port
 
 
@@ -27,11 +27,13 @@ def _is_ours(port):
     return True
 
 
-def _is_free(port):
+def is_free(port):
+    """Whether servers can listen there, who do not mind old connections that linger."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tcp.bind(("127.0.0.1", port))
             udp.bind(("127.0.0.1", port))

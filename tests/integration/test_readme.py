@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import time
 import pytest
 import stix2
 from integration.command import ROOT, iocstream
+from ports import is_free
 
 README = (ROOT / "README.md").read_text()
 NOTIFICATION = ROOT / "mappings/examples/inputs/domain_hunting.json"
@@ -26,17 +26,6 @@ def end(group):
         while not is_free(port):
             assert time.monotonic() < deadline, f"port {port} is still taken"
             time.sleep(0.1)
-
-
-def is_free(port):
-    """Whether a server can listen there: it may be bound even while old connections linger."""
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def blocks(language, heading):
