@@ -14,7 +14,7 @@ from connector import notification
 from connector.formats.stix import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 from connector.versions import Ledger
 
 CLASSES = {

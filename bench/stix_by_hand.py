@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connector.formats.stix_foundation import EXTENSION_ID, VIRUSTOTAL
-from connector.identifiers import sco_id, stix_id
 from connector.mapping.uri import domain as domain_name
 from connector.model import Json
+from connector.values.identifiers import sco_id, stix_id
 
 INDICATOR_TYPES = {
     "VERDICT_MALICIOUS": "malicious-activity",

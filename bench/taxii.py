@@ -27,7 +27,7 @@ from measure import Row
 from connector.access import hashed
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject
-from connector.timestamps import taxii as taxii_timestamp
+from connector.values.timestamps import taxii as taxii_timestamp
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))

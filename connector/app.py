@@ -21,7 +21,6 @@ from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
-from connector.identifiers import stix_id
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping
@@ -45,7 +44,8 @@ from connector.sinks.syslog import SyslogSettings, SyslogSink
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink
 from connector.sources.file import FileSource, FileSourceSettings
 from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
-from connector.timestamps import timestamp
+from connector.values.identifiers import stix_id
+from connector.values.timestamps import timestamp
 from connector.yamldoc import YamlDocument
 
 VERSION = importlib.metadata.version("iocstream-connector")

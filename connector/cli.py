@@ -25,10 +25,10 @@ from connector.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
-from connector.display import printable
 from connector.invocation import action
 from connector.recovery import rejected, replay
 from connector.service import serve, token
+from connector.values.display import printable
 from connector.writing import mapping
 
 if TYPE_CHECKING:

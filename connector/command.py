@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from connector.display import printable
+from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan

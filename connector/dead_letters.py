@@ -12,7 +12,7 @@ from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
 from connector.ports import Journal
 from connector.runner import Part
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 
 def listed(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from connector import jsontext, notification, pipeline
+from connector import notification, pipeline
 from connector.mapping import CompiledMapping
 from connector.model import JsonObject, Misconfigured, Notification, Rejected
+from connector.values import jsontext
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 import requests
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from connector import jsontext, telemetry
+from connector import telemetry
 from connector.config import Settings
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
+from connector.values import jsontext
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024

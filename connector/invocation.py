@@ -93,7 +93,7 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    from connector import jsontext
+    from connector.values import jsontext
 
     try:
         with _opened(file) as stream:

@@ -31,7 +31,7 @@ from connector.model import (
     Subject,
     Version,
 )
-from connector.shapes import Members
+from connector.values.shapes import Members
 
 
 class Source(Protocol):

@@ -23,7 +23,7 @@ from connector.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
-from connector.display import printable
+from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
@@ -264,7 +264,7 @@ def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
 
 def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
     from connector import replay as replaying
-    from connector.timestamps import timestamp
+    from connector.values.timestamps import timestamp
 
     until = replaying.pruned_until(plan, route)
     if until is not None and (since is None or since <= until):

@@ -12,7 +12,7 @@ from connector.pipeline import Delivery, Route
 from connector.ports import Journal, Outbox
 from connector.rehearsal import Listener, TrialOutbox
 from connector.runner import Part, Runner, sleep_until
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 
 def replay(

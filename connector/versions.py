@@ -12,7 +12,7 @@ from types import MappingProxyType
 import orjson
 
 from connector.model import Document, Identity, Provisional, Rejected, Version
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 _SHA256 = hashlib.sha256()
 _modified = operator.attrgetter("modified")

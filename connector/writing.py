@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json, write
-from connector.display import printable
+from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.authoring.comparison import Comparison
@@ -289,7 +289,7 @@ def _read(file: Path) -> "list[Notification]":
 
 
 def _print_comparison(found: "Comparison") -> None:
-    from connector.display import value_text
+    from connector.values.display import value_text
 
     click.echo(
         f"{found.notifications:,} notifications: {found.unchanged:,} documents unchanged, {found.changed:,} changed, "

@@ -22,10 +22,11 @@ from typing import Any
 
 import orjson
 
-from connector import app, jsontext, notification, pipeline
+from connector import app, notification, pipeline
 from connector.formats.stix import Producer
 from connector.model import Notification
 from connector.sources.bodies import storable
+from connector.values import jsontext
 from prove import parties
 from prove.canaries import Sweep
 from prove.conduct import behave

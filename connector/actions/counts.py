@@ -12,7 +12,7 @@ from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_source
 from connector.model import Entry, Notification, Rejected
 from connector.ports import Journal
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 _SPANS = {"hour": 3600, "day": 86_400}
 _PREFIX = "SEVERITY_"

@@ -14,7 +14,7 @@ from connector.model import Message, Rejected
 from connector.pipeline import Delivered
 from connector.push import Pushed
 from connector.runner import Part
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 
 class PartResult(BaseModel):

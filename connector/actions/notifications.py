@@ -22,7 +22,7 @@ from connector.ports import Journal
 from connector.push import lookup
 from connector.sources.bodies import storable
 from connector.sources.virustotal import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 MOST_LOOKED_AT = 10_000
 """Notifications of the journal that one call looks through for those that match; the next goes on from there."""

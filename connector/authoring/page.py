@@ -12,11 +12,11 @@ from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
 from connector.authoring.account import Account
-from connector.display import printable, value_text
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json
+from connector.values.display import printable, value_text
 from connector.yamldoc import dotted
 
 _VALUE, _READ = 2000, 80

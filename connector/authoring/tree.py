@@ -9,11 +9,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from connector.authoring.account import Account
-from connector.display import printable, value_text
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json
+from connector.values.display import printable, value_text
 from connector.yamldoc import dotted
 
 _VALUE, _READ = 100, 60

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from connector.model import Document, Identity, JsonObject
-from connector.shapes import Members
+from connector.values.shapes import Members
 
 
 class EventFormat:

@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any, NoReturn
 
-from connector import addresses
 from connector.model import Json, Rejected
+from connector.values import addresses
 
 EXCERPT = 60
 """Characters of a value that an error shows."""

@@ -26,9 +26,9 @@ from connector.formats.stix_observables import OBSERVABLES
 from connector.formats.stix_proof import is_storable
 from connector.formats.stix_schema import ObjectType, fault_finder
 from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
-from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import Document, Identity, Json, JsonObject, Rejected
-from connector.shapes import Constant, Identifier, Members
+from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
+from connector.values.shapes import Constant, Identifier, Members
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from connector.identifiers import stix_id
 from connector.model import Document
+from connector.values.identifiers import stix_id
 
 CREATED = "2025-01-01T00:00:00.000Z"
 """When the project's own objects came into being, as far as their `created` says."""

@@ -23,9 +23,9 @@ from connector.formats.stix_values import (
     wrong_dictionary_key,
     wrong_property_name,
 )
-from connector.identifiers import ID_CONTRIBUTING_PROPERTIES
 from connector.model import Json
-from connector.shapes import Constant, Elements, Identifier, Members, Shape, Text, Timestamp, Url
+from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES
+from connector.values.shapes import Constant, Elements, Identifier, Members, Shape, Text, Timestamp, Url
 
 _Shapes = Mapping[str, Shape | None]
 _Checks = tuple[tuple[str, Check], ...]

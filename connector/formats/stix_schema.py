@@ -31,9 +31,9 @@ from connector.formats.stix_values import (
     type_of,
     url,
 )
-from connector.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.model import JsonObject
-from connector.shapes import Members
+from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
+from connector.values.shapes import Members
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from connector import addresses
 from connector.model import Json
+from connector.values import addresses
 
 MAX_DEPTH = 50
 """How deeply the values of an extension may be nested."""

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from connector import timestamps
 from connector.journals.database import Database, named_statements
 from connector.journals.inspection import inspect
 from connector.journals.rows import json_list
 from connector.model import CollectedObject, Selection, StixObject
+from connector.values import timestamps
 
 SQL = named_statements((resources.files(__package__) / "collections.sql").read_text(encoding="utf-8"))
 

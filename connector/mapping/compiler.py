@@ -32,7 +32,7 @@ from connector.mapping.values import (
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
-from connector.shapes import Elements, Members, Shape, Text, constant
+from connector.values.shapes import Elements, Members, Shape, Text, constant
 from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")

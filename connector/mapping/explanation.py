@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from connector.display import value_text
 from connector.mapping import placeholders
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.closures import is_false
@@ -21,6 +20,7 @@ from connector.mapping.reads import ScopePath, Traced, reads
 from connector.mapping.recording import Recorder, Recording
 from connector.mapping.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Rejected
+from connector.values.display import value_text
 from connector.yamldoc import YamlPath, dotted
 
 Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]

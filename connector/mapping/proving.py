@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from connector.mapping.functions import FUNCTIONS
 from connector.mapping.interpreter import Node
-from connector.shapes import Members, Shape, constant, shared
+from connector.values.shapes import Members, Shape, constant, shared
 
 
 def shape_of(node: Node, known: Mapping[str, Shape | None]) -> Shape | None:

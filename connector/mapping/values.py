@@ -14,7 +14,7 @@ import orjson
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
 from connector.model import Document, Json, Provisional, Rejected
-from connector.shapes import Elements, Members, Shape, Text, constant, shared
+from connector.values.shapes import Elements, Members, Shape, Text, constant, shared
 
 ITEM = "item"
 """The name of the element that `$each` is at."""

@@ -5,10 +5,10 @@ from email.message import Message
 
 from fastapi import Request
 
-from connector import jsontext
 from connector.access import ServerSettings
 from connector.model import Json
 from connector.server.problems import Problem
+from connector.values import jsontext
 
 
 async def json_object(request: Request, settings: ServerSettings) -> dict[str, Json]:

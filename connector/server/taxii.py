@@ -33,7 +33,7 @@ from connector.server.taxii_answer import (
     unchanged,
 )
 from connector.server.taxii_query import OBJECT_ID, Malformed, Query
-from connector.timestamps import taxii
+from connector.values.timestamps import taxii
 
 PREFIX = "/taxii2"
 API_ROOT = f"{PREFIX}/root/"

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from connector.model import Selection
-from connector.timestamps import microseconds
+from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"
 MAX_PAGE = 10_000

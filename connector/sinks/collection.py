@@ -9,7 +9,7 @@ from pydantic import Field
 from connector.config import Settings
 from connector.model import Message, Refusal, StixObject
 from connector.ports import Collections
-from connector.timestamps import microseconds
+from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"
 

@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 import orjson
 
-from connector import jsontext
 from connector.model import Json, JsonObject, Misconfigured
 from connector.sources.bodies import unpacked
+from connector.values import jsontext
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_WHOLE_BYTES = 256 * 1024 * 1024

@@ -12,9 +12,9 @@ from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix import Producer, StixFormat
-from connector.identifiers import stix_id
 from connector.model import Document, Rejected
 from connector.ports import Format
+from connector.values.identifiers import stix_id
 from connector.versions import Ledger
 
 

@@ -21,7 +21,7 @@ from connector.simulator.serving import serving
 from connector.simulator.stream import position
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 
 KEY = "canary-api-key"
 CONFIGURATION = """

@@ -5,7 +5,7 @@ import ipaddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector import addresses
+from connector.values import addresses
 
 
 def near_a_boundary():

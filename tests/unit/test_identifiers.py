@@ -6,7 +6,7 @@ import stix2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import identifiers
+from connector.values import identifiers
 
 
 def test_the_errata_s_own_example_gives_its_id():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import jsontext
+from connector.values import jsontext
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector import timestamps
+from connector.values import timestamps
 
 
 @pytest.mark.parametrize(

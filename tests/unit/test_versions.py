@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from connector.model import Document, Identity, Provisional, Rejected, Version
-from connector.timestamps import timestamp
+from connector.values.timestamps import timestamp
 from connector.versions import Ledger
 
 OBJECT = Identity("indicator--1", versioned=True, wave=1)

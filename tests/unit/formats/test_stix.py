@@ -7,8 +7,8 @@ import pytest
 
 from connector.formats.stix import _TYPES, Producer, StixFormat
 from connector.formats.stix_foundation import EXTENSION_ID
-from connector.identifiers import stix_id
 from connector.model import Identity, Rejected
+from connector.values.identifiers import stix_id
 from connector.versions import Ledger
 
 STIX = StixFormat(Producer())

@@ -28,11 +28,11 @@ from connector.formats.stix_values import (
     text,
     url,
 )
-from connector.identifiers import stix_id
 from connector.mapping import compile_mapping
 from connector.mapping.functions import FUNCTIONS
 from connector.model import Rejected
-from connector.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
+from connector.values.identifiers import stix_id
+from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
 
 PROFILES = [None, "misp", "opencti", "sentinel", "xsoar"]
 MOMENT = "2026-03-04T05:06:07.000Z"

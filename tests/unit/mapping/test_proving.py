@@ -4,7 +4,7 @@ import pytest
 
 from connector.mapping.expressions import parse
 from connector.mapping.proving import shape_of
-from connector.shapes import Constant, Elements, Identifier, Members, Timestamp, Url, shared
+from connector.values.shapes import Constant, Elements, Identifier, Members, Timestamp, Url, shared
 
 INNER = Members({"id": Identifier("malware"), "since": Timestamp(), "name": None})
 KNOWN = {"inner": INNER, "seen": Timestamp(), "list": Elements((INNER,)), "unknown": None}
