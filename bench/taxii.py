@@ -24,9 +24,9 @@ import orjson
 import requests
 from measure import Row
 
-from connector.access import hashed
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject
+from connector.settings.server import hashed
 from connector.values.timestamps import taxii as taxii_timestamp
 
 ROOT = Path(__file__).parent.parent

@@ -13,9 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import config, examples, mapping, mapping_files, notification, pipeline, telemetry, yamldoc
-from connector.access import ServerSettings
-from connector.config import Settings
+from connector import examples, mapping, mapping_files, notification, pipeline, telemetry
 from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
@@ -34,10 +32,14 @@ from connector.model import (
     RouteStatus,
     SourceStatus,
 )
-from connector.monitoring.settings import TelemetrySettings
 from connector.pipeline import Conversion, Route
 from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
+from connector.settings import config, yamldoc
+from connector.settings.config import Settings
+from connector.settings.server import ServerSettings
+from connector.settings.telemetry import TelemetrySettings
+from connector.settings.yamldoc import YamlDocument
 from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file import FileSink, FileSinkSettings
 from connector.sinks.syslog import SyslogSettings, SyslogSink
@@ -46,7 +48,6 @@ from connector.sources.file import FileSource, FileSourceSettings
 from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
 from connector.values.identifiers import stix_id
 from connector.values.timestamps import timestamp
-from connector.yamldoc import YamlDocument
 
 VERSION = importlib.metadata.version("iocstream-connector")
 USER_AGENT = f"iocstream-connector/{VERSION}"

@@ -245,9 +245,10 @@ def demo(count: int, folder: Path, *, no_serve: bool) -> None:
 @click.argument("of", type=click.Choice(["config", "mapping"]))
 def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
-    from connector import app, config
+    from connector import app
     from connector.formats.stix import Producer
     from connector.mapping.schema import json_schema
+    from connector.settings import config
 
     if of == "mapping":
         print_json(json_schema(app.make_formats(Producer())))

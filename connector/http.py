@@ -21,8 +21,8 @@ import requests
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from connector import telemetry
-from connector.config import Settings
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
+from connector.settings.config import Settings
 from connector.values import jsontext
 
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -6,13 +6,14 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from connector import app, config, mapping_files
+from connector import app, mapping_files
 from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
-from connector.config import Settings
 from connector.formats.stix import Producer
 from connector.packages.rendering import SETTINGS
 from connector.packages.targets import TARGETS
+from connector.settings import config
+from connector.settings.config import Settings
 
 FEEDS = [
     {

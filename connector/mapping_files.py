@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from connector import mapping, yamldoc
-from connector.config import Settings
+from connector import mapping
 from connector.model import Misconfigured
-from connector.yamldoc import YamlDocument
+from connector.settings import yamldoc
+from connector.settings.config import Settings
+from connector.settings.yamldoc import YamlDocument
 
 
 def _one_in_a_list(value: Any) -> Any:

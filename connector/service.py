@@ -51,11 +51,11 @@ def token(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
     """Make a token for NAME. It is shown once; the configuration takes its hash, and whoever asks takes the token."""
     import pydantic
 
-    from connector import access
+    from connector.settings import server
 
-    made, hashed = access.new_token()
+    made, hashed = server.new_token()
     try:
-        settings = access.TokenSettings(name=name, hash=hashed, scopes=list(scopes))
+        settings = server.TokenSettings(name=name, hash=hashed, scopes=list(scopes))
     except pydantic.ValidationError as error:
         at = error.errors(include_input=False)[0]["loc"][0]
         what = f"{name!r} is no name" if at == "name" else "a scope is none of read, act, admin, taxii and taxii:NAME"

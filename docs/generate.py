@@ -16,14 +16,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from connector import app, manifest
-from connector.access import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.actions import ACTIONS, Action
 from connector.cli import iocstream
-from connector.config import Settings
 from connector.mapping_files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing
 from connector.runner import Part
+from connector.settings.config import Settings
+from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.telemetry import Exchange
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json, Notification, Rejected
-from connector.yamldoc import dotted
+from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
 """Levels of a notification; deeper ones are shown by nobody's screen."""

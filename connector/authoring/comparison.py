@@ -10,7 +10,7 @@ from connector import pipeline
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, Json, JsonObject, Misconfigured, Notification
 from connector.ports import Format, Outbox
-from connector.yamldoc import YamlPath, dotted
+from connector.settings.yamldoc import YamlPath, dotted
 
 SHOWN = 20
 """Differences that are told in full, at most."""

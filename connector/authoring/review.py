@@ -12,7 +12,7 @@ from connector.mapping.explanation import Explainer, Explanation, Part
 from connector.model import Json, Rejected
 from connector.pipeline import convert
 from connector.ports import Vocabulary
-from connector.yamldoc import dotted
+from connector.settings.yamldoc import dotted
 
 Kind = Literal["valid", "invalid", "refused", "without value", "unread", "undefined"]
 Level = Literal["ok", "note", "warning", "error"]

@@ -13,8 +13,8 @@ from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json
+from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text
-from connector.yamldoc import dotted
 
 _VALUE, _READ = 100, 60
 """Characters of a value, and of one that was read."""

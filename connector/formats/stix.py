@@ -11,7 +11,6 @@ from typing import Literal
 import orjson
 from pydantic import Field, field_validator
 
-from connector.config import Settings
 from connector.formats import stix_pattern
 from connector.formats.stix_foundation import (
     EXTENSION_DEFINITION,
@@ -27,6 +26,7 @@ from connector.formats.stix_proof import is_storable
 from connector.formats.stix_schema import ObjectType, fault_finder
 from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.settings.config import Settings
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from connector.config import Settings
 from connector.journals import look_ups
 from connector.journals.collections import SqliteCollections
 from connector.journals.database import Database, migrations
@@ -39,6 +38,7 @@ from connector.model import (
     Subject,
     Version,
 )
+from connector.settings.config import Settings
 
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""

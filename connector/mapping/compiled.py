@@ -7,7 +7,6 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
-from connector import yamldoc
 from connector.mapping import compiler
 from connector.mapping.checking import NOTIFICATION_SCOPE
 from connector.mapping.closures import Evaluate, is_false
@@ -16,7 +15,8 @@ from connector.mapping.expressions import ExpressionError
 from connector.mapping.functions import RequiredError
 from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
 from connector.ports import Format
-from connector.yamldoc import YamlDocument
+from connector.settings import yamldoc
+from connector.settings.yamldoc import YamlDocument
 
 TOO_DEEP = "the notification is nested too deeply to be mapped"
 """Why a notification is refused on which Python's stack ends."""

@@ -32,8 +32,8 @@ from connector.mapping.values import (
 )
 from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
 from connector.ports import Format
+from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
 from connector.values.shapes import Elements, Members, Shape, Text, constant
-from connector.yamldoc import YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
 _DIRECTIVES = ("$when", "$each", "$switch", "$default", "$provisional")

@@ -20,8 +20,8 @@ from connector.mapping.reads import ScopePath, Traced, reads
 from connector.mapping.recording import Recorder, Recording
 from connector.mapping.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Rejected
+from connector.settings.yamldoc import YamlPath, dotted
 from connector.values.display import value_text
-from connector.yamldoc import YamlPath, dotted
 
 Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from connector.mapping.expressions import suggestion
 from connector.model import Json, Misconfigured
-from connector.yamldoc import Place, YamlDocument, YamlPath, dotted
+from connector.settings.yamldoc import Place, YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("extends", "description", "change", "add", "remove")
 _PARTS = ("match", "let", "emit")

@@ -7,7 +7,7 @@ from connector.mapping.compiled import TOO_DEEP, Watch
 from connector.mapping.compiler import Site
 from connector.model import Document, Json, JsonObject, Rejected
 from connector.ports import Format
-from connector.yamldoc import YamlDocument, YamlPath
+from connector.settings.yamldoc import YamlDocument, YamlPath
 
 
 @dataclass(slots=True)

@@ -11,13 +11,13 @@ import pydantic
 from fastapi import APIRouter, Depends, Request, Response
 
 from connector import telemetry
-from connector.access import ServerSettings, TokenSettings
 from connector.actions import ACTIONS, Action, Context, Envelope, Parameters
 from connector.actions.envelope import faults
 from connector.actions.registry import perform
 from connector.server import bodies
 from connector.server.authentication import SECURITY, requires
 from connector.server.problems import Problem, of_troubles, responses
+from connector.settings.server import ServerSettings, TokenSettings
 
 _PROBLEMS = (
     "invalid_json",

@@ -9,12 +9,12 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import app
-from connector.access import ServerSettings, TokenSettings
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems, taxii, taxii_description
 from connector.server.authentication import Admission, Gate
+from connector.settings.server import ServerSettings, TokenSettings
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 

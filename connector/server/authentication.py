@@ -15,8 +15,8 @@ from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector import telemetry
-from connector.access import ServerSettings, TokenSettings, holder
 from connector.server.problems import Problem
+from connector.settings.server import ServerSettings, TokenSettings, holder
 
 _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),

@@ -5,9 +5,9 @@ from email.message import Message
 
 from fastapi import Request
 
-from connector.access import ServerSettings
 from connector.model import Json
 from connector.server.problems import Problem
+from connector.settings.server import ServerSettings
 from connector.values import jsontext
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import uvicorn
 
 from connector import app, telemetry
-from connector.access import ServerSettings
 from connector.actions import Context
 from connector.app import Plan
 from connector.model import Misconfigured
 from connector.server.application import application
 from connector.server.connection import Connection
+from connector.settings.server import ServerSettings
 
 MAX_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15

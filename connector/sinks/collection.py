@@ -6,9 +6,9 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from connector.config import Settings
 from connector.model import Message, Refusal, StixObject
 from connector.ports import Collections
+from connector.settings.config import Settings
 from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.config import Settings
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
+from connector.settings.config import Settings
 from connector.sinks.file_layout import Bundle, Foreign, Layout, Lines
 
 _FOR_A_PERSON = frozenset(

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.config import Settings
+from connector.settings.config import Settings
 from connector.sinks.syslog_frame import Facility, Framing, Severity
 
 APP_NAME = "iocstream"

@@ -10,9 +10,9 @@ from typing import BinaryIO, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.config import Settings
 from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
+from connector.settings.config import Settings
 from connector.sources.json_values import START, Place, Unfinished, Value, values
 
 PAGE_NOTIFICATIONS = 500

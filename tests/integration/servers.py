@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import requests
 from integration.command import started
 
-from connector.access import new_token
+from connector.settings.server import new_token
 
 SCOPES = {"reader": ["read"], "soar": ["act"], "root": ["admin"], "puller": ["taxii:indicators"]}
 

@@ -11,11 +11,11 @@ import requests
 import uvicorn
 
 from connector import app
-from connector.access import hashed
 from connector.actions import Context
 from connector.journals.sqlite import SqliteJournal
 from connector.model import StixObject
 from connector.server.application import application
+from connector.settings.server import hashed
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 NAMESPACE = uuid.UUID("a0a6a7e5-44f2-4b6a-b9ff-1d8a5a3f8a10")

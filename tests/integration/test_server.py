@@ -16,10 +16,10 @@ import requests
 from integration.command import iocstream, iocstream_here
 from integration.servers import section, serving_actions
 
-from connector.access import new_token
 from connector.actions import ACTIONS
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import StixObject
+from connector.settings.server import new_token
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.serving import serving

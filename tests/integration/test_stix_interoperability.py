@@ -11,12 +11,13 @@ import pytest
 import stix2
 import stix_gates
 
-from connector import notification, yamldoc
+from connector import notification
 from connector.app import bundle, make_formats
 from connector.formats.stix import Producer
 from connector.mapping import compile_mapping, lay
 from connector.mapping_files import read
 from connector.pipeline import convert
+from connector.settings import yamldoc
 
 MANDATORY = ("type", "spec_version", "id", "created_by_ref", "created", "modified", "valid_from", "name", "pattern")
 """Of an indicator, by Table 14; with `pattern_type` and `indicator_types`."""

@@ -10,8 +10,8 @@ import pytest
 from integration.virustotal import KEY, NOW, Clock, items, settings, simulated, source
 from werkzeug.http import http_date
 
-from connector import config, yamldoc
 from connector.model import Misconfigured, Rejected, Unavailable
+from connector.settings import config, yamldoc
 from connector.simulator.api import Fault
 from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
 

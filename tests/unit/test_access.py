@@ -3,8 +3,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from connector import access
-from connector.access import ServerSettings, TokenSettings, hashed, holder, new_token
+from connector.settings import server
+from connector.settings.server import ServerSettings, TokenSettings, hashed, holder, new_token
 
 
 def token(name, *scopes):
@@ -40,8 +40,8 @@ def test_scopes_include_one_another(scopes, allowed):
 def test_every_known_token_is_compared_and_a_name_must_be_its_own(monkeypatch):
     (first, a), (second, b) = token("a", "read"), token("b", "read")
     compared = []
-    compare = access.hmac.compare_digest
-    monkeypatch.setattr(access.hmac, "compare_digest", lambda *each: compared.append(each) or compare(*each))
+    compare = server.hmac.compare_digest
+    monkeypatch.setattr(server.hmac, "compare_digest", lambda *each: compared.append(each) or compare(*each))
     assert holder([a, b], first) is a
     assert len(compared) == 2
     assert holder([a, b], second, "b") is b

@@ -3,9 +3,10 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import Field, SecretStr, model_validator
 
-from connector import app, config, yamldoc
-from connector.config import Settings
+from connector import app
 from connector.model import Misconfigured
+from connector.settings import config, yamldoc
+from connector.settings.config import Settings
 
 
 class Left(Settings):

@@ -13,14 +13,14 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector import telemetry
-from connector.config import Settings, validate
 from connector.model import Misconfigured, Unavailable
 from connector.monitoring import health, metrics, server
-from connector.monitoring.settings import TelemetrySettings
 from connector.monitoring.standing import Standing
 from connector.runner import Part
+from connector.settings.config import Settings, validate
+from connector.settings.telemetry import TelemetrySettings
+from connector.settings.yamldoc import parse
 from connector.telemetry import Exchange
-from connector.yamldoc import parse
 
 SOURCE = {
     "name": "vt",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import yamldoc
 from connector.model import Misconfigured
+from connector.settings import yamldoc
 
 
 def parse(text):

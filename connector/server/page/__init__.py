@@ -10,8 +10,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from connector.access import TokenSettings
 from connector.server.authentication import requires
+from connector.settings.server import TokenSettings
 
 _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _START = "index.html"

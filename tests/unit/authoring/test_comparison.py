@@ -6,13 +6,13 @@ import orjson
 import pytest
 from integration.command import iocstream_here
 
-from connector import yamldoc
 from connector.authoring.comparison import compare, last
 from connector.formats.json import JsonFormat
 from connector.formats.stix import Producer, StixFormat
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import compile_mapping
 from connector.model import Misconfigured, Notification, Page
+from connector.settings import yamldoc
 
 FORMATS = {"json": JsonFormat(), "stix": StixFormat(Producer())}
 

@@ -5,7 +5,7 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
-from connector import app, mapping_files, yamldoc
+from connector import app, mapping_files
 from connector.authoring.review import review
 from connector.examples import Examples
 from connector.formats.cef import CefFormat
@@ -14,6 +14,7 @@ from connector.formats.stix import Producer, StixFormat
 from connector.mapping import compile_mapping
 from connector.model import Notification
 from connector.ports import Vocabulary
+from connector.settings import yamldoc
 
 FORMATS = {"json": JsonFormat(), "cef": CefFormat(), "stix": StixFormat(Producer())}
 CEF = """

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mapping_examples import CASES
 from odd_notifications import body_of, dirty, misshapen
 
-from connector import notification, yamldoc
+from connector import notification
 from connector.app import load_mapping
 from connector.formats import stix_values
 from connector.formats.stix import _TYPES, Producer, StixFormat
@@ -31,6 +31,7 @@ from connector.formats.stix_values import (
 from connector.mapping import compile_mapping
 from connector.mapping.functions import FUNCTIONS
 from connector.model import Rejected
+from connector.settings import yamldoc
 from connector.values.identifiers import stix_id
 from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
 

@@ -3,8 +3,9 @@
 import json
 from types import MappingProxyType
 
-from connector import mapping, yamldoc
+from connector import mapping
 from connector.model import Rejected
+from connector.settings import yamldoc
 
 
 class Plain:

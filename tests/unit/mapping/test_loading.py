@@ -237,7 +237,7 @@ def test_any_mapping_is_refused_or_makes_documents_of_anything(data, view):
 
 
 def mapping_document(data):
-    from connector.yamldoc import YamlDocument
+    from connector.settings.yamldoc import YamlDocument
 
     return YamlDocument("test.yaml", data, {})
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.mapping.formats import FORMATS, VIEW
 
-from connector import mapping, yamldoc
+from connector import mapping
 from connector.model import Misconfigured, Rejected
+from connector.settings import yamldoc
 
 MAPPING = """\
 format: plain

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from unit.mapping.formats import VIEW, Plain, emitting
 
-from connector import mapping, yamldoc
+from connector import mapping
 from connector.mapping.reference import refreshed
 from connector.model import Misconfigured
+from connector.settings import yamldoc
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from connector import mapping, mapping_files, yamldoc
+from connector import mapping, mapping_files
 from connector.formats.json import JsonFormat
+from connector.settings import yamldoc
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from connector.mapping.checking import check
 from connector.mapping.closures import compiled_in_scope
 from connector.mapping.expressions import ExpressionError, parse
 from connector.mapping.reads import Traced, reads
-from connector.yamldoc import dotted
+from connector.settings.yamldoc import dotted
 
 SCOPE = {
     "a": {"b": {"c": 1}, "none": None, "empty": []},

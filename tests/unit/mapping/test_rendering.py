@@ -7,9 +7,9 @@ from types import MappingProxyType
 import pytest
 from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
-from connector import yamldoc
 from connector.mapping import compile_mapping, compiler, values
 from connector.model import Provisional, Rejected
+from connector.settings import yamldoc
 
 
 def test_plain_yaml_is_literal():

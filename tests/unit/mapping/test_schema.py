@@ -5,9 +5,10 @@ import orjson
 import pytest
 from integration.command import iocstream_here
 
-from connector import mapping_files, yamldoc
+from connector import mapping_files
 from connector.authoring import template
 from connector.mapping.schema import json_schema
+from connector.settings import yamldoc
 
 SCHEMA = json_schema(["stix", "cef", "leef", "json"])
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -3,9 +3,9 @@
 import pytest
 from structlog.testing import capture_logs
 
-from connector.access import ServerSettings, hashed
 from connector.server.authentication import Gate
 from connector.server.problems import Problem
+from connector.settings.server import ServerSettings, hashed
 
 
 class Clock:

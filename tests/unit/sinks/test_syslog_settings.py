@@ -2,9 +2,9 @@ import socket
 
 import pytest
 
-from connector import yamldoc
-from connector.config import validate
 from connector.model import Misconfigured
+from connector.settings import yamldoc
+from connector.settings.config import validate
 from connector.sinks.syslog import SyslogSettings, SyslogSink
 
 BASE = {"host": "logs.example", "port": 514, "transport": "tcp"}

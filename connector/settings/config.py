@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from connector import yamldoc
 from connector.model import Json, Misconfigured
-from connector.yamldoc import YamlDocument, YamlPath
+from connector.settings import yamldoc
+from connector.settings.yamldoc import YamlDocument, YamlPath
 
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -4,7 +4,7 @@ import re
 
 from pydantic import Field, field_validator
 
-from connector.config import Settings
+from connector.settings.config import Settings
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})\Z")
 _MAX_PORT = 65535

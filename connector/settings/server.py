@@ -11,8 +11,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.config import Settings
-from connector.monitoring.settings import address_and_port
+from connector.settings.config import Settings
+from connector.settings.telemetry import address_and_port
 
 PREFIX = "iocs_"
 """Begins every token, so that scanners for leaked secrets find it."""
