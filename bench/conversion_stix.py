@@ -11,7 +11,7 @@ import stix2
 from stix_by_hand import objects
 
 from connector import notification
-from connector.formats.stix import StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
 from connector.values.timestamps import timestamp

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from connector.app import Plan, bundle, check, convert, load, run, status
     from connector.examples import Finding
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
     from connector.pipeline import Conversion
     from connector.runner import Part
@@ -41,7 +41,7 @@ __all__ = [
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
     "connector.examples": ("Finding",),
-    "connector.formats.stix": ("Producer",),
+    "connector.formats.stix.format": ("Producer",),
     "connector.pipeline": ("Conversion",),
     "connector.runner": ("Part",),
 }

@@ -18,7 +18,7 @@ from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
-from connector.formats.stix import Producer, StixFormat
+from connector.formats.stix.format import Producer, StixFormat
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping

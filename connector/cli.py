@@ -175,7 +175,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     converted, a broken line of JSON Lines too, is named on stderr, the rest still comes out, and the exit code is 1.
     """
     from connector import app
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
     from connector.sources.file import read_bodies
 
     troubles = 0
@@ -246,7 +246,7 @@ def demo(count: int, folder: Path, *, no_serve: bool) -> None:
 def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
     from connector import app
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
     from connector.mapping.schema import json_schema
     from connector.settings import config
 

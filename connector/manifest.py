@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from connector import app, mapping_files
 from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.packages.rendering import SETTINGS
 from connector.packages.targets import TARGETS
 from connector.settings import config

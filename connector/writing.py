@@ -100,7 +100,7 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
 def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Finding]":
     from connector import app
     from connector.authoring import review
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
     from connector.model import Misconfigured
 
     available = app.examples_for(name)
@@ -141,7 +141,7 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     """
     from connector import app
     from connector.authoring import golden
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
 
     outcomes = {
         name: list(
@@ -187,7 +187,7 @@ def explain(
     """
     from connector import app
     from connector.authoring import account
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
     from connector.model import Rejected
 
     to_stdout = str(page) == "-"
@@ -258,7 +258,7 @@ def diff(
     """
     from connector import app, terminal
     from connector.authoring import comparison
-    from connector.formats.stix import Producer
+    from connector.formats.stix.format import Producer
 
     if file is not None and count is not None:
         raise click.UsageError("--last is of the journal, and --notifications of a file; leave one of them out")

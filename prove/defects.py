@@ -9,7 +9,7 @@ import requests
 
 from connector import app, http, telemetry, versions
 from connector.formats import cef
-from connector.formats.stix import StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page, Unavailable
 from connector.sources import virustotal

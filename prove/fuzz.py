@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from connector import app, notification, pipeline
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Notification
 from connector.sources.bodies import storable
 from connector.values import jsontext

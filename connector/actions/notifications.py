@@ -15,7 +15,7 @@ from connector.actions.moment import Moment
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_source
 from connector.app import Plan
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
 from connector.ports import Journal

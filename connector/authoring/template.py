@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connector import app
 from connector.authoring import golden
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Misconfigured
 
 EXAMPLES = ("domain_hunting", "file_hunting", "ip_v4", "url_hunting")

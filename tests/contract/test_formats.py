@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
-from connector.formats.stix import Producer, StixFormat
+from connector.formats.stix.format import Producer, StixFormat
 from connector.model import Document, Rejected
 from connector.ports import Format
 from connector.values.identifiers import stix_id

@@ -12,7 +12,7 @@ from peers.syslog import running, syslog_ng_with
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 
 pytestmark = pytest.mark.xdist_group("syslog")
 

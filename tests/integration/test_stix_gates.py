@@ -17,7 +17,7 @@ from simulated import bodies
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.pipeline import convert
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"

@@ -13,7 +13,7 @@ import stix_gates
 
 from connector import notification
 from connector.app import bundle, make_formats
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.mapping import compile_mapping, lay
 from connector.mapping_files import read
 from connector.pipeline import convert

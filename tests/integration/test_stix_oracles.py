@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
-from connector.formats.stix import Producer, StixFormat
+from connector.formats.stix.format import Producer, StixFormat
 from connector.mapping import load
 from connector.pipeline import convert
 

@@ -21,7 +21,7 @@ from odd_notifications import body_of, misshapen
 
 from connector import notification
 from connector.app import bundle, load_mapping
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.pipeline import convert
 from connector.simulator.notifications import notifications
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from connector import app, notification
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
 from connector.pipeline import Delivery, Route

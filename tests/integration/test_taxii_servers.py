@@ -12,7 +12,7 @@ from odd_notifications import body_of
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Message, Misconfigured, Unavailable
 from connector.pipeline import convert
 from connector.sinks.taxii import TaxiiSettings, TaxiiSink

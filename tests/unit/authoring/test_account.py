@@ -16,7 +16,7 @@ from mapping_examples import CASES, MAPPINGS
 from connector import app
 from connector.authoring import account, page, tree
 from connector.examples import read_one
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Notification, Rejected
 from connector.notification import read
 

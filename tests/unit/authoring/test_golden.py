@@ -9,7 +9,7 @@ from mapping_examples import CASES, MAPPINGS
 
 from connector import app, mapping_files
 from connector.authoring import golden
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Misconfigured
 
 OWN = """

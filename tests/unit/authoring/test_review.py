@@ -10,7 +10,7 @@ from connector.authoring.review import review
 from connector.examples import Examples
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
-from connector.formats.stix import Producer, StixFormat
+from connector.formats.stix.format import Producer, StixFormat
 from connector.mapping import compile_mapping
 from connector.model import Notification
 from connector.ports import Vocabulary

@@ -9,7 +9,7 @@ from odd_notifications import body_of, dirty, emptied, misshapen
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Rejected
 
 NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl", "udm": "jsonl"}

@@ -11,7 +11,7 @@ from odd_notifications import body_of, misshapen
 from connector import notification
 from connector.app import load_mapping, mapping_examples
 from connector.authoring import golden
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.model import Rejected
 
 PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profiles").glob("*/*.yaml"))

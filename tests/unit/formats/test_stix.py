@@ -5,8 +5,8 @@ import functools
 import orjson
 import pytest
 
-from connector.formats.stix import _TYPES, Producer, StixFormat
-from connector.formats.stix_foundation import EXTENSION_ID
+from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.foundation import EXTENSION_ID
 from connector.model import Identity, Rejected
 from connector.values.identifiers import stix_id
 from connector.versions import Ledger

@@ -11,8 +11,8 @@ from odd_notifications import emptied
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.stix import Producer, StixFormat
-from connector.formats.stix_foundation import EXTENSION_ID
+from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.foundation import EXTENSION_ID
 from connector.mapping import load
 from connector.model import Rejected
 from connector.pipeline import convert

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.formats.stix_pattern import literal, pattern_fault
+from connector.formats.stix.pattern import literal, pattern_fault
 from connector.model import Rejected
 
 SHA256 = "0123456789abcdef" * 4
@@ -114,12 +114,12 @@ def test_a_hash_that_can_never_match_is_refused(pattern, rule):
 def test_the_grammar_is_asked_once_for_patterns_that_differ_in_their_literals_alone(monkeypatch):
     import stix2patterns.validator
 
-    from connector.formats import stix_pattern
+    from connector.formats.stix import pattern
 
     asked = []
     monkeypatch.setattr(stix2patterns.validator, "run_validator", lambda pattern, version: asked.append(pattern) or [])
-    stix_pattern._grammar.cache_clear()
+    pattern._grammar.cache_clear()
     for value in ("a", "b", "it's", "\\"):
         assert pattern_fault(f"[x-new:value = {literal(value)}]") is None
-    stix_pattern._grammar.cache_clear()
+    pattern._grammar.cache_clear()
     assert len(asked) == 1

@@ -12,12 +12,12 @@ from odd_notifications import body_of, dirty, misshapen
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats import stix_values
-from connector.formats.stix import _TYPES, Producer, StixFormat
-from connector.formats.stix_foundation import EXTENSION_ID
-from connector.formats.stix_proof import remaining
-from connector.formats.stix_schema import EXTERNAL, KILL_CHAIN, SCO_NAMES, TEXTS, fault_finder
-from connector.formats.stix_values import (
+from connector.formats.stix import values
+from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.foundation import EXTENSION_ID
+from connector.formats.stix.proof import remaining
+from connector.formats.stix.schema import EXTERNAL, KILL_CHAIN, SCO_NAMES, TEXTS, fault_finder
+from connector.formats.stix.values import (
     extensions,
     filled,
     identifier,
@@ -156,7 +156,7 @@ def nested(depth):
 
 FREE = [None, "x", "", 1, 2**60, [], ["x"], [None], {}, {"a": 1}, {"ä": 1}, {"a": None}, {"a": []}, float("inf"), True]
 REFERENCE = {"source_name": Constant("a"), "url": Url(), "external_id": None}
-DEEP = [nested(depth) for depth in (stix_values.MAX_DEPTH - 1, stix_values.MAX_DEPTH, stix_values.MAX_DEPTH + 9)]
+DEEP = [nested(depth) for depth in (values.MAX_DEPTH - 1, values.MAX_DEPTH, values.MAX_DEPTH + 9)]
 
 
 @pytest.mark.parametrize(

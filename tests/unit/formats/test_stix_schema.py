@@ -5,9 +5,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from connector.formats import stix_schema
-from connector.formats.stix import _TYPES, Producer, StixFormat
-from connector.formats.stix_schema import fault_finder
+from connector.formats.stix import schema
+from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.schema import fault_finder
 
 EXAMPLES = Path(__file__).parents[3] / "mappings" / "examples" / "stix21"
 MOMENT = "2026-03-04T05:06:07.000Z"
@@ -46,7 +46,7 @@ def test_what_is_settled_by_the_names_of_properties_hides_no_fault(document, mon
     object_type = _TYPES[document["type"]]
     assert fault_finder(object_type)(document) is None
     short = [fault_finder(object_type)(variant) for variant in variants(document)]
-    monkeypatch.setattr(stix_schema, "_outline", lambda *_: stix_schema._INVALID)
+    monkeypatch.setattr(schema, "_outline", lambda *_: schema._INVALID)
     long = [fault_finder(object_type)(variant) for variant in variants(document)]
     assert short == long
     assert any(short)

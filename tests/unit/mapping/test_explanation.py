@@ -8,7 +8,7 @@ from unit.mapping.test_loading import mapping_document, mappings, views
 
 from connector import app, mapping, mapping_files, notification
 from connector.examples import read_one
-from connector.formats.stix import Producer
+from connector.formats.stix.format import Producer
 from connector.mapping.explanation import Explainer
 from connector.model import Misconfigured, Rejected
 

@@ -10,7 +10,7 @@ import math
 import re
 from decimal import Decimal
 
-from connector.formats.stix_values import HASHES, Check, Fault, text
+from connector.formats.stix.values import HASHES, Check, Fault, text
 from connector.model import Json, Rejected
 
 _QUOTED = re.compile(r"'((?:[^'\\]++|\\['\\])*+)'")

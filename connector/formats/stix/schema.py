@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from connector.formats.stix_proof import remaining
-from connector.formats.stix_values import (
+from connector.formats.stix.proof import remaining
+from connector.formats.stix.values import (
     TYPES_ALLOWED,
     Check,
     Fault,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from connector.formats.stix_values import (
+from connector.formats.stix.values import (
     ELEMENT,
     LARGEST,
     MAX_DEPTH,

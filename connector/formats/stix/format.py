@@ -11,8 +11,8 @@ from typing import Literal
 import orjson
 from pydantic import Field, field_validator
 
-from connector.formats import stix_pattern
-from connector.formats.stix_foundation import (
+from connector.formats.stix import pattern
+from connector.formats.stix.foundation import (
     EXTENSION_DEFINITION,
     EXTENSION_ID,
     PROJECT_IDENTITY,
@@ -20,11 +20,11 @@ from connector.formats.stix_foundation import (
     producer_identity,
     tlp_marking,
 )
-from connector.formats.stix_objects import OBJECTS
-from connector.formats.stix_observables import OBSERVABLES
-from connector.formats.stix_proof import is_storable
-from connector.formats.stix_schema import ObjectType, fault_finder
-from connector.formats.stix_values import MAX_DEPTH, Fault, earlier
+from connector.formats.stix.objects import OBJECTS
+from connector.formats.stix.observables import OBSERVABLES
+from connector.formats.stix.proof import is_storable
+from connector.formats.stix.schema import ObjectType, fault_finder
+from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Rejected
 from connector.settings.config import Settings
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
@@ -83,9 +83,9 @@ class StixFormat:
     def quote(self, key: str, value: Json) -> str:
         """A literal within a pattern; elsewhere the text itself."""
         if not isinstance(value, str):
-            return stix_pattern.literal(value)
+            return pattern.literal(value)
         cleaned = _clean_text(value)
-        return stix_pattern.literal(cleaned) if key == "pattern" else cleaned
+        return pattern.literal(cleaned) if key == "pattern" else cleaned
 
     def completer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
         """One that adds spec_version, an SCO's id, the author and the marking, where the mapping says nothing else.

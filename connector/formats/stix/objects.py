@@ -6,8 +6,8 @@ deprecated `objects` of observed-data.
 
 from collections.abc import Mapping
 
-from connector.formats.stix_pattern import pattern_fault
-from connector.formats.stix_schema import (
+from connector.formats.stix.pattern import pattern_fault
+from connector.formats.stix.schema import (
     EXTERNAL,
     IN_ORDER,
     KILL_CHAIN,
@@ -24,7 +24,7 @@ from connector.formats.stix_schema import (
     one_of,
     stix_object,
 )
-from connector.formats.stix_values import (
+from connector.formats.stix.values import (
     Fault,
     boolean,
     choice,

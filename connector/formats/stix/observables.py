@@ -6,7 +6,7 @@ several make the id of the SCO; a mapping has its own property extension instead
 
 from collections.abc import Mapping
 
-from connector.formats.stix_schema import (
+from connector.formats.stix.schema import (
     COUNT,
     PORT,
     SAYS_SOMETHING,
@@ -20,7 +20,7 @@ from connector.formats.stix_schema import (
     observable,
     one_of,
 )
-from connector.formats.stix_values import (
+from connector.formats.stix.values import (
     Fault,
     base64,
     boolean,
