@@ -41,11 +41,11 @@ from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import YamlDocument
 from connector.sinks.collection import CollectionSettings, CollectionSink
-from connector.sinks.file import FileSink, FileSinkSettings
-from connector.sinks.syslog import SyslogSettings, SyslogSink
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
-from connector.sources.file import FileSource, FileSourceSettings
-from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+from connector.sinks.file.sink import FileSink, FileSinkSettings
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
+from connector.sources.file.source import FileSource, FileSourceSettings
+from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 from connector.values.identifiers import stix_id
 from connector.values.timestamps import timestamp
 

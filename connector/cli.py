@@ -176,7 +176,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     """
     from connector import app
     from connector.formats.stix.format import Producer
-    from connector.sources.file import read_bodies
+    from connector.sources.file.source import read_bodies
 
     troubles = 0
 

@@ -11,7 +11,7 @@ from connector.model import Entry, Message, Misconfigured, Notification, Page, R
 from connector.pipeline import Delivered, Delivery, Route
 from connector.ports import Journal, Sink
 from connector.runner import sleep_until
-from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def explain(
 
 def _notification(file: Path, identifier: str | None) -> "Notification":
     from connector import notification
-    from connector.sources.file import read_bodies
+    from connector.sources.file.source import read_bodies
 
     with opened(file) as stream:
         for body in read_bodies(stream, str(file)):
@@ -282,7 +282,7 @@ def diff(
 
 def _read(file: Path) -> "list[Notification]":
     from connector import notification
-    from connector.sources.file import read_bodies
+    from connector.sources.file.source import read_bodies
 
     with opened(file) as stream:
         return [notification.read(body) for body in read_bodies(stream, str(file))]

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 import tenacity
 
 from connector import app, pipeline, runner, waiting
-from connector.sources import virustotal
+from connector.sources.virustotal import source
 from prove import defects
 
 
 def small_steps(size: float) -> None:
     """Pages and batches of so many, a poll each 50 ms: more moments that lie between two transactions."""
-    virustotal.PAGE_LIMIT = int(size)
+    source.PAGE_LIMIT = int(size)
     app.Route = functools.partial(pipeline.Route, batch=int(size))
     fed = runner.FedSource
     app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)

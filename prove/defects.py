@@ -12,8 +12,8 @@ from connector.formats import cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page, Unavailable
-from connector.sources import virustotal
-from connector.sources.virustotal_walk import Checkpoint, Walk
+from connector.sources.virustotal import source
+from connector.sources.virustotal.walk import Checkpoint, Walk
 from prove.figures import Figure, broken, must
 
 
@@ -88,13 +88,13 @@ def cursors_by_clock(_: float) -> None:
 
 def whole_pages(_: float) -> None:
     """A page with a broken item is a broken page."""
-    page = virustotal._page  # noqa: SLF001 -- see module
+    page = source._page  # noqa: SLF001 -- see module
 
     def strict(answer: Any) -> Any:
         items, cursor = page(answer)
         return (items if all(isinstance(each, dict) and "id" in each for each in items) else []), cursor
 
-    virustotal._page = strict  # noqa: SLF001 -- see module
+    source._page = strict  # noqa: SLF001 -- see module
 
 
 def generous_limits(_: float) -> None:

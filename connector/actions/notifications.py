@@ -21,7 +21,7 @@ from connector.model import Document, Entry, JsonObject, Misconfigured, Notifica
 from connector.ports import Journal
 from connector.push import lookup
 from connector.sources.bodies import storable
-from connector.sources.virustotal import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
+from connector.sources.virustotal.source import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
 from connector.values.timestamps import timestamp
 
 MOST_LOOKED_AT = 10_000

@@ -6,7 +6,7 @@ from connector import app
 from connector.actions.envelope import NotFound, ServedElsewhere
 from connector.app import Plan
 from connector.model import Holder, Misconfigured
-from connector.sinks.file import FileSinkSettings
+from connector.sinks.file.sink import FileSinkSettings
 
 
 def known_route(plan: Plan, name: str) -> None:

@@ -21,9 +21,9 @@ from connector.simulator.serving import serving
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
 from connector.sinks.collection import CollectionSettings, CollectionSink
-from connector.sinks.file import FileSink, FileSinkSettings
-from connector.sinks.syslog import SyslogSettings, SyslogSink
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+from connector.sinks.file.sink import FileSink, FileSinkSettings
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 SECRET = "hush-hush"
 VERSION = "2026-01-01T00:00:00.000Z"

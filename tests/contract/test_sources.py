@@ -17,7 +17,7 @@ from integration.virustotal import source as virustotal_source
 from connector.model import ConnectorError, Json, Misconfigured, Notification, Unavailable
 from connector.ports import Source
 from connector.simulator.api import Fault
-from connector.sources.file import FileSource, FileSourceSettings
+from connector.sources.file.source import FileSource, FileSourceSettings
 
 
 @dataclass

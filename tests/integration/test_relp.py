@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from connector.model import Message, Misconfigured, Unavailable
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 pytest_plugins = ["integration.syslog_peers"]
 pytestmark = pytest.mark.xdist_group("syslog")

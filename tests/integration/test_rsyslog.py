@@ -7,7 +7,7 @@ from odd_notifications import body_of
 
 from connector import convert
 from connector.model import Message, Misconfigured, Unavailable
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 pytest_plugins = ["integration.syslog_peers"]
 pytestmark = pytest.mark.xdist_group("syslog")

@@ -14,7 +14,7 @@ from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
 from connector.pipeline import Delivery, Route
 from connector.simulator.notifications import notifications
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 pytest_plugins = ["integration.syslog_peers"]
 pytestmark = pytest.mark.xdist_group("syslog")

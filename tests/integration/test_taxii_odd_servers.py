@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 from connector.model import Message, Unavailable
 from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 

@@ -15,8 +15,8 @@ from connector.app import load_mapping
 from connector.formats.stix.format import Producer
 from connector.model import Message, Misconfigured, Unavailable
 from connector.pipeline import convert
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
-from connector.sinks.taxii_client import TaxiiClient
+from connector.sinks.taxii.client import TaxiiClient
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 pytest_plugins = ("integration.taxii_peers",)
 pytestmark = pytest.mark.xdist_group("taxii")

@@ -13,7 +13,7 @@ from werkzeug.http import http_date
 from connector.model import Misconfigured, Rejected, Unavailable
 from connector.settings import config, yamldoc
 from connector.simulator.api import Fault
-from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 
 def failing(error, fault, **options):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from connector.simulator.api import Api
 from connector.simulator.serving import serving
-from connector.sources.virustotal import VirusTotalSettings, VirusTotalSource
+from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 KEY = "4f1dthekeythatnobodymaysee"
 # Half an hour ahead, so that this machine's clock does not overtake it before the last test has run: a source takes

@@ -7,7 +7,7 @@ import threading
 import time
 
 from connector.model import Message
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 MAY_17 = 1684311125  # 2023-05-17T08:12:05Z
 HEADER = b"<132>May 17 08:12:05 vt-1 "

@@ -10,8 +10,8 @@ import uuid
 import pytest
 
 from connector.model import Message, Misconfigured, Unavailable
-from connector.sinks import file as file_module
-from connector.sinks.file import FileSink, FileSinkSettings
+from connector.sinks.file import sink as file_module
+from connector.sinks.file.sink import FileSink, FileSinkSettings
 
 LAYOUTS = ["lines", "stix-bundle"]
 

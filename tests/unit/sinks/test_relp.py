@@ -9,8 +9,8 @@ from unit.sinks.senders import HEADER, message, reset, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.relp import RelpReceiver
-from connector.sinks import relp_frame
-from connector.sinks.relp_frame import LAST_TRANSACTION
+from connector.sinks.syslog import relp_frame
+from connector.sinks.syslog.relp_frame import LAST_TRANSACTION
 
 OPENED = b"200 OK\nrelp_version=0\ncommands=syslog"
 LINES = [HEADER + b"CEF:0|a|b|1|c|d|5|cnt=%d" % n for n in range(1000)]

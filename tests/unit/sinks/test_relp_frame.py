@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.sinks import relp_frame
-from connector.sinks.relp_frame import Answer, BrokenFrame, Frame, FrameReader
+from connector.sinks.syslog import relp_frame
+from connector.sinks.syslog.relp_frame import Answer, BrokenFrame, Frame, FrameReader
 
 FRAMES = st.builds(
     Frame,

@@ -9,8 +9,8 @@ from unit.sinks.senders import HEADER, message, reset, settings, sink_to, talkin
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
-from connector.sinks.syslog import SyslogSettings, SyslogSink
-from connector.sinks.syslog_datagrams import Pace
+from connector.sinks.syslog.datagrams import Pace
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 
 @pytest.fixture(params=["udp", "tcp-lf", "tcp-octet", "tls-lf", "tls-octet"])

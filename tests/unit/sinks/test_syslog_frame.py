@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.sinks.syslog_frame import Rfc3164Header, Rfc5424Header, framed, priority, without_controls
+from connector.sinks.syslog.frame import Rfc3164Header, Rfc5424Header, framed, priority, without_controls
 
 MAY_17 = 1684311125  # 2023-05-17T08:12:05Z
 JUNE_2 = 1685664000  # 2023-06-02T00:00:00Z

@@ -11,9 +11,9 @@ from unit.sinks.senders import message, reset, sink_to, talking
 
 from connector.model import Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
-from connector.sinks.syslog_channel import Channel
-from connector.sinks.syslog_connection import Address
-from connector.sinks.syslog_tls import Tls
+from connector.sinks.syslog.channel import Channel
+from connector.sinks.syslog.connection import Address
+from connector.sinks.syslog.tls import Tls
 
 
 class Clock:
@@ -169,7 +169,7 @@ def test_a_receiver_that_never_ends_the_connection_has_the_time_of_the_window():
 
 
 def test_it_is_not_waited_for_longer_than_finishing_may_take(monkeypatch):
-    monkeypatch.setattr("connector.sinks.syslog._FINISH_SECONDS", 0.1)
+    monkeypatch.setattr("connector.sinks.syslog.sink._FINISH_SECONDS", 0.1)
     done = threading.Event()
     with talking(lambda _: done.wait(10)) as port, sink_to(port) as sink:
         sink.send(batch(3))
@@ -213,7 +213,7 @@ def test_a_connection_that_is_reset_is_never_a_habit():
 
 
 def test_the_end_of_tls_alone_does_not_show_that_everything_was_read(certificates, monkeypatch):
-    monkeypatch.setattr("connector.sinks.syslog._FINISH_SECONDS", 0.5)
+    monkeypatch.setattr("connector.sinks.syslog.sink._FINISH_SECONDS", 0.5)
     context = certificates.server_context()
     done = threading.Event()
 

@@ -5,7 +5,7 @@ import pytest
 from connector.model import Misconfigured
 from connector.settings import yamldoc
 from connector.settings.config import validate
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 BASE = {"host": "logs.example", "port": 514, "transport": "tcp"}
 

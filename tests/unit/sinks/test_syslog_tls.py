@@ -6,7 +6,7 @@ import pytest
 
 from connector.model import Message, Misconfigured, Unavailable
 from connector.simulator.syslog import SyslogReceiver
-from connector.sinks.syslog import SyslogSettings, SyslogSink
+from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 MESSAGE = Message(seq=1, id="n-1", body=b"CEF:0|", time=1684311125)
 

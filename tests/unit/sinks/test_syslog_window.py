@@ -1,4 +1,4 @@
-from connector.sinks.syslog_window import ReplayWindow
+from connector.sinks.syslog.window import ReplayWindow
 
 
 class Clock:

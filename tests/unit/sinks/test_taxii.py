@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from connector.model import Message, Misconfigured, Unavailable
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 ROOT = "https://taxii.example/api/"
 COLLECTION = f"{ROOT}collections/c1/"

@@ -3,7 +3,7 @@
 import pytest
 
 from connector.model import Message, Misconfigured, Unavailable
-from connector.sinks.taxii import TaxiiSettings, TaxiiSink
+from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 ROOT = "https://taxii.example/api/"
 COLLECTION = f"{ROOT}collections/c1/"

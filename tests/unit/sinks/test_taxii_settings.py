@@ -1,7 +1,7 @@
 import pydantic
 import pytest
 
-from connector.sinks.taxii_settings import TaxiiSettings, is_plain_http, root_of
+from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of
 
 COLLECTION = "https://taxii.example/api/collections/abc/"
 

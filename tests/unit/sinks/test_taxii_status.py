@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.model import Message
-from connector.sinks.taxii_status import ACCEPTED, MAX_WORDS, instant, judge, line, read
+from connector.sinks.taxii.status_resource import ACCEPTED, MAX_WORDS, instant, judge, line, read
 
 V1, V2 = "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z"
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from connector import notification
 from connector.model import ConnectorError, Misconfigured, Unavailable
-from connector.sources import file as file_module
-from connector.sources import json_values
-from connector.sources.file import FileSource, FileSourceSettings, read_bodies
+from connector.sources.file import json_values
+from connector.sources.file import source as file_module
+from connector.sources.file.source import FileSource, FileSourceSettings, read_bodies
 
 
 def body(number, **more):

@@ -5,8 +5,8 @@ import pytest
 
 from connector.model import Subject
 from connector.notification import LOOKED_UP
-from connector.sources.virustotal_api import Answer, nearly_spent
-from connector.sources.virustotal_subjects import DAY_SECONDS, MAX_ATTRIBUTES_BYTES, answered, endpoint
+from connector.sources.virustotal.api import Answer, nearly_spent
+from connector.sources.virustotal.subjects import DAY_SECONDS, MAX_ATTRIBUTES_BYTES, answered, endpoint
 
 RULESET = Subject("hunting_ruleset", "71")
 ACTOR = Subject("collection", "threat-actor--1")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.model import Gap
-from connector.sources.virustotal_walk import RETENTION_SECONDS, Checkpoint, Walk
+from connector.sources.virustotal.walk import RETENTION_SECONDS, Checkpoint, Walk
 
 NOW = 1_800_000_000
 TERMS = {"since_seconds": 3600, "overlap_seconds": 900}

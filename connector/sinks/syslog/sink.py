@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from connector.model import Message, Misconfigured, Refusal, Unavailable
-from connector.sinks.relp import RelpSession
-from connector.sinks.syslog_connection import Address, Connection, WrongReceiver
-from connector.sinks.syslog_datagrams import Datagrams, Pace
-from connector.sinks.syslog_frame import (
+from connector.sinks.syslog.connection import Address, Connection, WrongReceiver
+from connector.sinks.syslog.datagrams import Datagrams, Pace
+from connector.sinks.syslog.frame import (
     Framing,
     Header,
     Rfc3164Header,
@@ -18,10 +17,11 @@ from connector.sinks.syslog_frame import (
     priority,
     without_controls,
 )
-from connector.sinks.syslog_settings import APP_NAME, HOSTNAME, SyslogSettings
-from connector.sinks.syslog_stream import Stream
-from connector.sinks.syslog_tls import Tls
-from connector.sinks.syslog_window import ReplayWindow
+from connector.sinks.syslog.relp import RelpSession
+from connector.sinks.syslog.settings import APP_NAME, HOSTNAME, SyslogSettings
+from connector.sinks.syslog.stream import Stream
+from connector.sinks.syslog.tls import Tls
+from connector.sinks.syslog.window import ReplayWindow
 
 __all__ = ["SyslogSettings", "SyslogSink"]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
 from connector.settings.config import Settings
-from connector.sources.json_values import START, Place, Unfinished, Value, values
+from connector.sources.file.json_values import START, Place, Unfinished, Value, values
 
 PAGE_NOTIFICATIONS = 500
 PAGE_BYTES = 8 * 1024 * 1024

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
 from connector.settings.config import Settings
-from connector.sinks.file_layout import Bundle, Foreign, Layout, Lines
+from connector.sinks.file.layout import Bundle, Foreign, Layout, Lines
 
 _FOR_A_PERSON = frozenset(
     (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from connector.model import Misconfigured, Unavailable
-from connector.sinks.syslog_connection import Address, cause
+from connector.sinks.syslog.connection import Address, cause
 
 
 class Pace:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector.model import Misconfigured, Unavailable
-from connector.sinks.syslog_connection import Address, WrongReceiver, cause, words
+from connector.sinks.syslog.connection import Address, WrongReceiver, cause, words
 
 _CLIENT_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
 

@@ -11,7 +11,7 @@ import orjson
 
 from connector.model import Json, JsonObject, LookUp, Subject
 from connector.sources.bodies import storable
-from connector.sources.virustotal_api import NOT_FOUND, OK, Answer
+from connector.sources.virustotal.api import NOT_FOUND, OK, Answer
 
 DAY_SECONDS = 86_400
 REFUSED_SECONDS = 14 * DAY_SECONDS

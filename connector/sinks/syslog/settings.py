@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from connector.settings.config import Settings
-from connector.sinks.syslog_frame import Facility, Framing, Severity
+from connector.sinks.syslog.frame import Facility, Framing, Severity
 
 APP_NAME = "iocstream"
 HOSTNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z")

@@ -27,9 +27,9 @@ from connector.model import (
 )
 from connector.notification import SHA256, read
 from connector.sources.bodies import storable
-from connector.sources.virustotal_api import NOT_FOUND, OK, Answer, Api, ApiSettings, nearly_spent
-from connector.sources.virustotal_subjects import answered, endpoint
-from connector.sources.virustotal_walk import Checkpoint
+from connector.sources.virustotal.api import NOT_FOUND, OK, Answer, Api, ApiSettings, nearly_spent
+from connector.sources.virustotal.subjects import answered, endpoint
+from connector.sources.virustotal.walk import Checkpoint
 
 PAGE_LIMIT = 40
 """The most that the API gives at once."""

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from connector.model import Message, Misconfigured, Refusal, Unavailable
-from connector.sinks import taxii_collection, taxii_status
-from connector.sinks.taxii_client import Complaint, TaxiiClient
-from connector.sinks.taxii_collection import Collection
-from connector.sinks.taxii_settings import TaxiiSettings
-from connector.sinks.taxii_status import Status
+from connector.sinks.taxii import status_resource
+from connector.sinks.taxii.client import Complaint, TaxiiClient
+from connector.sinks.taxii.collection import Collection, find_collection
+from connector.sinks.taxii.settings import TaxiiSettings
+from connector.sinks.taxii.status_resource import Status
 
 __all__ = ["TaxiiSettings", "TaxiiSink"]
 
@@ -79,7 +79,7 @@ class TaxiiSink:
         """Find the collection on a connection of its own; say what it takes. See `Sink.check`."""
         client = TaxiiClient(self._settings, user_agent=self._user_agent)
         try:
-            collection = taxii_collection.find(client, self._settings)
+            collection = find_collection(client, self._settings)
         finally:
             client.close()
         return (
@@ -95,7 +95,7 @@ class TaxiiSink:
 
     def _opened(self) -> Collection:
         if self._collection is None:
-            self._collection = taxii_collection.find(self._client, self._settings)
+            self._collection = find_collection(self._client, self._settings)
             self._packing_bytes = _limit(self._collection, self._settings)
         return self._collection
 
@@ -128,7 +128,7 @@ class TaxiiSink:
                 # The server, or a proxy before it, takes less than it says: pack smaller from here on.
                 self._packing_bytes = min(self._packing_bytes, len(envelope) // 2)
             return self._deliver_halves(collection, messages)
-        verdict = taxii_status.judge(self._settled(collection, answer), messages)
+        verdict = status_resource.judge(self._settled(collection, answer), messages)
         refusals = self._refused(collection, verdict.failed)
         if len(verdict.suspects) == 1:
             reason = "the server counts it as failed and does not say why"
@@ -161,7 +161,7 @@ class TaxiiSink:
                 )
             self._sleep(min(wait, left))
             wait = min(wait * 2, _SLOWEST_POLL_SECONDS)
-            status = self._client.status(collection.root_url, status_id) or taxii_status.ACCEPTED
+            status = self._client.status(collection.root_url, status_id) or status_resource.ACCEPTED
         return status
 
     def _refused(self, collection: Collection, failed: Sequence[tuple[Message, str]]) -> list[Refusal]:

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from connector.model import Json, JsonObject, Misconfigured
-from connector.sinks.taxii_client import TaxiiClient
-from connector.sinks.taxii_settings import TaxiiSettings, is_plain_http, root_of, with_slash
+from connector.sinks.taxii.client import TaxiiClient
+from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of, with_slash
 
 _MAX_NAMED = 10
 
@@ -31,7 +31,7 @@ class Collection:
     max_content_length: int | None
 
 
-def find(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
+def find_collection(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
     """Ask the server for the configured collection.
 
     Raises:

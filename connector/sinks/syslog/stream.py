@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from connector.model import ConnectorError, Unavailable
-from connector.sinks.syslog_channel import Channel
-from connector.sinks.syslog_connection import Address, WrongReceiver, excerpt
-from connector.sinks.syslog_tls import Tls, speaks_tls
+from connector.sinks.syslog.channel import Channel
+from connector.sinks.syslog.connection import Address, WrongReceiver, excerpt
+from connector.sinks.syslog.tls import Tls, speaks_tls
 
 _CHUNK_BYTES = 64 * 1024
 _LINGER_SECONDS = 1.0

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 from connector.model import ConnectorError, Unavailable
-from connector.sinks import relp_frame
-from connector.sinks.relp_frame import Answer, BrokenFrame, Frame
-from connector.sinks.syslog_channel import Channel
-from connector.sinks.syslog_connection import Address, WrongReceiver, excerpt
-from connector.sinks.syslog_tls import Tls, speaks_tls
+from connector.sinks.syslog import relp_frame
+from connector.sinks.syslog.channel import Channel
+from connector.sinks.syslog.connection import Address, WrongReceiver, excerpt
+from connector.sinks.syslog.relp_frame import Answer, BrokenFrame, Frame
+from connector.sinks.syslog.tls import Tls, speaks_tls
 
 _OFFERS = b"relp_version=0\nrelp_software=iocstream-connector\ncommands=syslog"
 _CHUNK_BYTES = 64 * 1024

@@ -11,8 +11,8 @@ import termios
 import time
 
 from connector.model import Misconfigured, Unavailable
-from connector.sinks.syslog_connection import Address, cause
-from connector.sinks.syslog_tls import Tls, secured, tls_error
+from connector.sinks.syslog.connection import Address, cause
+from connector.sinks.syslog.tls import Tls, secured, tls_error
 
 _READ_BYTES = 64 * 1024
 """More than a TLS record holds, so that nothing read from the network stays behind where no poll would see it."""

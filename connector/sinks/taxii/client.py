@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from connector.http import Client, Response
 from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Unavailable
-from connector.sinks import taxii_status
-from connector.sinks.taxii_settings import TaxiiSettings
-from connector.sinks.taxii_status import Status
+from connector.sinks.taxii import status_resource
+from connector.sinks.taxii.settings import TaxiiSettings
+from connector.sinks.taxii.status_resource import Status
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 
@@ -153,14 +153,14 @@ class TaxiiClient:
             return False
         if version is None:
             return bool(versions)
-        moment = taxii_status.instant(version)
-        return moment is not None and any(taxii_status.instant(each) == moment for each in versions)
+        moment = status_resource.instant(version)
+        return moment is not None and any(status_resource.instant(each) == moment for each in versions)
 
-    def line(self, text: str, limit: int = taxii_status.MAX_WORDS) -> str:
+    def line(self, text: str, limit: int = status_resource.MAX_WORDS) -> str:
         """What the server wrote, fit to be shown: one printable line of bounded length, without our login."""
         for secret in self._secrets:  # a server in debug mode echoes the headers it was sent
             text = text.replace(secret, "***")
-        return taxii_status.line(text, limit)
+        return status_resource.line(text, limit)
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,7 +168,7 @@ class TaxiiClient:
 
     def _status(self, response: Response, url: str) -> Status:
         if not response.body.strip():
-            return taxii_status.ACCEPTED
+            return status_resource.ACCEPTED
         try:
             body = response.json()
         except ValueError:
@@ -177,7 +177,7 @@ class TaxiiClient:
                 f"{url} answers {response.status} with something that is not TAXII: {self._words(response)}. "
                 "If this stays so, look at what stands between here and the TAXII server"
             ) from None
-        return taxii_status.read(body, self.line)
+        return status_resource.read(body, self.line)
 
     def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
         status, words = response.status, self._words(response)
@@ -250,5 +250,5 @@ def _is(found: object, object_id: str, version: str | None) -> bool:
         return False
     if version is None:
         return True
-    moment = taxii_status.instant(found.get("modified", found.get("created")))
-    return moment is not None and moment == taxii_status.instant(version)
+    moment = status_resource.instant(found.get("modified", found.get("created")))
+    return moment is not None and moment == status_resource.instant(version)
