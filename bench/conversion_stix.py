@@ -14,8 +14,8 @@ from connector import notification
 from connector.formats.stix.format import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
+from connector.pipeline.versions import Ledger
 from connector.values.timestamps import timestamp
-from connector.versions import Ledger
 
 CLASSES = {
     "campaign": stix2.v21.Campaign,

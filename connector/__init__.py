@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from connector.examples import Finding
     from connector.formats.stix.format import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
-    from connector.pipeline import Conversion
-    from connector.runner import Part
+    from connector.pipeline.loops import Conversion
+    from connector.pipeline.runner import Part
 
 __all__ = [
     "ConnectorError",
@@ -42,8 +42,8 @@ _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
     "connector.examples": ("Finding",),
     "connector.formats.stix.format": ("Producer",),
-    "connector.pipeline": ("Conversion",),
-    "connector.runner": ("Part",),
+    "connector.pipeline.loops": ("Conversion",),
+    "connector.pipeline.runner": ("Part",),
 }
 
 

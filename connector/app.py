@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import examples, mapping, mapping_files, notification, pipeline, telemetry
+from connector import examples, mapping, mapping_files, notification, telemetry
 from connector.examples import Examples, Finding
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
@@ -32,9 +32,10 @@ from connector.model import (
     RouteStatus,
     SourceStatus,
 )
-from connector.pipeline import Conversion, Route
+from connector.pipeline import loops
+from connector.pipeline.loops import Conversion, Route
+from connector.pipeline.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
 from connector.ports import Collections, Format, Journal, Sink, Source
-from connector.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
 from connector.settings import config, yamldoc
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings
@@ -343,7 +344,7 @@ def convert(
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
     compiled = load_mapping(using, producer or Producer(), profile, overlays)
-    return pipeline.convert((notification.read(body) for body in bodies), compiled)
+    return loops.convert((notification.read(body) for body in bodies), compiled)
 
 
 def bundle(messages: Iterable[Message]) -> bytes:

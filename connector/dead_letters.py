@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from connector import app, pipeline
+from connector import app
 from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
+from connector.pipeline import loops
+from connector.pipeline.runner import Part
 from connector.ports import Journal
-from connector.runner import Part
 from connector.values.timestamps import timestamp
 
 
@@ -108,7 +109,7 @@ def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part) ->
     try:
         with journal.lease(name):
             for entries in _batches(journal, seqs, route.batch):
-                part.count(pipeline.redeliver(route, journal, entries))
+                part.count(loops.redeliver(route, journal, entries))
     finally:
         sink.close()
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from connector import app, telemetry, terminal
-from connector.runner import Part
+from connector.pipeline.runner import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from connector import notification, pipeline
+from connector import notification
 from connector.mapping import CompiledMapping
 from connector.model import JsonObject, Misconfigured, Notification, Rejected
+from connector.pipeline import loops
 from connector.values import jsontext
 
 
@@ -69,7 +70,7 @@ def read_one(path: Path) -> Notification:
 def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
     """Convert the examples to the bytes that would be sent: how many can be, and which expressions find nothing."""
     watch = mapping.watch()
-    conversions = list(pipeline.convert(examples.notifications, watch))
+    conversions = list(loops.convert(examples.notifications, watch))
     reasons = [str(conversion.rejected) for conversion in conversions if conversion.rejected]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
     converted = wanted - len(reasons)

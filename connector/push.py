@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from connector import app, notification, pipeline
+from connector import app, notification
 from connector.app import Plan
 from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Rejected, Unavailable
-from connector.pipeline import Delivered, Delivery, Route
+from connector.pipeline import loops
+from connector.pipeline.loops import Delivered, Delivery, Route
+from connector.pipeline.runner import sleep_until
 from connector.ports import Journal, Sink
-from connector.runner import sleep_until
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 
@@ -165,7 +166,7 @@ def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Even
 def _deliver(route: Route, journal: Journal, entry: Entry) -> Delivered:
     if _is_pending(route, journal, entry):
         return _step(replace(route, batch=1), journal)
-    return pipeline.redeliver(route, journal, [entry], again=True)
+    return loops.redeliver(route, journal, [entry], again=True)
 
 
 def _is_pending(route: Route, journal: Journal, entry: Entry) -> bool:

@@ -27,8 +27,8 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
+    from connector.pipeline.runner import Part
     from connector.replay import Rehearsal
-    from connector.runner import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from connector import app, pipeline
+from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
-from connector.pipeline import Delivery, Route
+from connector.pipeline import loops
+from connector.pipeline.loops import Delivery, Route
+from connector.pipeline.runner import Part, Runner, sleep_until
 from connector.ports import Journal, Outbox
 from connector.rehearsal import Listener, TrialOutbox
-from connector.runner import Part, Runner, sleep_until
 from connector.values.timestamps import timestamp
 
 
@@ -45,7 +46,7 @@ def replay(
         stack.callback(sink.close)
         route = app.make_route(plan, name, sink)
         with journal.lease(name):
-            on_start(pipeline.rewind(route, journal, journal.positions_since(name, route.sources, since)))
+            on_start(loops.rewind(route, journal, journal.positions_since(name, route.sources, since)))
         runner = Runner(
             {},
             {name: route},
@@ -100,7 +101,7 @@ def rehearse(plan: Plan, name: str, since: int | None) -> Rehearsal:
     with app.open_journal(plan) as journal:
         sink, outbox = Listener(), TrialOutbox(journal)
         route = app.make_route(plan, name, sink)
-        pipeline.rewind(route, outbox, journal.positions_since(name, route.sources, since))
+        loops.rewind(route, outbox, journal.positions_since(name, route.sources, since))
         delivery, part = Delivery(route, outbox), Part(name, "route", "done")
         while (batch := delivery.step()) is not None:
             part.count(batch)
@@ -155,5 +156,5 @@ def _found(plan: Plan, journal: Journal, route: Route, notification_id: str) -> 
 
 def _resent(route: Route, journal: Outbox, entries: Sequence[Entry]) -> Part:
     part = Part(route.name, "route", "done")
-    part.count(pipeline.redeliver(route, journal, entries, again=True))
+    part.count(loops.redeliver(route, journal, entries, again=True))
     return part

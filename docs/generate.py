@@ -21,7 +21,7 @@ from connector.cli import iocstream
 from connector.mapping_files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing
-from connector.runner import Part
+from connector.pipeline.runner import Part
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.telemetry import Exchange

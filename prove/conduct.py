@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import tenacity
 
-from connector import app, pipeline, runner, waiting
+from connector import app
+from connector.pipeline import loops, runner, waiting
 from connector.sources.virustotal import source
 from prove import defects
 
@@ -19,7 +20,7 @@ from prove import defects
 def small_steps(size: float) -> None:
     """Pages and batches of so many, a poll each 50 ms: more moments that lie between two transactions."""
     source.PAGE_LIMIT = int(size)
-    app.Route = functools.partial(pipeline.Route, batch=int(size))
+    app.Route = functools.partial(loops.Route, batch=int(size))
     fed = runner.FedSource
     app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)
     runner.IDLE_SECONDS = 0.05

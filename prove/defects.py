@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 import requests
 
-from connector import app, http, telemetry, versions
+from connector import app, http, telemetry
 from connector.formats import cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page, Unavailable
+from connector.pipeline import versions
 from connector.sources.virustotal import source
 from connector.sources.virustotal.walk import Checkpoint, Walk
 from prove.figures import Figure, broken, must

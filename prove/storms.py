@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connector import app, runner, waiting
+from connector import app
+from connector.pipeline import runner, waiting
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep

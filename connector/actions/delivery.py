@@ -11,9 +11,9 @@ from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_route, nobody_else_serves, nothing_to_stdout
 from connector.actions.standing import Lost
 from connector.model import Message, Rejected
-from connector.pipeline import Delivered
+from connector.pipeline.loops import Delivered
+from connector.pipeline.runner import Part
 from connector.push import Pushed
-from connector.runner import Part
 from connector.values.timestamps import timestamp
 
 

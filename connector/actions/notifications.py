@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from connector import app, mapping_files, notification, pipeline
+from connector import app, mapping_files, notification
 from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
 from connector.actions.filter import matcher
 from connector.actions.moment import Moment
@@ -18,6 +18,7 @@ from connector.app import Plan
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
+from connector.pipeline import loops
 from connector.ports import Journal
 from connector.push import lookup
 from connector.sources.bodies import storable
@@ -307,7 +308,7 @@ def convert_notification(context: Context, asked: ConvertNotification) -> Conver
         _, _, _, item = _found(context.plan, asked.id, "anywhere")
     else:
         item = notification.read(storable(asked.notification))
-    (conversion,) = pipeline.convert([item], compiled)
+    (conversion,) = loops.convert([item], compiled)
     if conversion.rejected:
         raise conversion.rejected
     texts = [message.body.decode() for message in conversion.messages]

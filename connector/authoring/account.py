@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector import notification, pipeline
+from connector import notification
 from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json, Notification, Rejected
+from connector.pipeline import loops
 from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
@@ -45,7 +46,7 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     view = notification.view(item)
     if _too_deep(view):
         raise Rejected(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
-    [conversion] = pipeline.convert([item], mapping)
+    [conversion] = loops.convert([item], mapping)
     foundation = {document.get("id") for document in mapping.format.foundation()}
     return Account(
         mapping.name,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from connector import pipeline
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, Json, JsonObject, Misconfigured, Notification
+from connector.pipeline import loops
 from connector.ports import Format, Outbox
 from connector.settings.yamldoc import YamlPath, dotted
 
@@ -162,7 +162,7 @@ class _Kept:
 
 def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
     kept = _Kept(mapping)
-    [conversion] = pipeline.convert([notification], kept)
+    [conversion] = loops.convert([notification], kept)
     if conversion.rejected:
         return _Made({}, f"{conversion.rejected.by}: {conversion.rejected}")
     foundation = {identity.id for each in kept.format.foundation() if (identity := kept.format.identify(each))}

@@ -20,7 +20,7 @@ import orjson
 from connector import examples
 from connector.mapping import CompiledMapping
 from connector.model import Misconfigured, Rejected
-from connector.pipeline import Conversion, convert
+from connector.pipeline.loops import Conversion, convert
 
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
 """Of the files for a format; any other's is its name."""

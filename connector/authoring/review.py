@@ -10,7 +10,7 @@ from connector.examples import Examples
 from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Explainer, Explanation, Part
 from connector.model import Json, Rejected
-from connector.pipeline import convert
+from connector.pipeline.loops import convert
 from connector.ports import Vocabulary
 from connector.settings.yamldoc import dotted
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from connector.model import JsonObject
 from connector.monitoring.standing import Standing
-from connector.runner import Runner
+from connector.pipeline.runner import Runner
 
 
 @dataclass(frozen=True, slots=True)

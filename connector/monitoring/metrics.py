@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from connector.model import JsonObject
 from connector.monitoring.standing import Standing
-from connector.runner import REFUSERS, Part
+from connector.pipeline.runner import REFUSERS, Part
 from connector.telemetry import Exchange
 
 MAX_HOSTS = 32

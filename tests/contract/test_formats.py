@@ -13,9 +13,9 @@ from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.model import Document, Rejected
+from connector.pipeline.versions import Ledger
 from connector.ports import Format
 from connector.values.identifiers import stix_id
-from connector.versions import Ledger
 
 
 @dataclass(frozen=True)

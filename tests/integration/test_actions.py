@@ -143,7 +143,7 @@ def test_a_poll_fetches_and_delivers_once_and_says_what_it_did(world):
 
 
 def test_a_poll_tells_of_an_outage_and_the_next_brings_what_it_left(world, monkeypatch):
-    monkeypatch.setattr("connector.runner.PATIENCE_ONCE_SECONDS", 0.5)
+    monkeypatch.setattr("connector.pipeline.runner.PATIENCE_ONCE_SECONDS", 0.5)
     world.taxii.fail_next(503, Retry_After="120")
     envelope = world.call("poll")
     assert [(trouble.code, envelope.exit_code) for trouble in envelope.errors] == [("unavailable", 1)]

@@ -10,16 +10,16 @@ import pytest
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Rejected, Unavailable
-from connector.pipeline import Route
-from connector.runner import FedSource, Runner, sleep_until
-from connector.waiting import LONGEST_WAIT_SECONDS, _wait_seconds
+from connector.pipeline.loops import Route
+from connector.pipeline.runner import FedSource, Runner, sleep_until
+from connector.pipeline.waiting import LONGEST_WAIT_SECONDS, _wait_seconds
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
 
 @pytest.fixture
 def instant_backoff(monkeypatch):
-    monkeypatch.setattr("connector.waiting._backoff", lambda _: 0.0)
+    monkeypatch.setattr("connector.pipeline.waiting._backoff", lambda _: 0.0)
 
 
 def page(*numbers, gap=None):
@@ -288,7 +288,7 @@ def test_dead_letters_are_counted_by_who_refused(journal):
 
 def test_success_is_dated_and_an_outage_is_none(journal, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("connector.runner.time.time", lambda: now[0])
+    monkeypatch.setattr("connector.pipeline.runner.time.time", lambda: now[0])
     run = runner(journal, {"vt": Source(page(1), Unavailable("down", retry_after=3600))}, {"out": Sink()})
     now[0] = 2000.0
     run.run_once()
@@ -460,7 +460,7 @@ class RecordingLog:
 
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_journal_that_is_deleted_while_it_is_in_use_stops_everything(journal, tmp_path, monkeypatch, is_replaced):
-    monkeypatch.setattr("connector.runner.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("connector.pipeline.runner.IDLE_SECONDS", 0.01)
     sink = Sink()
     run = runner(journal, {"vt": Source(page(1))}, {"out": sink})
     outcome = []

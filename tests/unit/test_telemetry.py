@@ -16,7 +16,7 @@ from connector import telemetry
 from connector.model import Misconfigured, Unavailable
 from connector.monitoring import health, metrics, server
 from connector.monitoring.standing import Standing
-from connector.runner import Part
+from connector.pipeline.runner import Part
 from connector.settings.config import Settings, validate
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import parse

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from connector.model import Document, Identity, Provisional, Rejected, Version
+from connector.pipeline.versions import Ledger
 from connector.values.timestamps import timestamp
-from connector.versions import Ledger
 
 OBJECT = Identity("indicator--1", versioned=True, wave=1)
 PLAIN = Identity("ipv4-addr--1", versioned=False, wave=0)

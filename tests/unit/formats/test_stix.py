@@ -8,8 +8,8 @@ import pytest
 from connector.formats.stix.format import _TYPES, Producer, StixFormat
 from connector.formats.stix.foundation import EXTENSION_ID
 from connector.model import Identity, Rejected
+from connector.pipeline.versions import Ledger
 from connector.values.identifiers import stix_id
-from connector.versions import Ledger
 
 STIX = StixFormat(Producer())
 COMPLETE = STIX.completer(None)

@@ -15,7 +15,7 @@ from connector.formats.stix.format import Producer, StixFormat
 from connector.formats.stix.foundation import EXTENSION_ID
 from connector.mapping import load
 from connector.model import Rejected
-from connector.pipeline import convert
+from connector.pipeline.loops import convert
 
 STIX = StixFormat(Producer())
 MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")

@@ -22,7 +22,7 @@ State = Literal["running", "done", "waiting", "stopped"]
 
 
 class Standing(Protocol):
-    """What a worker reads and writes of its part; see `connector.runner.Part`."""
+    """What a worker reads and writes of its part; see `connector.pipeline.runner.Part`."""
 
     name: str
     state: State

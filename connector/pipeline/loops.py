@@ -26,8 +26,8 @@ from connector.model import (
     Settlement,
     Version,
 )
+from connector.pipeline.versions import Ledger
 from connector.ports import Format, Journal, Outbox, Sink, Source
-from connector.versions import Ledger
 
 
 class Mapping(Protocol):

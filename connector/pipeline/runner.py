@@ -10,11 +10,11 @@ from functools import partial
 from typing import Literal
 
 from connector import telemetry
-from connector.look_ups import LookUps
 from connector.model import ConnectorError, Gap, JournalStatus, JsonObject, Misconfigured, Unavailable
-from connector.pipeline import Delivered, Delivery, Route, Stored, fetch
+from connector.pipeline.lookups import LookUps
+from connector.pipeline.loops import Delivered, Delivery, Route, Stored, fetch
+from connector.pipeline.waiting import State, Stopping, Worker
 from connector.ports import Journal, Source
-from connector.waiting import State, Stopping, Worker
 
 PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from connector import telemetry
 from connector.model import ConnectorError, LookUp, Subject, Unavailable
+from connector.pipeline.waiting import LONGEST_WAIT_SECONDS, Worker
 from connector.ports import Journal, Source
-from connector.waiting import LONGEST_WAIT_SECONDS, Worker
 
 PAUSE_SECONDS = 900.0
 """How long nothing is looked up after a look-up could not be answered, unless the answer says longer."""
@@ -18,7 +18,7 @@ AGAIN_SECONDS = 3600
 
 
 class Asking(Protocol):
-    """What look-ups write of a source's part; see `connector.runner.Part`."""
+    """What look-ups write of a source's part; see `connector.pipeline.runner.Part`."""
 
     name: str
     looked_up: int
