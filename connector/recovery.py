@@ -27,8 +27,8 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
+    from connector.operations.replay import Rehearsal
     from connector.pipeline.runner import Part
-    from connector.replay import Rehearsal
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -67,7 +67,8 @@ def rejected() -> None:
 @json_option
 def list_(path: Path, route: str | None, *, as_json: bool) -> None:
     """List the dead letters: who refused what, when and why."""
-    from connector import dead_letters, terminal
+    from connector import terminal
+    from connector.operations import dead_letters
 
     found = dead_letters.listed(load(path), route)
     if as_json:
@@ -96,7 +97,7 @@ def list_(path: Path, route: str | None, *, as_json: bool) -> None:
 @json_option
 def show(number: int, path: Path, *, as_json: bool) -> None:
     """Show a dead letter: why, the document that was refused, and the notification as VirusTotal sent it."""
-    from connector import dead_letters
+    from connector.operations import dead_letters
 
     letter = dead_letters.shown(load(path), number)
     if as_json:
@@ -116,7 +117,7 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
     The whole notification is converted anew, and what its receiver does not have is sent. What is delivered is a dead
     letter no more, what is refused again has the new reason. A process that serves the route must end first.
     """
-    from connector import dead_letters
+    from connector.operations import dead_letters
 
     plan = load(path)
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
@@ -140,7 +141,7 @@ def export(file: Path, path: Path, route: str | None) -> None:
     JSON Lines that `iocstream convert` and a source of `type: file` read: under `data` what VirusTotal sent, under
     `rejected` by whom it was refused and why.
     """
-    from connector import dead_letters
+    from connector.operations import dead_letters
 
     lines = dead_letters.exported(load(path), route)
     if str(file) == "-":
@@ -175,7 +176,7 @@ def export(file: Path, path: Path, route: str | None) -> None:
 @json_option
 def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything: bool, yes: bool, as_json: bool) -> int:
     """Give dead letters up for good: they are not delivered. Nothing is ever dropped otherwise."""
-    from connector import dead_letters
+    from connector.operations import dead_letters
 
     if bool(numbers) == everything:
         raise click.UsageError("say which: numbers, as `iocstream rejected list` shows them, or --all")
@@ -222,7 +223,7 @@ def replay(
     the route is set back and delivers from there; when that is cut off, it goes on whenever it runs next. A process
     that serves the route must end first, except for --dry-run.
     """
-    from connector import replay as replaying
+    from connector.operations import replay as replaying
 
     if (since is not None) + from_start + (notification is not None) != 1:
         raise click.UsageError("say what: one of --since, --from-start and --notification")
@@ -247,8 +248,8 @@ def replay(
 
 
 def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
-    from connector import replay as replaying
     from connector import telemetry, terminal
+    from connector.operations import replay as replaying
 
     stop = stop_on_signals()
     if not sys.stderr.isatty():
@@ -263,7 +264,7 @@ def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
 
 
 def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
-    from connector import replay as replaying
+    from connector.operations import replay as replaying
     from connector.values.timestamps import timestamp
 
     until = replaying.pruned_until(plan, route)

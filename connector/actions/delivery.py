@@ -5,15 +5,16 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from connector import app, push
+from connector import app
 from connector.actions.envelope import Code, NotFound, Trouble
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_route, nobody_else_serves, nothing_to_stdout
 from connector.actions.standing import Lost
 from connector.model import Message, Rejected
+from connector.operations import push
+from connector.operations.push import Pushed
 from connector.pipeline.loops import Delivered
 from connector.pipeline.runner import Part
-from connector.push import Pushed
 from connector.values.timestamps import timestamp
 
 

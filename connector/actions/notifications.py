@@ -18,9 +18,9 @@ from connector.app import Plan
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
+from connector.operations.push import lookup
 from connector.pipeline import loops
 from connector.ports import Journal
-from connector.push import lookup
 from connector.sources.bodies import storable
 from connector.sources.virustotal.source import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
 from connector.values.timestamps import timestamp

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from connector import dead_letters
 from connector.actions.delivery import RouteResult, troubles_of
 from connector.actions.envelope import NotFound, Trouble
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_route, nothing_to_stdout, served
 from connector.app import Plan
+from connector.operations import dead_letters
 
 
 class ListRejected(Parameters):

@@ -4,7 +4,7 @@ import pytest
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Advance, Notification, Page, Settlement, Version
-from connector.rehearsal import TrialOutbox
+from connector.operations.dry_run import TrialOutbox
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
+from connector.operations.dry_run import Listener, TrialOutbox
 from connector.pipeline import loops
 from connector.pipeline.loops import Delivery, Route
 from connector.pipeline.runner import Part, Runner, sleep_until
 from connector.ports import Journal, Outbox
-from connector.rehearsal import Listener, TrialOutbox
 from connector.values.timestamps import timestamp
 
 
