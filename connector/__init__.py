@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connector.app import Plan, bundle, check, convert, load, run, status
-    from connector.examples import Finding
     from connector.formats.stix.format import Producer
+    from connector.mapping.examples import Finding
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
     from connector.pipeline.loops import Conversion
     from connector.pipeline.runner import Part
@@ -40,7 +40,7 @@ __all__ = [
 
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
-    "connector.examples": ("Finding",),
+    "connector.mapping.examples": ("Finding",),
     "connector.formats.stix.format": ("Producer",),
     "connector.pipeline.loops": ("Conversion",),
     "connector.pipeline.runner": ("Part",),

@@ -13,16 +13,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from connector import examples, mapping, mapping_files, notification, telemetry
-from connector.examples import Examples, Finding
+from connector import mapping, notification, telemetry
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.mapping import CompiledMapping
-from connector.mapping_files import MappingChoice
+from connector.mapping import CompiledMapping, examples, files
+from connector.mapping.examples import Examples, Finding
+from connector.mapping.files import MappingChoice
 from connector.model import (
     ConnectorError,
     JournalStatus,
@@ -365,7 +365,7 @@ def load_mapping(
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    return mapping.compile_mapping(mapping_files.read(using, profile, overlays), make_formats(producer))
+    return mapping.compile_mapping(files.read(using, profile, overlays), make_formats(producer))
 
 
 def make_formats(producer: Producer) -> Mapping[str, Format]:
@@ -381,7 +381,7 @@ def mapping_examples(using: str | Path, profile: str | None = None) -> tuple[Pat
     Raises:
         Misconfigured: there is no such mapping.
     """
-    path = mapping_files.mapping_path(using)
+    path = files.mapping_path(using)
     return path.parent / "examples", f"{path.stem}-{profile}" if profile else path.stem
 
 
@@ -391,7 +391,7 @@ def examples_for(using: str | Path) -> Examples:
     Raises:
         Misconfigured: there is no such mapping, or an example cannot be read.
     """
-    return examples.read(mapping_files.mapping_path(using).parent, mapping_files.bundled_folder())
+    return examples.read(files.mapping_path(using).parent, files.bundled_folder())
 
 
 def _check_file(

@@ -274,7 +274,7 @@ def manifest(target: str | None, folder: Path | None) -> None:
     if (target is None) != (folder is None):
         raise click.UsageError("--for and --out go together: which platform, and where the package goes")
     if target is None or folder is None:
-        from connector import manifest as description
+        from connector.packages import manifest as description
 
         print_json(description.manifest())
         return

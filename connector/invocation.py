@@ -121,6 +121,6 @@ def _show(known: Any, name: str | None) -> None:
         for each in known.values():
             click.echo(f"{each.name:22} {each.scope:6} {each.title}")
         return
-    from connector import manifest
+    from connector.packages import manifest
 
     print_json(manifest.described(known[name]))

@@ -39,10 +39,10 @@ def _laid_over(command: _Command) -> _Command:
 
 def _those(names: tuple[str, ...], profile: str | None) -> Sequence[str]:
     """The mappings that were named; none are all bundled ones, with a profile all those that have it."""
-    from connector import mapping_files
+    from connector.mapping import files
 
-    bundled = mapping_files.bundled_mappings()
-    having = [name for name in bundled if profile is None or profile in mapping_files.profiles(bundled[name])]
+    bundled = files.bundled_mappings()
+    having = [name for name in bundled if profile is None or profile in files.profiles(bundled[name])]
     if not names and not having:
         raise click.UsageError(f"no bundled mapping has a profile {profile!r}")
     return names or having

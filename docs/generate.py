@@ -15,12 +15,13 @@ import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector import app, manifest
+from connector import app
 from connector.actions import ACTIONS, Action
 from connector.cli import iocstream
-from connector.mapping_files import MappingSettings
+from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing
+from connector.packages import manifest
 from connector.pipeline.runner import Part
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from connector import app, mapping_files, notification
+from connector import app, notification
 from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
 from connector.actions.filter import matcher
 from connector.actions.moment import Moment
@@ -16,7 +16,7 @@ from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.serving import known_source
 from connector.app import Plan
 from connector.formats.stix.format import Producer
-from connector.mapping import CompiledMapping
+from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
 from connector.operations.push import lookup
 from connector.pipeline import loops
@@ -423,7 +423,7 @@ def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
 
 def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
     """A bundled mapping, or that of a route: other files are not for callers over a network to name."""
-    if using in mapping_files.bundled_mappings():
+    if using in files.bundled_mappings():
         try:
             return _bundled(using, profile, plan.settings.producer)
         except Misconfigured as error:
@@ -431,7 +431,7 @@ def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
     for name, route in plan.settings.routes.items():
         if route.mapping.use == using and profile in (None, route.mapping.profile):
             return plan.mappings[name]
-    known = [*mapping_files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
+    known = [*files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
     which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
     raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
 

@@ -17,8 +17,7 @@ from typing import Literal
 
 import orjson
 
-from connector import examples
-from connector.mapping import CompiledMapping
+from connector.mapping import CompiledMapping, examples
 from connector.model import Misconfigured, Rejected
 from connector.pipeline.loops import Conversion, convert
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from connector import notification
-from connector.examples import Examples
 from connector.mapping import CompiledMapping
+from connector.mapping.examples import Examples
 from connector.mapping.explanation import Explainer, Explanation, Part
 from connector.model import Json, Rejected
 from connector.pipeline.loops import convert

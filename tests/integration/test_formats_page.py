@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from connector import app, examples, mapping_files
+from connector import app
+from connector.mapping import examples, files
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 ROUTES = re.findall(r"```yaml\n(routes:\n.*?)```", PAGE, re.DOTALL)
@@ -22,13 +23,13 @@ def test_there_is_a_route_for_each_mapping_and_a_line_in_the_table(tmp_path):
     plans = [plan_of(routes, tmp_path) for routes in ROUTES]
     assert {route.mapping.use for plan in plans for route in plan.settings.routes.values()} == OTHERS
     assert all(f"\n| `{name}` |" in PAGE for name in OTHERS)
-    assert OTHERS | {"stix21", "cef", "json"} == mapping_files.bundled_mappings().keys()
+    assert OTHERS | {"stix21", "cef", "json"} == files.bundled_mappings().keys()
 
 
 @pytest.mark.parametrize("routes", ROUTES)
 def test_a_route_of_the_page_is_in_order(tmp_path, routes):
     plan = plan_of(routes, tmp_path)
-    folder = mapping_files.bundled_mappings()["cef"].parent
+    folder = files.bundled_mappings()["cef"].parent
     available = examples.read(folder, folder)
     for name, compiled in plan.mappings.items():
         findings = list(examples.try_mapping(name, compiled, available))

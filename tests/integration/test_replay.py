@@ -219,9 +219,9 @@ def test_a_mended_mapping_is_replayed_as_new_versions_of_the_same_objects(folder
 
 
 def mapping_with_another_name():
-    from connector import mapping_files
+    from connector.mapping import files
 
-    text = mapping_files.bundled_mappings()["stix21"].read_text()
+    text = files.bundled_mappings()["stix21"].read_text()
     name = re.compile(r"    name: >-\n.*entity\.meaningful_name.*\n")
     assert len(name.findall(text)) == 1, "adapt this to the mapping"
     return name.sub('    name: "mended: ${{ value }}"\n', text)

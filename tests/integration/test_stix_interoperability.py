@@ -15,7 +15,7 @@ from connector import notification
 from connector.app import bundle, make_formats
 from connector.formats.stix.format import Producer
 from connector.mapping import compile_mapping, lay
-from connector.mapping_files import read
+from connector.mapping.files import read
 from connector.pipeline.loops import convert
 from connector.settings import yamldoc
 

@@ -15,8 +15,8 @@ from mapping_examples import CASES, MAPPINGS
 
 from connector import app
 from connector.authoring import account, page, tree
-from connector.examples import read_one
 from connector.formats.stix.format import Producer
+from connector.mapping.examples import read_one
 from connector.model import Notification, Rejected
 from connector.notification import read
 

@@ -7,9 +7,10 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import CASES, MAPPINGS
 
-from connector import app, mapping_files
+from connector import app
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
+from connector.mapping import files
 from connector.model import Misconfigured
 
 OWN = """
@@ -36,7 +37,7 @@ def outcomes(folder, **options):
     return {each.case: each for each in golden.run(mapping, folder / "examples", "own", **options)}
 
 
-@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
+@pytest.mark.parametrize("name", files.bundled_mappings())
 def test_the_examples_of_a_bundled_mapping_become_what_their_files_say(name):
     found = list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name)))
     assert found

@@ -5,13 +5,13 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
-from connector import app, mapping_files
+from connector import app
 from connector.authoring.review import review
-from connector.examples import Examples
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix.format import Producer, StixFormat
-from connector.mapping import compile_mapping
+from connector.mapping import compile_mapping, files
+from connector.mapping.examples import Examples
 from connector.model import Notification
 from connector.ports import Vocabulary
 from connector.settings import yamldoc
@@ -128,7 +128,7 @@ def test_formats_that_know_their_specification_say_so():
     assert [name for name, each in FORMATS.items() if isinstance(each, Vocabulary)] == ["cef", "stix"]
 
 
-@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
+@pytest.mark.parametrize("name", files.bundled_mappings())
 def test_a_bundled_mapping_has_nothing_to_correct(name):
     found = list(review(app.load_mapping(name, Producer()), app.examples_for(name)))
     assert [each for each in found if each.level in ("warning", "error")] == []

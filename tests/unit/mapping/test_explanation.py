@@ -6,9 +6,10 @@ from mapping_examples import CASES, MAPPINGS, conversion
 from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 from unit.mapping.test_loading import mapping_document, mappings, views
 
-from connector import app, mapping, mapping_files, notification
-from connector.examples import read_one
+from connector import app, mapping, notification
 from connector.formats.stix.format import Producer
+from connector.mapping import files
+from connector.mapping.examples import read_one
 from connector.mapping.explanation import Explainer
 from connector.model import Misconfigured, Rejected
 
@@ -41,7 +42,7 @@ def documents_of(explanation):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", mapping_files.bundled_mappings())
+@pytest.mark.parametrize("name", files.bundled_mappings())
 def test_the_parts_are_the_document(name, case):
     compiled_mapping = app.load_mapping(name, Producer())
     explanation = Explainer(compiled_mapping).explain(

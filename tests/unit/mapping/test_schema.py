@@ -5,8 +5,8 @@ import orjson
 import pytest
 from integration.command import iocstream_here
 
-from connector import mapping_files
 from connector.authoring import template
+from connector.mapping import files
 from connector.mapping.schema import json_schema
 from connector.settings import yamldoc
 
@@ -22,7 +22,7 @@ def test_it_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("path", mapping_files.bundled_mappings().values(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", files.bundled_mappings().values(), ids=lambda path: path.stem)
 def test_every_bundled_mapping_fits(path):
     VALIDATOR.validate(yamldoc.load(path).data)
 
@@ -66,5 +66,5 @@ def test_the_command_prints_it_with_every_format_there_is(tmp_path):
     assert done.returncode == 0
     printed = orjson.loads(done.stdout)
     assert printed["properties"]["format"]["enum"] == sorted(
-        {yamldoc.load(path).data["format"] for path in mapping_files.bundled_mappings().values()}
+        {yamldoc.load(path).data["format"] for path in files.bundled_mappings().values()}
     )

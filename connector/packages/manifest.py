@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from connector import app, mapping_files
+from connector import app
 from connector.actions import ACTIONS, Action
 from connector.app import Config, RouteSettings
 from connector.formats.stix.format import Producer
+from connector.mapping import files
 from connector.packages.rendering import SETTINGS
 from connector.packages.targets import TARGETS
 from connector.settings import config
@@ -61,7 +62,7 @@ def manifest() -> dict[str, Any]:
             {"name": "verify", "type": "boolean", "default": True, "secret": False, "description": SETTINGS["verify"]},
         ],
         "sources": _kinds(Config.model_fields["sources"].annotation),
-        "mappings": [_mapping(name, path) for name, path in mapping_files.bundled_mappings().items()],
+        "mappings": [_mapping(name, path) for name, path in files.bundled_mappings().items()],
         "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
         "configuration": config.json_schema(Config, "IoC-Stream Connector configuration"),
     }
@@ -72,7 +73,7 @@ def _mapping(name: str, path: Path) -> dict[str, Any]:
     made = app.load_mapping(name, Producer())
     profiles = [
         {"name": profile, "description": app.load_mapping(name, Producer(), profile).description}
-        for profile in mapping_files.profiles(path)
+        for profile in files.profiles(path)
     ]
     return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
 
