@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from connector import app
 from connector.actions import ACTIONS, Action
-from connector.cli import iocstream
+from connector.cli.main import iocstream
 from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.standing import Standing

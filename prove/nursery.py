@@ -1,7 +1,7 @@
 """A process that has the connector imported and forks it on command: hundreds of starts without hundreds of imports.
 
 Started as `python -m prove.nursery`, it reads one JSON order a line and answers with the pid, then the exit status.
-Each child is the command line itself (`connector.cli`) in a process of its own, with its own folder and environment.
+Each child is the command line itself (`connector.cli.main`) in a process of its own, with its own folder and environment.
 """
 
 import contextlib
@@ -145,7 +145,7 @@ def _size(path: Path) -> int:
 
 
 def _child(order: Mapping[str, Any]) -> int:
-    from connector import cli  # noqa: PLC0415 -- imported by `_main` before the first fork
+    from connector.cli import main  # noqa: PLC0415 -- imported by `_main` before the first fork
     from prove.conduct import behave  # noqa: PLC0415 -- likewise
 
     folder = Path(order["folder"])
@@ -157,7 +157,7 @@ def _child(order: Mapping[str, Any]) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     behave(order["conduct"])
     arguments: Sequence[str] = order["arguments"]
-    return cli._main(arguments)  # noqa: SLF001 -- `main` would end the process before its output is flushed
+    return main._main(arguments)  # noqa: SLF001 -- `main` would end the process before its output is flushed
 
 
 def _main() -> None:

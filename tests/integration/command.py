@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 import structlog
 
-from connector.cli import main
+from connector.cli.main import main
 
 ROOT = Path(__file__).parent.parent.parent
 

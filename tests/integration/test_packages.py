@@ -10,7 +10,7 @@ from integration.command import iocstream_here
 from integration.packages import ROOT, packaged
 
 from connector.actions import ACTIONS
-from connector.cli import iocstream
+from connector.cli.main import iocstream
 from connector.packages.targets import TARGETS
 
 

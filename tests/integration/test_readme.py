@@ -153,7 +153,7 @@ def commands(group, prefix="iocstream"):
 
 
 def test_every_command_and_option_is_in_the_documentation():
-    from connector.cli import iocstream as group
+    from connector.cli.main import iocstream as group
 
     pages = README + "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     for name, command in commands(group):

@@ -3,8 +3,8 @@
 import pytest
 from integration.command import iocstream_here
 
-from connector import writing
 from connector.authoring import template
+from connector.cli import mapping
 
 
 def files(folder):
@@ -12,7 +12,7 @@ def files(folder):
 
 
 def test_the_command_offers_every_template():
-    assert tuple(template.formats()) == writing._TEMPLATES
+    assert tuple(template.formats()) == mapping._TEMPLATES
 
 
 @pytest.mark.parametrize("format_name", template.formats())

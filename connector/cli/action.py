@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from connector.command import DONE, config_option, print_json, stop_on_signals
+from connector.cli.command import DONE, config_option, print_json, stop_on_signals
 
 if TYPE_CHECKING:
     from connector.actions import Action, Envelope
@@ -52,7 +52,7 @@ def action(name: str | None, given: tuple[str, ...], json_in: Path | None, path:
 
 def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path) -> "Envelope":
     from connector import actions
-    from connector.command import load
+    from connector.cli.command import load
     from connector.model import Misconfigured
 
     which = actions.ACTIONS.get(name)

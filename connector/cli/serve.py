@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from connector.command import DONE, config_option, json_option, load, print_json, stop_on_signals
+from connector.cli.command import DONE, config_option, json_option, load, print_json, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from connector import app, telemetry, terminal
+from connector import app, telemetry
+from connector.cli import terminal
 from connector.pipeline.runner import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
 from connector.simulator.api import Api

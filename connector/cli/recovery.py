@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from connector.command import (
+from connector.cli.command import (
     DONE,
     FAILED,
     config_option,
@@ -67,7 +67,7 @@ def rejected() -> None:
 @json_option
 def list_(path: Path, route: str | None, *, as_json: bool) -> None:
     """List the dead letters: who refused what, when and why."""
-    from connector import terminal
+    from connector.cli import terminal
     from connector.operations import dead_letters
 
     found = dead_letters.listed(load(path), route)
@@ -248,7 +248,8 @@ def replay(
 
 
 def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
-    from connector import telemetry, terminal
+    from connector import telemetry
+    from connector.cli import terminal
     from connector.operations import replay as replaying
 
     stop = stop_on_signals()

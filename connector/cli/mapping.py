@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from connector.command import DONE, FAILED, MISCONFIGURED, config_option, json_option, load, opened, print_json, write
+from connector.cli.command import (
+    DONE,
+    FAILED,
+    MISCONFIGURED,
+    config_option,
+    json_option,
+    load,
+    opened,
+    print_json,
+    write,
+)
 from connector.values.display import printable
 
 if TYPE_CHECKING:
@@ -256,8 +266,9 @@ def diff(
     --old-overlay over OLD. Nothing is sent, and nothing changes. The exit code is 0 whether there are differences or
     not.
     """
-    from connector import app, terminal
+    from connector import app
     from connector.authoring import comparison
+    from connector.cli import terminal
     from connector.formats.stix.format import Producer
 
     if file is not None and count is not None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.command import (
+from connector.cli.action import action
+from connector.cli.command import (
     DONE,
     FAILED,
     MISCONFIGURED,
@@ -25,11 +26,10 @@ from connector.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
-from connector.invocation import action
-from connector.recovery import rejected, replay
-from connector.service import serve, token
+from connector.cli.mapping import mapping
+from connector.cli.recovery import rejected, replay
+from connector.cli.serve import serve, token
 from connector.values.display import printable
-from connector.writing import mapping
 
 if TYPE_CHECKING:
     from connector.model import Message
@@ -122,7 +122,8 @@ def check(path: Path, *, as_json: bool) -> int:
 @json_option
 def run(path: Path, *, once: bool, as_json: bool) -> int:
     """Fetch and deliver until SIGTERM."""
-    from connector import app, telemetry, terminal
+    from connector import app, telemetry
+    from connector.cli import terminal
 
     plan = load(path)
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
@@ -146,7 +147,8 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
 @json_option
 def status(path: Path, *, as_json: bool) -> None:
     """Show where sources and routes stand: watermark, lag, quota, position, backlog, dead letters."""
-    from connector import app, terminal
+    from connector import app
+    from connector.cli import terminal
 
     standing = app.status(load(path))
     if as_json:
@@ -235,7 +237,7 @@ def demo(count: int, folder: Path, *, no_serve: bool) -> None:
 
     At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C.
     """
-    from connector import demo as demonstration
+    from connector.cli import demo as demonstration
 
     serves = sys.stdout.isatty() and not no_serve
     demonstration.demonstrate(folder, count, stop_on_signals if serves else None)
