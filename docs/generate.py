@@ -20,7 +20,7 @@ from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
 from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
-from connector.monitoring.standing import Standing
+from connector.monitoring.status import Standing
 from connector.packages import manifest
 from connector.pipeline.runner import Part
 from connector.settings.config import Settings

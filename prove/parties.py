@@ -14,8 +14,8 @@ from connector import convert
 from connector.simulator import stream
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.stream import position
+from connector.simulator.wsgi_server import serving
 from prove.nursery import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))  # where the servers are that the integration tests use too

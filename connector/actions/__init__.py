@@ -6,6 +6,7 @@ From here come `iocstream action`, the server's `POST /actions/{name}`, the mani
 from collections.abc import Mapping
 
 from connector.actions.counts import count_notifications
+from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, Trouble, failed
 from connector.actions.notifications import (
@@ -14,9 +15,8 @@ from connector.actions.notifications import (
     get_notification,
     list_notifications,
 )
-from connector.actions.refused import list_rejected, retry_rejected
 from connector.actions.registry import Action, Context, Parameters, Result, Scope, call
-from connector.actions.standing import get_quota, get_status, test_connectivity
+from connector.actions.status import get_quota, get_status, test_connectivity
 
 ACTIONS: Mapping[str, Action] = {
     action.name: action

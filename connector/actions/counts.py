@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from connector import app, notification
 from connector.actions.moment import Moment
+from connector.actions.preconditions import known_source
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.serving import known_source
 from connector.model import Entry, Notification, Rejected
 from connector.ports import Journal
 from connector.values.timestamps import timestamp

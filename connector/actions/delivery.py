@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from connector import app
 from connector.actions.envelope import Code, NotFound, Trouble
+from connector.actions.preconditions import known_route, nobody_else_serves, nothing_to_stdout
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.serving import known_route, nobody_else_serves, nothing_to_stdout
-from connector.actions.standing import Lost
+from connector.actions.status import Lost
 from connector.model import Message, Rejected
 from connector.operations import push
 from connector.operations.push import Pushed

@@ -12,8 +12,8 @@ from connector import app, notification
 from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
 from connector.actions.filter import matcher
 from connector.actions.moment import Moment
+from connector.actions.preconditions import known_source
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.serving import known_source
 from connector.app import Plan
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files

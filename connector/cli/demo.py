@@ -16,9 +16,9 @@ from connector.pipeline.runner import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """\
 # What `iocstream demo` ran. The servers it names were simulated and are gone.
@@ -86,7 +86,7 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
     """Serve the page and the collection on loopback, to who has a token that is good for this time alone."""
     try:
-        from connector.server import serving as server  # noqa: PLC0415 -- an extra of the package
+        from connector.server import serve as server  # noqa: PLC0415 -- an extra of the package
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "connector":
             raise

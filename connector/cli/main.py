@@ -214,10 +214,10 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 @click.option("--key", default="demo-key", show_default=True, help="The API key that it accepts.")
 def simulate(port: int, count: int, key: str) -> None:
     """Serve a simulated IoC-Stream API on loopback, until interrupted."""
-    from connector.simulator import api, notifications, serving
+    from connector.simulator import api, notifications, wsgi_server
 
     stop = stop_on_signals()
-    with serving.serving(api.Api(notifications.notifications(count), key=key), port) as url:
+    with wsgi_server.serving(api.Api(notifications.notifications(count), key=key), port) as url:
         click.echo(
             f"serving {count} notifications; in iocstream.yaml set\n"
             f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from connector.model import JsonObject
-from connector.monitoring.standing import Standing
+from connector.monitoring.status import Standing
 from connector.pipeline.runner import Runner
 
 

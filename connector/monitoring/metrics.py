@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from connector.model import JsonObject
-from connector.monitoring.standing import Standing
+from connector.monitoring.status import Standing
 from connector.pipeline.runner import REFUSERS, Part
 from connector.telemetry import Exchange
 

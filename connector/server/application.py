@@ -12,8 +12,9 @@ from connector import app
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
-from connector.server import actions, documentation, page, problems, taxii, taxii_description
+from connector.server import actions, documentation, page, problems
 from connector.server.authentication import Admission, Gate
+from connector.server.taxii import description, server
 from connector.settings.server import ServerSettings, TokenSettings
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
@@ -34,10 +35,10 @@ def application(context: Context, collections: Collections) -> ASGIApp:
     """The application that serves a configuration, and what its routes keep in collections."""
     gate = Gate(context.plan.settings.server)
 
-    async def reader(request: Request) -> taxii.Reader:
+    async def reader(request: Request) -> server.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
-    return _Front(_other_than_taxii(context, gate), taxii.Server(_published(context.plan), collections, reader))
+    return _Front(_other_than_taxii(context, gate), server.Server(_published(context.plan), collections, reader))
 
 
 def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
@@ -76,10 +77,10 @@ def openapi(made: FastAPI) -> dict[str, Any]:
         title=made.title,
         version=made.version,
         description=made.description,
-        routes=[*made.routes, *taxii_description.described().routes],
+        routes=[*made.routes, *description.described().routes],
         tags=[
             {"name": "actions", "description": "What playbooks call."},
-            {"name": taxii_description.TAG, "description": "What platforms read."},
+            {"name": description.TAG, "description": "What platforms read."},
         ],
     )
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
@@ -98,8 +99,8 @@ def document() -> dict[str, Any]:
     return openapi(_other_than_taxii(Context(plan), Gate(plan.settings.server)))
 
 
-def _published(plan: Plan) -> list[taxii.Published]:
-    return [taxii.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
+def _published(plan: Plan) -> list[server.Published]:
+    return [server.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +131,5 @@ class _Front:
             await send(message)
 
         path: str = scope["path"]
-        is_taxii = path == taxii.PREFIX or path.startswith(f"{taxii.PREFIX}/")
+        is_taxii = path == server.PREFIX or path.startswith(f"{server.PREFIX}/")
         await (self._taxii if is_taxii else self._other)(scope, receive, send_with_headers)

@@ -39,7 +39,7 @@ class _Failure:
 
 
 class TaxiiReceiver:
-    """A WSGI application: serve it with `connector.simulator.serving`.
+    """A WSGI application: serve it with `connector.simulator.wsgi_server`.
 
     Attributes:
         path: of the collection, below the address that is served; `/taxii2/` is discovery.

@@ -17,9 +17,9 @@ from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Message, Refusal, Selection, Unavailable
 from connector.ports import Sink
 from connector.simulator.relp import RelpReceiver
-from connector.simulator.serving import serving
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file.sink import FileSink, FileSinkSettings
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink

@@ -11,8 +11,8 @@ from integration.command import iocstream, started
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:

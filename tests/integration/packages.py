@@ -13,7 +13,7 @@ from integration.test_server import KEY
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "tests" / "peers"

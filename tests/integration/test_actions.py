@@ -17,10 +17,10 @@ from connector import app
 from connector.actions import ACTIONS, Context, call
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.stream import position
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 from connector.values.timestamps import timestamp
 
 KEY = "canary-api-key"

@@ -5,7 +5,7 @@ from integration.servers import serving_actions
 from integration.test_actions import CONFIGURATION, IDS, KEY, RAISED
 
 from connector.simulator.api import Api
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 pytest_plugins = ("integration.taxii_peers", "integration.syslog_peers")
 

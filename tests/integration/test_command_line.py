@@ -15,8 +15,8 @@ from integration.command import ROOT, iocstream, started
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 KEY = {"VT_API_KEY": "demo-key"}
 CONFIGURATION = """

@@ -15,8 +15,8 @@ import stix2
 from integration.command import environment, iocstream_here, started
 
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:

@@ -10,8 +10,8 @@ from integration.command import iocstream_here, started
 
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:

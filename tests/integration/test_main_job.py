@@ -10,7 +10,7 @@ from connector import app
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 pytest_plugins = ("integration.taxii_peers", "integration.syslog_peers")
 

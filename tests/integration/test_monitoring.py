@@ -23,8 +23,8 @@ from connector import app
 from connector.journals.sqlite import SqliteJournal
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 DOCUMENTATION = (ROOT / "docs/monitoring.md").read_text()
 RULES = ROOT / "docs/alert-rules.yml"

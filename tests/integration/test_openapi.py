@@ -14,7 +14,7 @@ from integration.test_server import KEY, configured
 
 from connector.actions import ACTIONS
 from connector.simulator.api import Api
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 ROOT = Path(__file__).parents[2]
 

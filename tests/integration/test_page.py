@@ -19,7 +19,7 @@ from integration.servers import serving_actions
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:

@@ -14,8 +14,8 @@ import pytest
 from integration.command import environment, iocstream_here
 
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:

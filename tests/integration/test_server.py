@@ -22,7 +22,7 @@ from connector.model import StixObject
 from connector.settings.server import new_token
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 
 KEY = "canary-api-key"
 CONFIGURATION = """

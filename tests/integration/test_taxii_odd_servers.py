@@ -11,8 +11,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from connector.model import Message, Unavailable
-from connector.simulator.serving import serving
 from connector.simulator.taxii import TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"

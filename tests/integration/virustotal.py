@@ -4,7 +4,7 @@ import time
 from contextlib import contextmanager
 
 from connector.simulator.api import Api
-from connector.simulator.serving import serving
+from connector.simulator.wsgi_server import serving
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 KEY = "4f1dthekeythatnobodymaysee"

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from connector import telemetry
 from connector.model import Misconfigured, Unavailable
 from connector.monitoring import health, metrics, server
-from connector.monitoring.standing import Standing
+from connector.monitoring.status import Standing
 from connector.pipeline.runner import Part
 from connector.settings.config import Settings, validate
 from connector.settings.telemetry import TelemetrySettings

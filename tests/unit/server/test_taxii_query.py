@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.model import Selection
-from connector.server.taxii_query import MAX_PAGE, PAGE, Malformed, following, read
+from connector.server.taxii.query import MAX_PAGE, PAGE, Malformed, following, read
 
 FIELDS = ("id", "type", "version", "spec_version")
 ID = "indicator--a932fcc6-e032-476c-826f-cb970a5a1ade"

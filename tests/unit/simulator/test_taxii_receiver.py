@@ -6,8 +6,8 @@ import requests
 import taxii2client.v21
 from werkzeug.test import Client
 
-from connector.simulator.serving import serving
 from connector.simulator.taxii import MEDIA_TYPE, TaxiiReceiver
+from connector.simulator.wsgi_server import serving
 
 OBJECTS = f"{TaxiiReceiver.path}objects/"
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 
 from connector.actions.delivery import RouteResult, troubles_of
 from connector.actions.envelope import NotFound, Trouble
+from connector.actions.preconditions import known_route, nothing_to_stdout, served
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.serving import known_route, nothing_to_stdout, served
 from connector.app import Plan
 from connector.operations import dead_letters
 
