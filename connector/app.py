@@ -165,10 +165,10 @@ def run(
 @contextmanager
 def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: int) -> Iterator[str]:
     """Serve metrics and health while the block lasts; yields the URL."""
-    from connector.monitoring import health, metrics, server, status  # noqa: PLC0415 -- heavy, and used by `run` alone
+    from connector.monitoring import current_status, health, metrics, server  # noqa: PLC0415 -- heavy, and used by `run` alone
 
     path = plan.settings.journal.path
-    now = status.Standing(lambda: _standing(plan, journal.status(plan.reads())))
+    now = current_status.CurrentStatus(lambda: _standing(plan, journal.status(plan.reads())))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
     with telemetry.listening(durations), server.serving(host, port, pages) as url:

@@ -20,7 +20,7 @@ from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
 from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
-from connector.monitoring.status import Standing
+from connector.monitoring.current_status import CurrentStatus
 from connector.packages import manifest
 from connector.pipeline.runner import Part
 from connector.settings.config import Settings
@@ -127,7 +127,7 @@ def metrics() -> str:
         "routes": [part | {"name": "r", "backlog": 0, "outdated": 0, "dead_letters": 0}],
     }
     run = monitoring.RunCollector(
-        {"s": Part("s", "source"), "r": Part("r", "route")}, Standing(lambda: standing), Path("none"), "0"
+        {"s": Part("s", "source"), "r": Part("r", "route")}, CurrentStatus(lambda: standing), Path("none"), "0"
     )
     registry, durations = monitoring.registry(run)
     durations(Exchange("h", "GET", "2xx", 0.0))

@@ -13,13 +13,13 @@ import tenacity
 
 from connector import app
 from connector.pipeline import loops, runner, waiting
-from connector.sources.virustotal import source
+from connector.sources.virustotal import source as virustotal
 from prove import defects
 
 
 def small_steps(size: float) -> None:
     """Pages and batches of so many, a poll each 50 ms: more moments that lie between two transactions."""
-    source.PAGE_LIMIT = int(size)
+    virustotal.PAGE_LIMIT = int(size)
     app.Route = functools.partial(loops.Route, batch=int(size))
     fed = runner.FedSource
     app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)

@@ -13,7 +13,7 @@ from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page, Unavailable
 from connector.pipeline import versions
-from connector.sources.virustotal import source
+from connector.sources.virustotal import source as virustotal
 from connector.sources.virustotal.walk import Checkpoint, Walk
 from prove.figures import Figure, broken, must
 
@@ -89,13 +89,13 @@ def cursors_by_clock(_: float) -> None:
 
 def whole_pages(_: float) -> None:
     """A page with a broken item is a broken page."""
-    page = source._page  # noqa: SLF001 -- see module
+    page = virustotal._page  # noqa: SLF001 -- see module
 
     def strict(answer: Any) -> Any:
         items, cursor = page(answer)
         return (items if all(isinstance(each, dict) and "id" in each for each in items) else []), cursor
 
-    source._page = strict  # noqa: SLF001 -- see module
+    virustotal._page = strict  # noqa: SLF001 -- see module
 
 
 def generous_limits(_: float) -> None:

@@ -1,7 +1,7 @@
 """A process that has the connector imported and forks it on command: hundreds of starts without hundreds of imports.
 
 Started as `python -m prove.nursery`, it reads one JSON order a line and answers with the pid, then the exit status.
-Each child is the command line itself (`connector.cli.main`) in a process of its own, with its own folder and environment.
+Each child is the command line itself (`connector.cli`) in a process of its own, with its own folder and environment.
 """
 
 import contextlib

@@ -86,7 +86,7 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
     """Serve the page and the collection on loopback, to who has a token that is good for this time alone."""
     try:
-        from connector.server import serve as server  # noqa: PLC0415 -- an extra of the package
+        from connector.server import listener as server  # noqa: PLC0415 -- an extra of the package
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "connector":
             raise

@@ -22,7 +22,7 @@ def serve(path: Path) -> int:
     from connector import telemetry
 
     try:
-        from connector.server import serve
+        from connector.server import listener
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "connector":
             raise
@@ -31,7 +31,7 @@ def serve(path: Path) -> int:
         ) from None
     plan = load(path)
     telemetry.configure()
-    serve.serve(plan, stop_on_signals())
+    listener.serve(plan, stop_on_signals())
     return DONE
 
 

@@ -71,7 +71,7 @@ MappingChoice = Annotated[MappingSettings, BeforeValidator(_by_name, json_schema
 
 def bundled_folder() -> Path:
     """Where the mappings that come with the product lie."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "bundled_mappings"
     return installed if installed.is_dir() else package.parent / "mappings"
 

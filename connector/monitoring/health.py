@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from connector.model import JsonObject
-from connector.monitoring.status import Standing
+from connector.monitoring.current_status import CurrentStatus
 from connector.pipeline.runner import Runner
 
 
@@ -22,7 +22,7 @@ def alive(runner: Runner) -> Health:
     return Health(not reasons, reasons)
 
 
-def ready(runner: Runner, standing: Standing) -> Health:
+def ready(runner: Runner, standing: CurrentStatus) -> Health:
     """No source or route is stopped, and the journal can be read. One that waits out an outage is ready, and listed."""
     parts = list(runner.parts.values())
     reasons = [f"{part.name} is stopped: {part.message}" for part in parts if part.state == "stopped"]

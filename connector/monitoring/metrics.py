@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from connector.model import JsonObject
-from connector.monitoring.status import Standing
+from connector.monitoring.current_status import CurrentStatus
 from connector.pipeline.runner import REFUSERS, Part
 from connector.telemetry import Exchange
 
@@ -61,7 +61,7 @@ class RequestDurations:
 class RunCollector(Collector):
     """Makes the metrics of a run when they are asked for, so that nothing is counted twice or kept in step."""
 
-    def __init__(self, parts: Mapping[str, Part], standing: Standing, journal: Path, version: str) -> None:
+    def __init__(self, parts: Mapping[str, Part], standing: CurrentStatus, journal: Path, version: str) -> None:
         self._parts = parts
         self._standing = standing
         self._journal = journal

@@ -14,7 +14,7 @@ from connector.app import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
 from connector.server.authentication import Admission, Gate
-from connector.server.taxii import description, server
+from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
@@ -35,10 +35,10 @@ def application(context: Context, collections: Collections) -> ASGIApp:
     """The application that serves a configuration, and what its routes keep in collections."""
     gate = Gate(context.plan.settings.server)
 
-    async def reader(request: Request) -> server.Reader:
+    async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
-    return _Front(_other_than_taxii(context, gate), server.Server(_published(context.plan), collections, reader))
+    return _Front(_other_than_taxii(context, gate), endpoints.Server(_published(context.plan), collections, reader))
 
 
 def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
@@ -99,8 +99,8 @@ def document() -> dict[str, Any]:
     return openapi(_other_than_taxii(Context(plan), Gate(plan.settings.server)))
 
 
-def _published(plan: Plan) -> list[server.Published]:
-    return [server.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
+def _published(plan: Plan) -> list[endpoints.Published]:
+    return [endpoints.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +131,5 @@ class _Front:
             await send(message)
 
         path: str = scope["path"]
-        is_taxii = path == server.PREFIX or path.startswith(f"{server.PREFIX}/")
+        is_taxii = path == endpoints.PREFIX or path.startswith(f"{endpoints.PREFIX}/")
         await (self._taxii if is_taxii else self._other)(scope, receive, send_with_headers)

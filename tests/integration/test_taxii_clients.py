@@ -9,7 +9,7 @@ import requests
 import stix2
 from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
 
-from connector.server.taxii.server import Published
+from connector.server.taxii.endpoints import Published
 
 VERSION = "2026-01-01T00:00:00.000Z"
 

@@ -19,7 +19,7 @@ from taxii2client.exceptions import AccessError, TAXIIServiceException
 from taxii2client.v21 import ApiRoot, Collection, Server, Status, as_pages
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.server.taxii.server import Published
+from connector.server.taxii.endpoints import Published
 
 CONFIGURATION = """
 journal: {{path: "{folder}/iocstream.db"}}

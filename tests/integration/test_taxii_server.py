@@ -13,7 +13,7 @@ import requests
 from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
 from structlog.testing import capture_logs
 
-from connector.server.taxii.server import MAX_PAGE_BYTES, Published
+from connector.server.taxii.endpoints import MAX_PAGE_BYTES, Published
 from connector.values.timestamps import microseconds, taxii
 
 ABSENT = "indicator--00000000-0000-4000-8000-000000000000"

@@ -17,7 +17,6 @@ from connector.model import Gap, Misconfigured, Rejected, Unavailable
 from connector.notification import view
 from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
-from connector.sources.virustotal import api
 
 DAY = 86400
 OVERLAP = 900
@@ -368,7 +367,7 @@ def test_a_url_known_by_its_digest_alone_is_looked_up_once():
 
 
 def test_only_so_many_urls_are_remembered(monkeypatch):
-    monkeypatch.setattr(api, "URLS_REMEMBERED", 2)
+    monkeypatch.setattr("connector.sources.virustotal.api.URLS_REMEMBERED", 2)
     order = ["a", "b", "a", "c", "a", "b"]
     made = [
         {**item, "type": "url", "id": letter * 64, "attributes": {}}

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from connector import telemetry
 from connector.model import Misconfigured, Unavailable
 from connector.monitoring import health, metrics, server
-from connector.monitoring.status import Standing
+from connector.monitoring.current_status import CurrentStatus
 from connector.pipeline.runner import Part
 from connector.settings.config import Settings, validate
 from connector.settings.telemetry import TelemetrySettings
@@ -81,7 +81,7 @@ def known(standing):
             raise standing
         return standing
 
-    return Standing(ask)
+    return CurrentStatus(ask)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_listeners_hear_of_requests_only_while_they_listen():
 
 def test_the_journal_is_not_asked_more_often_than_once_a_second():
     asked = []
-    standing = Standing(lambda: asked.append(1) or STANDING)
+    standing = CurrentStatus(lambda: asked.append(1) or STANDING)
     for _ in range(50):
         standing.now()
     assert len(asked) == 1

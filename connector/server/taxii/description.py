@@ -10,7 +10,7 @@ from starlette.responses import Response
 from connector.ports import Collections
 from connector.server.authentication import SECURITY
 from connector.server.taxii.answer import MEDIA_TYPE
-from connector.server.taxii.server import PREFIX, RESOURCES, Resources
+from connector.server.taxii.endpoints import PREFIX, RESOURCES, Resources
 
 TAG = "TAXII 2.1"
 
@@ -20,7 +20,7 @@ class _TaxiiResponse(Response):
 
 
 def described() -> APIRouter:
-    """Its resources, as FastAPI describes them; `connector.server.taxii.server.Server` is what serves them."""
+    """Its resources, as FastAPI describes them; `connector.server.taxii.endpoints.Server` is what serves them."""
     made = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=SECURITY)
     resources = Resources((), cast("Collections", None))  # nobody reads it
     for each in RESOURCES:

@@ -51,7 +51,7 @@ class Query:
         return replace(self, selection=selection)
 
 
-def read(parameters: Sequence[tuple[str, str]], resource: str, fields: Collection[str]) -> Query:
+def read_query(parameters: Sequence[tuple[str, str]], resource: str, fields: Collection[str]) -> Query:
     """Understand the parameters of a request.
 
     Args:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.model import Selection
-from connector.server.taxii.query import MAX_PAGE, PAGE, Malformed, following, read
+from connector.server.taxii.query import MAX_PAGE, PAGE, Malformed, following, read_query
 
 FIELDS = ("id", "type", "version", "spec_version")
 ID = "indicator--a932fcc6-e032-476c-826f-cb970a5a1ade"
@@ -16,7 +16,7 @@ SECOND = 1_767_225_601_000_000
 
 
 def query(*parameters, fields=FIELDS, resource="objects"):
-    return read(parameters, resource, fields)
+    return read_query(parameters, resource, fields)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ class TestNext:
 )
 def test_nothing_that_is_sent_is_more_than_malformed(parameters):
     with contextlib.suppress(Malformed):
-        assert 1 <= read(parameters, "objects", FIELDS).limit <= MAX_PAGE
+        assert 1 <= read_query(parameters, "objects", FIELDS).limit <= MAX_PAGE

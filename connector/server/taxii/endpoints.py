@@ -21,7 +21,6 @@ from starlette.types import Receive, Scope, Send
 
 from connector.model import CollectedObject
 from connector.ports import Collections
-from connector.server.taxii import query
 from connector.server.taxii.answer import (
     MEDIA_TYPE,
     Refused,
@@ -32,7 +31,7 @@ from connector.server.taxii.answer import (
     resource,
     unchanged,
 )
-from connector.server.taxii.query import OBJECT_ID, Malformed, Query
+from connector.server.taxii.query import OBJECT_ID, Malformed, Query, following, read_query
 from connector.values.timestamps import taxii
 
 PREFIX = "/taxii2"
@@ -234,7 +233,7 @@ class Resources:
     ) -> Response:
         origin = f"{kind} {of.id} {object_id}"
         try:
-            query = query.read(request.query_params.multi_items(), origin, FIELDS[kind])
+            query = read_query(request.query_params.multi_items(), origin, FIELDS[kind])
         except Malformed as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         # Before the page: should something be added in between, the tag is of less than the page has.
@@ -246,7 +245,7 @@ class Resources:
             return resource(request, {}, tag=tag)
         ahead = b""
         if more:
-            ahead = b'"more":true,"next":"%s",' % query.following(query, origin, found[-1].added).encode()
+            ahead = b'"more":true,"next":"%s",' % following(query, origin, found[-1].added).encode()
         headers = {
             "X-TAXII-Date-Added-First": taxii(found[0].added),
             "X-TAXII-Date-Added-Last": taxii(found[-1].added),

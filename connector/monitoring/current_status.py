@@ -9,7 +9,7 @@ from connector.model import ConnectorError, JsonObject
 _FRESH_SECONDS = 1.0
 
 
-class Standing:
+class CurrentStatus:
     """What `iocstream status --json` would say now; safe for use from several threads."""
 
     def __init__(self, ask: Callable[[], JsonObject]) -> None:
