@@ -11,7 +11,7 @@ from typing import Literal
 
 from connector import telemetry
 from connector.model import ConnectorError, Gap, JournalStatus, JsonObject, Misconfigured, Unavailable
-from connector.pipeline.lookups import LookUps
+from connector.pipeline.look_ups import LookUps
 from connector.pipeline.loops import Delivered, Delivery, Route, Stored, fetch
 from connector.pipeline.waiting import State, Stopping, Worker
 from connector.ports import Journal, Source

@@ -29,7 +29,7 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
-class Refused(Exception):
+class ErrorAnswer(Exception):
     """What cannot be answered; becomes a TAXII error resource (section 3.6.1)."""
 
     def __init__(self, status: HTTPStatus, title: str, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -43,7 +43,7 @@ async def answered(answer: Awaitable[Response], request: Request) -> Response:
     """An answer, or the TAXII error that stands for why there is none."""
     try:
         return await answer
-    except Refused as error:
+    except ErrorAnswer as error:
         return refusal(error.status, error.title, error.headers)
     except Problem as error:
         return _of_problem(error)
@@ -77,7 +77,7 @@ def must_accept_taxii(request: Request) -> None:
     """Refuse a client that would not read TAXII 2.1; one that names no version, or nothing, reads it (section 3.1)."""
     ranges = ",".join(request.headers.getlist("accept") or ["*/*"]).split(",")
     if not any(map(_is_taxii, ranges)):
-        raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header")
+        raise ErrorAnswer(HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header")
 
 
 def resource(

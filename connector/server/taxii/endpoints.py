@@ -23,7 +23,7 @@ from connector.model import CollectedObject
 from connector.ports import Collections
 from connector.server.taxii.answer import (
     MEDIA_TYPE,
-    Refused,
+    ErrorAnswer,
     answered,
     is_known,
     must_accept_taxii,
@@ -123,12 +123,12 @@ class Server:
                 answer = methods.get("GET" if request.method == "HEAD" else request.method)
                 if answer is None:
                     allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
-                    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", allow)])
+                    raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", allow)])
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
         if request.method in ("GET", "HEAD") and not path.endswith("/"):
             return redirect(request)
-        raise Refused(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
+        raise ErrorAnswer(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
 
 
 class Resources:
@@ -150,13 +150,13 @@ class Resources:
 
     def status(self, request: Request, status_id: str) -> Response:  # noqa: ARG002 -- endpoints are called alike
         """The status of what a client has added, which is nothing (section 4.3)."""
-        raise Refused(HTTPStatus.NOT_FOUND, "there is no such status: nothing can be added here")
+        raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such status: nothing can be added here")
 
     def collections(self, request: Request) -> Response:
         """The collections that the client may read (section 5.1)."""
         found = [_described(each) for each in self._published if request.state.reader.may_read(each.name)]
         if self._published and not found:
-            raise Refused(HTTPStatus.FORBIDDEN, "this login may read no collection: give it the scope taxii")
+            raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this login may read no collection: give it the scope taxii")
         return resource(request, {"collections": found} if found else {})
 
     def collection(self, request: Request, collection_id: str) -> Response:
@@ -181,7 +181,7 @@ class Resources:
     def add_objects(self, request: Request, collection_id: str) -> Response:
         """Refused, since clients cannot add objects here (section 5.5)."""
         self._readable(request, collection_id)
-        raise Refused(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be added")
+        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be added")
 
     def object(self, request: Request, collection_id: str, object_id: str) -> Response:
         """One object (section 5.6)."""
@@ -193,7 +193,7 @@ class Resources:
     def delete_object(self, request: Request, collection_id: str, object_id: str) -> Response:  # noqa: ARG002
         """Refused, since clients cannot delete objects here (section 5.7)."""
         self._readable(request, collection_id)
-        raise Refused(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be deleted")
+        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be deleted")
 
     def versions(self, request: Request, collection_id: str, object_id: str) -> Response:
         """Which versions of one object there are (section 5.8)."""
@@ -211,12 +211,12 @@ class Resources:
     def _readable(self, request: Request, key: str) -> Published:
         found = self._by_key.get(key)
         if found is None or not request.state.reader.may_read(found.name):
-            raise Refused(HTTPStatus.NOT_FOUND, "there is no such collection, or this login may not read it")
+            raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such collection, or this login may not read it")
         return found
 
     def _must_hold(self, of: Published, object_id: str) -> None:
         if not OBJECT_ID.fullmatch(object_id) or not self._collections.holds(of.name, object_id):
-            raise Refused(HTTPStatus.NOT_FOUND, "there is no such object in this collection")
+            raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such object in this collection")
 
     def _envelope(self, of: Published, query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
         found, more = self._collections.objects(of.name, query.selection, query.limit, MAX_PAGE_BYTES)
@@ -235,7 +235,7 @@ class Resources:
         try:
             query = read_query(request.query_params.multi_items(), origin, FIELDS[kind])
         except Malformed as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
+            raise ErrorAnswer(HTTPStatus.BAD_REQUEST, str(error)) from None
         # Before the page: should something be added in between, the tag is of less than the page has.
         tag = _tag(origin, self._collections.newest(of.name), query)
         if is_known(request, tag):
