@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from connector.app import Plan, bundle, check, convert, load, run, status
     from connector.formats.stix.format import Producer
     from connector.mapping.examples import Finding
-    from connector.model import ConnectorError, Message, Misconfigured, Notification, Rejected, Unavailable
+    from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.pipeline.loops import Conversion
     from connector.pipeline.runner import Part
 
@@ -28,7 +28,7 @@ __all__ = [
     "Part",
     "Plan",
     "Producer",
-    "Rejected",
+    "Refused",
     "Unavailable",
     "bundle",
     "check",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _ORIGIN = {
-    "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Rejected", "Unavailable"),
+    "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Refused", "Unavailable"),
     "connector.mapping.examples": ("Finding",),
     "connector.formats.stix.format": ("Producer",),
     "connector.pipeline.loops": ("Conversion",),

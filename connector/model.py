@@ -28,7 +28,7 @@ class Unavailable(ConnectorError):
         self.retry_after = retry_after
 
 
-class Rejected(ConnectorError):
+class Refused(ConnectorError):
     """This one notification or document cannot be handled, and never will be as it is: list it, go on.
 
     Attributes:

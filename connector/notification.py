@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from connector.model import Document, Json, JsonObject, Notification, Rejected, Subject
+from connector.model import Document, Json, JsonObject, Notification, Refused, Subject
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 MAX_DATE = 253_402_300_799
@@ -58,7 +58,7 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
     context knows more has that in `attributes`, unless it has attributes of its own.
 
     Raises:
-        Rejected: it has no id, no date or no entity type, so that nothing true can be said of it.
+        Refused: it has no id, no date or no entity type, so that nothing true can be said of it.
     """
     body = notification.body
     said = _said(body).copy()
@@ -78,13 +78,13 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
     entity_type, entity_id = said.get("entity_type"), said.get("entity_id")
     error = body.get("error")
     if isinstance(error, dict) and "type" not in body:
-        raise Rejected(f"it is an error that VirusTotal answered: {error.get('message')!s:.200}", by="notification")
+        raise Refused(f"it is an error that VirusTotal answered: {error.get('message')!s:.200}", by="notification")
     if notification.id.startswith("sha256:"):
-        raise Rejected("it has no notification id", by="notification")
+        raise Refused("it has no notification id", by="notification")
     if notification.date is None:
-        raise Rejected("it has no date that a clock could show", by="notification")
+        raise Refused("it has no date that a clock could show", by="notification")
     if not isinstance(entity_type, str) or not isinstance(entity_id, str) or not entity_type or not entity_id:
-        raise Rejected("it does not say which entity it is about (type and id)", by="notification")
+        raise Refused("it does not say which entity it is about (type and id)", by="notification")
     entity = _object(entity_object.get("attributes"))
     said["id"], said["date"] = notification.id, notification.date
     said["link"] = _link(entity_type, entity_id)

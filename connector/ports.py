@@ -307,7 +307,7 @@ class Format(Protocol):
         """A value as it must stand inside other text of the property `key` (in a STIX pattern: a quoted literal).
 
         Raises:
-            Rejected: the value cannot stand there.
+            Refused: the value cannot stand there.
         """
         ...
 
@@ -315,7 +315,7 @@ class Format(Protocol):
         """What makes a document of what one place of a mapping has built.
 
         It adds what every document of the format carries, before later documents may name it (id, spec_version, …),
-        and refuses what is wrong with it, as far as that shows yet: it raises Rejected, with the document.
+        and refuses what is wrong with it, as far as that shows yet: it raises Refused, with the document.
 
         Args:
             shape: what is known of all that the mapping says there, and need not be looked at.
@@ -338,7 +338,7 @@ class Format(Protocol):
             document: completed; stamped, if it has versions.
 
         Raises:
-            Rejected: the document breaks the format's rules; the message names the property, the value and the rule.
+            Refused: the document breaks the format's rules; the message names the property, the value and the rule.
         """
         ...
 

@@ -70,7 +70,7 @@ def _run_until_done(children: Nursery, home: Path) -> list[Ended]:
 
 def _stream(count: int, seed: int) -> list[Item]:
     made = sorted(parties.notifications(count, seed=seed), key=parties.position)
-    return [item for item, each in zip(made, convert(made, "stix21"), strict=True) if each.rejected is None]
+    return [item for item, each in zip(made, convert(made, "stix21"), strict=True) if each.refusal is None]
 
 
 def _expected(items: list[Item]) -> dict[tuple[str, str], Item]:

@@ -309,9 +309,9 @@ def _converted(items: Sequence[Notification], mapping: Any, found: Findings) -> 
                 yield from _converted([item], mapping, found)
         return
     for conversion in conversions:
-        if conversion.rejected is not None:
+        if conversion.refusal is not None:
             found.refused += 1
-            if conversion.messages or not str(conversion.rejected):
+            if conversion.messages or not str(conversion.refusal):
                 _note(found, f"refused, and yet sent: {conversion.entry.notification.body!r}")
         for message in conversion.messages:
             yield message.body

@@ -86,7 +86,7 @@ def events_of(items: Sequence[Item]) -> set[bytes]:
 
 def unconvertible(items: Sequence[Item], using: str) -> int:
     """How many of them nothing can be made of."""
-    return sum(each.rejected is not None for each in convert(looked_up(sorted(items, key=position)), using))
+    return sum(each.refusal is not None for each in convert(looked_up(sorted(items, key=position)), using))
 
 
 def looked_up(items: Sequence[Item]) -> list[Item]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
-from connector.model import Rejected
+from connector.model import Refused
 
 by_the_batch = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For tests that ask another process: a failure is shown as it was found, for making it smaller would take minutes."""
@@ -82,6 +82,6 @@ def emptied(case):
             for key in above:
                 holder = holder[key]
             holder[last] = (make or type(holder[last]))()
-            with contextlib.suppress(Rejected):
+            with contextlib.suppress(Refused):
                 notification.view(notification.read(body))
                 yield body

@@ -10,7 +10,7 @@ from connector import app, notification
 from connector.actions.moment import Moment
 from connector.actions.preconditions import known_source
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.model import Entry, Notification, Rejected
+from connector.model import Entry, Notification, Refused
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
@@ -113,7 +113,7 @@ def _kind(item: Notification) -> tuple[str, str]:
     """The entity's type and severity."""
     try:
         view = notification.view(item)
-    except Rejected:
+    except Refused:
         return "other", "unknown"
     kind = view["notification"]["entity_type"]
     value: Any = view["entity"]

@@ -10,7 +10,7 @@ from connector.actions.envelope import Code, NotFound, Trouble
 from connector.actions.preconditions import known_route, nobody_else_serves, nothing_to_stdout
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.actions.status import Lost
-from connector.model import Message, Rejected
+from connector.model import Message, Refused
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.loops import Delivered
@@ -202,8 +202,8 @@ def push_notification(context: Context, asked: PushNotification) -> PushResult:
     nobody_else_serves(plan, [asked.route])
     try:
         pushed = push.push(plan, asked.route, asked.id, context.stop)
-    except Rejected as rejected:
-        raise NotFound(str(rejected)) from None
+    except Refused as refusal:
+        raise NotFound(str(refusal)) from None
     letters = [letter for batch in pushed.batches for letter in batch.dead_letters]
     return PushResult(
         notification=asked.id,

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.model import ConnectorError, Misconfigured, Rejected, Unavailable
+from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 
 Code = Literal[
     "invalid_parameters",
@@ -63,7 +63,7 @@ class ServedElsewhere(Unavailable):
     """Another living process holds what the action needs."""
 
 
-class NotDelivered(Rejected):
+class NotDelivered(Refused):
     """A notification cannot be deleted before every route has delivered it."""
 
     def __init__(self, message: str) -> None:
@@ -77,7 +77,7 @@ _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (ServedElsewhere, "served_elsewhere"),
     (Unavailable, "unavailable"),
     (NotDelivered, "not_delivered"),
-    (Rejected, "rejected"),
+    (Refused, "rejected"),
 )
 
 

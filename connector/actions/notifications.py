@@ -17,7 +17,7 @@ from connector.actions.registry import Context, Parameters, Result, action
 from connector.app import Plan
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files
-from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Rejected
+from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Refused
 from connector.operations.push import lookup
 from connector.pipeline import loops
 from connector.ports import Journal
@@ -58,8 +58,8 @@ class NotificationResult(BaseModel):
         known: dict[str, Any] = {"id": item.id, "source": source, "position": position, "date": date, "body": body}
         try:
             view = notification.view(item)
-        except Rejected as rejected:
-            return cls(**known, unreadable=str(rejected))
+        except Refused as error:
+            return cls(**known, unreadable=str(error))
         said = view["notification"]
         info = said["hunting_info"] if isinstance(said["hunting_info"], dict) else {}
         sources = [each for each in said["sources"] or () if isinstance(each, dict)]
@@ -186,7 +186,7 @@ def _fits(item: Notification, since: int | None, matches: Callable[[JsonObject],
         return True
     try:
         return matches(notification.view(item)["notification"])
-    except Rejected:
+    except Refused:
         return False
 
 
@@ -201,8 +201,8 @@ def _listed_upstream(plan: Plan, asked: ListNotifications) -> ListResult:
                 items, cursor = source.search(
                     asked.filter, asked.since, newest_first=asked.order == "newest", limit=count, cursor=cursor
                 )
-            except Rejected as rejected:
-                raise InvalidParameters(str(rejected)) from None
+            except Refused as error:
+                raise InvalidParameters(str(error)) from None
             found += items
             if cursor is None or not items or len(found) >= asked.limit:
                 break
@@ -249,7 +249,7 @@ def get_notification(context: Context, asked: GetNotification) -> GetResult:
     brief = NotificationResult.of(found, source, position, with_body=False)
     try:
         view: Document = notification.view(found)
-    except Rejected:
+    except Refused:
         view = {"notification": {}, "entity": {}, "entity_value": None}
     return GetResult(where=where, brief=brief, body=dict(found.body), **view)
 
@@ -309,8 +309,8 @@ def convert_notification(context: Context, asked: ConvertNotification) -> Conver
     else:
         item = notification.read(storable(asked.notification))
     (conversion,) = loops.convert([item], compiled)
-    if conversion.rejected:
-        raise conversion.rejected
+    if conversion.refusal:
+        raise conversion.refusal
     texts = [message.body.decode() for message in conversion.messages]
     is_stix = compiled.format_name == "stix"
     documents = [orjson.loads(text) for text in texts] if is_stix else texts
@@ -357,13 +357,13 @@ def delete_notification(context: Context, asked: DeleteNotification) -> DeleteRe
     undelivered = _undelivered(plan, entries, kin) if entries else ["the journal does not have it"]
     if undelivered and not asked.override:
         raise NotDelivered(f"notification {asked.id} is not delivered everywhere: {'; '.join(undelivered)}")
-    refusal: Rejected | None = None
+    refusal: Refused | None = None
     for name in (name for name in sources if _key(plan, name) is not None):
         with _opened(plan, name) as source:
             try:
                 source.delete(asked.id)
-            except Rejected as rejected:
-                refusal = rejected
+            except Refused as error:
+                refusal = error
                 continue
             return DeleteResult(id=asked.id, source=name, undelivered=undelivered)
     raise NotFound(str(refusal))
@@ -401,13 +401,13 @@ def _found(plan: Plan, notification_id: str, where: str) -> tuple[Place, str, in
         return "journal", entries[0].source, entries[0].seq, entries[0].notification
     if where == "journal":
         raise NotFound(f"the journal has no notification {notification_id!r}")
-    refusal: Rejected | None = None
+    refusal: Refused | None = None
     for name in _virustotal_sources(plan):
         with _opened(plan, name) as source:
             try:
                 return "virustotal", name, None, lookup(source, notification_id)
-            except Rejected as rejected:
-                refusal = rejected
+            except Refused as error:
+                refusal = error
     why = (
         str(refusal) if refusal else f"the journal has no notification {notification_id!r}, and no source can be asked"
     )

@@ -8,7 +8,7 @@ from connector import notification
 from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
 from connector.mapping.reads import ScopePath
-from connector.model import Json, Notification, Rejected
+from connector.model import Json, Notification, Refused
 from connector.pipeline import loops
 from connector.settings.yamldoc import dotted
 
@@ -41,11 +41,11 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     """Convert one notification, and explain it.
 
     Raises:
-        Rejected: it cannot be mapped at all, or is nested too deeply to be shown.
+        Refused: it cannot be mapped at all, or is nested too deeply to be shown.
     """
     view = notification.view(item)
     if _too_deep(view):
-        raise Rejected(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
+        raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
     [conversion] = loops.convert([item], mapping)
     foundation = {document.get("id") for document in mapping.format.foundation()}
     return Account(
@@ -55,7 +55,7 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
         item.id,
         Explainer(mapping).explain(view),
         [each.body.decode() for each in conversion.messages if each.id not in foundation],
-        f"{conversion.rejected.by}: {conversion.rejected}" if conversion.rejected else "",
+        f"{conversion.refusal.by}: {conversion.refusal}" if conversion.refusal else "",
     )
 
 

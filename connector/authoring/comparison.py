@@ -163,8 +163,8 @@ class _Kept:
 def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
     kept = _Kept(mapping)
     [conversion] = loops.convert([notification], kept)
-    if conversion.rejected:
-        return _Made({}, f"{conversion.rejected.by}: {conversion.rejected}")
+    if conversion.refusal:
+        return _Made({}, f"{conversion.refusal.by}: {conversion.refusal}")
     foundation = {identity.id for each in kept.format.foundation() if (identity := kept.format.identify(each))}
     bodies = [message for message in conversion.messages if message.id not in foundation]
     by_id = {identity.id: each for each in kept.documents if (identity := kept.format.identify(each))}

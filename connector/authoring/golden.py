@@ -18,7 +18,7 @@ from typing import Literal
 import orjson
 
 from connector.mapping import CompiledMapping, examples
-from connector.model import Misconfigured, Rejected
+from connector.model import Misconfigured, Refused
 from connector.pipeline.loops import Conversion, convert
 
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
@@ -88,10 +88,10 @@ def expected(mapping: CompiledMapping, path: Path) -> bytes:
     """
     [conversion] = convert([examples.read_one(path)], mapping)
     if mapping.format_name == "stix":
-        made = {"refused": _reason(conversion.rejected)} if conversion.rejected else objects(conversion)
+        made = {"refused": _reason(conversion.refusal)} if conversion.refusal else objects(conversion)
         return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if conversion.rejected:
-        return f"refused: {_reason(conversion.rejected)}\n".encode()
+    if conversion.refusal:
+        return f"refused: {_reason(conversion.refusal)}\n".encode()
     return b"".join(message.body + b"\n" for message in conversion.messages)
 
 
@@ -100,9 +100,9 @@ def objects(conversion: Conversion) -> Sequence[dict[str, object]]:
     return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
 
 
-def _reason(rejected: Rejected) -> str:
+def _reason(refusal: Refused) -> str:
     """Why, without the line of the mapping, which any edit above it moves."""
-    return re.sub(r"^.*?:\d+:\d+: ", "", str(rejected))
+    return re.sub(r"^.*?:\d+:\d+: ", "", str(refusal))
 
 
 def _outcome(case: str, file: Path, made: bytes, *, update: bool) -> Outcome:

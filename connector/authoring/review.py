@@ -9,7 +9,7 @@ from connector import notification
 from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
 from connector.mapping.explanation import Explainer, Explanation, Part
-from connector.model import Json, Rejected
+from connector.model import Json, Refused
 from connector.pipeline.loops import convert
 from connector.ports import Vocabulary
 from connector.settings.yamldoc import dotted
@@ -53,7 +53,7 @@ def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
     """Convert the examples, and say what to look at."""
     total = len(examples.notifications)
     conversions = list(convert(examples.notifications, mapping))
-    reasons = Counter(str(conversion.rejected) for conversion in conversions if conversion.rejected)
+    reasons = Counter(str(conversion.refusal) for conversion in conversions if conversion.refusal)
     converted = sum(conversion.wanted for conversion in conversions) - reasons.total()
     message = f"converts {converted} of the {total} {examples.called}"
     if converted:
@@ -76,7 +76,7 @@ def _explained(explainer: Explainer, examples: Examples) -> Iterator[Explanation
     for each in examples.notifications:
         try:
             yield explainer.explain(notification.view(each))
-        except Rejected:  # an example of what is refused whatever the mapping
+        except Refused:  # an example of what is refused whatever the mapping
             continue
 
 

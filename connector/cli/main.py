@@ -193,9 +193,9 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     with opened(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
         for conversion in app.convert(bodies, using, profile=profile, overlays=overlays):
-            if conversion.rejected:
+            if conversion.refusal:
                 item = conversion.entry
-                tell(f"notification {item.notification.id}, number {item.seq}: {conversion.rejected}")
+                tell(f"notification {item.notification.id}, number {item.seq}: {conversion.refusal}")
             elif as_bundle:
                 newest |= {message.id: message for message in conversion.messages}
             else:

@@ -198,7 +198,7 @@ def explain(
     from connector import app
     from connector.authoring import account
     from connector.formats.stix.format import Producer
-    from connector.model import Rejected
+    from connector.model import Refused
 
     to_stdout = str(page) == "-"
     if to_stdout and as_json:
@@ -206,7 +206,7 @@ def explain(
     compiled = app.load_mapping(name, Producer(), profile, overlays)
     try:
         said = account.account(compiled, _notification(file, identifier))
-    except Rejected as rejected:
+    except Refused as rejected:
         raise click.UsageError(f"the notification in {file} cannot be explained: {rejected}") from None
     if page is not None:
         from connector.authoring.page import page as html

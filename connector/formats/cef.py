@@ -37,7 +37,7 @@ from connector.formats.event_values import (
     refuse,
     whole,
 )
-from connector.model import Document, Json, Rejected
+from connector.model import Document, Json, Refused
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -80,12 +80,12 @@ class CefFormat(EventFormat):
         Empty values are left out, and so is a label whose custom field has no value.
 
         Raises:
-            Rejected: a header field is missing or empty, a key is not one a producer may set, a value is not of its
+            Refused: a header field is missing or empty, a key is not one a producer may set, a value is not of its
                 key's type, or a custom field has no fit label.
         """
         if not document.keys() <= _FIELDS:
             unknown = min(document.keys() - _FIELDS)
-            raise Rejected(f"{unknown} is no part of a CEF event; put it under extension", by="format")
+            raise Refused(f"{unknown} is no part of a CEF event; put it under extension", by="format")
         header = [_header(name, document.get(name), limit) for name, limit in HEADER_LENGTHS.items()]
         severity = _severity(document.get("severity"))
         extension = document.get("extension", {})
@@ -124,7 +124,7 @@ class CefFormat(EventFormat):
             else:
                 pairs.append(f"{key}={text}")
         if len(set(labels)) != len(labels):
-            raise Rejected(f"two custom fields share a label; the labels are {', '.join(labels)}", by="format")
+            raise Refused(f"two custom fields share a label; the labels are {', '.join(labels)}", by="format")
         return " ".join(pairs)
 
     def _other(self, key: str, value: Json) -> str:
@@ -163,7 +163,7 @@ def _is_in_words(text: str) -> bool:
 
 def _header(name: str, value: Json, limit: int) -> str:
     if value is None:
-        raise Rejected(f"{name} is missing; every CEF header field is required", by="format")
+        raise Refused(f"{name} is missing; every CEF header field is required", by="format")
     text = value if isinstance(value, str) else plain(name, value)
     # Header fields take few values: those of an event's kind.
     return _cached_header_text(name, text, limit) if len(text) <= EXCERPT else _header_text(name, text, limit)
@@ -176,7 +176,7 @@ def _header_text(name: str, text: str, limit: int) -> str:
         text = text.translate(_TO_CLASS_ID)
     text = text[:limit].rstrip()
     if not text:
-        raise Rejected(f"{name} is empty; every CEF header field is required", by="format")
+        raise Refused(f"{name} is empty; every CEF header field is required", by="format")
     return text
 
 
@@ -241,11 +241,11 @@ def _float(value: Json) -> str | None:
 
 def _check_custom(key: str) -> None:
     if key in CONSUMER_KEYS:
-        raise Rejected(f"the extension key {key} is set by the receiver, not by the producer", by="format")
+        raise Refused(f"the extension key {key} is set by the receiver, not by the producer", by="format")
     if key.lower() in _HEADER_NAMES:
-        raise Rejected(f"the extension key {key} has the name of a header field; choose another", by="format")
+        raise Refused(f"the extension key {key} has the name of a header field; choose another", by="format")
     if not (key[:1].isupper() and key.isascii() and key.isalnum()) or len(key) > EXCERPT:
-        raise Rejected(
+        raise Refused(
             f"the extension key {key[:EXCERPT]!r} is not in the CEF dictionary; a key of your own is written "
             f"VendorProductKey: a capital first, then letters and digits, at most {EXCERPT}",
             by="format",
@@ -264,5 +264,5 @@ def _labelled(key: str, label: str) -> str:
 
 def _refuse_label(key: str, label: Json) -> NoReturn:
     if label is None:
-        raise Rejected(f"{key} has a value but no {LABELS[key]}, which says what it means", by="format")
+        raise Refused(f"{key} has a value but no {LABELS[key]}, which says what it means", by="format")
     refuse(LABELS[key], label, "a short name of letters, digits and _ that is no key of the CEF dictionary")

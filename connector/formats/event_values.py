@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from connector.model import Json, Rejected
+from connector.model import Json, Refused
 from connector.values import addresses
 
 EXCERPT = 60
@@ -34,7 +34,7 @@ def joined(key: str, value: Json) -> str:
     """A value as text; a list, which these formats do not have, with commas between.
 
     Raises:
-        Rejected: it is an object, not finite, or a list of such.
+        Refused: it is an object, not finite, or a list of such.
     """
     if isinstance(value, str):
         return value
@@ -47,7 +47,7 @@ def plain(key: str, value: Json) -> str:
     """A number or truth value as JSON writes it.
 
     Raises:
-        Rejected: it is neither, or not finite.
+        Refused: it is neither, or not finite.
     """
     if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
         refuse(key, value, "text, a finite number, true or false, or a list of these")
@@ -90,10 +90,10 @@ def refuse(name: str, value: Any, rule: str) -> NoReturn:
     """Say what a value is and what it must be.
 
     Raises:
-        Rejected: always.
+        Refused: always.
     """
     if isinstance(value, dict | list):
         excerpt = "an object" if isinstance(value, dict) else "a list"
     else:
         excerpt = repr(value[:EXCERPT] + "…" if isinstance(value, str) and len(value) > EXCERPT else value)
-    raise Rejected(f"{name} is {excerpt} and must be {rule}", by="format")
+    raise Refused(f"{name} is {excerpt} and must be {rule}", by="format")

@@ -6,7 +6,7 @@ import math
 import orjson
 
 from connector.formats.event_format import EventFormat
-from connector.model import Document, Json, Rejected
+from connector.model import Document, Json, Refused
 
 _NUL = b"\\u0000"
 """As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
@@ -20,14 +20,14 @@ class JsonFormat(EventFormat):
         if isinstance(value, str):
             return value
         if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
-            raise Rejected(f"{key}: only text, finite numbers, true and false can stand inside text", by="format")
+            raise Refused(f"{key}: only text, finite numbers, true and false can stand inside text", by="format")
         return json.dumps(value)
 
     def encode(self, document: Document) -> bytes:
         """One line of UTF-8, without what many receivers cannot store: U+0000 goes, lone surrogates become `?`.
 
         Raises:
-            Rejected: it holds a number that is not finite, which JSON does not have, or is nested too deeply.
+            Refused: it holds a number that is not finite, which JSON does not have, or is nested too deeply.
         """
         try:
             line = orjson.dumps(document)
@@ -37,7 +37,7 @@ class JsonFormat(EventFormat):
             line = orjson.dumps(_without_nul(document))
         # orjson writes null for a number that is not finite, so only a line with null can hide one.
         if b"null" in line and _holds_non_finite(document):
-            raise Rejected("the document holds a number that is not finite, which JSON cannot write", by="format")
+            raise Refused("the document holds a number that is not finite, which JSON cannot write", by="format")
         return line
 
 
@@ -46,7 +46,7 @@ def _encode_odd(document: Document) -> bytes:
     try:
         text = json.dumps(_without_nul(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as error:
-        raise Rejected(f"the document cannot be written as JSON: {error}", by="format") from error
+        raise Refused(f"the document cannot be written as JSON: {error}", by="format") from error
     return text.encode("utf-8", "replace")
 
 

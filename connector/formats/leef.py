@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from connector.formats.event_format import EventFormat
 from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
-from connector.model import Document, Json, Rejected
+from connector.model import Document, Json, Refused
 
 
 class Kind(Enum):
@@ -92,25 +92,25 @@ class LeefFormat(EventFormat):
         """One line `LEEF:2.0|…|…|…|…|^|key=value^key=value`, UTF-8. Empty values are left out.
 
         Raises:
-            Rejected: a header field is missing or empty, there is no attribute, a key is not one a producer may set,
+            Refused: a header field is missing or empty, there is no attribute, a key is not one a producer may set,
                 or a value is not of its key's type.
         """
         if not document.keys() <= _FIELDS:
             unknown = min(document.keys() - _FIELDS)
-            raise Rejected(f"{unknown} is no part of a LEEF event; put it under attributes", by="format")
+            raise Refused(f"{unknown} is no part of a LEEF event; put it under attributes", by="format")
         header = [_header(name, document.get(name)) for name in HEADER_FIELDS]
         attributes = document.get("attributes")
         if not isinstance(attributes, dict):
             refuse("attributes", attributes, "a mapping of keys to values")
         pairs = [f"{key}={text}" for key, value in attributes.items() if (text := _attribute(key, value))]
         if not pairs:
-            raise Rejected("the event has no attribute; LEEF wants one at least", by="format")
+            raise Refused("the event has no attribute; LEEF wants one at least", by="format")
         return f"LEEF:2.0|{'|'.join(header)}|{DELIMITER}|{DELIMITER.join(pairs)}".encode()
 
 
 def _header(name: str, value: Json) -> str:
     if value is None:
-        raise Rejected(f"{name} is missing; every LEEF header field is required", by="format")
+        raise Refused(f"{name} is missing; every LEEF header field is required", by="format")
     text = value if isinstance(value, str) else plain(name, value)
     # Header fields take few values: those of an event's kind.
     return _cached_header_text(name, text) if len(text) <= EXCERPT else _header_text(name, text)
@@ -119,7 +119,7 @@ def _header(name: str, value: Json) -> str:
 def _header_text(name: str, text: str) -> str:
     text = clean(text).translate(_TO_HEADER)[:HEADER_LENGTH].rstrip()
     if not text:
-        raise Rejected(f"{name} is empty; every LEEF header field is required", by="format")
+        raise Refused(f"{name} is empty; every LEEF header field is required", by="format")
     return text
 
 
@@ -170,11 +170,11 @@ def _typed(kind: Kind, value: Json) -> str | None:
 @lru_cache(maxsize=512)
 def _check_own(key: str) -> None:
     if key in RESERVED:
-        raise Rejected(f"the attribute {key} is reserved by LEEF; leave it out", by="format")
+        raise Refused(f"the attribute {key} is reserved by LEEF; leave it out", by="format")
     if key.lower() in _PREDEFINED:
-        raise Rejected(f"the attribute {key} is spelt {_PREDEFINED[key.lower()]} in LEEF", by="format")
+        raise Refused(f"the attribute {key} is spelt {_PREDEFINED[key.lower()]} in LEEF", by="format")
     if not _OWN.match(key):
-        raise Rejected(
+        raise Refused(
             f"the attribute {key[:EXCERPT]!r} is not predefined by LEEF; a key of your own is a letter, then letters "
             f"and digits, at most {EXCERPT}",
             by="format",

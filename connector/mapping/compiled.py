@@ -13,7 +13,7 @@ from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.compiler import Site
 from connector.mapping.expressions import ExpressionError
 from connector.mapping.functions import RequiredError
-from connector.model import Document, Json, JsonObject, Misconfigured, Rejected
+from connector.model import Document, Json, JsonObject, Misconfigured, Refused
 from connector.ports import Format
 from connector.settings import yamldoc
 from connector.settings.yamldoc import YamlDocument
@@ -50,7 +50,7 @@ class CompiledMapping:
             view: what `connector.notification.view` gives.
 
         Raises:
-            Rejected: an expression does not fit this notification, text lacks a value, or the format refuses one.
+            Refused: an expression does not fit this notification, text lacks a value, or the format refuses one.
         """
         try:
             return self._program.run(view)
@@ -58,7 +58,7 @@ class CompiledMapping:
             # The same once more, slower, with someone looking on who can say where.
             return self._explainer.render(view)
         except RecursionError:
-            raise Rejected(TOO_DEEP, by="mapping") from None
+            raise Refused(TOO_DEEP, by="mapping") from None
 
     @cached_property
     def _explainer(self) -> "Watch":
@@ -91,7 +91,7 @@ class Watch:
         try:
             return self.program.run(view)
         except RecursionError:
-            raise Rejected(TOO_DEEP, by="mapping") from None
+            raise Refused(TOO_DEEP, by="mapping") from None
 
     def without_value(self) -> Sequence[Site]:
         """The expressions that were null in everything rendered so far, or never came to be evaluated."""
@@ -105,9 +105,9 @@ class Watch:
                 found = evaluate(values)
             except RequiredError as error:
                 self._sites[site] = True  # it has found that nothing is there, and is not misspelt
-                raise Rejected(str(error), by="mapping") from None
+                raise Refused(str(error), by="mapping") from None
             except JMESPathError as error:
-                raise Rejected(f"{site}: {_explained(error)}", by="mapping") from None
+                raise Refused(f"{site}: {_explained(error)}", by="mapping") from None
             self._note(site, found)
             return found
 
@@ -141,7 +141,7 @@ def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> Co
 def compile_condition(expression: str, place: str | Callable[[], str]) -> Callable[[JsonObject], bool]:
     """An expression over `notification`, `entity` and `entity_value`, as a test of a notification's view.
 
-    What it gives is true as JMESPath has it: not null, false, nor empty. It raises Rejected when the expression does
+    What it gives is true as JMESPath has it: not null, false, nor empty. It raises Refused when the expression does
     not fit the notification.
 
     Args:
@@ -160,9 +160,9 @@ def compile_condition(expression: str, place: str | Callable[[], str]) -> Callab
         try:
             return not is_false(evaluate({name: view.get(name) for name in NOTIFICATION_SCOPE}))
         except JMESPathError as error:
-            raise Rejected(f"{_said(place)}: in `{expression}`: {_explained(error)}", by="mapping") from None
+            raise Refused(f"{_said(place)}: in `{expression}`: {_explained(error)}", by="mapping") from None
         except RecursionError:
-            raise Rejected(TOO_DEEP, by="mapping") from None
+            raise Refused(TOO_DEEP, by="mapping") from None
 
     return holds
 

@@ -30,7 +30,7 @@ from connector.mapping.values import (
     text_of,
     when,
 )
-from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Rejected
+from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
 from connector.values.shapes import Elements, Members, Shape, Text, constant
@@ -101,7 +101,7 @@ class Program:
 
         Raises:
             JMESPathError: a function was given what it does not take, or cannot work on it.
-            Rejected: text lacks a value that it needs, or the format refuses one.
+            Refused: text lacks a value that it needs, or the format refuses one.
             RecursionError: the notification is nested too deeply.
         """
         documents: list[Document] = []
@@ -415,8 +415,8 @@ class _Compiler:
         self.shapes[name] = shape.shapes[0] if isinstance(shape, Elements) and len(shape.shapes) == 1 else None
         site = self.site(data, path)
 
-        def refusal(found: Json) -> Rejected:
-            return Rejected(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
+        def refusal(found: Json) -> Refused:
+            return Refused(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
 
         return name, elements, refusal
 
@@ -445,9 +445,9 @@ class _Compiler:
             if found.__class__ is str:
                 return quote(key, found)
             if found is None:
-                raise Rejected(f"{site}: it has no value, and the text around it needs one", by="mapping")
+                raise Refused(f"{site}: it has no value, and the text around it needs one", by="mapping")
             if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
-                raise Rejected(f"{site}: {_named(found)} cannot stand inside text", by="mapping")
+                raise Refused(f"{site}: {_named(found)} cannot stand inside text", by="mapping")
             return quote(key, found)
 
         return fill
@@ -508,7 +508,7 @@ def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:
         if chosen is None or isinstance(chosen, str):
             return chosen
         if isinstance(chosen, list | dict):
-            raise Rejected(f"{site}: $switch chooses by text, number or boolean, not by {_named(chosen)}", by="mapping")
+            raise Refused(f"{site}: $switch chooses by text, number or boolean, not by {_named(chosen)}", by="mapping")
         return json.dumps(chosen)
 
     return case

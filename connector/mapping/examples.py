@@ -9,7 +9,7 @@ from typing import Literal
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.model import JsonObject, Misconfigured, Notification, Rejected
+from connector.model import JsonObject, Misconfigured, Notification, Refused
 from connector.pipeline import loops
 from connector.values import jsontext
 
@@ -71,7 +71,7 @@ def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iter
     """Convert the examples to the bytes that would be sent: how many can be, and which expressions find nothing."""
     watch = mapping.watch()
     conversions = list(loops.convert(examples.notifications, watch))
-    reasons = [str(conversion.rejected) for conversion in conversions if conversion.rejected]
+    reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
     converted = wanted - len(reasons)
     if converted:
@@ -92,8 +92,8 @@ def try_condition(part: str, holds: Callable[[JsonObject], bool], examples: Exam
     for view in views:
         try:
             is_ever_true |= holds(view)
-        except Rejected as rejected:
-            reasons.append(str(rejected))
+        except Refused as refusal:
+            reasons.append(str(refusal))
     if reasons:
         level: Literal["warning", "error"] = "error" if len(reasons) == len(views) else "warning"
         failed = f"{_most_common(reasons)} (in {len(reasons)} of {len(views)} examples; the route would refuse such)"
@@ -105,7 +105,7 @@ def try_condition(part: str, holds: Callable[[JsonObject], bool], examples: Exam
 
 def _views(notifications: Iterable[Notification]) -> Iterator[JsonObject]:
     for each in notifications:
-        with suppress(Rejected):  # some examples show what is refused, whatever the route
+        with suppress(Refused):  # some examples show what is refused, whatever the route
             yield notification.view(each)
 
 

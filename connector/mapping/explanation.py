@@ -19,7 +19,7 @@ from connector.mapping.placeholders import Placeholder
 from connector.mapping.reads import ScopePath, Traced, reads
 from connector.mapping.recording import Recorder, Recording
 from connector.mapping.values import ITEM, present
-from connector.model import Document, Json, JsonObject, Rejected
+from connector.model import Document, Json, JsonObject, Refused
 from connector.settings.yamldoc import YamlPath, dotted
 from connector.values.display import value_text
 
@@ -124,13 +124,13 @@ class Explainer:
         """Render the view of a notification, and say how it went.
 
         Raises:
-            Rejected: the notification is nested too deeply for that.
+            Refused: the notification is nested too deeply for that.
         """
         recording = self._recorder.record(view)
         try:
             return _Walk(self._mapping, recording, every_branch=self._every_branch).explanation(view)
         except RecursionError:
-            raise Rejected(TOO_DEEP, by="mapping") from None
+            raise Refused(TOO_DEEP, by="mapping") from None
 
     def without_value(self) -> Sequence[Site]:
         """The expressions that were null in everything explained so far."""
@@ -162,7 +162,7 @@ class _Walk:
             match = self.evaluation(data["match"], ("match",), "match")
         lets = [self.top("let", name, value) for name, value in data.get("let", {}).items() if recording.wanted]
         emitted = [self.top("emit", name, value) for name, value in data["emit"].items() if recording.wanted]
-        refused = str(recording.rejected or "")
+        refused = str(recording.refusal or "")
         return Explanation(view, match, lets, emitted, recording.documents, refused, recording.wanted)
 
     def top(self, section: str, name: str, data: Json) -> Part:
@@ -323,7 +323,7 @@ class _Walk:
         elif any(each.left_out.startswith("refused") for each in part.walk()):
             part.left_out = "not made: the notification was refused within it"
         else:
-            part.left_out = f"refused: {self.recording.rejected}"
+            part.left_out = f"refused: {self.recording.refusal}"
         self.has_ended = True
 
     def check_left(self, part: Part) -> None:
@@ -333,8 +333,8 @@ class _Walk:
 
     def ended(self, part: Part) -> str:
         """Why a part was not reached."""
-        rejected = str(self.recording.rejected)
-        return f"refused: {rejected}" if rejected.startswith(f"{part.place}: {dotted(part.path)}") else _ENDED
+        refusal = str(self.recording.refusal)
+        return f"refused: {refusal}" if refusal.startswith(f"{part.place}: {dotted(part.path)}") else _ENDED
 
 
 _ENDED = "not reached: the notification was refused before"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from connector.mapping import compiler
 from connector.mapping.compiled import TOO_DEEP, Watch
 from connector.mapping.compiler import Site
-from connector.model import Document, Json, JsonObject, Rejected
+from connector.model import Document, Json, JsonObject, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath
 
@@ -26,7 +26,7 @@ class Recording:
     documents: list[Document] = field(default_factory=list)
     values: dict[YamlPath, list[Json]] = field(default_factory=dict)
     wanted: bool = True
-    rejected: Rejected | None = None
+    refusal: Refused | None = None
 
 
 class Recorder(Watch):
@@ -45,9 +45,9 @@ class Recorder(Watch):
         try:
             recording.wanted = self.program.run_in(recording.scope, recording.documents)
         except RecursionError:
-            recording.rejected = Rejected(TOO_DEEP, by="mapping")
-        except Rejected as rejected:
-            recording.rejected = rejected
+            recording.refusal = Refused(TOO_DEEP, by="mapping")
+        except Refused as refusal:
+            recording.refusal = refusal
         return recording
 
     def _note(self, site: Site, found: Json) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from connector.mapping.closures import Evaluate, is_false
 from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
-from connector.model import Document, Json, Provisional, Rejected
+from connector.model import Document, Json, Provisional, Refused
 from connector.values.shapes import Elements, Members, Shape, Text, constant, shared
 
 ITEM = "item"
@@ -231,7 +231,7 @@ def provisional(wanted: Evaluate, value: Value) -> Value:
     return Value(value.types, evaluate=build, shape=value.shape)
 
 
-Loop = tuple[str, Evaluate, Callable[[Json], Rejected]]
+Loop = tuple[str, Evaluate, Callable[[Json], Refused]]
 """The name of the element, the list that it is taken from, and why what is no list is refused."""
 
 

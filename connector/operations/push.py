@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from connector import app, notification
 from connector.app import Plan
-from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Rejected, Unavailable
+from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused, Unavailable
 from connector.pipeline import loops
 from connector.pipeline.loops import Delivered, Delivery, Route
 from connector.pipeline.runner import sleep_until
@@ -44,7 +44,7 @@ def push(plan: Plan, name: str, notification_id: str, stop: threading.Event | No
 
     Raises:
         Unavailable: another process serves the source or route, or the receiver or VirusTotal is away.
-        Rejected: neither the journal nor VirusTotal has the notification.
+        Refused: neither the journal nor VirusTotal has the notification.
         Misconfigured: there is no such route, or none of its sources can be asked for a notification.
     """
     if name not in plan.settings.routes:
@@ -73,12 +73,12 @@ def lookup(source: VirusTotalSource, notification_id: str) -> Notification:
     """A notification by its id, as a poll would store it: its stream item, which says more than its own object.
 
     Raises:
-        Rejected: VirusTotal has no such notification, or no longer.
+        Refused: VirusTotal has no such notification, or no longer.
     """
     found = source.get(notification_id)
     try:
         said = notification.view(found)["notification"]
-    except Rejected:
+    except Refused:
         return found
     if any(c.isspace() for c in said["entity_id"]):  # no term of a filter
         return found
@@ -128,15 +128,15 @@ def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_
             f"the journal has no notification {notification_id!r} from {', '.join(sources)},"
             " and only a source of type virustotal can be asked for one"
         )
-    unknown: Rejected | None = None
+    unknown: Refused | None = None
     for name, settings in asked.items():
         if not isinstance(settings, VirusTotalSettings):
             continue
         with journal.lease(name), closing(VirusTotalSource(settings, user_agent=app.USER_AGENT)) as source:
             try:
                 found = lookup(source, notification_id)
-            except Rejected as rejected:
-                unknown = rejected
+            except Refused as error:
+                unknown = error
                 continue
             journal.append(name, Page([found], journal.checkpoint(name)))
         entries = journal.find([name], notification_id)
@@ -146,7 +146,7 @@ def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_
                 " (journal.retention_days says how long one is kept)"
             )
         return entries
-    raise unknown or Rejected(f"no source has the notification {notification_id!r}", by="notification")
+    raise unknown or Refused(f"no source has the notification {notification_id!r}", by="notification")
 
 
 def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Event) -> int:

@@ -22,7 +22,7 @@ from connector.model import (
     Notification,
     Outdated,
     Refusal,
-    Rejected,
+    Refused,
     Settlement,
     Version,
 )
@@ -39,7 +39,7 @@ class Mapping(Protocol):
         ...
 
     def render(self, view: JsonObject) -> Sequence[Document] | None:
-        """Documents, in order of reference; None when the notification is not for this mapping; or Rejected."""
+        """Documents, in order of reference; None when the notification is not for this mapping; or Refused."""
         ...
 
 
@@ -98,7 +98,7 @@ class Conversion:
 
     entry: Entry
     messages: Sequence[Message]
-    rejected: Rejected | None = None
+    refusal: Refused | None = None
     wanted: bool = True
     refused_document: bytes | None = None
 
@@ -296,13 +296,13 @@ def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]
     letters = [
         DeadLetter(
             conversion.entry.seq,
-            conversion.rejected.by,
-            str(conversion.rejected),
+            conversion.refusal.by,
+            str(conversion.refusal),
             document=conversion.refused_document,
             notification_id=conversion.entry.notification.id,
         )
         for conversion in conversions
-        if conversion.rejected
+        if conversion.refusal
     ]
     letters += [
         DeadLetter(message.seq, "sink", refusal.reason, message.id, message.body, ids[message.seq])
@@ -324,7 +324,7 @@ def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator
 class _Rendered:
     entry: Entry
     documents: Sequence[Document] = ()
-    rejected: Rejected | None = None
+    refusal: Refused | None = None
     wanted: bool = True
 
 
@@ -332,8 +332,8 @@ def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], 
     try:
         view = notification.view(entry.notification, entry.context)
         documents = mapping.render(view) if wants is None or wants(view) else None
-    except Rejected as rejected:
-        return _Rendered(entry, rejected=rejected)
+    except Refused as refusal:
+        return _Rendered(entry, refusal=refusal)
     if documents is None:
         return _Rendered(entry, wanted=False)
     return _Rendered(entry, documents)
@@ -353,9 +353,9 @@ def _object_ids(rendered: Iterable[_Rendered], output: Format) -> Sequence[str]:
 def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
     foundation = output.foundation()
     for item in rendered:
-        if item.rejected or not item.wanted:
-            refused = item.rejected.document if item.rejected else None
-            yield Conversion(item.entry, (), item.rejected, item.wanted, None if refused is None else _as_json(refused))
+        if item.refusal or not item.wanted:
+            refused = item.refusal.document if item.refusal else None
+            yield Conversion(item.entry, (), item.refusal, item.wanted, None if refused is None else _as_json(refused))
             continue
         mark = ledger.mark()
         messages: list[Message] = []
@@ -365,10 +365,10 @@ def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> It
                 message = _message(document, item.entry, output, ledger)
                 if message is not None:
                     messages.append(message)
-        except Rejected as rejected:
+        except Refused as refusal:
             # All or nothing: a document must not refer to one that was refused.
             ledger.undo(mark)
-            yield Conversion(item.entry, (), rejected, refused_document=_as_json(document))
+            yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
         else:
             yield Conversion(item.entry, messages)
             foundation = ()

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import orjson
 
-from connector.model import Document, Identity, Provisional, Rejected, Version
+from connector.model import Document, Identity, Provisional, Refused, Version
 from connector.values.timestamps import timestamp
 
 _SHA256 = hashlib.sha256()
@@ -54,7 +54,7 @@ class Ledger:
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
 
         Raises:
-            Rejected: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
+            Refused: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
                 no later `modified` can be, the calendar of RFC 3339 being at its end.
         """
         object_id, versioned, _ = identity
@@ -67,7 +67,7 @@ class Ledger:
         try:
             hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
         except orjson.JSONEncodeError as error:
-            raise Rejected(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
+            raise Refused(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
         digest = hashed.digest()
         # Only what came no later than this entry, so that a replay finds each version where it was first given out.
         # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
@@ -151,5 +151,5 @@ def _next_millisecond(text: str) -> str:
     try:
         moment = datetime.datetime.fromisoformat(text) + datetime.timedelta(milliseconds=1)
     except OverflowError:
-        raise Rejected("an earlier version of the object is dated at the end of the year 9999", by="format") from None
+        raise Refused("an earlier version of the object is dated at the end of the year 9999", by="format") from None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

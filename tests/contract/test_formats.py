@@ -12,7 +12,7 @@ from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix.format import Producer, StixFormat
-from connector.model import Document, Rejected
+from connector.model import Document, Refused
 from connector.pipeline.versions import Ledger
 from connector.ports import Format
 from connector.values.identifiers import stix_id
@@ -133,7 +133,7 @@ def test_any_text_becomes_one_line_of_utf_8(kind, text):
 
 
 def test_what_breaks_a_rule_is_rejected_in_one_sentence(kind, output):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         encoded(output, kind.broken)
     assert caught.value.by == "format"
     assert len(str(caught.value).splitlines()) == 1
@@ -146,5 +146,5 @@ def test_a_value_inside_text_is_written_plainly(output, value, text):
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, float("inf")])
 def test_what_is_no_text_cannot_stand_inside_text(output, value):
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         output.quote("name", value)

@@ -86,8 +86,8 @@ def test_an_action_answers_with_the_envelope_that_the_command_prints(server):
 def test_what_was_done_in_part_is_an_answer_and_says_so(server):
     envelope = server.post("convert_notification", {"notification": RAISED[0], "mapping": "cef"}).json()
     assert (envelope["status"], envelope["errors"]) == ("success", [])
-    rejected = problem(server.post("convert_notification", {"notification": {"a": 1}}), 422, "rejected")
-    assert "notification" in rejected["detail"]
+    refusal = problem(server.post("convert_notification", {"notification": {"a": 1}}), 422, "rejected")
+    assert "notification" in refusal["detail"]
 
 
 def test_every_error_is_problem_details(server):

@@ -58,9 +58,9 @@ def said(batches, profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_everything_that_simulated_notifications_become_passes_every_gate(profile, shard):
     conversions = list(convert([notification.read(body) for body in bodies(SHARD, shard)], made(profile)))
-    refused = {str(one.rejected).rsplit(": ", 1)[-1] for one in conversions if one.rejected}
+    refused = {str(one.refusal).rsplit(": ", 1)[-1] for one in conversions if one.refusal}
     assert refused <= {"nothing says which URL it is", "no STIX object is known for the entity type hash_list"}
-    assert sum(one.rejected is None for one in conversions) > SHARD * 0.8
+    assert sum(one.refusal is None for one in conversions) > SHARD * 0.8
     assert findings(conversions, profile) == []
 
 
@@ -82,7 +82,7 @@ def test_everything_that_a_real_capture_becomes_passes_every_gate(name, profile)
     items = found if isinstance(found, list) else found["data"] if isinstance(found["data"], list) else [found["data"]]
     conversions = list(convert([notification.read(item) for item in items], made(profile)))
     # Cut by hand: it has no notification, so that there is nothing to convert.
-    assert [bool(one.rejected) for one in conversions] == [name == "ioc_stream_response_testcases.json"] * len(items)
+    assert [bool(one.refusal) for one in conversions] == [name == "ioc_stream_response_testcases.json"] * len(items)
     assert findings(conversions, profile) == []
 
 

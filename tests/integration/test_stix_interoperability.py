@@ -37,7 +37,7 @@ def made(*bodies, overlay=None):
         document = lay(document, yamldoc.parse(f"extends: stix21\n{overlay}", "overlay.yaml"))
     mapping = compile_mapping(document, make_formats(Producer(name="Example CERT")))
     conversions = list(convert([notification.read(body) for body in bodies], mapping))
-    assert [one.rejected for one in conversions] == [None] * len(bodies)
+    assert [one.refusal for one in conversions] == [None] * len(bodies)
     newest = {message.id: message for one in conversions for message in one.messages}
     return orjson.loads(bundle(newest.values()))["objects"]
 

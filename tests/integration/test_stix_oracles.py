@@ -174,8 +174,8 @@ def test_however_odd_the_notifications_every_object_is_valid_or_they_are_rejecte
     bodies = [_changed(one) for one in drawn]
     conversions = list(convert([notification.read(body) for body in bodies], MAPPING))
     for converted in conversions:
-        if converted.rejected:
-            assert str(converted.rejected)
+        if converted.refusal:
+            assert str(converted.refusal)
             assert not converted.messages
     for message in itertools.chain.from_iterable(converted.messages for converted in conversions):
         assert b"\\u0000" not in message.body.replace(b"\\\\", b"")

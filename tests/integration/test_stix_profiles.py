@@ -50,7 +50,7 @@ def simulated(profile):
     items = notifications(SIMULATED, now=1759900000)
     conversions = list(convert([notification.read(item) for item in items], made(profile)))
     messages = itertools.chain.from_iterable(each.messages for each in conversions)
-    assert sum(not each.rejected for each in conversions) > SIMULATED * 0.8
+    assert sum(not each.refusal for each in conversions) > SIMULATED * 0.8
     return orjson.loads(bundle(messages))["objects"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from integration.virustotal import KEY, NOW, Clock, items, settings, simulated, source
 from werkzeug.http import http_date
 
-from connector.model import Misconfigured, Rejected, Unavailable
+from connector.model import Misconfigured, Refused, Unavailable
 from connector.settings import config, yamldoc
 from connector.simulator.api import Fault
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
@@ -292,7 +292,7 @@ def test_an_error_for_one_notification_names_the_licence_or_the_notification():
             some.get("1")
         with pytest.raises(Unavailable, match="without the notification"):
             some.get("1")
-        with pytest.raises(Rejected):
+        with pytest.raises(Refused):
             some.get("1")
 
 

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from integration.virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
 
-from connector.model import Gap, Misconfigured, Rejected, Unavailable
+from connector.model import Gap, Misconfigured, Refused, Unavailable
 from connector.notification import view
 from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
@@ -419,7 +419,7 @@ def test_one_notification_without_its_entity_comes_alone():
 @pytest.mark.parametrize("name", ["1", "../../users/demo", "..", "a/b?c#d", ""])
 def test_a_notification_that_virustotal_does_not_know_is_rejected(name):
     with simulated() as (api, url):
-        with pytest.raises(Rejected, match="deletes them after 7 days") as caught:
+        with pytest.raises(Refused, match="deletes them after 7 days") as caught:
             source(url).get(name)
         assert caught.value.by == "notification"
         assert all(asked.path.startswith("/ioc_stream_notifications/") for asked in api.requests)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import notification
-from connector.model import Rejected, Subject
+from connector.model import Refused, Subject
 from connector.notification import subjects
 
 SHA256 = "ab" * 32
@@ -109,12 +109,12 @@ def test_the_observable_itself_is_found_by_type(entity_type, entity_id, attribut
 )
 def test_what_cannot_be_told_is_rejected_when_it_is_needed(change, reason):
     item = notification.read(STREAM_ITEM | change)
-    with pytest.raises(Rejected, match=reason):
+    with pytest.raises(Refused, match=reason):
         notification.view(item)
 
 
 def test_an_error_that_the_api_answered_is_called_one():
-    with pytest.raises(Rejected, match="an error that VirusTotal answered: origin is not valid"):
+    with pytest.raises(Refused, match="an error that VirusTotal answered: origin is not valid"):
         view({"error": {"code": "BadRequestError", "message": "origin is not valid"}})
 
 
@@ -159,7 +159,7 @@ bodies = st.dictionaries(keys, json | st.dictionaries(keys, json | st.dictionari
 def test_no_object_however_odd_gives_anything_but_a_view_or_rejected(body):
     try:
         seen = view(body)
-    except Rejected:
+    except Refused:
         return
     assert isinstance(seen["notification"]["date"], int)
     assert seen["notification"]["entity_type"]

@@ -7,7 +7,7 @@ import pytest
 
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Identity, Page, Refusal, Rejected, Unavailable
+from connector.model import Identity, Page, Refusal, Refused, Unavailable
 from connector.pipeline import loops
 from connector.pipeline.loops import Route
 
@@ -48,7 +48,7 @@ class Objects:
 
     def encode(self, document):
         if document.get("name") == "dirty":
-            raise Rejected("name: is dirty", by="format")
+            raise Refused("name: is dirty", by="format")
         return orjson.dumps(document)
 
 
@@ -60,7 +60,7 @@ class Domains:
     def render(self, view):
         entity = view["entity"]
         if entity.get("name") == "unmappable":
-            raise Rejected("nothing to map", by="mapping")
+            raise Refused("nothing to map", by="mapping")
         domain = {"id": f"indicator--{view['entity_value']}", "name": "x"}
         return [domain, {"id": f"sighting--{view['notification']['id']}", "name": entity.get("name", "y")}]
 
@@ -248,7 +248,7 @@ def test_converting_without_a_journal_gives_what_a_fresh_route_sends(journal, ro
     drained(route, journal)
     conversions = list(loops.convert([notification.read(body) for body in bodies], Domains()))
     assert [m.body for conversion in conversions for m in conversion.messages] == [m.body for m in sink.sent]
-    assert conversions[3].rejected.by == "format"
+    assert conversions[3].refusal.by == "format"
 
 
 def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route, sink):
@@ -429,7 +429,7 @@ def test_a_retry_says_what_no_later_notification_has_said(journal, route, sink):
 def naming_after_the_note(view):
     entity = view["entity"]
     if entity.get("bad"):
-        raise Rejected("nothing to map", by="mapping")
+        raise Refused("nothing to map", by="mapping")
     indicator = {"id": f"indicator--{view['entity_value']}", "name": entity["note"]}
     return [indicator, {"id": f"sighting--{view['notification']['id']}", "name": "y"}]
 

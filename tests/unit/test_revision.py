@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Identity, LookUp, Page, Refusal, Rejected, Subject, Unavailable
+from connector.model import Identity, LookUp, Page, Refusal, Refused, Subject, Unavailable
 from connector.pipeline import loops
 from connector.pipeline.loops import Delivery, Route
 
@@ -77,7 +77,7 @@ class Explained:
     def render(self, view):
         sources = named_in(view)
         if "unmappable" in sources.values():
-            raise Rejected("nothing to map", by="mapping")
+            raise Refused("nothing to map", by="mapping")
         return [
             {"id": f"indicator--{view['entity_value']}", "names": sources},
             {"id": f"sighting--{view['notification']['id']}"},

@@ -9,7 +9,7 @@ import pytest
 
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Gap, Misconfigured, Page, Rejected, Unavailable
+from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
 from connector.pipeline.loops import Route
 from connector.pipeline.runner import FedSource, Runner, sleep_until
 from connector.pipeline.waiting import LONGEST_WAIT_SECONDS, _wait_seconds
@@ -278,7 +278,7 @@ def test_a_part_is_dead_when_its_thread_is_gone_and_nobody_stopped_it(journal):
 def test_dead_letters_are_counted_by_who_refused(journal):
     class Picky(Mapping):
         def render(self, view):
-            raise Rejected("no", by="mapping")
+            raise Refused("no", by="mapping")
 
     run = runner(journal, {"vt": Source(page(1, 2))}, {"out": Sink()})
     run._deliveries["out"]._route = Route("out", ("vt",), lambda _: True, Picky(), Sink())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from connector.model import Document, Identity, Provisional, Rejected, Version
+from connector.model import Document, Identity, Provisional, Refused, Version
 from connector.pipeline.versions import Ledger
 from connector.values.timestamps import timestamp
 
@@ -132,13 +132,13 @@ def test_a_replay_with_a_mended_mapping_says_nothing_twice():
 
 @pytest.mark.parametrize("value", [2**70, float])
 def test_what_json_cannot_say_is_a_refusal(value):
-    with pytest.raises(Rejected, match="the indicator cannot be written as JSON"):
+    with pytest.raises(Refused, match="the indicator cannot be written as JSON"):
         Ledger({}).stamp({"type": "indicator", "a": value}, OBJECT, 1, 100)
 
 
 def test_the_end_of_the_calendar_is_a_refusal():
     at_the_end = Version(OBJECT.id, 1, b"", timestamp(1), "9999-12-31T23:59:59.999Z", sent=True)
-    with pytest.raises(Rejected, match="9999"):
+    with pytest.raises(Refused, match="9999"):
         Ledger(known(at_the_end)).stamp({"a": 1}, OBJECT, 2, 200)
 
 

@@ -25,7 +25,7 @@ from connector.formats.stix.observables import OBSERVABLES
 from connector.formats.stix.proof import is_storable
 from connector.formats.stix.schema import ObjectType, fault_finder
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
-from connector.model import Document, Identity, Json, JsonObject, Rejected
+from connector.model import Document, Identity, Json, JsonObject, Refused
 from connector.settings.config import Settings
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
@@ -91,7 +91,7 @@ class StixFormat:
         """One that adds spec_version, an SCO's id, the author and the marking, where the mapping says nothing else.
 
         Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates. It raises
-        Rejected for what has no type that can be made, or no id; and for what is no valid STIX 2.1, but for the times
+        Refused for what has no type that can be made, or no id; and for what is no valid STIX 2.1, but for the times
         of its version, which it has not yet.
         """
         can_be_stored = shape is not None and is_storable(shape)
@@ -104,19 +104,19 @@ class StixFormat:
             name = document.get("type")
             if name.__class__ is not str or name not in kinds:
                 said = f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}"
-                raise Rejected(said, by="format", document=document)
+                raise Refused(said, by="format", document=document)
             always, is_observable, find_fault = kinds[name]
             completed: Document = {**always, **document}
             if completed["id"].__class__ is not str:
                 if "id" in document or not is_observable:
                     said = f"{name}.id must be text; it is {_excerpt(completed['id'])}"
-                    raise Rejected(said, by="format", document=document)
+                    raise Refused(said, by="format", document=document)
                 completed["id"] = _observable_id(document)
             if marking is not None and "object_marking_refs" not in document:
                 completed["object_marking_refs"] = [marking]
             fault = find_fault(completed) if check else None
             if fault is not None:
-                raise Rejected(_sentence(completed, fault), by="format", document=completed)
+                raise Refused(_sentence(completed, fault), by="format", document=completed)
             return completed
 
         return complete
@@ -185,7 +185,7 @@ def _valid_from(document: Document) -> str:
     try:
         moment = datetime.fromisoformat(until) - timedelta(milliseconds=1)
     except OverflowError:
-        raise Rejected("indicator.valid_until must not be the first moment that there is", by="format") from None
+        raise Refused("indicator.valid_until must not be the first moment that there is", by="format") from None
     # %Y would leave out the zeros of an early year.
     return moment.replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"
 
@@ -194,12 +194,12 @@ def _observable_id(document: Document) -> str:
     object_type = _TYPES[document["type"]]
     fault = object_type.checks["hashes"](document["hashes"]) if "hashes" in document else None
     if fault is not None:
-        raise Rejected(_sentence(document, fault.within("hashes")), by="format", document=document)
+        raise Refused(_sentence(document, fault.within("hashes")), by="format", document=document)
     try:
         return sco_id(document)
     except ValueError:
         contributing = " or ".join(ID_CONTRIBUTING_PROPERTIES[document["type"]]) or "an id"
-        raise Rejected(
+        raise Refused(
             f"{document['type']} has no {contributing}: nothing says which {document['type']} it is",
             by="format",
             document=document,
@@ -233,13 +233,13 @@ def _storable(document: Document) -> Document:
     try:
         orjson.dumps(cleaned)
     except TypeError as error:
-        raise Rejected(f"the document cannot be written as JSON: {error}", by="format") from None
+        raise Refused(f"the document cannot be written as JSON: {error}", by="format") from None
     return cleaned
 
 
 def _clean(value: Json, depth: int) -> Json:
     if depth > MAX_DEPTH + 3:  # an extension's values stand three levels below the document
-        raise Rejected(f"the document is nested more than {MAX_DEPTH} deep", by="format")
+        raise Refused(f"the document is nested more than {MAX_DEPTH} deep", by="format")
     if isinstance(value, str):
         return _clean_text(value)
     if isinstance(value, list):

@@ -11,7 +11,7 @@ import re
 from decimal import Decimal
 
 from connector.formats.stix.values import HASHES, Check, Fault, text
-from connector.model import Json, Rejected
+from connector.model import Json, Refused
 
 _QUOTED = re.compile(r"'((?:[^'\\]++|\\['\\])*+)'")
 _RULE = "must be a STIX pattern"
@@ -25,7 +25,7 @@ def literal(value: Json) -> str:
     r"""A value as a pattern literal: `'it\'s'`, `42`, `1.5`, `true` (section 9.2).
 
     Raises:
-        Rejected: no literal can say it.
+        Refused: no literal can say it.
     """
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -35,7 +35,7 @@ def literal(value: Json) -> str:
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return format(Decimal(repr(value)), "f")  # the grammar knows no exponents
-    raise Rejected(f"{type(value).__name__} {value!r:.80} cannot stand inside text", by="format")
+    raise Refused(f"{type(value).__name__} {value!r:.80} cannot stand inside text", by="format")
 
 
 def pattern_fault(pattern: str) -> Fault | None:

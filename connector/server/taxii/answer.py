@@ -77,7 +77,9 @@ def must_accept_taxii(request: Request) -> None:
     """Refuse a client that would not read TAXII 2.1; one that names no version, or nothing, reads it (section 3.1)."""
     ranges = ",".join(request.headers.getlist("accept") or ["*/*"]).split(",")
     if not any(map(_is_taxii, ranges)):
-        raise ErrorAnswer(HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header")
+        raise ErrorAnswer(
+            HTTPStatus.NOT_ACCEPTABLE, f"this is served as {MEDIA_TYPE} alone: send it as the Accept header"
+        )
 
 
 def resource(

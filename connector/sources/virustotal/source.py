@@ -21,7 +21,7 @@ from connector.model import (
     Misconfigured,
     Notification,
     Page,
-    Rejected,
+    Refused,
     Subject,
     Unavailable,
 )
@@ -141,7 +141,7 @@ class VirusTotalSource:
         """One notification by its id, with its entity beside it.
 
         Raises:
-            Rejected: VirusTotal has no such notification, or no longer.
+            Refused: VirusTotal has no such notification, or no longer.
             Unavailable: VirusTotal cannot answer now.
             Misconfigured: VirusTotal does not let this key read it.
         """
@@ -173,7 +173,7 @@ class VirusTotalSource:
             cursor: where an earlier answer to the same question ended.
 
         Raises:
-            Rejected: VirusTotal does not understand the filter, or the cursor.
+            Refused: VirusTotal does not understand the filter, or the cursor.
         """
         date = "" if since is None else f"date:{since}+"
         terms = " ".join(filter(None, (self._settings.filter, wanted, date)))
@@ -181,7 +181,7 @@ class VirusTotalSource:
         params |= {name: value for name, value in (("filter", terms), ("cursor", cursor)) if value}
         answer = self._api.get("ioc_stream", params=params)
         if answer.status == 400:  # noqa: PLR2004 -- HTTP
-            raise Rejected(f"VirusTotal refuses the question ({answer.said})", by="source")
+            raise Refused(f"VirusTotal refuses the question ({answer.said})", by="source")
         if answer.status != OK:
             raise _refused(answer)
         items, next_cursor = _page(answer)
@@ -334,8 +334,8 @@ def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
     return items, cursor or None
 
 
-def _unknown(notification_id: str) -> Rejected:
-    return Rejected(
+def _unknown(notification_id: str) -> Refused:
+    return Refused(
         f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
         by="notification",
     )

@@ -17,7 +17,7 @@ from connector import app
 from connector.authoring import account, page, tree
 from connector.formats.stix.format import Producer
 from connector.mapping.examples import read_one
-from connector.model import Notification, Rejected
+from connector.model import Notification, Refused
 from connector.notification import read
 
 STIX, CEF = (app.load_mapping(name, Producer()) for name in ("stix21", "cef"))
@@ -90,7 +90,7 @@ def test_a_refusal_that_the_mapping_has_words_for_is_in_those_words():
 
 
 def test_what_cannot_be_mapped_at_all_is_rejected():
-    with pytest.raises(Rejected, match="no notification id"):
+    with pytest.raises(Refused, match="no notification id"):
         account.account(STIX, read({"type": "file", "id": "x"}))
 
 
@@ -100,7 +100,7 @@ def test_what_nobody_could_read_on_a_screen_is_rejected():
         deep = [deep]
     body = {"type": "file", "id": "x", "attributes": {"a": deep}}
     body["context_attributes"] = {"notification_id": "1", "notification_date": 1}
-    with pytest.raises(Rejected, match="more than 60 levels"):
+    with pytest.raises(Refused, match="more than 60 levels"):
         account.account(STIX, read(body))
 
 
@@ -179,7 +179,7 @@ def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping)
     body = dirtied(copy.deepcopy(clean), text) | {"type": clean["type"]}
     try:
         said = account.account(mapping, Notification(f"1{text}", 1759894055, body))
-    except Rejected:
+    except Refused:
         return
     html = page.page(said)
     parsed = Parsed(html)
@@ -208,7 +208,7 @@ def test_nothing_in_a_notification_steers_the_terminal(text, case):
     body = dirtied(clean, text) | {"type": clean["type"]}
     try:
         lines = list(tree._lines(account.account(CEF, Notification(f"1{text}", 1759894055, body))))
-    except Rejected:
+    except Refused:
         return
     for line in lines:
         for text_ in texts(line):

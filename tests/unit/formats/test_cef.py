@@ -7,7 +7,7 @@ import pytest
 
 from connector.formats.cef import CefFormat
 from connector.formats.cef_dictionary import CONSUMER_KEYS, DICTIONARY, HEADER_LENGTHS, LABELS, Kind
-from connector.model import Rejected
+from connector.model import Refused
 
 HEADER = {
     "deviceVendor": "VirusTotal",
@@ -28,7 +28,7 @@ def extension_of(**pairs):
 
 
 def refused(extension=None, **header):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         line(extension, **header)
     assert caught.value.by == "format"
     return str(caught.value)
@@ -46,7 +46,7 @@ def test_an_event_needs_no_extension():
 
 @pytest.mark.parametrize("name", [*HEADER_LENGTHS, "severity"])
 def test_a_missing_header_field_is_refused_by_name(name):
-    with pytest.raises(Rejected, match=name):
+    with pytest.raises(Refused, match=name):
         CefFormat().encode({key: value for key, value in HEADER.items() if key != name})
 
 
@@ -91,7 +91,7 @@ def test_an_unknown_part_of_the_document_is_refused():
 
 
 def test_an_extension_that_is_no_object_is_refused():
-    with pytest.raises(Rejected, match="extension is a list"):
+    with pytest.raises(Refused, match="extension is a list"):
         CefFormat().encode({**HEADER, "extension": ["act"]})
 
 
@@ -308,7 +308,7 @@ def test_text_around_a_placeholder_is_escaped_once_as_a_whole():
     assert CefFormat().quote("msg", "a=b|c") == "a=b|c"
     assert CefFormat().quote("msg", 5) == "5"
     assert CefFormat().quote("msg", True) == "true"
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         CefFormat().quote("msg", ["a"])
 
 

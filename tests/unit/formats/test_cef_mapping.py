@@ -11,7 +11,7 @@ from mapping_examples import CASES, MAPPINGS, conversion
 from connector import notification
 from connector.formats.cef import CefFormat
 from connector.mapping import load
-from connector.model import Rejected
+from connector.model import Refused
 
 MAPPING = load(MAPPINGS / "cef.yaml", {"cef": CefFormat()}, "cef.yaml")
 
@@ -34,7 +34,7 @@ def assessed(**assessment):
 @pytest.mark.parametrize("case", CASES)
 def test_every_example_becomes_an_event(case):
     result = conversion(MAPPING, case)
-    assert result.rejected is None
+    assert result.refusal is None
     assert len(result.messages) == 1
 
 
@@ -124,8 +124,8 @@ def test_any_odd_notification_becomes_one_line_or_is_rejected_in_one_sentence(da
         holder[last] = data.draw(odd_json)
     try:
         line = CefFormat().encode(event(body)).decode()
-    except Rejected as rejected:
-        line = str(rejected)
+    except Refused as refusal:
+        line = str(refusal)
     assert len(line.splitlines()) == 1
 
 

@@ -10,7 +10,7 @@ from odd_notifications import body_of, dirty, emptied, misshapen
 from connector import notification
 from connector.app import load_mapping
 from connector.formats.stix.format import Producer
-from connector.model import Rejected
+from connector.model import Refused
 
 NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl", "udm": "jsonl"}
 """Mapping → what the names of its expected outputs end in."""
@@ -29,14 +29,14 @@ def lines(name, body):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("case", CASES)
 def test_only_what_the_format_cannot_say_is_refused(name, case):
-    assert bool(conversion(MADE[name], case).rejected) == (case in REFUSED.get(name, ()))
+    assert bool(conversion(MADE[name], case).refusal) == (case in REFUSED.get(name, ()))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_expression_finds_a_value_in_some_example(name):
     watch = MADE[name].watch()
     for case in CASES:
-        with contextlib.suppress(Rejected):
+        with contextlib.suppress(Refused):
             watch.render(notification.view(notification.read(body_of(case))))
     assert [str(site) for site in watch.without_value()] == []
 
@@ -53,8 +53,8 @@ def test_nothing_that_virustotal_leaves_empty_loses_an_event(name, case):
 def test_any_odd_notification_becomes_one_line_or_is_rejected_in_one_sentence(name, body):
     try:
         (line,) = lines(name, body)
-    except Rejected as rejected:
-        line = str(rejected).encode()
+    except Refused as refusal:
+        line = str(refusal).encode()
     assert not {ord("\n"), ord("\r")} & set(line)
 
 

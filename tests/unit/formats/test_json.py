@@ -5,7 +5,7 @@ import json
 import pytest
 
 from connector.formats.json import JsonFormat
-from connector.model import Rejected
+from connector.model import Refused
 
 
 def test_a_document_is_one_line_of_json():
@@ -14,7 +14,7 @@ def test_a_document_is_one_line_of_json():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"deep": float("-inf")}]])
 def test_a_number_that_is_not_finite_is_refused(value):
-    with pytest.raises(Rejected, match="not finite") as caught:
+    with pytest.raises(Refused, match="not finite") as caught:
         JsonFormat().encode({"a": value})
     assert caught.value.by == "format"
 
@@ -37,13 +37,13 @@ def test_a_document_nested_without_end_is_refused():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(Rejected, match="cannot be written"):
+    with pytest.raises(Refused, match="cannot be written"):
         JsonFormat().encode({"a": deep})
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, float("nan")])
 def test_only_scalars_stand_inside_text(value):
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         JsonFormat().quote("a", value)
     assert JsonFormat().quote("a", 5) == "5"
     assert JsonFormat().quote("a", 'x"') == 'x"'

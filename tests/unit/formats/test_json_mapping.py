@@ -13,7 +13,7 @@ MAPPING = load(MAPPINGS / "json.yaml", {"json": JsonFormat()}, "json.yaml")
 @pytest.mark.parametrize("case", CASES)
 def test_every_example_becomes_a_line(case):
     result = conversion(MAPPING, case)
-    assert result.rejected is None
+    assert result.refusal is None
     assert len(result.messages) == 1
 
 

@@ -14,7 +14,7 @@ from connector.formats.leef import (
     Kind,
     LeefFormat,
 )
-from connector.model import Rejected
+from connector.model import Refused
 
 HEADER = {"vendor": "VirusTotal", "product": "IoC Stream", "version": "3", "eventId": "hunting:file"}
 
@@ -28,7 +28,7 @@ def value_of(key, value):
 
 
 def refused(attributes=None, **header):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         line(attributes, **header)
     assert caught.value.by == "format"
     return str(caught.value)
@@ -44,7 +44,7 @@ def test_an_event_is_one_line_of_header_delimiter_and_pairs():
 def test_a_missing_header_field_is_refused_by_name(name):
     document = {**HEADER, "attributes": {"sev": 3}}
     del document[name]
-    with pytest.raises(Rejected, match=name):
+    with pytest.raises(Refused, match=name):
         LeefFormat().encode(document)
 
 
@@ -67,7 +67,7 @@ def test_the_header_holds_no_escape_no_control_no_quote_no_delimiter_and_no_pipe
 
 @pytest.mark.parametrize("attributes", [None, "sev=3", ["sev"]])
 def test_attributes_that_are_no_object_are_refused(attributes):
-    with pytest.raises(Rejected, match=r"^attributes is .* must be a mapping"):
+    with pytest.raises(Refused, match=r"^attributes is .* must be a mapping"):
         LeefFormat().encode({**HEADER, "attributes": attributes})
 
 

@@ -12,7 +12,7 @@ from connector import notification
 from connector.app import load_mapping, mapping_examples
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
-from connector.model import Rejected
+from connector.model import Refused
 
 PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profiles").glob("*/*.yaml"))
 CEF_PROFILES = [profile for mapping, profile in PROFILES if mapping == "cef"]
@@ -40,14 +40,14 @@ def test_the_examples_become_what_their_files_say(mapping, profile):
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 @pytest.mark.parametrize("case", CASES)
 def test_a_profile_refuses_what_the_mapping_refuses(mapping, profile, case):
-    assert bool(conversion(made(mapping, profile), case).rejected) == bool(conversion(made(mapping), case).rejected)
+    assert bool(conversion(made(mapping, profile), case).refusal) == bool(conversion(made(mapping), case).refusal)
 
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_every_expression_finds_a_value_in_some_example(mapping, profile):
     watch = made(mapping, profile).watch()
     for case in CASES:
-        with contextlib.suppress(Rejected):
+        with contextlib.suppress(Refused):
             watch.render(notification.view(notification.read(body_of(case))))
     assert [str(site) for site in watch.without_value()] == []
 
@@ -62,7 +62,7 @@ def test_a_profile_says_in_one_line_what_it_is_for(mapping, profile):
 def test_a_profile_refuses_no_event_that_the_mapping_makes(profile, body):
     try:
         lines("cef", None, body)
-    except Rejected:
+    except Refused:
         return
     assert len(lines("cef", profile, body)) == 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from connector.formats.stix.format import _TYPES, Producer, StixFormat
 from connector.formats.stix.foundation import EXTENSION_ID
-from connector.model import Identity, Rejected
+from connector.model import Identity, Refused
 from connector.pipeline.versions import Ledger
 from connector.values.identifiers import stix_id
 
@@ -43,7 +43,7 @@ def encoded(document, **changes):
 
 
 def refusal(document, **changes):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         encoded(document, **changes)
     assert caught.value.by == "format"
     return str(caught.value)
@@ -216,7 +216,7 @@ class TestQuote:
 
     @pytest.mark.parametrize("value", [None, [], {"a": 1}])
     def test_what_is_no_text_is_rejected(self, value):
-        with pytest.raises(Rejected):
+        with pytest.raises(Refused):
             STIX.quote("name", value)
 
 

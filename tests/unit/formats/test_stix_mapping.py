@@ -14,7 +14,7 @@ from connector.app import load_mapping
 from connector.formats.stix.format import Producer, StixFormat
 from connector.formats.stix.foundation import EXTENSION_ID
 from connector.mapping import load
-from connector.model import Rejected
+from connector.model import Refused
 from connector.pipeline.loops import convert
 
 STIX = StixFormat(Producer())
@@ -37,20 +37,20 @@ def of(case, **changes):
 def converted(*bodies):
     """The last notification's documents by type."""
     *_, last = convert([notification.read(body) for body in bodies], MAPPING)
-    assert last.rejected is None
+    assert last.refusal is None
     return {document["type"]: document for document in documents(last)}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_only_what_stix_cannot_say_is_refused(case):
-    assert bool(conversion(MAPPING, case).rejected) == (case in REFUSED)
+    assert bool(conversion(MAPPING, case).refusal) == (case in REFUSED)
 
 
 def test_every_expression_finds_a_value_in_some_example():
     watch = MAPPING.watch()
     for case in CASES:
         body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
-        with contextlib.suppress(Rejected):
+        with contextlib.suppress(Refused):
             watch.render(notification.view(notification.read(body)))
     assert [str(site) for site in watch.without_value()] == []
 
@@ -207,7 +207,7 @@ def explained(**attributes):
 def every(*bodies):
     """All the last notification's documents."""
     *_, last = convert([notification.read(body) for body in bodies], MAPPING)
-    assert last.rejected is None
+    assert last.refusal is None
     return documents(last)
 
 
@@ -218,8 +218,8 @@ PROFILES = sorted(path.stem for path in (MAPPINGS / "profiles" / "stix21").iterd
 @pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
 def test_nothing_that_virustotal_leaves_empty_costs_a_notification(case, profile):
     mapping = load_mapping("stix21", Producer(), profile)
-    rejected = {str(made.rejected) for body in emptied(case) for made in convert([notification.read(body)], mapping)}
-    assert rejected <= {"None", "nothing says which URL it is"}
+    refusal = {str(made.refusal) for body in emptied(case) for made in convert([notification.read(body)], mapping)}
+    assert refusal <= {"None", "nothing says which URL it is"}
 
 
 def test_what_becomes_known_of_a_source_later_is_a_new_version_of_the_same_object():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.formats.stix.pattern import literal, pattern_fault
-from connector.model import Rejected
+from connector.model import Refused
 
 SHA256 = "0123456789abcdef" * 4
 MD5 = "0123456789abcdef" * 2
@@ -34,7 +34,7 @@ def test_a_value_becomes_a_literal_of_its_own_type(value, expected):
 
 @pytest.mark.parametrize("value", [None, [], {}, float("inf"), float("nan")])
 def test_what_no_literal_can_say_is_rejected(value):
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         literal(value)
 
 

@@ -30,7 +30,7 @@ from connector.formats.stix.values import (
 )
 from connector.mapping import compile_mapping
 from connector.mapping.functions import FUNCTIONS
-from connector.model import Rejected
+from connector.model import Refused
 from connector.settings import yamldoc
 from connector.values.identifiers import stix_id
 from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
@@ -57,9 +57,9 @@ class Twice(StixFormat):
             if fault is None:
                 assert complete(document) == completed
             else:
-                with pytest.raises(Rejected, match=re.escape(fault.rule)):
+                with pytest.raises(Refused, match=re.escape(fault.rule)):
                     complete(document)
-                raise Rejected(fault.rule, by="format")
+                raise Refused(fault.rule, by="format")
             return completed
 
         return both
@@ -79,7 +79,7 @@ def test_examples(twice, case):
     before = output.known
     try:
         made.render(notification.view(notification.read(body_of(case))))
-    except Rejected:
+    except Refused:
         return
     assert output.known > before
 
@@ -90,7 +90,7 @@ def test_odd_notifications(twice, body):
     made, _ = twice
     try:
         made.render(notification.view(notification.read(body)))
-    except Rejected:
+    except Refused:
         return
 
 
@@ -132,7 +132,7 @@ def test_what_may_be_missing_is_not_held_for_certain(document, entity):
     text = yaml.safe_dump({"format": "stix", "emit": emit}, sort_keys=False)
     made = compile_mapping(yamldoc.parse(text, "odd.yaml"), {"stix": Twice()})
     view = notification.view(notification.read(body_of("file_hunting")))
-    with contextlib.suppress(Rejected):
+    with contextlib.suppress(Refused):
         for completed in made.render({**view, "entity": entity}):
             assert b"\\u0000" not in made.format.encode({**completed, "created": MOMENT})
 

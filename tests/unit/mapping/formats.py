@@ -4,7 +4,7 @@ import json
 from types import MappingProxyType
 
 from connector import mapping
-from connector.model import Rejected
+from connector.model import Refused
 from connector.settings import yamldoc
 
 
@@ -18,7 +18,7 @@ class Plain:
 
     def quote(self, key, value):
         if value == "bad":
-            raise Rejected("bad cannot stand here", by="format")
+            raise Refused("bad cannot stand here", by="format")
         text = value if isinstance(value, str) else json.dumps(value)
         return f"'{text}'" if key == "pattern" else text
 

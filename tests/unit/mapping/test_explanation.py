@@ -11,7 +11,7 @@ from connector.formats.stix.format import Producer
 from connector.mapping import files
 from connector.mapping.examples import read_one
 from connector.mapping.explanation import Explainer
-from connector.model import Misconfigured, Rejected
+from connector.model import Misconfigured, Refused
 
 
 def explained(body, view=VIEW):
@@ -52,7 +52,7 @@ def test_the_parts_are_the_document(name, case):
     for document, made in zip(explanation.documents, documents_of(explanation), strict=True):
         assert document == made
     if explanation.refused:
-        assert explanation.refused == str(conversion(compiled_mapping, case).rejected)
+        assert explanation.refused == str(conversion(compiled_mapping, case).refusal)
 
 
 @settings(max_examples=300, deadline=None)
@@ -64,8 +64,8 @@ def test_the_parts_are_the_document_of_any_mapping(data, view):
         return
     try:
         documents = made.render(view)
-    except Rejected as rejected:
-        assert Explainer(made).explain(view).refused == str(rejected)  # noqa: PT017 -- either outcome is right
+    except Refused as refusal:
+        assert Explainer(made).explain(view).refused == str(refusal)  # noqa: PT017 -- either outcome is right
         return
     explanation = Explainer(made).explain(view)
     assert explanation.wanted == (documents is not None)
@@ -171,5 +171,5 @@ def test_a_notification_nested_too_deeply_is_rejected():
     explainer = Explainer(emitting("type: x\na: ${{ entity.deep }}"))
     try:
         assert "too deeply" in explainer.explain({**VIEW, "entity": {"deep": deep}}).refused
-    except Rejected as rejected:
-        assert "too deeply" in str(rejected)  # noqa: PT017 -- either is right
+    except Refused as refusal:
+        assert "too deeply" in str(refusal)  # noqa: PT017 -- either is right

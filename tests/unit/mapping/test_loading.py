@@ -7,7 +7,7 @@ from unit.mapping import strategies
 from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 
 from connector import mapping
-from connector.model import Misconfigured, Rejected
+from connector.model import Misconfigured, Refused
 
 TOP = "format: plain\nemit: {one: {type: x}}\n"
 
@@ -228,8 +228,8 @@ def test_any_mapping_is_refused_or_makes_documents_of_anything(data, view):
         return
     try:
         documents = made.render(view)
-    except Rejected as rejected:
-        assert rejected.by in ("mapping", "format")  # noqa: PT017 -- likewise
+    except Refused as refusal:
+        assert refusal.by in ("mapping", "format")  # noqa: PT017 -- likewise
         return
     assert made.watch().render(view) == documents
     if isinstance(view.get("entity_value"), str):  # as every view of a notification has it
@@ -251,7 +251,7 @@ def test_any_text_is_literal_or_refused_or_rendered(text):
         return
     try:
         made.render(VIEW)
-    except Rejected:
+    except Refused:
         assert "${{" in text
 
 
@@ -277,6 +277,6 @@ def test_a_wrong_condition_is_refused_with_its_place():
 
 def test_a_condition_that_does_not_fit_refuses_the_notification():
     holds = mapping.compile_condition("starts_with(entity.score, 'a')", "config.yaml:1:1: when")
-    with pytest.raises(Rejected, match=r"starts_with\(\) takes string, and was given number") as caught:
+    with pytest.raises(Refused, match=r"starts_with\(\) takes string, and was given number") as caught:
         holds(VIEW)
     assert caught.value.by == "mapping"

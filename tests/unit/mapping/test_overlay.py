@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from unit.mapping.formats import FORMATS, VIEW
 
 from connector import mapping
-from connector.model import Misconfigured, Rejected
+from connector.model import Misconfigured, Refused
 from connector.settings import yamldoc
 
 MAPPING = """\
@@ -155,7 +155,7 @@ def test_an_error_in_an_overlay_names_its_line():
 
 def test_an_error_of_a_notification_names_the_overlays_line():
     made = mapping.compile_mapping(laid("change:\n  emit:\n    one:\n      name: a ${{ entity.gone }}\n"), FORMATS)
-    with pytest.raises(Rejected, match=r"^over1\.yaml:5:13: emit\.one\.name: in `entity\.gone`"):
+    with pytest.raises(Refused, match=r"^over1\.yaml:5:13: emit\.one\.name: in `entity\.gone`"):
         made.render(VIEW)
 
 

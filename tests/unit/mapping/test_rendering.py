@@ -8,7 +8,7 @@ import pytest
 from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
 from connector.mapping import compile_mapping, compiler, values
-from connector.model import Provisional, Rejected
+from connector.model import Provisional, Refused
 from connector.settings import yamldoc
 
 
@@ -65,7 +65,7 @@ nested:
 
 
 def test_what_the_format_refuses_to_quote_refuses_the_notification():
-    with pytest.raises(Rejected, match="bad cannot stand here") as caught:
+    with pytest.raises(Refused, match="bad cannot stand here") as caught:
         rendered("a: x ${{ 'bad' }}")
     assert caught.value.by == "format"
 
@@ -96,7 +96,7 @@ def test_false_zero_and_empty_text_are_values():
 
 
 def test_a_value_missing_in_text_refuses_the_notification_and_says_where():
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         rendered("type: x\nname: see ${{ notification.link }}")
     assert str(caught.value) == (
         "test.yaml:5:11: emit.one.name: in `notification.link`: it has no value, and the text around it needs one"
@@ -106,7 +106,7 @@ def test_a_value_missing_in_text_refuses_the_notification_and_says_where():
 
 @pytest.mark.parametrize("expression", ["entity.nested", "notification.tags"])
 def test_a_list_or_object_in_text_refuses_the_notification(expression):
-    with pytest.raises(Rejected, match="cannot stand inside text"):
+    with pytest.raises(Refused, match="cannot stand inside text"):
         rendered(f"name: see ${{{{ {expression} }}}}")
 
 
@@ -116,13 +116,13 @@ def test_a_stream_of_notifications_that_do_not_fit_has_the_mapping_compiled_once
     make = compiler.program
     monkeypatch.setattr(compiler, "program", lambda *given, **more: programs.append(given) or make(*given, **more))
     for _ in range(3):
-        with pytest.raises(Rejected, match="length"):
+        with pytest.raises(Refused, match="length"):
             mapping.render(VIEW)
     assert len(programs) == 1
 
 
 def test_a_function_given_what_it_does_not_take_refuses_the_notification_and_says_where():
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         rendered("type: x\nname: ${{ upper(entity.score) }}")
     assert str(caught.value) == (
         "test.yaml:5:11: emit.one.name: in `upper(entity.score)`: upper() takes string, and was given number"
@@ -131,7 +131,7 @@ def test_a_function_given_what_it_does_not_take_refuses_the_notification_and_say
 
 
 def test_a_refusal_does_not_repeat_the_value():
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Refused) as caught:
         rendered("name: ${{ abs(entity.secret) }}", {**VIEW, "entity": {"secret": "hunter2"}})
     assert "hunter2" not in str(caught.value)
 
@@ -277,7 +277,7 @@ def test_a_format_may_have_names_of_its_own():
 
 
 def test_each_over_what_is_no_list_refuses_the_notification():
-    with pytest.raises(Rejected, match=r"emit\.one\.a\.\$each: in `entity\.score`: \$each goes through a list"):
+    with pytest.raises(Refused, match=r"emit\.one\.a\.\$each: in `entity\.score`: \$each goes through a list"):
         rendered("a: {$each: entity.score, b: c}")
 
 
@@ -305,7 +305,7 @@ def test_switch_without_a_fitting_case_is_missing():
 
 
 def test_switch_over_a_list_refuses_the_notification():
-    with pytest.raises(Rejected, match="chooses by text, number or boolean, not by an array"):
+    with pytest.raises(Refused, match="chooses by text, number or boolean, not by an array"):
         rendered("a: {$switch: notification.tags, file: y}")
 
 
@@ -363,7 +363,7 @@ def test_a_notification_nested_beyond_measure_is_refused():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(Rejected, match="nested too deeply"):
+    with pytest.raises(Refused, match="nested too deeply"):
         rendered("a: ${{ entity.deep }}", {**VIEW, "entity": {"deep": deep}})
 
 
@@ -490,7 +490,7 @@ emit:
   each: {$each: notification.sources, type: x, pattern: "a ${{ item.label }}"}
 """)
     for _ in range(2):
-        with pytest.raises(Rejected, match="bad cannot stand here"):
+        with pytest.raises(Refused, match="bad cannot stand here"):
             mapping.render(seen("1", source(1, label="bad")))
 
 

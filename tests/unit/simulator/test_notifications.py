@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from connector import notification
-from connector.model import Rejected
+from connector.model import Refused
 from connector.simulator.notifications import notifications
 
 NOW = 1_800_000_000
@@ -73,7 +73,7 @@ def test_a_few_cannot_be_converted_and_most_can():
     for item in MADE:
         try:
             view = notification.view(notification.read(item))
-        except Rejected:
+        except Refused:
             pytest.fail("each says who, when and what")
         nothing_known += view["entity_value"] is None
     assert known
