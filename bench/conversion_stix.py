@@ -51,7 +51,7 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
     assert isinstance(output, StixFormat)
     producer = output.names["producer"]["name"]
     author = output.names["producer"]["id"]
-    marking = next(d["id"] for d in output.foundation() if d["type"] == "marking-definition")
+    marking = next(d["id"] for d in output.shared_documents() if d["type"] == "marking-definition")
 
     def by_hand(notifications: Sequence[Notification]) -> list[bytes]:
         return [

@@ -352,7 +352,7 @@ def bundle(messages: Iterable[Message]) -> bytes:
     newest: dict[str, Message] = {}
     for message in messages:
         newest[message.id] = message
-    bodies = [message.body for message in sorted(newest.values(), key=lambda message: message.wave)]
+    bodies = [message.body for message in sorted(newest.values(), key=lambda message: message.dependency_level)]
     identifier = stix_id("bundle", *(body.decode() for body in bodies))
     return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
 

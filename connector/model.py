@@ -140,7 +140,7 @@ class Outdated:
     """Entries that a route has delivered knowing less than is known now.
 
     Attributes:
-        mark: the journal's own note of how far they lead; handed back with the settlement.
+        mark: the journal's own note of how far they lead; handed back with the redelivery.
         refused: the dead letters that they have already, by seq and object.
     """
 
@@ -159,13 +159,13 @@ class Identity(NamedTuple):
     Attributes:
         id: the same for every version (a STIX id).
         versioned: whether the document carries `created` and `modified` (STIX SDO and SRO do; SCO and markings do not).
-        wave: documents of a lower wave are accepted by the receiver before a higher one is sent;
+        dependency_level: documents of a lower level are accepted by the receiver before a higher one is sent;
             0 what everything rests on, 1 what stands alone, 2 what refers to others.
     """
 
     id: str
     versioned: bool
-    wave: int
+    dependency_level: int
 
 
 class Version(NamedTuple):
@@ -200,7 +200,7 @@ class Message:
         body: the bytes, with no framing and no line feed.
         time: when the notification was raised, in Unix seconds.
         version: the STIX `modified`, when the document has one.
-        wave: see `Identity`.
+        dependency_level: see `Identity`.
     """
 
     seq: int
@@ -208,7 +208,7 @@ class Message:
     body: bytes
     time: int
     version: str | None = None
-    wave: int = 1
+    dependency_level: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class Redelivery:
     """All that changes when a route has dealt with entries again, out of turn: one transaction; see `Advance`.
 
     Attributes:

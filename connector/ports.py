@@ -23,9 +23,9 @@ from connector.model import (
     Message,
     Outdated,
     Page,
+    Redelivery,
     Refusal,
     Selection,
-    Settlement,
     StixObject,
     StoredDeadLetter,
     Subject,
@@ -94,7 +94,7 @@ class Outbox(Protocol):
         """
         ...
 
-    def unsend(self, route: str, versions: Sequence[Version]) -> None:
+    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
         """Forget that the sink has accepted these versions: they are sent again. Requires the lease on the route."""
         ...
 
@@ -110,8 +110,8 @@ class Outbox(Protocol):
         """Set the route's position in these sources back; never forward. Requires the lease on the route."""
         ...
 
-    def settle(self, route: str, settlement: Settlement) -> None:
-        """As `advance`, for the entries of the settlement, and the position stays. Requires the lease on the route.
+    def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
+        """As `advance`, for entries that were delivered again, and the position stays. Requires the lease on the route.
 
         What was outdated is so no more, unless more has been learned of it since it was read.
         """
@@ -120,14 +120,14 @@ class Outbox(Protocol):
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """Entries of these sources that the route has passed, and of whose subjects more was learned afterwards.
 
-        At most `limit`, in order; until they are settled they are what is given. None when there are none.
+        At most `limit`, in order; until their redelivery is recorded they are what is given. None when there are none.
         """
         ...
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """Entries of whose dead letters a retry was asked (`Journal.ask_retry`), in order, at most `limit`.
 
-        Until they are settled they are what is given.
+        Until their redelivery is recorded they are what is given.
         """
         ...
 
@@ -286,7 +286,7 @@ class Journal(Outbox, Protocol):
 class Format(Protocol):
     """Bytes and validity of one output format. No I/O.
 
-    A mapping calls `quote` while it fills text and a `completer` after each document; the pipeline calls `identify` and
+    A mapping calls `quote` while it fills text and a `finalizer` after each document; the pipeline calls `identify` and
     `encode` on what the mapping made.
 
     Attributes:
@@ -299,7 +299,7 @@ class Format(Protocol):
         """See above."""
         ...
 
-    def foundation(self) -> Sequence[Document]:
+    def shared_documents(self) -> Sequence[Document]:
         """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""
         ...
 
@@ -311,7 +311,7 @@ class Format(Protocol):
         """
         ...
 
-    def completer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
+    def finalizer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
         """What makes a document of what one place of a mapping has built.
 
         It adds what every document of the format carries, before later documents may name it (id, spec_version, …),
@@ -323,8 +323,8 @@ class Format(Protocol):
         """
         ...
 
-    def completed_shape(self, shape: Members) -> Members:
-        """The shape of the documents that a completer makes of what has this one."""
+    def finalized_shape(self, shape: Members) -> Members:
+        """The shape of the documents that a finalizer makes of what has this one."""
         ...
 
     def identify(self, document: Document) -> Identity | None:
@@ -332,7 +332,7 @@ class Format(Protocol):
         ...
 
     def encode(self, document: Document) -> bytes:
-        """Refuse what its `completer` could not yet, then give the bytes: one line, UTF-8.
+        """Refuse what its `finalizer` could not yet, then give the bytes: one line, UTF-8.
 
         Args:
             document: completed; stamped, if it has versions.
@@ -359,7 +359,7 @@ class Sink(Protocol):
     """Where messages go: transport only. A sink knows no mapping and no notification."""
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
-        """Send all, in order of wave and then as given; return those that the receiver refused for good.
+        """Send all, in order of their dependency level and then as given; return those that the receiver refused for good.
 
         Returns only when every other message was accepted, as far as the transport can tell.
 

@@ -47,14 +47,14 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     if _too_deep(view):
         raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
     [conversion] = loops.convert([item], mapping)
-    foundation = {document.get("id") for document in mapping.format.foundation()}
+    shared_documents = {document.get("id") for document in mapping.format.shared_documents()}
     return Account(
         mapping.name,
         mapping.document.overlays,
         mapping.format_name,
         item.id,
         Explainer(mapping).explain(view),
-        [each.body.decode() for each in conversion.messages if each.id not in foundation],
+        [each.body.decode() for each in conversion.messages if each.id not in shared_documents],
         f"{conversion.refusal.by}: {conversion.refusal}" if conversion.refusal else "",
     )
 

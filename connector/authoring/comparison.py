@@ -165,8 +165,10 @@ def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
     [conversion] = loops.convert([notification], kept)
     if conversion.refusal:
         return _Made({}, f"{conversion.refusal.by}: {conversion.refusal}")
-    foundation = {identity.id for each in kept.format.foundation() if (identity := kept.format.identify(each))}
-    bodies = [message for message in conversion.messages if message.id not in foundation]
+    shared_documents = {
+        identity.id for each in kept.format.shared_documents() if (identity := kept.format.identify(each))
+    }
+    bodies = [message for message in conversion.messages if message.id not in shared_documents]
     by_id = {identity.id: each for each in kept.documents if (identity := kept.format.identify(each))}
     if by_id:
         return _Made({message.id: (by_id[message.id], message.body) for message in bodies}, "")

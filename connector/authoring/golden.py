@@ -4,7 +4,7 @@
     examples/inputs/CASE.json       a notification, in either shape
     examples/mine/CASE.SUFFIX       what becomes of it: STIX objects as a JSON list, anything else line by line
 
-The objects on which all others rest (`Format.foundation`) are not repeated in every file.
+The objects on which all others rest (`Format.shared_documents`) are not repeated in every file.
 """
 
 import difflib
@@ -97,7 +97,7 @@ def expected(mapping: CompiledMapping, path: Path) -> bytes:
 
 def objects(conversion: Conversion) -> Sequence[dict[str, object]]:
     """The STIX objects that one notification adds to those on which all others rest."""
-    return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
+    return [orjson.loads(message.body) for message in conversion.messages if message.dependency_level > 0]
 
 
 def _reason(refusal: Refused) -> str:

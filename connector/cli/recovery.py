@@ -27,7 +27,6 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
-    from connector.operations.replay import Rehearsal
     from connector.pipeline.runner import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
@@ -231,12 +230,12 @@ def replay(
     if notification is None:
         _tell_what_was_pruned(plan, route, since)
     if dry_run:
-        rehearsal = (
-            replaying.rehearse(plan, route, since)
+        outcome = (
+            replaying.dry_run(plan, route, since)
             if notification is None
-            else replaying.rehearse_one(plan, route, notification)
+            else replaying.dry_run_one(plan, route, notification)
         )
-        _show_rehearsal(rehearsal, as_json=as_json)
+        _show_rehearsal(outcome, as_json=as_json)
         return DONE
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
     part = _replayed(plan, route, since) if notification is None else replaying.resend(plan, route, notification)
@@ -289,10 +288,10 @@ def _written(lines: Iterable[bytes], output: BinaryIO) -> int:
     return count
 
 
-def _show_rehearsal(rehearsal: "Rehearsal", *, as_json: bool) -> None:
-    part = rehearsal.part
+def _show_rehearsal(outcome: "DryRun", *, as_json: bool) -> None:
+    part = outcome.part
     if as_json:
-        print_json({**part_json(part), "ids": rehearsal.ids})
+        print_json({**part_json(part), "ids": outcome.ids})
         return
     click.echo(
         f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"

@@ -12,11 +12,11 @@ class EventFormat:
 
     names: JsonObject = MappingProxyType({})
 
-    def foundation(self) -> Sequence[Document]:
+    def shared_documents(self) -> Sequence[Document]:
         """None: an event rests on nothing."""
         return ()
 
-    def completer(
+    def finalizer(
         self,
         shape: Members | None,  # noqa: ARG002 -- the port's signature
         *,
@@ -25,7 +25,7 @@ class EventFormat:
         """One that leaves documents as they are."""
         return lambda document: document
 
-    def completed_shape(self, shape: Members) -> Members:
+    def finalized_shape(self, shape: Members) -> Members:
         """The same."""
         return shape
 

@@ -93,7 +93,7 @@ def outdated(
     return sorted({seq for _, seq in rows}), {"learned": learned(db), "reached": [*reached.items()]}
 
 
-def settle(db: sqlite3.Connection, route_id: int, mark: Json) -> None:
+def record_redelivery(db: sqlite3.Connection, route_id: int, mark: Json) -> None:
     """Note that the entries of a mark have been rendered again."""
     for subject_id, reached in mark["reached"]:
         dealt_with = {"route": route_id, "subject": subject_id, "reached": reached, "learned": mark["learned"]}

@@ -31,8 +31,8 @@ from connector.model import (
     LookUp,
     Outdated,
     Page,
+    Redelivery,
     RouteStatus,
-    Settlement,
     SourceStatus,
     StoredDeadLetter,
     Subject,
@@ -196,14 +196,14 @@ class SqliteJournal:
             self._leases.fence(db, route)
             _record(db, _route_id(db, route), versions)
 
-    def unsend(self, route: str, versions: Sequence[Version]) -> None:
-        """As `connector.ports.Outbox.unsend`."""
+    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
+        """As `connector.ports.Outbox.mark_unsent`."""
         if not versions:
             return
         with self._database.write() as db:
             self._leases.fence(db, route)
             route_id = _route_id(db, route)
-            db.executemany(SQL["unsend"], [(route_id, each.object_id, each.modified) for each in versions])
+            db.executemany(SQL["mark_unsent"], [(route_id, each.object_id, each.modified) for each in versions])
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """As `connector.ports.Outbox.advance`.
@@ -239,19 +239,19 @@ class SqliteJournal:
                 to = {"route": route_id, "source": _source_id(db, source), "position": position}
                 db.execute(SQL["rewind"], to)
 
-    def settle(self, route: str, settlement: Settlement) -> None:
-        """As `connector.ports.Outbox.settle`."""
+    def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
+        """As `connector.ports.Outbox.record_redelivery`."""
         with self._database.write() as db:
             self._leases.fence(db, route)
             route_id = _route_id(db, route)
             replaced = db.execute(
-                SQL["dead_letters_of"], {"route": route_id, "seqs": json_list(settlement.seqs)}
+                SQL["dead_letters_of"], {"route": route_id, "seqs": json_list(redelivery.seqs)}
             ).fetchall()
-            _count(db, route_id, settlement)
-            self._replace_dead_letters(db, route_id, replaced, settlement.dead_letters)
-            _record(db, route_id, settlement.sent)
-            if settlement.mark is not None:
-                look_ups.settle(db, route_id, settlement.mark)
+            _count(db, route_id, redelivery)
+            self._replace_dead_letters(db, route_id, replaced, redelivery.dead_letters)
+            _record(db, route_id, redelivery.sent)
+            if redelivery.mark is not None:
+                look_ups.record_redelivery(db, route_id, redelivery.mark)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """As `connector.ports.Outbox.outdated`."""
@@ -479,7 +479,7 @@ def _stands_at(db: sqlite3.Connection, route: str, source: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _count(db: sqlite3.Connection, route_id: int, step: Advance | Settlement) -> None:
+def _count(db: sqlite3.Connection, route_id: int, step: Advance | Redelivery) -> None:
     counts = {"delivered": step.delivered, "filtered": step.filtered, "refused": step.refused}
     db.execute(SQL["count_notifications"], {"route": route_id, **counts})
 

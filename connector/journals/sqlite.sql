@@ -87,7 +87,7 @@ ON CONFLICT (route, object_id, modified) DO UPDATE
 SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
 WHERE created = excluded.created AND digest = excluded.digest;
 
--- name: unsend
+-- name: mark_unsent
 UPDATE versions SET sent = 0 WHERE route = ? AND object_id = ? AND modified = ?;
 
 -- name: position

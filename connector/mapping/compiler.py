@@ -278,7 +278,7 @@ class _Compiler:
         self.check_document(data, path, each_allowed=True)
         if "$each" in data:
             each = self.each(data, path, name, scope)
-            scope[name], self.shapes[name] = ARRAY, Elements((self.completed_shape(each.body.shape),))
+            scope[name], self.shapes[name] = ARRAY, Elements((self.finalized_shape(each.body.shape),))
             complete = self.completed(data, each.body.shape)
             if not each.is_own:
                 return Emit(name, is_list=True, build=each.function(), complete=complete)
@@ -292,12 +292,12 @@ class _Compiler:
             if scope[only] <= SCALAR | NULL:
                 build, complete = remembered(only, _kept(build, complete)), again
         self.read |= read
-        scope[name], self.shapes[name] = OBJECT | NULL, self.completed_shape(value.shape)
+        scope[name], self.shapes[name] = OBJECT | NULL, self.finalized_shape(value.shape)
         return Emit(name, is_list=False, build=build, complete=complete)
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
-        complete = self.output.completer(shape if isinstance(shape, Members) else None, check=self.check)
+        complete = self.output.finalizer(shape if isinstance(shape, Members) else None, check=self.check)
         if "$provisional" not in data:
             return complete
 
@@ -307,8 +307,8 @@ class _Compiler:
 
         return completed
 
-    def completed_shape(self, shape: Shape | None) -> Shape | None:
-        return self.output.completed_shape(shape) if isinstance(shape, Members) else None
+    def finalized_shape(self, shape: Shape | None) -> Shape | None:
+        return self.output.finalized_shape(shape) if isinstance(shape, Members) else None
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):

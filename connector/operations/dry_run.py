@@ -4,19 +4,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connector.model import Advance, Entry, Message, Outdated, Refusal, Settlement, Version
+from connector.model import Advance, Entry, Message, Outdated, Redelivery, Refusal, Version
 from connector.ports import Journal
 
 
 @dataclass(slots=True)
-class Listener:
+class RecordingSink:
     """A sink that takes everything and keeps the ids."""
 
     ids: list[str] = field(default_factory=list)
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`."""
-        self.ids += [message.id for message in sorted(messages, key=lambda message: message.wave)]
+        self.ids += [message.id for message in sorted(messages, key=lambda message: message.dependency_level)]
         return ()
 
     def unconfirmed(self) -> int:
@@ -34,7 +34,7 @@ class Listener:
         """See `connector.ports.Sink`."""
 
 
-class TrialOutbox:
+class DryRunOutbox:
     """A `connector.ports.Outbox` of one route that reads a journal, and keeps in memory what would change there."""
 
     def __init__(self, journal: Journal) -> None:
@@ -64,7 +64,7 @@ class TrialOutbox:
         for version in versions:
             self._versions[version.object_id].setdefault(version.modified, version)
 
-    def unsend(self, route: str, versions: Sequence[Version]) -> None:
+    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
         """See `connector.ports.Outbox`."""
         for version in versions:
             self._versions[version.object_id][version.modified] = version._replace(sent=False)
@@ -78,9 +78,9 @@ class TrialOutbox:
         """See `connector.ports.Outbox`."""
         self._positions = positions
 
-    def settle(self, route: str, settlement: Settlement) -> None:
+    def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
         """See `connector.ports.Outbox`."""
-        self._accept(settlement.sent)
+        self._accept(redelivery.sent)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """See `connector.ports.Outbox`. None: that is delivered on its own account, not by what is tried out."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
-from connector.operations.dry_run import Listener, TrialOutbox
+from connector.operations.dry_run import DryRunOutbox, RecordingSink
 from connector.pipeline import loops
 from connector.pipeline.loops import Delivery, Route
 from connector.pipeline.runner import Part, Runner, sleep_until
@@ -79,7 +79,7 @@ def resend(plan: Plan, name: str, notification_id: str) -> Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class DryRun:
     """What a replay would do.
 
     Attributes:
@@ -91,7 +91,7 @@ class Rehearsal:
     ids: Sequence[str]
 
 
-def rehearse(plan: Plan, name: str, since: int | None) -> Rehearsal:
+def dry_run(plan: Plan, name: str, since: int | None) -> DryRun:
     """What `replay` would send now. Nothing is changed; another process may serve the route.
 
     Raises:
@@ -99,23 +99,23 @@ def rehearse(plan: Plan, name: str, since: int | None) -> Rehearsal:
     """
     _known(plan, name)
     with app.open_journal(plan) as journal:
-        sink, outbox = Listener(), TrialOutbox(journal)
+        sink, outbox = RecordingSink(), DryRunOutbox(journal)
         route = app.make_route(plan, name, sink)
         loops.rewind(route, outbox, journal.positions_since(name, route.sources, since))
         delivery, part = Delivery(route, outbox), Part(name, "route", "done")
         while (batch := delivery.step()) is not None:
             part.count(batch)
-    return Rehearsal(part, sink.ids)
+    return DryRun(part, sink.ids)
 
 
-def rehearse_one(plan: Plan, name: str, notification_id: str) -> Rehearsal:
-    """What `resend` would send now; see `rehearse`."""
+def dry_run_one(plan: Plan, name: str, notification_id: str) -> DryRun:
+    """What `resend` would send now; see `dry_run`."""
     _known(plan, name)
     with app.open_journal(plan) as journal:
-        sink = Listener()
+        sink = RecordingSink()
         route = app.make_route(plan, name, sink)
-        part = _resent(route, TrialOutbox(journal), _found(plan, journal, route, notification_id))
-    return Rehearsal(part, sink.ids)
+        part = _resent(route, DryRunOutbox(journal), _found(plan, journal, route, notification_id))
+    return DryRun(part, sink.ids)
 
 
 def pruned_until(plan: Plan, name: str) -> int | None:

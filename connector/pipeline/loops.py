@@ -21,9 +21,9 @@ from connector.model import (
     Message,
     Notification,
     Outdated,
+    Redelivery,
     Refusal,
     Refused,
-    Settlement,
     Version,
 )
 from connector.pipeline.versions import Ledger
@@ -217,7 +217,9 @@ def rewind(route: Route, journal: Outbox, positions: abc.Mapping[str, int]) -> i
     while entries := journal.history(positions, route.batch, after):
         rendered = [_render_entry(entry, route.mapping, route.wants) for entry in entries]
         known = journal.versions(route.name, _object_ids(rendered, route.mapping.format))
-        journal.unsend(route.name, [version for versions in known.values() for version in versions if version.sent])
+        journal.mark_unsent(
+            route.name, [version for versions in known.values() for version in versions if version.sent]
+        )
         after = entries[-1].seq
         count += len(entries)
     journal.rewind(route.name, positions)
@@ -252,15 +254,15 @@ def _redelivered(
     conversions = list(_encode(rendered, route.mapping.format, ledger))
     journal.record(route.name, ledger.recorded)
     if again:
-        journal.unsend(route.name, ledger.stamped)
+        journal.mark_unsent(route.name, ledger.stamped)
     batch, sent = _send(route.sink, conversions, ledger)
     route.sink.finish()
     mark, letters = None, batch.dead_letters
     if outdated is not None:
         batch, mark = _only_news(batch, outdated), outdated.mark
     seqs = [entry.seq for entry in entries]
-    settlement = Settlement(seqs, batch.delivered, batch.filtered, batch.refused, letters, sent, mark)
-    journal.settle(route.name, settlement)
+    redelivery = Redelivery(seqs, batch.delivered, batch.filtered, batch.refused, letters, sent, mark)
+    journal.record_redelivery(route.name, redelivery)
     return batch
 
 
@@ -340,18 +342,18 @@ def _render_entry(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], 
 
 
 def _has_versions(output: Format) -> bool:
-    """Whether its documents are objects that come in versions; only such rest on others (`Format.foundation`)."""
-    return bool(output.foundation())
+    """Whether its documents are objects that come in versions; only such rest on others (`Format.shared_documents`)."""
+    return bool(output.shared_documents())
 
 
 def _object_ids(rendered: Iterable[_Rendered], output: Format) -> Sequence[str]:
     documents = (document for item in rendered for document in item.documents)
-    identities = (output.identify(document) for document in [*output.foundation(), *documents])
+    identities = (output.identify(document) for document in [*output.shared_documents(), *documents])
     return sorted({identity.id for identity in identities if identity is not None})
 
 
 def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
-    foundation = output.foundation()
+    shared_documents = output.shared_documents()
     for item in rendered:
         if item.refusal or not item.wanted:
             refused = item.refusal.document if item.refusal else None
@@ -361,7 +363,7 @@ def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> It
         messages: list[Message] = []
         document: Document = {}
         try:
-            for document in [*foundation, *item.documents]:
+            for document in [*shared_documents, *item.documents]:
                 message = _message(document, item.entry, output, ledger)
                 if message is not None:
                     messages.append(message)
@@ -371,7 +373,7 @@ def _encode(rendered: Iterable[_Rendered], output: Format, ledger: Ledger) -> It
             yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
         else:
             yield Conversion(item.entry, messages)
-            foundation = ()
+            shared_documents = ()
 
 
 def _as_json(document: Document) -> bytes | None:
@@ -389,4 +391,6 @@ def _message(document: Document, entry: Entry, output: Format, ledger: Ledger) -
     stamped = ledger.stamp(document, identity, entry.seq, date)
     if stamped is None:
         return None
-    return Message(entry.seq, identity.id, output.encode(stamped), date, stamped.get("modified"), identity.wave)
+    return Message(
+        entry.seq, identity.id, output.encode(stamped), date, stamped.get("modified"), identity.dependency_level
+    )

@@ -36,7 +36,7 @@ class CollectionSink:
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`. Refuses what is no STIX 2.1 object, and other content for a version it has."""
         refusals, readable, objects = [], [], []
-        for message in sorted(messages, key=lambda each: each.wave):
+        for message in sorted(messages, key=lambda each: each.dependency_level):
             try:
                 objects.append(_read(message.body))
             except ValueError as error:

@@ -84,7 +84,7 @@ def output(kind):
 
 def encoded(output: Format, document: Document) -> bytes:
     """As a mapping and the pipeline do it: complete, identify, stamp, encode."""
-    completed = output.completer(None)(document)
+    completed = output.finalizer(None)(document)
     identity = output.identify(completed)
     if identity is None:
         return output.encode(completed)
@@ -92,30 +92,30 @@ def encoded(output: Format, document: Document) -> bytes:
 
 
 def test_the_foundation_is_the_same_each_time_and_valid_as_it_is(kind, output):
-    assert list(output.foundation()) == list(kind.make().foundation())
-    for document in output.foundation():
+    assert list(output.shared_documents()) == list(kind.make().shared_documents())
+    for document in output.shared_documents():
         identity = output.identify(document)
-        assert (identity.id, identity.versioned, identity.wave) == (document["id"], False, 0)
+        assert (identity.id, identity.versioned, identity.dependency_level) == (document["id"], False, 0)
         assert output.encode(document) == kind.make().encode(document)
 
 
 def test_completing_changes_nothing_that_was_there_and_doing_it_again_changes_nothing(kind, output):
     document = kind.document("text")
     before = copy.deepcopy(document)
-    completed = output.completer(None)(document)
+    completed = output.finalizer(None)(document)
     assert completed.items() >= before.items()
-    assert output.completer(None)(completed) == completed
+    assert output.finalizer(None)(completed) == completed
 
 
 def test_a_document_has_the_same_identity_in_every_process(kind, output):
     document = kind.document("text")
-    assert output.identify(output.completer(None)(document)) == kind.make().identify(
-        kind.make().completer(None)(document)
+    assert output.identify(output.finalizer(None)(document)) == kind.make().identify(
+        kind.make().finalizer(None)(document)
     )
 
 
 def test_encoding_is_repeatable_and_leaves_the_document_as_it_was(kind, output):
-    completed = output.completer(None)(kind.document("text"))
+    completed = output.finalizer(None)(kind.document("text"))
     identity = output.identify(completed)
     if identity is not None:
         completed = Ledger({}).stamp(completed, identity, 1, 1_700_000_000)

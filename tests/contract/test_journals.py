@@ -26,8 +26,8 @@ from connector.model import (
     Notification,
     Outdated,
     Page,
+    Redelivery,
     RouteStatus,
-    Settlement,
     SourceStatus,
     Subject,
     Unavailable,
@@ -106,9 +106,9 @@ def outdated(journal: Journal, route: str = "route", limit: int = 1000) -> Outda
     return found
 
 
-def settle(journal: Journal, found: Outdated, route: str = "route") -> None:
+def record_redelivery(journal: Journal, found: Outdated, route: str = "route") -> None:
     with journal.lease(route):
-        journal.settle(route, Settlement([e.seq for e in found.entries], 0, 0, 0, mark=found.mark))
+        journal.record_redelivery(route, Redelivery([e.seq for e in found.entries], 0, 0, 0, mark=found.mark))
 
 
 def store(journal: Journal, source: str, *pages: Page) -> list[int]:
@@ -319,7 +319,7 @@ def test_a_dead_letter_keeps_its_number_while_the_same_is_refused(journal):
     assert all(each.refused_at > 1_760_000_000 for each in found)
     again = DeadLetter(first, "sink", "still", "a")
     with journal.lease("route"):
-        journal.settle("route", Settlement([first, second], 1, 0, 1, [again]))
+        journal.record_redelivery("route", Redelivery([first, second], 1, 0, 1, [again]))
     (kept,) = journal.dead_letters("route")
     assert (kept.id, kept.letter) == (found[0].id, again)
     assert list(journal.dead_letters(ids=[found[1].id, found[2].id, 10**6])) == [found[1]]
@@ -333,7 +333,7 @@ def test_settling_changes_the_counts_and_leaves_the_position(journal):
     sent = version("a", first, 1, sent=True)
     with journal.lease("route"):
         journal.record("route", [sent._replace(sent=False)])
-        journal.settle("route", Settlement([first], 1, 0, 0, sent=[sent]))
+        journal.record_redelivery("route", Redelivery([first], 1, 0, 0, sent=[sent]))
 
     (route,) = journal.status({"route": ["vt"]}).routes
     assert (route.position, route.backlog, route.delivered, route.refused, route.dead_letters) == (first, 1, 1, 1, 0)
@@ -356,10 +356,10 @@ def test_whoever_serves_a_route_is_told_what_to_retry_until_it_has(open_journal)
     assert [entry.seq for entry in journal.to_retry("route", 10)] == [seqs[0], seqs[2]]
     assert journal.to_retry("other", 10) == journal.to_retry("never heard of", 10) == []
     with journal.lease("route"):
-        journal.settle("route", Settlement([seqs[0]], 0, 0, 1, letters[:1], []))
+        journal.record_redelivery("route", Redelivery([seqs[0]], 0, 0, 1, letters[:1], []))
     assert [entry.seq for entry in journal.to_retry("route", 10)] == [seqs[2]]
     with journal.lease("route"):
-        journal.settle("route", Settlement([seqs[2]], 1, 0, 0, [], []))
+        journal.record_redelivery("route", Redelivery([seqs[2]], 1, 0, 0, [], []))
     assert journal.to_retry("route", 10) == []
     assert [each.id for each in journal.dead_letters("route")] == [ids[0], ids[2], ids[3]]
     journal.close()
@@ -484,8 +484,8 @@ def test_a_version_that_is_to_be_sent_again_is_no_more_sent(journal):
     store(journal, "vt", page(1))
     with journal.lease("route"):
         journal.advance("route", ["vt"], Advance(1, 1, 0, 0, sent=versions))
-        journal.unsend("route", versions[:1])
-        journal.unsend("route", [])
+        journal.mark_unsent("route", versions[:1])
+        journal.mark_unsent("route", [])
     unsent = versions[0]._replace(sent=False)
     assert journal.versions("route", ["a", "b"]) == {"a": [unsent, versions[1]], "b": [versions[2]]}
 
@@ -636,15 +636,15 @@ def test_status_tells_who_serves_a_part_through_an_outage_too(open_journal):
     second.close()
 
 
-@pytest.mark.parametrize("write", ["append", "record", "unsend", "advance", "rewind", "settle"])
+@pytest.mark.parametrize("write", ["append", "record", "mark_unsent", "advance", "rewind", "record_redelivery"])
 def test_nothing_is_written_without_the_lease(journal, write):
     calls = {
         "append": lambda: journal.append("name", page(1)),
         "record": lambda: journal.record("name", [version("a", 1, 1)]),
-        "unsend": lambda: journal.unsend("name", [version("a", 1, 1)]),
+        "mark_unsent": lambda: journal.mark_unsent("name", [version("a", 1, 1)]),
         "advance": lambda: journal.advance("name", ["vt"], Advance(1, 1, 0, 0)),
         "rewind": lambda: journal.rewind("name", {"vt": 0}),
-        "settle": lambda: journal.settle("name", Settlement([1], 1, 0, 0)),
+        "record_redelivery": lambda: journal.record_redelivery("name", Redelivery([1], 1, 0, 0)),
     }
     with journal.lease("another name"), pytest.raises(RuntimeError, match="lease"):
         calls[write]()
@@ -773,7 +773,7 @@ def test_what_a_route_passed_before_something_was_learned_is_outdated_until_it_i
     assert ids(found.entries) == ["1", "3"]
     assert all(ACTOR in entry.context for entry in found.entries)
     assert journal.status({"route": ["vt"]}).routes[0].outdated == 2
-    settle(journal, found)
+    record_redelivery(journal, found)
     assert journal.outdated("route", ["vt"], 10) is None
     assert journal.status({"route": ["vt"]}).routes[0].outdated == 0
     assert learn(journal, answer(ACTOR, at=5)) == [False]
@@ -792,7 +792,7 @@ def test_what_is_outdated_comes_in_parts_and_outlives_the_process(open_journal):
         journal.close()
         journal = open_journal()
         assert journal.outdated("route", ["vt"], 3) == found
-        settle(journal, found)
+        record_redelivery(journal, found)
         seen.append(ids(found.entries))
     assert seen == [["1", "2", "3"], ["4", "5", "6"], ["7"]]
     journal.close()
@@ -802,7 +802,7 @@ def test_what_is_learned_when_a_part_was_dealt_with_outdates_that_part_again(jou
     store(journal, "vt", Page([naming(number, ACTOR) for number in range(1, 5)], None))
     pass_all(journal)
     learn(journal, answer(ACTOR))
-    settle(journal, outdated(journal, limit=3))
+    record_redelivery(journal, outdated(journal, limit=3))
     assert ids(outdated(journal).entries) == ["4"]
     learn(journal, answer(ACTOR, said=2))
     assert ids(outdated(journal).entries) == ["1", "2", "3", "4"]
@@ -820,7 +820,7 @@ def test_what_is_learned_while_a_route_deals_with_entries_is_not_missed(journal)
     assert ids(found.entries) == ["1", "2"]
 
     learn(journal, answer(ACTOR, said=2))
-    settle(journal, found)
+    record_redelivery(journal, found)
 
     assert ids(outdated(journal).entries) == ["1", "2"]
 
@@ -857,7 +857,7 @@ def test_a_route_that_was_set_back_delivers_in_turn_what_it_has_before_it(journa
     with journal.lease("route"):
         journal.rewind("route", {"vt": entries[0].seq})
     assert ids(outdated(journal).entries) == ["1"]
-    settle(journal, outdated(journal))
+    record_redelivery(journal, outdated(journal))
     assert journal.outdated("route", ["vt"], 10) is None
     assert ids(pass_all(journal)) == ["2", "3"]
 
@@ -974,14 +974,14 @@ class JournalMachine(RuleBasedStateMachine):
         news = self.stale - {e.seq for e in found.entries} | {
             e.seq for e in found.entries if e.context != self.context(e)
         }
-        settle(self.journal, found, "r2")
+        record_redelivery(self.journal, found, "r2")
         self.forget_dead_letters("r2", {e.seq for e in found.entries})
         self.stale = news
 
     @rule()
     def revise_everything(self) -> None:
         while (found := self.journal.outdated("r2", SOURCES, 7)) is not None:
-            settle(self.journal, found, "r2")
+            record_redelivery(self.journal, found, "r2")
             self.forget_dead_letters("r2", {e.seq for e in found.entries})
         self.stale -= self.passed(self.stale)
 
@@ -1041,11 +1041,11 @@ class JournalMachine(RuleBasedStateMachine):
         assert self.journal.history(positions, 1000) == self.unread(route)
 
     @rule(route=st.sampled_from(sorted(ROUTES)), refuse=st.booleans(), by=st.sampled_from("op"))
-    def settle(self, route: str, refuse: bool, by: str) -> None:
+    def record_redelivery(self, route: str, refuse: bool, by: str) -> None:
         seqs = sorted({seq for seq, _ in self.dead_letters[route]})[::2]
         letters = [DeadLetter(seq, "sink", "no", by) for seq in seqs] if refuse else []
         with self.journal.lease(route):
-            self.journal.settle(route, Settlement(seqs, len(seqs) - len(letters), 0, len(letters), letters))
+            self.journal.record_redelivery(route, Redelivery(seqs, len(seqs) - len(letters), 0, len(letters), letters))
         self.forget_dead_letters(route, set(seqs))
         self.dead_letters[route] |= {(letter.seq, letter.object_id) for letter in letters}
         self.counts[route][0] += len(seqs) - len(letters)

@@ -188,9 +188,9 @@ def sink(receiver):
         yield sink
 
 
-def message(name, wave=1):
+def message(name, dependency_level=1):
     document = {"type": "indicator", "id": f"indicator--{name}", "modified": VERSION, "name": "ünïcödé | = \\ ' \""}
-    return Message(1, document["id"], orjson.dumps(document), 1_767_225_600, VERSION, wave)
+    return Message(1, document["id"], orjson.dumps(document), 1_767_225_600, VERSION, dependency_level)
 
 
 def send_until_it_shows(sink, messages):
@@ -204,9 +204,9 @@ def bodies(messages):
 
 
 def test_everything_arrives_in_order_of_wave_and_then_as_given(receiver, sink):
-    messages = [message(n, wave=2 - n % 3) for n in range(12)]
+    messages = [message(n, dependency_level=2 - n % 3) for n in range(12)]
     assert list(sink.send(messages)) == []
-    assert receiver.received(12) == bodies(sorted(messages, key=lambda each: each.wave))
+    assert receiver.received(12) == bodies(sorted(messages, key=lambda each: each.dependency_level))
 
 
 def test_nothing_to_send_is_sent_without_a_word(receiver, sink):

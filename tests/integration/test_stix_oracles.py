@@ -31,7 +31,7 @@ MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")
 
 @functools.cache
 def documents(case):
-    """Every document of an example, the foundation among them."""
+    """Every document of an example, the shared ones among them."""
     return [orjson.loads(message.body) for message in conversion(MAPPING, case).messages]
 
 
@@ -187,7 +187,7 @@ def test_however_odd_the_notifications_every_object_is_valid_or_they_are_rejecte
 def test_however_odd_the_notification_the_validator_finds_no_error(drawn):
     [converted] = convert([notification.read(_changed(drawn))], MAPPING)
     for message in converted.messages:
-        if message.wave > 0:
+        if message.dependency_level > 0:
             options = stix2validator.ValidationOptions(version="2.1")
             result = stix2validator.validate_instance(orjson.loads(message.body), options)
             assert [str(error) for error in result.errors or ()] == []

@@ -178,8 +178,8 @@ class TestSentinel:
 
     def test_it_is_sent_what_it_takes_and_no_more(self):
         taken = {"indicator", "threat-actor", "attack-pattern", "identity", "relationship"}
-        foundation = {"marking-definition", "extension-definition"}
-        assert {each["type"] for each in everything("sentinel")} <= taken | foundation
+        shared_documents = {"marking-definition", "extension-definition"}
+        assert {each["type"] for each in everything("sentinel")} <= taken | shared_documents
         assert of_type("threat-actor", everything("sentinel"))
 
     def test_every_indicator_ends_and_compares_once(self):
@@ -282,8 +282,8 @@ print(json.dumps(found))
         assert [each[2:4] for each in hunting + domain] == [[True, 0], [True, 0]]
 
     def imported(self, profile, *cases):
-        foundation = list(made(profile).format.foundation())
-        bundles = [bundle_of(documents(profile, case) or foundation) for case in cases]
+        shared_documents = list(made(profile).format.shared_documents())
+        bundles = [bundle_of(documents(profile, case) or shared_documents) for case in cases]
         return in_peer("misp-stix", self.SCRIPT, bundles)
 
 
@@ -293,8 +293,8 @@ def bundle_of(objects):
 
 def ours(document):
     """Whether OpenCTI gets it under an id of ours: what makes it the one it is, is ours alone."""
-    foundation = {each["id"] for each in made("opencti").format.foundation()}
-    return document["id"] in foundation or document.get("labels") == ["c2"]
+    shared_documents = {each["id"] for each in made("opencti").format.shared_documents()}
+    return document["id"] in shared_documents or document.get("labels") == ["c2"]
 
 
 def time(text):

@@ -25,9 +25,9 @@ NOW = "2026-01-02T03:04:05.000Z"
 working = pytest.mark.parametrize("server", ["medallion", "opentaxii"])
 
 
-def message(document, wave=1):
+def message(document, dependency_level=1):
     version = document.get("modified")
-    return Message(1, document["id"], orjson.dumps(document), 1_700_000_000, version, wave)
+    return Message(1, document["id"], orjson.dumps(document), 1_700_000_000, version, dependency_level)
 
 
 def domain():
@@ -62,7 +62,7 @@ def sighting(of):
 
 
 def batch(count):
-    """Objects with and without versions, with their waves, in no order of wave."""
+    """Objects with and without versions, with their levels, in no order of them."""
     for _ in range(count):
         found = indicator()
         yield message(sighting(found), 2)

@@ -40,11 +40,11 @@ class Source:
 class Objects:
     """A format of versioned objects; the words `refuse` and `dirty` are what it does not take."""
 
-    def foundation(self):
+    def shared_documents(self):
         return [{"id": "identity--1"}]
 
     def identify(self, document):
-        return Identity(document["id"], versioned=document["id"] != "identity--1", wave=1)
+        return Identity(document["id"], versioned=document["id"] != "identity--1", dependency_level=1)
 
     def encode(self, document):
         if document.get("name") == "dirty":
@@ -262,7 +262,7 @@ def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route
     positions = []
     while delivery.step():
         positions.append(position())
-    # Three notifications a batch, two messages each (and the foundation in the first): each batch is let go when eight
+    # Three notifications a batch, two messages each (and the shared documents in the first): each batch is let go when eight
     # messages were sent after it.
     assert positions == [0, 0, 3]
     assert len({message.body for message in sink.sent}) == 1 + 2 * 9

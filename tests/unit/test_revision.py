@@ -48,18 +48,18 @@ def named_in(view):
 
 
 class Objects:
-    def foundation(self):
+    def shared_documents(self):
         return [{"id": "identity--1"}]
 
     def identify(self, document):
-        return Identity(document["id"], versioned=True, wave=1)
+        return Identity(document["id"], versioned=True, dependency_level=1)
 
     def encode(self, document):
         return orjson.dumps(document)
 
 
 class Events:
-    def foundation(self):
+    def shared_documents(self):
         return ()
 
     def identify(self, document):

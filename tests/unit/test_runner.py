@@ -53,7 +53,7 @@ class Source:
 
 
 class Events:
-    def foundation(self):
+    def shared_documents(self):
         return ()
 
     def identify(self, document):

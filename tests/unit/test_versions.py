@@ -12,8 +12,8 @@ from connector.model import Document, Identity, Provisional, Refused, Version
 from connector.pipeline.versions import Ledger
 from connector.values.timestamps import timestamp
 
-OBJECT = Identity("indicator--1", versioned=True, wave=1)
-PLAIN = Identity("ipv4-addr--1", versioned=False, wave=0)
+OBJECT = Identity("indicator--1", versioned=True, dependency_level=1)
+PLAIN = Identity("ipv4-addr--1", versioned=False, dependency_level=0)
 
 
 def known(*versions: Version) -> Mapping[str, Sequence[Version]]:

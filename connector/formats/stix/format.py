@@ -12,7 +12,11 @@ import orjson
 from pydantic import Field, field_validator
 
 from connector.formats.stix import pattern
-from connector.formats.stix.foundation import (
+from connector.formats.stix.objects import OBJECTS
+from connector.formats.stix.observables import OBSERVABLES
+from connector.formats.stix.proof import is_storable
+from connector.formats.stix.schema import ObjectType, fault_finder
+from connector.formats.stix.shared_objects import (
     EXTENSION_DEFINITION,
     EXTENSION_ID,
     PROJECT_IDENTITY,
@@ -20,10 +24,6 @@ from connector.formats.stix.foundation import (
     producer_identity,
     tlp_marking,
 )
-from connector.formats.stix.objects import OBJECTS
-from connector.formats.stix.observables import OBSERVABLES
-from connector.formats.stix.proof import is_storable
-from connector.formats.stix.schema import ObjectType, fault_finder
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Refused
 from connector.settings.config import Settings
@@ -76,7 +76,7 @@ class StixFormat:
         self._marking: str | None = marking["id"] if marking else None
         self.names: JsonObject = {"producer": {"id": author["id"], "name": producer.name}}
 
-    def foundation(self) -> Sequence[Document]:
+    def shared_documents(self) -> Sequence[Document]:
         """Identities, TLP marking and extension definition: always the same bytes for the same configuration."""
         return self._foundation
 
@@ -87,7 +87,7 @@ class StixFormat:
         cleaned = _clean_text(value)
         return pattern.literal(cleaned) if key == "pattern" else cleaned
 
-    def completer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
+    def finalizer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
         """One that adds spec_version, an SCO's id, the author and the marking, where the mapping says nothing else.
 
         Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates. It raises
@@ -121,7 +121,7 @@ class StixFormat:
 
         return complete
 
-    def completed_shape(self, shape: Members) -> Members:
+    def finalized_shape(self, shape: Members) -> Members:
         """With the id that an SCO is given where the mapping gives none."""
         if "id" not in shape.shapes:
             return Members({**shape.shapes, "id": Identifier(None)}, shape.certain | {"id"})
@@ -142,15 +142,15 @@ class StixFormat:
         """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
         identifier = document["id"]
         if identifier in self._foundation_ids:
-            return Identity(identifier, versioned=False, wave=0)
+            return Identity(identifier, versioned=False, dependency_level=0)
         object_type = _TYPES[document["type"]]
-        wave = object_type.wave
+        dependency_level = object_type.dependency_level
         if "object_refs" in document and _refers_to_relationships(document):
-            wave = 2
-        return Identity(identifier, object_type.versioned, wave)
+            dependency_level = 2
+        return Identity(identifier, object_type.versioned, dependency_level)
 
     def encode(self, document: Document) -> bytes:
-        """One line of JSON, of a document that its completer has checked and a ledger stamped.
+        """One line of JSON, of a document that its finalizer has checked and a ledger stamped.
 
         An indicator that does not say since when is valid from its first version on.
         """

@@ -279,7 +279,7 @@ _META_OBJECTS = {
         rules=(IN_ORDER,),
         observable=False,
         versioned=True,
-        wave=0,
+        dependency_level=0,
     ),
     "marking-definition": ObjectType(
         checks={
@@ -295,7 +295,7 @@ _META_OBJECTS = {
         rules=(_no_tlp_1, needs("definition_type", "definition")),
         observable=False,
         versioned=False,
-        wave=0,
+        dependency_level=0,
     ),
 }
 

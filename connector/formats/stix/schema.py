@@ -60,7 +60,7 @@ class ObjectType:
         rules: what holds between them.
         observable: whether it is an SCO.
         versioned: whether it carries `created` and `modified` that the connector gives it.
-        wave: see `connector.model.Identity`.
+        dependency_level: see `connector.model.Identity`.
     """
 
     checks: Mapping[str, Check]
@@ -68,7 +68,7 @@ class ObjectType:
     rules: tuple[Rule, ...]
     observable: bool
     versioned: bool
-    wave: int
+    dependency_level: int
 
     @property
     def given_later(self) -> frozenset[str]:
@@ -369,7 +369,7 @@ def stix_object(name: str, required: str, properties: Mapping[str, Check], rules
         rules=(IN_ORDER, *rules),
         observable=False,
         versioned=True,
-        wave=2 if name in SRO_NAMES else 1,
+        dependency_level=2 if name in SRO_NAMES else 1,
     )
 
 
@@ -381,5 +381,5 @@ def observable(name: str, required: str, properties: Mapping[str, Check], rules:
         rules=(*rules, OWN_ID),
         observable=True,
         versioned=False,
-        wave=1,
+        dependency_level=1,
     )

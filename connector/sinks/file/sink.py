@@ -68,7 +68,7 @@ class FileSink:
         """
         if not messages:
             return ()
-        bodies = [message.body for message in sorted(messages, key=lambda each: each.wave)]
+        bodies = [message.body for message in sorted(messages, key=lambda each: each.dependency_level)]
         if not all(map(self._layout.fits, bodies)):
             raise Misconfigured(f"{self._path}: the layout stix-bundle takes STIX objects alone; set layout: lines")
         try:

@@ -67,7 +67,7 @@ class SyslogSink:
         refusals: list[Refusal] = []
         going: list[Message] = []
         frames: list[bytes] = []
-        for message in sorted(messages, key=lambda each: each.wave):
+        for message in sorted(messages, key=lambda each: each.dependency_level):
             content = self._header.at(message.time) + without_controls(message.body)
             if len(content) > self._settings.max_frame_bytes:
                 refusals.append(Refusal(message, self._too_long(len(content))))

@@ -48,15 +48,15 @@ class TaxiiSink:
         self._held: set[tuple[str, str | None]] = set()
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
-        """Send wave after wave; each envelope is settled before the next one goes out. See `Sink.send`."""
+        """Send level after level; each envelope is processed before the next one goes out. See `Sink.send`."""
         if not messages:
             return ()
         refusals: list[Refusal] = []
         try:
             collection = self._opened()
-            ordered = sorted(messages, key=lambda message: message.wave)
-            for _, wave in itertools.groupby(ordered, key=lambda message: message.wave):
-                rest = list(wave)
+            ordered = sorted(messages, key=lambda message: message.dependency_level)
+            for _, dependency_level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
+                rest = list(dependency_level)
                 while rest:
                     count = self._fitting(rest)
                     refusals += self._deliver(collection, rest[:count])

@@ -6,13 +6,13 @@ import orjson
 import pytest
 
 from connector.formats.stix.format import _TYPES, Producer, StixFormat
-from connector.formats.stix.foundation import EXTENSION_ID
+from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.model import Identity, Refused
 from connector.pipeline.versions import Ledger
 from connector.values.identifiers import stix_id
 
 STIX = StixFormat(Producer())
-COMPLETE = STIX.completer(None)
+COMPLETE = STIX.finalizer(None)
 MOMENT = "2026-03-04T05:06:07.000Z"
 STAMP = {"created": MOMENT, "modified": MOMENT}
 SHA256 = "0123456789abcdef" * 4
@@ -64,7 +64,7 @@ def test_every_property_of_the_specification_is_known_and_no_other():
 class TestFoundation:
     def test_the_content_behind_a_fixed_id_never_changes(self):
         # A receiver keeps the first copy. If this fails, give what changed a new id.
-        assert [(document["id"], _digest(STIX.encode(document))) for document in STIX.foundation()] == [
+        assert [(document["id"], _digest(STIX.encode(document))) for document in STIX.shared_documents()] == [
             ("identity--fa02d32f-9061-523c-95f6-ff2feccaec94", "77a7ed80e0ea7964"),
             ("identity--288a5d9e-00e3-5a7a-8d51-c87bccf73e54", "8920d45db397d524"),
             ("marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003", "a54ddf9d72721488"),
@@ -83,7 +83,7 @@ class TestFoundation:
         ],
     )
     def test_the_marking_is_the_published_object_of_tlp_2(self, level, identifier, name):
-        markings = [d for d in StixFormat(Producer(tlp=level)).foundation() if d["type"] == "marking-definition"]
+        markings = [d for d in StixFormat(Producer(tlp=level)).shared_documents() if d["type"] == "marking-definition"]
         assert markings == [
             {
                 "type": "marking-definition",
@@ -102,8 +102,8 @@ class TestFoundation:
 
     def test_without_a_tlp_level_nothing_is_marked(self):
         stix = StixFormat(Producer(tlp=None))
-        assert "marking-definition" not in {document["type"] for document in stix.foundation()}
-        assert "object_marking_refs" not in stix.completer(None)({"type": "url", "value": "https://example.com/"})
+        assert "marking-definition" not in {document["type"] for document in stix.shared_documents()}
+        assert "object_marking_refs" not in stix.finalizer(None)({"type": "url", "value": "https://example.com/"})
 
     def test_whatever_the_producer_says_of_itself_makes_its_id(self):
         producers = [
@@ -114,14 +114,14 @@ class TestFoundation:
         ]
         contents = {}
         for producer in producers:
-            for document in StixFormat(producer).foundation():
+            for document in StixFormat(producer).shared_documents():
                 assert contents.setdefault(document["id"], document) == document
         the_projects = 2
         assert sum(document["type"] == "identity" for document in contents.values()) == the_projects + len(producers)
 
     def test_it_comes_before_everything_and_has_no_versions(self):
-        for document in STIX.foundation():
-            assert STIX.identify(document) == Identity(document["id"], versioned=False, wave=0)
+        for document in STIX.shared_documents():
+            assert STIX.identify(document) == Identity(document["id"], versioned=False, dependency_level=0)
 
     def test_an_invisible_character_in_the_producers_name_is_refused(self):
         with pytest.raises(ValueError, match="printable"):
@@ -130,7 +130,7 @@ class TestFoundation:
     def test_the_schema_of_the_extension_is_json_schema_and_knows_what_the_mapping_uses(self):
         import jsonschema
 
-        definition = next(d for d in STIX.foundation() if d["type"] == "extension-definition")
+        definition = next(d for d in STIX.shared_documents() if d["type"] == "extension-definition")
         assert definition["id"] == EXTENSION_ID
         jsonschema.Draft202012Validator.check_schema(orjson.loads(definition["schema"]))
 
@@ -138,7 +138,7 @@ class TestFoundation:
 class TestComplete:
     def test_an_sdo_gets_version_author_and_marking(self):
         completed = COMPLETE(INDICATOR)
-        producer, marking = STIX.foundation()[1], STIX.foundation()[2]
+        producer, marking = STIX.shared_documents()[1], STIX.shared_documents()[2]
         assert completed == {
             **INDICATOR,
             "spec_version": "2.1",
@@ -222,7 +222,7 @@ class TestQuote:
 
 class TestIdentify:
     @pytest.mark.parametrize(
-        ("document", "versioned", "wave"),
+        ("document", "versioned", "dependency_level"),
         [
             (INDICATOR, True, 1),
             (OBSERVED, True, 1),
@@ -251,9 +251,11 @@ class TestIdentify:
             ),
         ],
     )
-    def test_versions_and_waves(self, document, versioned, wave):
+    def test_versions_and_waves(self, document, versioned, dependency_level):
         completed = COMPLETE(document)
-        assert STIX.identify(completed) == Identity(completed["id"], versioned=versioned, wave=wave)
+        assert STIX.identify(completed) == Identity(
+            completed["id"], versioned=versioned, dependency_level=dependency_level
+        )
         encoded(document)
 
     def test_a_ledger_stamps_what_it_says_and_the_result_is_valid(self):

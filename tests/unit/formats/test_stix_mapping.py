@@ -12,7 +12,7 @@ from odd_notifications import emptied
 from connector import notification
 from connector.app import load_mapping
 from connector.formats.stix.format import Producer, StixFormat
-from connector.formats.stix.foundation import EXTENSION_ID
+from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.mapping import load
 from connector.model import Refused
 from connector.pipeline.loops import convert
@@ -23,8 +23,8 @@ REFUSED = {"url_sha256_only", "unknown_entity_type"}
 
 
 def documents(conversion):
-    """What a notification adds; the foundation is the same for all."""
-    return [orjson.loads(message.body) for message in conversion.messages if message.wave > 0]
+    """What a notification adds; the shared ones are the same for all."""
+    return [orjson.loads(message.body) for message in conversion.messages if message.dependency_level > 0]
 
 
 def of(case, **changes):
@@ -57,7 +57,7 @@ def test_every_expression_finds_a_value_in_some_example():
 
 @pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
 def test_what_an_extension_carries_fits_its_schema(case):
-    definition = next(d for d in STIX.foundation() if d["id"] == EXTENSION_ID)
+    definition = next(d for d in STIX.shared_documents() if d["id"] == EXTENSION_ID)
     for document in documents(conversion(MAPPING, case)):
         for key, content in document.get("extensions", {}).items():
             assert key == EXTENSION_ID
@@ -66,7 +66,7 @@ def test_what_an_extension_carries_fits_its_schema(case):
 
 @pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
 def test_everything_that_is_referred_to_comes_before(case):
-    known = {document["id"] for document in STIX.foundation()}
+    known = {document["id"] for document in STIX.shared_documents()}
     for document in documents(conversion(MAPPING, case)):
         for name, value in document.items():
             if name.endswith("_ref"):

@@ -14,9 +14,9 @@ from connector import notification
 from connector.app import load_mapping
 from connector.formats.stix import values
 from connector.formats.stix.format import _TYPES, Producer, StixFormat
-from connector.formats.stix.foundation import EXTENSION_ID
 from connector.formats.stix.proof import remaining
 from connector.formats.stix.schema import EXTERNAL, KILL_CHAIN, SCO_NAMES, TEXTS, fault_finder
+from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.formats.stix.values import (
     extensions,
     filled,
@@ -47,8 +47,8 @@ class Twice(StixFormat):
         super().__init__(Producer())
         self.known = 0
 
-    def completer(self, shape, *, check=True):
-        complete, complete_unchecked = super().completer(shape), super().completer(shape, check=False)
+    def finalizer(self, shape, *, check=True):
+        complete, complete_unchecked = super().finalizer(shape), super().finalizer(shape, check=False)
 
         def both(document):
             completed = complete_unchecked(document)

@@ -24,7 +24,7 @@ def stamped(document):
 
 EXPECTED = [orjson.loads(path.read_bytes()) for path in sorted(EXAMPLES.glob("*.json"))]
 FOUND = [stamped(found) for documents in EXPECTED if isinstance(documents, list) for found in documents]
-OBJECTS = [*{(found["type"], *found): found for found in FOUND}.values(), *StixFormat(Producer()).foundation()]
+OBJECTS = [*{(found["type"], *found): found for found in FOUND}.values(), *StixFormat(Producer()).shared_documents()]
 """One of each outline, all valid."""
 VALUES = [None, "", "x", [], ["x"], {}, {"x": "y"}, True, 1, 1.0, -1, LATER, "0001-01-01T00:00:00Z", ["x", None]]
 

@@ -13,7 +13,7 @@ class Plain:
 
     names = MappingProxyType({})
 
-    def foundation(self):
+    def shared_documents(self):
         return ()
 
     def quote(self, key, value):
@@ -22,10 +22,10 @@ class Plain:
         text = value if isinstance(value, str) else json.dumps(value)
         return f"'{text}'" if key == "pattern" else text
 
-    def completer(self, shape, *, check=True):
+    def finalizer(self, shape, *, check=True):
         return lambda document: {"id": f"{document.get('type')}--1", **document}
 
-    def completed_shape(self, shape):
+    def finalized_shape(self, shape):
         return shape
 
     def identify(self, document):

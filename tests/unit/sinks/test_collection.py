@@ -21,9 +21,9 @@ def sink(collections):
     return CollectionSink(CollectionSettings(name="iocs"), collections)
 
 
-def message(document, wave=1):
+def message(document, dependency_level=1):
     body = document if isinstance(document, bytes) else orjson.dumps(document)
-    return Message(1, "id", body, 1_767_225_600, None, wave)
+    return Message(1, "id", body, 1_767_225_600, None, dependency_level)
 
 
 def indicator(name="1", **properties):
@@ -70,6 +70,6 @@ def test_the_version_is_modified_or_else_created_or_else_when_it_was_added(sink,
 
 
 def test_what_others_rest_on_is_kept_first(sink, collections):
-    sink.send([message(indicator("late"), wave=2), message(indicator("early"), wave=0)])
+    sink.send([message(indicator("late"), dependency_level=2), message(indicator("early"), dependency_level=0)])
     found, _ = collections.manifest("iocs", Selection(), 10)
     assert [each.id for each in found] == ["indicator--early", "indicator--late"]

@@ -16,9 +16,11 @@ from connector.sinks.file.sink import FileSink, FileSinkSettings
 LAYOUTS = ["lines", "stix-bundle"]
 
 
-def message(number, wave=1, length=0):
+def message(number, dependency_level=1, length=0):
     document = {"type": "indicator", "id": f"indicator--{number}", "description": "é]}\\n" * length}
-    return Message(number, document["id"], json.dumps(document, ensure_ascii=False).encode(), 0, wave=wave)
+    return Message(
+        number, document["id"], json.dumps(document, ensure_ascii=False).encode(), 0, dependency_level=dependency_level
+    )
 
 
 def sink_to(path, layout="lines"):

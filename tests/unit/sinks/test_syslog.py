@@ -44,7 +44,14 @@ def test_no_body_can_end_a_frame(way):
 
 def test_lower_waves_go_first(way):
     sink, receiver = way
-    sink.send([message(1, wave=2), message(2, wave=0), message(3, wave=2), message(4, wave=1)])
+    sink.send(
+        [
+            message(1, dependency_level=2),
+            message(2, dependency_level=0),
+            message(3, dependency_level=2),
+            message(4, dependency_level=1),
+        ]
+    )
     assert receiver.wait_for(4, seconds=10)
     assert [line[-1:] for line in receiver.lines()] == [b"2", b"4", b"1", b"3"]
 

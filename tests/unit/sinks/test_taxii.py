@@ -18,13 +18,13 @@ MEDIA_TYPE = "application/taxii+json;version=2.1"
 VERSION = "2026-01-01T00:00:00.000Z"
 
 
-def message(name, wave=1, version=VERSION, padding=0):
+def message(name, dependency_level=1, version=VERSION, padding=0):
     document = {"type": "indicator", "id": f"indicator--{name}"}
     if version:
         document["modified"] = version
     if padding:
         document["name"] = "x" * padding
-    return Message(1, document["id"], orjson.dumps(document), 0, version, wave)
+    return Message(1, document["id"], orjson.dumps(document), 0, version, dependency_level)
 
 
 def messages(count, **more):

@@ -3,8 +3,8 @@
 import pytest
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.model import Advance, Notification, Page, Settlement, Version
-from connector.operations.dry_run import TrialOutbox
+from connector.model import Advance, Notification, Page, Redelivery, Version
+from connector.operations.dry_run import DryRunOutbox
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def everything_tried(outbox):
     """What a route sees, step by step."""
     yield [entry.seq for entry in outbox.history({"vt": 2}, 2, after=3)]
     yield outbox.versions("out", ["a", "never heard of"])
-    outbox.unsend("out", [version(1, sent=True)])
+    outbox.mark_unsent("out", [version(1, sent=True)])
     outbox.rewind("out", {"vt": 1})
     yield [entry.seq for entry in outbox.pending("out", ["vt"], 3)]
     yield [entry.seq for entry in outbox.pending("out", ["vt"], 3, after=3)]
@@ -36,12 +36,12 @@ def everything_tried(outbox):
     outbox.advance("out", ["vt"], Advance(2, 1, 0, 0, sent=[version(2, sent=True)]))
     yield [entry.seq for entry in outbox.pending("out", ["vt"], 9)]
     outbox.record("out", [version(2, sent=False)])
-    outbox.settle("out", Settlement([1], 1, 0, 0, sent=[version(1, sent=True)]))
+    outbox.record_redelivery("out", Redelivery([1], 1, 0, 0, sent=[version(1, sent=True)]))
     yield outbox.versions("out", ["a"])
 
 
 def test_a_trial_shows_what_the_journal_would_show_and_leaves_it_as_it_is(journal):
     before = journal.status({"out": ["vt"]}), journal.versions("out", ["a"])
-    tried = list(everything_tried(TrialOutbox(journal)))
+    tried = list(everything_tried(DryRunOutbox(journal)))
     assert (journal.status({"out": ["vt"]}), journal.versions("out", ["a"])) == before
     assert tried == list(everything_tried(journal))
