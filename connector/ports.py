@@ -359,7 +359,7 @@ class Sink(Protocol):
     """Where messages go: transport only. A sink knows no mapping and no notification."""
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
-        """Send all, in order of their dependency level and then as given; return those that the receiver refused for good.
+        """Send all, by dependency level and then as given; return those that the receiver refused for good.
 
         Returns only when every other message was accepted, as far as the transport can tell.
 

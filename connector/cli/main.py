@@ -27,8 +27,10 @@ from connector.cli.command import (
     stop_on_signals,
 )
 from connector.cli.mapping import mapping
-from connector.cli.recovery import rejected, replay
-from connector.cli.serve import serve, token
+from connector.cli.rejected import rejected
+from connector.cli.replay import replay
+from connector.cli.serve import serve
+from connector.cli.token import token
 from connector.values.display import printable
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def init(path: Path) -> None:
     """Write a commented configuration file to start from."""
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(resources.files("connector").joinpath("init.yaml").read_text("utf-8"))
+            file.write(resources.files("connector.cli").joinpath("init.yaml").read_text("utf-8"))
     except FileExistsError:
         raise click.UsageError(f"{path} exists already; move it away or name another with --config") from None
     except OSError as error:

@@ -1,10 +1,10 @@
-"""The commands of the server: `serve`, and `token` for who may ask it."""
+"""`iocstream serve`: the page, the actions and the collections over HTTP."""
 
 from pathlib import Path
 
 import click
 
-from connector.cli.command import DONE, config_option, json_option, load, print_json, stop_on_signals
+from connector.cli.command import DONE, config_option, load, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -33,35 +33,3 @@ def serve(path: Path) -> int:
     telemetry.configure()
     listener.serve(plan, stop_on_signals())
     return DONE
-
-
-@click.command()
-@click.argument("name")
-@click.option(
-    "-s",
-    "--scope",
-    "scopes",
-    multiple=True,
-    required=True,
-    metavar="SCOPE",
-    help="read, act, admin, taxii or taxii:NAME; repeat it for several.",
-)
-@json_option
-def token(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
-    """Make a token for NAME. It is shown once; the configuration takes its hash, and whoever asks takes the token."""
-    import pydantic
-
-    from connector.settings import server
-
-    made, hashed = server.new_token()
-    try:
-        settings = server.TokenSettings(name=name, hash=hashed, scopes=list(scopes))
-    except pydantic.ValidationError as error:
-        at = error.errors(include_input=False)[0]["loc"][0]
-        what = f"{name!r} is no name" if at == "name" else "a scope is none of read, act, admin, taxii and taxii:NAME"
-        raise click.UsageError(what) from None
-    if as_json:
-        print_json({"name": name, "token": made, "hash": hashed, "scopes": settings.scopes})
-        return
-    click.echo(f"{made}\n\nNobody can show it again. In the configuration, under server: tokens:", err=False)
-    click.echo(f"    - {{name: {name}, hash: {hashed!r}, scopes: [{', '.join(settings.scopes)}]}}".replace("'", '"'))

@@ -262,7 +262,7 @@ def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route
     positions = []
     while delivery.step():
         positions.append(position())
-    # Three notifications a batch, two messages each (and the shared documents in the first): each batch is let go when eight
+    # Three notifications a batch, two messages each (and the shared documents in the first): each is let go when eight
     # messages were sent after it.
     assert positions == [0, 0, 3]
     assert len({message.body for message in sink.sent}) == 1 + 2 * 9

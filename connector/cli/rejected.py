@@ -1,12 +1,11 @@
-"""The commands for what did not arrive: `rejected` for what was refused, `replay` for what is to be delivered again."""
+"""`iocstream rejected`: what was refused, listed, shown, delivered after all, taken out, or dropped."""
 
-import datetime
 import itertools
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -21,38 +20,13 @@ from connector.cli.command import (
     print_json,
     print_parts,
     sinks_use_stdout,
-    stop_on_signals,
 )
 from connector.values.display import printable
-
-if TYPE_CHECKING:
-    from connector.app import Plan
-    from connector.pipeline.runner import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
 _route_option = click.option("-r", "--route", help="Of this route alone; default: of all.")
-_DATE_LENGTH = len("2026-01-31")
-
-
-class _Moment(click.ParamType[int]):
-    """A date, or a date with a time and an offset (RFC 3339), as Unix seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """A date alone is its first second, UTC."""
-        text = str(value).strip()
-        try:
-            moment = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            if len(text) > _DATE_LENGTH:
-                self.fail(f"{text!r} does not say in which time zone; add Z, or an offset like +02:00", param, ctx)
-            moment = moment.replace(tzinfo=datetime.UTC)
-        return int(moment.timestamp())
 
 
 @click.group()
@@ -198,84 +172,6 @@ def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything:
     return DONE
 
 
-@click.command()
-@click.argument("route")
-@click.option("--since", type=_Moment(), help="All raised then or later: 2026-01-31, or 2026-01-31T08:00:00Z.")
-@click.option("--from-start", is_flag=True, help="All that the journal has.")
-@click.option("--notification", metavar="ID", help="This one; the route stays where it stands.")
-@click.option("--dry-run", is_flag=True, help="Send nothing, only say what would be sent.")
-@config_option
-@json_option
-def replay(
-    route: str,
-    since: int | None,
-    notification: str | None,
-    path: Path,
-    *,
-    from_start: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
-    """Deliver on ROUTE again what it has delivered.
-
-    As far as the mapping is the same the same bytes go out, and all that they refer to. With --since and --from-start
-    the route is set back and delivers from there; when that is cut off, it goes on whenever it runs next. A process
-    that serves the route must end first, except for --dry-run.
-    """
-    from connector.operations import replay as replaying
-
-    if (since is not None) + from_start + (notification is not None) != 1:
-        raise click.UsageError("say what: one of --since, --from-start and --notification")
-    plan = load(path)
-    if notification is None:
-        _tell_what_was_pruned(plan, route, since)
-    if dry_run:
-        outcome = (
-            replaying.dry_run(plan, route, since)
-            if notification is None
-            else replaying.dry_run_one(plan, route, notification)
-        )
-        _show_rehearsal(outcome, as_json=as_json)
-        return DONE
-    uses_stdout = sinks_use_stdout(plan, as_json=as_json)
-    part = _replayed(plan, route, since) if notification is None else replaying.resend(plan, route, notification)
-    if as_json:
-        print_json(part_json(part))
-    else:
-        print_parts([part], err=uses_stdout)
-    return exit_code([part], once=True)
-
-
-def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
-    from connector import telemetry
-    from connector.cli import terminal
-    from connector.operations import replay as replaying
-
-    stop = stop_on_signals()
-    if not sys.stderr.isatty():
-        telemetry.configure()
-        return replaying.replay(plan, route, since, stop=stop)
-    totals = {route: 0}
-    with terminal.PartProgress(totals) as progress:
-        telemetry.configure(level="WARNING")
-        return replaying.replay(
-            plan, route, since, stop=stop, on_start=lambda total: totals.update({route: total}), on_progress=progress
-        )
-
-
-def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
-    from connector.operations import replay as replaying
-    from connector.values.timestamps import timestamp
-
-    until = replaying.pruned_until(plan, route)
-    if until is not None and (since is None or since <= until):
-        click.echo(
-            f"{route}: the journal has notifications raised after {timestamp(until)}; older ones were pruned"
-            " (journal.retention_days), but for what was refused or not yet delivered",
-            err=True,
-        )
-
-
 def _counted(count: int) -> str:
     return f"{count} dead letter{'' if count == 1 else 's'}"
 
@@ -286,20 +182,6 @@ def _written(lines: Iterable[bytes], output: BinaryIO) -> int:
         output.write(line)
         count += 1
     return count
-
-
-def _show_rehearsal(outcome: "DryRun", *, as_json: bool) -> None:
-    part = outcome.part
-    if as_json:
-        print_json({**part_json(part), "ids": outcome.ids})
-        return
-    click.echo(
-        f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"
-        + (f", {part.filtered} filtered out" if part.filtered else "")
-        + (f", {part.refused} refused" if part.refused else "")
-    )
-    for reason, times in part.reasons.most_common():
-        click.echo(f"{part.name}: would be refused {times} times by {printable(reason)}", err=True)
 
 
 def _show(letter: dict[str, Any]) -> None:
