@@ -11,10 +11,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector.app import Plan, bundle, check, convert, load, run, status
+    from connector.app import Plan, bundle, convert, load, run, status
     from connector.formats.stix.format import Producer
-    from connector.mapping.examples import Finding
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
+    from connector.operations.check import Finding, check
     from connector.pipeline.loops import Conversion
     from connector.pipeline.runner import Part
 
@@ -40,7 +40,7 @@ __all__ = [
 
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Refused", "Unavailable"),
-    "connector.mapping.examples": ("Finding",),
+    "connector.operations.check": ("Finding", "check"),
     "connector.formats.stix.format": ("Producer",),
     "connector.pipeline.loops": ("Conversion",),
     "connector.pipeline.runner": ("Part",),

@@ -5,9 +5,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,10 +20,9 @@ from connector.formats.stix.format import Producer, StixFormat
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping, examples, files
-from connector.mapping.examples import Examples, Finding
+from connector.mapping.examples import Examples
 from connector.mapping.files import MappingChoice
 from connector.model import (
-    ConnectorError,
     JournalStatus,
     JsonObject,
     Message,
@@ -255,32 +253,6 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     )
 
 
-def check(plan: Plan) -> Iterator[Finding]:
-    """Probe everything a plan names, on connections of its own, moving nothing."""
-    tried = set()
-    for name, route in plan.settings.routes.items():
-        called = str(route.mapping)
-        try:
-            available = examples_for(route.mapping.use)
-        except Misconfigured as error:
-            yield Finding(called, "error", str(error))
-            continue
-        if called not in tried:
-            yield from examples.try_mapping(called, plan.mappings[name], available)
-            tried.add(called)
-        if name in plan.conditions:
-            yield from examples.try_condition(name, plan.conditions[name], available)
-    try:
-        yield Finding("journal", "ok", inspect(plan.settings.journal.path))
-    except Misconfigured as error:
-        yield Finding("journal", "error", str(error))
-    for name, settings in plan.settings.sources.items():
-        yield _probe(name, partial(make_source, settings))
-    with closing(SqliteJournal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
-        for name, route in plan.settings.routes.items():
-            yield _probe(name, partial(make_sink, route.sink, journal.collections))
-
-
 def status(plan: Plan) -> dict[str, Any]:
     """Where each source and route stands, as JSON; times are RFC 3339, lags in seconds.
 
@@ -482,14 +454,6 @@ def _reported(part: SourceStatus | RouteStatus) -> dict[str, Any]:
         "message": part.report.get("message") or None,
         "served_by": None if by is None else {"process": by.process, "host": by.host},
     }
-
-
-def _probe(name: str, make: Callable[[], Source | Sink]) -> Finding:
-    try:
-        with closing(make()) as part:
-            return Finding(name, "ok", part.check())
-    except ConnectorError as error:
-        return Finding(name, "error", str(error))
 
 
 @contextmanager

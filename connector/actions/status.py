@@ -9,6 +9,7 @@ from connector import app
 from connector.actions.envelope import Trouble
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.model import ConnectorError
+from connector.operations.check import check
 
 
 class NoParameters(Parameters):
@@ -59,8 +60,7 @@ def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult: 
     """
     return ConnectivityResult(
         findings=[
-            FindingResult(part=found.part, level=found.level, message=found.message)
-            for found in app.check(context.plan)
+            FindingResult(part=found.part, level=found.level, message=found.message) for found in check(context.plan)
         ]
     )
 

@@ -103,10 +103,10 @@ def init(path: Path) -> None:
 @json_option
 def check(path: Path, *, as_json: bool) -> int:
     """Validate the configuration, try the mappings on their examples, probe sources and sinks. Moves nothing."""
-    from connector import app
+    from connector.operations import check as checking
 
     findings = []
-    for finding in app.check(load(path)):
+    for finding in checking.check(load(path)):
         findings.append(finding)
         if not as_json:
             click.echo(f"{finding.level:7}  {finding.part}: {finding.message}")

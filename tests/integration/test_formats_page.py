@@ -7,6 +7,7 @@ import pytest
 
 from connector import app
 from connector.mapping import examples, files
+from connector.operations import check
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 ROUTES = re.findall(r"```yaml\n(routes:\n.*?)```", PAGE, re.DOTALL)
@@ -32,7 +33,7 @@ def test_a_route_of_the_page_is_in_order(tmp_path, routes):
     folder = files.bundled_mappings()["cef"].parent
     available = examples.read(folder, folder)
     for name, compiled in plan.mappings.items():
-        findings = list(examples.try_mapping(name, compiled, available))
+        findings = list(check.try_mapping(name, compiled, available))
         if name in plan.conditions:
-            findings += examples.try_condition(name, plan.conditions[name], available)
+            findings += check.try_condition(name, plan.conditions[name], available)
         assert [finding.level for finding in findings] == ["ok"]

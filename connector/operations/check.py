@@ -1,0 +1,112 @@
+"""Looking whether a configuration would work: mappings tried on their examples, sources and sinks probed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from connector import app, notification
+from connector.app import Plan
+from connector.journals.inspection import inspect
+from connector.journals.sqlite import SqliteJournal
+from connector.mapping import CompiledMapping
+from connector.mapping.examples import Examples
+from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
+from connector.pipeline import loops
+from connector.ports import Sink, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `check` looked at.
+
+    Attributes:
+        part: what it is called: a source, a route, a mapping, or the journal.
+    """
+
+    part: str
+    level: Literal["ok", "warning", "error"]
+    message: str
+
+
+def check(plan: Plan) -> Iterator[Finding]:
+    """Probe everything a plan names, on connections of its own, moving nothing."""
+    tried = set()
+    for name, route in plan.settings.routes.items():
+        called = str(route.mapping)
+        try:
+            available = app.examples_for(route.mapping.use)
+        except Misconfigured as error:
+            yield Finding(called, "error", str(error))
+            continue
+        if called not in tried:
+            yield from try_mapping(called, plan.mappings[name], available)
+            tried.add(called)
+        if name in plan.conditions:
+            yield from try_condition(name, plan.conditions[name], available)
+    try:
+        yield Finding("journal", "ok", inspect(plan.settings.journal.path))
+    except Misconfigured as error:
+        yield Finding("journal", "error", str(error))
+    for name, settings in plan.settings.sources.items():
+        yield _probe(name, partial(app.make_source, settings))
+    with closing(SqliteJournal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
+        for name, route in plan.settings.routes.items():
+            yield _probe(name, partial(app.make_sink, route.sink, journal.collections))
+
+
+def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
+    """Convert the examples to the bytes that would be sent: how many can be, and which expressions find nothing."""
+    watch = mapping.watch()
+    conversions = list(loops.convert(examples.notifications, watch))
+    reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
+    total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
+    converted = wanted - len(reasons)
+    if converted:
+        yield Finding(part, "ok", f"the mapping is valid and converts {converted} of the {total} {examples.called}")
+    elif reasons:
+        yield Finding(part, "error", f"converts none of the {total} {examples.called}: {_most_common(reasons)}")
+    else:
+        yield Finding(part, "warning", f"the mapping is valid, but for none of the {total} {examples.called}")
+    for site in watch.without_value():
+        yield Finding(part, "warning", f"{site}: found nothing in any example; is it misspelt?")
+
+
+def try_condition(part: str, holds: Callable[[JsonObject], bool], examples: Examples) -> Iterator[Finding]:
+    """Evaluate the condition of the route `part` on the examples: whether it fits them, and is ever true."""
+    reasons: list[str] = []
+    is_ever_true = False
+    views = list(_views(examples.notifications))
+    for view in views:
+        try:
+            is_ever_true |= holds(view)
+        except Refused as refusal:
+            reasons.append(str(refusal))
+    if reasons:
+        level: Literal["warning", "error"] = "error" if len(reasons) == len(views) else "warning"
+        failed = f"{_most_common(reasons)} (in {len(reasons)} of {len(views)} examples; the route would refuse such)"
+        yield Finding(part, level, failed)
+    elif not is_ever_true:
+        never = f"its condition `when` is true for none of {len(views)} examples; is a name or value misspelt?"
+        yield Finding(part, "warning", never)
+
+
+def _views(notifications: Iterable[Notification]) -> Iterator[JsonObject]:
+    for each in notifications:
+        with suppress(Refused):  # some examples show what is refused, whatever the route
+            yield notification.view(each)
+
+
+def _most_common(reasons: Sequence[str]) -> str:
+    ((reason, _),) = Counter(reasons).most_common(1)
+    return reason
+
+
+def _probe(name: str, make: Callable[[], Source | Sink]) -> Finding:
+    try:
+        with closing(make()) as part:
+            return Finding(name, "ok", part.check())
+    except ConnectorError as error:
+        return Finding(name, "error", str(error))
