@@ -1,4 +1,4 @@
-"""What others wrote, as it can be shown to people: on a terminal, or in a page."""
+"""What others wrote, as it can be shown to people: on a terminal, in a page, in an error message."""
 
 import json
 
@@ -10,6 +10,24 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def one_line(text: str) -> str:
+    """Text as one printable line: what cannot be seen, and each run of blanks and line breaks, becomes one space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shortened(text: str, limit: int) -> str:
+    """Text of at most `limit` characters (at least 1): of a longer one the beginning, then `…`."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def shortened_in_the_middle(text: str, limit: int) -> str:
+    """Text of at most `limit` characters (at least 6): a longer one keeps its two ends, with ` … ` between them."""
+    if len(text) <= limit:
+        return text
+    head = (limit - 3) // 3
+    return f"{text[:head]} … {text[head + 3 - limit :]}"
+
+
 def value_text(value: Json, limit: int) -> str:
     """A value as JSON in one line, cut to about so many characters, printable as `printable` has it.
 
@@ -18,5 +36,4 @@ def value_text(value: Json, limit: int) -> str:
     """
     if isinstance(value, str) and len(value) > limit:
         return f"{printable(json.dumps(value[:limit], ensure_ascii=False))[:-1]}… ({len(value):,} characters)"
-    text = json.dumps(value, ensure_ascii=False)
-    return printable(text if len(text) <= limit else f"{text[:limit]}…")
+    return printable(shortened(json.dumps(value, ensure_ascii=False), limit))
