@@ -35,7 +35,7 @@ from connector.pipeline.loops import Conversion, Route
 from connector.pipeline.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
 from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.settings import config, yamldoc
-from connector.settings.config import Settings
+from connector.settings.config import Name, Settings
 from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import YamlDocument
@@ -55,7 +55,6 @@ SourceSettings = Annotated[VirusTotalSettings | FileSourceSettings, Field(discri
 SinkSettings = Annotated[
     TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings, Field(discriminator="type")
 ]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class RouteSettings(Settings):

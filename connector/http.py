@@ -13,7 +13,6 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from connector import telemetry
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
-from connector.settings.config import Settings
+from connector.settings.config import ExistingFile, Settings
 from connector.values import jsontext
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -48,9 +47,13 @@ class HttpSettings(Settings):
 
     timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a connection, and for an answer.")
     proxy: SecretStr | None = Field(None, description="Proxy URL; default: the environment's HTTPS_PROXY and NO_PROXY.")
-    ca_bundle: Path | None = Field(None, description="PEM file of the CA certificates to trust instead of the usual.")
-    client_certificate: Path | None = Field(None, description="PEM file of a client certificate.")
-    client_key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    ca_bundle: ExistingFile | None = Field(
+        None, description="PEM file of the CA certificates to trust instead of the usual."
+    )
+    client_certificate: ExistingFile | None = Field(None, description="PEM file of a client certificate.")
+    client_key: ExistingFile | None = Field(
+        None, description="PEM file of its key, unless it is in the certificate's file."
+    )
 
     @field_validator("proxy")
     @classmethod
@@ -59,13 +62,6 @@ class HttpSettings(Settings):
         if proxy is not None and not _has_host(proxy.get_secret_value()):
             raise ValueError("must be a URL such as http://user:password@proxy.example:3128")
         return proxy
-
-    @field_validator("ca_bundle", "client_certificate", "client_key")
-    @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"no file {path}")
-        return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from connector import app
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
 from connector.model import Misconfigured
+from connector.settings.config import NAME_PATTERN
 
 EXAMPLES = ("domain_hunting", "file_hunting", "ip_v4", "url_hunting")
 """The bundled examples that a new mapping begins with: one of each kind."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def start(using: str, format_name: str) -> Started:
         Misconfigured: something by that name is there already, or cannot be written.
     """
     file = Path(using if using.endswith((".yaml", ".yml")) else f"{using}.yaml")
-    if not _NAME.match(file.stem):
+    if not re.fullmatch(NAME_PATTERN, file.stem):
         raise Misconfigured(f"{file.stem!r} is no name for a mapping: letters, digits, _, - and ., at most 64")
     folder = file.parent / "examples"
     expected = folder / file.stem

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from connector.model import Json, Misconfigured
 from connector.settings import yamldoc
@@ -50,6 +50,22 @@ _WORDING = {
 """How pydantic's types of faults (docs.pydantic.dev/latest/errors/validation_errors) read in a configuration file."""
 _MAX_FAULTS = 20
 """Shown at once: a file of another kind may have one in every line."""
+
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""What the names that a configuration gives look like; they are safe in file names, URLs and metrics."""
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
+    return path
+
+
+ExistingFile = Annotated[Path, AfterValidator(_existing)]
+"""The path of a file that must be there when the configuration is read."""
 
 
 class Settings(BaseModel):

@@ -6,12 +6,11 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.config import Settings
+from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings
 from connector.settings.telemetry import address_and_port
 
 PREFIX = "iocs_"
@@ -20,15 +19,13 @@ _TOKEN_BYTES = 32
 _RIGHTS = {"read": frozenset(("read",)), "act": frozenset(("read", "act"))}
 """What a scope includes beside itself; `admin` includes everything."""
 
-ScopeName = Annotated[str, Field(pattern=r"^(read|act|admin|taxii|taxii:[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$")]
+ScopeName = Annotated[str, Field(pattern=f"^(read|act|admin|taxii|taxii:{NAME_PATTERN})$")]
 
 
 class TokenSettings(Settings):
     """A token that opens the server; `iocstream token NAME` makes one. Its hash alone is written down."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Whose it is; the user, where HTTP Basic is spoken."
-    )
+    name: Name = Field(description="Whose it is; the user, where HTTP Basic is spoken.")
     hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="SHA-256 of the token.")
     scopes: list[ScopeName] = Field(
         min_length=1,
@@ -47,18 +44,13 @@ class TokenSettings(Settings):
 class ServerTlsSettings(Settings):
     """With which certificate the server answers."""
 
-    certificate: Path = Field(description="PEM file of the server's certificate, and those between it and its CA.")
-    key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
-    client_ca: Path | None = Field(
+    certificate: ExistingFile = Field(
+        description="PEM file of the server's certificate, and those between it and its CA."
+    )
+    key: ExistingFile | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    client_ca: ExistingFile | None = Field(
         None, description="PEM file of CA certificates: only clients with a certificate from them are let in."
     )
-
-    @field_validator("certificate", "key", "client_ca")
-    @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"no file {path}")
-        return path
 
 
 class ServerSettings(Settings):

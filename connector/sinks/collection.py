@@ -8,7 +8,7 @@ from pydantic import Field
 
 from connector.model import Message, Refusal, StixObject
 from connector.ports import Collections
-from connector.settings.config import Settings
+from connector.settings.config import Name, Settings
 from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"
@@ -18,8 +18,7 @@ class CollectionSettings(Settings):
     """A collection in the journal's database, which `iocstream serve` publishes over TAXII 2.1."""
 
     type: Literal["collection"] = "collection"
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+    name: Name = Field(
         description="Its name: the `alias` by which clients may ask for it, and from which its id is made.",
     )
     title: str | None = Field(None, min_length=1, description="What people read in a list of collections; its name.")

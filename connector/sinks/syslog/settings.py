@@ -1,12 +1,11 @@
 """The options of a syslog sink."""
 
 import re
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.config import Settings
+from connector.settings.config import ExistingFile, Settings
 from connector.sinks.syslog.frame import Facility, Framing, Severity
 
 APP_NAME = "iocstream"
@@ -99,9 +98,13 @@ class SyslogSettings(Settings):
     packets_per_second: int = Field(
         5000, ge=1, le=1_000_000, description="For udp: the pace; receivers lose what comes faster than they read."
     )
-    ca_bundle: Path | None = Field(None, description="PEM file of the CA certificates to trust instead of the usual.")
-    client_certificate: Path | None = Field(None, description="PEM file of a client certificate.")
-    client_key: Path | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    ca_bundle: ExistingFile | None = Field(
+        None, description="PEM file of the CA certificates to trust instead of the usual."
+    )
+    client_certificate: ExistingFile | None = Field(None, description="PEM file of a client certificate.")
+    client_key: ExistingFile | None = Field(
+        None, description="PEM file of its key, unless it is in the certificate's file."
+    )
     server_name: str | None = Field(
         None, min_length=1, max_length=255, description="The name in the receiver's certificate, when it is not `host`."
     )
@@ -129,13 +132,6 @@ class SyslogSettings(Settings):
         if hostname is not None and not HOSTNAME.match(hostname):
             raise ValueError("must be a name or an IPv4 address; receivers take a part of an IPv6 address for a tag")
         return hostname
-
-    @field_validator("ca_bundle", "client_certificate", "client_key")
-    @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"no file {path}")
-        return path
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
