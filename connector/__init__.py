@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from connector.formats.stix.format import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.operations.check import Finding, check
-    from connector.pipeline.loops import Conversion
-    from connector.pipeline.runner import Part
+    from connector.pipeline.convert import Conversion
+    from connector.pipeline.part import Part
 
 __all__ = [
     "ConnectorError",
@@ -42,8 +42,8 @@ _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Refused", "Unavailable"),
     "connector.operations.check": ("Finding", "check"),
     "connector.formats.stix.format": ("Producer",),
-    "connector.pipeline.loops": ("Conversion",),
-    "connector.pipeline.runner": ("Part",),
+    "connector.pipeline.convert": ("Conversion",),
+    "connector.pipeline.part": ("Part",),
 }
 
 

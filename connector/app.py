@@ -30,9 +30,11 @@ from connector.model import (
     RouteStatus,
     SourceStatus,
 )
-from connector.pipeline import loops
-from connector.pipeline.loops import Conversion, Route
-from connector.pipeline.runner import SHUTDOWN_SECONDS, FedSource, Part, Runner, sleep_until
+from connector.pipeline.convert import Conversion
+from connector.pipeline.convert import convert as convert_notifications
+from connector.pipeline.part import Part
+from connector.pipeline.route import Route
+from connector.pipeline.runner import SHUTDOWN_SECONDS, FedSource, Runner, sleep_until
 from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Settings
@@ -315,7 +317,7 @@ def convert(
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
     compiled = load_mapping(using, producer or Producer(), profile, overlays)
-    return loops.convert((notification.read(body) for body in bodies), compiled)
+    return convert_notifications((notification.read(body) for body in bodies), compiled)
 
 
 def bundle(messages: Iterable[Message]) -> bytes:

@@ -22,7 +22,7 @@ from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.current_status import CurrentStatus
 from connector.packages import manifest
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.telemetry import Exchange

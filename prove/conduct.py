@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 import tenacity
 
 from connector import app
-from connector.pipeline import loops, runner, waiting
+from connector.pipeline import retry, runner
+from connector.pipeline.route import Route
 from connector.sources.virustotal import source as virustotal
 from prove import defects
 
@@ -20,7 +21,7 @@ from prove import defects
 def small_steps(size: float) -> None:
     """Pages and batches of so many, a poll each 50 ms: more moments that lie between two transactions."""
     virustotal.PAGE_LIMIT = int(size)
-    app.Route = functools.partial(loops.Route, batch=int(size))
+    app.Route = functools.partial(Route, batch=int(size))
     fed = runner.FedSource
     app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)
     runner.IDLE_SECONDS = 0.05
@@ -28,7 +29,7 @@ def small_steps(size: float) -> None:
 
 def quick_waits(longest: float) -> None:
     """No wait between two tries is longer than `longest` seconds, nor is an idle route's look around."""
-    waiting._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
+    retry._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
     runner.IDLE_SECONDS = longest
 
 

@@ -25,7 +25,7 @@ import orjson
 from connector import app, notification
 from connector.formats.stix.format import Producer
 from connector.model import Notification
-from connector.pipeline import loops
+from connector.pipeline.convert import convert
 from connector.sources.bodies import storable
 from connector.values import jsontext
 from prove import parties
@@ -300,7 +300,7 @@ def _read(texts: Sequence[bytes], found: Findings) -> Iterator[Notification]:
 
 def _converted(items: Sequence[Notification], mapping: Any, found: Findings) -> Iterator[bytes]:
     try:
-        conversions = list(loops.convert(items, mapping))
+        conversions = list(convert(items, mapping))
     except Exception as error:  # noqa: BLE001 -- likewise
         if len(items) == 1:
             _note(found, f"{_bug(error)} for {items[0].body!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connector import app
-from connector.pipeline import runner, waiting
+from connector.pipeline import retry, runner
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep
@@ -169,7 +169,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
             f"429 for an hour ({said})",
             here,
             f"{len(refused)} requests in it, the next {after:.0f} s after it",
-            kept=len(refused) < 120 and after < 2 * waiting.MAX_WAIT_SECONDS,
+            kept=len(refused) < 120 and after < 2 * retry.MAX_WAIT_SECONDS,
         )
 
 

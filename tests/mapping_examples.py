@@ -6,7 +6,7 @@ import orjson
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.pipeline.loops import Conversion, convert
+from connector.pipeline.convert import Conversion, convert
 
 MAPPINGS = Path(__file__).parents[1] / "mappings"
 INPUTS = sorted((MAPPINGS / "examples" / "inputs").glob("*.json"))

@@ -13,8 +13,8 @@ from connector.actions.status import Lost
 from connector.model import Message, Refused
 from connector.operations import push
 from connector.operations.push import Pushed
-from connector.pipeline.loops import Delivered
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
+from connector.pipeline.send import Delivered
 from connector.values.timestamps import timestamp
 
 

@@ -19,7 +19,7 @@ from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Refused
 from connector.operations.push import lookup
-from connector.pipeline import loops
+from connector.pipeline.convert import convert
 from connector.ports import Journal
 from connector.sources.bodies import storable
 from connector.sources.virustotal.source import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
@@ -308,7 +308,7 @@ def convert_notification(context: Context, asked: ConvertNotification) -> Conver
         _, _, _, item = _found(context.plan, asked.id, "anywhere")
     else:
         item = notification.read(storable(asked.notification))
-    (conversion,) = loops.convert([item], compiled)
+    (conversion,) = convert([item], compiled)
     if conversion.refusal:
         raise conversion.refusal
     texts = [message.body.decode() for message in conversion.messages]

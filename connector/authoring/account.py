@@ -9,7 +9,7 @@ from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
 from connector.mapping.reads import ScopePath
 from connector.model import Json, Notification, Refused
-from connector.pipeline import loops
+from connector.pipeline.convert import convert
 from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
@@ -46,7 +46,7 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     view = notification.view(item)
     if _too_deep(view):
         raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
-    [conversion] = loops.convert([item], mapping)
+    [conversion] = convert([item], mapping)
     shared_documents = {document.get("id") for document in mapping.format.shared_documents()}
     return Account(
         mapping.name,

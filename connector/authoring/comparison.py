@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, Json, JsonObject, Misconfigured, Notification
-from connector.pipeline import loops
+from connector.pipeline.convert import convert
 from connector.ports import Format, Outbox
 from connector.settings.yamldoc import YamlPath, dotted
 
@@ -162,7 +162,7 @@ class _Kept:
 
 def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
     kept = _Kept(mapping)
-    [conversion] = loops.convert([notification], kept)
+    [conversion] = convert([notification], kept)
     if conversion.refusal:
         return _Made({}, f"{conversion.refusal.by}: {conversion.refusal}")
     shared_documents = {

@@ -19,7 +19,7 @@ import orjson
 
 from connector.mapping import CompiledMapping, examples
 from connector.model import Misconfigured, Refused
-from connector.pipeline.loops import Conversion, convert
+from connector.pipeline.convert import Conversion, convert
 
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
 """Of the files for a format; any other's is its name."""

@@ -10,7 +10,7 @@ from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
 from connector.mapping.explanation import Explainer, Explanation, Part
 from connector.model import Json, Refused
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 from connector.ports import Vocabulary
 from connector.settings.yamldoc import dotted
 

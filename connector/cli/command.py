@@ -16,7 +16,7 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.app import Plan
-    from connector.pipeline.runner import Part
+    from connector.pipeline.part import Part
 
 # Everything else is imported where it is needed: `--help` must be instant.
 # ruff: noqa: PLC0415

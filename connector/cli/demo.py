@@ -12,7 +12,7 @@ from pathlib import Path
 
 from connector import app, telemetry
 from connector.cli import terminal
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications

@@ -24,7 +24,7 @@ from connector.values.display import printable
 if TYPE_CHECKING:
     from connector.app import Plan
     from connector.operations.replay import DryRun
-    from connector.pipeline.runner import Part
+    from connector.pipeline.part import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
 
 _T = TypeVar("_T")
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from connector.model import JsonObject
 from connector.monitoring.current_status import CurrentStatus
-from connector.pipeline.runner import REFUSERS, Part
+from connector.pipeline.part import REFUSERS, Part
 from connector.telemetry import Exchange
 
 MAX_HOSTS = 32

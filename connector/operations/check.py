@@ -14,7 +14,7 @@ from connector.journals.sqlite import SqliteJournal
 from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
-from connector.pipeline import loops
+from connector.pipeline.convert import convert
 from connector.ports import Sink, Source
 
 
@@ -60,7 +60,7 @@ def check(plan: Plan) -> Iterator[Finding]:
 def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
     """Convert the examples to the bytes that would be sent: how many can be, and which expressions find nothing."""
     watch = mapping.watch()
-    conversions = list(loops.convert(examples.notifications, watch))
+    conversions = list(convert(examples.notifications, watch))
     reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
     converted = wanted - len(reasons)

@@ -10,8 +10,8 @@ import orjson
 from connector import app
 from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
-from connector.pipeline import loops
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
+from connector.pipeline.redeliver import redeliver
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
@@ -109,7 +109,7 @@ def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part) ->
     try:
         with journal.lease(name):
             for entries in _batches(journal, seqs, route.batch):
-                part.count(loops.redeliver(route, journal, entries))
+                part.count(redeliver(route, journal, entries))
     finally:
         sink.close()
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from connector import app, notification
 from connector.app import Plan
 from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused, Unavailable
-from connector.pipeline import loops
-from connector.pipeline.loops import Delivered, Delivery, Route
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.redeliver import redeliver
+from connector.pipeline.route import Route
 from connector.pipeline.runner import sleep_until
+from connector.pipeline.send import Delivered
 from connector.ports import Journal, Sink
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
@@ -166,7 +168,7 @@ def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Even
 def _deliver(route: Route, journal: Journal, entry: Entry) -> Delivered:
     if _is_pending(route, journal, entry):
         return _step(replace(route, batch=1), journal)
-    return loops.redeliver(route, journal, [entry], again=True)
+    return redeliver(route, journal, [entry], again=True)
 
 
 def _is_pending(route: Route, journal: Journal, entry: Entry) -> bool:

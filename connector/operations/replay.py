@@ -9,9 +9,11 @@ from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
 from connector.operations.dry_run import DryRunOutbox, RecordingSink
-from connector.pipeline import loops
-from connector.pipeline.loops import Delivery, Route
-from connector.pipeline.runner import Part, Runner, sleep_until
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.part import Part
+from connector.pipeline.redeliver import redeliver, rewind
+from connector.pipeline.route import Route
+from connector.pipeline.runner import Runner, sleep_until
 from connector.ports import Journal, Outbox
 from connector.values.timestamps import timestamp
 
@@ -46,7 +48,7 @@ def replay(
         stack.callback(sink.close)
         route = app.make_route(plan, name, sink)
         with journal.lease(name):
-            on_start(loops.rewind(route, journal, journal.positions_since(name, route.sources, since)))
+            on_start(rewind(route, journal, journal.positions_since(name, route.sources, since)))
         runner = Runner(
             {},
             {name: route},
@@ -101,7 +103,7 @@ def dry_run(plan: Plan, name: str, since: int | None) -> DryRun:
     with app.open_journal(plan) as journal:
         sink, outbox = RecordingSink(), DryRunOutbox(journal)
         route = app.make_route(plan, name, sink)
-        loops.rewind(route, outbox, journal.positions_since(name, route.sources, since))
+        rewind(route, outbox, journal.positions_since(name, route.sources, since))
         delivery, part = Delivery(route, outbox), Part(name, "route", "done")
         while (batch := delivery.step()) is not None:
             part.count(batch)
@@ -156,5 +158,5 @@ def _found(plan: Plan, journal: Journal, route: Route, notification_id: str) -> 
 
 def _resent(route: Route, journal: Outbox, entries: Sequence[Entry]) -> Part:
     part = Part(route.name, "route", "done")
-    part.count(loops.redeliver(route, journal, entries, again=True))
+    part.count(redeliver(route, journal, entries, again=True))
     return part

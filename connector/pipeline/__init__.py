@@ -1,6 +1,9 @@
 """What moves data, and knows no kind of source, journal, format or sink by name.
 
-`loops` is the heart: fetch into the journal, deliver out of it. `versions` decides what is new and what has changed;
-`runner` gives each source and route a thread, `waiting` says how long one waits after a failure, and `look_ups` asks
-for what notifications name.
+The way of a notification: `fetch` stores it in the journal; `deliver` reads it there for each `route`, has `convert`
+make messages of it, for which `versions` decides what is new and what has changed, has `send` hand them to the sink,
+and moves the route's position. `redeliver` is for what goes out once more.
+
+Around them: `runner` gives each source and route a thread, `part` holds what one of these has done, `retry` says how
+an outage is waited for, and `look_ups` asks for more about what notifications name.
 """

@@ -4,26 +4,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from connector import telemetry
 from connector.model import ConnectorError, LookUp, Subject, Unavailable
-from connector.pipeline.waiting import LONGEST_WAIT_SECONDS, Worker
+from connector.pipeline.part import Part
+from connector.pipeline.retry import LONGEST_WAIT_SECONDS, Worker
 from connector.ports import Journal, Source
 
 PAUSE_SECONDS = 900.0
 """How long nothing is looked up after a look-up could not be answered, unless the answer says longer."""
 AGAIN_SECONDS = 3600
 """How long other subjects go first then, should it be the subject that brings it about."""
-
-
-class Asking(Protocol):
-    """What look-ups write of a source's part; see `connector.pipeline.runner.Part`."""
-
-    name: str
-    looked_up: int
-    learned: int
-    look_up_trouble: str
 
 
 class LookUps:
@@ -33,7 +24,7 @@ class LookUps:
     """
 
     def __init__(
-        self, part: Asking, source: Source, per_day: int, *, journal: Journal, on_news: Callable[[], None]
+        self, part: Part, source: Source, per_day: int, *, journal: Journal, on_news: Callable[[], None]
     ) -> None:
         self._part = part
         self._source = source

@@ -2,18 +2,20 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from connector import telemetry
-from connector.model import ConnectorError, Gap, JournalStatus, JsonObject, Misconfigured, Unavailable
+from connector.model import ConnectorError, JournalStatus, Misconfigured, Unavailable
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.fetch import Pages
 from connector.pipeline.look_ups import LookUps
-from connector.pipeline.loops import Delivered, Delivery, Route, Stored, fetch
-from connector.pipeline.waiting import State, Stopping, Worker
+from connector.pipeline.part import Part, State
+from connector.pipeline.retry import Stopping, Worker
+from connector.pipeline.route import Route
+from connector.pipeline.send import Delivered
 from connector.ports import Journal, Source
 
 PATIENCE_ONCE_SECONDS = 60.0
@@ -22,7 +24,6 @@ UPKEEP_SECONDS = 3600.0
 """How often a source's quota is asked for and old notifications are pruned."""
 LOOK_UPS_ONCE_SECONDS = 60.0
 """How long `run_once` looks up what notifications name before it leaves the rest for the next run."""
-MAX_REASONS = 20
 IDLE_SECONDS = 5.0
 """How often an idle route looks for notifications that another process stored."""
 SHUTDOWN_SECONDS = 30.0
@@ -32,61 +33,6 @@ _GLANCE_SECONDS = 0.5
 
 _KEPT = ("quota", "upkept_at", "look_up_trouble")
 """What a source's report says beside its state, so that the next run knows."""
-
-REFUSERS = ("notification", "mapping", "format", "sink")
-"""Who makes dead letters; see `DeadLetter.by`."""
-
-
-@dataclass(slots=True)
-class Part:
-    """What one source or route did in this run, and how it stands.
-
-    Attributes:
-        messages: documents that the sink accepted; the other counts are of notifications.
-        revised: rendered again for what was learned after they were delivered; not among the delivered.
-        reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
-        refused_by: how many dead letters each of those that can refuse has made.
-        succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
-            in Unix seconds; before the first time, when the run began.
-        quota: as the source last said.
-        upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
-        looked_up, learned: how many look-ups were answered, and how many of the answers said something new.
-        look_up_trouble: why nothing is looked up at the moment; empty while it is.
-    """
-
-    name: str
-    kind: Literal["source", "route"]
-    state: State = "running"
-    message: str = ""
-    fetched: int = 0
-    new: int = 0
-    delivered: int = 0
-    filtered: int = 0
-    refused: int = 0
-    messages: int = 0
-    revised: int = 0
-    gaps: list[Gap] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
-    succeeded_at: float = field(default_factory=time.time)
-    quota: JsonObject | None = None
-    upkept_at: int = 0
-    looked_up: int = 0
-    learned: int = 0
-    look_up_trouble: str = ""
-
-    def count(self, batch: Delivered) -> None:
-        """Add a batch that the route has dealt with."""
-        self.delivered += batch.delivered
-        self.filtered += batch.filtered
-        self.refused += batch.refused
-        self.messages += batch.messages
-        self.revised += batch.revised
-        for letter in batch.dead_letters:
-            self.refused_by[letter.by] += 1
-            reason = f"{letter.by}: {letter.reason}"
-            if reason in self.reasons or len(self.reasons) < MAX_REASONS:
-                self.reasons[reason] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +182,7 @@ class Runner:
     def _feed(self, worker: Worker) -> None:
         """Store all pages that there are now."""
         part = self.parts[worker.name]
-        pages = _Pages(part.name, self._sources[part.name].source, self._journal)
+        pages = Pages(part.name, self._sources[part.name].source, self._journal)
         while (stored := worker.patiently(pages.next)) is not None:
             part.fetched += stored.notifications
             part.new += stored.new
@@ -374,18 +320,3 @@ def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], Non
         time.sleep(min(seconds, _GLANCE_SECONDS))
 
     return sleep
-
-
-class _Pages:
-    """The pages of one walk; after an outage, of a new walk from the last stored checkpoint."""
-
-    def __init__(self, name: str, source: Source, journal: Journal) -> None:
-        self._begin = partial(fetch, name, source, journal)
-        self._walk = self._begin()
-
-    def next(self) -> Stored | None:
-        try:
-            return next(self._walk, None)
-        except Unavailable:
-            self._walk = self._begin()
-            raise

@@ -18,7 +18,7 @@ from simulated import bodies
 from connector import notification
 from connector.app import load_mapping
 from connector.formats.stix.format import Producer
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 SHARD = 100

@@ -16,7 +16,7 @@ from connector.app import bundle, make_formats
 from connector.formats.stix.format import Producer
 from connector.mapping import compile_mapping, lay
 from connector.mapping.files import read
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 from connector.settings import yamldoc
 
 MANDATORY = ("type", "spec_version", "id", "created_by_ref", "created", "modified", "valid_from", "name", "pattern")

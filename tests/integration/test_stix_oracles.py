@@ -22,7 +22,7 @@ from mapping_examples import CASES, MAPPINGS, conversion
 from connector import notification
 from connector.formats.stix.format import Producer, StixFormat
 from connector.mapping import load
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 
 UNMET = ("{103}", "{302}")
 STIX = StixFormat(Producer())

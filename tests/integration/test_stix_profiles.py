@@ -22,7 +22,7 @@ from odd_notifications import body_of, misshapen
 from connector import notification
 from connector.app import bundle, load_mapping
 from connector.formats.stix.format import Producer
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 from connector.simulator.notifications import notifications
 
 PEERS = Path(__file__).parents[2] / ".peers"

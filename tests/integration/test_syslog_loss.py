@@ -12,7 +12,8 @@ from connector import app, notification
 from connector.formats.stix.format import Producer
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
-from connector.pipeline.loops import Delivery, Route
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.route import Route
 from connector.simulator.notifications import notifications
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 

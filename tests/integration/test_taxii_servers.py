@@ -14,7 +14,7 @@ from connector import notification
 from connector.app import load_mapping
 from connector.formats.stix.format import Producer
 from connector.model import Message, Misconfigured, Unavailable
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 from connector.sinks.taxii.client import TaxiiClient
 from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 

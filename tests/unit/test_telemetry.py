@@ -16,7 +16,7 @@ from connector import telemetry
 from connector.model import Misconfigured, Unavailable
 from connector.monitoring import health, metrics, server
 from connector.monitoring.current_status import CurrentStatus
-from connector.pipeline.runner import Part
+from connector.pipeline.part import Part
 from connector.settings.config import Settings, validate
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import parse

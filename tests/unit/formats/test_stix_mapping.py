@@ -15,7 +15,7 @@ from connector.formats.stix.format import Producer, StixFormat
 from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.mapping import load
 from connector.model import Refused
-from connector.pipeline.loops import convert
+from connector.pipeline.convert import convert
 
 STIX = StixFormat(Producer())
 MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")

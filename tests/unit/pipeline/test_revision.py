@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Identity, LookUp, Page, Refusal, Refused, Subject, Unavailable
-from connector.pipeline import loops
-from connector.pipeline.loops import Delivery, Route
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.redeliver import redeliver, rewind
+from connector.pipeline.route import Route
 
 DATE = 1_700_000_000
 HERON = Subject("collection", "threat-actor--heron")
@@ -286,7 +287,7 @@ def test_what_the_receiver_refuses_of_it_is_a_dead_letter_and_can_be_retried(jou
     (letter,) = journal.dead_letters("out")
     assert (letter.letter.by, letter.letter.object_id) == ("sink", f"actor--{HERON.id}")
     sink.refuse = set()
-    loops.redeliver(route, journal, journal.entries([letter.letter.seq]))
+    redeliver(route, journal, journal.entries([letter.letter.seq]))
     assert list(journal.dead_letters("out")) == []
     assert sink.newest()[f"actor--{HERON.id}"]["name"] == "Heron"
 
@@ -331,7 +332,7 @@ def test_a_replay_gives_the_bytes_that_were_given_out(journal, route, sink):
     drained(route, journal)
     before = dict(sink.has)
     sink.taken()
-    loops.rewind(route, journal, {"vt": 0})
+    rewind(route, journal, {"vt": 0})
     drained(route, journal)
     assert sink.has == before
     assert {name.partition("--")[0] for name in sink.taken()} == {"identity", "indicator", "sighting", "actor"}
@@ -385,7 +386,7 @@ class RevisionMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data):
         self.crash()
-        loops.rewind(self.route, self.journal, {"vt": data.draw(st.integers(0, len(self.bodies)))})
+        rewind(self.route, self.journal, {"vt": data.draw(st.integers(0, len(self.bodies)))})
 
     @rule()
     def finish(self):
@@ -414,7 +415,7 @@ class RevisionMachine(RuleBasedStateMachine):
         for again in (False, True):
             before = dict(self.sink.has)
             self.crash()
-            loops.rewind(self.route, self.journal, {"vt": 0})
+            rewind(self.route, self.journal, {"vt": 0})
             self.finish()
             assert not again or self.sink.has == before, "what was replayed once is the same the next time"
         for lease in self.leases:

@@ -10,16 +10,16 @@ import pytest
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
-from connector.pipeline.loops import Route
+from connector.pipeline.retry import LONGEST_WAIT_SECONDS, _wait_seconds
+from connector.pipeline.route import Route
 from connector.pipeline.runner import FedSource, Runner, sleep_until
-from connector.pipeline.waiting import LONGEST_WAIT_SECONDS, _wait_seconds
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
 
 @pytest.fixture
 def instant_backoff(monkeypatch):
-    monkeypatch.setattr("connector.pipeline.waiting._backoff", lambda _: 0.0)
+    monkeypatch.setattr("connector.pipeline.retry._backoff", lambda _: 0.0)
 
 
 def page(*numbers, gap=None):

@@ -8,8 +8,11 @@ import pytest
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Identity, Page, Refusal, Refused, Unavailable
-from connector.pipeline import loops
-from connector.pipeline.loops import Route
+from connector.pipeline.convert import convert
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.fetch import fetch
+from connector.pipeline.redeliver import redeliver, rewind
+from connector.pipeline.route import Route
 
 DATE = 1_700_000_000
 
@@ -108,7 +111,7 @@ def route(sink):
 
 
 def drained(route, journal):
-    return list(iter(loops.Delivery(route, journal).step, None))
+    return list(iter(Delivery(route, journal).step, None))
 
 
 def test_each_page_is_stored_before_the_next_is_asked_for(journal):
@@ -120,14 +123,14 @@ def test_each_page_is_stored_before_the_next_is_asked_for(journal):
                 yield page(item(number), checkpoint={"at": number})
                 seen.append((journal.checkpoint("vt"), journal.status({}).entries))
 
-    assert [stored.new for stored in loops.fetch("vt", Watching(), journal)] == [1, 1]
+    assert [stored.new for stored in fetch("vt", Watching(), journal)] == [1, 1]
     assert seen == [({"at": 1}, 1), ({"at": 2}, 2)]
 
 
 def test_fetching_goes_on_from_the_stored_checkpoint_and_knows_repeats(journal):
-    list(loops.fetch("vt", Source(page(item(1), item(2), checkpoint={"at": 2})), journal))
+    list(fetch("vt", Source(page(item(1), item(2), checkpoint={"at": 2})), journal))
     again = Source(page(item(2), item(3), checkpoint={"at": 3}))
-    (stored,) = loops.fetch("vt", again, journal)
+    (stored,) = fetch("vt", again, journal)
     assert again.asked_from == [{"at": 2}]
     assert (stored.notifications, stored.new) == (2, 1)
 
@@ -158,16 +161,16 @@ def test_an_outage_keeps_the_position_and_the_same_bytes_are_next_again(journal,
     journal.append("vt", page(item(1), item(2)))
     sink.outage = Unavailable("down")
     with pytest.raises(Unavailable):
-        loops.Delivery(route, journal).step()
+        Delivery(route, journal).step()
     sink.outage = None
-    loops.Delivery(route, journal).step()
+    Delivery(route, journal).step()
     first = [message.body for message in sink.sent]
 
     # As if the answer had been lost: the journal never heard of the delivery.
     sink.sent.clear()
     route = Route("late", ("vt",), route.wants, route.mapping, sink)
     with journal.lease("late"):
-        loops.Delivery(route, journal).step()
+        Delivery(route, journal).step()
     assert [message.body for message in sink.sent] == first
 
 
@@ -183,7 +186,7 @@ def test_a_crash_after_sending_repeats_identical_bytes_even_when_the_mapping_was
 
     journal.advance = crash
     with pytest.raises(Crash):
-        loops.Delivery(route, journal).step()
+        Delivery(route, journal).step()
     before = {(m.id, m.version): m.body for m in sink.sent}
     journal.advance = advance
 
@@ -192,7 +195,7 @@ def test_a_crash_after_sending_repeats_identical_bytes_even_when_the_mapping_was
             return [document | {"name": "edited"} for document in super().render(view)]
 
     sink.sent.clear()
-    loops.Delivery(Route("out", ("vt",), route.wants, Edited(), sink), journal).step()
+    Delivery(Route("out", ("vt",), route.wants, Edited(), sink), journal).step()
     after = {(m.id, m.version): m.body for m in sink.sent}
     versioned = {key for key in after if key[1]}
     # Content changed between the crash and the repeat, so each object comes as a later version, never as the same one.
@@ -246,14 +249,14 @@ def test_converting_without_a_journal_gives_what_a_fresh_route_sends(journal, ro
     bodies = [item(1), item(2), item(3) | {"id": "d1.example"}, item(4, name="dirty")]
     journal.append("vt", page(*bodies))
     drained(route, journal)
-    conversions = list(loops.convert([notification.read(body) for body in bodies], Domains()))
+    conversions = list(convert([notification.read(body) for body in bodies], Domains()))
     assert [m.body for conversion in conversions for m in conversion.messages] == [m.body for m in sink.sent]
     assert conversions[3].refusal.by == "format"
 
 
 def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route, sink):
     journal.append("vt", page(*(item(number) for number in range(1, 10))))
-    delivery = loops.Delivery(route, journal)
+    delivery = Delivery(route, journal)
 
     def position():
         return journal.status({"out": ("vt",)}).routes[0].position
@@ -272,7 +275,7 @@ def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route
 
 def test_after_a_break_everything_unconfirmed_is_sent_again_byte_for_byte(journal, route, sink):
     journal.append("vt", page(*(item(number) for number in range(1, 7))))
-    delivery = loops.Delivery(route, journal)
+    delivery = Delivery(route, journal)
     sink.doubtful = 100
     while delivery.step():
         pass
@@ -292,7 +295,7 @@ def test_after_a_break_everything_unconfirmed_is_sent_again_byte_for_byte(journa
 
 def test_an_end_that_the_receiver_did_not_confirm_is_no_end(journal, route, sink):
     journal.append("vt", page(item(1)))
-    delivery = loops.Delivery(route, journal)
+    delivery = Delivery(route, journal)
     sink.doubtful = 100
     delivery.step()
     sink.outage = Unavailable("no answer")
@@ -305,7 +308,7 @@ def test_an_end_that_the_receiver_did_not_confirm_is_no_end(journal, route, sink
 def sent_again(route, journal, sink, since=None):
     """What a replay from a time sends, in the order it is sent."""
     sink.sent.clear()
-    loops.rewind(route, journal, journal.positions_since("out", ("vt",), since))
+    rewind(route, journal, journal.positions_since("out", ("vt",), since))
     drained(route, journal)
     return [(message.id, message.body) for message in sink.sent]
 
@@ -339,8 +342,8 @@ def test_a_replay_that_is_cut_off_goes_on_where_it_was(journal, route, sink):
     drained(route, journal)
     first = [message.body for message in sink.sent]
     sink.sent.clear()
-    assert loops.rewind(route, journal, journal.positions_since("out", ("vt",), None)) == 7
-    loops.Delivery(route, journal).step()
+    assert rewind(route, journal, journal.positions_since("out", ("vt",), None)) == 7
+    Delivery(route, journal).step()
     drained(route, journal)
     assert [message.body for message in sink.sent] == first
 
@@ -353,13 +356,13 @@ def test_retrying_sends_only_what_was_refused_and_clears_it(journal, route, sink
     sink.sent.clear()
     sink.refuse = set()
 
-    batch = loops.redeliver(route, journal, journal.entries([1]))
+    batch = redeliver(route, journal, journal.entries([1]))
 
     assert (batch.delivered, batch.refused, batch.messages) == (1, 0, 1)
     assert [message.body for message in sink.sent] == [refused]
     (standing,) = journal.status({"out": ("vt",)}).routes
     assert (standing.dead_letters, standing.delivered, standing.refused, standing.position) == (0, 2, 1, 2)
-    assert loops.redeliver(route, journal, journal.entries([1])).messages == 0
+    assert redeliver(route, journal, journal.entries([1])).messages == 0
 
 
 def test_what_is_refused_again_has_the_new_reason(journal, route, sink):
@@ -369,7 +372,7 @@ def test_what_is_refused_again_has_the_new_reason(journal, route, sink):
     sink.refuse = {"sighting--1"}
     route.mapping.render = lambda view: Domains.render(route.mapping, view | {"entity": {}})
 
-    batch = loops.redeliver(route, journal, journal.entries([1]))
+    batch = redeliver(route, journal, journal.entries([1]))
 
     assert batch.refused == 1
     assert [letter.letter.by for letter in before] == ["mapping"]
@@ -384,7 +387,7 @@ def test_an_outage_while_retrying_changes_nothing(journal, route, sink):
     before = (list(journal.dead_letters()), journal.status({"out": ("vt",)}))
     sink.outage = Unavailable("down")
     with pytest.raises(Unavailable):
-        loops.redeliver(route, journal, journal.entries([1]))
+        redeliver(route, journal, journal.entries([1]))
     sink.outage = None
     assert (list(journal.dead_letters()), journal.status({"out": ("vt",)})) == before
 
@@ -395,7 +398,7 @@ def test_a_retry_counts_only_when_the_receiver_has_confirmed(journal, route, sin
     route.mapping.render = lambda view: Domains.render(route.mapping, view | {"entity": {}})
     sink.finish = lambda: (_ for _ in ()).throw(Unavailable("cut off at the end"))
     with pytest.raises(Unavailable):
-        loops.redeliver(route, journal, journal.entries([1]))
+        redeliver(route, journal, journal.entries([1]))
     assert len(list(journal.dead_letters())) == 1
 
 
@@ -409,7 +412,7 @@ def test_a_late_retry_does_not_take_back_what_a_later_notification_said(journal,
     sink.sent.clear()
 
     route.mapping.render = lambda view: naming_after_the_note(view | {"entity": view["entity"] | {"bad": 0}})
-    loops.redeliver(route, journal, journal.entries([2]))
+    redeliver(route, journal, journal.entries([2]))
 
     assert [message.id for message in sink.sent] == ["sighting--2"]
     assert list(journal.dead_letters()) == []
@@ -421,7 +424,7 @@ def test_a_retry_says_what_no_later_notification_has_said(journal, route, sink):
     drained(route, journal)
     sink.sent.clear()
     route.mapping.render = lambda view: naming_after_the_note(view | {"entity": view["entity"] | {"bad": 0}})
-    loops.redeliver(route, journal, journal.entries([2]))
+    redeliver(route, journal, journal.entries([2]))
     assert [message.id for message in sink.sent] == ["indicator--d1.example", "sighting--2"]
     assert b'"new"' in sink.sent[0].body
 
@@ -440,23 +443,23 @@ def test_one_notification_is_sent_again_whole_and_the_position_stays(journal, ro
     first = {message.id: message.body for message in sink.sent}
     sink.sent.clear()
 
-    batch = loops.redeliver(route, journal, journal.entries([2]), again=True)
+    batch = redeliver(route, journal, journal.entries([2]), again=True)
 
     assert {message.id: message.body for message in sink.sent} == {
         name: first[name] for name in ("identity--1", "indicator--d2.example", "sighting--2")
     }
     assert batch.messages == 3
     assert journal.status({"out": ("vt",)}).routes[0].position == 3
-    assert loops.redeliver(route, journal, journal.entries([2])).messages == 0
+    assert redeliver(route, journal, journal.entries([2])).messages == 0
 
 
 def test_what_is_refused_when_it_is_sent_again_can_be_retried(journal, route, sink):
     journal.append("vt", page(item(1)))
     drained(route, journal)
     sink.refuse = {"sighting--1"}
-    assert loops.redeliver(route, journal, journal.entries([1]), again=True).refused == 1
+    assert redeliver(route, journal, journal.entries([1]), again=True).refused == 1
     sink.refuse = set()
-    assert loops.redeliver(route, journal, journal.entries([1])).messages == 1
+    assert redeliver(route, journal, journal.entries([1])).messages == 1
 
 
 def test_a_dead_letter_of_the_format_has_the_document_that_it_refused(journal, route):

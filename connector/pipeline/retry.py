@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
 import tenacity
 
 from connector import telemetry
 from connector.model import Unavailable
+from connector.pipeline.part import Part, State
 from connector.ports import Journal
 
 MAX_WAIT_SECONDS = 300.0
@@ -17,17 +18,6 @@ LONGEST_WAIT_SECONDS = 86_400.0
 """The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
 
 Result = TypeVar("Result")
-State = Literal["running", "done", "waiting", "stopped"]
-"""`waiting`: for an outage to end; `stopped`: until a person acts."""
-
-
-class Standing(Protocol):
-    """What a worker reads and writes of its part; see `connector.pipeline.runner.Part`."""
-
-    name: str
-    state: State
-    message: str
-    succeeded_at: float
 
 
 class Stopping(Exception):
@@ -39,7 +29,7 @@ class Worker:
 
     def __init__(
         self,
-        part: Standing,
+        part: Part,
         journal: Journal,
         stop: threading.Event,
         patience: float | None,

@@ -1,0 +1,114 @@
+"""From entries of the journal to messages: rendered by the mapping, given their versions, encoded by the format."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from connector import notification
+from connector.model import Document, Entry, JsonObject, Message, Notification, Refused
+from connector.pipeline.route import Mapping
+from connector.pipeline.versions import Ledger
+from connector.ports import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What became of one notification: its messages, or why it has none.
+
+    Attributes:
+        refused_document: what the mapping made and the format did not take, as JSON.
+    """
+
+    entry: Entry
+    messages: Sequence[Message]
+    refusal: Refused | None = None
+    wanted: bool = True
+    refused_document: bytes | None = None
+
+
+def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator[Conversion]:
+    """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
+    ledger = Ledger({})
+    for seq, item in enumerate(notifications, start=1):
+        rendered = render(Entry(seq, "", item), mapping)
+        yield from encode([rendered], mapping.format, ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What the mapping made of one entry: documents without versions yet, or why there are none."""
+
+    entry: Entry
+    documents: Sequence[Document] = ()
+    refusal: Refused | None = None
+    wanted: bool = True
+
+
+def render(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> Rendered:
+    """What a mapping makes of an entry, unless `wants` turns it away."""
+    try:
+        view = notification.view(entry.notification, entry.context)
+        documents = mapping.render(view) if wants is None or wants(view) else None
+    except Refused as refusal:
+        return Rendered(entry, refusal=refusal)
+    if documents is None:
+        return Rendered(entry, wanted=False)
+    return Rendered(entry, documents)
+
+
+def has_versions(output: Format) -> bool:
+    """Whether its documents are objects that come in versions; only such rest on others (`Format.shared_documents`)."""
+    return bool(output.shared_documents())
+
+
+def object_ids(rendered: Iterable[Rendered], output: Format) -> Sequence[str]:
+    """The ids of all objects in rendered documents, and in those that they rest on; none for events."""
+    documents = (document for item in rendered for document in item.documents)
+    identities = (output.identify(document) for document in [*output.shared_documents(), *documents])
+    return sorted({identity.id for identity in identities if identity is not None})
+
+
+def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
+    """Give documents their versions and make messages of those that the receiver needs: all of an entry's, or none."""
+    shared_documents = output.shared_documents()
+    for item in rendered:
+        if item.refusal or not item.wanted:
+            refused = item.refusal.document if item.refusal else None
+            yield Conversion(item.entry, (), item.refusal, item.wanted, None if refused is None else _as_json(refused))
+            continue
+        mark = ledger.mark()
+        messages: list[Message] = []
+        document: Document = {}
+        try:
+            for document in [*shared_documents, *item.documents]:
+                message = _message(document, item.entry, output, ledger)
+                if message is not None:
+                    messages.append(message)
+        except Refused as refusal:
+            # All or nothing: a document must not refer to one that was refused.
+            ledger.undo(mark)
+            yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
+        else:
+            yield Conversion(item.entry, messages)
+            shared_documents = ()
+
+
+def _as_json(document: Document) -> bytes | None:
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:  # which may be why it was refused
+        return None
+
+
+def _message(document: Document, entry: Entry, output: Format, ledger: Ledger) -> Message | None:
+    date = entry.notification.date or 0  # a notification without a date is rejected before it is rendered
+    identity = output.identify(document)
+    if identity is None:
+        return Message(entry.seq, entry.notification.id, output.encode(document), date)
+    stamped = ledger.stamp(document, identity, entry.seq, date)
+    if stamped is None:
+        return None
+    return Message(
+        entry.seq, identity.id, output.encode(stamped), date, stamped.get("modified"), identity.dependency_level
+    )

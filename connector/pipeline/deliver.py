@@ -1,0 +1,108 @@
+"""Out of the journal to a sink: read a batch, convert it, write its versions down, send it, advance past it."""
+
+from collections import deque
+
+from connector.model import Advance
+from connector.pipeline.convert import encode, has_versions, object_ids, render
+from connector.pipeline.redeliver import _redelivered, redeliver
+from connector.pipeline.route import Route
+from connector.pipeline.send import Delivered, send
+from connector.pipeline.versions import Ledger
+from connector.ports import Outbox
+
+
+class Delivery:
+    """A route's way out of the journal; one object for as long as it runs.
+
+    What was sent but could still be lost with the connection (`Sink.unconfirmed`) holds the position back: the journal
+    is read ahead of it, and after any error again from it, byte for byte.
+    """
+
+    def __init__(self, route: Route, journal: Outbox) -> None:
+        self._route = route
+        self._journal = journal
+        self._read_to = 0
+        self._held: deque[tuple[Advance, int]] = deque()
+
+    def step(self) -> Delivered | None:
+        """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
+
+        When nothing is pending, refused notifications come again of which a retry was asked; then notifications
+        delivered earlier of which more has been learned since: what that changes is sent as new versions. Events, which
+        have none, are not repeated.
+
+        Whatever is raised, nothing is lost: what had not been confirmed is next again.
+        """
+        try:
+            return self._step()
+        except BaseException:
+            self._forget()
+            raise
+
+    def finish(self) -> None:
+        """Have the receiver confirm all that was sent, and advance past it; raises as `step` does."""
+        try:
+            if self._held:
+                self._route.sink.finish()
+                self._advance()
+        except BaseException:
+            self._forget()
+            raise
+
+    def _step(self) -> Delivered | None:
+        route, journal = self._route, self._journal
+        entries = journal.pending(route.name, route.sources, route.batch, self._read_to)
+        if not entries:
+            self._advance()
+            return self._retry() or self._revise()
+        rendered = [render(entry, route.mapping, route.wants) for entry in entries]
+        ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format)))
+        conversions = list(encode(rendered, route.mapping.format, ledger))
+        journal.record(route.name, ledger.recorded)
+        batch, sent = send(route.sink, conversions, ledger)
+        advance = Advance(
+            entries[-1].seq,
+            batch.delivered,
+            batch.filtered,
+            batch.refused,
+            batch.dead_letters,
+            sent,
+            learned=entries[0].learned if has_versions(route.mapping.format) else None,
+        )
+        self._read_to = advance.position
+        self._held.append((advance, batch.messages))
+        self._advance()
+        return batch
+
+    def _retry(self) -> Delivered | None:
+        entries = self._journal.to_retry(self._route.name, self._route.batch)
+        if not entries:
+            return None
+        self.finish()  # before anything is compared with what the receiver has
+        return redeliver(self._route, self._journal, entries)
+
+    def _revise(self) -> Delivered | None:
+        route, journal = self._route, self._journal
+        if not has_versions(route.mapping.format):
+            return None
+        outdated = journal.outdated(route.name, route.sources, route.batch)
+        if outdated is None:
+            return None
+        self.finish()  # before anything is compared with what the receiver has
+        return _redelivered(route, journal, outdated.entries, outdated=outdated)
+
+    def _advance(self) -> None:
+        """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
+        unconfirmed = self._route.sink.unconfirmed()
+        sent_after = sum(messages for _, messages in self._held)
+        while self._held:
+            advance, messages = self._held[0]
+            sent_after -= messages
+            if messages and sent_after < unconfirmed:
+                return
+            self._journal.advance(self._route.name, self._route.sources, advance)
+            self._held.popleft()
+
+    def _forget(self) -> None:
+        self._read_to = 0
+        self._held.clear()

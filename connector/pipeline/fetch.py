@@ -1,0 +1,40 @@
+"""From a source into the journal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from connector.model import Gap, Unavailable
+from connector.ports import Journal, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A page in the journal: how many notifications it had, how many of them were new, and what was found lost."""
+
+    notifications: int
+    new: int
+    gap: Gap | None
+
+
+def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
+    """Store what is new, page by page: each with its checkpoint, before the next is asked for."""
+    for page in source.pages(journal.checkpoint(name)):
+        new = journal.append(name, page)
+        yield Stored(len(page.notifications), new, page.gap)
+
+
+class Pages:
+    """The pages of one walk; after an outage, of a new walk from the last stored checkpoint."""
+
+    def __init__(self, name: str, source: Source, journal: Journal) -> None:
+        self._begin = partial(fetch, name, source, journal)
+        self._walk = self._begin()
+
+    def next(self) -> Stored | None:
+        """Store the next page; None when there is nothing more now."""
+        try:
+            return next(self._walk, None)
+        except Unavailable:
+            self._walk = self._begin()
+            raise

@@ -1,0 +1,67 @@
+"""What a source or route does while it runs: its state and its counts."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from connector.model import Gap, JsonObject
+from connector.pipeline.send import Delivered
+
+State = Literal["running", "done", "waiting", "stopped"]
+"""`waiting`: for an outage to end; `stopped`: until a person acts."""
+REFUSERS = ("notification", "mapping", "format", "sink")
+"""Who makes dead letters; see `DeadLetter.by`."""
+MAX_REASONS = 20
+
+
+@dataclass(slots=True)
+class Part:
+    """What one source or route did in this run, and how it stands.
+
+    Attributes:
+        messages: documents that the sink accepted; the other counts are of notifications.
+        revised: rendered again for what was learned after they were delivered; not among the delivered.
+        reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
+        refused_by: how many dead letters each of those that can refuse has made.
+        succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
+            in Unix seconds; before the first time, when the run began.
+        quota: as the source last said.
+        upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
+        looked_up, learned: how many look-ups were answered, and how many of the answers said something new.
+        look_up_trouble: why nothing is looked up at the moment; empty while it is.
+    """
+
+    name: str
+    kind: Literal["source", "route"]
+    state: State = "running"
+    message: str = ""
+    fetched: int = 0
+    new: int = 0
+    delivered: int = 0
+    filtered: int = 0
+    refused: int = 0
+    messages: int = 0
+    revised: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
+    succeeded_at: float = field(default_factory=time.time)
+    quota: JsonObject | None = None
+    upkept_at: int = 0
+    looked_up: int = 0
+    learned: int = 0
+    look_up_trouble: str = ""
+
+    def count(self, batch: Delivered) -> None:
+        """Add a batch that the route has dealt with."""
+        self.delivered += batch.delivered
+        self.filtered += batch.filtered
+        self.refused += batch.refused
+        self.messages += batch.messages
+        self.revised += batch.revised
+        for letter in batch.dead_letters:
+            self.refused_by[letter.by] += 1
+            reason = f"{letter.by}: {letter.reason}"
+            if reason in self.reasons or len(self.reasons) < MAX_REASONS:
+                self.reasons[reason] += 1

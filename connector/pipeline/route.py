@@ -1,0 +1,39 @@
+"""A route: which notifications go through which mapping into which sink."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from connector.model import Document, JsonObject
+from connector.ports import Format, Sink
+
+
+class Mapping(Protocol):
+    """A compiled mapping, as far as the pipeline uses it."""
+
+    @property
+    def format(self) -> Format:
+        """The format of its documents."""
+        ...
+
+    def render(self, view: JsonObject) -> Sequence[Document] | None:
+        """Documents, in order of reference; None when the notification is not for this mapping; or Refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A mapping and a sink, with a position of its own in the journal.
+
+    Attributes:
+        sources: the sources whose notifications it reads.
+        wants: the route's filter over the view of a notification.
+        batch: how many notifications are rendered, sent and advanced past at once.
+    """
+
+    name: str
+    sources: Sequence[str]
+    wants: Callable[[JsonObject], bool]
+    mapping: Mapping
+    sink: Sink
+    batch: int = 500

@@ -1,0 +1,62 @@
+"""From messages to the sink, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.model import DeadLetter, Refusal, Version
+from connector.pipeline.convert import Conversion
+from connector.pipeline.versions import Ledger
+from connector.ports import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A batch dealt with, counted in notifications.
+
+    Attributes:
+        messages: documents that the sink accepted.
+        revised: notifications rendered again for what was learned after they were delivered; they count as nothing
+            else, unless they are refused.
+    """
+
+    delivered: int
+    filtered: int
+    dead_letters: Sequence[DeadLetter]
+    refused: int
+    messages: int
+    revised: int = 0
+
+
+def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[Delivered, list[Version]]:
+    """Send what was converted; what came of it, and the versions that the sink has."""
+    messages = [message for conversion in conversions for message in conversion.messages]
+    refusals = sink.send(messages) if messages else ()
+    dead_letters = _dead_letters(conversions, refusals)
+    refused = len({letter.seq for letter in dead_letters})
+    filtered = sum(not conversion.wanted for conversion in conversions)
+    delivered = len(conversions) - refused - filtered
+    refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
+    accepted = (*ledger.stamped, *ledger.unchanged)
+    sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
+    return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals)), sent
+
+
+def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[DeadLetter]:
+    ids = {conversion.entry.seq: conversion.entry.notification.id for conversion in conversions}
+    letters = [
+        DeadLetter(
+            conversion.entry.seq,
+            conversion.refusal.by,
+            str(conversion.refusal),
+            document=conversion.refused_document,
+            notification_id=conversion.entry.notification.id,
+        )
+        for conversion in conversions
+        if conversion.refusal
+    ]
+    letters += [
+        DeadLetter(message.seq, "sink", refusal.reason, message.id, message.body, ids[message.seq])
+        for refusal in refusals
+        for message in (refusal.message,)
+    ]
+    return letters
