@@ -8,7 +8,7 @@ from cefevent import CEFEvent
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.mapping.uri import conform, domain, host
+from connector.mapping.language.uri import conform, domain, host
 from connector.model import Json, Notification
 
 SEVERITIES = {"SEVERITY_NONE": 1, "SEVERITY_LOW": 3, "SEVERITY_MEDIUM": 5, "SEVERITY_HIGH": 8}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connector.formats.stix.shared_objects import EXTENSION_ID, VIRUSTOTAL
-from connector.mapping.uri import domain as domain_name
+from connector.mapping.language.uri import domain as domain_name
 from connector.model import Json
 from connector.values.identifiers import sco_id, stix_id
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part
-from connector.mapping.reads import ScopePath
+from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part, ScopePath
 from connector.model import Json, Notification, Refused
 from connector.pipeline.convert import convert
 from connector.settings.yamldoc import dotted

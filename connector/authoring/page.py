@@ -12,9 +12,8 @@ from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
 from connector.authoring.account import Account
-from connector.mapping.checking import NOTIFICATION_SCOPE
-from connector.mapping.explanation import Evaluation, Part
-from connector.mapping.reads import ScopePath
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
+from connector.mapping.explanation import Evaluation, Part, ScopePath
 from connector.model import Json
 from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text

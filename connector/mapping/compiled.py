@@ -7,12 +7,12 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
-from connector.mapping import compiler
-from connector.mapping.checking import NOTIFICATION_SCOPE
-from connector.mapping.closures import Evaluate, is_false
-from connector.mapping.compiler import Site
-from connector.mapping.expressions import ExpressionError
-from connector.mapping.functions import RequiredError
+from connector.mapping.compilation import compiler
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
+from connector.mapping.compilation.compiler import Site
+from connector.mapping.language.closures import Evaluate, is_false
+from connector.mapping.language.expressions import ExpressionError
+from connector.mapping.language.functions import RequiredError
 from connector.model import Document, Json, JsonObject, Misconfigured, Refused
 from connector.ports import Format
 from connector.settings import yamldoc

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
-from connector.mapping.expressions import suggestion
+from connector.mapping.language.expressions import suggestion
 from connector.model import Json, Misconfigured
 from connector.settings.yamldoc import Place, YamlDocument, YamlPath, dotted
 

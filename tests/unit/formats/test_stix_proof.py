@@ -29,7 +29,7 @@ from connector.formats.stix.values import (
     url,
 )
 from connector.mapping import compile_mapping
-from connector.mapping.functions import FUNCTIONS
+from connector.mapping.language.functions import FUNCTIONS
 from connector.model import Refused
 from connector.settings import yamldoc
 from connector.values.identifiers import stix_id

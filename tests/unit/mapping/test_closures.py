@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 from unit.mapping import strategies
 
-from connector.mapping.checking import NOTIFICATION_SCOPE, check
-from connector.mapping.closures import compiled, compiled_in_scope, is_false
-from connector.mapping.expressions import ExpressionError, parse
-from connector.mapping.folding import folded
-from connector.mapping.functions import FUNCTIONS
-from connector.mapping.interpreter import INTERPRETER
-from connector.mapping.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, STRING, type_name
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, check
+from connector.mapping.compilation.folding import folded
+from connector.mapping.language.closures import compiled, compiled_in_scope, is_false
+from connector.mapping.language.expressions import ExpressionError, parse
+from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.interpreter import INTERPRETER
+from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, STRING, type_name
 
 
 def outcome(evaluate, *arguments):

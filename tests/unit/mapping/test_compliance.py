@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, UnknownFunctionError
 
-from connector.mapping.closures import compiled
-from connector.mapping.expressions import ExpressionError, parse
-from connector.mapping.interpreter import INTERPRETER
+from connector.mapping.language.closures import compiled
+from connector.mapping.language.expressions import ExpressionError, parse
+from connector.mapping.language.interpreter import INTERPRETER
 
 CASES = Path(__file__).parents[3].parent / "shared" / "jmespath-compliance"
 

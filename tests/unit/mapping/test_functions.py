@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from unit.mapping import strategies
 
-from connector.mapping.closures import compiled
-from connector.mapping.expressions import parse
-from connector.mapping.functions import FUNCTIONS
-from connector.mapping.interpreter import INTERPRETER
-from connector.mapping.json_types import type_name
+from connector.mapping.language.closures import compiled
+from connector.mapping.language.expressions import parse
+from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.interpreter import INTERPRETER
+from connector.mapping.language.json_types import type_name
 from connector.mapping.reference import example
 from connector.values.identifiers import stix_id
 

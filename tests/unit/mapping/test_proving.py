@@ -2,8 +2,8 @@
 
 import pytest
 
-from connector.mapping.expressions import parse
-from connector.mapping.proving import shape_of
+from connector.mapping.compilation.proving import shape_of
+from connector.mapping.language.expressions import parse
 from connector.values.shapes import Constant, Elements, Identifier, Members, Timestamp, Url, shared
 
 INNER = Members({"id": Identifier("malware"), "since": Timestamp(), "name": None})

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from unit.mapping import strategies
 from unit.mapping.test_closures import TYPED, outcome, parsed, same, scopes
 
-from connector.mapping.checking import check
-from connector.mapping.closures import compiled_in_scope
-from connector.mapping.expressions import ExpressionError, parse
-from connector.mapping.reads import Traced, reads
+from connector.mapping.compilation.checking import check
+from connector.mapping.explanation.reads import Traced, reads
+from connector.mapping.language.closures import compiled_in_scope
+from connector.mapping.language.expressions import ExpressionError, parse
 from connector.settings.yamldoc import dotted
 
 SCOPE = {

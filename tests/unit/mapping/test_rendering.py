@@ -7,7 +7,9 @@ from types import MappingProxyType
 import pytest
 from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
-from connector.mapping import compile_mapping, compiler, values
+from connector.mapping import compile_mapping
+from connector.mapping.compilation import compiler
+from connector.mapping.rendering import values
 from connector.model import Provisional, Refused
 from connector.settings import yamldoc
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector.mapping.uri import _in_a_labels
+from connector.mapping.language.uri import _in_a_labels
 
 LABELS = st.sampled_from(
     [

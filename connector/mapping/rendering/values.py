@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from connector.mapping.closures import Evaluate, is_false
-from connector.mapping.json_types import ARRAY, NULL, OBJECT, STRING, Types
+from connector.mapping.language.closures import Evaluate, is_false
+from connector.mapping.language.json_types import ARRAY, NULL, OBJECT, STRING, Types
 from connector.model import Document, Json, Provisional, Refused
 from connector.values.shapes import Elements, Members, Shape, Text, constant, shared
 

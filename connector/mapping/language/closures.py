@@ -11,9 +11,9 @@ from typing import Any
 
 from jmespath.exceptions import UnknownFunctionError
 
-from connector.mapping.functions import FUNCTIONS, Function, Parameter
-from connector.mapping.interpreter import BUILT_IN_FUNCTIONS, CALLS, INTERPRETER, SIGNATURES, Node
-from connector.mapping.json_types import PYTHON_TYPES
+from connector.mapping.language.functions import FUNCTIONS, Function, Parameter
+from connector.mapping.language.interpreter import BUILT_IN_FUNCTIONS, CALLS, INTERPRETER, SIGNATURES, Node
+from connector.mapping.language.json_types import PYTHON_TYPES
 from connector.model import Json
 
 Evaluate = Callable[[Any], Json]

@@ -13,7 +13,7 @@ from jmespath.exceptions import (
 )
 from jmespath.parser import Parser
 
-from connector.mapping.interpreter import Node
+from connector.mapping.language.interpreter import Node
 
 MAX_LENGTH = 10_000
 """Characters in one expression."""

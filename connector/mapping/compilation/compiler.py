@@ -7,15 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from connector.mapping import checking, placeholders
-from connector.mapping.checking import NOTIFICATION_SCOPE, Scope
-from connector.mapping.closures import Evaluate, compiled_in_scope, is_false, path_of
-from connector.mapping.expressions import ExpressionError, parse, suggestion
-from connector.mapping.folding import folded, roots
-from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, OBJECT, SCALAR, STRING, Types, described, type_name
-from connector.mapping.placeholders import Placeholder
-from connector.mapping.proving import shape_of
-from connector.mapping.values import (
+from connector.mapping.compilation import checking
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, Scope
+from connector.mapping.compilation.folding import folded, roots
+from connector.mapping.compilation.proving import shape_of
+from connector.mapping.language import placeholders
+from connector.mapping.language.closures import Evaluate, compiled_in_scope, is_false, path_of
+from connector.mapping.language.expressions import ExpressionError, parse, suggestion
+from connector.mapping.language.json_types import (
+    ANY,
+    ARRAY,
+    BOOLEAN,
+    NULL,
+    OBJECT,
+    SCALAR,
+    STRING,
+    Types,
+    described,
+    type_name,
+)
+from connector.mapping.language.placeholders import Placeholder
+from connector.mapping.rendering.values import (
     ITEM,
     Loop,
     Value,

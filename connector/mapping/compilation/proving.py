@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from connector.mapping.functions import FUNCTIONS
-from connector.mapping.interpreter import Node
+from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.interpreter import Node
 from connector.values.shapes import Members, Shape, constant, shared
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from connector.mapping import compiler
+from connector.mapping.compilation import compiler
+from connector.mapping.compilation.compiler import Site
 from connector.mapping.compiled import TOO_DEEP, Watch
-from connector.mapping.compiler import Site
 from connector.model import Document, Json, JsonObject, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath

@@ -6,10 +6,21 @@ from typing import Any
 
 from jmespath.lexer import Lexer
 
-from connector.mapping.expressions import ExpressionError, suggestion
-from connector.mapping.functions import FUNCTIONS
-from connector.mapping.interpreter import RETURNS, SIGNATURES, Node, base_types
-from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, described, type_name
+from connector.mapping.language.expressions import ExpressionError, suggestion
+from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.interpreter import RETURNS, SIGNATURES, Node, base_types
+from connector.mapping.language.json_types import (
+    ANY,
+    ARRAY,
+    BOOLEAN,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Types,
+    described,
+    type_name,
+)
 
 Scope = Mapping[str, Types]
 """The names an expression may begin with, and the types of what they hold."""

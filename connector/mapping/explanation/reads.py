@@ -10,8 +10,8 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError
 
-from connector.mapping.closures import is_false
-from connector.mapping.interpreter import INTERPRETER, Node
+from connector.mapping.language.closures import is_false
+from connector.mapping.language.interpreter import INTERPRETER, Node
 from connector.model import Json
 
 ScopePath = tuple[str | int, ...]

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from connector.mapping.expressions import ExpressionError
+from connector.mapping.language.expressions import ExpressionError
 
 _OPEN = "${{"
 # A placeholder ends at the first }} outside of quotes and of the braces that JMESPath itself uses.

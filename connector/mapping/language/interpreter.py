@@ -8,8 +8,8 @@ from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.visitor import Options, TreeInterpreter
 
-from connector.mapping.functions import FUNCTIONS, Function, InvalidValueError, Parameter
-from connector.mapping.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, type_name
+from connector.mapping.language.functions import FUNCTIONS, Function, InvalidValueError, Parameter
+from connector.mapping.language.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, type_name
 from connector.model import Json
 
 Node = Any

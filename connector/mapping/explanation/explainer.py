@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from connector.mapping import placeholders
-from connector.mapping.checking import NOTIFICATION_SCOPE
-from connector.mapping.closures import is_false
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
+from connector.mapping.compilation.compiler import Site
 from connector.mapping.compiled import TOO_DEEP, CompiledMapping
-from connector.mapping.compiler import Site
-from connector.mapping.expressions import parse
-from connector.mapping.placeholders import Placeholder
-from connector.mapping.reads import ScopePath, Traced, reads
-from connector.mapping.recording import Recorder, Recording
-from connector.mapping.values import ITEM, present
+from connector.mapping.explanation.reads import ScopePath, Traced, reads
+from connector.mapping.explanation.recording import Recorder, Recording
+from connector.mapping.language import placeholders
+from connector.mapping.language.closures import is_false
+from connector.mapping.language.expressions import parse
+from connector.mapping.language.placeholders import Placeholder
+from connector.mapping.rendering.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Refused
 from connector.settings.yamldoc import YamlPath, dotted
 from connector.values.display import value_text

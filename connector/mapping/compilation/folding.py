@@ -1,6 +1,6 @@
 """The names in expressions: those that mean the same for all notifications are put in, the others can be listed."""
 
-from connector.mapping.interpreter import Node
+from connector.mapping.language.interpreter import Node
 from connector.model import JsonObject
 
 _FIRST_SEES_SCOPE = frozenset(

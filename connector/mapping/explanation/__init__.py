@@ -1,0 +1,10 @@
+"""Why a mapping's output is what it is, for people to look at: a second, slower rendering.
+
+`recording` renders with every value written down, `reads` finds what an expression read, and `explainer` puts both
+beside the mapping's YAML.
+"""
+
+from connector.mapping.explanation.explainer import Evaluation, Explainer, Explanation, Part
+from connector.mapping.explanation.reads import ScopePath
+
+__all__ = ["Evaluation", "Explainer", "Explanation", "Part", "ScopePath"]
