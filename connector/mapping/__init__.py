@@ -1,4 +1,10 @@
-"""The mapping language: a YAML file shaped like its output, with JMESPath at the leaves (docs/mappings.md)."""
+"""The mapping language: a YAML file shaped like its output, with JMESPath at the leaves (docs/mappings.md).
+
+Read first `compiled`, a mapping as the rest of the program uses it; then `compilation/compiler`, which makes of its
+YAML the `rendering/program` that is run for each notification. `language/` is what stands between `${{` and `}}`.
+`files` and `overlay` say which YAML a mapping is; `explanation/` why its output is what it is, for people.
+`schema` and `reference` describe the language to editors and readers; `examples` are notifications to try it on.
+"""
 
 from connector.mapping.compilation.compiler import Site
 from connector.mapping.compiled import CompiledMapping, Watch, compile_condition, compile_mapping, load

@@ -12,7 +12,7 @@ from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, Scope
 from connector.mapping.compilation.folding import folded, roots
 from connector.mapping.compilation.proving import shape_of
 from connector.mapping.language import placeholders
-from connector.mapping.language.closures import Evaluate, compiled_in_scope, is_false, path_of
+from connector.mapping.language.closures import Evaluate, compiled_in_scope, path_of
 from connector.mapping.language.expressions import ExpressionError, parse, suggestion
 from connector.mapping.language.json_types import (
     ANY,
@@ -27,6 +27,7 @@ from connector.mapping.language.json_types import (
     type_name,
 )
 from connector.mapping.language.placeholders import Placeholder
+from connector.mapping.rendering.program import Emit, Let, Program
 from connector.mapping.rendering.values import (
     ITEM,
     Loop,
@@ -42,7 +43,7 @@ from connector.mapping.rendering.values import (
     text_of,
     when,
 )
-from connector.model import Document, Json, JsonObject, Misconfigured, Provisional, Refused
+from connector.model import Document, Json, Misconfigured, Provisional, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
 from connector.values.shapes import Elements, Members, Shape, Text, constant
@@ -51,9 +52,6 @@ _TOP_LEVEL = ("format", "description", "match", "let", "emit")
 _DIRECTIVES = ("$when", "$each", "$switch", "$default", "$provisional")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
-
-Let = tuple[str, Evaluate]
-"""A name, and what it stands for, from the scope so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,76 +74,6 @@ class Site:
 
 Trace = Callable[[Site, Evaluate], Evaluate]
 """Something to put around every expression."""
-
-
-class Emit(NamedTuple):
-    """What `emit` says under one name.
-
-    Attributes:
-        build: from the scope to what the mapping says of the document; of all, where it makes one for each of a list.
-        complete: what the format makes of one.
-    """
-
-    name: str
-    is_list: bool
-    build: Callable[[Any], Any]
-    complete: Callable[[Document], Document]
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A mapping, ready to run.
-
-    Attributes:
-        match: whether a notification is for this mapping; None when all are.
-        lets: what `let` says, in order.
-        emits: what `emit` says, in order.
-        names: what expressions may name beside the notification, the same for all: the format's and the mapping's own.
-    """
-
-    match: Evaluate | None
-    lets: Sequence[Let]
-    emits: Sequence[Emit]
-    names: JsonObject
-
-    def run(self, view: JsonObject) -> list[Document] | None:
-        """The documents; None when the notification is not for this mapping.
-
-        Raises:
-            JMESPathError: a function was given what it does not take, or cannot work on it.
-            Refused: text lacks a value that it needs, or the format refuses one.
-            RecursionError: the notification is nested too deeply.
-        """
-        documents: list[Document] = []
-        return documents if self.run_in(scope_of(view, self.names), documents) else None
-
-    def run_in(self, scope: dict[str, Json], documents: list[Document]) -> bool:
-        """As `run`, in a scope to which each name is added once it is known; whether the notification is wanted."""
-        if self.match is not None and is_false(self.match(scope)):
-            return False
-        for name, evaluate in self.lets:
-            scope[name] = evaluate(scope)
-        for name, is_list, build, complete in self.emits:
-            made = build(scope)
-            if is_list:
-                if made:
-                    made = list(map(complete, made))
-                    documents += made
-            elif made is not None:
-                made = complete(made)
-                documents.append(made)
-            scope[name] = made
-        return True
-
-
-def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
-    """What a mapping's first expression sees, the format's names among it; each step adds its own."""
-    return {
-        "notification": view.get("notification"),
-        "entity": view.get("entity"),
-        "entity_value": view.get("entity_value"),
-        **names,
-    }
 
 
 def format_name(document: YamlDocument, formats: Mapping[str, Format]) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from connector.mapping.compilation import compiler
 from connector.mapping.compilation.compiler import Site
 from connector.mapping.compiled import TOO_DEEP, Watch
+from connector.mapping.rendering.program import scope_of
 from connector.model import Document, Json, JsonObject, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath
@@ -41,7 +41,7 @@ class Recorder(Watch):
 
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""
-        recording = self._recording = Recording(compiler.scope_of(view, self.program.names))
+        recording = self._recording = Recording(scope_of(view, self.program.names))
         try:
             recording.wanted = self.program.run_in(recording.scope, recording.documents)
         except RecursionError:
