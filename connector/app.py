@@ -62,31 +62,54 @@ SinkSettings = Annotated[
 class RouteSettings(Settings):
     """One way out: what to convert to, where to send it, and which notifications."""
 
-    mapping: MappingChoice = Field(description="A bundled mapping by name, the path of a YAML file, or a section.")
-    sink: SinkSettings = Field(description="Where the output goes.")
-    sources: list[str] | None = Field(None, min_length=1, description="The sources it reads; default: all.")
+    mapping: MappingChoice = Field(
+        description="What to convert to: a bundled mapping by name, the path of a YAML file, or a section."
+    )
+    sink: SinkSettings = Field(description="Where the output goes: a section, whose `type` names the kind of sink.")
+    sources: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="The names of the sources whose notifications the route delivers. Without it: all sources.",
+    )
     when: str | None = Field(
         None,
-        description="JMESPath over notification, entity and entity_value; what is not true there is not sent.",
+        description=(
+            "A JMESPath condition over `notification`, `entity` and `entity_value`. The route delivers "
+            "only notifications for which it is true. Without it: all."
+        ),
     )
 
 
 class Config(Settings):
     """The configuration file, `iocstream.yaml`."""
 
-    sources: dict[Name, SourceSettings] = Field(min_length=1, description="Where notifications come from, by name.")
-    routes: dict[Name, RouteSettings] = Field(min_length=1, description="Where they go, by name.")
-    journal: SqliteSettings = Field(default_factory=SqliteSettings, description="Where they are kept in between.")
-    producer: Producer = Field(default_factory=Producer, description="Who signs the STIX objects, and their TLP.")
-    server: ServerSettings = Field(
-        default_factory=ServerSettings, description="What `iocstream serve` serves, to whom."
+    sources: dict[Name, SourceSettings] = Field(
+        min_length=1, description="Where notifications come from: each source by a name of your choice."
     )
-    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What others may ask it.")
+    routes: dict[Name, RouteSettings] = Field(
+        min_length=1, description="Where notifications go: each route by a name of your choice."
+    )
+    journal: SqliteSettings = Field(
+        default_factory=SqliteSettings, description="Where notifications are kept between source and route."
+    )
+    producer: Producer = Field(
+        default_factory=Producer, description="Who is named as the author of STIX objects, and their TLP marking."
+    )
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="What `iocstream serve` serves, and to whom."
+    )
+    telemetry: TelemetrySettings = Field(
+        default_factory=TelemetrySettings, description="What a monitoring system may ask `iocstream run`."
+    )
     shutdown_seconds: float = Field(
         SHUTDOWN_SECONDS,
         ge=0,
         le=3600,
-        description="How long SIGTERM waits for batches at hand; one that takes longer is sent again by the next run.",
+        description=(
+            "How many seconds SIGTERM waits for batches that are being sent. A batch that takes longer "
+            "is sent again by the next run. The default leaves a slow receiver time to answer, and ends "
+            "before the 90 seconds after which systemd kills a service."
+        ),
     )
 
 

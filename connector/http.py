@@ -45,14 +45,32 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 class HttpSettings(Settings):
     """How to reach an HTTP server."""
 
-    timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a connection, and for an answer.")
-    proxy: SecretStr | None = Field(None, description="Proxy URL; default: the environment's HTTPS_PROXY and NO_PROXY.")
-    ca_bundle: ExistingFile | None = Field(
-        None, description="PEM file of the CA certificates to trust instead of the usual."
+    timeout_seconds: float = Field(
+        60,
+        gt=0,
+        le=3600,
+        description=(
+            "Longest wait for a connection, and for the server to send more of its answer, in seconds. A "
+            "whole request may take twice that."
+        ),
     )
-    client_certificate: ExistingFile | None = Field(None, description="PEM file of a client certificate.")
+    proxy: SecretStr | None = Field(
+        None, description="URL of the HTTP proxy. Without it: HTTPS_PROXY and NO_PROXY of the environment."
+    )
+    ca_bundle: ExistingFile | None = Field(
+        None,
+        description=(
+            "PEM file of the CA certificates to trust. Without it: the public ones that the package certifi brings."
+        ),
+    )
+    client_certificate: ExistingFile | None = Field(
+        None, description="PEM file of the client certificate, for servers that ask for one."
+    )
     client_key: ExistingFile | None = Field(
-        None, description="PEM file of its key, unless it is in the certificate's file."
+        None,
+        description=(
+            "PEM file of the client certificate's key. Not needed where the certificate's file holds the key."
+        ),
     )
 
     @field_validator("proxy")

@@ -24,11 +24,11 @@ _BATCH = 500
 class CountNotifications(Parameters):
     """Which notifications, and how finely."""
 
-    per: Literal["hour", "day"] = Field("hour", description="What one count is for; both in UTC.")
-    source: str | None = Field(None, description="Of this source alone; default: of all.")
-    since: Moment | None = Field(None, description="Raised then or later.")
+    per: Literal["hour", "day"] = Field("hour", description="The span of one count, in UTC: an hour or a day.")
+    source: str | None = Field(None, description="Name of the only source to look at. Without it: all sources.")
+    since: Moment | None = Field(None, description="Only notifications raised at this time or later.")
     limit: int = Field(
-        2000, ge=1, le=10_000, description="How many are looked at, at most: those that were stored last."
+        2000, ge=1, le=10_000, description="How many notifications to look at, at most: those that were stored last."
     )
 
 
@@ -36,21 +36,25 @@ class CountResult(BaseModel):
     """How many of one kind were raised in one span of time."""
 
     start: str = Field(description="When the span begins (RFC 3339).")
-    entity_type: str = Field(description="file, url, domain or ip_address; or other.")
+    entity_type: str = Field(description="What matched: file, url, domain, ip_address, or other.")
     severity: str = Field(
-        description="Of the entity's assessment by Google Threat Intelligence: high, medium, low or none; unknown when"
-        " there is none, or it is another."
+        description=(
+            "Severity in Google Threat Intelligence's assessment of the entity: high, medium, low or "
+            "none; unknown when there is none, or another one."
+        )
     )
-    notifications: int
+    notifications: int = Field(description="How many such notifications were raised in the span.")
 
 
 class CountsResult(Result):
     """Counts, the earliest first."""
 
-    per: Literal["hour", "day"]
-    counts: list[CountResult]
-    undated: int = Field(description="Of those looked at, how many do not say when they were raised.")
-    complete: bool = Field(description="Whether all that the journal keeps were looked at, and not the last alone.")
+    per: Literal["hour", "day"] = Field(description="The span of one count: an hour or a day.")
+    counts: list[CountResult] = Field(description="One entry for each span, type and severity; the earliest first.")
+    undated: int = Field(description="How many notifications of those looked at have no date.")
+    complete: bool = Field(
+        description="Whether all notifications in the journal were looked at, and not only those stored last."
+    )
 
     def message(self) -> str:
         """How many there are in all."""

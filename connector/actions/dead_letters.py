@@ -16,30 +16,32 @@ from connector.operations import dead_letters
 class ListRejected(Parameters):
     """Which dead letters."""
 
-    route: str | None = Field(None, description="Of this route alone; default: of all.")
-    limit: int = Field(100, ge=1, le=1000, description="How many at most.")
-    after: int = Field(0, ge=0, description="Only those after this one, by id: the last of the page before.")
+    route: str | None = Field(None, description="Name of the only route to look at. Without it: all routes.")
+    limit: int = Field(100, ge=1, le=1000, description="How many dead letters to list, at most.")
+    after: int = Field(
+        0, ge=0, description="Id of the last dead letter of the page before. Only those after it are listed."
+    )
 
 
 class DeadLetterResult(BaseModel):
     """What was refused, by whom, and why."""
 
-    id: int = Field(description="What retry_rejected takes.")
-    route: str
-    by: str = Field(description="notification, mapping, format or sink.")
-    reason: str
-    object: str | None = Field(description="The refused object; null when the whole notification was refused.")
-    refused_at: str | None
-    source: str
-    notification: str = Field(description="The notification's id.")
-    raised: str | None
+    id: int = Field(description="Id of the dead letter, which retry_rejected takes.")
+    route: str = Field(description="Name of the route that was to deliver it.")
+    by: str = Field(description="Who refused it: notification, mapping, format or sink.")
+    reason: str = Field(description="Why it was refused, in the words of whoever refused it.")
+    object: str | None = Field(description="Id of the refused object; null when the whole notification was refused.")
+    refused_at: str | None = Field(description="When it was refused (RFC 3339).")
+    source: str = Field(description="Name of the source that the notification is from.")
+    notification: str = Field(description="The notification's id at VirusTotal.")
+    raised: str | None = Field(description="When the notification was raised (RFC 3339).")
 
 
 class RejectedResult(Result):
     """A page of dead letters."""
 
-    rejected: list[DeadLetterResult]
-    total: int = Field(description="How many there are in all.")
+    rejected: list[DeadLetterResult] = Field(description="The dead letters, ordered by id.")
+    total: int = Field(description="How many dead letters there are in all.")
 
     def message(self) -> str:
         """How many there are."""
@@ -64,26 +66,26 @@ def list_rejected(context: Context, asked: ListRejected) -> RejectedResult:
 class RetryRejected(Parameters):
     """Which dead letters."""
 
-    route: str | None = Field(None, description="Of this route alone; default: of all.")
+    route: str | None = Field(None, description="Name of the only route to retry. Without it: all routes.")
     ids: list[Annotated[int, Field(ge=1)]] = Field(
-        default_factory=list, max_length=1000, description="These alone, by id; default: all."
+        default_factory=list, max_length=1000, description="Ids of the only dead letters to retry. Without any: all."
     )
 
 
 class LeftResult(BaseModel):
     """Dead letters of a route that another process serves."""
 
-    route: str
-    dead_letters: int
-    process: int = Field(description="Which retries them once it has nothing else to deliver.")
-    host: str
+    route: str = Field(description="Name of the route that another process serves.")
+    dead_letters: int = Field(description="How many dead letters were left to that process.")
+    process: int = Field(description="Id of the process, which retries them once it has nothing else to deliver.")
+    host: str = Field(description="Name of the machine that the process runs on.")
 
 
 class RetriedResult(Result):
     """What came of it, route by route."""
 
-    routes: list[RouteResult]
-    left: list[LeftResult] = Field(description="What was left to other processes.")
+    routes: list[RouteResult] = Field(description="What each route did that was retried here.")
+    left: list[LeftResult] = Field(description="What was left to other processes, by route.")
 
     def message(self) -> str:
         """What was delivered, what was refused again, and what another process does."""

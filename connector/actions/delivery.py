@@ -24,17 +24,24 @@ class PartResult(BaseModel):
     `waiting` is for an outage to end, `stopped` until a person acts, `running` cut short.
     """
 
-    name: str
-    state: Literal["running", "done", "waiting", "stopped"]
-    why: str = Field(description="Why it waits or has stopped; else empty.")
+    name: str = Field(description="Name of the source or route.")
+    state: Literal["running", "done", "waiting", "stopped"] = Field(
+        description=(
+            "What it was doing at the end: `done`; `waiting` for an outage to end; `stopped` until a "
+            "person acts; `running`, when it was cut short."
+        )
+    )
+    why: str = Field(description="Why it waits or has stopped; otherwise empty.")
 
 
 class SourceResult(PartResult):
     """What a source did."""
 
-    fetched: int
-    new: int = Field(description="How many of them the journal did not know.")
-    lost: list[Lost] = Field(description="What VirusTotal deleted before it was fetched.")
+    fetched: int = Field(description="How many notifications the source gave.")
+    new: int = Field(description="How many notifications of these the journal did not have.")
+    lost: list[Lost] = Field(
+        description="Spans of time whose notifications VirusTotal deleted before they were fetched."
+    )
 
     @classmethod
     def of(cls, part: Part) -> Self:
@@ -46,11 +53,11 @@ class SourceResult(PartResult):
 class RouteResult(PartResult):
     """What a route did, in notifications."""
 
-    delivered: int
-    filtered: int = Field(description="Not wanted by the route or its mapping.")
-    refused: int
-    messages: int = Field(description="Objects or events that the receiver took.")
-    reasons: dict[str, int] = Field(description="Why something was refused → how often.")
+    delivered: int = Field(description="How many notifications were delivered.")
+    filtered: int = Field(description="How many notifications the route or its mapping does not want.")
+    refused: int = Field(description="How many notifications were refused and are dead letters now.")
+    messages: int = Field(description="How many objects or events the receiver accepted.")
+    reasons: dict[str, int] = Field(description="Each reason for a refusal, with how often it occurred.")
 
     @classmethod
     def of(cls, part: Part) -> Self:
@@ -92,8 +99,8 @@ class Poll(Parameters):
 class PollResult(Result):
     """What was fetched, and delivered where."""
 
-    sources: list[SourceResult]
-    routes: list[RouteResult]
+    sources: list[SourceResult] = Field(description="What each source did, in the order of the configuration.")
+    routes: list[RouteResult] = Field(description="What each route did, in the order of the configuration.")
 
     def message(self) -> str:
         """What was new, and what became of it."""
@@ -139,31 +146,33 @@ def poll(context: Context, _: Poll) -> PollResult:
 class PushNotification(Parameters):
     """What to deliver, and where."""
 
-    id: str = Field(min_length=1, max_length=256, description="The notification's id.")
-    route: str = Field(description="The route to deliver it on.")
+    id: str = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
+    route: str = Field(description="Name of the route to deliver it on.")
 
 
 class Answered(BaseModel):
     """What the receiver said of one object or event."""
 
-    id: str = Field(description="The STIX id, or for an event the notification's.")
-    version: str | None = Field(description="The STIX `modified`; null for what has no versions.")
-    accepted: bool
-    reason: str | None = Field(None, description="Why it was refused, in the receiver's words.")
+    id: str = Field(description="The object's STIX id; for an event, the notification's id.")
+    version: str | None = Field(description="The object's `modified`; null for what has no versions.")
+    accepted: bool = Field(description="Whether the receiver accepted the object or event.")
+    reason: str | None = Field(None, description="Why the receiver refused it, in the receiver's words.")
 
 
 class PushResult(Result):
     """What became of the notification."""
 
-    notification: str
-    route: str
+    notification: str = Field(description="Id of the notification that was to be delivered.")
+    route: str = Field(description="Name of the route it was delivered on.")
     outcome: Literal["delivered", "filtered", "refused"] = Field(
-        description="`filtered`: the route or its mapping does not want it; nothing was sent."
+        description=("What became of it. `filtered`: the route or its mapping does not want it, and nothing was sent.")
     )
     answers: list[Answered] = Field(description="What was sent, and how the receiver answered.")
     reasons: list[str] = Field(description="Why it was refused: by mapping, format or receiver.")
-    fetched: bool = Field(description="Whether it was fetched from VirusTotal and stored, as a poll would have.")
-    delivered_before: int = Field(description="Notifications that were due before it and were dealt with first.")
+    fetched: bool = Field(
+        description="Whether it was fetched from VirusTotal and stored first, as a poll would have done."
+    )
+    delivered_before: int = Field(description="How many notifications were due before it and were dealt with first.")
 
     def message(self) -> str:
         """What became of it, in a sentence."""

@@ -40,10 +40,12 @@ class Trouble(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: Code = Field(description="What kind of thing, for machines.")
+    code: Code = Field(description="What kind of error it is, for machines.")
     cause: str = Field(description="What happened, in a sentence.")
-    remedy: str = Field(description="What to do about it.")
-    retry_after_seconds: float | None = Field(None, description="How long to wait first, when the other side said so.")
+    remedy: str = Field(description="What to do about it, in a sentence.")
+    retry_after_seconds: float | None = Field(
+        None, description="How many seconds to wait first, when the other side said so."
+    )
 
     @classmethod
     def of(cls, code: Code, cause: str, retry_after: float | None = None) -> Self:
@@ -86,14 +88,14 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    action: str = Field(description="Which action answered.")
+    action: str = Field(description="Name of the action that answered.")
     status: Literal["success", "failed"] = Field(
-        description="`failed` when there is an error, even if there is `data`."
+        description="Whether all went well: `failed` when there is any error, even if there is `data`."
     )
     message: str = Field(description="What came of it, in a sentence for people.")
-    summary: dict[str, int] = Field(default_factory=dict, description="Counts.")
-    data: Any = Field(None, description="The result; null when there is none.")
-    errors: list[Trouble] = Field(default_factory=list, description="What went wrong.")
+    summary: dict[str, int] = Field(default_factory=dict, description="The result in numbers: counts by name.")
+    data: Any = Field(None, description="The action's result; null when there is none.")
+    errors: list[Trouble] = Field(default_factory=list, description="What went wrong, one entry for each error.")
 
     @property
     def exit_code(self) -> int:

@@ -29,26 +29,32 @@ MOST_LOOKED_AT = 10_000
 """Notifications of the journal that one call looks through for those that match; the next goes on from there."""
 _BATCH = 500
 
-Id = Field(min_length=1, max_length=256, description="The notification's id.")
+Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
 Place = Literal["journal", "virustotal"]
 
 
 class NotificationResult(BaseModel):
     """A notification, in short."""
 
-    id: str
-    source: str = Field(description="The source it is from.")
-    position: int | None = Field(None, description="Where it stands in the journal; null: it was asked of VirusTotal.")
-    date: str | None = Field(description="When it was raised (RFC 3339).")
-    origin: str | None = Field(None, description="hunting or subscriptions.")
-    entity_type: str | None = Field(None, description="file, url, domain or ip_address.")
-    entity_value: str | None = Field(None, description="The observable: SHA-256, URL, domain, IP address.")
-    rule: str | None = Field(None, description="The YARA rule that matched.")
-    rulesets: list[str] = Field(default_factory=list, description="Names of rulesets, collections, threat profiles.")
-    tags: list[str] = Field(default_factory=list)
-    link: str | None = Field(None, description="The entity in VirusTotal's pages.")
-    unreadable: str | None = Field(None, description="Why nothing more can be said of it.")
-    body: dict[str, Any] | None = Field(None, description="As VirusTotal sent it, when asked for.")
+    id: str = Field(description="The notification's id at VirusTotal.")
+    source: str = Field(description="Name of the source that the notification is from.")
+    position: int | None = Field(
+        None, description="The notification's place in the journal; null when VirusTotal was asked."
+    )
+    date: str | None = Field(description="When the notification was raised (RFC 3339).")
+    origin: str | None = Field(None, description="Where the match comes from: hunting or subscriptions.")
+    entity_type: str | None = Field(None, description="What matched: file, url, domain or ip_address.")
+    entity_value: str | None = Field(None, description="The observable: SHA-256, URL, domain or IP address.")
+    rule: str | None = Field(None, description="Name of the YARA rule that matched.")
+    rulesets: list[str] = Field(
+        default_factory=list, description="Names of the rulesets, collections and threat profiles that matched."
+    )
+    tags: list[str] = Field(default_factory=list, description="The notification's tags, from VirusTotal.")
+    link: str | None = Field(None, description="Address of the entity's page at VirusTotal.")
+    unreadable: str | None = Field(None, description="Why nothing more can be said of the notification.")
+    body: dict[str, Any] | None = Field(
+        None, description="The notification as VirusTotal sent it, when `bodies` asks for it."
+    )
 
     @classmethod
     def of(cls, item: Notification, source: str, position: int | None, *, with_body: bool) -> Self:
@@ -79,39 +85,48 @@ class ListNotifications(Parameters):
     """Which notifications, where from, how many."""
 
     where: Place = Field(
-        "journal", description="What has been fetched; or ask VirusTotal now, a request for every 40 notifications."
+        "journal",
+        description=(
+            "Where to look: `journal` for what has been fetched, `virustotal` to ask VirusTotal now, "
+            "which costs a request for every 40 notifications."
+        ),
     )
-    source: str | None = Field(None, description="Of this source alone; default: of all.")
+    source: str | None = Field(None, description="Name of the only source to look at. Without it: all sources.")
     filter: str = Field(
         "",
         max_length=2000,
         pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="VirusTotal's terms, such as `origin:hunting entity_type:file`: origin, entity_type, entity_id,"
-        " source_type, source_id, notification_tag.",
+        description=(
+            "Which notifications, in VirusTotal's terms, such as `origin:hunting entity_type:file`. "
+            "Terms are origin, entity_type, entity_id, source_type, source_id, notification_tag."
+        ),
     )
-    since: Moment | None = Field(None, description="Raised then or later.")
+    since: Moment | None = Field(None, description="Only notifications raised at this time or later.")
     order: Literal["oldest", "newest"] = Field(
-        "oldest", description="Which come first; in the journal, by when they were stored."
+        "oldest",
+        description="Which notifications come first. In the journal, the order is that in which they were stored.",
     )
-    limit: int = Field(100, ge=1, le=1000, description="How many at most.")
+    limit: int = Field(100, ge=1, le=1000, description="How many notifications to list, at most.")
     next: str | None = Field(
         None,
         min_length=1,
         max_length=4096,
-        description="The `next` of the page before, asked with the same parameters.",
+        description="The `next` of the page before, to go on from there. The other parameters must be the same.",
     )
-    bodies: bool = Field(False, description="Whether each comes with its body, as VirusTotal sent it.")  # noqa: FBT003
+    bodies: bool = Field(False, description="Whether each notification comes with its body, as VirusTotal sent it.")  # noqa: FBT003
 
 
 class ListResult(Result):
     """A page of notifications."""
 
-    notifications: list[NotificationResult]
+    notifications: list[NotificationResult] = Field(description="The notifications found, in the order asked for.")
     next: str | None = Field(
-        description="Where to go on. In the journal, oldest first, it is always there: kept until later it gives what"
-        " has been stored since, so that a reader that keeps it misses nothing."
+        description=(
+            "Where to go on. In the journal, oldest first, it is always there: kept until later, it "
+            "gives what has been stored since, so that a reader that keeps it misses nothing."
+        )
     )
-    more: bool = Field(description="Whether more can be had now.")
+    more: bool = Field(description="Whether more notifications can be had now.")
 
     def message(self) -> str:
         """How many."""
@@ -218,19 +233,20 @@ class GetNotification(Parameters):
 
     id: str = Id
     where: Literal["anywhere", "journal", "virustotal"] = Field(
-        "anywhere", description="`anywhere`: the journal, and VirusTotal when the journal does not have it."
+        "anywhere",
+        description=("Where to look. `anywhere`: in the journal, and at VirusTotal when the journal does not have it."),
     )
 
 
 class GetResult(Result):
     """A notification with its entity, as mappings see them, and as VirusTotal sent them."""
 
-    where: Place = Field(description="Where it was found.")
-    brief: NotificationResult
+    where: Place = Field(description="Where the notification was found.")
+    brief: NotificationResult = Field(description="The notification in short, as list_notifications gives it.")
     notification: dict[str, Any] = Field(description="What VirusTotal says of the match.")
     entity: dict[str, Any] = Field(description="The attributes of the file, URL, domain or IP address.")
-    entity_value: str | None = Field(description="The observable itself.")
-    body: dict[str, Any] = Field(description="As VirusTotal sent it; convert_notification takes it.")
+    entity_value: str | None = Field(description="The observable itself: SHA-256, URL, domain or IP address.")
+    body: dict[str, Any] = Field(description="The notification as VirusTotal sent it. convert_notification takes it.")
 
     def message(self) -> str:
         """What matched what."""
@@ -257,15 +273,26 @@ def get_notification(context: Context, asked: GetNotification) -> GetResult:
 class ConvertNotification(Parameters):
     """What to convert, and how."""
 
-    id: str | None = Field(None, min_length=1, max_length=256, description="The id of a notification to look up; or")
-    notification: dict[str, Any] | None = Field(None, description="the notification itself, in either shape.")
+    id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description=(
+            "Id of the notification to find, in the journal or at VirusTotal. Give either this or `notification`."
+        ),
+    )
+    notification: dict[str, Any] | None = Field(
+        None, description="The notification itself, in either shape. Give either this or `id`."
+    )
     mapping: str = Field(
         "stix21",
         max_length=4096,
-        description="A bundled mapping by name, or the mapping of a route as it is written there.",
+        description="A bundled mapping by name, or the mapping of a route as the configuration writes it.",
     )
 
-    profile: str | None = Field(None, min_length=1, max_length=256, description="One of the mapping's profiles.")
+    profile: str | None = Field(
+        None, min_length=1, max_length=256, description="Name of one of the mapping's profiles."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -277,10 +304,10 @@ class ConvertNotification(Parameters):
 class ConvertResult(Result):
     """What a route with this mapping would send for the notification alone."""
 
-    mapping: str
-    format: str = Field(description="stix, cef or json.")
+    mapping: str = Field(description="The mapping that was used.")
+    format: str = Field(description="Format of the documents: stix, cef, leef or json.")
     documents: list[dict[str, Any] | str] = Field(
-        description="STIX objects, or events as text; empty: not for this mapping."
+        description="STIX objects, or events as text. Empty when the mapping does not want the notification."
     )
     bundle: dict[str, Any] | None = Field(description="The STIX objects as one bundle; null for other formats.")
 
@@ -324,16 +351,21 @@ class DeleteNotification(Parameters):
     id: str = Id
     override: bool = Field(
         default=False,
-        description="Delete it though a route has not delivered it, or has it refused, or the journal lacks it.",
+        description=(
+            "Whether to delete it although a route has not delivered it, or has a dead letter of it, or "
+            "the journal does not have it."
+        ),
     )
 
 
 class DeleteResult(Result):
     """What was deleted."""
 
-    id: str
-    source: str = Field(description="The source with whose API key it was deleted.")
-    undelivered: list[str] = Field(description="What `override` passed over.")
+    id: str = Field(description="Id of the notification that was deleted.")
+    source: str = Field(description="Name of the source with whose API key it was deleted.")
+    undelivered: list[str] = Field(
+        description="What `override` ignored: the reasons why it would not have been deleted."
+    )
 
     def message(self) -> str:
         """What was deleted."""

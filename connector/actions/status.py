@@ -19,15 +19,17 @@ class NoParameters(Parameters):
 class FindingResult(BaseModel):
     """One thing that was looked at."""
 
-    part: str = Field(description="A source, a route, a mapping, or the journal.")
-    level: Literal["ok", "warning", "error"]
-    message: str
+    part: str = Field(description="What was checked: a source, a route, a mapping or the journal.")
+    level: Literal["ok", "warning", "error"] = Field(
+        description="How bad the finding is. A warning does not fail the check."
+    )
+    message: str = Field(description="What was found, in a sentence.")
 
 
 class ConnectivityResult(Result):
     """What was found."""
 
-    findings: list[FindingResult]
+    findings: list[FindingResult] = Field(description="One entry for each thing that was checked.")
 
     def message(self) -> str:
         """The first error, or that there is none."""
@@ -68,67 +70,80 @@ def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult: 
 class Served(BaseModel):
     """A living process that serves a source or route."""
 
-    process: int
-    host: str
+    process: int = Field(description="Id of the process, on its own machine.")
+    host: str = Field(description="Name of the machine that the process runs on.")
 
 
 class Lost(BaseModel):
     """A stretch of time whose notifications are gone for good."""
 
-    start: str
-    end: str
+    start: str = Field(description="When the span begins (RFC 3339).")
+    end: str = Field(description="When the span ends (RFC 3339).")
 
 
 class PartStanding(BaseModel):
     """What a source or route last said of itself."""
 
-    name: str
-    state: str | None = Field(description="running, done, waiting, stopped; null: it has never run.")
+    name: str = Field(description="Name of the source or route.")
+    state: str | None = Field(
+        description="What it is doing: running, done, waiting or stopped; null when it has never run."
+    )
     message: str | None = Field(description="Why it waits or has stopped.")
-    served_by: Served | None = Field(description="Who serves it now; null: nobody.")
-    lag_seconds: int | None = Field(description="How far it is behind.")
+    served_by: Served | None = Field(description="The process that serves it now; null when none does.")
+    lag_seconds: int | None = Field(description="How many seconds it is behind.")
 
 
 class SourceStanding(PartStanding):
     """Where a source stands."""
 
-    watermark: str | None = Field(description="Until when everything has been fetched.")
-    notifications: int = Field(description="How many were ever stored.")
-    lost: list[Lost]
-    quota: dict[str, Any] | None = Field(description="As it was last asked for.")
+    watermark: str | None = Field(
+        description=("Date up to which every notification has been stored (RFC 3339), but for those that appear late.")
+    )
+    notifications: int = Field(description="How many notifications it has ever stored.")
+    lost: list[Lost] = Field(
+        description="Spans of time whose notifications VirusTotal deleted before they were fetched."
+    )
+    quota: dict[str, Any] | None = Field(description="The API key's allowance, as VirusTotal last told it.")
     look_ups: dict[str, Any] | None = Field(
-        description="What was looked up of the notifications' entities; null: nothing is."
+        description=(
+            "What has been looked up of the rulesets and collections that notifications name; null when "
+            "`lookups_per_day` is 0."
+        )
     )
 
 
 class RouteStanding(PartStanding):
     """Where a route stands."""
 
-    sources: list[str]
-    position: int
-    backlog: int = Field(description="Notifications that wait to be delivered.")
-    delivered: int
-    filtered: int
-    refused: int
-    dead_letters: int = Field(description="What is refused now.")
-    dropped: int = Field(description="Dead letters that were dropped on command.")
-    outdated: int = Field(description="To be gone over again with what has been looked up since.")
+    sources: list[str] = Field(description="Names of the sources whose notifications the route delivers.")
+    position: int = Field(description="The route's place in the journal.")
+    backlog: int = Field(description="How many notifications wait to be delivered.")
+    delivered: int = Field(description="How many notifications were ever delivered; one that is replayed counts again.")
+    filtered: int = Field(description="How many notifications the route or its mapping ever left out.")
+    refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
+    dead_letters: int = Field(description="How many dead letters there are now.")
+    dropped: int = Field(description="How many dead letters were dropped on command.")
+    outdated: int = Field(
+        description="How many delivered notifications will be converted again with what has been looked up since."
+    )
 
 
 class JournalStanding(BaseModel):
     """What is kept."""
 
-    path: str
-    notifications: int
+    path: str = Field(description="Path of the journal's file.")
+    notifications: int = Field(description="How many notifications the journal has now.")
 
 
 class StatusResult(Result):
     """Where everything stands."""
 
-    journal: JournalStanding
-    sources: list[SourceStanding]
-    routes: list[RouteStanding]
-    dead_letters_of_former_routes: dict[str, int] = Field(description="Of routes that are configured no more.")
+    journal: JournalStanding = Field(description="What the journal holds now.")
+    sources: list[SourceStanding] = Field(description="One entry for each source of the configuration.")
+    routes: list[RouteStanding] = Field(description="One entry for each route of the configuration.")
+    dead_letters_of_former_routes: dict[str, int] = Field(
+        description="How many dead letters there are of routes that are no longer configured, by route."
+    )
 
     def message(self) -> str:
         """What a person would want to know first."""
@@ -164,18 +179,20 @@ def get_status(context: Context, _: NoParameters) -> StatusResult:
 class SourceQuota(BaseModel):
     """A source's allowance."""
 
-    source: str
+    source: str = Field(description="Name of the source whose quota this is.")
     quota: dict[str, Any] | None = Field(
-        description="`api_requests_{hourly,daily,monthly}` → `{user|group: {allowed, used}}`; null: there is none, or"
-        " VirusTotal does not say."
+        description=(
+            "What is allowed and used: `api_requests_{hourly,daily,monthly}` → `{user|group: {allowed, "
+            "used}}`; null when there is none, or VirusTotal does not say."
+        )
     )
 
 
 class QuotaResult(Result):
     """The allowances."""
 
-    sources: list[SourceQuota]
-    failed: dict[str, str] = Field(description="Why a source's quota could not be asked for.")
+    sources: list[SourceQuota] = Field(description="One entry for each source that could be asked.")
+    failed: dict[str, str] = Field(description="Why a source's quota could not be asked for, by source.")
 
     def message(self) -> str:
         """What is left, source by source."""

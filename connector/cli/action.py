@@ -21,13 +21,20 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("-p", "--param", "given", metavar="NAME=VALUE", multiple=True, help="A parameter; for a list, repeat it.")
+@click.option(
+    "-p",
+    "--param",
+    "given",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter of the action. Repeat it for a list.",
+)
 @click.option(
     "--json-in",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="A file with the parameters as a JSON object; - is stdin.",
+    help="File that holds the parameters as a JSON object; - is stdin.",
 )
-@click.option("--list", "as_list", is_flag=True, help="List the actions, or with NAME what one takes and gives.")
+@click.option("--list", "as_list", is_flag=True, help="List the actions; with NAME, say what that one takes and gives.")
 @config_option
 def action(name: str | None, given: tuple[str, ...], json_in: Path | None, path: Path, *, as_list: bool) -> int:
     """Call the action NAME and print its answer as JSON: status, message, summary, data, errors.

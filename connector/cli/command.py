@@ -32,9 +32,9 @@ config_option = click.option(
     show_default=True,
     envvar="IOCSTREAM_CONFIG",
     show_envvar=True,
-    help="The configuration file.",
+    help="Path of the configuration file.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines to read.")
 
 
 def load(path: Path) -> "Plan":

@@ -120,7 +120,7 @@ def check(path: Path, *, as_json: bool) -> int:
 
 @iocstream.command()
 @config_option
-@click.option("--once", is_flag=True, help="Fetch what there is, deliver what is pending, and exit.")
+@click.option("--once", is_flag=True, help="Fetch what is new, deliver what is pending, and exit.")
 @json_option
 def run(path: Path, *, once: bool, as_json: bool) -> int:
     """Fetch and deliver until SIGTERM."""
@@ -169,9 +169,16 @@ iocstream.add_command(token)
 
 @iocstream.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
-@click.option("-m", "--mapping", "using", default="stix21", show_default=True, help="A bundled mapping, or a file.")
-@click.option("-p", "--profile", help="What a receiver needs otherwise, by name: opencti, sentinel, arcsight, …")
-@click.option("-o", "--overlay", "overlays", multiple=True, help="A file that changes the mapping; may be repeated.")
+@click.option(
+    "-m",
+    "--mapping",
+    "using",
+    default="stix21",
+    show_default=True,
+    help="A bundled mapping by name, or the path of a file.",
+)
+@click.option("-p", "--profile", help="Name of a profile of the mapping, such as opencti, sentinel or arcsight.")
+@click.option("-o", "--overlay", "overlays", multiple=True, help="File that changes the mapping; may be repeated.")
 def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]) -> int:
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
@@ -211,9 +218,21 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 
 
 @iocstream.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
-@click.option("--count", type=click.IntRange(0, 1_000_000), default=300, show_default=True, help="Notifications.")
-@click.option("--key", default="demo-key", show_default=True, help="The API key that it accepts.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(0, 1_000_000),
+    default=300,
+    show_default=True,
+    help="How many notifications it serves.",
+)
+@click.option("--key", default="demo-key", show_default=True, help="The API key that the simulator accepts.")
 def simulate(port: int, count: int, key: str) -> None:
     """Serve a simulated IoC-Stream API on loopback, until interrupted."""
     from connector.simulator import api, notifications, wsgi_server
@@ -228,12 +247,20 @@ def simulate(port: int, count: int, key: str) -> None:
 
 
 @iocstream.command()
-@click.option("--count", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Notifications.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=400,
+    show_default=True,
+    help="How many notifications to simulate.",
+)
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True,
-    help="Where its files go.",
+    help="Folder for the files that the demo writes.",
 )  # fmt: skip
-@click.option("--no-serve", is_flag=True, help="End with the table. So it does, too, where there is no terminal.")
+@click.option(
+    "--no-serve", is_flag=True, help="End with the table and serve no page. Without a terminal that is always so."
+)
 def demo(count: int, folder: Path, *, no_serve: bool) -> None:
     """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone.
 
@@ -268,7 +295,7 @@ def schema(of: str) -> None:
     help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi, stackstorm, shuffle or fortisoar.",
 )
 @click.option(
-    "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where the package goes: an empty folder."
+    "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for the package: an empty one."
 )
 def manifest(target: str | None, folder: Path | None) -> None:
     """Print the manifest: what this product is and can do. With --for and --out, make a package of it.

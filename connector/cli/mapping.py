@@ -42,8 +42,12 @@ _SHOWN = 300
 
 def _laid_over(command: _Command) -> _Command:
     """The options for what is laid over a mapping."""
-    overlay = click.option("-o", "--overlay", "overlays", multiple=True, help="A file laid over it; may be repeated.")
-    profile = click.option("-p", "--profile", help="A profile of it, by name: opencti, sentinel, arcsight, …")
+    overlay = click.option(
+        "-o", "--overlay", "overlays", multiple=True, help="File that changes the mapping; may be repeated."
+    )
+    profile = click.option(
+        "-p", "--profile", help="Name of a profile of the mapping, such as opencti, sentinel or arcsight."
+    )
     return profile(overlay(command))
 
 
@@ -65,7 +69,9 @@ def mapping() -> None:
 
 @mapping.command()
 @click.argument("name", metavar="NAME|FILE")
-@click.option("-f", "--format", "format_name", type=click.Choice(_TEMPLATES), required=True, help="What it makes.")
+@click.option(
+    "-f", "--format", "format_name", type=click.Choice(_TEMPLATES), required=True, help="Format that the mapping makes."
+)
 def new(name: str, format_name: str) -> None:
     """Start a mapping from a template, with examples and what it makes of them. Overwrites nothing."""
     from connector.authoring import template
@@ -140,8 +146,8 @@ def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
 
 @mapping.command()
 @click.argument("names", metavar=_MANY, nargs=-1)
-@click.option("--update", is_flag=True, help="Rewrite what is expected; read the difference before you keep it.")
-@click.option("-p", "--profile", help="With this profile of them; what is expected lies in `NAME-PROFILE`.")
+@click.option("--update", is_flag=True, help="Rewrite the expected files. Read the difference before you keep it.")
+@click.option("-p", "--profile", help="Profile to use; the expected files are in `NAME-PROFILE`.")
 @json_option
 def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: bool) -> int:
     """Convert the examples beside these mappings, or the bundled ones, and compare with what the files there say.
@@ -171,12 +177,12 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
 @click.argument("name", metavar="NAME|FILE")
 @click.option(
     "--notification", "file", type=click.Path(path_type=Path, allow_dash=True), required=True,
-    help="A file with it; - is stdin.",
+    help="File that holds the notification; - is stdin.",
 )  # fmt: skip
-@click.option("--id", "identifier", help="Which one, if the file has several; default: the first.")
+@click.option("--id", "identifier", help="Id of the notification, if the file has several. Without it: the first.")
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write a page to this file; - is stdout.",
+    help="File to write as an HTML page; - is stdout.",
 )  # fmt: skip
 @_laid_over
 @json_option
@@ -237,13 +243,24 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
 @mapping.command()
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option("--last", "count", type=click.IntRange(1), help="How many of the journal's newest; default: 1000.")
+@click.option(
+    "--last",
+    "count",
+    type=click.IntRange(1),
+    help="How many of the journal's newest notifications to compare. Without it: 1000.",
+)
 @click.option(
     "--notifications", "file", type=click.Path(path_type=Path, allow_dash=True),
-    help="Take those in a file instead, without a configuration; - is stdin.",
+    help="File of notifications to compare instead; - is stdin. No configuration is needed.",
 )  # fmt: skip
-@click.option("--old-profile", metavar="NAME", help="The profile that OLD is used with.")
-@click.option("--old-overlay", "old_overlays", metavar="FILE", multiple=True, help="And its overlay; may be repeated.")
+@click.option("--old-profile", metavar="NAME", help="Profile that OLD is used with.")
+@click.option(
+    "--old-overlay",
+    "old_overlays",
+    metavar="FILE",
+    multiple=True,
+    help="Overlay that OLD is used with; may be repeated.",
+)
 @_laid_over
 @config_option
 @json_option

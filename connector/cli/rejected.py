@@ -26,7 +26,7 @@ from connector.values.display import printable
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
-_route_option = click.option("-r", "--route", help="Of this route alone; default: of all.")
+_route_option = click.option("-r", "--route", help="Name of the only route to look at. Without it: all routes.")
 
 
 @click.group()
@@ -142,8 +142,8 @@ def export(file: Path, path: Path, route: str | None) -> None:
 
 @rejected.command()
 @click.argument("numbers", metavar="[ID]...", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All dead letters, or with --route all of a route.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
+@click.option("--all", "everything", is_flag=True, help="Drop all dead letters; with --route, all of that route.")
+@click.option("--yes", is_flag=True, help="Drop without asking. Needed where nobody can answer.")
 @config_option
 @_route_option
 @json_option

@@ -53,10 +53,12 @@ class _Moment(click.ParamType[int]):
 
 @click.command()
 @click.argument("route")
-@click.option("--since", type=_Moment(), help="All raised then or later: 2026-01-31, or 2026-01-31T08:00:00Z.")
-@click.option("--from-start", is_flag=True, help="All that the journal has.")
-@click.option("--notification", metavar="ID", help="This one; the route stays where it stands.")
-@click.option("--dry-run", is_flag=True, help="Send nothing, only say what would be sent.")
+@click.option(
+    "--since", type=_Moment(), help="Replay what was raised at this time or later: 2026-01-31, or 2026-01-31T08:00:00Z."
+)
+@click.option("--from-start", is_flag=True, help="Replay all that the journal has.")
+@click.option("--notification", metavar="ID", help="Replay this notification alone; the route's position stays.")
+@click.option("--dry-run", is_flag=True, help="Send nothing; only say what would be sent.")
 @config_option
 @json_option
 def replay(

@@ -17,7 +17,7 @@ from connector.cli.command import json_option, print_json
     multiple=True,
     required=True,
     metavar="SCOPE",
-    help="read, act, admin, taxii or taxii:NAME; repeat it for several.",
+    help="What the token allows: read, act, admin, taxii or taxii:NAME. Repeat it for several.",
 )
 @json_option
 def token(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:

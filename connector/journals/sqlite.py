@@ -54,17 +54,28 @@ _SEQ = attrgetter("seq")
 class SqliteSettings(Settings):
     """A journal in one SQLite file."""
 
-    type: Literal["sqlite"] = "sqlite"
-    path: Path = Field(Path("iocstream.db"), description="The file, on a local disk; made with mode 0600 if missing.")
+    type: Literal["sqlite"] = Field("sqlite", description="The kind of journal: one SQLite file.")
+    path: Path = Field(
+        Path("iocstream.db"),
+        description="The journal's file, on a local disk. A file that does not exist is made, with mode 0600.",
+    )
     retention_days: int = Field(
         30,
         ge=8,
         le=36_500,
-        description="How long notifications that every route has dealt with are kept, for replays."
-        " At least 8, because VirusTotal may repeat one for 7 days.",
+        description=(
+            "How many days notifications are kept for replays, once every route has dealt with them. At "
+            "least 8, because VirusTotal may repeat a notification for 7 days."
+        ),
     )
     busy_timeout_seconds: float = Field(
-        10, gt=0, le=600, description="Longest wait for another process that is writing to the file."
+        10,
+        gt=0,
+        le=600,
+        description=(
+            "Longest wait, in seconds, for another process that is writing to the file. A write takes a "
+            "fraction of a second, so a longer wait means that something is wrong."
+        ),
     )
 
 

@@ -26,10 +26,18 @@ class MappingSettings(Settings):
         description="A bundled mapping by name (`iocstream manifest` lists them), or the path of a YAML file."
     )
     profile: str | None = Field(
-        None, description="What a receiver needs otherwise, by name: stix21 has opencti, sentinel, misp and xsoar, …"
+        None,
+        description=(
+            "Name of a profile of the mapping: what one kind of receiver needs otherwise, such as "
+            "opencti or sentinel for stix21."
+        ),
     )
     overlay: Annotated[list[str], BeforeValidator(_one_in_a_list, json_schema_input_type=str | list[str])] = Field(
-        [], description="The paths of overlays of your own, laid over it in this order, after the profile."
+        [],
+        description=(
+            "Path of an overlay of your own, or a list of them. They are applied to the mapping in this "
+            "order, after the profile."
+        ),
     )
 
     @field_validator("use")

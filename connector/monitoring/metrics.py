@@ -41,7 +41,7 @@ class RequestDurations:
         self._hosts: set[str] = set()
         self._seconds = Histogram(
             "iocstream_http_request_duration_seconds",
-            "How long HTTP requests took, by the class of their status; failed: there was no complete answer.",
+            "Seconds that HTTP requests took, by the class of their status, or `failed` without a complete answer.",
             ["host", "method", "outcome"],
             buckets=_BUCKETS,
             registry=registry,
@@ -70,11 +70,11 @@ class RunCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metrics but those of the process and of HTTP requests."""
         build = {"version": self._version, "python": platform.python_version()}
-        yield InfoMetricFamily("iocstream_build", "What is running.", value=build)
+        yield InfoMetricFamily("iocstream_build", "Version of the connector and of Python; always 1.", value=build)
         yield from self._this_run()
         yield from self._journal_file()
         standing, _ = self._standing.now()
-        yield _gauge("journal_up", "Whether the journal can be read.", [], [((), standing is not None)])
+        yield _gauge("journal_up", "1 while the journal can be read, else 0.", [], [((), standing is not None)])
         yield from _stands(standing or {"sources": (), "routes": ()})
 
     def _this_run(self) -> Iterator[Metric]:
@@ -82,27 +82,43 @@ class RunCollector(Collector):
         sources = [part for part in parts if part.kind == "source"]
         routes = [part for part in parts if part.kind == "route"]
         for name, meaning, counts in (
-            ("notifications_fetched", "Notifications that a source gave.", [(p.name, p.fetched) for p in sources]),
-            ("notifications_new", "Notifications that were stored.", [(p.name, p.new) for p in sources]),
+            (
+                "notifications_fetched",
+                "Notifications that a source gave, repeats included.",
+                [(p.name, p.fetched) for p in sources],
+            ),
+            ("notifications_new", "Notifications that were stored in the journal.", [(p.name, p.new) for p in sources]),
             (
                 "notifications_deduplicated",
-                "Notifications that the journal knew already.",
+                "Notifications that the journal had already.",
                 [(p.name, p.fetched - p.new) for p in sources],
             ),
-            ("look_ups", "Look-ups that were answered.", [(p.name, p.looked_up) for p in sources]),
+            (
+                "look_ups",
+                "Look-ups of rulesets and collections that were answered.",
+                [(p.name, p.looked_up) for p in sources],
+            ),
         ):
             yield _counter(name, meaning, ["source"], [((who,), count) for who, count in counts])
         for name, meaning, counts in (
-            ("notifications_delivered", "Notifications delivered.", [(p.name, p.delivered) for p in routes]),
+            (
+                "notifications_delivered",
+                "Notifications that a route has delivered.",
+                [(p.name, p.delivered) for p in routes],
+            ),
             (
                 "notifications_filtered",
-                "Notifications that a route does not want.",
+                "Notifications that a route or its mapping does not want.",
                 [(p.name, p.filtered) for p in routes],
             ),
-            ("notifications_refused", "Notifications with a dead letter.", [(p.name, p.refused) for p in routes]),
+            (
+                "notifications_refused",
+                "Notifications that were refused, in whole or in part.",
+                [(p.name, p.refused) for p in routes],
+            ),
             (
                 "notifications_revised",
-                "Notifications gone over again with what was looked up after they were delivered.",
+                "Delivered notifications that were converted again with what was looked up later.",
                 [(p.name, p.revised) for p in routes],
             ),
             ("messages_sent", "Objects or events that a receiver accepted.", [(p.name, p.messages) for p in routes]),
@@ -110,19 +126,19 @@ class RunCollector(Collector):
             yield _counter(name, meaning, ["route"], [((who,), count) for who, count in counts])
         yield _counter(
             "dead_letters_made",
-            "Dead letters, by who refused.",
+            "Dead letters that were made, by who refused.",
             ["route", "by"],
             [((part.name, by), part.refused_by[by]) for part in routes for by in REFUSERS],
         )
         yield _gauge(
             "part_state",
-            "1 for the state that a source or route is in.",
+            "1 for the state that a source or route is in, 0 for the others.",
             ["part", "kind", "state"],
             [((part.name, part.kind, state), part.state == state) for part in parts for state in _STATES],
         )
         yield _gauge(
             "last_success_timestamp_seconds",
-            "When a source or route last did its work or found none; the start of the run before the first time.",
+            "Unix time in seconds when a source or route last succeeded; before the first time, when the run began.",
             ["part", "kind"],
             [((part.name, part.kind), part.succeeded_at) for part in parts],
         )
@@ -130,7 +146,9 @@ class RunCollector(Collector):
     def _journal_file(self) -> Iterator[Metric]:
         files = (self._journal, *(Path(f"{self._journal}{suffix}") for suffix in ("-wal", "-shm")))
         size = sum(file.stat().st_size for file in files if file.exists())
-        yield _gauge("journal_size_bytes", "The journal on disk, with -wal and -shm.", [], [((), size)])
+        yield _gauge(
+            "journal_size_bytes", "Bytes that the journal takes on the disk, with -wal and -shm.", [], [((), size)]
+        )
 
 
 def registry(collector: RunCollector) -> tuple[CollectorRegistry, RequestDurations]:
@@ -146,24 +164,36 @@ def _stands(standing: JsonObject) -> Iterator[Metric]:
     sources, routes = standing["sources"], standing["routes"]
     if "journal" in standing:
         stored = standing["journal"]["notifications"]
-        yield _gauge("journal_notifications", "Notifications in the journal.", [], [((), stored)])
+        yield _gauge("journal_notifications", "Notifications that the journal has now.", [], [((), stored)])
     for key, name, meaning in (
-        ("lag_seconds", "source_lag_seconds", "How long ago the source last knew that it had everything."),
-        ("watermark", "source_watermark_timestamp_seconds", "The newest notification stored."),
-        ("lost", "source_gaps", "Stretches of time that VirusTotal deleted before they were fetched."),
+        ("lag_seconds", "source_lag_seconds", "Seconds since the source last knew that it had fetched everything."),
+        (
+            "watermark",
+            "source_watermark_timestamp_seconds",
+            "Date up to which every notification has been stored, as Unix time in seconds.",
+        ),
+        ("lost", "source_gaps", "Spans of time that VirusTotal deleted before they were fetched."),
     ):
         values = [((source["name"],), number) for source in sources if (number := _number(source[key])) is not None]
         yield _gauge(name, meaning, ["source"], values)
     quotas = [((source["name"], *label), numbers) for source in sources for label, numbers in _quotas(source["quota"])]
     labels = ["source", "span", "whose"]
     used, allowed = [(k, used) for k, (used, _) in quotas], [(k, allowed) for k, (_, allowed) in quotas]
-    yield _gauge("quota_used_requests", "Requests of the API key's allowance that are used.", labels, used)
-    yield _gauge("quota_allowed_requests", "Requests that the API key allows.", labels, allowed)
+    yield _gauge("quota_used_requests", "Requests of the API key's quota that are used.", labels, used)
+    yield _gauge("quota_allowed_requests", "Requests that the API key's quota allows.", labels, allowed)
     yield from _look_ups({source["name"]: source["look_ups"] for source in sources if source["look_ups"]})
     for key, name, meaning in (
-        ("lag_seconds", "route_lag_seconds", "The age of the oldest notification not delivered; 0 without one."),
-        ("backlog", "route_backlog_notifications", "Notifications not yet dealt with."),
-        ("outdated", "route_outdated_notifications", "Notifications to be gone over again with what was looked up."),
+        (
+            "lag_seconds",
+            "route_lag_seconds",
+            "Age in seconds of the oldest notification that waits to be delivered; 0 without one.",
+        ),
+        ("backlog", "route_backlog_notifications", "Notifications that wait to be delivered."),
+        (
+            "outdated",
+            "route_outdated_notifications",
+            "Delivered notifications to be converted again with what was looked up later.",
+        ),
         ("dead_letters", "dead_letters", "Dead letters that wait for someone to act."),
     ):
         yield _gauge(name, meaning, ["route"], [((route["name"],), route[key]) for route in routes])
@@ -172,19 +202,27 @@ def _stands(standing: JsonObject) -> Iterator[Metric]:
 def _look_ups(found: Mapping[str, JsonObject]) -> Iterator[Metric]:
     """What is known of what notifications name, and what VirusTotal drops before it becomes one."""
     counts = [((name, state), each[state]) for name, each in found.items() for state in _SUBJECT_STATES]
-    yield _gauge("subjects", "Rulesets and collections that notifications name.", ["source", "state"], counts)
+    yield _gauge(
+        "subjects",
+        "Rulesets and collections that notifications name, by what is known of them.",
+        ["source", "state"],
+        counts,
+    )
     for key, name, meaning in (
-        ("today", "look_ups_today", "Look-ups made since 00:00 UTC."),
-        ("per_day", "look_ups_allowed", "Look-ups allowed a day."),
+        ("today", "look_ups_today", "Look-ups of today, since 00:00 UTC."),
+        ("per_day", "look_ups_allowed", "Look-ups allowed a day, by `lookups_per_day`."),
     ):
         yield _gauge(name, meaning, ["source"], [((source,), each[key]) for source, each in found.items()])
     paused = [((name,), each["message"] is not None) for name, each in found.items()]
-    yield _gauge("look_ups_paused", "1 while nothing is looked up for a reason that status tells.", ["source"], paused)
+    yield _gauge("look_ups_paused", "1 while look-ups are paused; `iocstream status` says why.", ["source"], paused)
     rulesets = [(name, ruleset) for name, each in found.items() for ruleset in each["rulesets"]]
     rulesets.sort(key=lambda each: (not each[1]["rate_limited"], -(each[1]["rate_limited_ratio"] or 0.0)))
     for key, meaning in (
         ("rate_limited", "1 while VirusTotal drops the matches of a ruleset because its limit is reached."),
-        ("rate_limited_ratio", "In which part of 24 hours VirusTotal dropped the matches of a ruleset."),
+        (
+            "rate_limited_ratio",
+            "Part of the last 24 hours in which VirusTotal dropped matches of a ruleset, from 0 to 1.",
+        ),
     ):
         limits = [
             ((name, ruleset["id"], ruleset["name"] or ""), float(ruleset[key] or 0))

@@ -19,19 +19,19 @@ from connector.settings.config import Settings
 FEEDS = [
     {
         "name": "notifications",
-        "description": "Every notification of the journal, once: the answer's `next` is the place to go on from.",
+        "description": "Every notification of the journal, once. The `next` of each answer says where to go on.",
         "action": "list_notifications",
         "cursor": "next",
     },
     {
         "name": "poll",
-        "description": "For platforms that only poll: fetches what is new and delivers it on every route, then tells.",
+        "description": "Fetches what is new and delivers it on every route: for platforms that only poll.",
         "action": "poll",
         "cursor": None,
     },
     {
         "name": "taxii",
-        "description": "STIX 2.1 objects over TAXII 2.1: what a route to a collection keeps.",
+        "description": "STIX 2.1 objects over TAXII 2.1, from the collections that routes fill.",
         "path": "/taxii2/",
         "cursor": "added_after",
     },

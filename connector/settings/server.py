@@ -25,12 +25,17 @@ ScopeName = Annotated[str, Field(pattern=f"^(read|act|admin|taxii|taxii:{NAME_PA
 class TokenSettings(Settings):
     """A token that opens the server; `iocstream token NAME` makes one. Its hash alone is written down."""
 
-    name: Name = Field(description="Whose it is; the user, where HTTP Basic is spoken.")
-    hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="SHA-256 of the token.")
+    name: Name = Field(description="Name of the token: who uses it. For HTTP Basic it is the user name.")
+    hash: str = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description="SHA-256 of the token, as `iocstream token NAME` prints it. The token itself is not stored.",
+    )
     scopes: list[ScopeName] = Field(
         min_length=1,
-        description="read: actions that look. act: those that deliver, too. taxii: every collection, or taxii:NAME that"
-        " one. admin: everything.",
+        description=(
+            "What the token allows. `read`: actions that look. `act`: those that deliver, too. `taxii`: "
+            "to read every collection; `taxii:NAME`: to read that one. `admin`: everything."
+        ),
     )
 
     def may(self, scope: str) -> bool:
@@ -42,41 +47,91 @@ class TokenSettings(Settings):
 
 
 class ServerTlsSettings(Settings):
-    """With which certificate the server answers."""
+    """The server's certificate, and which clients it lets in."""
 
     certificate: ExistingFile = Field(
-        description="PEM file of the server's certificate, and those between it and its CA."
+        description=("PEM file of the server's certificate, followed by the intermediate certificates up to its CA.")
     )
-    key: ExistingFile | None = Field(None, description="PEM file of its key, unless it is in the certificate's file.")
+    key: ExistingFile | None = Field(
+        None, description="PEM file of the certificate's key. Not needed where the certificate's file holds the key."
+    )
     client_ca: ExistingFile | None = Field(
-        None, description="PEM file of CA certificates: only clients with a certificate from them are let in."
+        None,
+        description=(
+            "PEM file of CA certificates. With it, only clients that have a certificate from one of "
+            "these CAs are let in."
+        ),
     )
 
 
 class ServerSettings(Settings):
     """What `iocstream serve` serves: the actions over HTTP."""
 
-    listen: str = Field("127.0.0.1:8640", description="Address and port, such as 127.0.0.1:8640 or 0.0.0.0:8640.")
+    listen: str = Field(
+        "127.0.0.1:8640",
+        description=(
+            "Address and port to listen on, such as 127.0.0.1:8640 or 0.0.0.0:8640. The default is "
+            "reachable from this machine alone."
+        ),
+    )
     tokens: list[TokenSettings] = Field(
-        default_factory=list, description="Who may ask; without one the server does not start."
+        default_factory=list, description="The tokens of those who may ask. Without any the server does not start."
     )
-    tls: ServerTlsSettings | None = Field(None, description="Without it the server listens on loopback alone, unless:")
+    tls: ServerTlsSettings | None = Field(
+        None,
+        description=(
+            "The server's certificate. Without it the server listens on loopback alone, unless "
+            "`behind_proxy` is set, because tokens would cross the network unencrypted."
+        ),
+    )
     behind_proxy: bool = Field(
-        default=False, description="a proxy in front of it speaks TLS, and nobody else reaches the address."
+        default=False,
+        description=(
+            "Whether a proxy in front of the server speaks TLS and nobody else reaches the address. Then "
+            "the server may listen without `tls` on any address."
+        ),
     )
-    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Of a request.")
-    max_concurrent_actions: int = Field(8, ge=1, le=256, description="At work at once; one more is told to come again.")
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024,
+        ge=1024,
+        le=256 * 1024 * 1024,
+        description=(
+            "Largest body of a request, in bytes. The default of 4 MiB holds a notification, which has "
+            "some 100 kB, many times."
+        ),
+    )
+    max_concurrent_actions: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="How many actions may run at once. A request beyond that is answered 503 with Retry-After.",
+    )
     requests_per_minute: int = Field(
-        600, ge=1, le=1_000_000, description="Of each token; readers over TAXII are slowed down first."
+        600,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "How many requests a minute each token may make. Readers over TAXII are slowed down before "
+            "they are refused, since common clients give up at a refusal."
+        ),
     )
     request_seconds: float = Field(
         20,
         gt=0,
         le=600,
-        description="Longest wait for a request to arrive whole, and for a client to take more of an answer.",
+        description=(
+            "Longest wait, in seconds, for a request to arrive whole, and for a client to take more of "
+            "an answer. It keeps slow clients from holding connections."
+        ),
     )
     action_seconds: float = Field(
-        300, gt=0, le=86_400, description="Longest wait for an action; it goes on, and what it did stays done."
+        300,
+        gt=0,
+        le=86_400,
+        description=(
+            "Longest wait for an action, in seconds; then the answer is 504. The action goes on, and "
+            "what it did stays done."
+        ),
     )
 
     @field_validator("listen")

@@ -15,8 +15,10 @@ class TelemetrySettings(Settings):
 
     listen: str | None = Field(
         None,
-        description="Address and port that serve /metrics, /healthz and /readyz, such as 127.0.0.1:9464; default: "
-        "none. There is no log-in there, so choose an address that only those reach who may know.",
+        description=(
+            "Address and port that serve /metrics, /healthz and /readyz, such as 127.0.0.1:9464. Without "
+            "it: none. There is no login, so choose an address that only your monitoring reaches."
+        ),
     )
 
     @field_validator("listen")

@@ -17,12 +17,20 @@ SPEC_VERSION = "2.1"
 class CollectionSettings(Settings):
     """A collection in the journal's database, which `iocstream serve` publishes over TAXII 2.1."""
 
-    type: Literal["collection"] = "collection"
-    name: Name = Field(
-        description="Its name: the `alias` by which clients may ask for it, and from which its id is made.",
+    type: Literal["collection"] = Field(
+        "collection", description="The kind of sink: a collection that `iocstream serve` publishes over TAXII 2.1."
     )
-    title: str | None = Field(None, min_length=1, description="What people read in a list of collections; its name.")
-    description: str | None = Field(None, min_length=1, description="What is in it, for people.")
+    name: Name = Field(
+        description=(
+            "Name of the collection. Clients may ask for it by this name (its `alias`), and its id is made from it."
+        ),
+    )
+    title: str | None = Field(
+        None, min_length=1, description="Title that people read in a list of collections. Without it: the name."
+    )
+    description: str | None = Field(
+        None, min_length=1, description="Text for people that says what the collection holds."
+    )
 
 
 class CollectionSink:

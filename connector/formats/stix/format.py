@@ -40,19 +40,26 @@ _RELATIONSHIP_IDS = ("relationship--", "sighting--")
 class Producer(Settings):
     """Who signs the STIX objects, and how they may be shared."""
 
-    name: str = Field("IoC-Stream Connector", min_length=1, description="Name of the producer's Identity: yours.")
+    name: str = Field(
+        "IoC-Stream Connector",
+        min_length=1,
+        description="Name of the producer's Identity object: usually your organization.",
+    )
     identity_class: Literal["individual", "group", "system", "organization", "class", "unknown"] = Field(
-        "organization", description="What kind of producer that is (STIX identity-class-ov)."
+        "organization", description="What kind of producer it is, in the words of STIX's identity-class-ov."
     )
     contact_information: str | None = Field(
-        None, min_length=1, description="Where receivers can reach the producer: an email address, a phone number."
+        None,
+        min_length=1,
+        description="Where receivers can reach the producer, such as an email address or a phone number.",
     )
     tlp: Literal["clear", "green", "amber", "amber+strict", "red"] | None = Field(
         "amber+strict",
         description=(
-            "TLP 2.0 marking on every object; null for none. The default keeps them within your organization, since "
-            "a notification shows what you hunt for and comes under your own agreement with VirusTotal; choose amber "
-            "to let your clients see them, green or clear to publish."
+            "TLP 2.0 marking of every object; null for none. The default keeps objects within your "
+            "organization, since a notification shows what you hunt for and comes under your own "
+            "agreement with VirusTotal. Choose amber to let your clients see them, green or clear to "
+            "publish."
         ),
     )
 

@@ -34,14 +34,18 @@ _FOR_A_PERSON = frozenset(
 
 
 class FileSinkSettings(Settings):
-    """Which file to write, and how messages lie in it."""
+    """A file, or standard output."""
 
-    type: Literal["file"] = "file"
-    path: str = Field(min_length=1, description="The file, made with its folders when it is not there; `-` is stdout.")
+    type: Literal["file"] = Field("file", description="The kind of sink: a file.")
+    path: str = Field(
+        min_length=1, description="The file to write; it and its folders are made if missing. `-` is standard output."
+    )
     layout: Literal["lines", "stix-bundle"] = Field(
         "lines",
-        description="`lines`: one message a line. `stix-bundle`: one STIX bundle, an object a line, complete and valid "
-        "after each batch (on stdout: at the end).",
+        description=(
+            "How messages are laid out. `lines`: one message a line. `stix-bundle`: one STIX bundle, an "
+            "object a line, complete and valid after each batch (on standard output: at the end)."
+        ),
     )
 
 

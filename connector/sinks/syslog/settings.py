@@ -29,84 +29,140 @@ _ONLY_FOR: dict[str, tuple[tuple[Transport, ...], str]] = {
 
 
 class SyslogSettings(Settings):
-    """Which syslog receiver to send to, how, and with which header."""
+    """A syslog receiver, over RELP, TLS, TCP or UDP."""
 
-    type: Literal["syslog"] = "syslog"
-    host: str = Field(min_length=1, max_length=255, description="Name or address of the receiver.")
-    port: int = Field(ge=1, le=65535, description="Its port; 514 for udp, 6514 for tls and 2514 for relp are usual.")
+    type: Literal["syslog"] = Field("syslog", description="The kind of sink: syslog.")
+    host: str = Field(min_length=1, max_length=255, description="Name or address of the syslog receiver.")
+    port: int = Field(
+        ge=1,
+        le=65535,
+        description="Port of the syslog receiver. Usual ones are 514 for udp, 6514 for tls and 2514 for relp.",
+    )
     transport: Transport = Field(
-        description="`relp`, where the receiver has it: it acknowledges every event, so none is lost. `tls` and `tcp` "
-        "acknowledge none: what was sent recently is sent again after a break. `udp` may lose events unnoticed. "
-        "`relp-tls` and `tls` are encrypted and know the receiver by its certificate."
+        description=(
+            "How events travel. `relp`, where the receiver has it: it acknowledges every event, so none "
+            "is lost. `tls` and `tcp` acknowledge none, so what was sent recently is sent again after a "
+            "break. `udp` may lose events unnoticed. `relp-tls` and `tls` are encrypted and check the "
+            "receiver's certificate."
+        )
     )
     framing: Framing | None = Field(
         None,
-        description="How events are told apart in a stream: `lf`, a line feed after each (usual for tcp, its default), "
-        "or `octet`, its length before it (RFC 5425, default for tls). The receiver must expect the same. "
-        "For tcp and tls.",
+        description=(
+            "How events are told apart in a stream, for tcp and tls: `lf`, a line feed after each "
+            "(default for tcp), or `octet`, its length before it (RFC 5425, default for tls). The "
+            "receiver must expect the same."
+        ),
     )
     header: Literal["rfc3164", "rfc5424"] = Field(
         "rfc3164",
-        description="Its time is when the notification was raised, in UTC, so that a repeat has the same bytes.",
+        description=(
+            "The format of the syslog header. The time in it is when the notification was raised, in "
+            "UTC, so that a repeat has the same bytes. The default is the header in the specification of "
+            "CEF."
+        ),
     )
     tag: str | None = Field(
         None,
-        description="RFC 3164: the tag before the event, none by default. "
-        f"RFC 5424: the APP-NAME, `{APP_NAME}` by default.",
+        description=(
+            "Name of the sender's program. RFC 3164: the tag before the event, none by default. RFC "
+            "5424: the APP-NAME, `iocstream` by default."
+        ),
     )
-    facility: Facility = Field("local0", description="Syslog facility.")
+    facility: Facility = Field(
+        "local0",
+        description="Syslog facility of every event. The default is one of those that syslog leaves to local use.",
+    )
     severity: Severity = Field(
         "warning",
-        description="Syslog severity, the same for all events: high enough for the usual filters. "
-        "How severe a match is stands in the event.",
+        description=(
+            "Syslog severity, the same for all events. The default is high enough for the usual filters. "
+            "How severe a match is stands in the event itself."
+        ),
     )
     hostname: str | None = Field(
-        None, description="The sender in the header: a name or an IPv4 address; default: this machine's name."
+        None, description="Name or IPv4 address of the sender in the header. Without it: this machine's name."
     )
     max_frame_bytes: int = Field(
         8000,
         ge=480,
         le=65536,
-        description="Longest event with its header, in bytes; a longer one is refused, as receivers cut or split it. "
-        "rsyslog takes 8096 unless configured otherwise.",
+        description=(
+            "Longest event with its header, in bytes. A longer one is refused, because receivers cut or "
+            "split it. rsyslog takes 8096 unless configured otherwise."
+        ),
     )
     connect_timeout_seconds: float = Field(
-        10, gt=0, le=600, description="Longest wait for a connection, for a TLS handshake, and for a RELP session."
+        10,
+        gt=0,
+        le=600,
+        description=("Longest wait, in seconds, for a connection, for a TLS handshake, and for a RELP session, each."),
     )
     send_timeout_seconds: float = Field(
         30,
         gt=0,
         le=3600,
-        description="Longest wait while the receiver takes nothing of what is sent; over relp, acknowledges nothing.",
+        description=(
+            "Longest wait, in seconds, while the receiver takes nothing of what is sent; over relp, "
+            "while it acknowledges nothing."
+        ),
     )
     relp_window_messages: int = Field(
         128,
         ge=1,
         le=1000,
-        description="For relp: how many events may be under way unacknowledged. More are faster over long distances.",
+        description=(
+            "How many events may be on their way unacknowledged, for relp. A higher number is faster "
+            "over long distances."
+        ),
     )
     replay_window_messages: int = Field(
         10_000,
         ge=0,
         le=1_000_000,
-        description="For tcp and tls: at most how many of the events sent last are sent again after a break. "
-        "The route's position waits for them. 0 sends none again, and loses what the receiver had not written.",
+        description=(
+            "How many of the events sent last are sent again after a break, at most, for tcp and tls. "
+            "The route's position waits for them. 0 sends none again, and loses what the receiver had "
+            "not written."
+        ),
     )
     replay_window_seconds: float = Field(
-        30, gt=0, le=3600, description="For tcp and tls: how long ago these may have been sent."
+        30,
+        gt=0,
+        le=3600,
+        description=(
+            "How many seconds ago an event may have been sent to be sent again after a break, for tcp "
+            "and tls. The default leaves a receiver 30 seconds to write what it has."
+        ),
     )
     packets_per_second: int = Field(
-        5000, ge=1, le=1_000_000, description="For udp: the pace; receivers lose what comes faster than they read."
+        5000,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "Most packets a second, for udp: one event each. Receivers lose what comes faster than they read."
+        ),
     )
     ca_bundle: ExistingFile | None = Field(
-        None, description="PEM file of the CA certificates to trust instead of the usual."
+        None,
+        description=(
+            "PEM file of the CA certificates to trust, for tls and relp-tls. Without it: those of the system."
+        ),
     )
-    client_certificate: ExistingFile | None = Field(None, description="PEM file of a client certificate.")
+    client_certificate: ExistingFile | None = Field(
+        None, description="PEM file of the client certificate, for receivers that ask for one."
+    )
     client_key: ExistingFile | None = Field(
-        None, description="PEM file of its key, unless it is in the certificate's file."
+        None,
+        description=(
+            "PEM file of the client certificate's key. Not needed where the certificate's file holds the key."
+        ),
     )
     server_name: str | None = Field(
-        None, min_length=1, max_length=255, description="The name in the receiver's certificate, when it is not `host`."
+        None,
+        min_length=1,
+        max_length=255,
+        description="Name in the receiver's certificate, where it differs from `host`.",
     )
 
     @property

@@ -14,36 +14,55 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
 
 class TaxiiSettings(HttpSettings):
-    """Which collection of which TAXII 2.1 server to push to, and how to log in."""
+    """A collection of a TAXII 2.1 server, to which STIX objects are pushed."""
 
-    type: Literal["taxii"] = "taxii"
+    type: Literal["taxii"] = Field("taxii", description="The kind of sink: a TAXII 2.1 server.")
     collection_url: str | None = Field(
-        None, description="The collection's address, `https://…/collections/{id}/`. Either this or `discovery_url`."
+        None,
+        description=("Address of the collection, `https://…/collections/{id}/`. Give either this or `discovery_url`."),
     )
     discovery_url: str | None = Field(
-        None, description="The server's discovery address, usually `https://host/taxii2/`; needs `collection`."
+        None, description="Address of the server's discovery, usually `https://host/taxii2/`. Needs `collection`."
     )
-    collection: str | None = Field(None, description="Title, alias or id of the collection to find by discovery.")
+    collection: str | None = Field(
+        None, description="Title, alias or id of the collection to look for when `discovery_url` is given."
+    )
     api_root: str | None = Field(
-        None, description="Which API root holds the collection, when the server has several: its address or path."
+        None, description="Address or path of the API root that holds the collection, when the server has several."
     )
-    username: str | None = Field(None, description="For HTTP Basic; with `password`.")
-    password: SecretStr | None = Field(None, description="For HTTP Basic; with `username`.")
-    token: HeaderSecret | None = Field(None, description="A Bearer token.")
-    api_key: HeaderSecret | None = Field(None, description="A key that goes into a header of its own; see there.")
-    api_key_header: str | None = Field(None, description="The name of the header that carries `api_key`.")
+    username: str | None = Field(None, description="User name for HTTP Basic. Goes together with `password`.")
+    password: SecretStr | None = Field(None, description="Password for HTTP Basic. Goes together with `username`.")
+    token: HeaderSecret | None = Field(None, description="Bearer token, sent in the Authorization header.")
+    api_key: HeaderSecret | None = Field(
+        None, description="Key that is sent in a header of its own, which `api_key_header` names."
+    )
+    api_key_header: str | None = Field(
+        None, description="Name of the header that carries `api_key`, such as X-Api-Key."
+    )
     allow_http: bool = Field(
-        default=False, description="Allow http:// to other machines: login and content can then be read on the way."
+        default=False,
+        description="Whether http:// to other machines is allowed. Login and content can then be read on the way.",
     )
     max_envelope_bytes: int = Field(
         4 * 1024 * 1024,
         ge=1024,
         le=1024 * 1024 * 1024,
-        description="Requests stay below this, and below what the server says it takes.",
+        description="Largest request, in bytes. A server that says it takes less gets less.",
     )
-    max_envelope_objects: int = Field(1000, ge=1, le=100_000, description="At most this many objects a request.")
+    max_envelope_objects: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description=("How many objects one request may hold. Fewer make requests that a slow server answers sooner."),
+    )
     status_timeout_seconds: float = Field(
-        300, gt=0, le=86_400, description="How long to wait until the server has processed a request it accepted."
+        300,
+        gt=0,
+        le=86_400,
+        description=(
+            "Longest wait, in seconds, until the server has processed a request that it accepted. After "
+            "that the same objects are sent again."
+        ),
     )
 
     @field_validator("collection_url")

@@ -26,11 +26,22 @@ _FINGERPRINT_BYTES = 4096
 class FileSourceSettings(Settings):
     """Notifications from a file, a folder or standard input."""
 
-    type: Literal["file"] = Field(description="The kind of source.")
+    type: Literal["file"] = Field(description="The kind of source: files.")
     path: str = Field(
-        min_length=1, description="A JSON or JSON Lines file, a folder of *.json, *.jsonl and *.ndjson, or - for stdin."
+        min_length=1,
+        description=(
+            "A JSON or JSON Lines file, a folder of *.json, *.jsonl and *.ndjson files, or - for standard input."
+        ),
     )
-    poll_seconds: int = Field(60, ge=1, le=86400, description="How long to wait before looking for more.")
+    poll_seconds: int = Field(
+        60,
+        ge=1,
+        le=86400,
+        description=(
+            "How many seconds to wait before looking for new files or lines. Looking costs little, so "
+            "the default is a minute."
+        ),
+    )
 
 
 class _Mark(BaseModel):

@@ -32,15 +32,26 @@ _MAX_SAID = 300
 class ApiSettings(HttpSettings):
     """How to reach the API, and as whom."""
 
-    api_key: HeaderSecret = Field(min_length=1, description="Your API key; ${VT_API_KEY} keeps it out of the file.")
-    api_url: str = Field("https://www.virustotal.com/api/v3", description="Where the API is.")
+    api_key: HeaderSecret = Field(
+        min_length=1,
+        description="The API key of VirusTotal. Write `${VT_API_KEY}` to keep the key itself out of the file.",
+    )
+    api_url: str = Field(
+        "https://www.virustotal.com/api/v3",
+        description="Address of the API. Change it only for the simulator or a gateway of your own.",
+    )
     tool: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._/-]{1,100}$",
-        description="What the x-tool header says, without which there is no gti_assessment; default: this product.",
+        description=(
+            "What the x-tool header says; without that header VirusTotal sends no gti_assessment. "
+            "Default: this product's name and version."
+        ),
     )
     user: str | None = Field(
-        None, min_length=1, description="The VirusTotal user whose quota `status` shows; default: the key's own."
+        None,
+        min_length=1,
+        description=("The VirusTotal user whose quota `iocstream status` shows. Without it: the user of the API key."),
     )
 
     @field_validator("api_url")

@@ -53,24 +53,46 @@ _COLLECTIONS = {"file": "files", "url": "urls", "domain": "domains", "ip_address
 class VirusTotalSettings(ApiSettings):
     """Notifications from the IoC Stream of VirusTotal, or of Google Threat Intelligence."""
 
-    type: Literal["virustotal"] = Field(description="The kind of source.")
+    type: Literal["virustotal"] = Field(description="The kind of source: VirusTotal's API.")
     filter: str = Field(
         "",
-        description="In VirusTotal's terms: origin, entity_type, entity_id, source_type, source_id, notification_tag",
+        description=(
+            "Which notifications to fetch, in VirusTotal's terms: origin, entity_type, entity_id, "
+            "source_type, source_id, notification_tag. Empty: all."
+        ),
     )
     since_hours: int = Field(
-        24, ge=1, le=168, description="How far back the first run looks. VirusTotal keeps 168 hours."
+        24,
+        ge=1,
+        le=168,
+        description="How many hours back the first run looks. VirusTotal keeps notifications for 168 hours.",
     )
     overlap_seconds: int = Field(
-        900, ge=0, le=86400, description="How far each poll looks back, for notifications that appear late."
+        900,
+        ge=0,
+        le=86400,
+        description=(
+            "How many seconds before its watermark each poll begins, because a notification can appear "
+            "later than its date says. The journal drops repeats."
+        ),
     )
-    poll_seconds: int = Field(300, ge=1, le=86400, description="How long to wait between polls.")
+    poll_seconds: int = Field(
+        300,
+        ge=1,
+        le=86400,
+        description=(
+            "How many seconds to wait between two polls. A shorter time brings notifications sooner and "
+            "costs more requests of the quota."
+        ),
+    )
     lookups_per_day: int = Field(
         200,
         ge=0,
         le=100_000,
-        description="How many requests a day (UTC) may go to reading the rulesets and collections that notifications "
-        "name; 0: none. They end when a quarter of a quota is left.",
+        description=(
+            "Most requests a day (UTC) for looking up the rulesets and collections that notifications "
+            "name; 0 turns look-ups off. They also stop when only a quarter of a quota is left."
+        ),
     )
 
     @field_validator("filter")
