@@ -286,8 +286,8 @@ class Journal(Outbox, Protocol):
 class Format(Protocol):
     """Bytes and validity of one output format. No I/O.
 
-    A mapping calls `quote` while it fills text and a `finalizer` after each document; the pipeline calls `identify` and
-    `encode` on what the mapping made.
+    A mapping calls `quote` while it fills text; the pipeline calls `encode` on what the mapping made. This is all that
+    a format of events needs. What else a format may have stands below: `Finalizing`, `ObjectFormat`, `Vocabulary`.
 
     Attributes:
         names: what mappings may name beside the notification: the format's own settings, the same for all
@@ -299,10 +299,6 @@ class Format(Protocol):
         """See above."""
         ...
 
-    def shared_documents(self) -> Sequence[Document]:
-        """Documents that all others rest on (STIX: identities, marking, extension definition); empty for events."""
-        ...
-
     def quote(self, key: str, value: Json) -> str:
         """A value as it must stand inside other text of the property `key` (in a STIX pattern: a quoted literal).
 
@@ -311,14 +307,33 @@ class Format(Protocol):
         """
         ...
 
+    def encode(self, document: Document) -> bytes:
+        """Refuse what breaks the format's rules, except what a finalizer has refused; give the bytes: one line, UTF-8.
+
+        Args:
+            document: as the mapping or, with `Finalizing`, a finalizer made it; with its times, if it has versions.
+
+        Raises:
+            Refused: the document breaks the format's rules; the message names the property, the value and the rule.
+        """
+        ...
+
+
+@runtime_checkable
+class Finalizing(Protocol):
+    """What a format has that adds something to each document; a mapping calls it before later documents may name it.
+
+    What a mapping is known to say when it is loaded is its *shape*; a finalizer need not look at that again.
+    """
+
     def finalizer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
         """What makes a document of what one place of a mapping has built.
 
-        It adds what every document of the format carries, before later documents may name it (id, spec_version, …),
-        and refuses what is wrong with it, as far as that shows yet: it raises Refused, with the document.
+        It adds what every document of the format carries (id, spec_version, …), and refuses what is wrong with it, as
+        far as that shows yet: it raises Refused, with the document.
 
         Args:
-            shape: what is known of all that the mapping says there, and need not be looked at.
+            shape: what is known of all that the mapping says there; None for nothing.
             check: whether to refuse what can be completed but is wrong.
         """
         ...
@@ -327,19 +342,20 @@ class Format(Protocol):
         """The shape of the documents that a finalizer makes of what has this one."""
         ...
 
-    def identify(self, document: Document) -> Identity | None:
-        """Its identity; None for an event, which is new each time."""
+
+@runtime_checkable
+class ObjectFormat(Protocol):
+    """What a format has whose documents are objects with an id, which come in versions. Without it, they are events.
+
+    An object is sent again when its content has changed, and not otherwise; an event is new each time.
+    """
+
+    def shared_documents(self) -> Sequence[Document]:
+        """Documents that all others rest on (STIX: identities, marking, extension definition)."""
         ...
 
-    def encode(self, document: Document) -> bytes:
-        """Refuse what its `finalizer` could not yet, then give the bytes: one line, UTF-8.
-
-        Args:
-            document: completed; stamped, if it has versions.
-
-        Raises:
-            Refused: the document breaks the format's rules; the message names the property, the value and the rule.
-        """
+    def identify(self, document: Document) -> Identity:
+        """The identity of a document, which its finalizer has made."""
         ...
 
 
@@ -368,8 +384,24 @@ class Sink(Protocol):
         """
         ...
 
+    def check(self) -> str:
+        """Probe the receiver without sending anything that stays, on a connection of its own; return one sentence."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files. `send` may be called again afterwards."""
+        ...
+
+
+@runtime_checkable
+class Confirmation(Protocol):
+    """What a sink has whose receiver does not answer (syslog over TCP): what it accepted could still be lost.
+
+    Without it, what `send` has accepted is there.
+    """
+
     def unconfirmed(self) -> int:
-        """How many of the messages sent last could still be lost with the connection; 0 where the receiver answers.
+        """How many of the messages sent last could still be lost with the connection.
 
         The route's position waits until they are confirmed by what is sent after them, or by time.
 
@@ -384,12 +416,4 @@ class Sink(Protocol):
         Raises:
             Unavailable: it cannot be known that it did; what is unconfirmed will be sent again.
         """
-        ...
-
-    def check(self) -> str:
-        """Probe the receiver without sending anything that stays, on a connection of its own; return one sentence."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections and files. `send` may be called again afterwards."""
         ...

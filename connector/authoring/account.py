@@ -9,6 +9,7 @@ from connector.mapping import CompiledMapping
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part, ScopePath
 from connector.model import Json, Notification, Refused
 from connector.pipeline.convert import convert
+from connector.ports import ObjectFormat
 from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
@@ -46,7 +47,8 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     if _too_deep(view):
         raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
     [conversion] = convert([item], mapping)
-    shared_documents = {document.get("id") for document in mapping.format.shared_documents()}
+    objects = mapping.format if isinstance(mapping.format, ObjectFormat) else None
+    shared_documents = {each["id"] for each in objects.shared_documents()} if objects else set()
     return Account(
         mapping.name,
         mapping.document.overlays,

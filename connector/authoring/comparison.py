@@ -9,7 +9,7 @@ from typing import Any, Literal
 from connector.mapping import CompiledMapping
 from connector.model import Document, Entry, Json, JsonObject, Misconfigured, Notification
 from connector.pipeline.convert import convert
-from connector.ports import Format, Outbox
+from connector.ports import Format, ObjectFormat, Outbox
 from connector.settings.yamldoc import YamlPath, dotted
 
 SHOWN = 20
@@ -165,14 +165,13 @@ def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
     [conversion] = convert([notification], kept)
     if conversion.refusal:
         return _Made({}, f"{conversion.refusal.by}: {conversion.refusal}")
-    shared_documents = {
-        identity.id for each in kept.format.shared_documents() if (identity := kept.format.identify(each))
-    }
-    bodies = [message for message in conversion.messages if message.id not in shared_documents]
-    by_id = {identity.id: each for each in kept.documents if (identity := kept.format.identify(each))}
-    if by_id:
+    if isinstance(kept.format, ObjectFormat):
+        identify = kept.format.identify
+        shared_documents = {identify(each).id for each in kept.format.shared_documents()}
+        by_id = {identify(each).id: each for each in kept.documents}
+        bodies = [message for message in conversion.messages if message.id not in shared_documents]
         return _Made({message.id: (by_id[message.id], message.body) for message in bodies}, "")
-    events = zip(kept.documents, bodies, strict=True)
+    events = zip(kept.documents, conversion.messages, strict=True)
     return _Made({str(number): (each, message.body) for number, (each, message) in enumerate(events, 1)}, "")
 
 

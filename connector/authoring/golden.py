@@ -4,7 +4,7 @@
     examples/inputs/CASE.json       a notification, in either shape
     examples/mine/CASE.SUFFIX       what becomes of it: STIX objects as a JSON list, anything else line by line
 
-The objects on which all others rest (`Format.shared_documents`) are not repeated in every file.
+The objects on which all others rest (`ObjectFormat.shared_documents`) are not repeated in every file.
 """
 
 import difflib

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NoReturn
 
 from connector.formats.cef_dictionary import (
@@ -24,7 +25,6 @@ from connector.formats.cef_dictionary import (
     Key,
     Kind,
 )
-from connector.formats.event_format import EventFormat
 from connector.formats.event_values import (
     EXCERPT,
     LAST_MILLISECOND,
@@ -37,7 +37,7 @@ from connector.formats.event_values import (
     refuse,
     whole,
 )
-from connector.model import Document, Json, Refused
+from connector.model import Document, Json, JsonObject, Refused
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -65,8 +65,10 @@ _STANDARD_LABELS = frozenset(("Device IPv6 Address", "Source IPv6 Address", "Des
 _MAX_SEVERITY = 10
 
 
-class CefFormat(EventFormat):
+class CefFormat:
     """Implements `connector.ports.Format` for CEF:0, without a syslog header (that is the sink's)."""
+
+    names: JsonObject = MappingProxyType({})
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` escapes the whole text afterwards."""

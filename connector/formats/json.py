@@ -2,18 +2,20 @@
 
 import json
 import math
+from types import MappingProxyType
 
 import orjson
 
-from connector.formats.event_format import EventFormat
-from connector.model import Document, Json, Refused
+from connector.model import Document, Json, JsonObject, Refused
 
 _NUL = b"\\u0000"
 """As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
 
 
-class JsonFormat(EventFormat):
+class JsonFormat:
     """Implements `connector.ports.Format` for JSON."""
+
+    names: JsonObject = MappingProxyType({})
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` escapes the whole text afterwards."""

@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 
-from connector.formats.event_format import EventFormat
 from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
-from connector.model import Document, Json, Refused
+from connector.model import Document, Json, JsonObject, Refused
 
 
 class Kind(Enum):
@@ -81,8 +81,10 @@ _RANGES = {
 }
 
 
-class LeefFormat(EventFormat):
+class LeefFormat:
     """Implements `connector.ports.Format` for LEEF 2.0, without a syslog header (that is the sink's)."""
+
+    names: JsonObject = MappingProxyType({})
 
     def quote(self, key: str, value: Json) -> str:
         """The value as text; `encode` cleans the whole text afterwards."""

@@ -19,13 +19,6 @@ class RecordingSink:
         self.ids += [message.id for message in sorted(messages, key=lambda message: message.dependency_level)]
         return ()
 
-    def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
-        return 0
-
-    def finish(self) -> None:
-        """See `connector.ports.Sink`."""
-
     def check(self) -> str:
         """See `connector.ports.Sink`."""
         return "everything is taken"

@@ -12,7 +12,7 @@ from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.route import Route
 from connector.pipeline.runner import sleep_until
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import Delivered, finish, unconfirmed
 from connector.ports import Journal, Sink
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
@@ -106,12 +106,12 @@ class Witness:
         return refusals
 
     def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
-        return self.sink.unconfirmed()
+        """See `connector.ports.Confirmation`."""
+        return unconfirmed(self.sink)
 
     def finish(self) -> None:
-        """See `connector.ports.Sink`."""
-        self.sink.finish()
+        """See `connector.ports.Confirmation`."""
+        finish(self.sink)
 
     def check(self) -> str:
         """See `connector.ports.Sink`."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import orjson
 
 from connector import notification
-from connector.model import Document, Entry, JsonObject, Message, Notification, Refused
+from connector.model import Document, Entry, Identity, JsonObject, Message, Notification, Refused
 from connector.pipeline.route import Mapping
 from connector.pipeline.versions import Ledger
-from connector.ports import Format
+from connector.ports import Format, ObjectFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,8 @@ class Conversion:
 
 def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
-    ledger = Ledger({})
-    for seq, item in enumerate(notifications, start=1):
-        rendered = render(Entry(seq, "", item), mapping)
-        yield from encode([rendered], mapping.format, ledger)
+    rendered = (render(Entry(seq, "", item), mapping) for seq, item in enumerate(notifications, start=1))
+    yield from encode(rendered, mapping.format, Ledger({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +55,18 @@ def render(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] |
     return Rendered(entry, documents)
 
 
-def has_versions(output: Format) -> bool:
-    """Whether its documents are objects that come in versions; only such rest on others (`Format.shared_documents`)."""
-    return bool(output.shared_documents())
-
-
 def object_ids(rendered: Iterable[Rendered], output: Format) -> Sequence[str]:
     """The ids of all objects in rendered documents, and in those that they rest on; none for events."""
+    if not isinstance(output, ObjectFormat):
+        return ()
     documents = (document for item in rendered for document in item.documents)
-    identities = (output.identify(document) for document in [*output.shared_documents(), *documents])
-    return sorted({identity.id for identity in identities if identity is not None})
+    return sorted({output.identify(document).id for document in [*output.shared_documents(), *documents]})
 
 
 def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
     """Give documents their versions and make messages of those that the receiver needs: all of an entry's, or none."""
-    shared_documents = output.shared_documents()
+    objects = output if isinstance(output, ObjectFormat) else None
+    shared_documents = objects.shared_documents() if objects else ()
     for item in rendered:
         if item.refusal or not item.wanted:
             refused = item.refusal.document if item.refusal else None
@@ -82,7 +77,8 @@ def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iter
         document: Document = {}
         try:
             for document in [*shared_documents, *item.documents]:
-                message = _message(document, item.entry, output, ledger)
+                identity = objects.identify(document) if objects else None
+                message = _message(document, identity, item.entry, output, ledger)
                 if message is not None:
                     messages.append(message)
         except Refused as refusal:
@@ -101,9 +97,10 @@ def _as_json(document: Document) -> bytes | None:
         return None
 
 
-def _message(document: Document, entry: Entry, output: Format, ledger: Ledger) -> Message | None:
+def _message(
+    document: Document, identity: Identity | None, entry: Entry, output: Format, ledger: Ledger
+) -> Message | None:
     date = entry.notification.date or 0  # a notification without a date is rejected before it is rendered
-    identity = output.identify(document)
     if identity is None:
         return Message(entry.seq, entry.notification.id, output.encode(document), date)
     stamped = ledger.stamp(document, identity, entry.seq, date)

@@ -3,18 +3,18 @@
 from collections import deque
 
 from connector.model import Advance
-from connector.pipeline.convert import encode, has_versions, object_ids, render
+from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.redeliver import _redelivered, redeliver
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, send
+from connector.pipeline.send import Delivered, finish, send, unconfirmed
 from connector.pipeline.versions import Ledger
-from connector.ports import Outbox
+from connector.ports import ObjectFormat, Outbox
 
 
 class Delivery:
     """A route's way out of the journal; one object for as long as it runs.
 
-    What was sent but could still be lost with the connection (`Sink.unconfirmed`) holds the position back: the journal
+    What was sent but could still be lost with the connection (`Confirmation`) holds the position back: the journal
     is read ahead of it, and after any error again from it, byte for byte.
     """
 
@@ -43,7 +43,7 @@ class Delivery:
         """Have the receiver confirm all that was sent, and advance past it; raises as `step` does."""
         try:
             if self._held:
-                self._route.sink.finish()
+                finish(self._route.sink)
                 self._advance()
         except BaseException:
             self._forget()
@@ -67,7 +67,7 @@ class Delivery:
             batch.refused,
             batch.dead_letters,
             sent,
-            learned=entries[0].learned if has_versions(route.mapping.format) else None,
+            learned=entries[0].learned if isinstance(route.mapping.format, ObjectFormat) else None,
         )
         self._read_to = advance.position
         self._held.append((advance, batch.messages))
@@ -83,7 +83,7 @@ class Delivery:
 
     def _revise(self) -> Delivered | None:
         route, journal = self._route, self._journal
-        if not has_versions(route.mapping.format):
+        if not isinstance(route.mapping.format, ObjectFormat):
             return None
         outdated = journal.outdated(route.name, route.sources, route.batch)
         if outdated is None:
@@ -93,12 +93,12 @@ class Delivery:
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""
-        unconfirmed = self._route.sink.unconfirmed()
+        still_in_doubt = unconfirmed(self._route.sink)
         sent_after = sum(messages for _, messages in self._held)
         while self._held:
             advance, messages = self._held[0]
             sent_after -= messages
-            if messages and sent_after < unconfirmed:
+            if messages and sent_after < still_in_doubt:
                 return
             self._journal.advance(self._route.name, self._route.sources, advance)
             self._held.popleft()

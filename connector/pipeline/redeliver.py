@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from connector.model import Entry, Outdated, Redelivery
 from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, send
+from connector.pipeline.send import Delivered, finish, send
 from connector.pipeline.versions import Ledger
 from connector.ports import Outbox
 
@@ -40,7 +40,7 @@ def _redelivered(
     if again:
         journal.mark_unsent(route.name, ledger.stamped)
     batch, sent = send(route.sink, conversions, ledger)
-    route.sink.finish()
+    finish(route.sink)
     mark, letters = None, batch.dead_letters
     if outdated is not None:
         batch, mark = _only_news(batch, outdated), outdated.mark

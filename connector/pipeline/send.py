@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from connector.model import DeadLetter, Refusal, Version
 from connector.pipeline.convert import Conversion
 from connector.pipeline.versions import Ledger
-from connector.ports import Sink
+from connector.ports import Confirmation, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,17 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     accepted = (*ledger.stamped, *ledger.unchanged)
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
     return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals)), sent
+
+
+def unconfirmed(sink: Sink) -> int:
+    """See `Confirmation`; 0 for a sink whose receiver answers."""
+    return sink.unconfirmed() if isinstance(sink, Confirmation) else 0
+
+
+def finish(sink: Sink) -> None:
+    """See `Confirmation`; a sink whose receiver answers has nothing to wait for."""
+    if isinstance(sink, Confirmation):
+        sink.finish()
 
 
 def _dead_letters(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[DeadLetter]:

@@ -58,13 +58,6 @@ class CollectionSink:
                 refusals.append(Refusal(message, reason))
         return refusals
 
-    def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
-        return 0
-
-    def finish(self) -> None:
-        """See `connector.ports.Sink`."""
-
     def check(self) -> str:
         """See `connector.ports.Sink`."""
         return f"the collection {self._name} is kept in the journal: {self._collections.check()}"

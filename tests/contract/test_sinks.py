@@ -1,4 +1,4 @@
-"""What every sink must do (`connector.ports.Sink`), whatever it sends to.
+"""What every sink must do (`connector.ports.Sink`), whatever it sends to; and `Confirmation`, of those that have it.
 
 A new sink adds its receiver to `RECEIVERS`: a context manager that yields an object with the methods of `Receiver`.
 """
@@ -15,7 +15,7 @@ import pytest
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Message, Refusal, Selection, Unavailable
-from connector.ports import Sink
+from connector.ports import Confirmation, Sink
 from connector.simulator.relp import RelpReceiver
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
@@ -209,7 +209,8 @@ def test_everything_arrives_in_order_of_wave_and_then_as_given(receiver, sink):
     assert receiver.received(12) == bodies(sorted(messages, key=lambda each: each.dependency_level))
 
 
-def test_nothing_to_send_is_sent_without_a_word(receiver, sink):
+def test_nothing_to_send_is_sent_without_a_word(receiver, confirming_sink):
+    sink = confirming_sink
     with receiver.outage() or contextlib.nullcontext():
         assert list(sink.send([])) == []
     assert list(receiver.received(0)) == []
@@ -266,8 +267,19 @@ def test_a_closed_sink_can_send_again(receiver, sink):
     assert receiver.received(2) == bodies(messages)
 
 
-def test_after_finishing_nothing_is_unconfirmed_and_more_can_be_sent(receiver, sink):
-    messages = [message(n) for n in range(6)]
+@pytest.fixture
+def confirming_sink(receiver, sink):
+    if not isinstance(sink, Confirmation):
+        pytest.skip("what this sink has sent is there")
+    return sink
+
+
+def test_syslog_alone_has_to_wait_for_what_it_has_sent(receiver, sink):
+    assert isinstance(sink, Confirmation) == isinstance(sink, SyslogSink)
+
+
+def test_after_finishing_nothing_is_unconfirmed_and_more_can_be_sent(receiver, confirming_sink):
+    sink, messages = confirming_sink, [message(n) for n in range(6)]
     for half in (messages[:3], messages[3:]):
         sink.send(half)
         assert 0 <= sink.unconfirmed() <= 3
@@ -277,7 +289,8 @@ def test_after_finishing_nothing_is_unconfirmed_and_more_can_be_sent(receiver, s
     assert receiver.received(6) == bodies(messages)
 
 
-def test_an_end_of_the_connection_leaves_nothing_unconfirmed_without_a_word(receiver, sink):
+def test_an_end_of_the_connection_leaves_nothing_unconfirmed_without_a_word(receiver, confirming_sink):
+    sink = confirming_sink
     outage = receiver.outage()
     if outage is None:
         pytest.skip("no outage shows on this transport")

@@ -316,12 +316,6 @@ def test_what_a_thread_left_behind_still_uses_is_not_closed_under_it(folder, mon
             assert free.wait(60)
             return ()
 
-        def unconfirmed(self):
-            return 0
-
-        def finish(self):
-            pass
-
         def close(self):
             closed.append(self)
 

@@ -72,7 +72,7 @@ class Producer(Settings):
 
 
 class StixFormat:
-    """Implements `connector.ports.Format` for STIX 2.1 objects."""
+    """Implements `Format`, `Finalizing`, `ObjectFormat` and `Vocabulary` of `connector.ports` for STIX 2.1 objects."""
 
     def __init__(self, producer: Producer) -> None:
         author = producer_identity(producer.name, producer.identity_class, producer.contact_information)

@@ -44,7 +44,7 @@ from connector.mapping.rendering.values import (
     when,
 )
 from connector.model import Document, Json, Misconfigured, Provisional, Refused
-from connector.ports import Format
+from connector.ports import Finalizing, Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
 from connector.values.shapes import Elements, Members, Shape, Text, constant
 
@@ -237,7 +237,9 @@ class _Compiler:
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
-        complete = self.output.finalizer(shape if isinstance(shape, Members) else None, check=self.check)
+        complete: Callable[[Document], Document] = _as_built
+        if isinstance(self.output, Finalizing):
+            complete = self.output.finalizer(shape if isinstance(shape, Members) else None, check=self.check)
         if "$provisional" not in data:
             return complete
 
@@ -248,7 +250,9 @@ class _Compiler:
         return completed
 
     def finalized_shape(self, shape: Shape | None) -> Shape | None:
-        return self.output.finalized_shape(shape) if isinstance(shape, Members) else None
+        if isinstance(shape, Members) and isinstance(self.output, Finalizing):
+            return self.output.finalized_shape(shape)
+        return shape if isinstance(shape, Members) else None
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):
@@ -432,6 +436,10 @@ class _Compiler:
 
 def _list_or_null(build: Callable[[Any], list[Json]]) -> Evaluate:
     return lambda values: build(values) or None
+
+
+def _as_built(document: Document) -> Document:
+    return document
 
 
 def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:

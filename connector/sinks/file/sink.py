@@ -92,13 +92,6 @@ class FileSink:
             raise Misconfigured(f"{self._path}: {error}; move it away, or choose another path") from None
         return ()
 
-    def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
-        return 0
-
-    def finish(self) -> None:
-        """See `connector.ports.Sink`."""
-
     def check(self) -> str:
         """See `connector.ports.Sink`. Makes nothing, and does not mind that another process is writing."""
         if self._to_stdout:

@@ -83,7 +83,7 @@ class SyslogSink:
         return [*refusals, *(Refusal(going[position], reason) for position, reason in refused)]
 
     def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
+        """See `connector.ports.Confirmation`."""
         if not self._window:
             return 0
         # The connection before the clock: a break is noticed however late we look.
@@ -94,7 +94,7 @@ class SyslogSink:
         return self._window.count()
 
     def finish(self) -> None:
-        """See `connector.ports.Sink`."""
+        """See `connector.ports.Confirmation`."""
         if not self._window:
             return
         with self._abandoning():

@@ -68,13 +68,6 @@ class TaxiiSink:
         self._held.clear()
         return refusals
 
-    def unconfirmed(self) -> int:
-        """See `connector.ports.Sink`."""
-        return 0
-
-    def finish(self) -> None:
-        """See `connector.ports.Sink`."""
-
     def check(self) -> str:
         """Find the collection on a connection of its own; say what it takes. See `Sink.check`."""
         client = TaxiiClient(self._settings, user_agent=self._user_agent)

@@ -13,9 +13,6 @@ class Plain:
 
     names = MappingProxyType({})
 
-    def shared_documents(self):
-        return ()
-
     def quote(self, key, value):
         if value == "bad":
             raise Refused("bad cannot stand here", by="format")
@@ -27,9 +24,6 @@ class Plain:
 
     def finalized_shape(self, shape):
         return shape
-
-    def identify(self, document):
-        return None
 
     def encode(self, document):
         return json.dumps(document).encode()

@@ -60,12 +60,6 @@ class Objects:
 
 
 class Events:
-    def shared_documents(self):
-        return ()
-
-    def identify(self, document):
-        return None
-
     def encode(self, document):
         return orjson.dumps(document)
 

@@ -53,12 +53,6 @@ class Source:
 
 
 class Events:
-    def shared_documents(self):
-        return ()
-
-    def identify(self, document):
-        return None
-
     def encode(self, document):
         return document["value"].encode()
 
@@ -75,12 +69,6 @@ class Sink:
         self.script = list(script)
         self.sent = []
         self.arrived = threading.Event()
-
-    def unconfirmed(self):
-        return 0
-
-    def finish(self):
-        pass
 
     def send(self, messages):
         if self.script:
