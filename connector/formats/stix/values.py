@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from connector.model import Json
 from connector.values import addresses
@@ -420,17 +421,20 @@ url = matching(
 )
 
 
+_IPV4 = (IPv4Address, IPv4Network)
+_IPV6 = (IPv6Address, IPv6Network)
+
+
 def ipv4(value: Json) -> Fault | None:
     """An IPv4 address or a block of them in CIDR notation (section 6.8)."""
-    return None if _version(value) == 4 else Fault("must be an IPv4 address", value)  # noqa: PLR2004 -- IPv4
+    return None if isinstance(_address(value), _IPV4) else Fault("must be an IPv4 address", value)
 
 
 def ipv6(value: Json) -> Fault | None:
     """An IPv6 address or a block of them in CIDR notation, without a zone (section 6.9)."""
-    is_one = _version(value) == 6 and "%" not in value  # noqa: PLR2004 -- IPv6
+    is_one = isinstance(_address(value), _IPV6) and "%" not in value
     return None if is_one else Fault("must be an IPv6 address", value)
 
 
-def _version(value: Json) -> int | None:
-    address = addresses.parse(value) if isinstance(value, str) else None
-    return None if address is None else address.version
+def _address(value: Json) -> addresses.Address | addresses.Network | None:
+    return addresses.parse(value) if isinstance(value, str) else None
