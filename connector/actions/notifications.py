@@ -28,6 +28,8 @@ from connector.values.timestamps import timestamp
 MOST_LOOKED_AT = 10_000
 """Notifications of the journal that one call looks through for those that match; the next goes on from there."""
 _BATCH = 500
+_INT64_DIGITS = 18
+"""Any number of so many fits into 64 bits."""
 
 Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
 Place = Literal["journal", "virustotal"]
@@ -506,7 +508,7 @@ def _key(plan: Plan, name: str) -> tuple[str, str] | None:
 def _place(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 -- digits of a 64 bit number
+    if not (text.isascii() and text.isdigit() and len(text) <= _INT64_DIGITS):
         raise InvalidParameters("next: it is not from a page of the journal")
     return int(text)
 

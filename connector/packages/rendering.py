@@ -69,7 +69,7 @@ def picture(width: int, height: int) -> bytes:
         rows.append(0)
         for x in range(width):
             off = abs(y + 0.5 - middle)
-            in_dot = off < unit and (x // max(1, round(unit))) % 3 != 2 and x < width - 4 * unit  # noqa: PLR2004
+            in_dot = off < unit and (x // max(1, round(unit))) % 3 in (0, 1) and x < width - 4 * unit
             in_head = unit < width - x < 4 * unit and off < width - x - unit
             rows += _WHITE if in_dot or in_head else _BLUE
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -23,6 +23,8 @@ YamlPath = tuple[str | int, ...]
 """Where a value stands: keys and list indexes from the top."""
 
 _INT = re.compile(r"[-+]?[0-9]+\Z")
+_LONGEST_INTEGER = 40
+"""In digits: more than any id has, and `int` takes time that grows with their square."""
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
@@ -179,7 +181,7 @@ def _plain(text: str) -> Any:  # noqa: PLR0911 -- one return for each type of th
     if text in _FALSE:
         return False
     if _INT.match(text):
-        return int(text) if len(text) <= 40 else text  # noqa: PLR2004 -- longer than any id; int() is quadratic
+        return int(text) if len(text) <= _LONGEST_INTEGER else text
     if _OCTAL.match(text):
         return int(text, 0)
     if _HEX.match(text):

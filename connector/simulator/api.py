@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -265,9 +266,9 @@ class Api:
 
     def _subject(self, kind: str, identifier: str) -> _Answer:
         status, attributes = self.subjects.get((kind, identifier), (404, {}))
-        if status == 403:  # noqa: PLR2004 -- HTTP
+        if status == HTTPStatus.FORBIDDEN:
             return _error(403, "ForbiddenError", "You are not authorized to perform the requested operation")
-        if status != 200:  # noqa: PLR2004 -- HTTP
+        if status != HTTPStatus.OK:
             return _not_found(identifier)
         data = {"type": kind, "id": identifier, "links": {"self": f"{_PUBLIC}{_PLACES[kind]}/{identifier}"}}
         return _Answer(200, {"data": {**data, "attributes": attributes}})

@@ -64,14 +64,14 @@ def notifications(count: int, *, seed: int = 1, now: float | None = None) -> lis
 
 def _entity(index: int, rng: random.Random, known: list[Item], date: int) -> Item:
     """An entity object: mostly a new one, sometimes one that was matched before."""
-    if index % 50 == 31:  # noqa: PLR2004 -- rare, as in real streams
+    if index % 50 == 31:  # rare, as in real streams
         # A URL known by its digest alone, which nobody can turn back.
         return {"type": "url", "id": _digest(rng)}
-    if index % 100 == 77:  # noqa: PLR2004 -- likewise
+    if index % 100 == 77:
         return {"type": "hash_list", "id": f"hash-list-{index}", "attributes": {"name": "A type of the future"}}
-    if known and rng.random() < 0.15:  # noqa: PLR2004 -- about one in seven matches something matched before
+    if known and rng.random() < 0.15:  # about one in seven matches something matched before
         again = rng.choice(known)
-        if again["type"] == "url" and rng.random() < 0.5:  # noqa: PLR2004 -- either form of its id
+        if again["type"] == "url" and rng.random() < 0.5:  # either form of its id
             url = again["attributes"]["url"]
             return {"type": "url", "id": hashlib.sha256(url.encode()).hexdigest()}
         return again
@@ -142,7 +142,7 @@ def _url(rng: random.Random, date: int) -> Item:
         **_analysis(rng, date, rng.choice((0, 2, 11))),
     }
     # Subscriptions name a URL by its address, Livehunt by its digest; the attributes have the address either way.
-    identifier = url if rng.random() < 0.5 else digest  # noqa: PLR2004 -- as often the one as the other
+    identifier = url if rng.random() < 0.5 else digest  # as often the one as the other
     return {"type": "url", "id": identifier, "links": _links("urls", digest), "attributes": attributes}
 
 
@@ -162,7 +162,7 @@ def _domain(rng: random.Random, date: int) -> Item:
 
 
 def _ip_address(rng: random.Random, date: int) -> Item:
-    if rng.random() < 0.4:  # noqa: PLR2004 -- IPv6 is the rarer one
+    if rng.random() < 0.4:  # IPv6 is the rarer one
         address = f"2001:db8:{rng.randrange(0xFFFF):x}::{rng.randrange(1, 0xFFFF):x}"
         network = "2001:db8::/32"
     else:
@@ -202,18 +202,18 @@ def _analysis(rng: random.Random, date: int, malicious: int) -> Item:
         "reputation": -malicious,
         "total_votes": {"harmless": 0, "malicious": malicious // 4},
     }
-    if rng.random() < 0.1:  # noqa: PLR2004 -- now and then there is none
+    if rng.random() < 0.1:  # now and then there is none
         return found
     score = min(100, malicious * 5)
-    severity = "NONE" if not score else "LOW" if score < 30 else "MEDIUM" if score < 70 else "HIGH"  # noqa: PLR2004 -- scale
+    severity = "NONE" if not score else "LOW" if score < 30 else "MEDIUM" if score < 70 else "HIGH"
     assessment: Item = {
         "threat_score": {"value": score},
         "severity": {"value": f"SEVERITY_{severity}"},
         "contributing_factors": {"gti_confidence_score": min(100, score + 20)},
         "description": f"Invented for a simulation; severity {severity.lower()}.",
     }
-    if rng.random() < 0.9:  # noqa: PLR2004 -- the verdict is missing now and then
-        verdict = "MALICIOUS" if malicious > 3 else "SUSPICIOUS" if malicious else "UNDETECTED"  # noqa: PLR2004 -- scale
+    if rng.random() < 0.9:  # the verdict is missing now and then
+        verdict = "MALICIOUS" if malicious > 3 else "SUSPICIOUS" if malicious else "UNDETECTED"
         assessment["verdict"] = {"value": f"VERDICT_{verdict}"}
     return {**found, "gti_assessment": assessment}
 
@@ -238,7 +238,7 @@ def _hunting(entity: Item, rng: random.Random, rule: Rule, source: Item) -> Item
         info["source_country"] = rng.choice(_COUNTRIES)
     if entity["type"] in _MATCHED:
         info["match_source"] = _MATCHED[entity["type"]]
-    if rng.random() < 0.6:  # noqa: PLR2004 -- a snippet is often missing
+    if rng.random() < 0.6:  # a snippet is often missing
         info["snippet"] = _snippet(rng)
     tags = sorted({rule.ruleset.lower(), rule.name, *rule.tags, "analyst"})
     return {"origin": "hunting", "hunting_info": info, "sources": [source], "tags": tags}
@@ -246,7 +246,7 @@ def _hunting(entity: Item, rng: random.Random, rule: Rule, source: Item) -> Item
 
 def _subscription(entity: Item, rng: random.Random) -> Item:  # noqa: ARG001 -- a maker of contexts
     named = [rng.choice(_FOLLOWED)]
-    if rng.random() < 0.5:  # noqa: PLR2004 -- a threat profile brings the collection that it follows with it
+    if rng.random() < 0.5:  # a threat profile brings the collection that it follows with it
         profile = {"id": _digest(rng)[:32], "type": "threat_profile", "label": "Our sector"}
         named.insert(0, profile)
     return {"origin": "subscriptions", "hunting_info": None, "sources": named, "tags": []}
@@ -261,7 +261,7 @@ def _snippet(rng: random.Random) -> str:
     lines = []
     for row in range(rng.randrange(2, 5)):
         data = rng.randbytes(16)
-        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)  # noqa: PLR2004 -- printable ASCII
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)  # printable ASCII
         dump = data.hex(" ").upper()
         if row == 1:
             dump = f"*begin_highlight*{dump[:23]}*end_highlight*{dump[23:]}"

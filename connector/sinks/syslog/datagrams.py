@@ -9,6 +9,8 @@ from typing import Any
 from connector.model import Misconfigured, Unavailable
 from connector.sinks.syslog.connection import Address, cause
 
+_SHORTEST_SLEEP_SECONDS = 0.01
+
 
 class Pace:
     """Spreads events in time, at most so many a second; short bursts are let through, as no sleep is that short."""
@@ -28,7 +30,7 @@ class Pace:
         """Return when the next one may go."""
         now = self._clock()
         self._due = max(self._due, now) + self._interval
-        if self._due - now > 0.01:  # noqa: PLR2004 -- seconds
+        if self._due - now > _SHORTEST_SLEEP_SECONDS:
             self._sleep(self._due - now)
 
 

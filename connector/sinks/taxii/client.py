@@ -8,6 +8,7 @@ carries no challenge), bodies have a Content-Length and no compression, redirect
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import quote
 
 import orjson
@@ -22,10 +23,9 @@ from connector.sinks.taxii.status_resource import Status
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
-_ACCEPTED = (200, 201, 202, 204)
-_TOO_LARGE = 413
-_GONE = (404, 410)
-_COME_BACK = (408, 425, 429)
+_ACCEPTED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
+_GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_COME_BACK = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class TaxiiClient:
             Misconfigured: not there, not allowed, or no TAXII resource.
         """
         response = self._http.request("GET", url)
-        if response.status != 200:  # noqa: PLR2004 -- OK; every GET of TAXII 2.1 answers with it
+        if response.status != HTTPStatus.OK:
             raise self._failure(response, url, what)
         try:
             body = response.json()
@@ -97,9 +97,9 @@ class TaxiiClient:
         response = self._http.request("POST", url, body=envelope, headers={"Content-Type": MEDIA_TYPE})
         if response.status in _ACCEPTED:
             return self._status(response, url)
-        if response.status == _TOO_LARGE:
+        if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return Complaint(too_large=True, words=self._words(response))
-        if response.status in (400, 422):
+        if response.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             return Complaint(too_large=False, words=self._words(response))
         raise self._failure(response, url, "The collection", writing=True)
 
@@ -130,10 +130,10 @@ class TaxiiClient:
         if self._lists(f"{url}versions/", version):
             return True
         response = self._http.request("GET", url, params={"match[version]": version} if version else None)
-        if response.status in _COME_BACK or response.status >= 500:  # noqa: PLR2004 -- server errors
+        if response.status in _COME_BACK or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise self._failure(response, url, "The object")
         try:
-            body = response.json() if response.status == 200 else None  # noqa: PLR2004 -- OK
+            body = response.json() if response.status == HTTPStatus.OK else None
         except ValueError:
             raise Unavailable(f"{url} answers with something that is not TAXII: {self._words(response)}") from None
         objects = body.get("objects") if isinstance(body, dict) else None
@@ -145,7 +145,7 @@ class TaxiiClient:
         if response.status in _COME_BACK:
             raise self._failure(response, url, "The object's versions")
         try:
-            body = response.json() if response.status == 200 else None  # noqa: PLR2004 -- OK
+            body = response.json() if response.status == HTTPStatus.OK else None
         except ValueError:
             return False
         versions = body.get("versions") if isinstance(body, dict) else None
@@ -181,9 +181,9 @@ class TaxiiClient:
 
     def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
         status, words = response.status, self._words(response)
-        if status in _COME_BACK or status >= 500:  # noqa: PLR2004 -- server errors
+        if status in _COME_BACK or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Unavailable(f"{url} cannot answer now ({status}): {words}", retry_after=response.retry_after())
-        if 300 <= status < 400:  # noqa: PLR2004 -- redirects
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             target = self.line(response.headers.get("location", "somewhere it does not name"))
             return Misconfigured(
                 f"{url} redirects ({status}) to {target}. Redirects are not followed, because the login would go "
@@ -193,21 +193,21 @@ class TaxiiClient:
         return Misconfigured(f"{what} at {url} {meaning}. The server's answer: {status} {words}")
 
     def _meaning(self, status: int, *, writing: bool) -> str:
-        if status == 401:  # noqa: PLR2004 -- Unauthorized
+        if status == HTTPStatus.UNAUTHORIZED:
             return f"does not accept the login. {self._login_hint}"
-        if status == 403 and writing:  # noqa: PLR2004 -- Forbidden
+        if status == HTTPStatus.FORBIDDEN and writing:
             return (
                 "refuses what is written there. Ask the server's administrator for the right to write to this "
                 "collection; if this login has it, a web application firewall may have refused the content"
             )
-        if status == 403:  # noqa: PLR2004 -- Forbidden
+        if status == HTTPStatus.FORBIDDEN:
             return "may not be read with this login. Ask the server's administrator for the right to"
         if status in _GONE:
             return (
                 "is not there, or this login may not know that it is: TAXII servers answer both alike. "
                 "Check the address, the login and its rights"
             )
-        if status in (406, 415):
+        if status in (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE):
             return (
                 f"does not speak {MEDIA_TYPE}. TAXII 2.0 and 1.x are not supported; "
                 "if the server does speak 2.1, a proxy may have changed the headers"

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,15 +17,29 @@ from pydantic import Field, field_validator
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 
-OK = 200
-NOT_FOUND = 404
 LONGEST_WAIT_SECONDS = 3600.0
 """How long to wait for a quota to be renewed before asking again: someone may have raised it."""
 URLS_REMEMBERED = 1024
 
 _MINUTE_SECONDS = 60.0
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_LATER = frozenset((408, 409, 424, 425, 429))
+_REDIRECTS = frozenset(
+    (
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.SEE_OTHER,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+    )
+)
+_LATER = frozenset(
+    (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.FAILED_DEPENDENCY,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+)
 """Statuses of the 4xx range that pass by themselves."""
 _MAX_SAID = 300
 
@@ -113,7 +128,7 @@ class Api:
             Misconfigured: the key is not accepted, or something other than the API is at `api_url`.
         """
         response = self._send(path, params)
-        if response.status == 429 and _error(response).get("code") == "QuotaExceededError":  # noqa: PLR2004 -- HTTP
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS and _error(response).get("code") == "QuotaExceededError":
             raise self._used_up(response)
         return self._answer(response)
 
@@ -161,7 +176,7 @@ class Api:
     def _send(self, path: tuple[str, ...], params: Mapping[str, str] | None = None, *, method: str = "GET") -> Response:
         if any(part in ("", ".", "..") for part in path):
             # Such a segment would ask for something else; VirusTotal has no object of that name.
-            return Response(NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
+            return Response(HTTPStatus.NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
         self.sent += 1
         url = "/".join((self._url, *(quote(part, safe="") for part in path)))
         return self._client.request(method, f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
@@ -169,7 +184,7 @@ class Api:
     def _answer(self, response: Response, *, with_document: bool = True) -> Answer:
         status, said = response.status, self._said(response)
         clock = response.date() or int(time.time())
-        if status == OK:
+        if status == HTTPStatus.OK:
             return Answer(status, self._document(response) if with_document else {}, said, clock)
         if status in _REDIRECTS:
             target = urlsplit(response.headers.get("location", "")).hostname or "another address"
@@ -177,19 +192,20 @@ class Api:
                 f"{self._host} redirects to {target}, where the API key is not sent: set the source's api_url to the "
                 "address of the API itself, or let a proxy that wants a log-in pass this host"
             )
-        if status == 407:  # noqa: PLR2004 -- HTTP
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             raise Misconfigured("the proxy wants a user and a password: put them into the source's proxy option")
-        if status in (401, 403) and not _error(response):
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and not _error(response):
             raise Misconfigured(
                 f"the request to {self._host} is refused, and not by VirusTotal's API ({said}): let the proxy or "
                 "firewall in between pass it, or correct the source's api_url"
             )
-        if status == 401:  # noqa: PLR2004 -- HTTP
+        if status == HTTPStatus.UNAUTHORIZED:
             raise Misconfigured(
                 f"VirusTotal does not accept the API key ({said}): set the source's option api_key to a valid key"
             )
         code = _error(response).get("code")
-        if status in _LATER or status >= 500 or code == "NotAvailableYet" or not 400 <= status < 500:  # noqa: PLR2004 -- HTTP
+        is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if status in _LATER or code == "NotAvailableYet" or not is_client_error:
             raise Unavailable(f"VirusTotal cannot answer now ({said})", retry_after=response.retry_after())
         return Answer(status, {}, said, clock)
 
@@ -240,7 +256,7 @@ class Api:
 
 def _error(response: Response) -> Mapping[str, Any]:
     """The API's error object (docs.virustotal.com/reference/errors); empty when the body holds none."""
-    if response.status == OK:
+    if response.status == HTTPStatus.OK:
         return {}
     try:
         document: Json = response.json()

@@ -8,6 +8,7 @@ import datetime
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Literal
 
 import pydantic
@@ -27,7 +28,7 @@ from connector.model import (
 )
 from connector.notification import SHA256, read
 from connector.sources.bodies import storable
-from connector.sources.virustotal.api import NOT_FOUND, OK, Answer, Api, ApiSettings, nearly_spent
+from connector.sources.virustotal.api import Answer, Api, ApiSettings, nearly_spent
 from connector.sources.virustotal.subjects import answered, endpoint
 from connector.sources.virustotal.walk import Checkpoint
 
@@ -44,7 +45,7 @@ QUOTA_FRESH_SECONDS = 3600.0
 _MOST_ITEMS = 25 * PAGE_LIMIT
 """Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
 _CURSOR_REFUSED = frozenset((400, 404, 410))
-_GONE = frozenset((400, NOT_FOUND, 410))
+_GONE = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE))
 _MAX_EMPTY_PAGES = 100
 _CLOCK_TOLERANCE_SECONDS = 60
 _COLLECTIONS = {"file": "files", "url": "urls", "domain": "domains", "ip_address": "ip_addresses"}
@@ -135,7 +136,7 @@ class VirusTotalSource:
         while (walk := state.walk) is not None:
             cursor = walk.cursor
             answer = self._ask(walk.since, cursor)
-            if answer.status != OK:
+            if answer.status != HTTPStatus.OK:
                 if cursor is None or answer.status not in _CURSOR_REFUSED:
                     raise _refused(answer)
                 if restarted:
@@ -168,7 +169,7 @@ class VirusTotalSource:
             Misconfigured: VirusTotal does not let this key read it.
         """
         answer = self._api.get("ioc_stream_notifications", notification_id)
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
         body = answer.document.get("data")
         if not isinstance(body, dict):
@@ -202,9 +203,9 @@ class VirusTotalSource:
         params = {"limit": str(limit), "order": "date-" if newest_first else "date+"}
         params |= {name: value for name, value in (("filter", terms), ("cursor", cursor)) if value}
         answer = self._api.get("ioc_stream", params=params)
-        if answer.status == 400:  # noqa: PLR2004 -- HTTP
+        if answer.status == HTTPStatus.BAD_REQUEST:
             raise Refused(f"VirusTotal refuses the question ({answer.said})", by="source")
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             raise _refused(answer)
         items, next_cursor = _page(answer)
         return [self._notification(item) for item in items], next_cursor
@@ -212,14 +213,14 @@ class VirusTotalSource:
     def delete(self, notification_id: str) -> None:
         """Delete one notification at VirusTotal, for good. Raises as `get` does."""
         answer = self._api.delete("ioc_stream_notifications", notification_id)
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
 
     def check(self) -> str:
         """Ask for the newest notification, and for the quota."""
         params = {"limit": "1"} | ({"filter": self._settings.filter} if self._settings.filter else {})
         answer = self._api.get("ioc_stream", params=params)
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             raise _refused(answer)
         items, _ = _page(answer)
         found = "VirusTotal accepts the key and the filter; "
@@ -364,13 +365,13 @@ def _unknown(notification_id: str) -> Refused:
 
 
 def _refused(answer: Answer) -> Misconfigured:
-    if answer.status == 400:  # noqa: PLR2004 -- HTTP
+    if answer.status == HTTPStatus.BAD_REQUEST:
         return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter")
-    if answer.status == 403:  # noqa: PLR2004 -- HTTP
+    if answer.status == HTTPStatus.FORBIDDEN:
         return Misconfigured(
             f"VirusTotal does not open the IoC Stream to this API key ({answer.said}): the key in the source's option "
             "api_key needs a licence that includes it (VirusTotal Enterprise or Google Threat Intelligence)"
         )
-    if answer.status == NOT_FOUND:
+    if answer.status == HTTPStatus.NOT_FOUND:
         return Misconfigured(f"there is no IoC Stream at the source's api_url ({answer.said}): correct it")
     return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter or api_url")

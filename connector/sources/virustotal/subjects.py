@@ -5,13 +5,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import orjson
 
 from connector.model import Json, JsonObject, LookUp, Subject
 from connector.sources.bodies import storable
-from connector.sources.virustotal.api import NOT_FOUND, OK, Answer
+from connector.sources.virustotal.api import Answer
 
 DAY_SECONDS = 86_400
 REFUSED_SECONDS = 14 * DAY_SECONDS
@@ -21,7 +22,6 @@ FAILED_SECONDS = 3600
 MAX_ATTRIBUTES_BYTES = 2 * 1024 * 1024
 """Of one subject, as JSON: what does not fit is left out, the largest attributes first."""
 
-_BAD_REQUEST, _FORBIDDEN, _GONE = 400, 403, 410
 _MAX_NAME = 200
 
 
@@ -71,11 +71,11 @@ def endpoint(subject: Subject) -> tuple[str, ...]:
 
 def answered(subject: Subject, answer: Answer, asked_at: int) -> LookUp:
     """What an answer means."""
-    if answer.status == _FORBIDDEN:
+    if answer.status == HTTPStatus.FORBIDDEN:
         return LookUp(subject, "forbidden", asked_at, asked_at + REFUSED_SECONDS)
-    if answer.status in (_BAD_REQUEST, NOT_FOUND, _GONE):
+    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return LookUp(subject, "absent", asked_at, asked_at + REFUSED_SECONDS)
-    data = answer.document.get("data") if answer.status == OK else None
+    data = answer.document.get("data") if answer.status == HTTPStatus.OK else None
     said = data.get("attributes") if isinstance(data, dict) else None
     if not isinstance(said, dict):
         return failed(subject, asked_at)
