@@ -11,8 +11,8 @@ from typing import Any
 
 from jmespath.exceptions import UnknownFunctionError
 
-from connector.mapping.language.functions import FUNCTIONS, Function, Parameter
-from connector.mapping.language.interpreter import BUILT_IN_FUNCTIONS, CALLS, INTERPRETER, SIGNATURES, Node
+from connector.mapping.language.functions import Function, Parameter
+from connector.mapping.language.interpreter import CALLED_DIRECTLY, CALLS, INTERPRETER, SIGNATURES, Node
 from connector.mapping.language.json_types import PYTHON_TYPES
 from connector.model import Json
 
@@ -480,7 +480,7 @@ def _multi_select_dict(node: Node, read: Read) -> Evaluate:
 
 def _function_expression(node: Node, read: Read) -> Evaluate:
     name = node["value"]
-    function = FUNCTIONS.get(name) or BUILT_IN_FUNCTIONS.get(name)
+    function = CALLED_DIRECTLY.get(name)
     if function is not None:
         function.check_arity(len(node["children"]))
         return _call(function, node["children"], read)

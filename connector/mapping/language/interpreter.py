@@ -21,11 +21,9 @@ class _Functions(Functions):
 
     def call_function(self, function_name: str, resolved_args: Iterable[Any]) -> Json:
         arguments = list(resolved_args)
-        ours = FUNCTIONS.get(function_name)
+        ours = CALLED_DIRECTLY.get(function_name)
         if ours is not None:
             return ours.apply(arguments)
-        if function_name == "contains":  # the library lets Python complain of text that is asked for a number
-            return BUILT_IN_FUNCTIONS[function_name].apply(arguments)
         check = _CHECKS.get(function_name)
         if check is not None:
             check(arguments)
@@ -150,7 +148,7 @@ def _built_in(name: str, call: Callable[..., Json]) -> Function:
     return Function(name, call, parameters, variadic, RETURNS.get(name, ANY))
 
 
-BUILT_IN_FUNCTIONS = {
+CALLED_DIRECTLY: dict[str, Function] = FUNCTIONS | {
     name: _built_in(name, call)
     for name, call in (
         ("contains", _contains),
@@ -164,4 +162,4 @@ BUILT_IN_FUNCTIONS = {
         ("type", type_name),
     )
 }
-"""Those of JMESPath's own functions that mappings call most, without the library's detours."""
+"""The functions that are called without the library: ours, and those of JMESPath's own that mappings call most."""

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 from unit.mapping import strategies
+from unit.mapping.same import same
 
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, check
 from connector.mapping.compilation.folding import folded
@@ -21,14 +22,6 @@ def outcome(evaluate, *arguments):
         return evaluate(*arguments)
     except JMESPathError as error:
         return type(error)
-
-
-def same(one, other):
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    return one == other and type(one) is type(other)
 
 
 def parsed(expression):

@@ -1,16 +1,23 @@
-"""Compiled expressions against JMESPath's public compliance cases (github.com/jmespath/jmespath.test)."""
+"""Both engines against what JMESPath's specification says, and against the jmespath library on its own.
+
+The cases are ours (`jmespath_cases`). JMESPath's public ones (github.com/jmespath/jmespath.test) are run too, where
+they lie beside the repository.
+"""
 
 import json
 from pathlib import Path
 
+import jmespath
 import pytest
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, UnknownFunctionError
+from unit.mapping.jmespath_cases import CASES, SLIPS, Fails
+from unit.mapping.same import same
 
 from connector.mapping.language.closures import compiled
 from connector.mapping.language.expressions import ExpressionError, parse
 from connector.mapping.language.interpreter import INTERPRETER
 
-CASES = Path(__file__).parents[3].parent / "shared" / "jmespath-compliance"
+PUBLIC = Path(__file__).parents[3].parent / "shared" / "jmespath-compliance"
 
 ERRORS = {
     "syntax": ExpressionError,
@@ -20,56 +27,70 @@ ERRORS = {
     "unknown-function": UnknownFunctionError,
 }
 
-if not CASES.is_dir():
-    pytest.skip("the compliance cases are not at hand (../shared/jmespath-compliance)", allow_module_level=True)
-
-
-def compliance_cases():
-    for path in sorted(CASES.glob("*.json")):
-        for index, group in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-            for case in group["cases"]:
-                if "bench" not in case:
-                    yield pytest.param(group["given"], case, id=f"{path.stem}-{index}-{case['expression']}"[:80])
-
-
-def same(one, other):
-    """Equal, and of the same JSON types: Python holds true and 1 for equal."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return one == other and isinstance(one, bool) is isinstance(other, bool)
-
 
 def by_closure(expression, given):
     return compiled(parse(expression))(given)
 
 
-def by_library(expression, given):
+def by_interpreter(expression, given):
     return INTERPRETER.visit(parse(expression), given)
 
 
-@pytest.mark.parametrize("evaluate", [by_closure, by_library])
+def check(evaluate, expression, given, expected):
+    """What is wrong with a case; None when nothing is."""
+    try:
+        found = evaluate(expression, given)
+    except (ExpressionError, JMESPathError) as error:
+        if isinstance(expected, Fails) and isinstance(error, ERRORS[expected.kind]):
+            return None
+        return expression, expected, error
+    return None if same(found, expected) else (expression, expected, found)
+
+
+@pytest.mark.parametrize("evaluate", [by_closure, by_interpreter])
+@pytest.mark.parametrize(("given", "cases"), [*CASES.values(), SLIPS], ids=[*CASES, "what the library lets slip"])
+def test_every_feature_gives_what_it_should(evaluate, given, cases):
+    assert [wrong for case in cases if (wrong := check(evaluate, case[0], given, case[1]))] == []
+
+
+@pytest.mark.parametrize("feature", CASES)
+def test_the_library_alone_agrees(feature):
+    given, cases = CASES[feature]
+    assert [case for case in cases if not library_agrees(given, *case)] == []
+
+
+def test_the_library_alone_still_lets_slip_what_the_interpreter_mends():
+    given, cases = SLIPS
+    assert [case for case in cases if library_agrees(given, *case)] == []
+
+
+def library_agrees(given, expression, expected):
+    try:
+        found = jmespath.search(expression, given)
+    except JMESPathError:
+        return isinstance(expected, Fails)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return same(found, expected)
+
+
+def public_cases():
+    for path in sorted(PUBLIC.glob("*.json")):
+        for group in json.loads(path.read_text(encoding="utf-8")):
+            for case in group["cases"]:
+                if "bench" not in case:
+                    yield (
+                        case["expression"],
+                        group["given"],
+                        Fails(case["error"]) if "error" in case else case["result"],
+                    )
+
+
+@pytest.mark.skipif(
+    not PUBLIC.is_dir(), reason="JMESPath's public cases are not at hand (../shared/jmespath-compliance)"
+)
+@pytest.mark.parametrize("evaluate", [by_closure, by_interpreter])
 def test_every_public_case_gives_what_it_should(evaluate):
-    cases = list(compliance_cases())
+    cases = list(public_cases())
     assert len(cases) > 800
-    wrong = []
-    for case in cases:
-        given, said = case.values
-        expression = said["expression"]
-        if "error" in said:
-            try:
-                result = evaluate(expression, given)
-            except ERRORS[said["error"]]:
-                continue
-            except (ExpressionError, JMESPathError) as error:
-                result = error
-            wrong.append((expression, said["error"], result))
-        else:
-            try:
-                result = evaluate(expression, given)
-            except (ExpressionError, JMESPathError) as error:
-                result = error
-            if not same(result, said["result"]):
-                wrong.append((expression, said["result"], result))
-    assert wrong == []
+    assert [wrong for case in cases if (wrong := check(evaluate, *case))] == []

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from unit.mapping import strategies
-from unit.mapping.test_closures import TYPED, outcome, parsed, same, scopes
+from unit.mapping.same import same
+from unit.mapping.test_closures import TYPED, outcome, parsed, scopes
 
 from connector.mapping.compilation.checking import check
 from connector.mapping.explanation.reads import Traced, reads
