@@ -5,14 +5,15 @@ import copy
 from typing import Any
 
 import orjson
-from hypothesis import Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
 from connector.model import Refused
 
-by_the_batch = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+by_the_batch = examples(10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For tests that ask another process: a failure is shown as it was found, for making it smaller would take minutes."""
 
 odd_characters = st.sampled_from('\\\\\\==||^^""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject
@@ -217,9 +218,7 @@ SELECTIONS = st.builds(
     selections=st.lists(SELECTIONS, min_size=1, max_size=5),
     limit=st.integers(1, 4),
 )
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_combination_of_filters_selects_what_it_says_page_by_page(collections, objects, selections, limit):
     name = f"collection {next(NUMBERS)}"
     collections.store("others", [stix(1)])

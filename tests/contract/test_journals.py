@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis_profiles import examples
 
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
 from connector.model import (
@@ -1129,11 +1130,5 @@ def test_a_journal_agrees_with_a_model_of_it_whatever_is_done_in_whatever_order(
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        ),
+        settings=examples(40, stateful_step_count=25, suppress_health_check=list(HealthCheck), database=None),
     )

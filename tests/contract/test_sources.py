@@ -9,8 +9,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from integration.virustotal import NOW, Clock, items, simulated
 from integration.virustotal import source as virustotal_source
 
@@ -180,7 +181,7 @@ def test_a_source_can_be_closed_without_having_read_and_twice(feed):
 
 @pytest.mark.parametrize("name", FEEDS)
 @given(steps=st.lists(st.sampled_from(["page", "page", "page", "lose", "add", "fail", "open"]), max_size=20))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25)
 def test_stopping_anywhere_and_going_on_from_the_last_stored_checkpoint_loses_nothing(name, steps, tmp_path_factory):
     known, checkpoint, count = set(), None, 0
     with FEEDS[name](tmp_path_factory.mktemp("feed")) as feed:

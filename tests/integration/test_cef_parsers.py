@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
@@ -136,7 +137,7 @@ def test_vector_reads_an_example_as_meant(parse_cef, case, profile):
     check_vector(parse_cef, example(case, profile))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(document=documents())
 def test_vector_reads_any_event_as_meant(parse_cef, document):
     check_vector(parse_cef, document)
@@ -169,7 +170,7 @@ def test_jc_reads_an_example_as_meant(case, profile):
     check_jc(example(case, profile))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(document=documents().filter(jc_can_read))
 def test_jc_reads_any_event_as_meant(document):
     check_jc(document)
@@ -213,7 +214,7 @@ def test_liblognorm_reads_the_examples_as_meant(lognormalizer, profile):
     check_liblognorm(lognormalizer, [example(case, profile) for case in CASES])
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(batch=st.lists(documents(), min_size=1, max_size=10))
 def test_liblognorm_reads_any_event_as_meant(lognormalizer, batch):
     check_liblognorm(lognormalizer, batch)

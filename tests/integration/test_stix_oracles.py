@@ -15,8 +15,9 @@ import pytest
 import stix2
 import stix2matcher.matcher
 import stix2validator
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
@@ -168,7 +169,7 @@ def _changed(drawn):
     return body
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(150)
 @given(st.lists(changes, min_size=1, max_size=3))
 def test_however_odd_the_notifications_every_object_is_valid_or_they_are_rejected(drawn):
     bodies = [_changed(one) for one in drawn]
@@ -182,7 +183,7 @@ def test_however_odd_the_notifications_every_object_is_valid_or_they_are_rejecte
         stix2.parse(message.body, allow_custom=False, version="2.1")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15)
 @given(changes)
 def test_however_odd_the_notification_the_validator_finds_no_error(drawn):
     [converted] = convert([notification.read(_changed(drawn))], MAPPING)

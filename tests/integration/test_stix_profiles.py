@@ -15,7 +15,8 @@ import pytest
 import stix2
 import stix2patterns.pattern
 import stix2validator
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS, conversion
 from odd_notifications import body_of, misshapen
 
@@ -96,7 +97,7 @@ def test_no_notification_makes_two_objects_of_one_id(profile):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(body=misshapen())
 def test_however_odd_the_notification_every_object_is_valid_or_it_is_rejected(profile, body):
     [converted] = convert([notification.read(body)], made(profile))

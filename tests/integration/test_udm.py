@@ -10,7 +10,7 @@ import re
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from mapping_examples import CASES
 from odd_notifications import body_of, dirty, misshapen
 
@@ -118,7 +118,6 @@ def test_what_is_wrong_is_seen(complaints, part, change, complaint):
     assert any(complaint in one for one in complaints(entity))
 
 
-@settings(deadline=None)
 @given(body=misshapen() | dirty())
 def test_any_odd_notification_becomes_a_valid_entity_or_none(complaints, body):
     for entity in events([body]):

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from integration.virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
 
 from connector.model import Gap, Misconfigured, Refused, Unavailable
@@ -494,7 +494,7 @@ steps = st.lists(
     ages=st.lists(st.integers(1, 4000), min_size=1, max_size=150),
     ordered=st.booleans(),
 )
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 def test_whatever_breaks_off_a_walk_nothing_is_lost(steps, ages, ordered):
     clock = Clock(NOW)
     made = items(sorted(NOW - age for age in ages))

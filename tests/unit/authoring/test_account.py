@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from integration.command import iocstream_here
 from mapping_examples import CASES, MAPPINGS
 
@@ -172,7 +173,7 @@ def dirtied(value, text):
     return value + text if isinstance(value, str) else value
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(text=HOSTILE | st.text(max_size=20), case=st.sampled_from(CASES), mapping=st.sampled_from([STIX, CEF]))
 def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping):
     clean = orjson.loads((INPUTS / f"{case}.json").read_bytes())
@@ -201,7 +202,7 @@ def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping)
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(text=HOSTILE, case=st.sampled_from(CASES))
 def test_nothing_in_a_notification_steers_the_terminal(text, case):
     clean = orjson.loads((INPUTS / f"{case}.json").read_bytes())

@@ -5,8 +5,9 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from mapping_examples import CASES
 from odd_notifications import body_of, dirty, misshapen
 
@@ -84,7 +85,7 @@ def test_examples(twice, case):
     assert output.known > before
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(body=st.one_of(misshapen(), dirty()))
 def test_odd_notifications(twice, body):
     made, _ = twice
@@ -307,7 +308,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("name", [name for name, function in FUNCTIONS.items() if function.makes])
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(data=st.data())
 def test_a_function_makes_what_it_says_it_makes(name, data):
     function = FUNCTIONS[name]

@@ -2,8 +2,9 @@
 
 import jmespath
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from jmespath.exceptions import JMESPathError
 from unit.mapping import strategies
 from unit.mapping.same import same
@@ -31,7 +32,7 @@ def parsed(expression):
         return None
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(expression=strategies.expressions, document=strategies.documents)
 def test_a_closure_gives_what_the_interpreter_gives(expression, document):
     node = parsed(expression)
@@ -40,7 +41,7 @@ def test_a_closure_gives_what_the_interpreter_gives(expression, document):
     assert same(outcome(compiled(node), document), outcome(INTERPRETER.visit, node, document))
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(expression=strategies.expressions, document=strategies.documents)
 def test_the_interpreter_gives_what_the_library_alone_gives(expression, document):
     node = parsed(expression)
@@ -71,7 +72,7 @@ scopes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(expression=strategies.expressions, scope=scopes)
 @example(expression="ip_version(a) || b", scope={**dict.fromkeys(TYPED), "b": 1})
 @example(expression="ip_version(a) || 'x'", scope=dict.fromkeys(TYPED))
@@ -91,7 +92,7 @@ def test_what_was_checked_has_the_types_that_were_found(expression, scope):
     assert same(result, outcome(compiled(node), scope))
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(expression=strategies.expressions, scope=scopes, known=st.sets(st.sampled_from(strategies.NAMES)))
 @example(expression="entity.a.b", scope={**dict.fromkeys(TYPED), "entity": {"a": {"b": 1}}}, known={"entity"})
 @example(expression="c[].a", scope={**dict.fromkeys(TYPED), "c": [{"a": 1}], "a": 2}, known={"a"})

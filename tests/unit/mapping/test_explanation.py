@@ -1,7 +1,8 @@
 """An explanation says of every value where it came from, and of what is not there why."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS, conversion
 from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 from unit.mapping.test_loading import mapping_document, mappings, views
@@ -55,7 +56,7 @@ def test_the_parts_are_the_document(name, case):
         assert explanation.refused == str(conversion(compiled_mapping, case).refusal)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=mappings, view=views)
 def test_the_parts_are_the_document_of_any_mapping(data, view):
     try:

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import example as with_example
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from unit.mapping import strategies
 
@@ -50,7 +51,7 @@ def test_a_function_whose_null_makes_the_result_null_does_not_list_null_among_it
     assert all(parameter.passes_null or "null" not in parameter.types for parameter in FUNCTIONS[name].parameters)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(name=st.sampled_from(sorted(FUNCTIONS)), arguments=st.lists(strategies.documents, min_size=1, max_size=3))
 def test_any_argument_gives_a_value_of_the_types_that_are_said_or_a_jmespath_error(name, arguments):
     function = FUNCTIONS[name]
@@ -254,7 +255,7 @@ RFC3986 = re.compile(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     text=st.one_of(st.text(max_size=40), st.text(alphabet="aZ0ä❤:/?#[]@%\\ \n\x00.-_~|\ud800", max_size=30)).map(
         "http://{}".format

@@ -1,8 +1,9 @@
 """Mappings that are refused before any notification comes, each with the place and what was expected."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from unit.mapping import strategies
 from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 
@@ -216,7 +217,7 @@ def present_everywhere(value):
     return value is not None
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(data=mappings, view=views)
 @example(data={"format": "plain", "emit": {"x": {"a": "${{ entity_value }}"}}}, view={"entity_value": [[None]]})
 def test_any_mapping_is_refused_or_makes_documents_of_anything(data, view):
@@ -242,7 +243,7 @@ def mapping_document(data):
     return YamlDocument("test.yaml", data, {})
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(text=st.one_of(st.text(max_size=60), st.text(alphabet="${}'\"`[]|&.@*?:, \nab01-!()", max_size=60)))
 def test_any_text_is_literal_or_refused_or_rendered(text):
     try:

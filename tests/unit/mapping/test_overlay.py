@@ -3,8 +3,9 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from unit.mapping.formats import FORMATS, VIEW
 
 from connector import mapping
@@ -260,7 +261,7 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.dictionaries(st.sampled_from(["change", "add", "remove", "description", "let"]), values, max_size=3))
 def test_any_overlay_is_refused_or_gives_a_mapping_that_is_refused_or_renders(data):
     base = yamldoc.parse(MAPPING, "base.yaml")

@@ -1,7 +1,8 @@
 """What an expression is said to read is what its value came of."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis_profiles import examples
 from unit.mapping import strategies
 from unit.mapping.same import same
 from unit.mapping.test_closures import TYPED, outcome, parsed, scopes
@@ -24,7 +25,7 @@ def traced(scope):
     return {name: Traced(value, (name,)) for name, value in scope.items()}
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(expression=strategies.expressions, scope=scopes)
 def test_the_value_is_that_of_the_compiled_expression(expression, scope):
     node = parsed(expression)

@@ -2,8 +2,9 @@
 
 import idna
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 
 from connector.mapping.language.uri import _in_a_labels
 
@@ -21,7 +22,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@examples(3000)
 @given(name=NAMES)
 @example(name="bücher.example.")
 @example(name="ä.com.\u00ad")

@@ -5,9 +5,10 @@ import itertools
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis_profiles import examples
 
 from connector import notification
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
@@ -429,11 +430,5 @@ def test_the_receiver_ends_up_with_what_is_known_whatever_happens_in_whatever_or
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        ),
+        settings=examples(60, stateful_step_count=25, suppress_health_check=list(HealthCheck), database=None),
     )

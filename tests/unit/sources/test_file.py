@@ -6,8 +6,8 @@ import tracemalloc
 import orjson
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 
 from connector import notification
 from connector.model import ConnectorError, Misconfigured, Unavailable
@@ -303,7 +303,7 @@ def test_memory_stays_flat_however_long_the_file(tmp_path):
 @given(
     st.lists(st.sampled_from(["append", "append half", "replace", "read", "break off", "touch", "remove"]), max_size=14)
 )
-@hypothesis_settings(max_examples=80, deadline=None)
+@examples(80)
 def test_whatever_happens_to_a_file_nothing_it_had_when_read_is_lost(tmp_path_factory, steps):  # noqa: C901 -- a story
     folder = tmp_path_factory.mktemp("in")
     path = folder / "in.jsonl"

@@ -1,0 +1,5 @@
+"""What holds for every test."""
+
+import hypothesis_profiles
+
+hypothesis_profiles.load()
