@@ -16,8 +16,35 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone; a page in the end
 	@$(BIN)/iocstream demo
 
+unit: $(VENV)/ready  ## the tests that start no other program, in a minute
+	$(BIN)/pytest -n auto tests/unit tests/contract
+
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
 	$(BIN)/pytest -n auto --dist loadgroup
+
+coverage: $(VENV)/ready  ## every test, and which lines and branches of connector/ none of them reaches
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist loadgroup
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# make mutants MODULE=connector/sinks/syslog/relp.py TESTS=tests/unit/sinks
+#   changes MODULE (a pattern may name several: 'connector/sinks/syslog/*') in one small way after the other, and runs
+#   those of TESTS that reach the change. It prints each change that no test noticed, and how many there were of each kind:
+#   killed, survived, timeout (a test noticed: it hung), no tests (none of TESTS reaches it).
+# It works on a copy in .mutants, so the code may be edited meanwhile. There, when it has ended:
+#   ../.venv/bin/mutmut results --all true     every change and what became of it
+#   ../.venv/bin/mutmut tests-for-mutant NAME  the tests that reach a change
+#   ../.venv/bin/mutmut run NAME               a change once more
+COMMA := ,
+mutants: $(VENV)/ready  ## changes to MODULE that no test of TESTS notices (how: see the Makefile)
+	@rm -rf .mutants && mkdir .mutants
+	@git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - --ignore-failed-read | tar --extract -C .mutants
+	@sed -i -e 's|^only_mutate = .*|only_mutate = ["$(MODULE)"]|' \
+	    -e 's|^pytest_add_cli_args_test_selection = .*|pytest_add_cli_args_test_selection = [$(patsubst %,"%"$(COMMA),$(or $(TESTS),tests/unit tests/contract))]|' .mutants/pyproject.toml
+	@cd .mutants && { ../$(BIN)/mutmut run > log 2>&1 || { tr '\r' '\n' < log | tail -50; exit 1; }; }
+	@tr '\r' '\n' < .mutants/log | tail -3
+	@cd .mutants && ../$(BIN)/mutmut results | awk '/survived/ {sub(":", "", $$1); print $$1}' | xargs -r -n 1 ../$(BIN)/mutmut show
 
 gates: $(VENV)/ready  ## 10,000 simulated notifications before other people's STIX software (GATES=number)
 	GATES=$(or $(GATES),10000) $(BIN)/pytest -n auto tests/integration/test_stix_gates.py
@@ -79,4 +106,4 @@ lock:  ## choose versions anew (needs uv)
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help demo test lint bench prove format generate gates peers validators lock
+.PHONY: help demo unit test coverage mutants lint bench prove format generate gates peers validators lock
