@@ -49,11 +49,12 @@ mutants: $(VENV)/ready  ## changes to MODULE that no test of TESTS notices (how:
 gates: $(VENV)/ready  ## 10,000 simulated notifications before other people's STIX software (GATES=number)
 	GATES=$(or $(GATES),10000) $(BIN)/pytest -n auto tests/integration/test_stix_gates.py
 
-lint: $(VENV)/ready  ## style, types, layers, and whether generated files are fresh
+lint: $(VENV)/ready  ## style, types, layers, declared dependencies, and whether generated files are fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry connector
 	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run; PART=taxii: one part of it
@@ -92,7 +93,7 @@ LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 
 lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.txt
-	$(LOCK) --upgrade pyproject.toml --extra server --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) --upgrade requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt

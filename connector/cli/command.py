@@ -6,7 +6,8 @@ Exit codes: 0 done, 1 work that failed, 2 something a person must put right firs
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -44,6 +45,27 @@ def load(path: Path) -> "Plan":
     if not path.exists():
         raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
     return app.load(path)
+
+
+@contextmanager
+def extra(name: str, user: str) -> Iterator[None]:
+    """Import in this block what only the extra `name` of the package installs: where it is missing, say how to get it.
+
+    Args:
+        name: the extra, as in `pip install 'iocstream-connector[NAME]'`.
+        user: what needs it, the subject of the sentence.
+
+    Raises:
+        click.UsageError: the extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "connector":
+            raise
+        raise click.UsageError(
+            f"{user} needs {error.name}, which is not installed: pip install 'iocstream-connector[{name}]'"
+        ) from None
 
 
 def sinks_use_stdout(plan: "Plan", *, as_json: bool) -> bool:

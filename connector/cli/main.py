@@ -17,6 +17,7 @@ from connector.cli.command import (
     MISCONFIGURED,
     config_option,
     exit_code,
+    extra,
     json_option,
     load,
     opened,
@@ -234,8 +235,12 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 )
 @click.option("--key", default="demo-key", show_default=True, help="The API key that the simulator accepts.")
 def simulate(port: int, count: int, key: str) -> None:
-    """Serve a simulated IoC-Stream API on loopback, until interrupted."""
-    from connector.simulator import api, notifications, wsgi_server
+    """Serve a simulated IoC-Stream API on loopback, until interrupted.
+
+    Needs the extra of the package: pip install 'iocstream-connector[demo]'
+    """
+    with extra("demo", "the simulator"):
+        from connector.simulator import api, notifications, wsgi_server
 
     stop = stop_on_signals()
     with wsgi_server.serving(api.Api(notifications.notifications(count), key=key), port) as url:
@@ -264,9 +269,11 @@ def simulate(port: int, count: int, key: str) -> None:
 def demo(count: int, folder: Path, *, no_serve: bool) -> None:
     """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone.
 
-    At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C.
+    At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C. Needs the extra of the package:
+    pip install 'iocstream-connector[demo]'
     """
-    from connector.cli import demo as demonstration
+    with extra("demo", "the demonstration"):
+        from connector.cli import demo as demonstration
 
     serves = sys.stdout.isatty() and not no_serve
     demonstration.demonstrate(folder, count, stop_on_signals if serves else None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.command import DONE, config_option, load, stop_on_signals
+from connector.cli.command import DONE, config_option, extra, load, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -21,14 +21,8 @@ def serve(path: Path) -> int:
     """
     from connector import telemetry
 
-    try:
+    with extra("server", "the server"):
         from connector.server import listener
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "connector":
-            raise
-        raise click.UsageError(
-            f"the server needs {error.name}, which is not installed: pip install 'iocstream-connector[server]'"
-        ) from None
     plan = load(path)
     telemetry.configure()
     listener.serve(plan, stop_on_signals())

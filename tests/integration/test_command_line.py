@@ -300,6 +300,15 @@ def test_the_demo_shows_what_arrived(tmp_path):
     assert "fetched 60 notifications" in again.stdout
 
 
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+def test_without_the_extra_one_line_says_what_the_simulator_needs(command, tmp_path):
+    (tmp_path / "werkzeug.py").write_text("raise ModuleNotFoundError(name='werkzeug')\n")
+    done = iocstream(command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    assert done.returncode == 2
+    assert "needs werkzeug, which is not installed: pip install 'iocstream-connector[demo]'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["werkzeug.py"]
+
+
 def test_the_demo_serves_nothing_without_a_terminal_or_when_told_not_to(tmp_path):
     done = iocstream("demo", "--count", "20", "--dir", "out", cwd=tmp_path)
     assert (done.returncode, "The page" in done.stdout) == (0, False)
