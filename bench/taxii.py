@@ -163,8 +163,8 @@ Asking = Callable[[], Sequence[Answer]]
 @contextmanager
 def served(folder: Path, held: Sequence[StixObject]) -> Iterator[Server]:
     """This server, as people run it."""
+    from free_ports import reserve  # noqa: PLC0415 -- likewise
     from peers import taxii as peers  # noqa: PLC0415 -- after the path is set
-    from ports import reserve  # noqa: PLC0415 -- likewise
 
     port = reserve()
     (folder / "iocstream.yaml").write_text(_CONFIGURATION % (port, hashed("token")))

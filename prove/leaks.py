@@ -121,7 +121,7 @@ def everything(children: Nursery, folder: Path, conduct: Mapping[str, float]) ->
     with parties.serving(Api(parties.notifications(150, seed=41), key=canaries.API_KEY)) as url:
         api = int(url.rpartition(":")[2])
         telemetry = "telemetry: {listen: 127.0.0.1:%d}\n"
-        port = parties.ports.reserve()
+        port = parties.free_ports.reserve()
         (home / "iocstream.yaml").write_text(
             SOURCE.format(api=api, more="") + FILE.replace("cef", "stix21") + telemetry % port
         )

@@ -20,14 +20,14 @@ from prove.nursery import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))  # where the servers are that the integration tests use too
 import certificates
-import ports
-from missing import Missing
+import free_ports
+from missing_software import Missing
 from peers import syslog as syslog_peers
 from peers import taxii as taxii_peers
 
 Item = dict[str, Any]
 
-__all__ = ["Api", "Missing", "certificates", "notifications", "ports", "position", "serving"]
+__all__ = ["Api", "Missing", "certificates", "free_ports", "notifications", "position", "serving"]
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
-from integration.virustotal import NOW, Clock, items, simulated
-from integration.virustotal import source as virustotal_source
+from integration.simulated_virustotal import NOW, Clock, items, simulated
+from integration.simulated_virustotal import source as virustotal_source
 
 from connector.model import ConnectorError, Json, Misconfigured, Notification, Unavailable
 from connector.ports import Source

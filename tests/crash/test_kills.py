@@ -1,7 +1,7 @@
 """The short form of the proof's kills: SIGKILL while notifications come and go, over every kind of sink."""
 
 import pytest
-from missing import or_skip
+from missing_software import or_skip
 
 from prove.kills import Bench
 

@@ -4,7 +4,7 @@ import shutil
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from missing import Missing
+from missing_software import Missing
 from playwright.sync_api import sync_playwright
 
 WIDE, NARROW = (1280, 900), (390, 844)

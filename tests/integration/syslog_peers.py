@@ -2,7 +2,7 @@
 
 import certificates as certificate_files
 import pytest
-from missing import or_skip
+from missing_software import or_skip
 from peers import syslog
 
 

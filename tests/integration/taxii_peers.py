@@ -1,7 +1,7 @@
 """The TAXII servers of `peers.taxii` as fixtures. Name this module in `pytest_plugins` to have them."""
 
 import pytest
-from missing import or_skip
+from missing_software import or_skip
 from peers import taxii
 
 

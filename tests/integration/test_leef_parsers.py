@@ -4,8 +4,8 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from malformed_notifications import body_of, by_the_batch, dirty, odd_text
 from mapping_examples import CASES, MAPPINGS
-from odd_notifications import body_of, by_the_batch, dirty, odd_text
 
 from connector import mapping, notification
 from connector.formats.leef import (

@@ -7,8 +7,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from malformed_notifications import body_of, by_the_batch, dirty, misshapen
 from mapping_examples import CASES
-from odd_notifications import body_of, by_the_batch, dirty, misshapen
 
 from connector import convert
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-import missing
+import missing_software
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
@@ -59,7 +59,7 @@ def hostile():
 
 @pytest.fixture(scope="module")
 def browser():
-    with missing.or_skip(), browsing() as page:
+    with missing_software.or_skip(), browsing() as page:
         yield page
 
 

@@ -1,7 +1,7 @@
 """The short form of the proof: faults of networks, storms of the API, states of journals, peers that mean harm."""
 
 import pytest
-from missing import or_skip
+from missing_software import or_skip
 
 from prove import backlog, disks, hostile, leaks, storms
 from prove.canaries import Sweep

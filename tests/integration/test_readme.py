@@ -11,8 +11,8 @@ import time
 
 import pytest
 import stix2
+from free_ports import is_free
 from integration.command import ROOT, iocstream
-from ports import is_free
 
 README = (ROOT / "README.md").read_text()
 NOTIFICATION = ROOT / "mappings/examples/inputs/domain_hunting.json"

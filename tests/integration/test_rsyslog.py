@@ -2,8 +2,8 @@ import contextlib
 import itertools
 
 import pytest
+from malformed_notifications import body_of
 from mapping_examples import CASES
-from odd_notifications import body_of
 
 from connector import convert
 from connector.model import Message, Misconfigured, Unavailable

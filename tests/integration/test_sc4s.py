@@ -7,7 +7,7 @@ import string
 
 import pytest
 from mapping_examples import CASES, MAPPINGS, conversion
-from missing import or_skip
+from missing_software import or_skip
 from peers.syslog import running, syslog_ng_with
 
 from connector import notification

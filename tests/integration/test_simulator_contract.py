@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import requests
-from integration.virustotal import KEY, NOW, simulated
+from integration.simulated_virustotal import KEY, NOW, simulated
 from ruamel.yaml import YAML
 
 from connector.simulator.notifications import notifications

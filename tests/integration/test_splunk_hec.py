@@ -4,8 +4,8 @@ import jsonschema
 import orjson
 import pytest
 from hypothesis import given
+from malformed_notifications import body_of, dirty, misshapen
 from mapping_examples import CASES
-from odd_notifications import body_of, dirty, misshapen
 
 from connector import convert
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 import stix_gates
 from mapping_examples import MAPPINGS, conversion
-from simulated import bodies
+from simulated_notifications import bodies
 
 from connector import notification
 from connector.app import load_mapping

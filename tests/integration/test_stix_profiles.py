@@ -17,8 +17,8 @@ import stix2patterns.pattern
 import stix2validator
 from hypothesis import given
 from hypothesis_profiles import examples
+from malformed_notifications import body_of, misshapen
 from mapping_examples import CASES, MAPPINGS, conversion
-from odd_notifications import body_of, misshapen
 
 from connector import notification
 from connector.app import bundle, load_mapping

@@ -9,7 +9,7 @@ import orjson
 import pytest
 import requests
 from integration.taxii_server import MEDIA_TYPE, serving, stix, stix_id
-from missing import or_skip
+from missing_software import or_skip
 from peers import taxii
 
 pytestmark = pytest.mark.xdist_group("medallion")

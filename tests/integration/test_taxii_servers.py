@@ -7,8 +7,8 @@ import orjson
 import pytest
 import requests
 import stix2
+from malformed_notifications import body_of
 from mapping_examples import CASES
-from odd_notifications import body_of
 
 from connector import notification
 from connector.app import load_mapping

@@ -11,8 +11,8 @@ import re
 import orjson
 import pytest
 from hypothesis import given
+from malformed_notifications import body_of, dirty, misshapen
 from mapping_examples import CASES
-from odd_notifications import body_of, dirty, misshapen
 
 from connector import convert
 

@@ -7,7 +7,7 @@ import traceback
 import orjson
 import pydantic
 import pytest
-from integration.virustotal import KEY, NOW, Clock, items, settings, simulated, source
+from integration.simulated_virustotal import KEY, NOW, Clock, items, settings, simulated, source
 from werkzeug.http import http_date
 
 from connector.model import Misconfigured, Refused, Unavailable

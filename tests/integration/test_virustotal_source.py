@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
-from integration.virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
+from integration.simulated_virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
 
 from connector.model import Gap, Misconfigured, Refused, Unavailable
 from connector.notification import view

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import certificates as certificate_files
-import ports
+import free_ports
 import psutil
-from missing import Missing
+from missing_software import Missing
 
 SYSLOG_NG = Path(__file__).parents[2] / ".peers" / "syslog-ng"
 START_SECONDS = 30
@@ -182,7 +182,7 @@ def rsyslog(folder: Path, certificates: certificate_files.Certificates, relp_lib
     drivers = {"lmnsd_gtls.so", "lmnsd_ossl.so", "imrelp.so"}
     if program is None or not drivers <= {path.name for path in Path("/usr/lib").glob("*/rsyslog/*.so")}:
         raise _missing("rsyslog with RELP and its gnutls and openssl drivers")
-    inputs = {name: ports.reserve() for name in ("udp", "ptcp", "tcp", "gtls", "ossl", "relp", "relptls")}
+    inputs = {name: free_ports.reserve() for name in ("udp", "ptcp", "tcp", "gtls", "ossl", "relp", "relptls")}
     conf = folder / "rsyslog.conf"
     names = {"folder": folder, "certificates": certificates.folder, "relp_library": relp_library}
     conf.write_text(RSYSLOG_CONF.substitute(inputs, **names))
@@ -196,7 +196,7 @@ def syslog_ng(folder: Path, certificates: certificate_files.Certificates):
     Raises:
         Missing: it is not installed.
     """
-    inputs = {name: ports.reserve() for name in ("udp", "lf", "octet", "tls")}
+    inputs = {name: free_ports.reserve() for name in ("udp", "lf", "octet", "tls")}
     configuration = SYSLOG_NG_CONF.substitute(inputs, folder=folder, certificates=certificates.folder)
     return syslog_ng_with(configuration, folder, inputs)
 

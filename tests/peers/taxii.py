@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import ports
+import free_ports
 import requests
-from missing import Missing
+from missing_software import Missing
 from urllib3.util import Retry
 
 PEERS = Path(__file__).parents[2] / ".peers"
@@ -83,7 +83,7 @@ def medallion(folder, more=()):
     Raises:
         Missing: it is not installed.
     """
-    program, port = _program("medallion", "medallion"), ports.reserve()
+    program, port = _program("medallion", "medallion"), free_ports.reserve()
     url = f"http://127.0.0.1:{port}/"
     roots = {"api1": 100 * 1024 * 1024, "small": 2048}
     data = {
@@ -130,7 +130,7 @@ def opentaxii(folder, peer="opentaxii", workers=1):
         Missing: it is not installed.
     """
     gunicorn = _program(peer, "gunicorn")
-    port = ports.reserve()
+    port = free_ports.reserve()
     config = {
         "domain": f"127.0.0.1:{port}",
         "support_basic_auth": True,

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 from hypothesis import given
+from malformed_notifications import body_of, dirty, emptied, misshapen
 from mapping_examples import CASES, conversion
-from odd_notifications import body_of, dirty, emptied, misshapen
 
 from connector import notification
 from connector.app import load_mapping

@@ -5,8 +5,8 @@ import functools
 
 import pytest
 from hypothesis import given
+from malformed_notifications import body_of, misshapen
 from mapping_examples import CASES, MAPPINGS, conversion
-from odd_notifications import body_of, misshapen
 
 from connector import notification
 from connector.app import load_mapping, mapping_examples

@@ -6,8 +6,8 @@ import copy
 import jsonschema
 import orjson
 import pytest
+from malformed_notifications import emptied
 from mapping_examples import CASES, MAPPINGS, conversion
-from odd_notifications import emptied
 
 from connector import notification
 from connector.app import load_mapping

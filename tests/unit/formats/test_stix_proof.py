@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
+from malformed_notifications import body_of, dirty, misshapen
 from mapping_examples import CASES
-from odd_notifications import body_of, dirty, misshapen
 
 from connector import notification
 from connector.app import load_mapping

@@ -5,7 +5,7 @@ import urllib.parse
 
 import pytest
 import yara_x
-from integration.virustotal import Clock, ids, items
+from integration.simulated_virustotal import Clock, ids, items
 from werkzeug.test import Client
 
 from connector.simulator.api import Api, Fault

@@ -3,7 +3,7 @@ import re
 import socket
 import threading
 
-import ports
+import free_ports
 import pytest
 from unit.sinks.senders import HEADER, message, reset, sink_to, talking
 
@@ -304,7 +304,7 @@ def test_who_hangs_up_at_the_opening_is_an_outage_with_a_hint():
 
 @pytest.mark.parametrize("transport", ["relp", "relp-tls"])
 def test_a_closed_port_is_an_outage(transport):
-    with sink_to(ports.reserve(), transport) as sink, pytest.raises(Unavailable, match="refused"):
+    with sink_to(free_ports.reserve(), transport) as sink, pytest.raises(Unavailable, match="refused"):
         sink.send([message(1)])
 
 

@@ -3,7 +3,7 @@ import select
 import socket
 import threading
 
-import ports
+import free_ports
 import pytest
 from unit.sinks.senders import HEADER, message, reset, settings, sink_to, talking
 
@@ -69,7 +69,7 @@ def test_an_event_that_is_too_long_is_refused_and_the_others_arrive(way):
 
 
 def test_nothing_to_send_opens_nothing():
-    with sink_to(ports.reserve()) as sink:
+    with sink_to(free_ports.reserve()) as sink:
         assert sink.send([]) == []
         (refusal,) = sink.send([message(1, b"x" * 9000)])
         assert refusal.message.seq == 1
@@ -108,7 +108,7 @@ def test_an_rfc5424_header_is_used_when_asked_for():
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_a_closed_port_is_an_outage(transport):
-    with sink_to(ports.reserve(), transport) as sink:
+    with sink_to(free_ports.reserve(), transport) as sink:
         with pytest.raises(Unavailable, match="refused"):
             sink.send([message(1)])
         with pytest.raises(Unavailable, match="refused"):
@@ -116,14 +116,14 @@ def test_a_closed_port_is_an_outage(transport):
 
 
 def test_a_closed_port_shows_over_udp_too():
-    with sink_to(ports.reserve(), "udp") as sink:
+    with sink_to(free_ports.reserve(), "udp") as sink:
         for _ in range(2):  # again on a new socket
             with pytest.raises(Unavailable, match="nothing listens"):
                 sink.send([message(1)])
 
 
 def test_checking_udp_says_that_it_cannot_tell():
-    with sink_to(ports.reserve(), "udp") as sink:
+    with sink_to(free_ports.reserve(), "udp") as sink:
         assert "cannot tell" in sink.check()
 
 
@@ -158,7 +158,7 @@ def test_a_datagram_that_the_network_cannot_carry_is_refused():
 
 def test_udp_tries_each_address_of_a_name_in_turn(monkeypatch):
     with SyslogReceiver("udp") as receiver:
-        wrong = ("127.0.0.1", ports.reserve())
+        wrong = ("127.0.0.1", free_ports.reserve())
         right = ("127.0.0.1", receiver.port)
         found = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", target) for target in (wrong, right)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 
-import ports
+import free_ports
 import pytest
 from unit.sinks.senders import message, reset, sink_to, talking
 
@@ -35,7 +35,7 @@ def way(request, certificates, clock):
     if request.param == "tls":
         tls = certificates.server_context()
         options["ca_bundle"] = certificates.ca
-    receiver = SyslogReceiver(port=ports.reserve(), tls=tls)
+    receiver = SyslogReceiver(port=free_ports.reserve(), tls=tls)
     with sink_to(receiver.port, request.param, clock=clock, **options) as sink:
         yield sink, receiver
 
