@@ -39,7 +39,7 @@ PAGE = 50
 DEEP = COUNT - 2 * PAGE
 ROUNDS = 5
 WARM_SECONDS = 0.2
-"""For how long a server is asked a question before it counts: the first answers after another's turn are slow."""
+"""How long a server is asked before it is measured: its first answers after another server's turn are slow."""
 READERS = 10
 LARGE = 100_000
 IDENTITY = 10
@@ -64,7 +64,7 @@ server:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, as it came; what is in it is looked at when the time has been taken."""
+    """An answer as received. It is parsed after the time has been taken."""
 
     headers: Mapping[bytes, bytes]
     body: bytes
@@ -84,7 +84,7 @@ class Answer:
 
 @dataclass
 class Server:
-    """One that is asked, on a connection that stays open if it lets it.
+    """A server under measurement, asked over one connection if the server keeps it open.
 
     The client is hardly there, lest it be measured: `http.client` takes as long as some of the answers.
     """

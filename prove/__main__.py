@@ -45,7 +45,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prove-")))
         folder.mkdir(parents=True, exist_ok=True)
-        # What servers and connectors say, while their harness runs, is for whoever asks.
+        # What servers and connectors print goes to a file, which --keep keeps.
         chatter = stack.enter_context((folder / "chatter.log").open("w"))
         stack.enter_context(contextlib.redirect_stdout(chatter))
         stack.enter_context(contextlib.redirect_stderr(chatter))

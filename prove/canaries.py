@@ -1,4 +1,4 @@
-"""Secrets that would be known again anywhere, and the search for them in all that a connector left behind."""
+"""Secrets that are unique texts, and the search for them in every file that a connector wrote."""
 
 import base64
 import json

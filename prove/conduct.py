@@ -1,4 +1,4 @@
-"""What a harness changes in a child before the connector runs in it: never an option of the product.
+"""What a proof changes in a process before the connector runs in it. None of it is an option of the product.
 
 Some make minutes out of hours (shorter waits, smaller steps), some move the clock; and there are the defects.
 """
@@ -19,7 +19,7 @@ from prove import defects
 
 
 def small_steps(size: float) -> None:
-    """Pages and batches of so many, a poll each 50 ms: more moments that lie between two transactions."""
+    """Pages and batches of so many, and a poll every 50 ms, so that more kills fall between two transactions."""
     virustotal.PAGE_LIMIT = int(size)
     app.Route = functools.partial(Route, batch=int(size))
     fed = runner.FedSource
@@ -28,7 +28,7 @@ def small_steps(size: float) -> None:
 
 
 def quick_waits(longest: float) -> None:
-    """No wait between two tries is longer than `longest` seconds, nor is an idle route's look around."""
+    """No wait between two attempts, and no wait of an idle route, is longer than `longest` seconds."""
     retry._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
     runner.IDLE_SECONDS = longest
 

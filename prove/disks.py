@@ -1,4 +1,4 @@
-"""What befalls a journal: full, read-only, locked, restored, outdated, damaged. It is said, and nothing is dropped."""
+"""A journal's disk is full, read-only or locked, the file restored, old or damaged: it is said, nothing is dropped."""
 
 import contextlib
 import functools

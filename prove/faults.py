@@ -1,4 +1,4 @@
-"""A proxy between the connector and every other party does each of its faults for a while; then there is health.
+"""A proxy between the connector and every other party causes each network fault for a while, then none.
 
 What was raised meanwhile must have arrived: in the journal, in a TAXII collection, over RELP; and what syslog over TCP
 and TLS lost in spite of their replay window is told.
@@ -70,7 +70,7 @@ WINDOW = """
 STARTS = ("garbage", "handshake")
 """Faults that some transports meet only when a connection begins."""
 UNHEARD = {("tcp", "garbage")}
-"""What cannot be: a plain syslog receiver gives no answers."""
+"""Combinations that do not exist: a plain syslog receiver gives no answers."""
 MORE_STARTS = 10
 DRAIN_SECONDS = 60
 PIECE = 2
@@ -318,7 +318,7 @@ def faults(
 
 
 def _impostor(scene: Scene) -> Figure:
-    """Somebody else answers for the API and the TAXII server: nothing is told to them, and a restart mends it."""
+    """A server with a stranger's certificate answers for the API and the TAXII server: it gets no data or secret."""
     made = scene.rsyslog.certificates
     impostor = made.server_context(made.stranger)
     for name, part in (("taxii", "taxii"), ("api", "virustotal")):

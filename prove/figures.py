@@ -22,7 +22,7 @@ class Figure:
 
 
 def lost(what: str, count: int, of: int, unit: str = "notifications") -> Figure:
-    """The commonest figure: how many were lost, of which none may be."""
+    """The commonest figure: how many were lost. The promise is none."""
     return Figure(what, f"{count} of {of:,} {unit} lost", "0", kept=count == 0)
 
 

@@ -1,4 +1,4 @@
-"""A million notifications with things in them where nobody expects them, through both formats.
+"""A million malformed notifications through both formats.
 
 No traceback; STIX that holds by its own format's checks, and on a sample by stix2's strict ones; CEF lines that
 Vector's parser (pyVRL) and rsyslog's (liblognorm) read alike.
@@ -133,7 +133,7 @@ class Mutator:
         self._bases = [(orjson.dumps(body), [path for path in _paths(body) if path]) for body in bodies]
 
     def text(self) -> bytes:
-        """One notification as JSON text, which now and then is none."""
+        """One notification as JSON text, sometimes broken JSON."""
         chance = self._chance
         base, paths = chance.choice(self._bases)
         body = orjson.loads(base)
@@ -191,7 +191,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 class Readers:
-    """The two parsers of CEF that nobody here wrote."""
+    """Two CEF parsers of other people."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -318,7 +318,7 @@ def _converted(items: Sequence[Notification], mapping: Any, found: Findings) -> 
 
 
 def _check_stix(body: bytes, found: Findings, *, strict: bool) -> None:
-    # What the format has checked it has checked; here is what every JSON reader of a SIEM would stumble over.
+    # The format has checked the rest; these are what a SIEM's JSON reader would fail on.
     if b"\n" in body or (b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b"")):
         _note(found, f"U+0000 or a line feed: {body!r}")
     document = orjson.loads(body)

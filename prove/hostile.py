@@ -1,4 +1,4 @@
-"""Peers, mappings and configurations that mean harm: bounded memory and time, and one clear error."""
+"""Hostile peers, mappings and configurations: memory and time stay bounded, and there is one clear error."""
 
 import functools
 import gzip
@@ -25,7 +25,7 @@ MAX_MIB = 512
 WORST_MIB = 2560
 """For the worst answer below the limit of 64 MiB: decoded, 20 million empty objects are what they are."""
 MAX_SECONDS = 30
-"""Of a processor, so that what else a machine does is of no account; on the clock there is LONGEST_SECONDS."""
+"""Of processor time, which does not depend on other load; the limit of elapsed time is LONGEST_SECONDS."""
 LONGEST_SECONDS = 120
 TIMEOUT_SECONDS = 2
 MIB = 1024 * 1024
@@ -95,7 +95,7 @@ def hostile(answer: Callable[[socket.socket, bytes], None]) -> Iterator[Peer]:
 
 
 def _request(connection: socket.socket) -> bytes:
-    """A whole HTTP request, as far as its length is told; or whatever comes first."""
+    """A whole HTTP request if it says its length; otherwise the first bytes received."""
     received = b""
     while chunk := connection.recv(65536):
         received += chunk
@@ -153,7 +153,7 @@ def wide(connection: socket.socket, _: bytes) -> None:
 
 
 def widest(connection: socket.socket, _: bytes) -> None:
-    """60 MiB of nothing but empty objects."""
+    """60 MiB of empty objects."""
     connection.sendall(_widest_answer())
 
 
@@ -375,7 +375,7 @@ def _dirtied(value: Any, nasty: str, key: str = "") -> Any:
         return {name: _dirtied(child, nasty, name) for name, child in value.items()}
     if isinstance(value, list):
         return [_dirtied(child, nasty) for child in value]
-    # What makes a notification one, and an entity what it is, stays.
+    # Ids, types and dates stay, so that it is still a notification.
     if isinstance(value, str) and key not in ("id", "type", "notification_id", "origin"):
         return nasty + value + nasty
     return value

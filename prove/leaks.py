@@ -1,4 +1,4 @@
-"""Every secret of a configuration is a canary, and peers repeat whatever they are told: nothing of ours does."""
+"""Every secret of a configuration is a known text, and peers repeat all they receive: the connector shows none."""
 
 import base64
 import json
@@ -60,7 +60,7 @@ routes:
 
 
 class Echo:
-    """Answers with a status, and with all that it was told, in every place that an error message is made of."""
+    """Answers with a status, and repeats the request wherever an error message could take text from."""
 
     def __init__(self, status: str) -> None:
         self._status = status
@@ -94,7 +94,7 @@ def _commands(children: Nursery, home: Path, conduct: Mapping[str, float]) -> No
 
 
 def echoes(children: Nursery, folder: Path, conduct: Mapping[str, float], statuses: tuple[str, ...]) -> int:
-    """API, proxy and TAXII servers that repeat what they are told; how many requests with a secret they had."""
+    """API, proxy and TAXII servers that repeat what they receive, and the number of requests with a secret."""
     told = 0
     for status in statuses:
         for who in ("api", "proxy", *LOGINS):
@@ -154,7 +154,7 @@ def everything(children: Nursery, folder: Path, conduct: Mapping[str, float]) ->
 
 
 def faults_of_configurations(children: Nursery, folder: Path, conduct: Mapping[str, float]) -> None:
-    """Secrets where they do not belong: the error does not show them."""
+    """Secrets in options that are not for secrets: the error does not show them."""
     wrong = [
         'sources: {v: {type: virustotal, api_key: "${VT_API_KEY}", poll_seconds: "${TAXII_PASSWORD}"}}' + FILE,
         'sources: {v: {type: virustotal, api_key: ["${VT_API_KEY}"]}}' + FILE,

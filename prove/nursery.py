@@ -1,4 +1,4 @@
-"""A process that has the connector imported and forks it on command: hundreds of starts without hundreds of imports.
+"""A process that has imported the connector and forks on command, so that hundreds of runs need one import.
 
 Started as `python -m prove.nursery`, it reads one JSON order a line and answers with the pid, then the exit status.
 Each child is the command line itself (`connector.cli`) in a process of its own, with its own folder and environment.

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks do, on cue. One thread for each connection."""
+"""A TCP proxy that causes network faults on command. One thread for each connection."""
 
 import contextlib
 import random
@@ -66,14 +66,14 @@ class FaultProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections, and end those that stand."""
+        """Accept no more connections, and close the open ones."""
         self._open = False
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         self._listener.close()
 
     def cut(self) -> None:
-        """Reset every connection that stands, so that new ones are made."""
+        """Reset every open connection, so that new ones are made."""
         self._cuts += 1
 
     def _accept(self) -> None:
@@ -142,7 +142,7 @@ class FaultProxy:
         return waiting or select.select(sources, [], [], 0.1)[0]
 
     def _forward(self, piece: bytes, source: socket.socket, target: socket.socket, *, is_answer: bool) -> bool:
-        """Pass a piece on, after what the fault of the moment does to it; whether the connection still stands."""
+        """Pass a piece on, changed by the current fault; whether the connection is still open."""
         fault = self.fault
         match fault:
             case "latency":

@@ -1,4 +1,4 @@
-"""An API that behaves as badly as it can and still answers: every notification arrives, what is gone is named."""
+"""An API that answers badly in every way: each notification arrives, and one that is lost upstream is reported."""
 
 import json
 import random
@@ -100,7 +100,7 @@ def _figure(what: str, here: Site, more: str = "", *, kept: bool = True, lost: i
 
 
 class _Hour(threading.Event):
-    """A stop that nobody waits for: each wait moves the clock of the API instead."""
+    """A stop event whose waits return at once and move the API's clock ahead instead."""
 
     def __init__(self, ends: Callable[[], bool]) -> None:
         super().__init__()

@@ -1,14 +1,14 @@
-"""Ports of loopback, each for one process of the tests alone, from a server's end to its restart too."""
+"""Free ports on loopback. A reserved one belongs to the test process until that ends, even while its server is down."""
 
 import random
 import socket
 
-# Below those that systems give to outgoing connections, and to servers that ask for any.
+# Below the range from which systems take ports for outgoing connections and for servers that bind port 0.
 _PORTS = range(15000, 30000)
 
 
 def reserve():
-    """A port that is free for TCP and UDP, and that no other process that asks here is given while this one lives."""
+    """A port that is free for TCP and UDP; no other process that calls this gets it before this process has ended."""
     while True:
         port = random.choice(_PORTS)
         if _is_ours(port) and is_free(port):
@@ -16,7 +16,7 @@ def reserve():
 
 
 def _is_ours(port):
-    # A name that one process at a time can have, and that its end gives back however it ends: an abstract socket's.
+    # One process at a time can bind the name of an abstract socket; the system frees it however the process ends.
     mark = socket.socket(socket.AF_UNIX)
     try:
         mark.bind(f"\0iocstream-tests-port-{port}")
@@ -28,7 +28,7 @@ def _is_ours(port):
 
 
 def is_free(port):
-    """Whether servers can listen there, who do not mind old connections that linger."""
+    """Whether a server that sets SO_REUSEADDR can listen there: closed connections in TIME_WAIT do not matter."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,

@@ -1,4 +1,4 @@
-"""Notifications as no specification allows them, made of the examples."""
+"""Malformed notifications, made from the examples beside the mappings."""
 
 import contextlib
 import copy
@@ -14,7 +14,7 @@ from connector import notification
 from connector.model import Refused
 
 by_the_batch = examples(10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-"""For tests that ask another process: a failure is shown as it was found, for making it smaller would take minutes."""
+"""For tests that ask another process: a failing example is not made smaller, which would take minutes."""
 
 odd_characters = st.sampled_from('\\\\\\==||^^""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
 odd_text = st.one_of(
@@ -35,7 +35,7 @@ def body_of(case: str) -> dict[str, Any]:
 
 
 def leaves(value, path=()):
-    """Where in a JSON value there is something that could be something else."""
+    """The path of every part of a JSON value."""
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -66,15 +66,15 @@ def _dirtied(value, text):
 
 @st.composite
 def dirty(draw):
-    """A notification with the same odd text at the end of every text but those that say what it is."""
+    """A notification with the same odd text appended to every text in it except its type."""
     body = body_of(draw(st.sampled_from(CASES)))
     return _dirtied(body, draw(odd_text)) | {"type": body["type"]}
 
 
 def emptied(case):
-    """The notification of an example with one part null, or empty as its type has it: each part in turn.
+    """The notification of an example with one part null, or empty in its own type: each part in turn.
 
-    Those of which nothing says what they are about are left out.
+    Notifications that can no longer be read are left out.
     """
     for *above, last in leaves(body_of(case)):
         for make in (type(None), None):

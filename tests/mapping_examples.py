@@ -1,4 +1,4 @@
-"""The examples beside the mappings: notifications, each of which `iocstream mapping test` holds to its output."""
+"""The examples beside the mappings: notifications whose output `iocstream mapping test` compares with a file."""
 
 from pathlib import Path
 

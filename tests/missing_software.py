@@ -1,4 +1,4 @@
-"""What a test needs and this machine lacks: on a user's machine the test skips, in continuous integration it fails."""
+"""Software that a test needs and this machine lacks: the test is skipped, and in continuous integration it fails."""
 
 import os
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ class Missing(Exception):
 
 @contextmanager
 def or_skip():
-    """Skip for what turns out to be missing in the block; where `CI` is set, fail."""
+    """Skip the test when the block raises `Missing`; fail it where `CI` is set."""
     try:
         yield
     except Missing as missing:

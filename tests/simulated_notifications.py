@@ -1,4 +1,4 @@
-"""Simulated notifications of every type, origin and source, with what look-ups tell of the sources and what is rare."""
+"""Simulated notifications of every type, origin and source, with attributes from look-ups and with rare values."""
 
 import hashlib
 import random
@@ -87,7 +87,7 @@ def _other(rng):
 
 
 def _source(source, rng):
-    """As it comes for as long as no look-up has told more, or with what it told."""
+    """The source as VirusTotal sends it, or with the attributes that a look-up adds."""
     source = dict(source)
     kind = source.pop("kind", "threat-actor" if source["id"].startswith("threat-actor--") else "collection")
     if rng.random() < 0.5:
@@ -108,7 +108,7 @@ def _source(source, rng):
 
 
 def _spelled_otherwise(item, rng):
-    """The entity in a form in which one sometimes finds it."""
+    """Give one entity in five a rarer spelling: upper case, an IDN, an address range, an odd URL."""
     if rng.random() < 0.8:
         return
     number = rng.randrange(1, 200)

@@ -1,6 +1,6 @@
-"""The gates that STIX objects pass: software that nobody here wrote, and what that software does not look at.
+"""The checks that every STIX object must pass: other people's STIX software, and rules that this software leaves out.
 
-Of the validator's findings (`--strict` and `--interop`) these are left, each for a reason.
+`UNMET` has the findings of stix2-validator (`--strict` and `--interop`) that we accept, each with its reason.
 """
 
 import ipaddress

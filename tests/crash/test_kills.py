@@ -1,4 +1,4 @@
-"""The short form of the proof's kills: SIGKILL while notifications come and go, over every kind of sink."""
+"""The short form of prove/kills.py: SIGKILL during fetching and delivery, with every kind of sink."""
 
 import pytest
 from missing_software import or_skip

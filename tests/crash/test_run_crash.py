@@ -47,7 +47,7 @@ def run(folder, raised, kills, look_ups):
         (folder / "iocstream.yaml").write_text(text)
         for _ in range(kills):
             process = started("run", cwd=folder, stderr=subprocess.DEVNULL)
-            # The moment is counted from the first sign of life, so that most kills hit work and not start-up.
+            # The time to the kill is counted once the journal exists, so that most kills hit work and not start-up.
             while not (folder / "iocstream.db").exists() and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(0.3 + chance.random() * 1.2)
@@ -69,7 +69,7 @@ def versions(objects):
 
 
 def newest(objects):
-    """The newest version's content by id; its times depend on which notification was first gone over again."""
+    """The content of the newest version, by id. Its times depend on the notification with which a restart began."""
     found = {}
     for item in sorted(objects, key=lambda item: item.get("modified", "")):
         times = {"created", "modified"} | ({"valid_from"} if item.get("valid_from") == item.get("created") else set())

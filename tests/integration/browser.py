@@ -1,4 +1,4 @@
-"""A headless Chromium that looks at a page and notes what it should not have to."""
+"""A headless Chromium that opens a page and notes errors, and the hosts it was made to ask."""
 
 import shutil
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ WIDE, NARROW = (1280, 900), (390, 844)
 
 
 class Seen:
-    """A page that is looked at.
+    """A page that the browser has opened.
 
     Attributes:
         page: Playwright's.
         complaints: what the browser had to say: violations of the policy, errors of scripts, failed requests.
-        hosts: whom it asked anything.
+        hosts: every host it sent a request to.
     """
 
     def __init__(self, page):
@@ -26,7 +26,7 @@ class Seen:
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
 
     def opened(self, url):
-        """Go there, and wait until everything is shown."""
+        """Open the page, and wait until it has loaded its data."""
         self.page.goto(url)
         self.page.locator("#matches .matches, #matches .empty").wait_for()
         return self

@@ -41,12 +41,14 @@ def started(*arguments, cwd, env=None, **pipes):
 
 
 def environment(extra):
-    """A small environment, so that nothing of the developer's leaks into a test."""
-    return {"PATH": "/usr/sbin:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **(extra or {})}
+    """A small environment, so that nothing of the developer's leaks into a test; `make coverage` measures there too."""
+    small = {"PATH": "/usr/sbin:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    measured = {key: value for key, value in os.environ.items() if key.startswith("COVERAGE_")}
+    return {**small, **measured, **(extra or {})}
 
 
 def iocstream_here(*arguments, cwd, env=None):
-    """The same within this process, for tests that give many commands: without a process, there is less to wait for."""
+    """The same within this process, for tests that give many commands: a process for each would take longer."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with (

@@ -1,4 +1,4 @@
-"""Packages for platforms, made by the command, and the server they call: a real one, before the simulator."""
+"""Packages for platforms, made by the command, and the real server that they call, whose source is the simulator."""
 
 import json
 import os

@@ -8,8 +8,8 @@ from connector.simulator.wsgi_server import serving
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
 KEY = "4f1dthekeythatnobodymaysee"
-# Half an hour ahead, so that this machine's clock does not overtake it before the last test has run: a source takes
-# a server whose clock is behind for a reason to ask again.
+# Half an hour ahead of this machine's clock until the last test has run: when a server's clock is behind this
+# machine's, a source asks again.
 NOW = int(time.time()) + 1800
 
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 def items(dates, *, first_id=1, **changes):
-    """A notification for each date; ids fall while dates rise, as they may."""
+    """A notification for each date. Ids fall while dates rise, which the API does not rule out."""
     return [
         {
             "type": "domain",

@@ -19,14 +19,14 @@ def rsyslog(tmp_path_factory, certificates):
 
 @pytest.fixture
 def own_rsyslog(tmp_path, certificates):
-    """Another one, to be stopped and started at will."""
+    """An rsyslog of this test's own, which it may stop and start."""
     with or_skip(), syslog.running(syslog.rsyslog(tmp_path, certificates)) as server:
         yield server
 
 
 @pytest.fixture
 def gnutls_rsyslog(tmp_path, certificates):
-    """Another one, whose RELP uses GnuTLS: Debian's default, which refuses without a word."""
+    """An rsyslog whose RELP uses GnuTLS: Debian's default, which closes refused connections without a message."""
     with or_skip(), syslog.running(syslog.rsyslog(tmp_path, certificates, "gnutls")) as server:
         yield server
 

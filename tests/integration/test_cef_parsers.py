@@ -1,4 +1,4 @@
-"""No event, however odd, is a line that parsers nobody here wrote read differently."""
+"""Other people's CEF parsers read out of every event, however odd, what was put in."""
 
 import functools
 import json
@@ -67,7 +67,7 @@ def documents(draw):
 
 
 def meant(document):
-    """What a reader should find: header and extension as texts, by this test's own reading of the profile."""
+    """What a parser should find, as texts: header and extension, escaped by this test's own code."""
 
     def clean(text):
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

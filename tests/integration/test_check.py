@@ -1,4 +1,4 @@
-"""`iocstream check`: every part is looked at, and what is wrong with one keeps none of the others from it."""
+"""`iocstream check` checks every part, whatever is wrong with the others."""
 
 import json
 import re

@@ -29,7 +29,7 @@ def analyze(*arguments):
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit, with a command that is there on any machine."""
+    """The unit, with /bin/true as its command, so that it can be verified on any machine."""
     path = tmp_path / "iocstream.service"
     assert "\nExecStart=/opt/iocstream/bin/iocstream run " in UNIT
     path.write_text(UNIT.replace("ExecStart=/opt/iocstream/bin/iocstream", "ExecStart=/bin/true"))

@@ -1,4 +1,4 @@
-"""docs/formats.md says what is so: its routes can be loaded, and take every example or refuse it."""
+"""docs/formats.md is true: its routes can be loaded, and deliver or refuse every example."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""No event, however odd, is a LEEF line that a parser nobody here wrote reads differently."""
+"""Another's LEEF parser reads out of every event, however odd, what was put in."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a running connector tells: metrics, health, log; its alert rules and dashboard; how it is stopped."""
+"""A running connector's metrics, health and log; the alert rules and the dashboard; how it is stopped."""
 
 import ast
 import json
@@ -307,7 +307,7 @@ def test_a_receiver_that_hangs_cannot_keep_the_process_and_nothing_is_lost(folde
 
 
 def test_what_a_thread_left_behind_still_uses_is_not_closed_under_it(folder, monkeypatch):
-    """In this process, so that one can look."""
+    """In this process, so that the test can look into it."""
     asked, free, closed, journals = threading.Event(), threading.Event(), [], []
 
     class Hanging:

@@ -78,7 +78,7 @@ def with_dead_letters(folder):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """One for all tests that leave its dead letters as they are."""
+    """A server shared by the tests that do not change its dead letters."""
     with with_dead_letters(tmp_path_factory.mktemp("page")) as server:
         yield server
 
@@ -229,7 +229,7 @@ def test_what_is_refused_again_stays_and_who_may_only_read_cannot_retry(browser,
 
 
 def test_retrying_clears_what_has_been_put_right(browser, own_server, tmp_path):
-    """The server has read the mapping, so it is another that delivers with the one put right."""
+    """The server keeps the mapping it has read; another server delivers with the corrected one."""
     (tmp_path / "own.yaml").write_text(BROKEN.replace("99", "3"))
     path = tmp_path / "again.yaml"
     path.write_text((tmp_path / "iocstream.yaml").read_text().split("server:")[0])

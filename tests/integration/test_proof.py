@@ -1,4 +1,4 @@
-"""The short form of the proof: faults of networks, storms of the API, states of journals, peers that mean harm."""
+"""The short form of prove/: network faults, a misbehaving API, damaged journals, hostile peers."""
 
 import pytest
 from missing_software import or_skip

@@ -19,7 +19,7 @@ NOTIFICATION = ROOT / "mappings/examples/inputs/domain_hunting.json"
 
 
 def end(group):
-    """End all processes of a script, which leave the ports that README names to the next."""
+    """End every process that a script started, and wait until the ports that README names are free again."""
     os.killpg(group, signal.SIGTERM)
     deadline = time.monotonic() + 20
     for port in (8765, 5055, 5514, 8640):

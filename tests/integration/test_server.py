@@ -52,14 +52,14 @@ def configured(folder, api_url):
 
 @pytest.fixture(scope="module")
 def server(api, tmp_path_factory):
-    """One for all tests that leave it as it was."""
+    """A server shared by the tests that do not change its state."""
     with serving_actions(configured(tmp_path_factory.mktemp("server"), api)) as server:
         server.post("poll").raise_for_status()
         yield server
 
 
 def problem(answer, status, code):
-    """The problem details of an answer, which must be that."""
+    """The problem details (RFC 9457) of an answer that must be one."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     details = answer.json()
@@ -237,7 +237,7 @@ def test_who_asks_is_known_before_anything_of_the_body_is_read(server):
 
 @pytest.fixture(scope="module")
 def strict(api, tmp_path_factory):
-    """One that allows little."""
+    """A server with low limits."""
     folder = tmp_path_factory.mktemp("strict")
     limits = {"max_body_bytes": 2048, "request_seconds": 1.5, "max_concurrent_actions": 1, "action_seconds": 2}
     with serving_actions(configured(folder, api), **limits) as server:
@@ -267,7 +267,7 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(strict):
 
 @pytest.fixture(scope="module")
 def large(api, tmp_path_factory):
-    """One that allows little, with an answer that no buffer of the system holds."""
+    """A server with low limits, and an answer too long for the buffers of a socket."""
     folder = tmp_path_factory.mktemp("large")
     configuration = configured(folder, api)
     route = "  published: {mapping: stix21, sink: {type: collection, name: indicators}}\n"

@@ -1,4 +1,4 @@
-"""The simulated API held against Google's description of the real one, and against a real answer."""
+"""The simulated API compared with Google's OpenAPI description of the real one, and with a real answer."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/stix.md says what is so: its overlay fits, its names and its limits are those of the mapping."""
+"""docs/stix.md is true: its overlay can be loaded, and its names and limits are those of the mapping."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What reads the TAXII server in the field: each client's own way of asking, and what has tripped it up elsewhere."""
+"""The clients that platforms read TAXII with: how each asks, and what it has failed on elsewhere."""
 
 import datetime
 import itertools

@@ -27,7 +27,7 @@ def objects():
 
 @pytest.fixture(scope="module")
 def medallion(tmp_path_factory):
-    """One of this module's own: what other tests add to theirs would be in its answers."""
+    """A medallion of this module's own: objects of other tests would be in its answers."""
     with or_skip(), taxii.medallion(tmp_path_factory.mktemp("medallion")) as peer:
         yield peer
 
@@ -61,7 +61,7 @@ def both(medallion, tmp_path_factory):
 
 
 def versions(answer):
-    """What an answer holds, as far as two servers can agree on it: ids, versions and order."""
+    """What both servers must answer alike: ids, versions and order."""
     assert answer.status_code == 200, answer.text
     found = answer.json()
     held = found.get("objects", found.get("versions", []))

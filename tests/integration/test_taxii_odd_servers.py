@@ -1,4 +1,4 @@
-"""The TAXII sink against servers that cannot be had here, imitated on a socket as their source code reads."""
+"""The TAXII sink against imitations of servers that cannot be installed here, written after their source code."""
 
 import contextlib
 import socket

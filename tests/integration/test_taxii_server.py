@@ -21,7 +21,7 @@ ABSENT = "indicator--00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Indicators 0 to 29, of which 0 to 9 have three versions, a url for each third, one sighting."""
+    """Indicators 0 to 29, of which 0 to 9 have three versions; a url for every third of them; one sighting."""
     with serving(tmp_path_factory.mktemp("served")) as server:
         server.store(*(stix(n, 1) for n in range(30)))
         server.store(*(stix(n, kind="url") for n in range(0, 30, 3)), stix("s", kind="sighting"))

@@ -1,4 +1,4 @@
-"""The VirusTotal source against a simulated API over HTTP: no walk, however it is broken off, passes anything over."""
+"""The VirusTotal source against a simulated API over HTTP: wherever a walk is interrupted, nothing is left out."""
 
 import socket
 import socketserver

@@ -1,4 +1,4 @@
-"""What judges our events and nobody here wrote: Tenzir, py-ocsf-models, Elastic's types, UDM's fields, Splunk's client.
+"""Other people's software checks our events: Tenzir, py-ocsf-models, Elastic's types, UDM's fields, Splunk's client.
 
 `make validators` installs them. Name this module in `pytest_plugins` to have its fixtures.
 """

@@ -48,7 +48,7 @@ input(type="imtcp"  address="127.0.0.1" port="$gtls" name="gtls" ruleset="store"
       streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name" permittedPeer=["sender.test"])
 input(type="imtcp"  address="127.0.0.1" port="$ossl" name="ossl" ruleset="store"
       streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
-# Without a queue of its own the acknowledgement would say that the event is in memory; so it says that it is written.
+# Without a queue between input and file, rsyslog acknowledges an event when it is written, not when it is in memory.
 ruleset(name="keep" queue.type="Direct") { action(type="omfile" dynaFile="stored" template="json" flushOnTXEnd="on") }
 input(type="imrelp" address="127.0.0.1" port="$relp" name="relp" ruleset="keep" maxDataSize="64k")
 input(type="imrelp" address="127.0.0.1" port="$relptls" name="relptls" ruleset="keep" maxDataSize="64k" tls="on"
@@ -107,12 +107,12 @@ class SyslogServer:
             self.process = None
 
     def kill(self):
-        """End it as a crash would, with all that it holds in memory."""
+        """Kill it, as a crash would: what it holds in memory is lost."""
         self.process.kill()
         self.process.wait()
 
     def pause(self):
-        """Have it read nothing more; its kernel goes on receiving for it."""
+        """Stop the process (SIGSTOP); the kernel goes on receiving for it."""
         self.process.send_signal(signal.SIGSTOP)
 
     def stored(self, source):
@@ -122,7 +122,7 @@ class SyslogServer:
         return [json.loads(line) for line in lines]
 
     def found(self, source, pattern):
-        """What the pattern's group matches in the messages that it wrote completely, even beside one that is torn."""
+        """What the pattern's group matches in the complete messages; one that is written in part is left out."""
         path = self.folder / f"{source}.json"
         messages = re.compile(rb'"msg": ?"((?:[^"\\\n]|\\.)*)"}\n')
         return [
@@ -132,7 +132,7 @@ class SyslogServer:
         ]
 
     def wait_for_all(self, source, pattern, wanted):
-        """What `found` finds, as soon as that is all that is wanted."""
+        """What `found` returns, as soon as nothing wanted is missing from it."""
         self._until(lambda: wanted <= set(self.found(source, pattern)), f"has all messages from {source}")
         return self.found(source, pattern)
 

@@ -26,7 +26,7 @@ USERNAME, PASSWORD = "pusher", "correct horse battery"
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 START_SECONDS = 60
 ANSWER_SECONDS = 300
-"""medallion looks through all it has for each answer, on machines that have more to do."""
+"""Long, because medallion searches everything it has for each answer, and the machine may be busy."""
 
 
 @dataclass(frozen=True)
