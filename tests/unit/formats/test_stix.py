@@ -277,6 +277,10 @@ class TestValidFrom:
         lapsed = encoded(INDICATOR, valid_until="2020-01-01T00:00:00.000Z")
         assert lapsed["valid_from"] == "2019-12-31T23:59:59.999Z"
 
+    @pytest.mark.parametrize("until", [MOMENT, MOMENT.replace(".000Z", "Z")])
+    def test_an_indicator_that_lapses_at_the_time_of_its_first_version_was_valid_before(self, until):
+        assert encoded(INDICATOR, valid_until=until)["valid_from"] == "2026-03-04T05:06:06.999Z"
+
 
 class TestEncode:
     def test_the_bytes_are_one_line_of_utf_8(self):

@@ -211,6 +211,20 @@ def test_a_receiver_that_acknowledges_nothing_is_an_outage():
         sink.send([message(1)])
 
 
+def test_a_receiver_that_stops_acknowledging_with_the_window_full_is_an_outage():
+    def serve(dialogue):
+        dialogue.connection.settimeout(5)  # whoever does not wait for answers is cut off then, and tells of that
+        while dialogue.next() is not None:
+            pass
+
+    with (
+        in_dialogue(serve) as port,
+        sink_to(port, "relp", relp_window_messages=10, send_timeout_seconds=0.2) as sink,
+        pytest.raises(Unavailable, match=r"answered nothing for 0\.2 s"),
+    ):
+        sink.send([message(n) for n in range(30)])
+
+
 @pytest.mark.parametrize("said", [rsp(77), b"1 nonsense 0\n", b"\x00\xff", rsp(2, b"what?"), b"2 rsp 70000 "])
 def test_garbage_from_a_receiver_that_understood_us_is_an_outage(said):
     first = threading.Event()
