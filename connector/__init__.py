@@ -11,7 +11,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector.app import Plan, bundle, convert, load, run, status
+    from connector.app import Plan, bundle, convert, load, run, status, stix2_objects
     from connector.formats.stix.format import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.operations.check import Finding, check
@@ -36,6 +36,7 @@ __all__ = [
     "load",
     "run",
     "status",
+    "stix2_objects",
 ]
 
 _ORIGIN = {

@@ -16,6 +16,7 @@ from connector import mapping, notification, telemetry
 from connector.formats.cef import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
+from connector.formats.stix import strict
 from connector.formats.stix.format import Producer, StixFormat
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal, SqliteSettings
@@ -351,6 +352,15 @@ def bundle(messages: Iterable[Message]) -> bytes:
     bodies = [message.body for message in sorted(newest.values(), key=lambda message: message.dependency_level)]
     identifier = stix_id("bundle", *(body.decode() for body in bodies))
     return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
+
+
+def stix2_objects(messages: Iterable[Message]) -> list[Any]:
+    """STIX messages as objects of the library `stix2`, read by its strict parser: one for each, in their order.
+
+    Raises:
+        ValueError: one is no STIX 2.1 object, or another format's message.
+    """
+    return [strict.parsed(message.body) for message in messages]
 
 
 def load_mapping(

@@ -9,12 +9,13 @@ from typing import Literal
 
 from connector import app, notification
 from connector.app import Plan
+from connector.formats.stix import strict
 from connector.journals.inspection import inspect
 from connector.journals.sqlite import SqliteJournal
 from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
-from connector.pipeline.convert import convert
+from connector.pipeline.convert import Conversion, convert
 from connector.ports import Sink, Source
 
 
@@ -58,7 +59,10 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
-    """Convert the examples to the bytes that would be sent: how many can be, and which expressions find nothing."""
+    """Convert the examples to the bytes that would be sent.
+
+    Says how many can be, what the library `stix2` does not take of those in STIX, and which expressions find nothing.
+    """
     watch = mapping.watch()
     conversions = list(convert(examples.notifications, watch))
     reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
@@ -70,8 +74,29 @@ def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iter
         yield Finding(part, "error", f"converts none of the {total} {examples.called}: {_most_common(reasons)}")
     else:
         yield Finding(part, "warning", f"the mapping is valid, but for none of the {total} {examples.called}")
+    if mapping.format_name == "stix":
+        yield from _read_by_stix2(part, conversions)
     for site in watch.without_value():
         yield Finding(part, "warning", f"{site}: found nothing in any example; is it misspelt?")
+
+
+def _read_by_stix2(part: str, conversions: Iterable[Conversion]) -> Iterator[Finding]:
+    """What the strict parser of `stix2` does not take: each of its objections once, with the first such object."""
+    seen: set[bytes] = set()
+    objections: set[str] = set()
+    for conversion in conversions:
+        for message in conversion.messages:
+            if message.body in seen:
+                continue
+            seen.add(message.body)
+            try:
+                strict.parsed(message.body)
+            except ValueError as error:
+                objection = str(error)
+                if objection not in objections:
+                    objections.add(objection)
+                    made = f"of the example {conversion.entry.notification.id} it makes {message.id}"
+                    yield Finding(part, "error", f"{made}, which stix2 does not take: {objection}")
 
 
 def try_condition(part: str, holds: Callable[[JsonObject], bool], examples: Examples) -> Iterator[Finding]:

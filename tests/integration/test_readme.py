@@ -123,16 +123,22 @@ def test_the_commands_for_converting_work(tmp_path):
         done = iocstream(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stdout
-    (program,) = blocks("python", "Convert without a journal")
+    as_cef, as_objects = (printed_by(program, tmp_path) for program in blocks("python", "Convert without a journal"))
+    assert as_cef.startswith("CEF:0|")
+    assert re.search(r"^indicator \[domain-name:value = '", as_objects, re.MULTILINE)
+
+
+def printed_by(program, folder):
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
+        cwd=folder,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.startswith("CEF:0|"), done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_mapping_in_the_readme_makes_the_indicator_that_it_promises(tmp_path):
