@@ -24,9 +24,11 @@ from connector import telemetry
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 from connector.settings.config import ExistingFile, Settings
 from connector.values import jsontext
+from connector.values.display import one_line, shortened
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+_LONGEST_CAUSE = 200
 _WITH_CONTENT = frozenset((HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED))
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
@@ -115,9 +117,7 @@ class Response:
 
     def excerpt(self, limit: int = 200) -> str:
         """The start of the body as one line of printable text, for an error message."""
-        text = self.body[: limit * 4].decode("utf-8", errors="replace")
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text[:limit] + ("…" if len(text) > limit else "")
+        return shortened(one_line(self.body[: limit * 4].decode("utf-8", errors="replace")), limit)
 
 
 class _Headers(requests.auth.AuthBase):
@@ -379,4 +379,4 @@ def _cause(error: BaseException) -> str:
     """The innermost reason, without the object addresses and URLs that requests wraps around it."""
     seen = _innermost(error)
     text = getattr(seen, "strerror", None) or str(seen).rsplit("object at ", 1)[-1].split(": ", 1)[-1]
-    return " ".join(str(text).split())[:200] or type(seen).__name__
+    return shortened(one_line(str(text)), _LONGEST_CAUSE) or type(seen).__name__

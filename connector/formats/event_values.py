@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from connector.model import Json, Refused
 from connector.values import addresses
+from connector.values.display import shortened
 
 EXCERPT = 60
 """Characters of a value that an error shows."""
@@ -95,5 +96,5 @@ def refuse(name: str, value: Any, rule: str) -> NoReturn:
     if isinstance(value, dict | list):
         excerpt = "an object" if isinstance(value, dict) else "a list"
     else:
-        excerpt = repr(value[:EXCERPT] + "…" if isinstance(value, str) and len(value) > EXCERPT else value)
+        excerpt = repr(shortened(value, EXCERPT) if isinstance(value, str) else value)
     raise Refused(f"{name} is {excerpt} and must be {rule}", by="format")

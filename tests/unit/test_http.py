@@ -168,7 +168,7 @@ def test_retry_after_is_read_in_both_forms_against_the_server_s_clock(header, se
 def test_an_excerpt_is_one_short_printable_line():
     with answering(b"HTTP/1.1 500 Oops\r\nContent-Length: 600\r\n\r\n<h1>\x1b[31m\r\n bad " + b"y" * 600) as (url, _):
         excerpt = client().request("GET", url).excerpt(20)
-    assert excerpt == "<h1> [31m bad yyyyyy…"
+    assert excerpt == "<h1> [31m bad yyyyy…"
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])

@@ -27,6 +27,7 @@ from connector.formats.stix.shared_objects import (
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Refused
 from connector.settings.config import Settings
+from connector.values.display import shortened
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
 
@@ -279,5 +280,4 @@ def _excerpt(value: Json) -> str:
     """The start of a value, printable, for a sentence."""
     if value is None:
         return "missing"
-    shown = ascii(value) if not isinstance(value, str) else repr(value[: _EXCERPT + 1])
-    return shown if len(shown) <= _EXCERPT else f"{shown[:_EXCERPT]}…"
+    return shortened(repr(value[:_EXCERPT]) if isinstance(value, str) else ascii(value), _EXCERPT)

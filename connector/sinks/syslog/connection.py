@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connector.model import Misconfigured
+from connector.values.display import one_line, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,6 @@ def words(reason: str) -> str:
     return reason.replace("_", " ").lower()
 
 
-def excerpt(said: bytes, longest: int = 40) -> str:
+def excerpt(said: bytes, limit: int = 40) -> str:
     """The beginning of what a stranger said, fit for a message."""
-    text = said[:longest].decode("utf-8", errors="replace")
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return shortened(one_line(said[: limit * 4].decode("utf-8", errors="replace")), limit)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connector.model import Json, Message
+from connector.values.display import one_line, shortened_in_the_middle
 
 MAX_ID_LENGTH = 512
 MAX_WORDS = 300
@@ -111,11 +112,7 @@ def line(text: str, limit: int = MAX_WORDS) -> str:
     """
     if len(text) > limit * 8:
         text = text[: limit * 4] + text[-limit * 4 :]
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(text) <= limit:
-        return text
-    head = limit // 3
-    return f"{text[:head]} … {text[head - limit :]}"
+    return shortened_in_the_middle(one_line(text), limit)
 
 
 def _meant(detail: Detail, candidates: Sequence[Message]) -> Sequence[Message]:

@@ -255,7 +255,7 @@ def test_a_value_of_another_type_is_refused_with_key_value_and_rule(key, value):
 
 def test_a_refusal_shows_an_excerpt_of_a_long_value():
     message = refused({"dst": "x" * 10_000})
-    assert "x" * 60 + "…" in message
+    assert "x" * 59 + "…" in message
     assert len(message) < 200
 
 

@@ -82,7 +82,7 @@ def test_an_event_that_the_receiver_refuses_is_refused_in_its_words_and_the_othe
     receiver.verdict = lambda line: b"500 no\x00 room\nat all" if line.endswith(b"cnt=3") else b"200 OK"
     (refusal,) = sink.send([message(n) for n in range(6)])
     assert refusal.message.seq == 3
-    assert refusal.reason == "the receiver answers: 500 no  room"
+    assert refusal.reason == "the receiver answers: 500 no room"
     assert receiver.lines() == LINES[:3] + LINES[4:6]
 
 
