@@ -12,7 +12,7 @@ import orjson
 from measure import Row, taken
 
 from connector import app, mapping, notification
-from connector.formats.cef import CefFormat
+from connector.formats.cef.format import CefFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.model import Json, Notification
 from connector.ports import Format

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connector import mapping, notification, telemetry
-from connector.formats.cef import CefFormat
+from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix import strict

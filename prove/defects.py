@@ -8,7 +8,7 @@ import orjson
 import requests
 
 from connector import app, http, telemetry
-from connector.formats import cef
+from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite import SqliteJournal
 from connector.model import Advance, Page, Unavailable

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.formats.cef import CefFormat
+from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix.format import Producer, StixFormat

@@ -16,8 +16,8 @@ from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
 from connector.app import load_mapping
-from connector.formats.cef import SEVERITY_WORDS, CefFormat
-from connector.formats.cef_dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.format import SEVERITY_WORDS, CefFormat
 from connector.formats.stix.format import Producer
 
 odd_characters = st.sampled_from('\\\\\\==||""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')

@@ -7,7 +7,7 @@ from mapping_examples import MAPPINGS
 
 from connector import app
 from connector.authoring.review import review
-from connector.formats.cef import CefFormat
+from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.mapping import compile_mapping, files

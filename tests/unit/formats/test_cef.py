@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.formats.cef import CefFormat
-from connector.formats.cef_dictionary import CONSUMER_KEYS, DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.dictionary import CONSUMER_KEYS, DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.format import CefFormat
 from connector.model import Refused
 
 HEADER = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
-from connector.formats.cef import CefFormat
+from connector.formats.cef.format import CefFormat
 from connector.mapping import load
 from connector.model import Refused
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NoReturn
 
-from connector.formats.cef_dictionary import (
+from connector.formats.cef.dictionary import (
     CONSUMER_KEYS,
     CUSTOM_KEY_LENGTH,
     DICTIONARY,
