@@ -1,1 +1,6 @@
-"""Bytes and validity, one module for each output format; each implements `connector.ports.Format`. No I/O."""
+"""Output formats: which documents are valid, and their bytes. Each implements `connector.ports.Format`; none does I/O.
+
+Begin with `json`, the smallest. `cef` and `leef` are events of one line of text; `event_values` has what both do with
+numbers, addresses and times. `stix` is objects: read `stix/format` first, then one type in `stix/objects`.
+A new format is a module here, and a line in `app.make_formats`.
+"""

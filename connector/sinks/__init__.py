@@ -1,1 +1,7 @@
-"""Where messages go, one module for each transport; each implements `connector.ports.Sink`. No mapping."""
+"""Where messages go, one module or folder for each transport. Each implements `connector.ports.Sink`; none knows mappings.
+
+Begin with `collection`, the smallest: objects that others read from this connector over TAXII. `file` writes lines or a
+STIX bundle. `taxii` pushes envelopes of objects to a server. `syslog` sends events over UDP, TCP, TLS or RELP; over TCP
+and TLS no receiver answers, so that it implements `connector.ports.Confirmation` as well.
+A new sink is a module here, and a line in `app.make_sink`.
+"""

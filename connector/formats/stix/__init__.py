@@ -1,6 +1,7 @@
-"""STIX 2.1.
+"""STIX 2.1, in reading order.
 
-`format` is what a mapping and the pipeline call. `objects` and `observables` know each type, `schema` what makes a
-document valid, `values` and `pattern` the syntax of single properties, `proof` what need not be looked at again, and
-`shared_objects` what all others rest on: identities, marking, extension definition.
+`format` is what a mapping and the pipeline call. `objects` and `observables` say what each type may have. `schema` puts
+checks and rules together, so that they find what is wrong with a document; `values` and `pattern` check single
+properties. `proof` leaves out what loading a mapping has proven. `shared_objects` are the identities, marking and
+extension definition that all others rest on. `strict` has the library `stix2` read what came of it.
 """

@@ -1,7 +1,7 @@
 """STIX 2.1: what every object carries, which of them have versions, and whether they are valid.
 
-Plain dicts and tables of checks (`stix_schema`) rather than the `stix2` classes, which take a hundred times as long;
-the tests hold the two against each other.
+Plain dicts and tables of checks (`schema`) rather than the classes of `stix2`, which take fifty times as long
+(docs/decisions/0013-stix-checks-of-our-own.md). Tests hold the two against each other.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What a type of STIX 2.1 object is made of: checks of its properties, and rules between them.
 
-`stix_objects` and `stix_observables` hold the types themselves.
+`objects` and `observables` hold the types themselves.
 """
 
 import functools
@@ -42,12 +42,13 @@ class Rule:
 
     Attributes:
         fault: how a document breaks it; None when it does not.
-        reads: the properties without any of which it has nothing to say; empty when all that matters is which
-            properties there are, not what they say; None when nothing of that kind is known.
+        reads: the properties whose values it compares; where one of them is missing, it is kept. None: it may read any.
+        about_names: whether only the names of the properties matter to it, and not their values.
     """
 
     fault: Callable[[JsonObject], Fault | None]
     reads: tuple[str, ...] | None = None
+    about_names: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # each type is only itself, and can be a key
@@ -173,42 +174,56 @@ _INVALID = _Outline((), (), (), (_never,))
 
 
 def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline:
-    there = frozenset(names)
-    if not set(object_type.required) <= there | object_type.given_later or not there <= object_type.checks.keys():
+    if not _are_allowed(object_type, names):
         return _INVALID
-    rules = []
-    for rule in object_type.rules:
-        if rule.reads == ():
-            if rule.fault(dict.fromkeys(names)) is not None:
-                return _INVALID
-        elif rule.reads is None or there.issuperset(rule.reads):
-            rules.append(rule)
-    unknown = _unknown(object_type.checks, names, shape)
-    if shape is not None and "id" not in shape.shapes and OWN_ID in rules:  # then the format has made it
-        rules.remove(OWN_ID)
-    texts = tuple(name for name, check in unknown.items() if check in (filled, text))
-    ids = tuple((name, TYPES_ALLOWED[check]) for name, check in unknown.items() if check in TYPES_ALLOWED)
+    checks = _checks_left(object_type.checks, names, shape)
+    texts = tuple(name for name, check in checks.items() if check in (filled, text))
+    ids = tuple((name, TYPES_ALLOWED[check]) for name, check in checks.items() if check in TYPES_ALLOWED)
     done = {*texts, *(name for name, _ in ids)}
-    rest = tuple((name, check) for name, check in unknown.items() if name not in done)
-    return _Outline(texts, ids, rest, tuple(rule.fault for rule in rules))
+    others = tuple((name, check) for name, check in checks.items() if name not in done)
+    return _Outline(texts, ids, others, tuple(rule.fault for rule in _rules_left(object_type, names, shape)))
+
+
+def _are_allowed(object_type: ObjectType, names: tuple[str, ...]) -> bool:
+    """Whether a document may have these properties: all that are required, no other, and no rule about names broken."""
+    there = frozenset(names)
+    return (
+        there | object_type.given_later >= set(object_type.required)
+        and there <= object_type.checks.keys()
+        and all(rule.fault(dict.fromkeys(names)) is None for rule in object_type.rules if rule.about_names)
+    )
+
+
+def _rules_left(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> list[Rule]:
+    """The rules that the values of these properties may break."""
+    rules = [
+        rule
+        for rule in object_type.rules
+        if not rule.about_names and (rule.reads is None or set(rule.reads) <= set(names))
+    ]
+    if _is_made_by_format("id", shape):
+        rules = [rule for rule in rules if rule is not OWN_ID]
+    return rules
+
+
+def _checks_left(checks: Mapping[str, Check], names: Iterable[str], shape: Members | None) -> dict[str, Check]:
+    """What must be looked at of each of these properties, given what is known of it; the type has been looked at."""
+    left: dict[str, Check] = {}
+    for name in names:
+        if name == "type" or _is_made_by_format(name, shape):
+            continue
+        check = checks[name] if shape is None else remaining(checks[name], shape.shapes.get(name))
+        if check is not None:
+            left[name] = check
+    return left
 
 
 _MADE_BY_FORMAT = frozenset(("spec_version", "id", "created_by_ref", "object_marking_refs"))
-"""What the format makes, where the mapping has not."""
 
 
-def _unknown(checks: Mapping[str, Check], names: Iterable[str], shape: Members | None) -> dict[str, Check]:
-    """What must be looked at of each of these properties, given what is known; the type has been."""
-    if shape is None:
-        return {name: checks[name] for name in names if name != "type"}
-    found: dict[str, Check] = {}
-    for name in names:
-        if name == "type" or (name in _MADE_BY_FORMAT and name not in shape.shapes):
-            continue
-        check = remaining(checks[name], shape.shapes.get(name))
-        if check is not None:
-            found[name] = check
-    return found
+def _is_made_by_format(name: str, shape: Members | None) -> bool:
+    """Whether the format has made this property, since the mapping is known to say nothing of it."""
+    return shape is not None and name in _MADE_BY_FORMAT and name not in shape.shapes
 
 
 # Rules
@@ -234,7 +249,7 @@ def one_of(*names: str) -> Rule:
     def fault(document: JsonObject) -> Fault | None:
         return Fault(f"must have {' or '.join(names)}", None) if document.keys().isdisjoint(names) else None
 
-    return Rule(fault, ())
+    return Rule(fault, about_names=True)
 
 
 def _has_own(document: JsonObject) -> Fault | None:
@@ -242,7 +257,7 @@ def _has_own(document: JsonObject) -> Fault | None:
     return None if own else Fault("must have at least one property of its own", None)
 
 
-SAYS_SOMETHING = Rule(_has_own, ())
+SAYS_SOMETHING = Rule(_has_own, about_names=True)
 """At least one property beside those that every SCO may have."""
 
 
@@ -254,7 +269,7 @@ def needs(name: str, *others: str) -> Rule:
             return None
         return Fault(f"must stand together with {' and '.join(others)}", document[name], name)
 
-    return Rule(fault, ())
+    return Rule(fault, about_names=True)
 
 
 def not_both(one: str, other: str) -> Rule:
@@ -264,7 +279,7 @@ def not_both(one: str, other: str) -> Rule:
         both = one in document and other in document
         return Fault(f"must not stand beside {one}", document[other], other) if both else None
 
-    return Rule(fault, ())
+    return Rule(fault, about_names=True)
 
 
 def _own_id(document: JsonObject) -> Fault | None:

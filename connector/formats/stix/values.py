@@ -1,6 +1,6 @@
 """Checks of single STIX 2.1 values: each takes a value and returns the rule that it breaks, or None.
 
-Checks are plain functions, put together once per object type (`stix_objects`, `stix_observables`): they run for every
+Checks are plain functions, put together once per object type (`objects`, `observables`): they run for every
 property of every document. Section numbers are those of STIX 2.1 (OASIS Standard with Errata 01).
 """
 

@@ -1,1 +1,1 @@
-"""A file, as lines, a JSON list or STIX bundles: `sink` writes it, `layout` says what surrounds the messages."""
+"""A file, as lines or as one STIX bundle: `sink` writes it, `layout` says what surrounds the messages."""

@@ -138,11 +138,11 @@ class SyslogSink:
         return self._connection
 
     def _raise_if_broken(self) -> None:
-        """Raise if the connection has ended and some of what was sent on it is unconfirmed.
+        """Abandon a connection that has ended; raise `Unavailable` where what is unconfirmed on it must be sent again.
 
-        One that ended in good order had been read to its end. So it looks when a receiver dies with all of it in
-        memory, and therefore it is sent again. A receiver that does the same thereafter ends idle connections by
-        habit, and would have the same events again and again.
+        A receiver that read everything and ended in good order may have died, with all of it in memory; or it may end
+        idle connections by habit. Nobody can tell, so the first time it counts as dead, and everything is sent again.
+        When that connection ends in good order too, it is a habit: sending again would never come to an end.
         """
         if not self._window or self._connection is None or self._connection.alive():
             return
@@ -150,9 +150,10 @@ class SyslogSink:
             in_order = self._connection.finish(0.0)
         except Unavailable:
             in_order = False
-        by_habit, self._ended_in_order = in_order and self._ended_in_order, in_order
+        is_habit = in_order and self._ended_in_order
+        self._ended_in_order = in_order
         self._abandon()
-        if not by_habit:
+        if not is_habit:
             raise Unavailable(f"{self._address} ended the connection; what was sent last will be sent again")
 
     def _raise_if_any_unconfirmed(self) -> None:
