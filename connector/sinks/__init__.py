@@ -1,4 +1,4 @@
-"""Where messages go, one module or folder for each transport. Each implements `connector.ports.Sink`; none knows mappings.
+"""Where messages go, a module or folder for each transport. Each implements `connector.ports.Sink`.
 
 Begin with `collection`, the smallest: objects that others read from this connector over TAXII. `file` writes lines or a
 STIX bundle. `taxii` pushes envelopes of objects to a server. `syslog` sends events over UDP, TCP, TLS or RELP; over TCP

@@ -161,8 +161,10 @@ def test_after_a_break_the_same_batch_arrives():
         assert receiver.lines() == LINES[:5] + LINES[:20]
 
 
-@pytest.mark.parametrize("ending", ["close", "reset", "hint"])
-def test_a_session_that_ends_before_all_is_acknowledged_is_an_outage(ending):
+@pytest.mark.parametrize(
+    ("ending", "said"), [("close", "closed the connection"), ("reset", "broke"), ("hint", "ended the RELP session")]
+)
+def test_a_session_that_ends_before_all_is_acknowledged_is_an_outage(ending, said):
     def serve(dialogue):
         dialogue.say(rsp(dialogue.next().transaction))
         dialogue.next()
@@ -172,8 +174,18 @@ def test_a_session_that_ends_before_all_is_acknowledged_is_an_outage(ending):
         elif ending == "reset":
             reset(dialogue.connection)
 
-    with in_dialogue(serve) as port, sink_to(port, "relp") as sink, pytest.raises(Unavailable):
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink, pytest.raises(Unavailable, match=said):
         sink.send([message(n) for n in range(10)])
+
+
+def test_what_is_acknowledged_after_the_receiver_said_that_it_ends_the_session_counts():
+    def serve(dialogue):
+        frame = dialogue.next()
+        dialogue.say(relp_frame.encoded(0, b"serverclose") + rsp(frame.transaction))
+        dialogue.next()
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        assert sink.send([message(1)]) == []
 
 
 @pytest.mark.parametrize("ending", ["close", "hint"])
