@@ -46,6 +46,7 @@ from connector.mapping.rendering.values import (
 from connector.model import Document, Json, Misconfigured, Provisional, Refused
 from connector.ports import Finalizing, Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
+from connector.values.display import shortened
 from connector.values.shapes import Elements, Members, Shape, Text, constant
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")
@@ -463,7 +464,7 @@ def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:
 
 
 def _is_document(path: YamlPath) -> bool:
-    return len(path) == 2 and path[0] == "emit"  # noqa: PLR2004 -- `emit` and the document's name
+    return path[:-1] == ("emit",)
 
 
 def _reachable(case: str, types: Types) -> bool:
@@ -478,8 +479,7 @@ def _named(value: Json) -> str:
 
 
 def _short(expression: str) -> str:
-    text = " ".join(expression.split())
-    return text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004 -- a line of a log
+    return shortened(" ".join(expression.split()), 200)
 
 
 def _directives() -> str:

@@ -21,7 +21,7 @@ from connector.mapping.language.placeholders import Placeholder
 from connector.mapping.rendering.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Refused
 from connector.settings.yamldoc import YamlPath, dotted
-from connector.values.display import value_text
+from connector.values.display import shortened, value_text
 
 Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]
 
@@ -372,5 +372,4 @@ def _without_value(evaluation: Evaluation) -> str:
 
 
 def _short(expression: str) -> str:
-    text = " ".join(expression.split())
-    return text if len(text) <= 120 else f"{text[:119]}…"  # noqa: PLR2004 -- a line of a terminal
+    return shortened(" ".join(expression.split()), 120)

@@ -467,9 +467,9 @@ def _test(node: Node) -> Callable[[Any], bool]:
 
 def _multi_select_list(node: Node, read: Read) -> Evaluate:
     members = tuple(_compile(child, read) for child in node["children"])
-    if len(members) == 2:  # noqa: PLR2004 -- the commonest; a comprehension would be one more call
-        first, second = members
-        return lambda value: None if value is None else [first(value), second(value)]
+    match members:
+        case (first, second):  # the commonest; a comprehension would be one more call
+            return lambda value: None if value is None else [first(value), second(value)]
     return lambda value: None if value is None else [member(value) for member in members]
 
 
@@ -503,10 +503,11 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
     if len(indexes) == 1 and read is itemgetter and (path := path_of(nodes[indexes[0]])):
         return _call_with_path(function, path, indexes[0], literals)
     computed = [(index, _compile(nodes[index], read), *_accepted(function, index)) for index in indexes]
-    if len(computed) == 1:
-        return _call_with_one(function, computed[0], literals)
-    if len(computed) == 2:  # noqa: PLR2004 -- the commonest after those of one
-        return _call_with_two(function, computed[0], computed[1], literals)
+    match computed:
+        case [one]:
+            return _call_with_one(function, one, literals)
+        case [one, other]:
+            return _call_with_two(function, one, other, literals)
 
     def call_many(value: Any) -> Json:
         given = literals.copy()

@@ -34,7 +34,8 @@ _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CLEANED_AT_ONCE = 2**16
 """Characters; the pattern keeps what stands between matches, which takes twenty times the memory of the text."""
-_ASCII_CLEANED = bytes(0x20 if byte < 0x20 or byte == 0x7F else byte for byte in range(0x100))  # noqa: PLR2004 -- as above
+_ASCII_CONTROLS = (*range(0x20), 0x7F)
+_ASCII_CLEANED = bytes(0x20 if byte in _ASCII_CONTROLS else byte for byte in range(0x100))
 _STRINGS = frozenset((str,))
 _INT64 = 2**63
 
