@@ -253,6 +253,16 @@ def test_a_value_of_another_type_is_refused_with_key_value_and_rule(key, value):
     assert "and must be a" in message
 
 
+@pytest.mark.parametrize("key", [key for key, entry in DICTIONARY.items() if entry.highest])
+@pytest.mark.parametrize("form", [int, str])
+def test_a_number_may_be_the_lowest_and_the_highest_of_its_key_and_none_beyond(key, form):
+    entry, label = DICTIONARY[key], {LABELS[key]: "label"} if key in LABELS else {}
+    for number in (entry.lowest, entry.highest):
+        assert extension_of(**{key: form(number)}, **label).endswith(f"{key}={number}")
+    for number in (entry.lowest - 1, entry.highest + 1):
+        assert f"from {entry.lowest} to {entry.highest}" in refused({key: form(number), **label})
+
+
 def test_a_refusal_shows_an_excerpt_of_a_long_value():
     message = refused({"dst": "x" * 10_000})
     assert "x" * 59 + "…" in message
@@ -298,6 +308,11 @@ def test_a_label_without_its_value_is_left_out():
 @pytest.mark.parametrize("label", ["src", "sourceAddress", "Name", "two words", "1st", "a.b", "ü", "a" * 61])
 def test_a_label_that_receivers_cannot_use_as_a_field_name_is_refused(label):
     assert refused({"cs1": "x", "cs1Label": label}).startswith("cs1Label is ")
+
+
+def test_a_label_has_sixty_characters_at_most():
+    assert extension_of(cs1="x", cs1Label="L" * 60) == f"cs1Label={'L' * 60} cs1=x"
+    assert refused({"cs1": "x", "cs1Label": "L" * 61}).startswith("cs1Label is 'LLL")
 
 
 def test_two_custom_fields_do_not_share_a_label():

@@ -73,3 +73,10 @@ def test_an_answer_is_a_code_and_words_and_offers():
 @pytest.mark.parametrize("frame", [Frame(1, b"rsp", b"OK"), Frame(1, b"rsp", b""), Frame(1, b"syslog", b"200 OK")])
 def test_what_has_no_code_is_no_answer(frame):
     assert relp_frame.answer(frame) is None
+
+
+def test_a_frame_holds_64_kibibytes_at_most():
+    longest = b"x" * 65_536
+    assert list(FrameReader().feed(relp_frame.encoded(1, b"rsp", longest))) == [Frame(1, b"rsp", longest)]
+    with pytest.raises(BrokenFrame):
+        list(FrameReader().feed(b"1 rsp 65537 "))
