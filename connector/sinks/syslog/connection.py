@@ -40,15 +40,6 @@ class Connection(Protocol):
         """Whether it can be used again, as far as can be told without sending."""
         ...
 
-    def finish(self, seconds: float) -> bool:
-        """End it; whether the receiver showed, within so many seconds, that it has read everything.
-
-        Raises:
-            Unavailable: it showed that it has not. The connection is of no more use.
-            Misconfigured: likewise.
-        """
-        ...
-
     def close(self) -> None:
         """Let the receiver read what was sent, then end it."""
         ...

@@ -73,11 +73,6 @@ class Datagrams:
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return True
 
-    def finish(self, seconds: float) -> bool:  # noqa: ARG002 -- no time makes a receiver answer
-        """See `Connection`."""
-        self._socket.close()
-        return False
-
     def close(self) -> None:
         """See `Connection`."""
         self._socket.close()

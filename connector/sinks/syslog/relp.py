@@ -109,11 +109,6 @@ class RelpSession:
         except Unavailable:
             return False
 
-    def finish(self, seconds: float) -> bool:  # noqa: ARG002 -- everything has been acknowledged
-        """See `Connection`."""
-        self.close()
-        return True
-
     def close(self) -> None:
         """See `Connection`."""
         with contextlib.suppress(ConnectorError):  # all is acknowledged; leaving is a courtesy

@@ -99,9 +99,8 @@ class SyslogSink:
             return
         with self._abandoning():
             self._raise_if_broken()
-            if self._connection is not None and not self._connection.finish(
-                min(_FINISH_SECONDS, self._window.seconds_left())
-            ):
+            seconds = min(_FINISH_SECONDS, self._window.seconds_left())
+            if isinstance(self._connection, Stream) and not self._connection.finish(seconds):
                 self._raise_if_any_unconfirmed()
         self._abandon()
 
@@ -144,7 +143,7 @@ class SyslogSink:
         idle connections by habit. Nobody can tell, so the first time it counts as dead, and everything is sent again.
         When that connection ends in good order too, it is a habit: sending again would never come to an end.
         """
-        if not self._window or self._connection is None or self._connection.alive():
+        if not self._window or not isinstance(self._connection, Stream) or self._connection.alive():
             return
         try:
             in_order = self._connection.finish(0.0)

@@ -88,7 +88,14 @@ class Stream:
         return True
 
     def finish(self, seconds: float) -> bool:
-        """See `Connection`. A receiver that ends the connection too, and does not reset it, has read everything."""
+        """End it; whether the receiver showed, within so many seconds, that it has read everything.
+
+        A receiver that ends the connection too, and does not reset it, has read everything.
+
+        Raises:
+            Unavailable: it showed that it has not. The connection is of no more use.
+            Misconfigured: likewise.
+        """
         return self._channel.end(seconds)
 
     def close(self) -> None:
