@@ -47,7 +47,8 @@ _URL_KEYS = frozenset(("request", "requestContext"))
 _HEADER_NAMES = frozenset(
     name.lower() for name in (*HEADER_LENGTHS, "severity", "agentSeverity", "version", "cefVersion")
 )
-# By key, what `_extension` has to know at once: the length of a text, 0 for a label, what whole numbers need no look.
+# By key, so that `_extension` sees at once how long a text may be (0: the key is a label), and which whole numbers are
+# within their key's range.
 _TEXT_LIMITS = {key: entry.max_length for key, entry in DICTIONARY.items() if entry.kind is Kind.STRING}
 _TEXT_LIMITS |= dict.fromkeys(LABELS.values(), 0)
 _RANGES = {key: range(entry.lowest, entry.highest + 1) for key, entry in DICTIONARY.items() if entry.highest}

@@ -165,6 +165,8 @@ def earlier(one: str, other: str) -> bool:
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _ENDING = re.compile(f"--{_UUID}")
 _ENDING_LENGTH = len("--5f42e209-14ed-5b27-bba4-0f32a93f3508")
+_MOST_NAMED = 6
+"""Types that an error lists."""
 
 
 @functools.lru_cache(maxsize=256)  # an object's id is met again in what refers to it
@@ -186,8 +188,7 @@ def identifier(object_type: str) -> Check:
 def reference(*types: str) -> Check:
     """An id of one of some types."""
     allowed = frozenset(types)
-    few = 6
-    named = " or ".join(types) if len(types) <= few else "a kind of object that may stand here"
+    named = " or ".join(types) if len(types) <= _MOST_NAMED else "a kind of object that may stand here"
     return _of_types(allowed, f"must be the id of {named}")
 
 

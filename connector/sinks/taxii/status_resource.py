@@ -63,7 +63,8 @@ def read(body: Json, shown: Callable[[str], str] | None = None) -> Status:
     if not isinstance(body, Mapping):
         return ACCEPTED
     identifier = body.get("id")
-    usable = isinstance(identifier, str) and 0 < len(identifier) <= MAX_ID_LENGTH and identifier.strip(".")
+    # `.` and `..` in an address would be another address.
+    usable = isinstance(identifier, str) and len(identifier) <= MAX_ID_LENGTH and identifier.strip(".")
     count = body.get("failure_count")
     return Status(
         id=identifier if usable else None,

@@ -34,7 +34,7 @@ class TestOpening:
         ("status", "expected"),
         [
             (401, (Misconfigured, "does not accept the login")),
-            (403, (Misconfigured, "Ask the server's administrator")),
+            (403, (Misconfigured, "may not be read with this login. Ask the server's administrator")),
             (404, (Misconfigured, "answer both alike")),
             (406, (Misconfigured, "TAXII 2.0 and 1.x are not supported")),
             (308, (Misconfigured, "redirects")),
