@@ -173,6 +173,15 @@ def _default(field: FieldInfo) -> str:
     return f"`{value if isinstance(value, Path) else json.dumps(value)}`" if value != "" else ""
 
 
+def decisions() -> str:
+    """A table of the decision records, from their headings."""
+    rows = []
+    for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
+        number, title = path.read_text("utf-8").split("\n", 1)[0].removeprefix("# ").split(". ", 1)
+        rows.append(f"| {number} | [{title}]({path.name}) |")
+    return "\n".join(["| | decision |", "|---|---|", *rows])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "config": lambda: options(app.Config),
     "telemetry": lambda: options(app.TelemetrySettings),
@@ -192,13 +201,14 @@ PARTS: dict[str, Callable[[], str]] = {
     ),
     "actions": actions,
     "commands": commands,
+    "decisions": decisions,
     "metrics": metrics,
 }
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Each generated file with the text it should have."""
-    for path in sorted((ROOT / "docs").glob("*.md")):
+    for path in [*sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/decisions/README.md"]:
         text = path.read_text("utf-8")
         for name, make in PARTS.items():
             begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
