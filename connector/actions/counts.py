@@ -71,7 +71,7 @@ class CountsResult(Result):
 def count_notifications(context: Context, asked: CountNotifications) -> CountsResult:
     """Count the notifications of the journal over time, by what they are about and how severe that is.
 
-    It looks at those that were stored last, so many at most, however many there are.
+    It looks at the notifications that were stored last, at most `limit` of them.
     """
     if asked.source is not None:
         known_source(context.plan, asked.source)

@@ -1,4 +1,4 @@
-"""Actions for what was refused: see it, have it delivered after all."""
+"""Actions for dead letters: list them, retry them."""
 
 from collections import defaultdict
 from typing import Annotated, Any
@@ -54,9 +54,9 @@ class RejectedResult(Result):
 
 @action("read", limit=10)
 def list_rejected(context: Context, asked: ListRejected) -> RejectedResult:
-    """List the dead letters: what was refused, by whom, when and why; ordered by id.
+    """List the dead letters, ordered by id: what was refused, by whom, when and why.
 
-    A dead letter stays until it is delivered after all or dropped on command.
+    A dead letter stays until it is delivered, or dropped on command.
     """
     found = sorted(_listed(context.plan, asked.route), key=lambda each: int(each["id"]))
     page = [each for each in found if each["id"] > asked.after][: asked.limit]
@@ -112,11 +112,12 @@ class RetriedResult(Result):
 
 @action("act", ids=[1, 2])
 def retry_rejected(context: Context, asked: RetryRejected) -> RetriedResult:
-    """Deliver what was refused, with the mapping as it is now: these, or all of a route, or all.
+    """Deliver dead letters with the current mapping: those with these ids, or all of a route, or all.
 
-    The whole notification is converted anew, and what its receiver does not have is sent. What is delivered is a dead
-    letter no more, what is refused again has the new reason. What another process serves is left to it: it retries
-    within seconds, with the mapping and settings it was started with, and list_rejected shows what came of it.
+    The whole notification is converted again, and what its receiver does not have is sent. A notification that is
+    delivered is no longer a dead letter; one that is refused again has the new reason. Dead letters of
+    a route that another process serves are left to that process: it retries within seconds, with the mapping and
+    settings it was started with, and list_rejected shows the result.
     """
     plan = context.plan
     found = _listed(plan, asked.route)

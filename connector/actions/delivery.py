@@ -129,9 +129,9 @@ class PollResult(Result):
 def poll(context: Context, _: Poll) -> PollResult:
     """Fetch what is new and deliver it on every route, once; then say what was done.
 
-    For platforms that poll: called every few minutes it does what `iocstream run` does all the time, and what an
-    outage keeps from being delivered the next call delivers. While another process serves a source or route it
-    answers `served_elsewhere` and does nothing, for then all is being done already.
+    This is for platforms that poll: called every few minutes, it does what `iocstream run` does all the time. What
+    cannot be delivered during an outage is delivered by a later call. While another process serves a source or route it
+    answers `served_elsewhere` and does nothing, because that process fetches and delivers already.
     """
     plan = context.plan
     nothing_to_stdout(plan, plan.settings.routes)
@@ -200,10 +200,10 @@ class PushResult(Result):
 def push_notification(context: Context, asked: PushNotification) -> PushResult:
     """Deliver one notification on one route now, and say what the receiver answered.
 
-    A notification that the journal does not have is fetched from VirusTotal and stored first, as a poll would: the
-    other routes of its source deliver it in their turn. One that the route has not come to yet is delivered in its
-    order, after what is before it, and not again by the next poll. One that it has dealt with is sent again, in the
-    same version. While another process serves the route it answers `served_elsewhere`.
+    A notification that is not in the journal is first fetched from VirusTotal and stored, as a poll would do; the
+    other routes of its source deliver it later. If it is after the route's position, all notifications before it are
+    delivered first, and the next poll does not send it again. If the route has dealt with it already, it is sent again
+    in the same version. While another process serves the route the answer is `served_elsewhere`.
     """
     plan = context.plan
     known_route(plan, asked.route)

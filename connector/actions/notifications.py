@@ -143,8 +143,8 @@ class ListResult(Result):
 def list_notifications(context: Context, asked: ListNotifications) -> ListResult:
     """List notifications, from the journal or from VirusTotal, filtered in VirusTotal's terms.
 
-    Nothing is fetched into the journal and nothing is delivered. A reader that keeps `next` and goes on from there
-    has each notification of the journal once and misses none.
+    Nothing is fetched into the journal and nothing is delivered. A reader that passes `next` to its next call gets each
+    notification of the journal once and misses none.
     """
     matches = matcher(asked.filter)
     if asked.source is not None:
@@ -328,9 +328,10 @@ class ConvertResult(Result):
 
 @action("read", id="23423199401", mapping="stix21")
 def convert_notification(context: Context, asked: ConvertNotification) -> ConvertResult:
-    """Convert a notification, looked up by its id or given whole, by a mapping; nothing is sent or stored.
+    """Convert a notification, found by its id or given whole, with a mapping; nothing is sent or stored.
 
-    What comes is what a route with this mapping would send for it alone: STIX 2.1 objects, CEF events, JSON.
+    The result is what a route with this mapping would send for this notification alone: STIX 2.1 objects, CEF events or
+    JSON.
     """
     compiled = _mapping(context.plan, asked.mapping, asked.profile)
     if asked.id is not None:
@@ -378,8 +379,9 @@ class DeleteResult(Result):
 def delete_notification(context: Context, asked: DeleteNotification) -> DeleteResult:
     """Delete one notification at VirusTotal, for good, once every route has delivered it.
 
-    A route has delivered it when it is past it and has no dead letter of it; what its filter leaves out counts as
-    delivered. The journal keeps what it has. VirusTotal deletes notifications by itself after 7 days.
+    A route has delivered it when its position is past it and there is no dead letter of it; a notification that the
+    route filters out counts as delivered. The journal keeps its copy. VirusTotal itself deletes notifications after 7
+    days.
     """
     plan = context.plan
     entries = _in_journal(plan, asked.id)

@@ -1,4 +1,4 @@
-"""Actions that look: whether everything can be reached, where it stands, what is left of the quota."""
+"""Actions that look: whether everything can be reached, its status, what is left of the quota."""
 
 from contextlib import closing
 from typing import Any, Literal
@@ -58,7 +58,7 @@ class ConnectivityResult(Result):
 def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
     """Check that sources and sinks can be reached and log in, and that mappings convert their examples.
 
-    Moves nothing. What a warning says deserves a look, and does not fail the check.
+    It moves no notification. A warning deserves a look, but does not fail the check.
     """
     return ConnectivityResult(
         findings=[
@@ -75,7 +75,7 @@ class Served(BaseModel):
 
 
 class Lost(BaseModel):
-    """A stretch of time whose notifications are gone for good."""
+    """A span of time whose notifications are gone for good."""
 
     start: str = Field(description="When the span begins (RFC 3339).")
     end: str = Field(description="When the span ends (RFC 3339).")
@@ -103,7 +103,7 @@ class SourceStanding(PartStanding):
     lost: list[Lost] = Field(
         description="Spans of time whose notifications VirusTotal deleted before they were fetched."
     )
-    quota: dict[str, Any] | None = Field(description="The API key's allowance, as VirusTotal last told it.")
+    quota: dict[str, Any] | None = Field(description="The API key's quota, as VirusTotal last told it.")
     look_ups: dict[str, Any] | None = Field(
         description=(
             "What has been looked up of the rulesets and collections that notifications name; null when "
@@ -169,9 +169,9 @@ class StatusResult(Result):
 
 @action("read")
 def get_status(context: Context, _: NoParameters) -> StatusResult:
-    """Tell where sources and routes stand: watermark, lag, quota; position, backlog, dead letters.
+    """Get the status of sources and routes: watermark, lag, quota; position, backlog, dead letters.
 
-    Asks nobody but the journal, so it costs no quota and answers while an outage lasts.
+    It reads only the journal, so it costs no quota and answers during an outage.
     """
     return StatusResult.model_validate(app.status(context.plan))
 
@@ -211,9 +211,9 @@ class QuotaResult(Result):
 
 @action("read")
 def get_quota(context: Context, _: NoParameters) -> QuotaResult:
-    """Ask VirusTotal what is left of the API key's allowance.
+    """Ask VirusTotal what is left of the API key's quota.
 
-    These questions cost nothing of the allowance.
+    Asking costs nothing of the quota.
     """
     sources: list[SourceQuota] = []
     failed: dict[str, str] = {}

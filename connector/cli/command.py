@@ -124,7 +124,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
             what += f", {part.refused} refused" if part.refused else ""
-            what += f", {part.revised} gone over again with what was looked up" if part.revised else ""
+            what += f", {part.revised} converted again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)

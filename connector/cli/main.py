@@ -81,7 +81,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 def iocstream() -> None:
     """VirusTotal IoC-Stream notifications to STIX 2.1 over TAXII 2.1 and CEF over syslog, losing none.
 
-    New here? `iocstream demo` runs everything on this machine alone; `iocstream init` writes a configuration.
+    New here? `iocstream demo` shows everything on this machine alone; `iocstream init` writes a configuration.
     """
 
 
@@ -149,7 +149,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
 @config_option
 @json_option
 def status(path: Path, *, as_json: bool) -> None:
-    """Show where sources and routes stand: watermark, lag, quota, position, backlog, dead letters."""
+    """Show the status of sources and routes: watermark, lag, quota, position, backlog, dead letters."""
     from connector import app
     from connector.cli import terminal
 
@@ -184,7 +184,8 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
-    converted, a broken line of JSON Lines too, is named on stderr, the rest still comes out, and the exit code is 1.
+    converted, such as a broken line of JSON Lines, is named on stderr; the rest is still converted, and the exit code
+    is 1.
     """
     from connector import app
     from connector.formats.stix.format import Producer
@@ -267,9 +268,9 @@ def simulate(port: int, count: int, key: str) -> None:
     "--no-serve", is_flag=True, help="End with the table and serve no page. Without a terminal that is always so."
 )
 def demo(count: int, folder: Path, *, no_serve: bool) -> None:
-    """Run the whole job against a simulated VirusTotal and two receivers, on this machine alone.
+    """Run everything with a simulated VirusTotal and two receivers, on this machine alone.
 
-    At a terminal it ends by serving a page for a look, on loopback, until Ctrl-C. Needs the extra of the package:
+    At a terminal it ends by serving a page on loopback, until Ctrl-C. Needs the extra of the package:
     pip install 'iocstream-connector[demo]'
     """
     with extra("demo", "the demonstration"):

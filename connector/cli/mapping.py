@@ -95,11 +95,11 @@ def _as_argument(file: Path) -> str:
 @_laid_over
 @json_option
 def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], *, as_json: bool) -> int:
-    """Say what to look at in these mappings, or the bundled ones: mistakes first.
+    """Review these mappings, or the bundled ones, and print what deserves a look: mistakes first.
 
-    What is wrong with the file; which expressions were null in all examples, as a misspelt one is; which properties
-    the specification of the output does not define; and which parts of the examples the mapping makes nothing of. The
-    exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, else 0.
+    It names mistakes in the file; expressions that were null in all examples, because they may be misspelt; properties
+    that the specification of the output does not define; and parts of the examples that the mapping does not use. The
+    exit code is 2 when a mapping cannot be loaded, 1 when it converts no example, otherwise 0.
     """
     if overlays and not names:
         raise click.UsageError("name the mapping that --overlay is laid over")
@@ -150,10 +150,10 @@ def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
 @click.option("-p", "--profile", help="Profile to use; the expected files are in `NAME-PROFILE`.")
 @json_option
 def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: bool) -> int:
-    """Convert the examples beside these mappings, or the bundled ones, and compare with what the files there say.
+    """Convert the examples of these mappings, or of the bundled ones, and compare with the expected output.
 
-    Notifications lie in `examples/inputs`, what a mapping makes of them in `examples/NAME`. The exit code is 1 when
-    something differs, or a file is missing or left over.
+    Beside the mapping, `examples/inputs` has the notifications and `examples/NAME` the expected output. The exit
+    code is 1 when something differs, or a file is missing or left over.
     """
     from connector import app
     from connector.authoring import golden
@@ -196,10 +196,10 @@ def explain(
     overlays: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Show what a mapping makes of a notification, and at each value the line and the input that it came of.
+    """Show what a mapping makes of a notification, and the line and input that each value came from.
 
-    Beside what was left out stands why. The page has input and output side by side, matching parts highlighted; it
-    needs no other file, and no network.
+    For a value that was left out it shows why. The page has input and output side by side, with matching parts
+    highlighted; it needs no other file and no network.
     """
     from connector import app
     from connector.authoring import account
@@ -277,11 +277,10 @@ def diff(
     overlays: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Show what would change if the mapping NEW took the place of OLD, on notifications that the journal has.
+    """Show what would change if the mapping NEW replaced OLD, for notifications in the journal.
 
-    Each is a bundled mapping's name or a file; --profile and --overlay are laid over NEW, --old-profile and
-    --old-overlay over OLD. Nothing is sent, and nothing changes. The exit code is 0 whether there are differences or
-    not.
+    Each is the name of a bundled mapping, or a file. --profile and --overlay apply to NEW, --old-profile and
+    --old-overlay to OLD. Nothing is sent, and nothing changes. The exit code is 0 with and without differences.
     """
     from connector import app
     from connector.authoring import comparison

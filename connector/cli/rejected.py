@@ -31,7 +31,7 @@ _route_option = click.option("-r", "--route", help="Name of the only route to lo
 
 @click.group()
 def rejected() -> None:
-    """See what was refused, and deliver it after all, take it out, or drop it."""
+    """List and show dead letters; retry, export or drop them."""
 
 
 @rejected.command("list")
@@ -85,10 +85,11 @@ def show(number: int, path: Path, *, as_json: bool) -> None:
 @_route_option
 @json_option
 def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: bool) -> int:
-    """Deliver what was refused, with the mapping as it is now: these, or all of a route, or all.
+    """Deliver dead letters with the current mapping: those with these IDs, or all of a route, or all.
 
-    The whole notification is converted anew, and what its receiver does not have is sent. What is delivered is a dead
-    letter no more, what is refused again has the new reason. A process that serves the route must end first.
+    The whole notification is converted again, and what its receiver does not have is sent. A notification that is
+    delivered is no longer a dead letter; one that is refused again has the new reason. A process that serves the route
+    must end first.
     """
     from connector.operations import dead_letters
 
@@ -109,10 +110,10 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
 @config_option
 @_route_option
 def export(file: Path, path: Path, route: str | None) -> None:
-    """Write the refused notifications to FILE (- is stdout), with the reasons; they stay dead letters.
+    """Write the refused notifications to FILE (- is stdout), with the reasons. They stay dead letters.
 
-    JSON Lines that `iocstream convert` and a source of `type: file` read: under `data` what VirusTotal sent, under
-    `rejected` by whom it was refused and why.
+    The output is JSON Lines, which `iocstream convert` and a source of `type: file` can read: `data` is what VirusTotal
+    sent, `rejected` says who refused it and why.
     """
     from connector.operations import dead_letters
 

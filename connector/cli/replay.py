@@ -73,9 +73,9 @@ def replay(
 ) -> int:
     """Deliver on ROUTE again what it has delivered.
 
-    As far as the mapping is the same the same bytes go out, and all that they refer to. With --since and --from-start
-    the route is set back and delivers from there; when that is cut off, it goes on whenever it runs next. A process
-    that serves the route must end first, except for --dry-run.
+    Where the mapping is unchanged, the same bytes are sent, with all objects that they refer to. With --since and
+    --from-start the route is set back and delivers from there; if that is cut off, the route continues when it next
+    runs. A process that serves the route must end first, except for --dry-run.
     """
     from connector.operations import replay as replaying
 

@@ -15,8 +15,8 @@ from connector.cli.command import DONE, config_option, extra, load, stop_on_sign
 def serve(path: Path) -> int:
     """Serve the page and the actions over HTTP until SIGTERM: /, POST /actions/NAME, /openapi.json, /docs.
 
-    It only answers. `iocstream run` beside it, on the same configuration, fetches and delivers all the time; without
-    it the action `poll` does so whenever it is called. Needs the extra of the package:
+    It only answers. To fetch and deliver all the time, run `iocstream run` with the same configuration; otherwise the
+    action `poll` fetches and delivers when it is called. Needs the extra of the package:
     pip install 'iocstream-connector[server]'
     """
     from connector import telemetry

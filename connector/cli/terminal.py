@@ -61,7 +61,7 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
 
 _ROUTE_COUNTS = {
     "dropped": "dead letters were dropped on command",
-    "outdated": "notifications to be gone over again with what was looked up",
+    "outdated": "notifications to be converted again with what was looked up",
 }
 _WHOLE = 2
 """The first columns, names and states, are not broken over lines."""

@@ -21,7 +21,7 @@ from connector.cli.command import json_option, print_json
 )
 @json_option
 def token(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
-    """Make a token for NAME. It is shown once; the configuration takes its hash, and whoever asks takes the token."""
+    """Make a token for NAME. It is shown once: the configuration gets its hash, and the client the token."""
     import pydantic
 
     from connector.settings import server
