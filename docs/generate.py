@@ -121,13 +121,13 @@ def metrics() -> str:
     ruleset = {"id": "r", "name": "r", "rate_limited": False, "rate_limited_ratio": 0.0, "limit": 1}
     look_ups = dict.fromkeys(("known", "absent", "forbidden", "waiting", "today", "per_day"), 0)
     source |= {"look_ups": look_ups | {"message": None, "rulesets": [ruleset]}}
-    standing = {
+    status = {
         "journal": {"notifications": 0},
         "sources": [source],
         "routes": [part | {"name": "r", "backlog": 0, "outdated": 0, "dead_letters": 0}],
     }
     run = monitoring.RunCollector(
-        {"s": Part("s", "source"), "r": Part("r", "route")}, CurrentStatus(lambda: standing), Path("none"), "0"
+        {"s": Part("s", "source"), "r": Part("r", "route")}, CurrentStatus(lambda: status), Path("none"), "0"
     )
     registry, durations = monitoring.registry(run)
     durations(Exchange("h", "GET", "2xx", 0.0))
