@@ -1,1 +1,4 @@
-"""What a monitoring system asks of a running connector: metrics, health, and the port where they are served."""
+"""What a monitoring system asks of a running connector.
+
+`metrics` for Prometheus and `health` for probes, both from `current_status`; `server` is the port that serves them.
+"""

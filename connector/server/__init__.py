@@ -1,4 +1,6 @@
-"""The actions over HTTP, a page to look at, collections over TAXII 2.1; the extra `iocstream-connector[server]`.
+"""The actions, a page and TAXII collections over HTTP; the extra `iocstream-connector[server]`.
 
-It sees the configuration and what it runs through `connector.actions`, `connector.app` and ports, never a sink.
+`listener` is the process and `application` its routers: `actions`, `page/`, `taxii/`, `documentation`. Every request
+passes `connection` (time limits), `authentication` and `bodies`; `problems` are the answers to those that fail. It sees
+the configuration and what it runs through `connector.actions`, `connector.app` and ports, never a sink.
 """

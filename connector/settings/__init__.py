@@ -1,5 +1,6 @@
 """What a user writes down: YAML with positions, options validated, secrets by reference.
 
-`config` fills in and validates any section; `yamldoc` is a YAML file that knows where each value stands; `server` and
-`telemetry` are sections that no room of their own has.
+`yamldoc` is a YAML file that knows the line of each value; `config` fills in `${…}` and validates any section. `server`
+and `telemetry` are sections; the options of a source, sink or journal are in its own folder, those of a route in
+`connector/app.py`.
 """

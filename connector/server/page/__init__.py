@@ -1,7 +1,7 @@
-"""`GET /`: one page that shows where everything stands; files that ask the actions, and nothing made for one request.
+"""`GET /`: one page that shows the status of everything: fixed files, which call the actions.
 
-Everything that the page shows came from a network. It is put there as text alone, and the policy sent with it has the
-browser refuse whatever else were tried: scripts, styles, images and questions that are not of this server.
+Everything that the page shows came from a network. It is put into the page as text, and the content security policy has
+the browser refuse scripts, styles, images and requests that are not of this server.
 """
 
 from collections.abc import Awaitable, Callable
