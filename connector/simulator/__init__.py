@@ -1,4 +1,5 @@
-"""Stand-ins on loopback for the demo, the tests and a user's dry run: the IoC-Stream API and two receivers.
+"""Stand-ins on loopback for the demo, the tests and a user's dry run. They know nothing of the connector.
 
-They know nothing of the connector, so that what passes between them is what passes on the wire.
+`api` is VirusTotal's: `notifications` and `subjects` are what it serves, `stream` how it is asked. `taxii`, `syslog`
+and `relp` are receivers. `wsgi_server` serves `api` and `taxii` over HTTP.
 """

@@ -1,5 +1,6 @@
-"""A syslog receiver over UDP, TCP, TLS or RELP.
+"""A syslog receiver over RELP, TLS, TCP or UDP.
 
-`sink` is what the pipeline calls, with `settings`. A message becomes a `frame`; `datagrams`, `stream` and `relp` carry
-frames over a `connection` (`tls`), each knowing by its `window` or acknowledgements what may still be lost.
+`sink` is what the pipeline calls, with `settings`; a message becomes a `frame`. `relp` (its bytes: `relp_frame`),
+`stream` (TCP, TLS) and `datagrams` (UDP) send frames; `connection` says what all three do. `channel` is the TCP
+connection of the first two, `tls` encrypts it. `window` keeps what TCP and TLS may still lose.
 """
