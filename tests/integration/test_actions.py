@@ -324,7 +324,7 @@ def test_a_push_says_what_the_receiver_refused_and_a_retry_delivers_it(world):
     assert envelope.errors[0].code == "rejected"
 
     listed = world.done("list_rejected")
-    assert [(each.route, each.by, each.notification) for each in listed.refusal] == [("taxii", "sink", IDS[0])]
+    assert [(each.route, each.by, each.notification) for each in listed.rejected] == [("taxii", "sink", IDS[0])]
     assert world.done("list_rejected", route="syslog").total == 0
     again = world.call("retry_rejected", ids=[listed.rejected[0].id])
     assert again.data.routes[0].refused == 1
