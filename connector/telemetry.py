@@ -1,4 +1,4 @@
-"""What happens, said once: structured events that people read at a terminal and machines read elsewhere.
+"""The log: structured events, readable at a terminal and JSON lines elsewhere; and who listens to HTTP exchanges.
 
 docs/monitoring.md lists every event.
 """
