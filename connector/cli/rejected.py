@@ -26,7 +26,7 @@ from connector.values.display import printable
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
-_route_option = click.option("-r", "--route", help="Name of the only route to look at. Without it: all routes.")
+_route_option = click.option("-r", "--route", help="Only the dead letters of this route. Without it: all.")
 
 
 @click.group()
