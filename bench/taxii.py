@@ -24,7 +24,7 @@ import orjson
 import requests
 from measure import Row
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject
 from connector.settings.server import hashed
 from connector.values.timestamps import taxii as taxii_timestamp

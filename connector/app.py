@@ -18,8 +18,8 @@ from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix import strict
 from connector.formats.stix.format import Producer, StixFormat
-from connector.journals.inspection import inspect
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.file_check import check_file
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.mapping import CompiledMapping, examples, files
 from connector.mapping.examples import Examples
 from connector.mapping.files import MappingChoice
@@ -203,7 +203,7 @@ def _opened(
     plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]
 ) -> Iterator[tuple[Runner, SqliteJournal]]:
     shutdown_seconds = plan.settings.shutdown_seconds
-    inspect(plan.settings.journal.path)
+    check_file(plan.settings.journal.path)
     with ExitStack() as stack:
         journal = SqliteJournal(plan.settings.journal)
         stack.callback(journal.close)
@@ -298,7 +298,7 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
     path = plan.settings.journal.path
     if not make and not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
-    inspect(path)
+    check_file(path)
     journal = SqliteJournal(plan.settings.journal)
     try:
         yield journal

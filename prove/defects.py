@@ -10,7 +10,7 @@ import requests
 from connector import app, http, telemetry
 from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
-from connector.journals.sqlite import SqliteJournal
+from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import Advance, Page, Unavailable
 from connector.pipeline import versions
 from connector.sources.virustotal import source as virustotal

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from connector import notification
-from connector.journals.database import migrations, statements
+from connector.journals.sqlite.database import migrations, statements
 from prove import canaries, parties
 from prove.canaries import Sweep
 from prove.defects import noticed

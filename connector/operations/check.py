@@ -10,8 +10,8 @@ from typing import Literal
 from connector import app, notification
 from connector.app import Plan
 from connector.formats.stix import strict
-from connector.journals.inspection import inspect
-from connector.journals.sqlite import SqliteJournal
+from connector.journals.sqlite.file_check import check_file
+from connector.journals.sqlite.journal import SqliteJournal
 from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
@@ -48,7 +48,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         if name in plan.conditions:
             yield from try_condition(name, plan.conditions[name], available)
     try:
-        yield Finding("journal", "ok", inspect(plan.settings.journal.path))
+        yield Finding("journal", "ok", check_file(plan.settings.journal.path))
     except Misconfigured as error:
         yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject
 
 ALL = Selection(every=True)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from hypothesis_profiles import examples
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
     Advance,
     DeadLetter,

@@ -13,7 +13,7 @@ import certificates
 import orjson
 import pytest
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Message, Refusal, Selection, Unavailable
 from connector.ports import Confirmation, Sink
 from connector.simulator.relp import RelpReceiver

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 
 PAGE = 5
 KILLS = 12
@@ -21,7 +21,7 @@ KILLS = 12
 PROGRAM = f"""
 import sys, threading
 from pathlib import Path
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Advance, DeadLetter, Notification, Page, Version
 
 journal = SqliteJournal(SqliteSettings(path=Path(sys.argv[1])))

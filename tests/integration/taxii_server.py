@@ -12,7 +12,7 @@ import uvicorn
 
 from connector import app
 from connector.actions import Context
-from connector.journals.sqlite import SqliteJournal
+from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import StixObject
 from connector.server.application import application
 from connector.settings.server import hashed

@@ -7,7 +7,7 @@ import pytest
 import stix2
 
 from connector import app
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
 from connector.simulator.wsgi_server import serving

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
 from connector import app
-from connector.journals.sqlite import SqliteJournal
+from connector.journals.sqlite.journal import SqliteJournal
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.taxii import TaxiiReceiver

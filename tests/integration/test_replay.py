@@ -228,7 +228,7 @@ def mapping_with_another_name():
 
 
 def test_what_was_pruned_is_told(folder):
-    from connector.journals.sqlite import SqliteJournal, SqliteSettings
+    from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 
     since, kept = middle()
     journal = SqliteJournal(SqliteSettings(path=folder / "iocstream.db"))

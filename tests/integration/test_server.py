@@ -17,7 +17,7 @@ from integration.command import iocstream, iocstream_here
 from integration.servers import section, serving_actions
 
 from connector.actions import ACTIONS
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import StixObject
 from connector.settings.server import new_token
 from connector.simulator.api import Api, Fault

@@ -10,7 +10,7 @@ import pytest
 
 from connector import app, notification
 from connector.formats.stix.format import Producer
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.route import Route

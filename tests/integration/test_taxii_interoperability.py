@@ -18,7 +18,7 @@ from integration.taxii_server import MEDIA_TYPE, stix, stix_id
 from taxii2client.exceptions import AccessError, TAXIIServiceException
 from taxii2client.v21 import ApiRoot, Collection, Server, Status, as_pages
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.server.taxii.endpoints import Published
 
 CONFIGURATION = """

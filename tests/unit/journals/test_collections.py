@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from connector.journals.collections import SQL
-from connector.journals.database import migrations
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sql.collections import SQL
+from connector.journals.sqlite.database import migrations
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Selection, StixObject, Unavailable
 
 LISTS = ("every", "last", "first")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.journals.database import Database, migrations
+from connector.journals.sqlite.database import Database, migrations
 from connector.model import Misconfigured, Unavailable
 
 CREATE = "CREATE TABLE t (x BLOB);\nPRAGMA application_id = 1229148977;\nPRAGMA user_version = 1;\n"

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from connector.journals.holder import Process
-from connector.journals.leases import LEASE_SECONDS
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.leases import LEASE_SECONDS
+from connector.journals.sqlite.process import Process
 from connector.model import Advance, Holder, Notification, Page, Unavailable, Version
 
 ELSEWHERE = Process("elsewhere", "another boot", 7, "1")

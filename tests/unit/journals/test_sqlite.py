@@ -8,10 +8,10 @@ import orjson
 import pydantic
 import pytest
 
-from connector.journals import sqlite as module
-from connector.journals.database import Database, migrations, statements
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
-from connector.journals.statements import SQL
+from connector.journals.sql import journal as module
+from connector.journals.sql.statements import SQL
+from connector.journals.sqlite.database import Database, migrations, statements
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import DeadLetter, Entry, LookUp, Misconfigured, Notification, Page, StoredDeadLetter, Version
 from connector.notification import subjects
 
@@ -64,7 +64,7 @@ def test_the_backlog_is_counted_without_reading_bodies(tables):
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
-    modules = [path for path in Path(module.__file__).parent.glob("*.py") if path.stem != "collections"]
+    modules = [path for path in Path(module.__file__).parent.parent.rglob("*.py") if path.stem != "collections"]
     used = {name for path in modules for name in re.findall(r'SQL\["(\w+)"\]', path.read_text(encoding="utf-8"))}
     assert used == set(SQL)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Advance, Notification, Page, Redelivery, Version
 from connector.operations.dry_run import DryRunOutbox
 

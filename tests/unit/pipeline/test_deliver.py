@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from connector import notification
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Identity, Page, Refusal, Refused, Unavailable
 from connector.pipeline.convert import convert
 from connector.pipeline.deliver import Delivery

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from hypothesis_profiles import examples
 
 from connector import notification
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Identity, LookUp, Page, Refusal, Refused, Subject, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
@@ -421,7 +421,7 @@ class RevisionMachine(RuleBasedStateMachine):
 def test_the_receiver_ends_up_with_what_is_known_whatever_happens_in_whatever_order(tmp_path, monkeypatch):
     # No power is cut here, and thousands of commits would wait for the disk.
     monkeypatch.setattr(
-        "connector.journals.database._PRAGMAS", ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF")
+        "connector.journals.sqlite.database._PRAGMAS", ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF")
     )
 
     class Machine(RevisionMachine):

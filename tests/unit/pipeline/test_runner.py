@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from connector import notification
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
 from connector.pipeline.retry import LONGEST_WAIT_SECONDS, _wait_seconds
 from connector.pipeline.route import Route

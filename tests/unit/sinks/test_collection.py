@@ -3,7 +3,7 @@ from contextlib import closing
 import orjson
 import pytest
 
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Message, Selection
 from connector.sinks.collection import CollectionSettings, CollectionSink
 

@@ -8,9 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from connector.journals.database import Database, named_statements
-from connector.journals.inspection import inspect
-from connector.journals.rows import json_list
+from connector.journals.sql.rows import json_list
+from connector.journals.sql.statements import named_statements
+from connector.journals.sqlite.database import Database
+from connector.journals.sqlite.file_check import check_file
 from connector.model import CollectedObject, Selection, StixObject
 from connector.values import timestamps
 
@@ -76,7 +77,7 @@ class SqliteCollections:
 
     def check(self) -> str:
         """As `connector.ports.Collections.check`."""
-        return inspect(self._path)
+        return check_file(self._path)
 
 
 class _Shelf:

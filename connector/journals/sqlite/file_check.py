@@ -4,8 +4,8 @@ import os
 import struct
 from pathlib import Path
 
-from connector.journals import opened
-from connector.journals.database import APPLICATION_ID, migrations
+from connector.journals.sqlite import open_files
+from connector.journals.sqlite.database import APPLICATION_ID, migrations
 from connector.model import Misconfigured
 
 _MAGIC = b"SQLite format 3\0"
@@ -13,7 +13,7 @@ _HEADER = struct.Struct(">40xI16xI4xI28x")
 """Schema cookie, user version and application id (sqlite.org/fileformat2.html#the_database_header)."""
 
 
-def inspect(path: Path) -> str:
+def check_file(path: Path) -> str:
     """One sentence on what is there.
 
     Raises:
@@ -26,7 +26,7 @@ def inspect(path: Path) -> str:
             return _inspect_folder(path)
         if not path.is_file():
             raise Misconfigured(f"the journal {path} is not a regular file; set `path` to another file")
-        with opened.kept_closed(path) as is_closed:
+        with open_files.kept_closed(path) as is_closed:
             if not is_closed:
                 return f"{path} is open"  # and was looked at when it was opened
             with path.open("rb") as file:

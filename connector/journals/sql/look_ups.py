@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from connector.journals.rows import decoded_object, json_list
-from connector.journals.statements import SQL
+from connector.journals.sql.rows import decoded_object, json_list
+from connector.journals.sql.statements import SQL
 from connector.model import Entry, Json, JsonObject, LookUp, LookUpStatus, Subject
 from connector.notification import subjects
 

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-from connector.journals.inspection import inspect
-from connector.journals.sqlite import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.file_check import check_file
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 
 # Whether another process may lock what a connection in WAL mode holds (sqlite.org/src: SHARED_FIRST, SHARED_SIZE).
 OTHER = """
@@ -27,9 +27,9 @@ def test_an_inspection_leaves_the_locks_of_an_open_journal(tmp_path):
     journal = SqliteJournal(SqliteSettings(path=path))
     journal.status({})
     assert is_locked(path)
-    assert "is open" in inspect(path)
+    assert "is open" in check_file(path)
     assert is_locked(path)
 
     journal.close()
     assert not is_locked(path)
-    assert "can be gone on with" in inspect(path)
+    assert "can be gone on with" in check_file(path)

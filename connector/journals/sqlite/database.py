@@ -9,12 +9,12 @@ import sqlite3
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
-from connector.journals import opened
+from connector.journals.sqlite import open_files
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
@@ -85,7 +85,7 @@ class Database:
                 self._writer.close()
                 self._writer = None
             if self._file is not None:
-                opened.closed(self._file)
+                open_files.closed(self._file)
                 self._file = None
 
     @property
@@ -127,7 +127,7 @@ class Database:
         file = self._identity()
         if file is None:
             raise Unavailable(f"the journal {self._path} was deleted or moved in this moment")
-        opened.opening(file)
+        open_files.opening(file)
         try:
             connection = self._connect(self._path)
             try:
@@ -136,7 +136,7 @@ class Database:
                 _abandon(connection)
                 raise
         except BaseException:
-            opened.closed(file)
+            open_files.closed(file)
             raise
         self._file = file
         return connection
@@ -287,12 +287,6 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def named_statements(script: str) -> Mapping[str, str]:
-    """The statements of an SQL script that stand under `-- name: …` lines."""
-    _, *parts = script.split("-- name: ")
-    return {name.strip(): statement.strip() for name, _, statement in (part.partition("\n") for part in parts)}
 
 
 def migrations() -> Sequence[str]:

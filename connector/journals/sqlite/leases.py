@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from connector.journals.database import Database
-from connector.journals.holder import Process
-from connector.journals.statements import SQL
+from connector.journals.sql.statements import SQL
+from connector.journals.sqlite.database import Database
+from connector.journals.sqlite.process import Process
 from connector.model import ConnectorError, Holder, Unavailable
 
 LEASE_SECONDS = 60

@@ -1,25 +1,20 @@
-"""The journal in one SQLite file: for one machine, with nothing to install."""
+"""The verbs of the journal, each with its transaction."""
 
 import heapq
 import itertools
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import attrgetter, itemgetter
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
-from pydantic import Field
 
-from connector.journals import look_ups
-from connector.journals.collections import SqliteCollections
-from connector.journals.database import Database, migrations
-from connector.journals.holder import Process
-from connector.journals.leases import Leases
-from connector.journals.rows import dead_letter, encoded_body, entry, json_list
-from connector.journals.statements import SQL
+from connector.journals.sql import look_ups
+from connector.journals.sql.rows import dead_letter, encoded_body, entry, json_list
+from connector.journals.sql.statements import SQL
+from connector.journals.sqlite.database import Database
+from connector.journals.sqlite.leases import Leases
 from connector.model import (
     Advance,
     DeadLetter,
@@ -38,7 +33,7 @@ from connector.model import (
     Subject,
     Version,
 )
-from connector.settings.config import Settings
+from connector.ports import Collections
 
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""
@@ -51,46 +46,16 @@ _BEGINNING, _END = -(2**63), 2**63 - 1
 _SEQ = attrgetter("seq")
 
 
-class SqliteSettings(Settings):
-    """A journal in one SQLite file."""
-
-    type: Literal["sqlite"] = Field("sqlite", description="The kind of journal: one SQLite file.")
-    path: Path = Field(
-        Path("iocstream.db"),
-        description="The journal's file, on a local disk. A file that does not exist is made, with mode 0600.",
-    )
-    retention_days: int = Field(
-        30,
-        ge=8,
-        le=36_500,
-        description=(
-            "How many days notifications are kept for replays, once every route has dealt with them. At "
-            "least 8, because VirusTotal may repeat a notification for 7 days."
-        ),
-    )
-    busy_timeout_seconds: float = Field(
-        10,
-        gt=0,
-        le=600,
-        description=(
-            "Longest wait, in seconds, for another process that is writing to the file. A write takes a "
-            "fraction of a second, so a longer wait means that something is wrong."
-        ),
-    )
-
-
-class SqliteJournal:
-    """A `connector.ports.Journal`. Opens its file at first use."""
+class SqlJournal:
+    """A `connector.ports.Journal` over any SQL store."""
 
     def __init__(
-        self, settings: SqliteSettings, *, process: Process | None = None, clock: Callable[[], float] = time.time
+        self, database: Database, leases: Leases, collections: Collections, clock: Callable[[], float]
     ) -> None:
-        self._database = Database(
-            settings.path, busy_timeout_seconds=settings.busy_timeout_seconds, migrations=migrations()
-        )
+        self._database = database
+        self._leases = leases
         self._clock = clock
-        self._leases = Leases(self._database, process or Process.current(), clock)
-        self.collections = SqliteCollections(self._database, settings.path, clock)
+        self.collections = collections
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""

@@ -1,0 +1,1 @@
+"""What journals in any SQL store share."""

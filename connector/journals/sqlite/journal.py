@@ -1,0 +1,54 @@
+"""The journal in one SQLite file: for one machine, with nothing to install."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from connector.journals.sql.collections import SqliteCollections
+from connector.journals.sql.journal import SqlJournal
+from connector.journals.sqlite.database import Database, migrations
+from connector.journals.sqlite.leases import Leases
+from connector.journals.sqlite.process import Process
+from connector.settings.config import Settings
+
+
+class SqliteSettings(Settings):
+    """A journal in one SQLite file."""
+
+    type: Literal["sqlite"] = Field("sqlite", description="The kind of journal: one SQLite file.")
+    path: Path = Field(
+        Path("iocstream.db"),
+        description="The journal's file, on a local disk. A file that does not exist is made, with mode 0600.",
+    )
+    retention_days: int = Field(
+        30,
+        ge=8,
+        le=36_500,
+        description=(
+            "How many days notifications are kept for replays, once every route has dealt with them. At "
+            "least 8, because VirusTotal may repeat a notification for 7 days."
+        ),
+    )
+    busy_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        le=600,
+        description=(
+            "Longest wait, in seconds, for another process that is writing to the file. A write takes a "
+            "fraction of a second, so a longer wait means that something is wrong."
+        ),
+    )
+
+
+class SqliteJournal(SqlJournal):
+    """A `connector.ports.Journal`. Opens its file at first use."""
+
+    def __init__(
+        self, settings: SqliteSettings, *, process: Process | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        database = Database(settings.path, busy_timeout_seconds=settings.busy_timeout_seconds, migrations=migrations())
+        leases = Leases(database, process or Process.current(), clock)
+        super().__init__(database, leases, SqliteCollections(database, settings.path, clock), clock)
