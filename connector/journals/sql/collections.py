@@ -1,33 +1,26 @@
-"""Collections in the journal's SQLite file: append-only lists, read from any place at the cost of an index seek."""
+"""Collections in the store of the journal: append-only lists, read from any place at the cost of an index seek."""
 
 import heapq
 import itertools
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
+from connector.journals.sql.dialect import Database, Transaction
 from connector.journals.sql.rows import json_list
-from connector.journals.sql.statements import named_statements
-from connector.journals.sqlite.database import Database
-from connector.journals.sqlite.file_check import check_file
 from connector.model import CollectedObject, Selection, StixObject
 from connector.values import timestamps
 
-SQL = named_statements((resources.files(__package__) / "collections.sql").read_text(encoding="utf-8"))
 
-
-class SqliteCollections:
+class SqlCollections:
     """A `connector.ports.Collections`.
 
     The time that an object is added is this machine's, but always later than that of the one before: should many be
     added at once, or the clock be set back, it runs ahead of the clock until that has caught up.
     """
 
-    def __init__(self, database: Database, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, check: Callable[[], str], clock: Callable[[], float]) -> None:
         self._database = database
-        self._path = path
+        self.check = check
         self._clock = clock
 
     def store(self, collection: str, objects: Sequence[StixObject]) -> Sequence[bool]:
@@ -47,7 +40,7 @@ class SqliteCollections:
         size = 0
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
-            for row in db.execute(SQL["objects"], {"added": json_list(selected[:limit])}):
+            for row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
                 each = _collected(*row)
                 size += len(each.body)
                 if size > max_bytes and found:
@@ -59,7 +52,7 @@ class SqliteCollections:
         """As `connector.ports.Collections.manifest`."""
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
-            rows = db.execute(SQL["manifest"], {"added": json_list(selected[:limit])})
+            rows = db.run("collected_manifest", {"added": json_list(selected[:limit])})
             found = [_collected(*row) for row in rows]
         return found, len(found) < len(selected)
 
@@ -67,27 +60,23 @@ class SqliteCollections:
         """As `connector.ports.Collections.holds`."""
         with self._database.read() as db:
             asked = {"collection": _collection_id(db, collection), "object_id": object_id}
-            return db.execute(SQL["holds"], asked).fetchone() is not None
+            return db.run("holds_object", asked).fetchone() is not None
 
     def newest(self, collection: str) -> int:
         """As `connector.ports.Collections.newest`."""
         with self._database.read() as db:
-            (added,) = db.execute(SQL["newest"], {"collection": _collection_id(db, collection)}).fetchone()
+            (added,) = db.run("newest_added", {"collection": _collection_id(db, collection)}).fetchone()
         return -1 if added is None else int(added)
-
-    def check(self) -> str:
-        """As `connector.ports.Collections.check`."""
-        return check_file(self._path)
 
 
 class _Shelf:
     """One collection, within the transaction that adds to it."""
 
-    def __init__(self, db: sqlite3.Connection, collection: str, now: int) -> None:
+    def __init__(self, db: Transaction, collection: str, now: int) -> None:
         self._db = db
-        db.execute(SQL["know_collection"], {"name": collection})
+        db.run("add_collection", {"name": collection})
         self._id = _collection_id(db, collection)
-        (last_added,) = db.execute(SQL["last_added"]).fetchone()
+        (last_added,) = db.run("last_added").fetchone()
         self._added = max(now, last_added + 1)
         self._types: dict[str, int] = {}
 
@@ -96,44 +85,44 @@ class _Shelf:
         db = self._db
         one: dict[str, Any] = {"collection": self._id, "object_id": each.id}
         if modified is None:
-            if db.execute(SQL["same_body"], {**one, "body": each.body}).fetchone():
+            if db.run("has_body", {**one, "body": each.body}).fetchone():
                 return True
             modified = self._added * 1000
         else:
-            held = db.execute(SQL["version_body"], {**one, "modified": modified}).fetchone()
+            held = db.run("body_of_version", {**one, "modified": modified}).fetchone()
             if held is not None:
                 return bool(held[0] == each.body)
-        oldest, newest = db.execute(SQL["oldest_and_newest"], one).fetchone()
+        oldest, newest = db.run("oldest_and_newest_version", one).fetchone()
         is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
         if is_first and oldest is not None:
-            db.execute(SQL["no_longer_first"], {**one, "modified": oldest})
+            db.run("no_longer_first", {**one, "modified": oldest})
         if is_last and newest is not None:
-            db.execute(SQL["no_longer_last"], {**one, "modified": newest})
+            db.run("no_longer_last", {**one, "modified": newest})
         row = {"added": self._added, "type": self._type_id(each.type), "modified": modified, "version": each.version}
-        db.execute(SQL["add"], {**one, **row, "is_first": is_first, "is_last": is_last, "body": each.body})
+        db.run("add_object", {**one, **row, "is_first": is_first, "is_last": is_last, "body": each.body})
         self._added += 1
         return True
 
     def _type_id(self, name: str) -> int:
         if name not in self._types:
             asked = {"collection": self._id, "type": name}
-            self._db.execute(SQL["know_type"], asked)
-            (self._types[name],) = self._db.execute(SQL["type_id"], asked).fetchone()
+            self._db.run("add_collection_type", asked)
+            (self._types[name],) = self._db.run("collection_type_id", asked).fetchone()
         return self._types[name]
 
 
-def _collection_id(db: sqlite3.Connection, name: str) -> int:
-    row = db.execute(SQL["collection_id"], {"name": name}).fetchone()
+def _collection_id(db: Transaction, name: str) -> int:
+    row = db.run("collection_id", {"name": name}).fetchone()
     return 0 if row is None else int(row[0])
 
 
-def _selected(db: sqlite3.Connection, collection: str, selection: Selection, limit: int) -> Sequence[int]:
+def _selected(db: Transaction, collection: str, selection: Selection, limit: int) -> Sequence[int]:
     """When the first of what is selected were added, in order."""
     asked = {"collection": _collection_id(db, collection), "after": selection.after, "limit": limit}
     types = None
     if selection.types is not None:
         rows = (
-            db.execute(SQL["type_id"], {"collection": asked["collection"], "type": each}).fetchone()
+            db.run("collection_type_id", {"collection": asked["collection"], "type": each}).fetchone()
             for each in sorted(selection.types)
         )
         types = [int(row[0]) for row in rows if row is not None]
@@ -152,14 +141,15 @@ def _lists(selection: Selection, types: Sequence[int] | None) -> Iterator[tuple[
     }
     if selection.ids is not None:
         wanted = {"every": selection.every, "last": selection.last, "first": selection.first}
-        yield "of_ids", {**among, **wanted, "ids": json_list(sorted(selection.ids))}
+        yield "list_of_ids", {**among, **wanted, "ids": json_list(sorted(selection.ids))}
         return
     if selection.every:
-        names = ["every"]
+        names = ["list_every"]
     else:
-        names = [name for name, is_wanted in (("last", selection.last), ("first", selection.first)) if is_wanted]
+        lists = (("list_last", selection.last), ("list_first", selection.first))
+        names = [name for name, is_wanted in lists if is_wanted]
         if selection.versions:
-            yield "of_versions", among
+            yield "list_of_versions", among
     for name in names:
         if types is None:
             yield name, {}
@@ -167,8 +157,8 @@ def _lists(selection: Selection, types: Sequence[int] | None) -> Iterator[tuple[
             yield from ((f"{name}_of_type", {"type": each}) for each in types)
 
 
-def _added(db: sqlite3.Connection, name: str, asked: dict[str, Any]) -> list[int]:
-    return [added for (added,) in db.execute(SQL[name], asked)]
+def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
+    return [added for (added,) in db.run(name, asked)]
 
 
 def _collected(added: int, object_id: str, version: str | None, body: bytes = b"") -> CollectedObject:

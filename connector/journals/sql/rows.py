@@ -1,4 +1,4 @@
-"""What the columns of the SQLite journal hold, and what comes out of them."""
+"""What columns hold, and what is made of it; bodies are written and read here alone."""
 
 from collections.abc import Sequence
 from typing import Any

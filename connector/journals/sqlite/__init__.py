@@ -1,1 +1,6 @@
-"""The journal in one SQLite file."""
+"""The journal in one SQLite file.
+
+`journal` puts it together; `database` opens the file, migrates it and says what a person can do about its errors,
+`leases` says who serves what, told by its `process`. `file_check` looks at a file without opening it as a database,
+`open_files` says when it may. The `.sql` files are what SQLite is asked in words of its own, `migrations/` its tables.
+"""

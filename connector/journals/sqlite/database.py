@@ -9,16 +9,19 @@ import sqlite3
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from connector.journals.sql.dialect import named_statements
 from connector.journals.sqlite import open_files
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
 """Set by the first migration; in the file's header (sqlite.org/fileformat2.html#application_id)."""
+SQL = named_statements("connector.journals.sql", "connector.journals.sqlite")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -26,6 +29,22 @@ _PRAGMAS = (
     "PRAGMA cache_size = -16384",  # KiB
     "PRAGMA journal_size_limit = 67108864",  # bytes to which the -wal file shrinks after a burst
 )
+
+
+class Connection(sqlite3.Connection):
+    """A connection on which statements run by name; a `connector.journals.sql.dialect.Transaction` after `BEGIN`."""
+
+    def run(self, name: str, values: Mapping[str, Any] | tuple[()] = ()) -> sqlite3.Cursor:
+        """Run a statement with these values for its parameters."""
+        return self.execute(SQL[name], values)
+
+    def run_many(self, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Run a statement for each row of values; return how many rows of the table were changed in all."""
+        return self.executemany(SQL[name], rows).rowcount
+
+    def insert(self, name: str, values: Mapping[str, Any]) -> int:
+        """Run an INSERT; return the row's number."""
+        return self.execute(SQL[name], values).lastrowid or 0
 
 
 class Database:
@@ -40,14 +59,14 @@ class Database:
         self._busy_timeout_seconds = busy_timeout_seconds
         self._migrations = migrations
         self._lock = threading.Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._readers: deque[sqlite3.Connection] = deque()
+        self._writer: Connection | None = None
+        self._readers: deque[Connection] = deque()
         self._is_ready = False
         self._is_closed = False
         self._file: tuple[int, int] | None = None
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Connection]:
         """One unchanging view of the file."""
         with self._explained():
             connection = self._reader()
@@ -63,7 +82,7 @@ class Database:
                 self._close_readers()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[Connection]:
         """One transaction: durable when the block has ended, undone when it raised."""
         with self._lock, self._explained():
             connection = self._prepared()
@@ -102,7 +121,7 @@ class Database:
             " again; lost are dead letters, and what is older and was not delivered yet"
         )
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> Connection:
         if not self._is_ready:
             with self._lock:
                 self._prepared()
@@ -112,7 +131,7 @@ class Database:
         except IndexError:
             return self._connect(self._path)
 
-    def _prepared(self) -> sqlite3.Connection:
+    def _prepared(self) -> Connection:
         """The writer, after the file has been made, checked and migrated. The caller holds the lock."""
         self._must_be_usable()
         if self._writer is None:
@@ -122,7 +141,7 @@ class Database:
             self._is_ready = True
         return self._writer
 
-    def _first_connection(self) -> sqlite3.Connection:
+    def _first_connection(self) -> Connection:
         """Open the file for the first time, and bring its tables up to date."""
         file = self._identity()
         if file is None:
@@ -186,10 +205,11 @@ class Database:
                 " Set `path` to a file in a folder that this user may write to"
             ) from error
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
+    def _connect(self, path: Path) -> Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
+            factory=Connection,
             timeout=self._busy_timeout_seconds,
             isolation_level=None,
             check_same_thread=False,  # one thread at a time, but not always the same
@@ -202,7 +222,7 @@ class Database:
             raise
         return connection
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
+    def _migrate(self, connection: Connection) -> None:
         """Bring the tables to this program's version, in one transaction."""
         application_id, version = _header(connection)
         if application_id != APPLICATION_ID and not _is_empty(connection):
@@ -295,18 +315,18 @@ def migrations() -> Sequence[str]:
     return [files[name].read_text(encoding="utf-8") for name in sorted(files) if name.endswith(".sql")]
 
 
-def _header(connection: sqlite3.Connection) -> tuple[int, int]:
+def _header(connection: Connection) -> tuple[int, int]:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return application_id, version
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
+def _is_empty(connection: Connection) -> bool:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return _header(connection) == (0, 0) and tables == 0
 
 
-def _abandon(connection: sqlite3.Connection) -> None:
+def _abandon(connection: Connection) -> None:
     """Undo and close. Closing alone would keep the lock for as long as a cursor is referred to, by a traceback say."""
     with closing(connection):
         connection.rollback()

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from connector.journals.sql.collections import SqliteCollections
+from connector.journals.sql.collections import SqlCollections
 from connector.journals.sql.journal import SqlJournal
 from connector.journals.sqlite.database import Database, migrations
+from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.leases import Leases
 from connector.journals.sqlite.process import Process
 from connector.settings.config import Settings
@@ -51,4 +53,4 @@ class SqliteJournal(SqlJournal):
     ) -> None:
         database = Database(settings.path, busy_timeout_seconds=settings.busy_timeout_seconds, migrations=migrations())
         leases = Leases(database, process or Process.current(), clock)
-        super().__init__(database, leases, SqliteCollections(database, settings.path, clock), clock)
+        super().__init__(database, leases, SqlCollections(database, partial(check_file, settings.path), clock), clock)

@@ -2,13 +2,12 @@
 
 import datetime
 import secrets
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from connector.journals.sql.statements import SQL
+from connector.journals.sql.dialect import Transaction
 from connector.journals.sqlite.database import Database
 from connector.journals.sqlite.process import Process
 from connector.model import ConnectorError, Holder, Unavailable
@@ -49,10 +48,10 @@ class Leases:
             yield
         except Unavailable:
             self._offered.add(name)
-            self._let_go(name, SQL["offer_lease"])
+            self._let_go(name, "offer_lease")
             raise
         finally:
-            self._let_go(name, SQL["release_lease"])
+            self._let_go(name, "release_lease")
 
     def renew(self, name: str) -> None:
         """Renew a lease held while there is nothing to write, before half of its time is left."""
@@ -60,25 +59,25 @@ class Leases:
             with self._database.write() as db:
                 self.fence(db, name)
 
-    def fence(self, db: sqlite3.Connection, name: str) -> None:
+    def fence(self, db: Transaction, name: str) -> None:
         """Make sure, inside the transaction that writes, that the lease is still held; renew it."""
         if name not in self._held:
             raise RuntimeError(f"a write for {name} without its lease")
         expires = int(self._clock()) + LEASE_SECONDS
         renewed = {"name": name, "holder": self._token, "expires": expires}
-        if db.execute(SQL["renew_lease"], renewed).rowcount == 0:
-            row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        if db.run("renew_lease", renewed).rowcount == 0:
+            row = db.run("lease", {"name": name}).fetchone()
             raise _served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
         self._held[name] = expires
 
-    def is_anothers(self, db: sqlite3.Connection, name: str) -> bool:
+    def is_anothers(self, db: Transaction, name: str) -> bool:
         """Whether another process, or journal of this one, holds the lease."""
-        row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        row = db.run("lease", {"name": name}).fetchone()
         return row is not None and row[0] != self._token and not self._is_free(row, int(self._clock()))
 
-    def holder(self, db: sqlite3.Connection, name: str) -> Holder | None:
+    def holder(self, db: Transaction, name: str) -> Holder | None:
         """The living process that holds the lease, or has let it go for an outage and nobody took it since."""
-        row = db.execute(SQL["lease"], {"name": name}).fetchone()
+        row = db.run("lease", {"name": name}).fetchone()
         if row is None:
             return None
         _, host, realm, pid, started, _, expires = row
@@ -93,14 +92,14 @@ class Leases:
             if left and self._database.is_open:
                 with suppress(ConnectorError), self._database.write() as db:  # see _let_go
                     for name in left:
-                        db.execute(SQL["release_lease"], {"name": name, "holder": self._token})
+                        db.run("release_lease", {"name": name, "holder": self._token})
             self._held.clear()
             self._offered.clear()
 
-    def _take(self, db: sqlite3.Connection, name: str) -> int:
+    def _take(self, db: Transaction, name: str) -> int:
         now = int(self._clock())
         if self.is_anothers(db, name):
-            raise _served(name, db.execute(SQL["lease"], {"name": name}).fetchone())
+            raise _served(name, db.run("lease", {"name": name}).fetchone())
         lease = {
             "name": name,
             "holder": self._token,
@@ -111,7 +110,7 @@ class Leases:
             "since": now,
             "expires": now + LEASE_SECONDS,
         }
-        db.execute(SQL["take_lease"], lease)
+        db.run("take_lease", lease)
         return now + LEASE_SECONDS
 
     def _is_free(self, row: Any, now: int) -> bool:
@@ -130,7 +129,7 @@ class Leases:
             # If it cannot be given back now, this journal may still take it again, and others once it has expired or
             # this process has ended; what went wrong shows wherever the lease was needed for.
             with suppress(ConnectorError), self._database.write() as db:
-                db.execute(statement, {"name": name, "holder": self._token})
+                db.run(statement, {"name": name, "holder": self._token})
 
 
 def _served(name: str, row: Any) -> Unavailable:

@@ -8,9 +8,9 @@ import orjson
 import pydantic
 import pytest
 
-from connector.journals.sql import journal as module
-from connector.journals.sql.statements import SQL
-from connector.journals.sqlite.database import Database, migrations, statements
+import connector.journals
+from connector.journals.sql import entries as entries_module
+from connector.journals.sqlite.database import SQL, Database, migrations, statements
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import DeadLetter, Entry, LookUp, Misconfigured, Notification, Page, StoredDeadLetter, Version
 from connector.notification import subjects
@@ -50,7 +50,7 @@ def test_no_statement_walks_a_table_that_grows(tables, name):
     assert values == []
 
 
-@pytest.mark.parametrize("name", ["history", "prunable", "oldest_pending"])
+@pytest.mark.parametrize("name", ["entries_after", "prunable", "oldest_pending"])
 def test_the_order_of_notifications_comes_from_an_index(tables, name):
     steps = plan(tables, SQL[name])
     assert not [step for step in steps if "TEMP B-TREE" in step]
@@ -64,9 +64,11 @@ def test_the_backlog_is_counted_without_reading_bodies(tables):
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
-    modules = [path for path in Path(module.__file__).parent.parent.rglob("*.py") if path.stem != "collections"]
-    used = {name for path in modules for name in re.findall(r'SQL\["(\w+)"\]', path.read_text(encoding="utf-8"))}
-    assert used == set(SQL)
+    modules = [path.read_text(encoding="utf-8") for path in Path(connector.journals.__file__).parent.rglob("*.py")]
+    run = {name for text in modules for name in re.findall(r'\.(?:run|run_many|insert)\(\s*"(\w+)"', text)}
+    named = {name for text in modules for name in re.findall(r'"(\w+)"', text)}
+    assert run <= set(SQL)
+    assert {name.removesuffix("_of_type") for name in SQL} <= named
 
 
 def test_statements_are_told_apart_whatever_semicolons_their_comments_and_texts_hold():
@@ -225,7 +227,7 @@ def test_retention_outlasts_what_virustotal_repeats():
 
 
 def test_large_bodies_are_read_a_few_at_a_time_and_none_is_left_out(journal, monkeypatch):
-    monkeypatch.setattr(module, "READ_BYTES", 2500)
+    monkeypatch.setattr(entries_module, "READ_BYTES", 2500)
     bodies = [Notification(str(n), n, {"id": str(n), "snippet": "x" * 1000}) for n in range(10)]
     with journal.lease("vt"):
         journal.append("vt", Page(bodies, None))

@@ -1,0 +1,76 @@
+"""Notifications: storing each once, and reading them in order."""
+
+import heapq
+import itertools
+from collections.abc import Mapping, Sequence
+from operator import attrgetter, itemgetter
+
+import orjson
+
+from connector.journals.sql import look_ups
+from connector.journals.sql.dialect import Transaction
+from connector.journals.sql.positions import AFTER_ALL
+from connector.journals.sql.rows import encoded_body, entry, json_list
+from connector.model import Entry, JsonObject, Page
+
+READ_BYTES = 16 * 1024 * 1024
+"""Bodies that are read at once end with the one that reaches so many, for the sake of memory."""
+
+_SEQ = attrgetter("seq")
+
+
+def store(db: Transaction, source_id: int, page: Page, now: int) -> int:
+    """Store what is new of a page, its gap and its checkpoint; return how many notifications were new."""
+    stored: list[tuple[int, JsonObject]] = []
+    newest: int | None = None
+    for notification in page.notifications:
+        key = {"source": source_id, "notification_id": notification.id}
+        if db.run("add_seen", key).rowcount == 0:
+            continue
+        date = notification.date
+        raised = now if date is None else date
+        row = {**key, "date": date, "raised": raised, "body": encoded_body(notification.body)}
+        stored.append((db.insert("add_notification", row), notification.body))
+        if date is not None and (newest is None or date > newest):
+            newest = date
+    look_ups.add_mentions(db, source_id, stored)
+    checkpoint = orjson.dumps(page.checkpoint)
+    db.run("move_checkpoint", {"id": source_id, "checkpoint": checkpoint, "new": len(stored), "newest": newest})
+    if page.gap is not None:
+        db.run("add_gap", {"source": source_id, "start": page.gap.start, "end": page.gap.end})
+    return len(stored)
+
+
+def after(db: Transaction, positions: Mapping[str, int], limit: int, read_to: int) -> Sequence[Entry]:
+    """The next entries after these positions, by source, and after the entry `read_to`, in order."""
+    walks = (
+        db.run("entries_after", {"source": source, "after": max(read_to, position), "limit": limit})
+        for source, position in positions.items()
+    )
+    found, size = [], 0
+    for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
+        found.append(entry(row))
+        size += len(row[-1])
+        if size >= READ_BYTES:
+            break
+    return look_ups.with_context(db, found)
+
+
+def numbered(db: Transaction, seqs: Sequence[int]) -> Sequence[Entry]:
+    """These entries, in order; what was pruned is missing."""
+    rows = db.run("numbered_entries", {"seqs": json_list(seqs)})
+    return look_ups.with_context(db, [entry(row) for row in rows])
+
+
+def find(db: Transaction, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
+    """The entries of these sources that have this notification, in order."""
+    asked = ({"source": source, "notification_id": notification_id} for source in dict.fromkeys(sources))
+    found = [entry(row) for each in asked for row in db.run("find_entry", each)]
+    return look_ups.with_context(db, sorted(found, key=_SEQ))
+
+
+def latest(db: Transaction, sources: Sequence[str], limit: int, before: int | None) -> Sequence[Entry]:
+    """The entries of these sources that were stored last, the newest first."""
+    asked = ({"source": each, "before": AFTER_ALL if before is None else before, "limit": limit} for each in sources)
+    walks = (map(entry, db.run("latest_entries", each)) for each in asked)
+    return list(itertools.islice(heapq.merge(*walks, key=_SEQ, reverse=True), limit))

@@ -1,0 +1,32 @@
+"""Forgetting notifications that every route has dealt with, and subjects with the last that names them."""
+
+from collections.abc import Sequence
+
+from connector.journals.sql.dialect import Database
+from connector.journals.sql.positions import AFTER_ALL, BEFORE_ALL, position, route_id
+
+PRUNE_ROWS = 1000
+"""Rows that one transaction prunes, so that those who append and advance wait only shortly."""
+
+
+def prune_source(database: Database, source_id: int, readers: Sequence[str], before: int) -> int:
+    """Prune what one source raised before a time (Unix seconds) and its readers have dealt with; return how many."""
+    after_raised, after_seq = BEFORE_ALL, 0
+    pruned = 0
+    while True:
+        with database.write() as db:
+            positions = [position(db, route_id(db, route), source_id) for route in readers]
+            asked = {"source": source_id, "after_raised": after_raised, "after_seq": after_seq, "before": before}
+            dealt_with = min(positions, default=AFTER_ALL)
+            rows = db.run("prunable", {**asked, "dealt_with": dealt_with, "limit": PRUNE_ROWS}).fetchall()
+            db.run_many("delete_notification", [{"seq": seq} for seq, _ in rows])
+            until = rows[-1][1] if rows else None
+            db.run("count_pruned", {"id": source_id, "pruned": len(rows), "until": until})
+        pruned += len(rows)
+        if len(rows) < PRUNE_ROWS:
+            break
+        after_seq, after_raised = rows[-1]
+    if pruned:
+        with database.write() as db:
+            db.run("delete_unnamed_subjects", {"source": source_id})
+    return pruned

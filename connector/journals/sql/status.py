@@ -1,0 +1,93 @@
+"""What `status` shows of sources and routes."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from connector.journals.sql import look_ups
+from connector.journals.sql.dialect import Database, Leases, Transaction
+from connector.journals.sql.positions import position
+from connector.journals.sql.rows import json_list
+from connector.model import Gap, JournalStatus, Json, JsonObject, RouteStatus, SourceStatus
+
+
+class StatusReader:
+    """Reads the status within one transaction; `now` is in Unix seconds."""
+
+    def __init__(self, db: Transaction, database: Database, leases: Leases, now: int) -> None:
+        self._db = db
+        self._database = database
+        self._leases = leases
+        self._now = now
+
+    def journal(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
+        """As `connector.ports.Journal.status`."""
+        known = {row[1]: row for row in self._db.run("sources")}
+        names = sorted({*known, *itertools.chain.from_iterable(routes.values())})
+        ids = {name: row[0] for name, row in known.items()}
+        others = self._db.run("count_other_dead_letters", {"routes": json_list(list(routes))})
+        return JournalStatus(
+            entries=sum(row[4] for row in known.values()),
+            sources=[self._source(name, known.get(name)) for name in names],
+            routes=[self._route(name, sources, ids) for name, sources in routes.items()],
+            other_dead_letters=dict(others.fetchall()),
+        )
+
+    def _source(self, name: str, row: Any) -> SourceStatus:
+        source_id, _, checkpoint, stored, _, newest, pruned_until = row or (0, name, None, 0, 0, None, None)
+        return SourceStatus(
+            name=name,
+            checkpoint=decoded(checkpoint, self._database),
+            notifications=stored,
+            newest=newest,
+            gaps=[Gap(start, end) for start, end in self._db.run("gaps", {"source": source_id})],
+            report=self._report(name),
+            pruned_until=pruned_until,
+            served_by=self._leases.holder(self._db, name),
+            look_ups=look_ups.status(self._db, source_id, self._now),
+        )
+
+    def _route(self, name: str, sources: Sequence[str], ids: Mapping[str, int]) -> RouteStatus:
+        db = self._db
+        row = db.run("route", {"route": name}).fetchone()
+        route_id, delivered, filtered, refused, dropped = row or (0, 0, 0, 0, 0)
+        ranges = [
+            {"source": ids[source], "position": position(db, route_id, ids[source])}
+            for source in dict.fromkeys(sources)
+            if source in ids
+        ]
+        oldest = [date for at in ranges for (date,) in db.run("oldest_pending", at) if date is not None]
+        return RouteStatus(
+            name=name,
+            sources=tuple(sources),
+            position=min((at["position"] for at in ranges), default=0),
+            backlog=sum(db.run("backlog", at).fetchone()[0] for at in ranges),
+            oldest_pending=min(oldest, default=None),
+            delivered=delivered,
+            filtered=filtered,
+            refused=refused,
+            dead_letters=db.run("count_dead_letters", {"route": route_id}).fetchone()[0],
+            report=self._report(name),
+            dropped=dropped,
+            served_by=self._leases.holder(db, name),
+            outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],
+        )
+
+    def _report(self, name: str) -> JsonObject:
+        row = self._db.run("report", {"name": name}).fetchone()
+        report: JsonObject = {} if row is None else decoded(row[0], self._database)
+        return report
+
+
+def decoded(text: bytes | None, database: Database) -> Json:
+    """A checkpoint or report.
+
+    Raises:
+        Misconfigured: it is no JSON; the store is damaged.
+    """
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise database.damaged(f"a checkpoint or report is not JSON: {error}") from error

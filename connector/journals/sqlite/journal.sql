@@ -1,0 +1,97 @@
+-- What SQLite is asked in words of its own: json_each, max() and min() of two values, CROSS JOIN for the order of tables.
+
+-- name: move_checkpoint
+-- max() of two arguments is null when either is.
+UPDATE sources
+SET checkpoint = :checkpoint,
+    stored = stored + :new,
+    kept = kept + :new,
+    newest = coalesce(max(newest, :newest), newest, :newest)
+WHERE id = :id;
+
+-- name: numbered_entries
+SELECT notifications.seq, sources.name, notification_id, date, body
+FROM notifications
+JOIN sources ON sources.id = notifications.source
+WHERE notifications.seq IN (SELECT value FROM json_each(:seqs))
+ORDER BY notifications.seq;
+
+-- name: versions
+SELECT object_id, seq, digest, created, modified, sent, last_seq
+FROM versions
+WHERE route = (SELECT id FROM routes WHERE name = :route)
+    AND object_id IN (SELECT value FROM json_each(:object_ids))
+ORDER BY seq, modified;
+
+-- name: record_version
+-- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
+INSERT INTO versions (route, object_id, modified, created, seq, digest, sent, last_seq)
+VALUES (:route, :object_id, :modified, :created, :seq, :digest, :sent, :last_seq)
+ON CONFLICT (route, object_id, modified) DO UPDATE
+SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
+WHERE created = excluded.created AND digest = excluded.digest;
+
+-- name: move_position
+INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)
+ON CONFLICT (route, source) DO UPDATE SET seq = max(seq, excluded.seq);
+
+-- name: rewind
+UPDATE positions SET seq = min(seq, :position) WHERE route = :route AND source = :source;
+
+-- name: dead_letters_of
+SELECT id, seq, object_id
+FROM dead_letters
+WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: ask_retry
+UPDATE dead_letters SET retry_asked = 1 WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: to_retry
+SELECT DISTINCT dead_letters.seq
+FROM routes
+CROSS JOIN dead_letters ON dead_letters.route = routes.id AND retry_asked = 1
+WHERE routes.name = :route
+ORDER BY dead_letters.seq
+LIMIT :limit;
+
+-- name: dead_letters
+-- CROSS JOIN keeps the order of the tables, and with it that of the index.
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM dead_letters
+CROSS JOIN routes ON routes.id = dead_letters.route
+CROSS JOIN notifications ON notifications.seq = dead_letters.seq
+CROSS JOIN sources ON sources.id = notifications.source
+WHERE (dead_letters.seq, dead_letters.id) > (:after_seq, :after_id) AND (:route IS NULL OR routes.name = :route)
+ORDER BY dead_letters.seq, dead_letters.id
+LIMIT :limit;
+
+-- name: numbered_dead_letters
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM dead_letters
+CROSS JOIN routes ON routes.id = dead_letters.route
+CROSS JOIN notifications ON notifications.seq = dead_letters.seq
+CROSS JOIN sources ON sources.id = notifications.source
+WHERE dead_letters.id IN (SELECT value FROM json_each(:ids))
+ORDER BY dead_letters.seq, dead_letters.id;
+
+-- name: count_dropped
+UPDATE routes
+SET dropped = dropped + (
+    SELECT count(*)
+    FROM dead_letters
+    WHERE dead_letters.route = routes.id AND dead_letters.id IN (SELECT value FROM json_each(:ids))
+);
+
+-- name: count_other_dead_letters
+SELECT name, count(*)
+FROM routes
+JOIN dead_letters ON dead_letters.route = routes.id
+WHERE name NOT IN (SELECT value FROM json_each(:routes))
+GROUP BY name;
+
+-- name: count_pruned
+UPDATE sources
+SET kept = kept - :pruned, pruned_until = coalesce(max(pruned_until, :until), pruned_until, :until)
+WHERE id = :id;
