@@ -100,7 +100,7 @@ def _as_json(document: Document) -> bytes | None:
 def _message(
     document: Document, identity: Identity | None, entry: Entry, output: Format, ledger: Ledger
 ) -> Message | None:
-    date = entry.notification.date or 0  # a notification without a date is rejected before it is rendered
+    date = entry.notification.date or 0  # one without a date was refused by `notification.view`
     if identity is None:
         return Message(entry.seq, entry.notification.id, output.encode(document), date)
     stamped = ledger.stamp(document, identity, entry.seq, date)

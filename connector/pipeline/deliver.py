@@ -4,7 +4,7 @@ from collections import deque
 
 from connector.model import Advance
 from connector.pipeline.convert import encode, object_ids, render
-from connector.pipeline.redeliver import _redelivered, redeliver
+from connector.pipeline.redeliver import redeliver, revise
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered, finish, send, unconfirmed
 from connector.pipeline.versions import Ledger
@@ -15,23 +15,22 @@ class Delivery:
     """A route's way out of the journal; one object for as long as it runs.
 
     What was sent but could still be lost with the connection (`Confirmation`) holds the position back: the journal
-    is read ahead of it, and after any error again from it, byte for byte.
+    is read ahead of the position, and after any error from the position again, which gives the same bytes.
     """
 
     def __init__(self, route: Route, journal: Outbox) -> None:
         self._route = route
         self._journal = journal
         self._read_to = 0
-        self._held: deque[tuple[Advance, int]] = deque()
+        self._held: deque[tuple[Advance, int]] = deque()  # batches not advanced past yet, with their messages
 
     def step(self) -> Delivered | None:
         """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
 
-        When nothing is pending, refused notifications come again of which a retry was asked; then notifications
-        delivered earlier of which more has been learned since: what that changes is sent as new versions. Events, which
-        have none, are not repeated.
+        When nothing is pending, the next batch is of dead letters of which a retry was asked; when there are none, of
+        notifications of which more has been learned since they were delivered (not of events, which have no versions).
 
-        Whatever is raised, nothing is lost: what had not been confirmed is next again.
+        Whatever is raised, nothing is lost: the next step begins with what had not been confirmed.
         """
         try:
             return self._step()
@@ -59,20 +58,20 @@ class Delivery:
         ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format)))
         conversions = list(encode(rendered, route.mapping.format, ledger))
         journal.record(route.name, ledger.recorded)
-        batch, sent = send(route.sink, conversions, ledger)
+        delivered, sent = send(route.sink, conversions, ledger)
         advance = Advance(
             entries[-1].seq,
-            batch.delivered,
-            batch.filtered,
-            batch.refused,
-            batch.dead_letters,
+            delivered.delivered,
+            delivered.filtered,
+            delivered.refused,
+            delivered.dead_letters,
             sent,
             learned=entries[0].learned if isinstance(route.mapping.format, ObjectFormat) else None,
         )
         self._read_to = advance.position
-        self._held.append((advance, batch.messages))
+        self._held.append((advance, delivered.messages))
         self._advance()
-        return batch
+        return delivered
 
     def _retry(self) -> Delivered | None:
         entries = self._journal.to_retry(self._route.name, self._route.batch)
@@ -89,7 +88,7 @@ class Delivery:
         if outdated is None:
             return None
         self.finish()  # before anything is compared with what the receiver has
-        return _redelivered(route, journal, outdated.entries, outdated=outdated)
+        return revise(route, journal, outdated)
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""

@@ -1,4 +1,8 @@
-"""Looking up what notifications name, in the time that the walk through the stream leaves."""
+"""When a source is asked about what notifications name: in the time until the next poll, so many times a day.
+
+(`connector.sources.virustotal.subjects` says what is asked and what an answer means, `connector.journals.sql.look_ups`
+how it is kept and what it makes outdated.)
+"""
 
 import threading
 import time
@@ -20,7 +24,7 @@ AGAIN_SECONDS = 3600
 class LookUps:
     """The look-ups of one source, so many a day (UTC) at most.
 
-    What goes wrong with them is told, and makes neither the source nor anything else wait.
+    One that cannot be answered is logged and shown by `status`; neither the source nor a route waits for it.
     """
 
     def __init__(

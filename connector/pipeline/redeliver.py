@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from connector.model import Entry, Outdated, Redelivery
+from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, Version
 from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered, finish, send
@@ -20,47 +20,29 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
     Raises:
         Unavailable: nothing has changed but that some may have arrived.
     """
-    return _redelivered(route, journal, entries, again=again)
+    delivered, sent = _send_again(route, journal, entries, resend=again)
+    journal.record_redelivery(route.name, _redelivery(entries, delivered, delivered.dead_letters, sent))
+    return delivered
 
 
-def _redelivered(
-    route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False, outdated: Outdated | None = None
-) -> Delivered:
-    rendered = [render(entry, route.mapping, route.wants) for entry in entries]
-    known = journal.versions(route.name, object_ids(rendered, route.mapping.format))
-    last_words = {
-        object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
-        for object_id, versions in known.items()
-    }
-    if again:
-        known = {object_id: [each._replace(sent=False) for each in known[object_id]] for object_id in known}
-    ledger = Ledger(known, last_words)
-    conversions = list(encode(rendered, route.mapping.format, ledger))
-    journal.record(route.name, ledger.recorded)
-    if again:
-        journal.mark_unsent(route.name, ledger.stamped)
-    batch, sent = send(route.sink, conversions, ledger)
-    finish(route.sink)
-    mark, letters = None, batch.dead_letters
-    if outdated is not None:
-        batch, mark = _only_news(batch, outdated), outdated.mark
-    seqs = [entry.seq for entry in entries]
-    redelivery = Redelivery(seqs, batch.delivered, batch.filtered, batch.refused, letters, sent, mark)
-    journal.record_redelivery(route.name, redelivery)
-    return batch
+def revise(route: Route, journal: Outbox, outdated: Outdated) -> Delivered:
+    """As `redeliver`, for entries of which more has been learned since: what that changes is sent as new versions.
 
-
-def _only_news(batch: Delivered, outdated: Outdated) -> Delivered:
-    """Counted as what it is: entries that were counted when they were delivered; of refusals, those that are new."""
-    before = {seq for seq, _ in outdated.refused}
-    return Delivered(
+    They were counted when they were delivered, so what is counted now is only what they are refused for anew.
+    """
+    delivered, sent = _send_again(route, journal, outdated.entries)
+    refused_before = {seq for seq, _ in outdated.refused}
+    counted = Delivered(
         delivered=0,
         filtered=0,
-        dead_letters=[each for each in batch.dead_letters if (each.seq, each.object_id) not in outdated.refused],
-        refused=len({letter.seq for letter in batch.dead_letters} - before),
-        messages=batch.messages,
+        dead_letters=[each for each in delivered.dead_letters if (each.seq, each.object_id) not in outdated.refused],
+        refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
+        messages=delivered.messages,
         revised=len(outdated.entries),
     )
+    redelivery = _redelivery(outdated.entries, counted, delivered.dead_letters, sent, outdated.mark)
+    journal.record_redelivery(route.name, redelivery)
+    return counted
 
 
 def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
@@ -80,3 +62,36 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
         count += len(entries)
     journal.rewind(route.name, positions)
     return count
+
+
+def _send_again(
+    route: Route, journal: Outbox, entries: Sequence[Entry], *, resend: bool = False
+) -> tuple[Delivered, Sequence[Version]]:
+    """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
+    rendered = [render(entry, route.mapping, route.wants) for entry in entries]
+    known = journal.versions(route.name, object_ids(rendered, route.mapping.format))
+    told_until = {
+        object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
+        for object_id, versions in known.items()
+    }
+    if resend:
+        known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
+    ledger = Ledger(known, told_until)
+    conversions = list(encode(rendered, route.mapping.format, ledger))
+    journal.record(route.name, ledger.recorded)
+    if resend:
+        journal.mark_unsent(route.name, ledger.stamped)
+    delivered, sent = send(route.sink, conversions, ledger)
+    finish(route.sink)
+    return delivered, sent
+
+
+def _redelivery(
+    entries: Sequence[Entry],
+    counted: Delivered,
+    dead_letters: Sequence[DeadLetter],
+    sent: Sequence[Version],
+    mark: Json = None,
+) -> Redelivery:
+    seqs = [entry.seq for entry in entries]
+    return Redelivery(seqs, counted.delivered, counted.filtered, counted.refused, dead_letters, sent, mark)

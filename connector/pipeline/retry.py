@@ -1,4 +1,7 @@
-"""Waiting: a part's thread holds its lease and backs off while something is unavailable. The only retry there is."""
+"""What is done about an outage: wait, and do the same again. All retries of the pipeline are made and timed here.
+
+(A dead letter that is retried on command is another matter: `redeliver`.)
+"""
 
 import threading
 import time
@@ -14,10 +17,13 @@ from connector.pipeline.part import Part, State
 from connector.ports import Journal
 
 MAX_WAIT_SECONDS = 300.0
+"""The longest that is waited between two tries, unless a Retry-After says longer."""
 LONGEST_WAIT_SECONDS = 86_400.0
 """The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
 
 Result = TypeVar("Result")
+
+_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)
 
 
 class Stopping(Exception):
@@ -121,6 +127,3 @@ def _wait_seconds(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     said = error.retry_after if isinstance(error, Unavailable) else None
     return max(min(said or 0.0, LONGEST_WAIT_SECONDS), _backoff(state))
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from connector import telemetry
-from connector.model import ConnectorError, JournalStatus, Misconfigured, Unavailable
+from connector.model import ConnectorError, Misconfigured, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import Pages
 from connector.pipeline.look_ups import LookUps
@@ -16,12 +16,11 @@ from connector.pipeline.part import Part, State
 from connector.pipeline.retry import Stopping, Worker
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered
+from connector.pipeline.upkeep import KEPT, Upkeep
 from connector.ports import Journal, Source
 
 PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
-UPKEEP_SECONDS = 3600.0
-"""How often a source's quota is asked for and old notifications are pruned."""
 LOOK_UPS_ONCE_SECONDS = 60.0
 """How long `run_once` looks up what notifications name before it leaves the rest for the next run."""
 IDLE_SECONDS = 5.0
@@ -30,9 +29,6 @@ SHUTDOWN_SECONDS = 30.0
 """How long those at work may go on when asked to stop, unless the configuration says otherwise."""
 _GLANCE_SECONDS = 0.5
 """How often the runner looks whether it was asked to stop, while its threads work."""
-
-_KEPT = ("quota", "upkept_at", "look_up_trouble")
-"""What a source's report says beside its state, so that the next run knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,9 @@ class Runner:
         self._sources = sources
         self._routes = routes
         self._journal = journal
-        self._retention_seconds = retention_seconds
+        self._upkeep = Upkeep(
+            journal, {name: route.sources for name, route in routes.items()}, retention_seconds=retention_seconds
+        )
         self._shutdown_seconds = shutdown_seconds
         self._stop = stop or threading.Event()
         self._on_progress = on_progress
@@ -194,7 +192,7 @@ class Runner:
                 self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
                 self._wake(part)
             self._on_progress(part)
-        worker.patiently(lambda: self._upkeep(part))
+        worker.patiently(lambda: self._upkeep.see_to(part, self._sources[part.name].source))
         self._say(part, "done", "")
 
     def _learn(self, worker: Worker) -> None:
@@ -211,27 +209,6 @@ class Runner:
         for name, route in self._routes.items():
             if part.name in route.sources:
                 self._appended[name].set()
-
-    def _upkeep(self, part: Part) -> None:
-        """Now and then: ask for the quota; forget notifications that are past the retention and dealt with."""
-        routes = {name: route.sources for name, route in self._routes.items()}
-        standing = self._journal.status(routes)
-        _remember(part, standing)
-        if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
-            return
-        part.upkept_at = int(time.time())
-        try:
-            part.quota = self._sources[part.name].source.quota()
-        except ConnectorError as error:
-            # A key may fetch notifications and not see its quota: that must hold nothing up.
-            part.quota = None
-            self._log.warning("quota_unknown", part=part.name, reason=str(error))
-        newest = [source.newest for source in standing.sources if source.newest is not None]
-        if newest:
-            # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
-            pruned = self._journal.prune(int(min(time.time(), max(newest)) - self._retention_seconds), routes)
-            if pruned:
-                self._log.info("pruned", part=part.name, notifications=pruned)
 
     def _drain_until_stopped(self, worker: Worker) -> None:
         with suppress(Stopping):
@@ -277,7 +254,7 @@ class Runner:
     def _begin(self, part: Part) -> None:
         """Say that a part is at work, without forgetting what an earlier run said for long."""
         if part.kind == "source":
-            _remember(part, self._journal.status({}))
+            self._upkeep.restore(part)
         self._say(part, "running", "")
 
     def _resume(self, part: Part) -> None:
@@ -289,17 +266,11 @@ class Runner:
         part.state, part.message = state, message
         self._on_progress(part)
         try:
-            upkeep = {key: getattr(part, key) for key in _KEPT} if part.kind == "source" else {}
-            self._journal.report(part.name, {"state": state, "message": message, **upkeep})
+            kept = {key: getattr(part, key) for key in KEPT} if part.kind == "source" else {}
+            self._journal.report(part.name, {"state": state, "message": message, **kept})
         except ConnectorError as error:
             # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))
-
-
-def _remember(part: Part, standing: JournalStatus) -> None:
-    report = next((known.report for known in standing.sources if known.name == part.name), {})
-    part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
-    part.look_up_trouble = report.get("look_up_trouble", "")
 
 
 def sleep_until(stop: threading.Event, patience: float) -> Callable[[float], None]:

@@ -28,15 +28,15 @@ class Ledger:
 
     Args:
         known: the versions recorded so far, by object.
-        last_words: for entries that are dealt with out of turn: by object, the last entry that the receiver knows the
-            content of. An older one starts no version, which the receiver would take for the last word.
+        told_until: for entries that are dealt with out of turn: by object, the last entry whose content the receiver
+            has. An older entry starts no version, which would take the place of that.
     """
 
     def __init__(
-        self, known: Mapping[str, Sequence[Version]], last_words: Mapping[str, int] = MappingProxyType({})
+        self, known: Mapping[str, Sequence[Version]], told_until: Mapping[str, int] = MappingProxyType({})
     ) -> None:
         self._known = {object_id: tuple(versions) for object_id, versions in known.items()}
-        self._last_words = last_words
+        self._told_until = told_until
         self._undo: list[tuple[str, tuple[Version, ...]]] = []
         self.recorded: list[Version] = []
         self.stamped: list[Version] = []
@@ -45,7 +45,8 @@ class Ledger:
     def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
         """The document with its `created` and `modified`; None when the receiver has no need of it.
 
-        That is: when it has this version, or a later word; any word at all, where the document is provisional.
+        It has none when it has this version, or what a later entry said of the object (`told_until`), or, if the
+        document is provisional, any version of the object.
 
         Args:
             document: without `created` and `modified`.
@@ -63,32 +64,22 @@ class Ledger:
             return self._first_copy(document, object_id, versions, seq)
         if document.__class__ is Provisional and any(version.sent for version in versions):
             return None
-        hashed = _SHA256.copy()  # cheaper than to start a new one
-        try:
-            hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
-        except orjson.JSONEncodeError as error:
-            raise Refused(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
-        digest = hashed.digest()
-        # Only what came no later than this entry, so that a replay finds each version where it was first given out.
-        # Of that the newest `modified`, not the highest seq: a replay with a mended mapping may have put a newer one on
-        # an older entry, and the receiver takes that for the last word until it is told what followed.
-        earlier = [version for version in versions if version.seq <= seq] if versions else None
-        current = max(earlier, key=_modified) if earlier else None
-        if current is None and versions:
-            # The first version is of a later entry when this one came to make the object only afterwards.
-            current = next((version for version in versions if version.digest == digest), None)
+        digest = _digest(document)
+        current = _current(versions, seq, digest)
         if current is None or current.digest != digest:
-            if self._last_words.get(object_id, 0) > seq:
+            if self._told_until.get(object_id, 0) > seq:
                 return None
-            created, modified = times = _next_times(date, versions)
+            times = _next_times(date, versions)
             self._begin(object_id, seq, digest, times, versions)
-            return {**document, "created": created, "modified": modified}
-        if current.sent:
+        elif current.sent:
             if seq >= current.seq:
                 self.unchanged.append(current._replace(last_seq=seq))
             return None
-        self._send(current, versions, seq)
-        return {**document, "created": current.created, "modified": current.modified}
+        else:
+            self._send(current, versions, seq)
+            times = current.created, current.modified
+        created, modified = times
+        return {**document, "created": created, "modified": modified}
 
     def _first_copy(
         self, document: Document, object_id: str, versions: tuple[Version, ...], seq: int
@@ -104,7 +95,7 @@ class Ledger:
         return document
 
     def mark(self) -> tuple[int, int, int, int]:
-        """Where the ledger stands, for `undo`."""
+        """How much has been stamped so far, for `undo`."""
         return len(self.recorded), len(self.stamped), len(self.unchanged), len(self._undo)
 
     def undo(self, mark: tuple[int, int, int, int]) -> None:
@@ -136,6 +127,33 @@ class Ledger:
         self.stamped.append(sent)
         self._undo.append((object_id, versions))
         self._known[object_id] = tuple(sent if known is version else known for known in versions)
+
+
+def _digest(document: Document) -> bytes:
+    hashed = _SHA256.copy()  # cheaper than to start a new one
+    try:
+        hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+    except orjson.JSONEncodeError as error:
+        raise Refused(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
+    return hashed.digest()
+
+
+def _current(versions: Sequence[Version], seq: int, digest: bytes) -> Version | None:
+    """The version that an entry finds in force: of those that began no later than it, the newest `modified`.
+
+    Later ones do not count, so that a replay finds each version where it was first given out. The newest `modified` is
+    not always of the highest seq: a replay with a mended mapping may have begun a newer version at an older entry, and
+    receivers show the newest.
+
+    When all versions began later, this entry did not make the object then, and does now: it says the same as the first
+    version with its content, if there is one.
+    """
+    if not versions:
+        return None
+    earlier = [version for version in versions if version.seq <= seq]
+    if earlier:
+        return max(earlier, key=_modified)
+    return next((version for version in versions if version.digest == digest), None)
 
 
 def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The two loops, over a real journal; source, mapping, format and sink are the smallest that show their behaviour."""
+"""Fetching and delivering over a real journal; source, mapping, format and sink are the smallest that show it."""
 
 from contextlib import ExitStack
 

@@ -155,11 +155,11 @@ def test_out_of_turn_an_older_entry_starts_no_version_but_one_that_was_not_accep
     refused = first.stamp({"a": 1}, OBJECT, 1, 100)
     later = first.stamp({"a": 2}, OBJECT, 3, 300)
     versions = known(first.recorded[0], first.stamped[1])
-    last_words = {OBJECT.id: 3}
+    told_until = {OBJECT.id: 3}
 
-    assert Ledger(versions, last_words).stamp({"a": "mended"}, OBJECT, 2, 200) is None
-    assert Ledger(versions, last_words).stamp({"a": 1}, OBJECT, 1, 100) == refused
-    newer = Ledger(versions, last_words).stamp({"a": "mended"}, OBJECT, 4, 400)
+    assert Ledger(versions, told_until).stamp({"a": "mended"}, OBJECT, 2, 200) is None
+    assert Ledger(versions, told_until).stamp({"a": 1}, OBJECT, 1, 100) == refused
+    newer = Ledger(versions, told_until).stamp({"a": "mended"}, OBJECT, 4, 400)
     assert newer["modified"] > later["modified"]
 
 

@@ -1,0 +1,54 @@
+"""What is seen to now and then for a source: its quota, and notifications that are past the retention."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from connector import telemetry
+from connector.model import ConnectorError, JournalStatus
+from connector.pipeline.part import Part
+from connector.ports import Journal, Source
+
+UPKEEP_SECONDS = 3600.0
+"""How often a source's quota is asked for and old notifications are pruned."""
+KEPT = ("quota", "upkept_at", "look_up_trouble")
+"""What a source's report says beside its state, so that the next run knows."""
+
+
+class Upkeep:
+    """The upkeep of all sources; `reads` are the sources that each route reads."""
+
+    def __init__(self, journal: Journal, reads: Mapping[str, Sequence[str]], *, retention_seconds: float) -> None:
+        self._journal = journal
+        self._reads = reads
+        self._retention_seconds = retention_seconds
+
+    def restore(self, part: Part) -> None:
+        """Take over what an earlier run reported of a source."""
+        _restore(part, self._journal.status({}))
+
+    def see_to(self, part: Part, source: Source) -> None:
+        """Ask for the quota, and forget notifications that are past the retention and dealt with, unless just done."""
+        status = self._journal.status(self._reads)
+        _restore(part, status)
+        if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
+            return
+        part.upkept_at = int(time.time())
+        try:
+            part.quota = source.quota()
+        except ConnectorError as error:
+            # A key may fetch notifications and not see its quota: that must hold nothing up.
+            part.quota = None
+            telemetry.logger().warning("quota_unknown", part=part.name, reason=str(error))
+        newest = [known.newest for known in status.sources if known.newest is not None]
+        if newest:
+            # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
+            before = int(min(time.time(), max(newest)) - self._retention_seconds)
+            pruned = self._journal.prune(before, self._reads)
+            if pruned:
+                telemetry.logger().info("pruned", part=part.name, notifications=pruned)
+
+
+def _restore(part: Part, status: JournalStatus) -> None:
+    report = next((known.report for known in status.sources if known.name == part.name), {})
+    part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
+    part.look_up_trouble = report.get("look_up_trouble", "")
