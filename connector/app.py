@@ -212,7 +212,7 @@ def _opened(
             with _named(f"sources.{name}"):
                 source = make_source(settings)
             stack.callback(source.close)
-            sources[name] = FedSource(source, settings.poll_seconds, lookups_per_day(settings))
+            sources[name] = FedSource(source, settings.poll_seconds, look_ups_per_day(settings))
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
@@ -242,9 +242,9 @@ def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
     return FileSource(settings)
 
 
-def lookups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
+def look_ups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
     """How many look-ups a source may make a day."""
-    return settings.lookups_per_day if isinstance(settings, VirusTotalSettings) else 0
+    return settings.look_ups_per_day if isinstance(settings, VirusTotalSettings) else 0
 
 
 def make_sink(
@@ -308,7 +308,7 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
 
 def _standing(plan: Plan, known: JournalStatus) -> dict[str, Any]:
     now = time.time()
-    per_day = {name: lookups_per_day(settings) for name, settings in plan.settings.sources.items()}
+    per_day = {name: look_ups_per_day(settings) for name, settings in plan.settings.sources.items()}
     return {
         "journal": {"path": str(plan.settings.journal.path), "notifications": known.entries},
         "sources": [

@@ -32,7 +32,7 @@ sources:
     since_hours: 168
     poll_seconds: 1
     timeout_seconds: 2
-    lookups_per_day: 0  # what is learned makes versions, which the run compared with does not have
+    look_ups_per_day: 0  # what is learned makes versions, which the run compared with does not have
 routes:
   taxii:
     mapping: stix21

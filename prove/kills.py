@@ -33,7 +33,7 @@ sources:
     api_url: "{url}/api/v3"
     since_hours: 168
     poll_seconds: 1
-    lookups_per_day: 0  # what is learned makes versions, and when it is learned differs between runs
+    look_ups_per_day: 0  # what is learned makes versions, and when it is learned differs between runs
 routes:
   taxii:
     mapping: stix21

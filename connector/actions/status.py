@@ -107,7 +107,7 @@ class SourceStanding(PartStanding):
     look_ups: dict[str, Any] | None = Field(
         description=(
             "What has been looked up of the rulesets and collections that notifications name; null when "
-            "`lookups_per_day` is 0."
+            "`look_ups_per_day` is 0."
         )
     )
 

@@ -210,7 +210,7 @@ def _look_ups(found: Mapping[str, JsonObject]) -> Iterator[Metric]:
     )
     for key, name, meaning in (
         ("today", "look_ups_today", "Look-ups of today, since 00:00 UTC."),
-        ("per_day", "look_ups_allowed", "Look-ups allowed a day, by `lookups_per_day`."),
+        ("per_day", "look_ups_allowed", "Look-ups allowed a day, by `look_ups_per_day`."),
     ):
         yield _gauge(name, meaning, ["source"], [((source,), each[key]) for source, each in found.items()])
     paused = [((name,), each["message"] is not None) for name, each in found.items()]

@@ -37,7 +37,7 @@ class FedSource:
 
     source: Source
     poll_seconds: float
-    lookups_per_day: int = 0
+    look_ups_per_day: int = 0
 
 
 class Runner:
@@ -70,7 +70,7 @@ class Runner:
             name: LookUps(
                 self.parts[name],
                 fed.source,
-                fed.lookups_per_day,
+                fed.look_ups_per_day,
                 journal=journal,
                 on_news=partial(self._wake, self.parts[name]),
             )

@@ -22,7 +22,7 @@ sources:
     api_url: "{url}/api/v3"
     since_hours: 168
     poll_seconds: 1
-    lookups_per_day: {look_ups}
+    look_ups_per_day: {look_ups}
 routes:
   taxii:
     mapping: stix21

@@ -204,14 +204,14 @@ def test_answers_that_make_no_sense_cost_one_request_each(world):
 
 
 def test_zero_a_day_is_none(world):
-    world.configure(", lookups_per_day: 0")
+    world.configure(", look_ups_per_day: 0")
     world.run()
     assert world.asked() == []
     assert world.status()["look_ups"] is None
 
 
 def test_no_more_than_are_allowed_a_day_are_made_however_often_it_runs(world):
-    world.configure(", lookups_per_day: 3")
+    world.configure(", look_ups_per_day: 3")
     for _ in range(3):
         world.run()
     assert len(world.asked()) == 3

@@ -273,7 +273,7 @@ def test_sigterm_lets_the_receiver_finish_and_loses_nothing(folder, receiver, ra
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM]])
 def test_a_receiver_that_hangs_cannot_keep_the_process_and_nothing_is_lost(folder, receiver, raised, signals):
     # What is learned makes versions, and when it is learned differs between runs.
-    edit(folder, "poll_seconds: 1", "poll_seconds: 1, lookups_per_day: 0")
+    edit(folder, "poll_seconds: 1", "poll_seconds: 1, look_ups_per_day: 0")
     # One signal: until the time to stop is up. Two: at once, however long that time is.
     edit(folder, "shutdown_seconds: 30", f"shutdown_seconds: {0.3 if len(signals) == 1 else 3600}")
     receiver.free.clear()

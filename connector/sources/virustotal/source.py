@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import pydantic
-from pydantic import Field, field_validator
+from pydantic import AliasChoices, Field, field_validator
 
 from connector.model import (
     ConnectorError,
@@ -86,8 +86,9 @@ class VirusTotalSettings(ApiSettings):
             "costs more requests of the quota."
         ),
     )
-    lookups_per_day: int = Field(
+    look_ups_per_day: int = Field(
         200,
+        validation_alias=AliasChoices("look_ups_per_day", "lookups_per_day"),  # as it was spelt at first
         ge=0,
         le=100_000,
         description=(
@@ -249,7 +250,7 @@ class VirusTotalSource:
             Misconfigured: the key is not accepted, or something other than the API answers.
         """
         if time.monotonic() - self._quota_at > QUOTA_FRESH_SECONDS:
-            with suppress(ConnectorError):  # a key may not see its quota: then `lookups_per_day` is the one limit
+            with suppress(ConnectorError):  # a key may not see its quota: then `look_ups_per_day` is the one limit
                 self.quota()
         spent = nearly_spent(self._quota or {}, self._sent() - self._sent_at_quota, QUOTA_RESERVE)
         if spent is not None:
