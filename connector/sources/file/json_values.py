@@ -1,4 +1,4 @@
-"""The values of a JSON or JSON Lines stream, each with the place where it stands."""
+"""The values of a JSON or JSON Lines stream, each with the place in the text where it begins and ends."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _EXPECTED = "expected a notification (a JSON object), a list of them or an API p
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place between two values: bytes from the start, and the line it is on, counted from 1."""
+    """A place between two values: its offset in bytes, and the line it is on, counted from 1."""
 
     offset: int
     line: int
@@ -31,7 +31,7 @@ START = Place(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One JSON value: the bodies in it, where it stands, and whether it is more than a line of JSON Lines."""
+    """One JSON value: the bodies in it, where it begins and ends, and whether it is all that the file holds."""
 
     bodies: Iterable[JsonObject]
     start: Place
@@ -64,7 +64,7 @@ def values(
     """Read one JSON value that takes many lines, or values of a line each.
 
     Args:
-        stream: stands at `start`.
+        stream: at the offset of `start`.
         name: what errors call it.
         start: the beginning, or a place between two lines.
         growing: another process may be writing: an incomplete last line is left for later.
@@ -77,29 +77,35 @@ def values(
     while raw := stream.readline(MAX_LINE_BYTES + 1):
         if len(raw) > MAX_LINE_BYTES:
             raise Misconfigured(f"{name}:{place.line}: a line of more than {MAX_LINE_BYTES:,} bytes")
-        end = Place(place.offset + len(raw), place.line + 1)
-        text, whole = raw.rstrip(b"\r\n"), False
-        if text.strip(b" \t" + _BOM if place == START else None):
-            try:
-                value = _decoded(text, place)
-            except _Fault as fault:
-                if fault.unfinished and growing and not raw.endswith(b"\n"):
-                    return
-                if not is_first and broken is not None:
-                    broken(_located(name, fault))
-                    place = end
-                    continue
-                if not (fault.unfinished and is_first):
-                    raise _located(name, fault) from None
-                # The first line is no complete value: the file is one value that takes many lines.
-                text, whole = raw + stream.read(MAX_WHOLE_BYTES - len(raw) + 1), True
+        end, is_whole = Place(place.offset + len(raw), place.line + 1), False
+        if _is_blank(raw, place):
+            place = end
+            continue
+        try:
+            value = _decoded(raw.rstrip(b"\r\n"), place)
+        except _Fault as fault:
+            if fault.unfinished and growing and not raw.endswith(b"\n"):
+                return  # the rest of the line is still being written
+            if is_first and fault.unfinished:
+                # The file is one value that takes many lines.
+                text, is_whole = raw + stream.read(MAX_WHOLE_BYTES - len(raw) + 1), True
                 end = Place(place.offset + len(text), place.line + text.count(b"\n"))
                 value = _whole(text, place, name)
-            is_first = False
-            if not isinstance(value, dict | list):
-                raise Misconfigured(f"{name}:{place.line}:1: {_EXPECTED}, found {_kind(value)}")
-            yield Value(unpacked(value), place, end, whole)
-        place = end
+            elif is_first or broken is None:
+                raise _located(name, fault) from None
+            else:
+                broken(_located(name, fault))
+                place = end
+                continue
+        if not isinstance(value, dict | list):
+            raise Misconfigured(f"{name}:{place.line}:1: {_EXPECTED}, found {_kind(value)}")
+        yield Value(unpacked(value), place, end, is_whole)
+        place, is_first = end, False
+
+
+def _is_blank(line: bytes, place: Place) -> bool:
+    line = line.rstrip(b"\r\n")
+    return not line.strip(b" \t" + _BOM if place == START else None)
 
 
 def _whole(text: bytes, place: Place, name: str) -> Json:

@@ -49,10 +49,10 @@ class _Mark(BaseModel):
 
     Attributes:
         size, mtime_ns: of the file, when it was read.
-        offset, line: where the value stands that is read next; `taken` of its notifications have been handed over.
+        offset, line: where the next value begins; `taken` of its notifications have been handed over.
         whole: the file is one JSON value, so that a changed file is a new one.
         done: what there was has been read.
-        fingerprint: of what stands before `offset`: a longer file that still begins so has been appended to.
+        fingerprint: of what is before `offset`: a longer file that still begins so has been appended to.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -239,7 +239,7 @@ def _rest(value: Value, taken: int) -> Iterator[JsonObject]:
 
 
 def _fingerprint(file: BinaryIO, offset: int) -> str:
-    """Of the first and last bytes before an offset. Leaves the file's position alone."""
+    """Of the first and last bytes before an offset. Does not move the file's own offset."""
     head = os.pread(file.fileno(), min(_FINGERPRINT_BYTES, offset), 0)
     start = max(0, offset - _FINGERPRINT_BYTES)
     tail = os.pread(file.fileno(), offset - start, start)
