@@ -418,6 +418,25 @@ def test_a_late_retry_does_not_take_back_what_a_later_notification_said(journal,
     assert list(journal.dead_letters()) == []
 
 
+def test_what_was_sent_is_confirmed_before_a_retry_is_compared_with_it(journal, route, sink):
+    route.mapping.render = naming_after_the_note
+    journal.append("vt", page(item(1, note="old", bad=1)))
+    delivery = Delivery(route, journal)
+    assert delivery.step().refused == 1
+    journal.append("vt", page(item(2, note="new") | {"id": "d1.example"}))
+    sink.doubtful = 100
+    delivery.step()
+    sink.sent.clear()
+
+    route.mapping.render = lambda view: naming_after_the_note(view | {"entity": view["entity"] | {"bad": 0}})
+    assert journal.ask_retry([letter.id for letter in journal.dead_letters()]) == 1
+    delivery.step()
+
+    assert [message.id for message in sink.sent] == ["sighting--1"]
+    assert journal.status({"out": ("vt",)}).routes[0].position == 2
+    assert list(journal.dead_letters()) == []
+
+
 def test_a_retry_says_what_no_later_notification_has_said(journal, route, sink):
     route.mapping.render = naming_after_the_note
     journal.append("vt", page(item(1, note="old"), item(2, note="new", bad=1) | {"id": "d1.example"}))

@@ -272,6 +272,19 @@ def test_what_was_sent_and_is_not_confirmed_is_before_anything_is_revised(journa
     assert sink.newest()["indicator--1.example"]["names"] == {HERON.id: "Heron"}
 
 
+def test_what_was_sent_is_confirmed_before_a_revision_is_compared_with_it(journal, route, sink):
+    journal.append("vt", page(item(1, HERON, entity="x")))
+    drained(route, journal)
+    journal.append("vt", page(item(2, KITS, entity="x")))
+    sink.doubtful = 99
+    delivery = Delivery(route, journal)
+    delivery.step()
+    journal.learn("vt", known(HERON, "Heron"))
+    assert delivery.step().revised == 1
+    assert sink.newest()["indicator--x.example"]["names"] == {}
+    assert journal.status({"out": ["vt"]}).routes[0].position == 2
+
+
 def test_what_the_receiver_refuses_of_it_is_a_dead_letter_and_can_be_retried(journal, route, sink):
     journal.append("vt", page(item(1, HERON)))
     drained(route, journal)
