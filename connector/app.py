@@ -35,7 +35,7 @@ from connector.pipeline.convert import Conversion
 from connector.pipeline.convert import convert as convert_notifications
 from connector.pipeline.part import Part
 from connector.pipeline.route import Route
-from connector.pipeline.runner import SHUTDOWN_SECONDS, FedSource, Runner, sleep_until
+from connector.pipeline.runner import SHUTDOWN_SECONDS, PolledSource, Runner, sleep_until
 from connector.ports import Collections, Format, Journal, Sink, Source
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Settings
@@ -212,7 +212,7 @@ def _opened(
             with _named(f"sources.{name}"):
                 source = make_source(settings)
             stack.callback(source.close)
-            sources[name] = FedSource(source, settings.poll_seconds, look_ups_per_day(settings))
+            sources[name] = PolledSource(source, settings.poll_seconds, look_ups_per_day(settings))
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.

@@ -1,4 +1,8 @@
-"""The nouns that every room shares, and the three errors, named by what the caller does about them."""
+"""The nouns that rooms share, and the three errors, named by what the caller does about them.
+
+In the order of a notification's way: what a source hands over, what the journal keeps, what goes to a sink, what is
+written down of it; then what `status` shows, and the objects of collections.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -22,8 +22,8 @@ def small_steps(size: float) -> None:
     """Pages and batches of so many, and a poll every 50 ms, so that more kills fall between two transactions."""
     virustotal.PAGE_LIMIT = int(size)
     app.Route = functools.partial(Route, batch=int(size))
-    fed = runner.FedSource
-    app.FedSource = lambda source, _, *more: fed(source, 0.05, *more)
+    polled = runner.PolledSource
+    app.PolledSource = lambda source, _, *more: polled(source, 0.05, *more)
     runner.IDLE_SECONDS = 0.05
 
 

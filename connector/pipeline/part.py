@@ -17,7 +17,7 @@ MAX_REASONS = 20
 
 @dataclass(slots=True)
 class Part:
-    """What one source or route did in this run, and how it stands.
+    """What one source or route did in this run, and its state.
 
     Attributes:
         messages: documents that the sink accepted; the other counts are of notifications.

@@ -1,4 +1,4 @@
-"""When things happen: a thread per source and route, storing, delivering, stopping."""
+"""Threads: one for each source and route, when each fetches, delivers or looks up, and how all are stopped."""
 
 import threading
 import time
@@ -32,8 +32,8 @@ _GLANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class FedSource:
-    """A source, how often to ask it, and how many look-ups a day (UTC) it may make."""
+class PolledSource:
+    """A source, how long to wait between polls, and how many look-ups a day (UTC) it may make."""
 
     source: Source
     poll_seconds: float
@@ -45,7 +45,7 @@ class Runner:
 
     def __init__(
         self,
-        sources: Mapping[str, FedSource],
+        sources: Mapping[str, PolledSource],
         routes: Mapping[str, Route],
         journal: Journal,
         *,
@@ -69,12 +69,12 @@ class Runner:
         self._look_ups = {
             name: LookUps(
                 self.parts[name],
-                fed.source,
-                fed.look_ups_per_day,
+                polled.source,
+                polled.look_ups_per_day,
                 journal=journal,
                 on_news=partial(self._wake, self.parts[name]),
             )
-            for name, fed in sources.items()
+            for name, polled in sources.items()
         }
         self._appended = {name: threading.Event() for name in routes}
         self._bugs: list[BaseException] = []
@@ -83,8 +83,8 @@ class Runner:
     def run(self) -> Sequence[Part]:
         """Run until `stop` is set, or until every part has stopped for good."""
         self._threads(
-            dict.fromkeys(self._sources, self._feed_until_stopped)
-            | dict.fromkeys(self._routes, self._drain_until_stopped)
+            dict.fromkeys(self._sources, self._poll_until_stopped)
+            | dict.fromkeys(self._routes, self._deliver_until_stopped)
         )
         return list(self.parts.values())
 
@@ -93,15 +93,15 @@ class Runner:
 
         Look-ups come after that, and what they say of what was delivered goes out last.
         """
-        self._threads(dict.fromkeys(self._sources, self._feed), PATIENCE_ONCE_SECONDS)
+        self._threads(dict.fromkeys(self._sources, self._fetch), PATIENCE_ONCE_SECONDS)
         if not self._stop.is_set():
-            self._threads(dict.fromkeys(self._routes, self._drain), PATIENCE_ONCE_SECONDS)
+            self._threads(dict.fromkeys(self._routes, self._deliver), PATIENCE_ONCE_SECONDS)
         if not self._stop.is_set():
             done = [name for name in self._sources if self.parts[name].state == "done"]
-            self._threads(dict.fromkeys(done, self._learn), PATIENCE_ONCE_SECONDS)
+            self._threads(dict.fromkeys(done, self._look_up), PATIENCE_ONCE_SECONDS)
         if not self._stop.is_set() and any(self.parts[name].learned for name in self._sources):
             done = [name for name in self._routes if self.parts[name].state == "done"]
-            self._threads(dict.fromkeys(done, self._drain), PATIENCE_ONCE_SECONDS)
+            self._threads(dict.fromkeys(done, self._deliver), PATIENCE_ONCE_SECONDS)
         return list(self.parts.values())
 
     def left_behind(self) -> Sequence[str]:
@@ -170,14 +170,14 @@ class Runner:
         finally:
             worker.release()
 
-    def _feed_until_stopped(self, worker: Worker) -> None:
+    def _poll_until_stopped(self, worker: Worker) -> None:
         while not self._stop.is_set():
-            self._feed(worker)
+            self._fetch(worker)
             next_poll = time.monotonic() + self._sources[worker.name].poll_seconds
-            self._learn(worker)
+            self._look_up(worker)
             self._stop.wait(max(0.0, next_poll - time.monotonic()))
 
-    def _feed(self, worker: Worker) -> None:
+    def _fetch(self, worker: Worker) -> None:
         """Store all pages that there are now."""
         part = self.parts[worker.name]
         pages = Pages(part.name, self._sources[part.name].source, self._journal)
@@ -195,11 +195,11 @@ class Runner:
         worker.patiently(lambda: self._upkeep.see_to(part, self._sources[part.name].source))
         self._say(part, "done", "")
 
-    def _learn(self, worker: Worker) -> None:
+    def _look_up(self, worker: Worker) -> None:
         """Look up what notifications name, until the next poll is due or the time for it is up."""
-        part, fed = self.parts[worker.name], self._sources[worker.name]
+        part, polled = self.parts[worker.name], self._sources[worker.name]
         trouble = part.look_up_trouble
-        seconds = LOOK_UPS_ONCE_SECONDS if worker.is_once else fed.poll_seconds
+        seconds = LOOK_UPS_ONCE_SECONDS if worker.is_once else polled.poll_seconds
         self._look_ups[part.name].make(worker, seconds, self._stop)
         if part.state != "done" or part.look_up_trouble != trouble:
             self._say(part, "done", "")
@@ -210,16 +210,16 @@ class Runner:
             if part.name in route.sources:
                 self._appended[name].set()
 
-    def _drain_until_stopped(self, worker: Worker) -> None:
+    def _deliver_until_stopped(self, worker: Worker) -> None:
         with suppress(Stopping):
             while not self._stop.is_set():
                 self._appended[worker.name].clear()
-                self._drain(worker)
+                self._deliver(worker)
                 if self._appended[worker.name].wait(IDLE_SECONDS) and not self._stop.is_set():
                     self._resume(self.parts[worker.name])
         self._deliveries[worker.name].finish()
 
-    def _drain(self, worker: Worker) -> None:
+    def _deliver(self, worker: Worker) -> None:
         """Deliver all that is pending now."""
         part = self.parts[worker.name]
         delivery = self._deliveries[part.name]
@@ -252,7 +252,7 @@ class Runner:
             self._say(part, "done", "")
 
     def _begin(self, part: Part) -> None:
-        """Say that a part is at work, without forgetting what an earlier run said for long."""
+        """Say that a part is at work; a source goes on with the quota that an earlier run has asked for."""
         if part.kind == "source":
             self._upkeep.restore(part)
         self._say(part, "running", "")

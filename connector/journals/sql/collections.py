@@ -29,8 +29,8 @@ class SqlCollections:
         if not dated:
             return []
         with self._database.write() as db:
-            shelf = _Shelf(db, collection, int(self._clock() * 1000))
-            return [shelf.put(each, modified) for each, modified in dated]
+            writer = _CollectionWriter(db, collection, int(self._clock() * 1000))
+            return [writer.put(each, modified) for each, modified in dated]
 
     def objects(
         self, collection: str, selection: Selection, limit: int, max_bytes: int
@@ -69,7 +69,7 @@ class SqlCollections:
         return -1 if added is None else int(added)
 
 
-class _Shelf:
+class _CollectionWriter:
     """One collection, within the transaction that adds to it."""
 
     def __init__(self, db: Transaction, collection: str, now: int) -> None:

@@ -1,5 +1,7 @@
 """What VirusTotal says of the rulesets, Retrohunt jobs, collections and threat actors that notifications name.
 
+Where to ask, and what an answer means; `connector.pipeline.look_ups` says when to ask.
+
 (docs.virustotal.com/reference/hunting-ruleset-object, …/retrohunt-job-object, …/collections-object)
 """
 
@@ -78,18 +80,13 @@ def answered(subject: Subject, answer: Answer, asked_at: int) -> LookUp:
     data = answer.document.get("data") if answer.status == HTTPStatus.OK else None
     said = data.get("attributes") if isinstance(data, dict) else None
     if not isinstance(said, dict):
-        return failed(subject, asked_at)
+        return LookUp(subject, "failed", asked_at, asked_at + FAILED_SECONDS)
     kind = _KINDS[subject.type]
     attributes = _bounded(storable(said))
     lasting = {name: value for name, value in attributes.items() if name not in kind.passing}
     digest = hashlib.sha256(orjson.dumps(lasting, option=orjson.OPT_SORT_KEYS)).digest()
     report = _limits(attributes) if subject.type == "hunting_ruleset" else {}
     return LookUp(subject, "known", asked_at, asked_at + kind.fresh_seconds, attributes, digest, report)
-
-
-def failed(subject: Subject, asked_at: int) -> LookUp:
-    """Nothing was learned: others first."""
-    return LookUp(subject, "failed", asked_at, asked_at + FAILED_SECONDS)
 
 
 def _bounded(attributes: JsonObject) -> JsonObject:

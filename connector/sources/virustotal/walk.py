@@ -1,4 +1,4 @@
-"""Where a VirusTotal source stands: the watermark, and the walk through the stream that moves it.
+"""How far a VirusTotal source has come: the watermark, and the walk through the stream that moves it.
 
 A walk asks for everything from `since` on, oldest first, and follows the cursor to the end. The watermark comes from
 the dates of notifications that have been handed over, and from nothing else.

@@ -12,7 +12,7 @@ from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
 from connector.pipeline.retry import LONGEST_WAIT_SECONDS, _wait_seconds
 from connector.pipeline.route import Route
-from connector.pipeline.runner import FedSource, Runner, sleep_until
+from connector.pipeline.runner import PolledSource, Runner, sleep_until
 
 pytestmark = pytest.mark.usefixtures("instant_backoff")
 
@@ -89,7 +89,7 @@ def journal(tmp_path):
 
 def runner(journal, sources, sinks, stop=None, **options):
     routes = {name: Route(name, tuple(sources), lambda _: True, Mapping(), sink) for name, sink in sinks.items()}
-    fed = {name: FedSource(source, poll_seconds=0.01) for name, source in sources.items()}
+    fed = {name: PolledSource(source, poll_seconds=0.01) for name, source in sources.items()}
     return Runner(fed, routes, journal, retention_seconds=86400 * 30, stop=stop, **options)
 
 
