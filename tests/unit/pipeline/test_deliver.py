@@ -322,6 +322,17 @@ def test_a_replay_from_the_start_sends_the_same_bytes_in_the_same_order(journal,
     assert journal.status({"out": ("vt",)}).routes[0].delivered == 2 * 4
 
 
+def test_a_replay_sends_nothing_again_for_what_the_route_does_not_want(journal, route, sink):
+    journal.append("vt", page(item(1), item(2, unwanted=True) | {"id": "d1.example"}))
+    drained(route, journal)
+    rewind(route, journal, {"vt": 1})
+    drained(route, journal)
+    sink.sent.clear()
+    journal.append("vt", page(item(3) | {"id": "d1.example"}))
+    drained(route, journal)
+    assert "indicator--d1.example" not in [message.id for message in sink.sent]
+
+
 def test_a_replay_from_the_middle_brings_what_earlier_entries_sent(journal, route, sink):
     journal.append("vt", page(item(1), item(2), item(3) | {"id": "d1.example"}))
     drained(route, journal)

@@ -106,6 +106,20 @@ def test_undoing_forgets_what_was_stamped_since_the_mark():
     assert ledger.stamp({}, PLAIN, 4, 200) == {}
 
 
+def test_undoing_forgets_that_an_earlier_version_was_sent_again():
+    first = Ledger({})
+    stamped = first.stamp({"a": 1}, OBJECT, 1, 100)
+    first.stamp({}, PLAIN, 1, 100)
+    ledger = Ledger(known(*first.recorded))
+    mark = ledger.mark()
+    assert ledger.stamp({"a": 1}, OBJECT, 2, 200) == stamped
+    assert ledger.stamp({}, PLAIN, 2, 200) == {}
+    ledger.undo(mark)
+    assert ledger.stamped == []
+    assert ledger.stamp({"a": 1}, OBJECT, 3, 300) == stamped
+    assert ledger.stamp({}, PLAIN, 3, 300) == {}
+
+
 def test_a_replay_with_a_mended_mapping_ends_with_the_last_content():
     first = Ledger({})
     first.stamp({"a": 1}, OBJECT, 1, 100)
@@ -132,14 +146,16 @@ def test_a_replay_with_a_mended_mapping_says_nothing_twice():
 
 @pytest.mark.parametrize("value", [2**70, float])
 def test_what_json_cannot_say_is_a_refusal(value):
-    with pytest.raises(Refused, match="the indicator cannot be written as JSON"):
+    with pytest.raises(Refused, match="the indicator cannot be written as JSON") as refusal:
         Ledger({}).stamp({"type": "indicator", "a": value}, OBJECT, 1, 100)
+    assert refusal.value.by == "format"
 
 
 def test_the_end_of_the_calendar_is_a_refusal():
     at_the_end = Version(OBJECT.id, 1, b"", timestamp(1), "9999-12-31T23:59:59.999Z", sent=True)
-    with pytest.raises(Refused, match="9999"):
+    with pytest.raises(Refused, match="9999") as refusal:
         Ledger(known(at_the_end)).stamp({"a": 1}, OBJECT, 2, 200)
+    assert refusal.value.by == "format"
 
 
 @given(st.integers(0, 253_402_300_799))
