@@ -69,7 +69,7 @@ class Source(Protocol):
 
 
 class Outbox(Protocol):
-    """What a route knows about itself: what it has to deliver, where it stands, what its receiver has."""
+    """What a route knows about itself: what it has to deliver, its position, what its receiver has."""
 
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """The next entries of these sources after the route's position, in order, at most `limit`.
@@ -184,7 +184,7 @@ class Journal(Outbox, Protocol):
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the sole right to append for a source or advance a route; `name` is theirs.
 
-        Left by `Unavailable`, it is free for others, and `status` goes on naming this process until one takes it.
+        When its block ends with `Unavailable`, it is free for others; `status` names this process until one takes it.
 
         Raises:
             Unavailable: another living process holds it, named in the message.

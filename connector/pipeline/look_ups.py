@@ -18,7 +18,7 @@ from connector.ports import Journal, Source
 PAUSE_SECONDS = 900.0
 """How long nothing is looked up after a look-up could not be answered, unless the answer says longer."""
 AGAIN_SECONDS = 3600
-"""How long other subjects go first then, should it be the subject that brings it about."""
+"""After how long that subject is asked about again; others go first, in case the failure is due to this one."""
 
 
 class LookUps:
@@ -57,7 +57,7 @@ class LookUps:
             telemetry.logger().info("looked_up", part=part.name, subjects=answers, new=new)
 
     def _due(self) -> Sequence[Subject]:
-        """As much as may be looked up today."""
+        """What is to be looked up, and no more than may be today."""
         name = self._part.name
         today = sum(each.look_ups.asked_today for each in self._journal.status({}).sources if each.name == name)
         return self._journal.due(name, int(time.time()), self._per_day - today)

@@ -10,6 +10,7 @@ import pytest
 
 import connector.journals
 from connector.journals.sql import entries as entries_module
+from connector.journals.sql.dialect import named_statements
 from connector.journals.sqlite.database import SQL, Database, migrations, statements
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import DeadLetter, Entry, LookUp, Misconfigured, Notification, Page, StoredDeadLetter, Version
@@ -61,6 +62,16 @@ def test_the_backlog_is_counted_without_reading_bodies(tables):
     assert "SEARCH notifications USING COVERING INDEX notifications_by_source (source=? AND rowid>?)" in plan(
         tables, SQL["backlog"]
     )
+
+
+def test_a_name_stands_for_one_statement(tmp_path, monkeypatch):
+    package = tmp_path / "two_stores"
+    package.mkdir()
+    for name, text in (("__init__.py", ""), ("a.sql", "-- name: one\nSELECT 1;"), ("b.sql", "-- name: one\nSELECT 2;")):
+        (package / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="two statements are called one"):
+        named_statements("two_stores")
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
