@@ -1,6 +1,7 @@
 """Fetching and delivering over a real journal; source, mapping, format and sink are the smallest that show it."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -411,6 +412,16 @@ def test_a_retry_counts_only_when_the_receiver_has_confirmed(journal, route, sin
     with pytest.raises(Unavailable):
         redeliver(route, journal, journal.entries([1]))
     assert len(list(journal.dead_letters())) == 1
+
+
+def test_a_retry_of_what_the_route_wants_no_more_sends_nothing(journal, route, sink):
+    journal.append("vt", page(item(1)))
+    sink.refuse = {"sighting--1"}
+    drained(route, journal)
+    sink.sent.clear()
+    batch = redeliver(replace(route, wants=lambda _: False), journal, journal.entries([1]))
+    assert (batch.filtered, batch.delivered, batch.refused, sink.sent) == (1, 0, 0, [])
+    assert list(journal.dead_letters()) == []
 
 
 def test_a_late_retry_does_not_take_back_what_a_later_notification_said(journal, route, sink):

@@ -63,6 +63,7 @@ def test_an_object_without_versions_is_sent_once_whatever_its_content():
     assert first.stamp({"value": "b"}, PLAIN, 2, 200) is None
     assert Ledger(known(*first.stamped)).stamp({"value": "c"}, PLAIN, 3, 300) is None
     assert Ledger(known(*first.recorded)).stamp({"value": "d"}, PLAIN, 3, 300) == {"value": "d"}
+    assert first.recorded == [Version(PLAIN.id, 1, b"", "", "", sent=False)]
 
 
 def test_a_provisional_document_is_sent_to_who_knows_nothing_of_the_object():
