@@ -2,18 +2,20 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Identity, Page, Refusal, Refused, Unavailable
+from connector.model import Identity, Message, Page, Refusal, Refused, Unavailable
 from connector.pipeline.convert import convert
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import fetch
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route
+from connector.values.timestamps import timestamp
 
 DATE = 1_700_000_000
 
@@ -253,6 +255,23 @@ def test_converting_without_a_journal_gives_what_a_fresh_route_sends(journal, ro
     conversions = list(convert([notification.read(body) for body in bodies], Domains()))
     assert [m.body for conversion in conversions for m in conversion.messages] == [m.body for m in sink.sent]
     assert conversions[3].refusal.by == "format"
+
+
+def test_a_message_says_of_which_entry_it_is_and_when_that_was_raised():
+    raised = timestamp(DATE + 1)
+    (conversion,) = convert([notification.read(item(1))], Domains())
+    assert [(each.seq, each.id, each.time, each.version) for each in conversion.messages] == [
+        (1, "identity--1", DATE + 1, None),
+        (1, "indicator--d1.example", DATE + 1, raised),
+        (1, "sighting--1", DATE + 1, raised),
+    ]
+    assert orjson.loads(conversion.messages[1].body)["created"] == raised
+
+
+def test_a_message_of_an_event_is_called_after_the_notification():
+    events = SimpleNamespace(format=SimpleNamespace(encode=orjson.dumps), render=lambda view: [{"a": 1}])
+    (conversion,) = convert([notification.read(item(1))], events)
+    assert list(conversion.messages) == [Message(1, "1", b'{"a":1}', DATE + 1)]
 
 
 def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route, sink):
