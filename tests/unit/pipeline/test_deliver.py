@@ -18,6 +18,7 @@ from connector.pipeline.route import Route
 from connector.values.timestamps import timestamp
 
 DATE = 1_700_000_000
+LEVELS = {"identity": 0, "indicator": 1, "sighting": 2}
 
 
 def item(number, **attributes):
@@ -50,7 +51,8 @@ class Objects:
         return [{"id": "identity--1"}]
 
     def identify(self, document):
-        return Identity(document["id"], versioned=document["id"] != "identity--1", dependency_level=1)
+        kind = document["id"].partition("--")[0]
+        return Identity(document["id"], versioned=kind != "identity", dependency_level=LEVELS[kind])
 
     def encode(self, document):
         if document.get("name") == "dirty":
@@ -260,10 +262,11 @@ def test_converting_without_a_journal_gives_what_a_fresh_route_sends(journal, ro
 def test_a_message_says_of_which_entry_it_is_and_when_that_was_raised():
     raised = timestamp(DATE + 1)
     (conversion,) = convert([notification.read(item(1))], Domains())
-    assert [(each.seq, each.id, each.time, each.version) for each in conversion.messages] == [
-        (1, "identity--1", DATE + 1, None),
-        (1, "indicator--d1.example", DATE + 1, raised),
-        (1, "sighting--1", DATE + 1, raised),
+    messages = [(each.seq, each.id, each.time, each.version, each.dependency_level) for each in conversion.messages]
+    assert messages == [
+        (1, "identity--1", DATE + 1, None, 0),
+        (1, "indicator--d1.example", DATE + 1, raised, 1),
+        (1, "sighting--1", DATE + 1, raised, 2),
     ]
     assert orjson.loads(conversion.messages[1].body)["created"] == raised
 
