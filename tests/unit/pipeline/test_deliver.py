@@ -533,6 +533,23 @@ def test_a_dead_letter_of_the_format_has_the_document_that_it_refused(journal, r
     assert (document["id"], document["name"]) == ("sighting--1", "dirty")
 
 
+def test_a_dead_letter_has_the_document_that_was_refused_while_it_was_rendered(journal, route):
+    def render(view):
+        raise Refused("name: is dirty", by="format", document={"name": "dirty"})
+
+    route.mapping.render = render
+    journal.append("vt", page(item(1)))
+    (batch,) = drained(route, journal)
+    assert [letter.document for letter in batch.dead_letters] == [b'{"name":"dirty"}']
+
+
+def test_a_dead_letter_names_its_notification_whoever_refused(journal, route, sink):
+    sink.refuse = {"sighting--2"}
+    journal.append("vt", page(item(1, name="unmappable"), item(2)))
+    (batch,) = drained(route, journal)
+    assert [(each.by, each.notification_id) for each in batch.dead_letters] == [("mapping", "1"), ("sink", "2")]
+
+
 def test_a_document_that_no_json_can_say_is_refused_without_it(journal, route):
     journal.append("vt", page(item(1)))
     route.mapping.render = lambda view: [{"id": "indicator--1", "name": 2**70}]

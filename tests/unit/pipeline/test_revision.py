@@ -184,6 +184,7 @@ def test_events_are_not_repeated(journal, sink):
     journal.append("vt", page(item(1, HERON)))
     drained(route, journal)
     journal.learn("vt", known(HERON, "Heron"))
+    assert journal.status({"out": ["vt"]}).routes[0].outdated == 0
     assert drained(route, journal) == []
     journal.append("vt", page(item(2, HERON)))
     drained(route, journal)
