@@ -1,4 +1,4 @@
-"""An account as one page of HTML that needs nothing else: input on the left, output on the right, linked both ways.
+"""An explained conversion as one page of HTML that needs nothing else: input left, output right, linked both ways.
 
 All in it is hostile but the style and the script. The page is built as a tree of elements, so that text stays text, and
 its policy (Content-Security-Policy) lets nothing run or load but those two, known by their hashes.
@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
-from connector.authoring.account import Account
+from connector.authoring.explain import ExplainedConversion
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part, ScopePath
 from connector.model import Json
@@ -26,20 +26,20 @@ _SMALL = 12
 _Content = ET.Element | str
 
 
-def page(said: Account) -> bytes:
+def page(explained: ExplainedConversion) -> bytes:
     """The page, in UTF-8."""
-    output = _Output(said)
-    main = _element("main", _Input(said, output).section, output.section)
+    output = _Output(explained)
+    main = _element("main", _Input(explained, output).section, output.section)
     style, script = (_own(name) for name in ("page.css", "page.js"))
     head = _element(
         "head",
         _element("meta", charset="utf-8"),
         _element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
         _element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _element("title", f"{printable(said.notification_id)} by {printable(said.mapping)}"),
+        _element("title", f"{printable(explained.notification_id)} by {printable(explained.mapping)}"),
         _element("style", style),
     )
-    body = _element("body", _header(said), main, _element("script", script))
+    body = _element("body", _header(explained), main, _element("script", script))
     html: bytes = ET.tostring(_element("html", head, body, lang="en"), "utf-8", method="html")
     return b"<!DOCTYPE html>\n" + html
 
@@ -52,8 +52,8 @@ class _Output:
         readers: by place, the rows of the values that came of it.
     """
 
-    def __init__(self, said: Account) -> None:
-        explanation = said.explanation
+    def __init__(self, explained: ExplainedConversion) -> None:
+        explanation = explained.explanation
         self.inputs = {path: f"in{number}" for number, path in enumerate(_paths(explanation.view))}
         self.readers: dict[ScopePath, list[str]] = {}
         self.names = {part.key for part in (*explanation.names, *explanation.emitted)}
@@ -66,8 +66,8 @@ class _Output:
         if explanation.names:
             made.append(_element("h3", "Names under let"))
             made.append(_element("ul", *(self.part(part, top=True) for part in explanation.names), class_="tree"))
-        if said.sent:
-            sent = _element("pre", "\n".join(map(printable, said.sent)))
+        if explained.sent:
+            sent = _element("pre", "\n".join(map(printable, explained.sent)))
             summary = _element("span", "What is sent, to the byte", class_="row")
             made.append(_details(summary, sent, is_open=False))
         self.section = _section("output", "Output", "and where each value comes from", *made)
@@ -128,9 +128,9 @@ class _Output:
 class _Input:
     """The notification, with a row for each value."""
 
-    def __init__(self, said: Account, output: _Output) -> None:
+    def __init__(self, explained: ExplainedConversion, output: _Output) -> None:
         self.output = output
-        view = said.explanation.view
+        view = explained.explanation.view
         members = [self.member((name,), name, view.get(name)) for name in NOTIFICATION_SCOPE]
         self.section = _section("input", "Notification", "as mappings see it", _element("ul", *members, class_="tree"))
 
@@ -165,16 +165,16 @@ class _Input:
         return list(dict.fromkeys(found))
 
 
-def _header(said: Account) -> ET.Element:
-    if not said.explanation.wanted:
+def _header(explained: ExplainedConversion) -> ET.Element:
+    if not explained.explanation.wanted:
         verdict = _element("p", "Not for this mapping: its match is false.", class_="verdict none")
-    elif said.refused:
-        verdict = _element("p", f"Refused by {printable(said.refused)}", class_="verdict refused")
+    elif explained.refused:
+        verdict = _element("p", f"Refused by {printable(explained.refused)}", class_="verdict refused")
     else:
-        count = len(said.sent)
+        count = len(explained.sent)
         verdict = _element("p", f"{count} {'document' if count == 1 else 'documents'} to send", class_="verdict")
-    called = " with ".join(PurePath(name).name for name in (said.mapping, *said.overlays))
-    mapping, identifier = (_element("code", printable(text)) for text in (called, said.notification_id))
+    called = " with ".join(PurePath(name).name for name in (explained.mapping, *explained.overlays))
+    mapping, identifier = (_element("code", printable(text)) for text in (called, explained.notification_id))
     left_out = _element("input", id="show-left-out", type="checkbox", checked="checked")
     by_format = _element("input", id="show-by-format", type="checkbox", checked="checked")
     return _element(

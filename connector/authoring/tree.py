@@ -1,4 +1,4 @@
-"""An account on a terminal: the output as a tree, and at each value where it came from."""
+"""An explained conversion on a terminal: the output as a tree, and at each value where it came from."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from connector.authoring.account import Account
+from connector.authoring.explain import ExplainedConversion
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part, ScopePath
 from connector.model import Json
@@ -21,26 +21,26 @@ _UNBROKEN = 100_000
 """Characters of a line that is not for a screen."""
 
 
-def show(said: Account) -> None:
+def show(explained: ExplainedConversion) -> None:
     """Print it to stdout."""
     console = Console(width=None if sys.stdout.isatty() else _UNBROKEN, highlight=False)
-    for line in _lines(said):
+    for line in _lines(explained):
         console.print(line)
 
 
-def _lines(said: Account) -> Iterator[Text | Tree]:
-    explanation = said.explanation
+def _lines(explained: ExplainedConversion) -> Iterator[Text | Tree]:
+    explanation = explained.explanation
     heading = Text.assemble(
-        (" with ".join([said.mapping, *said.overlays]), "bold"),
-        f" makes this of the notification {printable(said.notification_id)}:",
+        (" with ".join([explained.mapping, *explained.overlays]), "bold"),
+        f" makes this of the notification {printable(explained.notification_id)}:",
     )
     if explanation.match is not None:
         yield from _evaluations([explanation.match])
     if not explanation.wanted:
         yield Text("nothing: it is not for this mapping, whose `match` is false", "yellow")
         return
-    if said.refused:
-        yield Text(f"refused by {printable(said.refused)}", "bold red")
+    if explained.refused:
+        yield Text(f"refused by {printable(explained.refused)}", "bold red")
     yield heading
     for part in explanation.emitted:
         yield _tree(part)

@@ -202,7 +202,7 @@ def explain(
     highlighted; it needs no other file and no network.
     """
     from connector import app
-    from connector.authoring import account
+    from connector.authoring import explain
     from connector.formats.stix.format import Producer
     from connector.model import Refused
 
@@ -211,21 +211,21 @@ def explain(
         raise click.UsageError("--json and `--html -` both write to stdout; leave one of them out")
     compiled = app.load_mapping(name, Producer(), profile, overlays)
     try:
-        said = account.account(compiled, _notification(file, identifier))
+        explained = explain.explain(compiled, _notification(file, identifier))
     except Refused as rejected:
         raise click.UsageError(f"the notification in {file} cannot be explained: {rejected}") from None
     if page is not None:
         from connector.authoring.page import page as html
 
-        write(page, html(said))
+        write(page, html(explained))
         if not to_stdout:
             click.echo(f"wrote {page}", err=as_json)
     if as_json:
-        print_json(account.as_json(said))
+        print_json(explain.as_json(explained))
     elif page is None:
         from connector.authoring import tree
 
-        tree.show(said)
+        tree.show(explained)
 
 
 def _notification(file: Path, identifier: str | None) -> "Notification":

@@ -15,7 +15,7 @@ from integration.command import iocstream_here
 from mapping_examples import CASES, MAPPINGS
 
 from connector import app
-from connector.authoring import account, page, tree
+from connector.authoring import explain, page, tree
 from connector.formats.stix.format import Producer
 from connector.mapping.examples import read_one
 from connector.model import Notification, Refused
@@ -26,7 +26,7 @@ INPUTS = MAPPINGS / "examples" / "inputs"
 
 
 def told(case, mapping=STIX):
-    return account.account(mapping, read_one(INPUTS / f"{case}.json"))
+    return explain.explain(mapping, read_one(INPUTS / f"{case}.json"))
 
 
 def found(parts, *keys):
@@ -61,38 +61,38 @@ class Parsed(HTMLParser):
 
 
 def test_machines_get_each_value_with_its_place_and_its_reads():
-    said = orjson.loads(orjson.dumps(account.as_json(told("domain_hunting"))))
-    part = found(said["emit"], "indicator", "confidence")
+    explained = orjson.loads(orjson.dumps(explain.as_json(told("domain_hunting"))))
+    part = found(explained["emit"], "indicator", "confidence")
     assert part["value"] == 1
     assert part["path"] == "emit.indicator.confidence"
     assert part["place"].startswith("mappings/stix21.yaml:")
     (evaluation,) = part["evaluations"]
     assert {"path": "entity.gti_assessment.threat_score.value", "value": 1} in evaluation["inputs"]
     assert {"path": "verdict", "value": "VERDICT_UNDETECTED"} in evaluation["reads"]
-    assert found(said["emit"], "location")["left_out"] == "$when `country` is null"
-    assert said["refused"] is None
-    assert [orjson.loads(each)["type"] for each in said["sent"]][-1] == "sighting"
-    assert said["input"]["notification"]["hunting_info"]["rule_name"] == "new_c2_domain"
+    assert found(explained["emit"], "location")["left_out"] == "$when `country` is null"
+    assert explained["refused"] is None
+    assert [orjson.loads(each)["type"] for each in explained["sent"]][-1] == "sighting"
+    assert explained["input"]["notification"]["hunting_info"]["rule_name"] == "new_c2_domain"
 
 
 def test_a_refusal_by_the_format_says_so():
     body = orjson.loads((INPUTS / "file_descriptor.json").read_bytes())
-    said = account.as_json(account.account(STIX, read({**body, "id": "no hash"})))
-    assert said["refused"].startswith("format: file.hashes.SHA-256 must be 64 lower-case hexadecimal digits")
-    assert said["sent"] == []
-    assert found(said["emit"], "observable")["left_out"].startswith("refused: file.hashes.SHA-256 must be")
-    assert found(said["emit"], "sighting")["left_out"].startswith("not reached")
+    explained = explain.as_json(explain.explain(STIX, read({**body, "id": "no hash"})))
+    assert explained["refused"].startswith("format: file.hashes.SHA-256 must be 64 lower-case hexadecimal digits")
+    assert explained["sent"] == []
+    assert found(explained["emit"], "observable")["left_out"].startswith("refused: file.hashes.SHA-256 must be")
+    assert found(explained["emit"], "sighting")["left_out"].startswith("not reached")
 
 
 def test_a_refusal_that_the_mapping_has_words_for_is_in_those_words():
-    said = account.as_json(told("unknown_entity_type"))
-    assert said["refused"] == "mapping: no STIX object is known for the entity type collection"
-    assert said["sent"] == []
+    explained = explain.as_json(told("unknown_entity_type"))
+    assert explained["refused"] == "mapping: no STIX object is known for the entity type collection"
+    assert explained["sent"] == []
 
 
 def test_what_cannot_be_mapped_at_all_is_rejected():
     with pytest.raises(Refused, match="no notification id"):
-        account.account(STIX, read({"type": "file", "id": "x"}))
+        explain.explain(STIX, read({"type": "file", "id": "x"}))
 
 
 def test_what_nobody_could_read_on_a_screen_is_rejected():
@@ -102,7 +102,7 @@ def test_what_nobody_could_read_on_a_screen_is_rejected():
     body = {"type": "file", "id": "x", "attributes": {"a": deep}}
     body["context_attributes"] = {"notification_id": "1", "notification_date": 1}
     with pytest.raises(Refused, match="more than 60 levels"):
-        account.account(STIX, read(body))
+        explain.explain(STIX, read(body))
 
 
 def test_a_terminal_gets_a_tree_with_the_same(capsys):
@@ -179,10 +179,10 @@ def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping)
     clean = orjson.loads((INPUTS / f"{case}.json").read_bytes())
     body = dirtied(copy.deepcopy(clean), text) | {"type": clean["type"]}
     try:
-        said = account.account(mapping, Notification(f"1{text}", 1759894055, body))
+        explained = explain.explain(mapping, Notification(f"1{text}", 1759894055, body))
     except Refused:
         return
-    html = page.page(said)
+    html = page.page(explained)
     parsed = Parsed(html)
     usual = Parsed(page.page(told(case, mapping)))
     assert {tag for tag, _ in parsed.tags} <= {tag for tag, _ in usual.tags} | {
@@ -208,7 +208,7 @@ def test_nothing_in_a_notification_steers_the_terminal(text, case):
     clean = orjson.loads((INPUTS / f"{case}.json").read_bytes())
     body = dirtied(clean, text) | {"type": clean["type"]}
     try:
-        lines = list(tree._lines(account.account(CEF, Notification(f"1{text}", 1759894055, body))))
+        lines = list(tree._lines(explain.explain(CEF, Notification(f"1{text}", 1759894055, body))))
     except Refused:
         return
     for line in lines:

@@ -17,7 +17,7 @@ MAX_DEPTH = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ExplainedConversion:
     """An explanation, with what it led to.
 
     Attributes:
@@ -37,7 +37,7 @@ class Account:
     refused: str
 
 
-def account(mapping: CompiledMapping, item: Notification) -> Account:
+def explain(mapping: CompiledMapping, item: Notification) -> ExplainedConversion:
     """Convert one notification, and explain it.
 
     Raises:
@@ -49,7 +49,7 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     [conversion] = convert([item], mapping)
     objects = mapping.format if isinstance(mapping.format, ObjectFormat) else None
     shared_documents = {each["id"] for each in objects.shared_documents()} if objects else set()
-    return Account(
+    return ExplainedConversion(
         mapping.name,
         mapping.document.overlays,
         mapping.format_name,
@@ -60,21 +60,21 @@ def account(mapping: CompiledMapping, item: Notification) -> Account:
     )
 
 
-def as_json(said: Account) -> dict[str, Any]:
-    """The account for machines; paths as an expression would write them."""
-    explanation = said.explanation
+def as_json(explained: ExplainedConversion) -> dict[str, Any]:
+    """The explanation for machines; paths as an expression would write them."""
+    explanation = explained.explanation
     return {
-        "mapping": said.mapping,
-        "overlays": list(said.overlays),
-        "format": said.format_name,
-        "notification": said.notification_id,
+        "mapping": explained.mapping,
+        "overlays": list(explained.overlays),
+        "format": explained.format_name,
+        "notification": explained.notification_id,
         "wanted": explanation.wanted,
-        "refused": said.refused or None,
+        "refused": explained.refused or None,
         "input": explanation.view,
         "match": _evaluation(explanation.match) if explanation.match else None,
         "let": [_part(part) for part in explanation.names],
         "emit": [_part(part) for part in explanation.emitted],
-        "sent": said.sent,
+        "sent": explained.sent,
     }
 
 
