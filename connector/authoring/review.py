@@ -13,6 +13,7 @@ from connector.model import Json, Refused
 from connector.pipeline.convert import convert
 from connector.ports import Vocabulary
 from connector.settings.yamldoc import dotted
+from connector.values.display import one_line
 
 Kind = Literal["valid", "invalid", "refused", "without value", "unread", "undefined"]
 Level = Literal["ok", "note", "warning", "error"]
@@ -64,9 +65,9 @@ def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
         yield Finding("note" if converted else "error", "refused", f"{times} of {total} refused: {reason}")
     explainer = Explainer(mapping, every_branch=True)
     explanations = list(_explained(explainer, examples))
-    for site in explainer.without_value():
-        message = f"`{' '.join(site.expression.split())}` found nothing in any example; is it misspelt?"
-        yield Finding("warning", "without value", message, site.place, dotted(site.path))
+    for location in explainer.without_value():
+        message = f"`{one_line(location.expression)}` found nothing in any example; is it misspelt?"
+        yield Finding("warning", "without value", message, location.place, dotted(location.path))
     if isinstance(mapping.format, Vocabulary):
         yield from _undefined(mapping.format, explanations)
     yield from _unread(explanations)

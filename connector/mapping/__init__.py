@@ -6,8 +6,16 @@ YAML the `rendering/program` that is run for each notification. `language/` is w
 `schema` and `reference` describe the language to editors and readers; `examples` are notifications to try it on.
 """
 
-from connector.mapping.compilation.compiler import Site
-from connector.mapping.compiled import CompiledMapping, Watch, compile_condition, compile_mapping, load
-from connector.mapping.overlay import lay
+from connector.mapping.compilation.compiler import Location
+from connector.mapping.compiled import CompiledMapping, TracedMapping, compile_condition, compile_mapping, load
+from connector.mapping.overlay import apply_overlay
 
-__all__ = ["CompiledMapping", "Site", "Watch", "compile_condition", "compile_mapping", "lay", "load"]
+__all__ = [
+    "CompiledMapping",
+    "Location",
+    "TracedMapping",
+    "apply_overlay",
+    "compile_condition",
+    "compile_mapping",
+    "load",
+]

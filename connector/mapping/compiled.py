@@ -9,7 +9,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from connector.mapping.compilation import compiler
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.compilation.compiler import Site
+from connector.mapping.compilation.compiler import Location
 from connector.mapping.language.closures import Evaluate, is_false
 from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
@@ -61,16 +61,16 @@ class CompiledMapping:
             raise Refused(TOO_DEEP, by="mapping") from None
 
     @cached_property
-    def _explainer(self) -> "Watch":
+    def _explainer(self) -> "TracedMapping":
         # Kept: a stream full of notifications that do not fit would have the mapping compiled for each.
-        return self.watch()
+        return self.traced()
 
-    def watch(self) -> "Watch":
+    def traced(self) -> "TracedMapping":
         """A rendering of the same mapping that keeps account of its expressions."""
-        return Watch(self.document, self.format)
+        return TracedMapping(self.document, self.format)
 
 
-class Watch:
+class TracedMapping:
     """Renders as its mapping does, several times slower, and remembers which expressions ever had a value.
 
     Attributes:
@@ -83,7 +83,7 @@ class Watch:
 
     def __init__(self, document: YamlDocument, output: Format, *, check: bool = True) -> None:
         self.format = output
-        self._sites: dict[Site, bool] = {}
+        self._had_value: dict[Location, bool] = {}
         self.program = compiler.program(document, output, self._trace, check=check)
 
     def render(self, view: JsonObject) -> list[Document] | None:
@@ -93,29 +93,29 @@ class Watch:
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
-    def without_value(self) -> Sequence[Site]:
+    def without_value(self) -> Sequence[Location]:
         """The expressions that were null in everything rendered so far, or never came to be evaluated."""
-        return [site for site, had_value in self._sites.items() if not had_value]
+        return [location for location, had_value in self._had_value.items() if not had_value]
 
-    def _trace(self, site: Site, evaluate: Evaluate) -> Evaluate:
-        self._sites.setdefault(site, False)
+    def _trace(self, location: Location, evaluate: Evaluate) -> Evaluate:
+        self._had_value.setdefault(location, False)
 
         def traced(values: Any) -> Json:
             try:
                 found = evaluate(values)
             except RequiredError as error:
-                self._sites[site] = True  # it has found that nothing is there, and is not misspelt
+                self._had_value[location] = True  # it has found that nothing is there, and is not misspelt
                 raise Refused(str(error), by="mapping") from None
             except JMESPathError as error:
-                raise Refused(f"{site}: {_explained(error)}", by="mapping") from None
-            self._note(site, found)
+                raise Refused(f"{location}: {_message(error)}", by="mapping") from None
+            self._note(location, found)
             return found
 
         return traced
 
-    def _note(self, site: Site, found: Json) -> None:
+    def _note(self, location: Location, found: Json) -> None:
         if found is not None:
-            self._sites[site] = True
+            self._had_value[location] = True
 
 
 def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> CompiledMapping:
@@ -154,24 +154,24 @@ def compile_condition(expression: str, place: str | Callable[[], str]) -> Callab
     try:
         evaluate = compiler.condition(expression)
     except ExpressionError as error:
-        raise Misconfigured(f"{_said(place)}: in `{expression}`: {error}") from None
+        raise Misconfigured(f"{_text_of(place)}: in `{expression}`: {error}") from None
 
     def holds(view: JsonObject) -> bool:
         try:
             return not is_false(evaluate({name: view.get(name) for name in NOTIFICATION_SCOPE}))
         except JMESPathError as error:
-            raise Refused(f"{_said(place)}: in `{expression}`: {_explained(error)}", by="mapping") from None
+            raise Refused(f"{_text_of(place)}: in `{expression}`: {_message(error)}", by="mapping") from None
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
     return holds
 
 
-def _said(place: str | Callable[[], str]) -> str:
+def _text_of(place: str | Callable[[], str]) -> str:
     return place if isinstance(place, str) else place()
 
 
-def _explained(error: JMESPathError) -> str:
+def _message(error: JMESPathError) -> str:
     """The error without the value it is about, which may be long."""
     if isinstance(error, JMESPathTypeError):
         wanted = " or ".join(name for name in error.expected_types if name != "null")

@@ -118,7 +118,7 @@ def read(using: str | Path, profile: str | None = None, overlays: Sequence[str |
     """
     path = mapping_path(using)
     laid = [*([_profile_path(path, profile)] if profile is not None else []), *(Path(overlay) for overlay in overlays)]
-    return reduce(mapping.lay, (_load(over) for over in laid), _load(path))
+    return reduce(mapping.apply_overlay, (_load(over) for over in laid), _load(path))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _PARTS = ("match", "let", "emit")
 _Dict = dict[str, Json]
 
 
-def lay(mapping: YamlDocument, overlay: YamlDocument) -> YamlDocument:
+def apply_overlay(mapping: YamlDocument, overlay: YamlDocument) -> YamlDocument:
     """A mapping with an overlay over it; every value keeps the place where it stands, in either file.
 
     In `change`, a mapping goes deeper into the mapping that is there, except that one with a `$switch` takes the place
@@ -41,14 +41,14 @@ def lay(mapping: YamlDocument, overlay: YamlDocument) -> YamlDocument:
     if data["extends"] != name:
         message = f"this is an overlay of {data['extends']!r}, and the mapping is {name!r}"
         raise overlay.error(("extends",), message)
-    laying = _Laying(mapping, overlay)
+    overlaid = _Overlaid(mapping, overlay)
     for verb in ("remove", "change", "add"):
-        laying.lay(verb, data.get(verb, {}))
-    if laying.faults:
-        raise Misconfigured("\n".join(str(fault) for fault in laying.faults))
+        overlaid.apply(verb, data.get(verb, {}))
+    if overlaid.faults:
+        raise Misconfigured("\n".join(str(fault) for fault in overlaid.faults))
     if "description" in data:
-        laying.put(("description",), data["description"], ("description",))
-    return YamlDocument(mapping.name, laying.data, laying.places, (*mapping.overlays, overlay.name))
+        overlaid.put(("description",), data["description"], ("description",))
+    return YamlDocument(mapping.name, overlaid.data, overlaid.places, (*mapping.overlays, overlay.name))
 
 
 def _checked(overlay: YamlDocument) -> _Dict:
@@ -70,7 +70,7 @@ def _checked(overlay: YamlDocument) -> _Dict:
     return data
 
 
-class _Laying:
+class _Overlaid:
     """A mapping while an overlay is laid over it; a path is one of the mapping, a source the overlay's for it."""
 
     def __init__(self, mapping: YamlDocument, overlay: YamlDocument) -> None:
@@ -81,7 +81,7 @@ class _Laying:
         self.removed: set[YamlPath] = set()
         self.faults: list[Misconfigured] = []
 
-    def lay(self, verb: str, data: Json) -> None:
+    def apply(self, verb: str, data: Json) -> None:
         """What the overlay says under `change`, `add` or `remove`."""
         if not isinstance(data, dict):
             raise self.overlay.error((verb,), f"a mapping is expected here, with {', '.join(_PARTS)}")
@@ -125,7 +125,7 @@ class _Laying:
         else:
             raise self.misfit(
                 source,
-                f"{dotted(path)} is there already ({self.standing(path)}); to give it another value, "
+                f"{dotted(path)} is there already ({self.place_of(path)}); to give it another value, "
                 "move the line to change",
             )
 
@@ -142,7 +142,7 @@ class _Laying:
             raise self.overlay.error(source, f"what is to be removed has no value: write `{name}:` alone")
         if not isinstance(there, dict):
             raise self.misfit(
-                source, f"{dotted(path)} holds nothing by name ({self.standing(path)}); write `{name}:` alone"
+                source, f"{dotted(path)} holds nothing by name ({self.place_of(path)}); write `{name}:` alone"
             )
         self.deeper(self.remove, value, there, path, source)
         if not there and path != ("let",):
@@ -180,7 +180,7 @@ class _Laying:
             f"{self.mapping.name} has no {dotted(path)}{suggestion(name, into)}{here}",
         )
 
-    def standing(self, path: YamlPath) -> Place | str:
+    def place_of(self, path: YamlPath) -> Place | str:
         return self.places.get(path, self.mapping.name)
 
     def misfit(self, source: YamlPath, message: str) -> Misconfigured:

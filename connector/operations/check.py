@@ -63,8 +63,8 @@ def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iter
 
     Says how many can be, what the library `stix2` does not take of those in STIX, and which expressions find nothing.
     """
-    watch = mapping.watch()
-    conversions = list(convert(examples.notifications, watch))
+    traced = mapping.traced()
+    conversions = list(convert(examples.notifications, traced))
     reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
     converted = wanted - len(reasons)
@@ -76,8 +76,8 @@ def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iter
         yield Finding(part, "warning", f"the mapping is valid, but for none of the {total} {examples.called}")
     if mapping.format_name == "stix":
         yield from _read_by_stix2(part, conversions)
-    for site in watch.without_value():
-        yield Finding(part, "warning", f"{site}: found nothing in any example; is it misspelt?")
+    for location in traced.without_value():
+        yield Finding(part, "warning", f"{location}: found nothing in any example; is it misspelt?")
 
 
 def _read_by_stix2(part: str, conversions: Iterable[Conversion]) -> Iterator[Finding]:

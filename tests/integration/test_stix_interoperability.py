@@ -14,7 +14,7 @@ import stix_gates
 from connector import notification
 from connector.app import bundle, make_formats
 from connector.formats.stix.format import Producer
-from connector.mapping import compile_mapping, lay
+from connector.mapping import apply_overlay, compile_mapping
 from connector.mapping.files import read
 from connector.pipeline.convert import convert
 from connector.settings import yamldoc
@@ -34,7 +34,7 @@ def made(*bodies, overlay=None):
     """The bundle that notifications become, as its objects."""
     document = read("stix21")
     if overlay:
-        document = lay(document, yamldoc.parse(f"extends: stix21\n{overlay}", "overlay.yaml"))
+        document = apply_overlay(document, yamldoc.parse(f"extends: stix21\n{overlay}", "overlay.yaml"))
     mapping = compile_mapping(document, make_formats(Producer(name="Example CERT")))
     conversions = list(convert([notification.read(body) for body in bodies], mapping))
     assert [one.refusal for one in conversions] == [None] * len(bodies)

@@ -13,7 +13,7 @@ from connector.mapping.compilation.folding import folded, roots
 from connector.mapping.compilation.proving import shape_of
 from connector.mapping.language import placeholders
 from connector.mapping.language.closures import Evaluate, compiled_in_scope, path_of
-from connector.mapping.language.expressions import ExpressionError, parse, suggestion
+from connector.mapping.language.expressions import ExpressionError, parse, shown, suggestion
 from connector.mapping.language.json_types import (
     ANY,
     ARRAY,
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Location:
     """Where an expression stands.
 
     Attributes:
@@ -70,10 +70,10 @@ class Site:
     expression: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {dotted(self.path)}: in `{_short(self.expression)}`"
+        return f"{self.place}: {dotted(self.path)}: in `{shown(self.expression, 200)}`"
 
 
-Trace = Callable[[Site, Evaluate], Evaluate]
+Trace = Callable[[Location, Evaluate], Evaluate]
 """Something to put around every expression."""
 
 
@@ -161,7 +161,7 @@ class _Compiler:
     """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
 
     def __init__(self, document: YamlDocument, output: Format, trace: Trace | None, *, check: bool) -> None:
-        self.document = document
+        self.source = document
         self.output = output
         self.trace = trace
         self.check = check
@@ -170,7 +170,7 @@ class _Compiler:
         self.read: set[str] = set()  # the names that expressions have read, as far as compiled
 
     def program(self) -> Program:
-        data = self.document.data
+        data = self.source.data
         names = self.output.names
         scope: dict[str, Types] = {
             **NOTIFICATION_SCOPE,
@@ -182,7 +182,7 @@ class _Compiler:
         return Program(match, tuple(lets), tuple(emits), {**names, **self.fixed})
 
     def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
-        data = self.document.data.get(key, {} if key == "let" else None)
+        data = self.source.data.get(key, {} if key == "let" else None)
         if not isinstance(data, dict) or (not data and key == "emit"):
             raise self.error((key,), "names with a value each are expected here")
         for name in data:
@@ -217,24 +217,39 @@ class _Compiler:
     def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Emit:
         path = ("emit", name)
         self.check_document(data, path, each_allowed=True)
-        if "$each" in data:
-            each = self.each(data, path, name, scope)
-            scope[name], self.shapes[name] = ARRAY, Elements((self.finalized_shape(each.body.shape),))
-            complete = self.completed(data, each.body.shape)
-            if not each.is_own:
-                return Emit(name, is_list=True, build=each.function(), complete=complete)
-            made = _kept(each.body.function(), complete)
-            return Emit(name, is_list=True, build=for_each(each.loops, made, is_remembered=True), complete=again)
-        read, self.read = self.read, set()
+        return self.documents(name, data, path, scope) if "$each" in data else self.document(name, data, path, scope)
+
+    def documents(self, name: str, data: dict[str, Json], path: YamlPath, scope: dict[str, Types]) -> Emit:
+        """A document for each element of a list."""
+        each = self.each(data, path, name, scope)
+        scope[name], self.shapes[name] = ARRAY, Elements((self.finalized_shape(each.body.shape),))
+        complete = self.completed(data, each.body.shape)
+        if not each.is_own:
+            return Emit(name, is_list=True, build=each.function(), complete=complete)
+        made = _kept(each.body.function(), complete)
+        return Emit(name, is_list=True, build=for_each(each.loops, made, is_remembered=True), complete=again)
+
+    def document(self, name: str, data: dict[str, Json], path: YamlPath, scope: dict[str, Types]) -> Emit:
+        """One document, remembered where one name decides on all of it."""
+        before, self.read = self.read, set()
         value = self.body(data, path, name, scope)
-        complete, build = self.completed(data, value.shape), value.function()
-        if self.trace is None and len(self.read) == 1 and not self.read & NOTIFICATION_SCOPE.keys():
-            (only,) = self.read
-            if scope[only] <= SCALAR | NULL:
-                build, complete = remembered(only, _kept(build, complete)), again
-        self.read |= read
+        read, self.read = self.read, before | self.read
+        build, complete = value.function(), self.completed(data, value.shape)
+        only = self.decided_by(frozenset(read), scope)
+        if only is not None:
+            build, complete = remembered(only, _kept(build, complete)), again
         scope[name], self.shapes[name] = OBJECT | NULL, self.finalized_shape(value.shape)
         return Emit(name, is_list=False, build=build, complete=complete)
+
+    def decided_by(self, read: frozenset[str], scope: Scope) -> str | None:
+        """The one name that a document depends on, where that is worth remembering: text, a number or a boolean.
+
+        None for a name of the notification, which is seldom the same again, and while every expression is traced.
+        """
+        match list(read):
+            case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and scope[only] <= SCALAR | NULL:
+                return only
+        return None
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
         """What makes a document of what a mapping has built."""
@@ -257,7 +272,7 @@ class _Compiler:
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):
-            raise self.error(path, f"a document is a mapping of property to value, not {_named(data)}")
+            raise self.error(path, f"a document is a mapping of property to value, not {_kind_of(data)}")
         if "$each" in data and not each_allowed:
             raise self.error((*path, "$each"), "stands beside the document's name, not inside a case")
         if "$switch" in data:
@@ -329,7 +344,7 @@ class _Compiler:
                 raise self.error((*path, name), f"this case is never chosen: the value is {described(types)}")
         cases = {name: self.value(data[name], (*path, name), key, scope) for name in names}
         default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
-        return switch(_case(choose, self.site(data["$switch"], (*path, "$switch"))), cases, default)
+        return switch(_case(choose, self.location(data["$switch"], (*path, "$switch"))), cases, default)
 
     def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Each:
         given, place = data["$each"], (*path, "$each")
@@ -358,10 +373,10 @@ class _Compiler:
         if not types & ARRAY:
             raise self.error(path, f"goes through a list, not through {described(types)}")
         self.shapes[name] = shape.shapes[0] if isinstance(shape, Elements) and len(shape.shapes) == 1 else None
-        site = self.site(data, path)
+        location = self.location(data, path)
 
         def refusal(found: Json) -> Refused:
-            return Refused(f"{site}: $each goes through a list, not through {type_name(found)}", by="mapping")
+            return Refused(f"{location}: $each goes through a list, not through {type_name(found)}", by="mapping")
 
         return name, elements, refusal
 
@@ -383,16 +398,16 @@ class _Compiler:
         if not types & SCALAR:
             raise self.error(path, f"`{part.expression}` is {described(types)}, which cannot stand inside text")
         quote = self.output.quote
-        site = self.site(part.expression, path)
+        location = self.location(part.expression, path)
 
         def fill(values: Any) -> str:
             found = evaluate(values)
             if found.__class__ is str:
                 return quote(key, found)
             if found is None:
-                raise Refused(f"{site}: it has no value, and the text around it needs one", by="mapping")
+                raise Refused(f"{location}: it has no value, and the text around it needs one", by="mapping")
             if isinstance(found, list | dict) or (isinstance(found, float) and not math.isfinite(found)):
-                raise Refused(f"{site}: {_named(found)} cannot stand inside text", by="mapping")
+                raise Refused(f"{location}: {_kind_of(found)} cannot stand inside text", by="mapping")
             return quote(key, found)
 
         return fill
@@ -414,25 +429,25 @@ class _Compiler:
 
     def expression(self, data: Json, path: YamlPath, scope: Scope) -> "_Expression":
         if not isinstance(data, str):
-            raise self.error(path, f"a JMESPath expression is expected here, not {_named(data)}")
+            raise self.error(path, f"a JMESPath expression is expected here, not {_kind_of(data)}")
         try:
             node = parse(data)
             types = checking.check(data, node, scope)
         except ExpressionError as error:
-            raise self.error(path, f"in `{_short(data)}`: {error}") from None
+            raise self.error(path, f"in `{shown(data, 200)}`: {error}") from None
         node = folded(node, {**self.output.names, **self.fixed})
         evaluate = compiled_in_scope(node)
         self.read |= roots(node)
         if self.trace:
-            evaluate = self.trace(self.site(data, path), evaluate)
+            evaluate = self.trace(self.location(data, path), evaluate)
         shape = shape_of(node, self.shapes) or (Text() if types - NULL == STRING else None)
         return _Expression(evaluate, types, shape)
 
-    def site(self, expression: str, path: YamlPath) -> Site:
-        return Site(self.document.place(path), path, expression)
+    def location(self, expression: str, path: YamlPath) -> Location:
+        return Location(self.source.place(path), path, expression)
 
     def error(self, path: YamlPath, message: str) -> Misconfigured:
-        return self.document.error(path, message)
+        return self.source.error(path, message)
 
 
 def _list_or_null(build: Callable[[Any], list[Json]]) -> Evaluate:
@@ -451,13 +466,15 @@ def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate
     return made
 
 
-def _case(choose: Evaluate, site: Site) -> Callable[[Any], str | None]:
+def _case(choose: Evaluate, location: Location) -> Callable[[Any], str | None]:
     def case(values: Any) -> str | None:
         chosen = choose(values)
         if chosen is None or isinstance(chosen, str):
             return chosen
         if isinstance(chosen, list | dict):
-            raise Refused(f"{site}: $switch chooses by text, number or boolean, not by {_named(chosen)}", by="mapping")
+            raise Refused(
+                f"{location}: $switch chooses by text, number or boolean, not by {_kind_of(chosen)}", by="mapping"
+            )
         return json.dumps(chosen)
 
     return case
@@ -473,13 +490,9 @@ def _reachable(case: str, types: Types) -> bool:
     )
 
 
-def _named(value: Json) -> str:
+def _kind_of(value: Json) -> str:
     name = type_name(value)
     return f"an {name}" if name[0] in "ao" else name if name == "null" else f"a {name}"
-
-
-def _short(expression: str) -> str:
-    return shortened(" ".join(expression.split()), 200)
 
 
 def _directives() -> str:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.compilation.compiler import Site
+from connector.mapping.compilation.compiler import Location
 from connector.mapping.compiled import TOO_DEEP, CompiledMapping
 from connector.mapping.explanation.reads import ScopePath, Traced, reads
 from connector.mapping.explanation.recording import Recorder, Recording
 from connector.mapping.language import placeholders
 from connector.mapping.language.closures import is_false
-from connector.mapping.language.expressions import parse
+from connector.mapping.language.expressions import parse, shown
 from connector.mapping.language.placeholders import Placeholder
 from connector.mapping.rendering.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Refused
@@ -132,7 +132,7 @@ class Explainer:
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
-    def without_value(self) -> Sequence[Site]:
+    def without_value(self) -> Sequence[Location]:
         """The expressions that were null in everything explained so far."""
         return self._recorder.without_value()
 
@@ -251,7 +251,7 @@ class _Walk:
         if "$when" in data:
             wanted = self.noted(part, data["$when"], (*part.path, "$when"), "$when")
             if is_false(wanted.value):
-                part.left_out = f"$when `{_short(wanted.expression)}` is {value_text(wanted.value, 60)}"
+                part.left_out = f"$when `{shown(wanted.expression, 120)}` is {value_text(wanted.value, 60)}"
                 return
         content = {name: member for name, member in data.items() if name not in ("$when", "$each", "$provisional")}
         provisional = (*part.path, "$provisional")
@@ -268,7 +268,7 @@ class _Walk:
         case = chosen.value if chosen.value is None or isinstance(chosen.value, str) else json.dumps(chosen.value)
         name = case if case in data and case not in ("$switch", "$default") else "$default"
         if name not in data:
-            said = f"$switch `{_short(chosen.expression)}` is {value_text(chosen.value, 60)}"
+            said = f"$switch `{shown(chosen.expression, 120)}` is {value_text(chosen.value, 60)}"
             part.left_out = f"{said}: there is no such case and no $default"
             return
         inner = self.value(data[name], (*part.path, name), part.key)
@@ -368,8 +368,4 @@ def _without_value(evaluation: Evaluation) -> str:
     missing = [dotted(path) for path, value in evaluation.inputs.items() if value is None]
     because = f" ({', '.join(missing)}: not given)" if missing else ""
     what = "has no value" if evaluation.value is None else "is empty"
-    return f"`{_short(evaluation.expression)}` {what}{because}"
-
-
-def _short(expression: str) -> str:
-    return shortened(" ".join(expression.split()), 120)
+    return f"`{shown(evaluation.expression, 120)}` {what}{because}"

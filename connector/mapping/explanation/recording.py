@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from connector.mapping.compilation.compiler import Site
-from connector.mapping.compiled import TOO_DEEP, Watch
+from connector.mapping.compilation.compiler import Location
+from connector.mapping.compiled import TOO_DEEP, TracedMapping
 from connector.mapping.rendering.program import scope_of
 from connector.model import Document, Json, JsonObject, Refused
 from connector.ports import Format
@@ -19,7 +19,7 @@ class Recording:
         documents: all that were made before it ended.
         values: what the expressions at each place of the mapping gave, one after the other.
         wanted: whether the notification is for this mapping.
-        rejected: why it ended early.
+        refusal: why it ended early; None when it did not.
     """
 
     scope: dict[str, Json]
@@ -29,7 +29,7 @@ class Recording:
     refusal: Refused | None = None
 
 
-class Recorder(Watch):
+class Recorder(TracedMapping):
     """Renders as its mapping does, and writes down what every expression gave. For one thread.
 
     What a format would refuse is recorded too, and all that comes after it.
@@ -50,6 +50,6 @@ class Recorder(Watch):
             recording.refusal = refusal
         return recording
 
-    def _note(self, site: Site, found: Json) -> None:
-        super()._note(site, found)
-        self._recording.values.setdefault(site.path, []).append(found)
+    def _note(self, location: Location, found: Json) -> None:
+        super()._note(location, found)
+        self._recording.values.setdefault(location.path, []).append(found)

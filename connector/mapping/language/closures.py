@@ -11,14 +11,13 @@ from typing import Any
 
 from jmespath.exceptions import UnknownFunctionError
 
-from connector.mapping.language.functions import Function, Parameter
+from connector.mapping.language.functions import Function
 from connector.mapping.language.interpreter import CALLED_DIRECTLY, CALLS, INTERPRETER, SIGNATURES, Node
 from connector.mapping.language.json_types import PYTHON_TYPES
 from connector.model import Json
 
 Evaluate = Callable[[Any], Json]
 """From the current value to an expression's value."""
-_Computed = tuple[int, Evaluate, frozenset[type], bool, Parameter]
 Read = Callable[[str], Evaluate]
 """How the member of a name is read: from a scope, which has it, or from any value, which may not."""
 
@@ -492,34 +491,34 @@ def _function_expression(node: Node, read: Read) -> Evaluate:
 
 
 def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
-    """`Function.apply`, with everything looked up beforehand: parameters, and arguments that are literals."""
-    call = function.call
+    """`Function.apply`, with parameters and literals looked up beforehand.
+
+    Each form below calls the function where all arguments are of a type that it takes; what null or any other value
+    means, `Function.apply` says for all of them.
+    """
     literals: list[Json] = [node["value"] if node["type"] == "literal" else None for node in nodes]
-    indexes = [
+    types = [function.parameter(index).python_types for index in range(len(nodes))]
+    computed = [
         index
         for index, node in enumerate(nodes)
-        if not (node["type"] == "literal" and node["value"].__class__ in _accepted(function, index)[0])
+        if node["type"] != "literal" or node["value"].__class__ not in types[index]
     ]
-    if len(indexes) == 1 and read is itemgetter and (path := path_of(nodes[indexes[0]])):
-        return _call_with_path(function, path, indexes[0], literals)
-    computed = [(index, _compile(nodes[index], read), *_accepted(function, index)) for index in indexes]
-    match computed:
-        case [one]:
-            return _call_with_one(function, one, literals)
-        case [one, other]:
-            return _call_with_two(function, one, other, literals)
+    if len(computed) == 1:
+        (index,) = computed
+        if read is itemgetter and (path := path_of(nodes[index])):
+            return _call_with_path(function, path, index, literals)
+        return _call_with_one(function, _compile(nodes[index], read), index, literals)
+    arguments = [(index, _compile(nodes[index], read), types[index]) for index in computed]
 
     def call_many(value: Any) -> Json:
         given = literals.copy()
-        missing = False
-        for index, argument, types, null_ends, parameter in computed:
+        fits = True
+        for index, argument, wanted in arguments:
             given[index] = found = argument(value)
-            if found.__class__ not in types or (found is None and null_ends):
-                if found is not None or not null_ends:
-                    raise function.type_error(found, parameter)
-                missing = True
-        return None if missing else call(*given)
+            fits = fits and found.__class__ in wanted
+        return call(*given) if fits else function.apply(given)
 
+    call = function.call
     return call_many
 
 
@@ -528,11 +527,12 @@ def _after(function: Function, before: Sequence[Json]) -> Callable[..., Json]:
     return partial(function.call, *before) if before else function.call
 
 
-def _call_with_path(function: Function, path: Sequence[str], index: int, literals: Sequence[Json]) -> Evaluate:
+def _call_with_path(function: Function, path: Sequence[str], index: int, literals: list[Json]) -> Evaluate:
     """A call with one argument that is a path from the scope, as most are: what that does is done right here."""
-    types, null_ends, parameter = _accepted(function, index)
-    call = _after(function, literals[:index])
-    after = literals[index + 1 :]
+    parameter = function.parameter(index)
+    types, null_ends = parameter.python_types, not parameter.passes_null
+    before, after = literals[:index], literals[index + 1 :]
+    call = _after(function, before)
     root, *names = path
 
     def call_path(scope: Any) -> Json:
@@ -544,62 +544,26 @@ def _call_with_path(function: Function, path: Sequence[str], index: int, literal
                 given = given.get(name)
         except AttributeError:  # of JSON's types only objects have `get`
             given = None
-        if given.__class__ not in types:
-            if given is None and null_ends:
-                return None
-            raise function.type_error(given, parameter)
-        return call(given, *after)
+        if given.__class__ in types:
+            return call(given, *after)
+        return None if given is None and null_ends else function.apply([*before, given, *after])
 
     return call_path
 
 
-def _call_with_one(function: Function, computed: _Computed, literals: Sequence[Json]) -> Evaluate:
-    index, argument, types, null_ends, parameter = computed
-    call = _after(function, literals[:index])
-    after = literals[index + 1 :]
+def _call_with_one(function: Function, argument: Evaluate, index: int, literals: list[Json]) -> Evaluate:
+    parameter = function.parameter(index)
+    types, null_ends = parameter.python_types, not parameter.passes_null
+    before, after = literals[:index], literals[index + 1 :]
+    call = _after(function, before)
 
     def call_one(value: Any) -> Json:
         given = argument(value)
-        if given.__class__ not in types:
-            if given is None and null_ends:
-                return None
-            raise function.type_error(given, parameter)
-        return call(given)
+        if given.__class__ in types:
+            return call(given, *after)
+        return None if given is None and null_ends else function.apply([*before, given, *after])
 
-    def call_one_before(value: Any) -> Json:
-        given = argument(value)
-        if given.__class__ not in types:
-            if given is None and null_ends:
-                return None
-            raise function.type_error(given, parameter)
-        return call(given, *after)
-
-    return call_one_before if after else call_one
-
-
-def _call_with_two(function: Function, first: _Computed, second: _Computed, literals: Sequence[Json]) -> Evaluate:
-    index_a, argument_a, types_a, null_ends_a, parameter_a = first
-    index_b, argument_b, types_b, null_ends_b, parameter_b = second
-    call = _after(function, literals[:index_a])
-    between, after = literals[index_a + 1 : index_b], literals[index_b + 1 :]
-
-    def call_two(value: Any) -> Json:
-        a, b = argument_a(value), argument_b(value)
-        if a.__class__ not in types_a and (a is not None or not null_ends_a):
-            raise function.type_error(a, parameter_a)
-        if b.__class__ not in types_b and (b is not None or not null_ends_b):
-            raise function.type_error(b, parameter_b)
-        if (a is None and null_ends_a) or (b is None and null_ends_b):
-            return None
-        return call(a, *between, b, *after)
-
-    return call_two
-
-
-def _accepted(function: Function, index: int) -> tuple[frozenset[type], bool, Parameter]:
-    """The Python types that a function takes at an index, whether null there makes its result null, and why."""
-    parameter = function.parameter(index)
-    return parameter.python_types, not parameter.passes_null, parameter
+    return call_one
 
 
 _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {

@@ -14,6 +14,7 @@ from jmespath.exceptions import (
 from jmespath.parser import Parser
 
 from connector.mapping.language.interpreter import Node
+from connector.values.display import one_line, shortened
 
 MAX_LENGTH = 10_000
 """Characters in one expression."""
@@ -65,6 +66,11 @@ def parse(expression: str) -> Node:
         raise ExpressionError("an expression nested too deeply") from None
     _check_tree(node)
     return node
+
+
+def shown(expression: str, limit: int) -> str:
+    """An expression as a message shows it: in one line, of at most `limit` characters."""
+    return shortened(one_line(expression), limit)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

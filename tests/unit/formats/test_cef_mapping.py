@@ -39,10 +39,10 @@ def test_every_example_becomes_an_event(case):
 
 
 def test_every_expression_finds_a_value_in_some_example():
-    watch = MAPPING.watch()
+    traced = MAPPING.traced()
     for case in CASES:
-        watch.render(notification.view(notification.read(body_of(case))))
-    assert [str(site) for site in watch.without_value()] == []
+        traced.render(notification.view(notification.read(body_of(case))))
+    assert [str(location) for location in traced.without_value()] == []
 
 
 @pytest.mark.parametrize(

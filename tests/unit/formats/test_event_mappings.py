@@ -34,11 +34,11 @@ def test_only_what_the_format_cannot_say_is_refused(name, case):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_expression_finds_a_value_in_some_example(name):
-    watch = MADE[name].watch()
+    traced = MADE[name].traced()
     for case in CASES:
         with contextlib.suppress(Refused):
-            watch.render(notification.view(notification.read(body_of(case))))
-    assert [str(site) for site in watch.without_value()] == []
+            traced.render(notification.view(notification.read(body_of(case))))
+    assert [str(location) for location in traced.without_value()] == []
 
 
 @pytest.mark.parametrize("name", ["cef", *sorted({*NAMES} - REFUSED.keys())])

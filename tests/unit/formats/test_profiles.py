@@ -45,11 +45,11 @@ def test_a_profile_refuses_what_the_mapping_refuses(mapping, profile, case):
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_every_expression_finds_a_value_in_some_example(mapping, profile):
-    watch = made(mapping, profile).watch()
+    traced = made(mapping, profile).traced()
     for case in CASES:
         with contextlib.suppress(Refused):
-            watch.render(notification.view(notification.read(body_of(case))))
-    assert [str(site) for site in watch.without_value()] == []
+            traced.render(notification.view(notification.read(body_of(case))))
+    assert [str(location) for location in traced.without_value()] == []
 
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)

@@ -47,12 +47,12 @@ def test_only_what_stix_cannot_say_is_refused(case):
 
 
 def test_every_expression_finds_a_value_in_some_example():
-    watch = MAPPING.watch()
+    traced = MAPPING.traced()
     for case in CASES:
         body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
         with contextlib.suppress(Refused):
-            watch.render(notification.view(notification.read(body)))
-    assert [str(site) for site in watch.without_value()] == []
+            traced.render(notification.view(notification.read(body)))
+    assert [str(location) for location in traced.without_value()] == []
 
 
 @pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))

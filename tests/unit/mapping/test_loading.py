@@ -232,7 +232,7 @@ def test_any_mapping_is_refused_or_makes_documents_of_anything(data, view):
     except Refused as refusal:
         assert refusal.by in ("mapping", "format")  # noqa: PT017 -- likewise
         return
-    assert made.watch().render(view) == documents
+    assert made.traced().render(view) == documents
     if isinstance(view.get("entity_value"), str):  # as every view of a notification has it
         assert documents is None or all(map(present_everywhere, documents))
 

@@ -38,7 +38,7 @@ emit:
 def laid(*overlays, base=MAPPING):
     document = yamldoc.parse(base, "base.yaml")
     for number, text in enumerate(overlays, start=1):
-        document = mapping.lay(document, yamldoc.parse("extends: base\n" + text, f"over{number}.yaml"))
+        document = mapping.apply_overlay(document, yamldoc.parse("extends: base\n" + text, f"over{number}.yaml"))
     return document
 
 
@@ -122,7 +122,7 @@ def test_the_mapping_and_the_overlay_are_left_as_they_were():
     document = yamldoc.parse(MAPPING, "base.yaml")
     before = copy.deepcopy(document)
     over = yamldoc.parse("extends: base\nadd: {emit: {one: {tags: [z], more: [{a: 1}]}}}", "over.yaml")
-    first, second = mapping.lay(document, over), mapping.lay(document, over)
+    first, second = mapping.apply_overlay(document, over), mapping.apply_overlay(document, over)
     assert document == before
     first.data["emit"]["one"]["more"][0]["a"] = 2
     assert second.data["emit"]["one"]["more"] == [{"a": 1}] == over.data["add"]["emit"]["one"]["more"]
@@ -235,7 +235,7 @@ def test_all_lines_that_do_not_fit_are_named_at_once():
 )
 def test_what_is_no_overlay_of_this_mapping_is_refused(text, said):
     with pytest.raises(Misconfigured) as caught:
-        mapping.lay(yamldoc.parse(MAPPING, "folder/base.yaml"), yamldoc.parse(text, "over.yaml"))
+        mapping.apply_overlay(yamldoc.parse(MAPPING, "folder/base.yaml"), yamldoc.parse(text, "over.yaml"))
     assert str(caught.value).startswith(said)
 
 
@@ -266,7 +266,7 @@ values = st.recursive(
 def test_any_overlay_is_refused_or_gives_a_mapping_that_is_refused_or_renders(data):
     base = yamldoc.parse(MAPPING, "base.yaml")
     try:
-        document = mapping.lay(base, yamldoc.YamlDocument("over.yaml", {"extends": "base", **data}, {}))
+        document = mapping.apply_overlay(base, yamldoc.YamlDocument("over.yaml", {"extends": "base", **data}, {}))
         made = mapping.compile_mapping(document, FORMATS)
     except Misconfigured as refused:
         assert str(refused).startswith(("base.yaml:", "over.yaml:"))  # noqa: PT017 -- either outcome is right

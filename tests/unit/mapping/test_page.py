@@ -33,7 +33,7 @@ def test_the_worked_example_works():
 
 @pytest.mark.parametrize("body", EXAMPLES[1:])
 def test_every_other_example_is_part_of_a_mapping(body):
-    assert emitting(body).watch().render(VIEW) is not None
+    assert emitting(body).traced().render(VIEW) is not None
 
 
 def test_the_error_shown_is_the_error_given():

@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
 
 def test_the_overlay_works():
     (text,) = (block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if block.startswith("extends"))
-    document = mapping.lay(files.read("json"), yamldoc.parse(text, "ours.yaml"))
+    document = mapping.apply_overlay(files.read("json"), yamldoc.parse(text, "ours.yaml"))
     made = mapping.compile_mapping(document, {"json": JsonFormat()})
     (line,) = made.render({"notification": {"id": "1"}, "entity": {}, "entity_value": "x"})
     assert line["site"] == "Example SOC"

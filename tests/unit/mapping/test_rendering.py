@@ -370,17 +370,17 @@ def test_a_notification_nested_beyond_measure_is_refused():
 
 
 def test_watching_names_the_expressions_that_never_had_a_value():
-    watch = emitting(
+    traced = emitting(
         "type: x\na: ${{ entity.scoer }}\nb: ${{ entity.score }}\nc: {$when: entity.no, d: '${{ entity.ratio }}'}"
-    ).watch()
-    assert watch.render(VIEW) == [{"id": "x--1", "type": "x", "b": 7}]
-    assert [str(site) for site in watch.without_value()] == [
+    ).traced()
+    assert traced.render(VIEW) == [{"id": "x--1", "type": "x", "b": 7}]
+    assert [str(location) for location in traced.without_value()] == [
         "test.yaml:5:8: emit.one.a: in `entity.scoer`",
         "test.yaml:7:30: emit.one.c.d: in `entity.ratio`",
         "test.yaml:7:16: emit.one.c.$when: in `entity.no`",
     ]
-    watch.render({**VIEW, "entity": {"scoer": 1, "no": "yes", "ratio": 2}})
-    assert watch.without_value() == []
+    traced.render({**VIEW, "entity": {"scoer": 1, "no": "yes", "ratio": 2}})
+    assert traced.without_value() == []
 
 
 OWN = """
@@ -427,7 +427,7 @@ def test_what_is_remembered_of_earlier_notifications_changes_nothing():
     ]
     for view in stream:
         made = mapping.render(view)
-        assert made == compiled(OWN).render(view) == mapping.watch().render(view)
+        assert made == compiled(OWN).render(view) == mapping.traced().render(view)
         assert [type(document) for document in made] == [type(each) for each in compiled(OWN).render(view)]
 
 
