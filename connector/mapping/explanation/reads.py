@@ -1,7 +1,9 @@
 """What an expression reads: the places of the scope that its value came of, and what was found there.
 
 A second, slow evaluation for people to look at; `closures` is the one that counts, and the tests hold both to the same
-values.
+values. It is no recording reader within `closures`: a place is known of a value, not of a read (`a || b`, `list[?x].y`
+and `{n: a}` hand values on), so that every form there would have to carry places along, and the fast forms go.
+Operators and functions are the library's (`_computed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping

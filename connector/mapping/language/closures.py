@@ -1,7 +1,9 @@
 """A JMESPath syntax tree as nested Python functions, several times as fast as walking it.
 
-Each node becomes a function from the current value to the node's value. What is rare is left to the library's
-interpreter; `tests/unit/mapping` holds both to the same results.
+Each node becomes a function from the current value to the node's value. What is rare is left to `interpreter`, the
+library's own evaluation; `tests/unit/mapping` holds both to the same results. Forms that mappings use often have a
+function of their own, with the calls of the general form written out in it: each has its case in
+`test_specialised_forms`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ from connector.model import Json
 
 Evaluate = Callable[[Any], Json]
 """From the current value to an expression's value."""
+_Argument = tuple[int, Evaluate, frozenset[type]]
+"""An argument that is evaluated: its index, how, and the Python types that the function takes there."""
 Read = Callable[[str], Evaluate]
 """How the member of a name is read: from a scope, which has it, or from any value, which may not."""
 
@@ -509,6 +513,9 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
             return _call_with_path(function, path, index, literals)
         return _call_with_one(function, _compile(nodes[index], read), index, literals)
     arguments = [(index, _compile(nodes[index], read), types[index]) for index in computed]
+    if len(arguments) == 2:  # noqa: PLR2004 -- the commonest after those of one
+        return _call_with_two(function, arguments, literals)
+    call = function.call
 
     def call_many(value: Any) -> Json:
         given = literals.copy()
@@ -518,7 +525,6 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
             fits = fits and found.__class__ in wanted
         return call(*given) if fits else function.apply(given)
 
-    call = function.call
     return call_many
 
 
@@ -564,6 +570,20 @@ def _call_with_one(function: Function, argument: Evaluate, index: int, literals:
         return None if given is None and null_ends else function.apply([*before, given, *after])
 
     return call_one
+
+
+def _call_with_two(function: Function, arguments: Sequence[_Argument], literals: list[Json]) -> Evaluate:
+    (index_a, argument_a, types_a), (index_b, argument_b, types_b) = arguments
+    before, between, after = literals[:index_a], literals[index_a + 1 : index_b], literals[index_b + 1 :]
+    call = _after(function, before)
+
+    def call_two(value: Any) -> Json:
+        a, b = argument_a(value), argument_b(value)
+        if a.__class__ in types_a and b.__class__ in types_b:
+            return call(a, *between, b, *after)
+        return function.apply([*before, a, *between, b, *after])
+
+    return call_two
 
 
 _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {

@@ -1,4 +1,4 @@
-"""URLs as people and malware write them, made into what RFC 3986 calls a URI."""
+"""URLs as people and malware write them, made into what RFC 3986 calls a URI (why not a library: decision 14)."""
 
 import contextlib
 import functools
