@@ -46,7 +46,6 @@ from connector.mapping.rendering.values import (
 from connector.model import Document, Json, Misconfigured, Provisional, Refused
 from connector.ports import Finalizing, Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
-from connector.values.display import shortened
 from connector.values.shapes import Elements, Members, Shape, Text, constant
 
 _TOP_LEVEL = ("format", "description", "match", "let", "emit")

@@ -21,7 +21,7 @@ from connector.mapping.language.placeholders import Placeholder
 from connector.mapping.rendering.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Refused
 from connector.settings.yamldoc import YamlPath, dotted
-from connector.values.display import shortened, value_text
+from connector.values.display import value_text
 
 Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]
 

@@ -507,14 +507,14 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
         for index, node in enumerate(nodes)
         if node["type"] != "literal" or node["value"].__class__ not in types[index]
     ]
-    if len(computed) == 1:
-        (index,) = computed
-        if read is itemgetter and (path := path_of(nodes[index])):
-            return _call_with_path(function, path, index, literals)
-        return _call_with_one(function, _compile(nodes[index], read), index, literals)
+    if len(computed) == 1 and read is itemgetter and (path := path_of(nodes[computed[0]])):
+        return _call_with_path(function, path, computed[0], literals)
     arguments = [(index, _compile(nodes[index], read), types[index]) for index in computed]
-    if len(arguments) == 2:  # noqa: PLR2004 -- the commonest after those of one
-        return _call_with_two(function, arguments, literals)
+    match arguments:
+        case [one]:
+            return _call_with_one(function, one, literals)
+        case [one, other]:
+            return _call_with_two(function, one, other, literals)
     call = function.call
 
     def call_many(value: Any) -> Json:
@@ -557,9 +557,9 @@ def _call_with_path(function: Function, path: Sequence[str], index: int, literal
     return call_path
 
 
-def _call_with_one(function: Function, argument: Evaluate, index: int, literals: list[Json]) -> Evaluate:
-    parameter = function.parameter(index)
-    types, null_ends = parameter.python_types, not parameter.passes_null
+def _call_with_one(function: Function, computed: _Argument, literals: list[Json]) -> Evaluate:
+    index, argument, types = computed
+    null_ends = not function.parameter(index).passes_null
     before, after = literals[:index], literals[index + 1 :]
     call = _after(function, before)
 
@@ -572,8 +572,8 @@ def _call_with_one(function: Function, argument: Evaluate, index: int, literals:
     return call_one
 
 
-def _call_with_two(function: Function, arguments: Sequence[_Argument], literals: list[Json]) -> Evaluate:
-    (index_a, argument_a, types_a), (index_b, argument_b, types_b) = arguments
+def _call_with_two(function: Function, one: _Argument, other: _Argument, literals: list[Json]) -> Evaluate:
+    (index_a, argument_a, types_a), (index_b, argument_b, types_b) = one, other
     before, between, after = literals[:index_a], literals[index_a + 1 : index_b], literals[index_b + 1 :]
     call = _after(function, before)
 
