@@ -127,6 +127,9 @@ def text_or_null(*found):
         ("replace(v, 'a', 'b')", text_or_null("", "b")),
         ("starts_with('ab', v)", text(Y, Y)),
         ("replace('ab', v, 'c')", text_or_null("ab", "cb")),
+        ("type(v.[@])", ["null", *["array"] * 10]),
+        ("type(v.{p: @})", ["null", *["object"] * 10]),
+        ("type(v.type(@))", ["string"] * 11),
         ("lookup(`{\"a\": 0, \"\": null}`, v, 'x')", [X, E, E, X, E, E, E, E, 0, E, E]),
         # The same of an argument that is no path.
         ("type(v && v)", TYPES),
@@ -239,6 +242,7 @@ def test_a_path_leads_to_the_value_at_its_end_and_past_anything_else_to_null(eva
         ("objects[?z].z", TRUE),
         ("objects[?z == 'a']", [{"z": "a"}]),
         ("objects[?z == 'a'].z", ["a"]),
+        ("objects[?z == 'a'].type(@)", ["object"]),
         ("objects[?z != 'a'].z", [value for value in VALUES[1:] if value != "a"]),
         ("objects[?!z].z", [F, "", [], {}]),
         ("objects[?z && z].z", TRUE),
@@ -262,6 +266,10 @@ def test_a_path_leads_to_the_value_at_its_end_and_past_anything_else_to_null(eva
         ("objects[-1] | *", [{"z": N}]),
         ("objects[-1] | z | z", N),
         ("all[*] | length(@)", 10),
+        ("{p: all} | p[1]", F),
+        ("{p: all} | p[?@] | [0]", 0),
+        ("{p: all} | p[*] | [1]", 0),
+        ("{p: objects[-1]} | p.*", [{"z": N}]),
         # What takes an expression.
         ("map(&z, objects[11:])", VALUES),
         ('sort_by(`[{"z": 1}, {"z": 0}]`, &z)[*].z', [0, 1]),
