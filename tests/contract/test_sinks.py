@@ -203,7 +203,7 @@ def bodies(messages):
     return [each.body for each in messages]
 
 
-def test_everything_arrives_in_order_of_wave_and_then_as_given(receiver, sink):
+def test_everything_arrives_by_dependency_level_and_then_as_given(receiver, sink):
     messages = [message(n, dependency_level=2 - n % 3) for n in range(12)]
     assert list(sink.send(messages)) == []
     assert receiver.received(12) == bodies(sorted(messages, key=lambda each: each.dependency_level))

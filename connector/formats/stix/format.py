@@ -78,15 +78,15 @@ class StixFormat:
     def __init__(self, producer: Producer) -> None:
         author = producer_identity(producer.name, producer.identity_class, producer.contact_information)
         marking = tlp_marking(producer.tlp) if producer.tlp else None
-        self._foundation = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION, VIRUSTOTAL)
-        self._foundation_ids = frozenset(document["id"] for document in self._foundation)
+        self._shared = (PROJECT_IDENTITY, author, *([marking] if marking else []), EXTENSION_DEFINITION, VIRUSTOTAL)
+        self._shared_ids = frozenset(document["id"] for document in self._shared)
         self._author: str = author["id"]
         self._marking: str | None = marking["id"] if marking else None
         self.names: JsonObject = {"producer": {"id": author["id"], "name": producer.name}}
 
     def shared_documents(self) -> Sequence[Document]:
         """Identities, TLP marking and extension definition: always the same bytes for the same configuration."""
-        return self._foundation
+        return self._shared
 
     def quote(self, key: str, value: Json) -> str:
         """A literal within a pattern; elsewhere the text itself."""
@@ -149,7 +149,7 @@ class StixFormat:
     def identify(self, document: Document) -> Identity:
         """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
         identifier = document["id"]
-        if identifier in self._foundation_ids:
+        if identifier in self._shared_ids:
             return Identity(identifier, versioned=False, dependency_level=0)
         object_type = _TYPES[document["type"]]
         dependency_level = object_type.dependency_level

@@ -251,7 +251,7 @@ class TestIdentify:
             ),
         ],
     )
-    def test_versions_and_waves(self, document, versioned, dependency_level):
+    def test_versions_and_dependency_levels(self, document, versioned, dependency_level):
         completed = COMPLETE(document)
         assert STIX.identify(completed) == Identity(
             completed["id"], versioned=versioned, dependency_level=dependency_level

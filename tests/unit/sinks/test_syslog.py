@@ -42,7 +42,7 @@ def test_no_body_can_end_a_frame(way):
     assert receiver.lines()[0] == HEADER + b"a <0>b c  d e f cnt=1"
 
 
-def test_lower_waves_go_first(way):
+def test_lower_dependency_levels_go_first(way):
     sink, receiver = way
     sink.send(
         [

@@ -136,7 +136,7 @@ class TestWire:
 
 
 class TestEnvelopes:
-    def test_a_lower_wave_is_settled_before_a_higher_one_goes_out(self, server, make):
+    def test_a_lower_dependency_level_is_settled_before_a_higher_one_goes_out(self, server, make):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
         server.get(f"{ROOT}status/s/", json={"status": "complete"})
         make().send([message("c", 2), message("a", 0), message("d", 2), message("b", 1)])
