@@ -53,6 +53,10 @@ def test_an_id_that_cannot_be_asked_for_is_none(identifier):
     assert read({"id": identifier, "status": "pending"}).id is None
 
 
+def test_an_id_has_512_characters_at_most():
+    assert [read({"id": "x" * length}).id for length in (512, 513)] == ["x" * 512, None]
+
+
 def judged(messages=(A, B, C), **status):
     verdict = judge(read({"status": "complete", **status}), messages)
     return [m.id for m, _ in verdict.failed], [m.id for m in verdict.suspects]
