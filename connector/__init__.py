@@ -11,10 +11,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector.app import Plan, bundle, convert, load, run, status, stix2_objects
+    from connector.app import Plan, load, run
+    from connector.formats.stix.bundle import bundle
+    from connector.formats.stix.strict import stix2_objects
     from connector.formats.stix.format import Producer
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.operations.check import Finding, check
+    from connector.operations.convert import convert
+    from connector.operations.status import status
     from connector.pipeline.convert import Conversion
     from connector.pipeline.part import Part
 
@@ -42,6 +46,10 @@ __all__ = [
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Refused", "Unavailable"),
     "connector.operations.check": ("Finding", "check"),
+    "connector.operations.convert": ("convert",),
+    "connector.operations.status": ("status",),
+    "connector.formats.stix.bundle": ("bundle",),
+    "connector.formats.stix.strict": ("stix2_objects",),
     "connector.formats.stix.format": ("Producer",),
     "connector.pipeline.convert": ("Conversion",),
     "connector.pipeline.part": ("Part",),

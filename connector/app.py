@@ -1,63 +1,37 @@
-"""The one file that knows every kind by name: a configuration becomes running parts."""
+"""A configuration becomes a plan, and a plan running parts."""
 
-import importlib.metadata
-import os
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TypeVar
 
 from pydantic import Field
 
-from connector import mapping, notification, telemetry
-from connector.formats.cef.format import CefFormat
-from connector.formats.json import JsonFormat
-from connector.formats.leef import LeefFormat
-from connector.formats.stix import strict
-from connector.formats.stix.format import Producer, StixFormat
+from connector import kinds, mapping, telemetry
+from connector.formats.stix.format import Producer
 from connector.journals.sqlite.file_check import check_file
-from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.mapping import CompiledMapping, examples, files
-from connector.mapping.examples import Examples
+from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
+from connector.mapping import CompiledMapping, files
 from connector.mapping.files import MappingChoice
-from connector.model import (
-    JournalStatus,
-    JsonObject,
-    Message,
-    Misconfigured,
-    RouteStatus,
-    SourceStatus,
-)
-from connector.pipeline.convert import Conversion
-from connector.pipeline.convert import convert as convert_notifications
+from connector.model import JsonObject, Misconfigured
+from connector.monitoring.status import StatusReport, report
 from connector.pipeline.part import Part
 from connector.pipeline.route import Route
 from connector.pipeline.runner import SHUTDOWN_SECONDS, PolledSource, Runner, sleep_until
-from connector.ports import Collections, Format, Journal, Sink, Source
+from connector.ports import Journal, Sink
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Settings
+from connector.settings.parts import Destination
 from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import YamlDocument
-from connector.sinks.collection import CollectionSettings, CollectionSink
-from connector.sinks.file.sink import FileSink, FileSinkSettings
-from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
-from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
-from connector.sources.file.source import FileSource, FileSourceSettings
-from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
-from connector.values.identifiers import stix_id
-from connector.values.timestamps import timestamp
+from connector.version import VERSION
 
-VERSION = importlib.metadata.version("iocstream-connector")
-USER_AGENT = f"iocstream-connector/{VERSION}"
 
-SourceSettings = Annotated[VirusTotalSettings | FileSourceSettings, Field(discriminator="type")]
-SinkSettings = Annotated[
-    TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings, Field(discriminator="type")
-]
+class NotFound(Misconfigured):
+    """The caller named something that is not there."""
 
 
 class RouteSettings(Settings):
@@ -66,7 +40,7 @@ class RouteSettings(Settings):
     mapping: MappingChoice = Field(
         description="What to convert to: a bundled mapping by name, the path of a YAML file, or a section."
     )
-    sink: SinkSettings = Field(description="Where the output goes: a section, whose `type` names the kind of sink.")
+    sink: AnySinkSettings = Field(description="Where the output goes: a section, whose `type` names the kind of sink.")
     sources: list[str] | None = Field(
         None,
         min_length=1,
@@ -84,14 +58,14 @@ class RouteSettings(Settings):
 class Config(Settings):
     """The configuration file, `iocstream.yaml`."""
 
-    sources: dict[Name, SourceSettings] = Field(
+    sources: dict[Name, AnySourceSettings] = Field(
         min_length=1, description="Where notifications come from: each source by a name of your choice."
     )
     routes: dict[Name, RouteSettings] = Field(
         min_length=1, description="Where notifications go: each route by a name of your choice."
     )
-    journal: SqliteSettings = Field(
-        default_factory=SqliteSettings, description="Where notifications are kept between source and route."
+    journal: JournalSettings = Field(
+        default_factory=JournalSettings, description="Where notifications are kept between source and route."
     )
     producer: Producer = Field(
         default_factory=Producer, description="Who is named as the author of STIX objects, and their TLP marking."
@@ -126,6 +100,31 @@ class Plan:
         """Route → the sources it reads."""
         return {name: tuple(route.sources or self.settings.sources) for name, route in self.settings.routes.items()}
 
+    def route(self, name: str) -> RouteSettings:
+        """A route by its name.
+
+        Raises:
+            NotFound: there is no such route.
+        """
+        return _named(self.settings.routes, "route", name)
+
+    def source(self, name: str) -> AnySourceSettings:
+        """A source by its name.
+
+        Raises:
+            NotFound: there is no such source.
+        """
+        return _named(self.settings.sources, "source", name)
+
+
+_Part = TypeVar("_Part")
+
+
+def _named(parts: Mapping[str, _Part], what: str, name: str) -> _Part:
+    if name not in parts:
+        raise NotFound(f"there is no {what} {name!r}; there is {', '.join(parts)}")
+    return parts[name]
+
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
     """Read and validate a configuration file and the mappings it names. No I/O beyond these files.
@@ -142,8 +141,7 @@ def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
     settings = config.validate(document, Config, environ)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
-    written: dict[str, str] = {}
-    collections: dict[str, str] = {}
+    taken: dict[Hashable, str] = {}
     mappings: dict[str, CompiledMapping] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
@@ -155,14 +153,23 @@ def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
         mappings[name] = load_mapping(
             route.mapping.use, settings.producer, route.mapping.profile, route.mapping.overlay
         )
-        if isinstance(route.sink, FileSinkSettings):
-            _check_file(document, name, route.sink, mappings[name], written)
-        if isinstance(route.sink, CollectionSettings):
-            _check_collection(document, name, route.sink, mappings[name], collections)
+        destination = route.sink.destination()
+        if destination is not None and (other := taken.setdefault(destination.key, name)) != name:
+            raise _already_taken(document, name, destination, other)
+        if misfit := route.sink.misfit(mappings[name].format_name):
+            raise document.error((*where, "sink", misfit.option), misfit.reason)
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
     return Plan(settings, mappings, conditions)
+
+
+def _already_taken(document: YamlDocument, route: str, destination: Destination, other: str) -> Misconfigured:
+    option = destination.option
+    return document.error(
+        ("routes", route, "sink", option),
+        f"the route {other} {destination.taken} already; give each a {option} of its own",
+    )
 
 
 def run(
@@ -191,7 +198,7 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
     from connector.monitoring import current_status, health, metrics, server  # noqa: PLC0415 -- heavy, and used by `run` alone
 
     path = plan.settings.journal.path
-    now = current_status.CurrentStatus(lambda: _standing(plan, journal.status(plan.reads())))
+    now = current_status.CurrentStatus(lambda: status_report(plan, journal))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
     with telemetry.listening(durations), server.serving(host, port, pages) as url:
@@ -199,25 +206,23 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
 
 
 @contextmanager
-def _opened(
-    plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]
-) -> Iterator[tuple[Runner, SqliteJournal]]:
+def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]) -> Iterator[tuple[Runner, Journal]]:
     shutdown_seconds = plan.settings.shutdown_seconds
     check_file(plan.settings.journal.path)
     with ExitStack() as stack:
-        journal = SqliteJournal(plan.settings.journal)
+        journal = kinds.make_journal(plan.settings.journal)
         stack.callback(journal.close)
         sources = {}
         for name, settings in plan.settings.sources.items():
-            with _named(f"sources.{name}"):
-                source = make_source(settings)
+            with _naming(f"sources.{name}"):
+                source = kinds.make_source(settings)
             stack.callback(source.close)
-            sources[name] = PolledSource(source, settings.poll_seconds, look_ups_per_day(settings))
+            sources[name] = PolledSource(source, settings.poll_seconds, settings.look_up_limit())
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
-            with _named(f"routes.{name}.sink"):
-                sink = make_sink(route.sink, journal.collections, sleep_until(stop, shutdown_seconds / 2))
+            with _naming(f"routes.{name}.sink"):
+                sink = kinds.make_sink(route.sink, journal.collections, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = make_route(plan, name, sink)
         runner = Runner(
@@ -235,38 +240,6 @@ def _opened(
             stack.pop_all()
 
 
-def make_source(settings: VirusTotalSettings | FileSourceSettings) -> Source:
-    """The source of a kind."""
-    if isinstance(settings, VirusTotalSettings):
-        return VirusTotalSource(settings, user_agent=USER_AGENT)
-    return FileSource(settings)
-
-
-def look_ups_per_day(settings: VirusTotalSettings | FileSourceSettings) -> int:
-    """How many look-ups a source may make a day."""
-    return settings.look_ups_per_day if isinstance(settings, VirusTotalSettings) else 0
-
-
-def make_sink(
-    settings: TaxiiSettings | SyslogSettings | FileSinkSettings | CollectionSettings,
-    collections: Collections,
-    sleep: Callable[[float], object] = time.sleep,
-) -> Sink:
-    """The sink of a kind; `collections` are the journal's, `sleep` is how it waits for a receiver to finish."""
-    if isinstance(settings, TaxiiSettings):
-        return TaxiiSink(settings, user_agent=USER_AGENT, sleep=sleep)
-    if isinstance(settings, SyslogSettings):
-        return SyslogSink(settings)
-    if isinstance(settings, CollectionSettings):
-        return CollectionSink(settings, collections)
-    return FileSink(settings)
-
-
-def collections(plan: Plan) -> Sequence[CollectionSettings]:
-    """The collections that a plan's routes keep, in their order."""
-    return [route.sink for route in plan.settings.routes.values() if isinstance(route.sink, CollectionSettings)]
-
-
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     """A route of a plan, into a sink."""
     return Route(
@@ -276,16 +249,6 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         mapping=plan.mappings[name],
         sink=sink,
     )
-
-
-def status(plan: Plan) -> dict[str, Any]:
-    """Where each source and route stands, as JSON; times are RFC 3339, lags in seconds.
-
-    Raises:
-        Misconfigured: there is no journal yet.
-    """
-    with open_journal(plan) as journal:
-        return _standing(plan, journal.status(plan.reads()))
 
 
 @contextmanager
@@ -299,199 +262,41 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
     if not make and not path.exists():
         raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
     check_file(path)
-    journal = SqliteJournal(plan.settings.journal)
+    journal = kinds.make_journal(plan.settings.journal)
     try:
         yield journal
     finally:
         journal.close()
 
 
-def _standing(plan: Plan, known: JournalStatus) -> dict[str, Any]:
-    now = time.time()
-    per_day = {name: look_ups_per_day(settings) for name, settings in plan.settings.sources.items()}
-    return {
-        "journal": {"path": str(plan.settings.journal.path), "notifications": known.entries},
-        "sources": [
-            {**_source_json(source, now), "look_ups": _look_ups_json(source, per_day.get(source.name, 0))}
-            for source in known.sources
-        ],
-        "routes": [_route_json(route, now) for route in known.routes],
-        "dead_letters_of_former_routes": dict(known.other_dead_letters),
-    }
+def status_report(plan: Plan, journal: Journal) -> StatusReport:
+    """What is known of a plan's sources and routes now."""
+    per_day = {name: settings.look_up_limit() for name, settings in plan.settings.sources.items()}
+    return report(journal.status(plan.reads()), plan.settings.journal.path, per_day)
 
 
-def convert(
-    bodies: Iterable[JsonObject],
-    using: str | Path = "stix21",
+def load_mapping(
+    using: str | Path,
     producer: Producer | None = None,
-    *,
     profile: str | None = None,
     overlays: Sequence[str | Path] = (),
-) -> Iterator[Conversion]:
-    """Convert notifications, in either shape, without a journal.
+) -> CompiledMapping:
+    """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
 
     Args:
-        bodies: decoded JSON objects: items of an API page, or single notifications.
         using: a bundled mapping by name, or the path of a mapping file.
-        producer: who signs STIX objects.
+        producer: who signs STIX objects; without one the default of the configuration.
         profile: what a receiver needs otherwise, by name: `opencti`.
         overlays: the paths of overlays, laid over the mapping in this order, after the profile.
 
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    compiled = load_mapping(using, producer or Producer(), profile, overlays)
-    return convert_notifications((notification.read(body) for body in bodies), compiled)
-
-
-def bundle(messages: Iterable[Message]) -> bytes:
-    """One STIX bundle: each object once, in its newest version, what is referred to before what refers."""
-    newest: dict[str, Message] = {}
-    for message in messages:
-        newest[message.id] = message
-    bodies = [message.body for message in sorted(newest.values(), key=lambda message: message.dependency_level)]
-    identifier = stix_id("bundle", *(body.decode() for body in bodies))
-    return b'{"type":"bundle","id":"%s","objects":[%s]}' % (identifier.encode(), b",\n".join(bodies))
-
-
-def stix2_objects(messages: Iterable[Message]) -> list[Any]:
-    """STIX messages as objects of the library `stix2`, read by its strict parser: one for each, in their order.
-
-    Raises:
-        ValueError: one is no STIX 2.1 object, or another format's message.
-    """
-    return [strict.parsed(message.body) for message in messages]
-
-
-def load_mapping(
-    using: str | Path, producer: Producer, profile: str | None = None, overlays: Sequence[str | Path] = ()
-) -> CompiledMapping:
-    """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
-
-    Raises:
-        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
-    """
-    return mapping.compile_mapping(files.read(using, profile, overlays), make_formats(producer))
-
-
-def make_formats(producer: Producer) -> Mapping[str, Format]:
-    """Every format, by the name that mappings give it."""
-    return {"stix": StixFormat(producer), "cef": CefFormat(), "leef": LeefFormat(), "json": JsonFormat()}
-
-
-def mapping_examples(using: str | Path, profile: str | None = None) -> tuple[Path, str]:
-    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
-
-    With a profile that is `NAME-PROFILE`.
-
-    Raises:
-        Misconfigured: there is no such mapping.
-    """
-    path = files.mapping_path(using)
-    return path.parent / "examples", f"{path.stem}-{profile}" if profile else path.stem
-
-
-def examples_for(using: str | Path) -> Examples:
-    """The examples beside a mapping, else those of the bundled ones.
-
-    Raises:
-        Misconfigured: there is no such mapping, or an example cannot be read.
-    """
-    return examples.read(files.mapping_path(using).parent, files.bundled_folder())
-
-
-def _check_file(
-    document: YamlDocument, route: str, sink: FileSinkSettings, made: CompiledMapping, written: dict[str, str]
-) -> None:
-    """Refuse a file that another route writes, and a layout that cannot hold what the mapping makes."""
-    where = ("routes", route, "sink")
-    if "\0" in sink.path:
-        raise document.error((*where, "path"), "no path holds a NUL character")
-    file = sink.path if sink.path == "-" else os.path.realpath(sink.path)
-    if (other := written.setdefault(file, route)) != route:
-        what = "stdout" if file == "-" else "this file"
-        raise document.error((*where, "path"), f"the route {other} writes {what} already; give each a path of its own")
-    if sink.layout == "stix-bundle" and made.format_name != "stix":
-        raise document.error(
-            (*where, "layout"), f"stix-bundle takes STIX objects alone, and this mapping makes {made.format_name}"
-        )
-
-
-def _check_collection(
-    document: YamlDocument, route: str, sink: CollectionSettings, made: CompiledMapping, kept: dict[str, str]
-) -> None:
-    """Refuse a collection that another route keeps, and a mapping that makes other than STIX."""
-    where = ("routes", route, "sink")
-    if (other := kept.setdefault(sink.name, route)) != route:
-        raise document.error(
-            (*where, "name"), f"the route {other} keeps this collection already; give each a name of its own"
-        )
-    if made.format_name != "stix":
-        raise document.error(
-            (*where, "type"), f"a collection takes STIX alone, and this mapping makes {made.format_name}"
-        )
-
-
-def _source_json(source: SourceStatus, now: float) -> dict[str, Any]:
-    checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
-    watermark = checkpoint.get("watermark")
-    # A source that found nothing new is not behind: what counts is until when it has looked.
-    seen_until = max((at for at in (watermark, checkpoint.get("seen_until")) if at is not None), default=None)
-    return {
-        "name": source.name,
-        "watermark": None if watermark is None else timestamp(watermark),
-        "lag_seconds": None if seen_until is None else max(0, round(now - seen_until)),
-        "notifications": source.notifications,
-        "lost": [{"start": timestamp(gap.start), "end": timestamp(gap.end)} for gap in source.gaps],
-        **_reported(source),
-        "quota": source.report.get("quota"),
-    }
-
-
-def _look_ups_json(source: SourceStatus, per_day: int) -> dict[str, Any] | None:
-    if not per_day:
-        return None
-    found = source.look_ups
-    return {
-        "known": found.known,
-        "absent": found.absent,
-        "forbidden": found.forbidden,
-        "waiting": found.waiting,
-        "today": found.asked_today,
-        "per_day": per_day,
-        "message": source.report.get("look_up_trouble") or None,
-        "rulesets": [{"id": subject.id, **report} for subject, report in found.reports.items()],
-    }
-
-
-def _route_json(route: RouteStatus, now: float) -> dict[str, Any]:
-    return {
-        "name": route.name,
-        "sources": list(route.sources),
-        "position": route.position,
-        "backlog": route.backlog,
-        "lag_seconds": 0 if route.oldest_pending is None else max(0, round(now - route.oldest_pending)),
-        "delivered": route.delivered,
-        "filtered": route.filtered,
-        "refused": route.refused,
-        "dead_letters": route.dead_letters,
-        "dropped": route.dropped,
-        "outdated": route.outdated,
-        **_reported(route),
-    }
-
-
-def _reported(part: SourceStatus | RouteStatus) -> dict[str, Any]:
-    by = part.served_by
-    return {
-        "state": part.report.get("state"),
-        "message": part.report.get("message") or None,
-        "served_by": None if by is None else {"process": by.process, "host": by.host},
-    }
+    return mapping.compile_mapping(files.read(using, profile, overlays), kinds.make_formats(producer or Producer()))
 
 
 @contextmanager
-def _named(part: str) -> Iterator[None]:
+def _naming(part: str) -> Iterator[None]:
     """Say in an error which part of the configuration could not be made."""
     try:
         yield

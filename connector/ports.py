@@ -21,6 +21,7 @@ from connector.model import (
     JsonObject,
     LookUp,
     Message,
+    Notification,
     Outdated,
     Page,
     Redelivery,
@@ -65,6 +66,50 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class SearchableSource(Source, Protocol):
+    """A source that can be asked for single notifications: one whose settings have an `upstream`."""
+
+    def get(self, notification_id: str) -> Notification:
+        """One notification by its id, with its entity beside it.
+
+        Raises:
+            Refused: there is no such notification, or no longer.
+            Unavailable: there is no answer now.
+            Misconfigured: it may not be read.
+        """
+        ...
+
+    def search(
+        self,
+        wanted: str,
+        since: int | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> tuple[Sequence[Notification], str | None]:
+        """Notifications that match the source's own filter and `wanted`; and the cursor to what follows.
+
+        At most `limit`, and as many as come in one answer.
+
+        Args:
+            wanted: more terms of the source's filter, without a date.
+            since: raised then or later, in Unix seconds.
+            newest_first: the order; else the oldest come first.
+            limit: how many to ask for.
+            cursor: where an earlier answer to the same question ended.
+
+        Raises:
+            Refused: the filter or the cursor is not understood.
+        """
+        ...
+
+    def delete(self, notification_id: str) -> None:
+        """Delete one notification upstream, for good. Raises as `get` does."""
         ...
 
 

@@ -7,9 +7,9 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from pydantic.fields import FieldInfo
@@ -18,9 +18,11 @@ from pydantic_core import PydanticUndefined
 from connector import app
 from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
+from connector.kinds import SINKS, SOURCES, JournalSettings, SinkKind, SourceKind
 from connector.mapping.files import MappingSettings
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.current_status import CurrentStatus
+from connector.monitoring.status import StatusReport
 from connector.packages import manifest
 from connector.pipeline.part import Part
 from connector.settings.config import Settings
@@ -40,13 +42,12 @@ def options(model: type[Settings]) -> str:
     return "\n".join(rows)
 
 
-def kinds(annotation: Any) -> str:
+def kinds(registry: Mapping[str, SourceKind] | Mapping[str, SinkKind]) -> str:
     """One section for each kind of source or sink."""
-    parts = []
-    for kind in manifest.settings_in(annotation):
-        (name,) = get_args(kind.model_fields["type"].annotation)
-        parts.append(f"### `type: {name}`\n\n{' '.join((kind.__doc__ or '').split())}\n\n{options(kind)}")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"### `type: {name}`\n\n{' '.join((kind.settings.__doc__ or '').split())}\n\n{options(kind.settings)}"
+        for name, kind in registry.items()
+    )
 
 
 def commands() -> str:
@@ -115,19 +116,26 @@ def _json_default(name: str, schema: dict[str, Any], required: Sequence[str]) ->
 
 def metrics() -> str:
     """A table of the metrics, from a run that has one source and one route."""
-    part = {"message": None, "lag_seconds": 0}
+    part = {"state": None, "message": None, "served_by": None, "lag_seconds": 0}
     quota = {"api_requests_daily": {"user": {"used": 0, "allowed": 1}}}
-    source = part | {"name": "s", "watermark": "1970-01-01T00:00:00Z", "lost": [], "quota": quota}
+    source = part | {"name": "s", "watermark": "1970-01-01T00:00:00Z", "notifications": 0, "lost": [], "quota": quota}
     ruleset = {"id": "r", "name": "r", "rate_limited": False, "rate_limited_ratio": 0.0, "limit": 1}
     look_ups = dict.fromkeys(("known", "absent", "forbidden", "waiting", "today", "per_day"), 0)
     source |= {"look_ups": look_ups | {"message": None, "rulesets": [ruleset]}}
-    status = {
-        "journal": {"notifications": 0},
-        "sources": [source],
-        "routes": [part | {"name": "r", "backlog": 0, "outdated": 0, "dead_letters": 0}],
-    }
+    counts = ("position", "backlog", "delivered", "filtered", "refused", "dead_letters", "dropped", "outdated")
+    report = StatusReport.model_validate(
+        {
+            "journal": {"path": "none", "notifications": 0},
+            "sources": [source],
+            "routes": [part | {"name": "r", "sources": ["s"]} | dict.fromkeys(counts, 0)],
+            "dead_letters_of_former_routes": {},
+        }
+    )
     run = monitoring.RunCollector(
-        {"s": Part("s", "source"), "r": Part("r", "route")}, CurrentStatus(lambda: status), Path("none"), "0"
+        {"s": Part("s", "source"), "r": Part("r", "route")},
+        CurrentStatus(lambda: report),
+        Path("none"),
+        "0",
     )
     registry, durations = monitoring.registry(run)
     durations(Exchange("h", "GET", "2xx", 0.0))
@@ -186,11 +194,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "config": lambda: options(app.Config),
     "telemetry": lambda: options(app.TelemetrySettings),
     "producer": lambda: options(app.Producer),
-    "journal": lambda: options(app.SqliteSettings),
+    "journal": lambda: options(JournalSettings),
     "route": lambda: options(app.RouteSettings),
     "mapping": lambda: options(MappingSettings),
-    "sources": lambda: kinds(app.Config.model_fields["sources"].annotation),
-    "sinks": lambda: kinds(app.RouteSettings.model_fields["sink"].annotation),
+    "sources": lambda: kinds(SOURCES),
+    "sinks": lambda: kinds(SINKS),
     "server": lambda: "\n\n".join(
         f"### {title}\n\n{options(model)}"
         for title, model in (

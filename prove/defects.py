@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import requests
 
-from connector import app, http, telemetry
+from connector import app, http, kinds, telemetry
 from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite.journal import SqliteJournal
@@ -120,7 +120,7 @@ def followed_redirects(_: float) -> None:
 
 def forget_outages(_: float) -> None:
     """What could not be sent is counted as sent."""
-    make = app.make_sink
+    make = kinds.make_sink
 
     def forgetful(*settings: Any, **options: Any) -> Any:
         sink = make(*settings, **options)
@@ -135,7 +135,7 @@ def forget_outages(_: float) -> None:
         sink.send = hasty
         return sink
 
-    app.make_sink = forgetful
+    kinds.make_sink = forgetful
 
 
 def silent_gap(_: float) -> None:

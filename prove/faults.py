@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from connector import app
+from connector.operations.status import status
 from prove import canaries, parties
 from prove.canaries import Sweep
 from prove.defects import noticed
@@ -190,16 +191,16 @@ class Scene:
             if (code := self.child.poll()) is not None:
                 raise RuntimeError(f"the connector ended by itself with {code}: {self.said()[-2000:]}")
             return parties.stored(self.home) >= ids and not any(
-                route["backlog"] for route in app.status(self.plan)["routes"]
+                route["backlog"] for route in status(self.plan).as_json()["routes"]
             )
 
         try:
             return parties.until(is_drained, DRAIN_SECONDS, "everything delivered")
         except TimeoutError:
-            standing = app.status(self.plan)
+            found = status(self.plan).as_json()
             missing = len(ids - parties.stored(self.home))
-            behind = {route["name"]: (route["backlog"], route["message"]) for route in standing["routes"]}
-            self.complaints.append(f"not drained: {missing} not stored; {standing['sources'][0]['message']}; {behind}")
+            behind = {route["name"]: (route["backlog"], route["message"]) for route in found["routes"]}
+            self.complaints.append(f"not drained: {missing} not stored; {found['sources'][0]['message']}; {behind}")
             return float(DRAIN_SECONDS)
 
     def stop(self) -> None:
@@ -217,8 +218,8 @@ class Scene:
 
     def stopped(self) -> dict[str, str]:
         """Which parts have stopped until a person acts, and what they say."""
-        standing = app.status(self.plan)
-        parts = [*standing["sources"], *standing["routes"]]
+        found = status(self.plan).as_json()
+        parts = [*found["sources"], *found["routes"]]
         return {part["name"]: part["message"] for part in parts if part["state"] == "stopped"}
 
     def outcome(self) -> list[Figure]:
@@ -226,7 +227,7 @@ class Scene:
         true_events = parties.events_of(self.raised)
         true_objects = self._expected_objects()
         found = parties.objects(self.peer.objects(self.collection))
-        letters = sum(route["dead_letters"] for route in app.status(self.plan)["routes"])
+        letters = sum(route["dead_letters"] for route in status(self.plan).as_json()["routes"])
         unconvertible = parties.unconvertible(self.raised, "stix21")
         unconvertible += parties.unconvertible(self.raised, "cef") * len(self.inputs)
         figures = [

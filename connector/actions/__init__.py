@@ -5,7 +5,7 @@ From here come `iocstream action`, the server's `POST /actions/{name}`, the mani
 
 from collections.abc import Mapping
 
-from connector.actions.counts import count_notifications
+from connector.actions.count_notifications import count_notifications
 from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, Trouble, failed

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from connector.actions.delivery import RouteResult, troubles_of
-from connector.actions.envelope import NotFound, Trouble
-from connector.actions.preconditions import known_route, nothing_to_stdout, served
+from connector.actions.envelope import Trouble
+from connector.actions.preconditions import nothing_to_stdout, serving_processes
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.app import Plan
+from connector.app import NotFound, Plan
 from connector.operations import dead_letters
 
 
@@ -128,12 +128,12 @@ def retry_rejected(context: Context, asked: RetryRejected) -> RetriedResult:
     for each in found:
         if not asked.ids or each["id"] in asked.ids:
             ids[each["route"]].append(each["id"])
-    elsewhere = served(plan, sorted(ids))
+    elsewhere = serving_processes(plan, sorted(ids))
     here = [number for route in ids.keys() - elsewhere.keys() for number in ids[route]]
     nothing_to_stdout(plan, ids.keys() - elsewhere.keys())
     if elsewhere:
         dead_letters.ask_retry(plan, [number for route in elsewhere for number in ids[route]])
-    parts = dead_letters.retry(plan, asked.route, here if elsewhere else asked.ids) if here else []
+    parts = dead_letters.retry(plan, asked.route, here if elsewhere else asked.ids, context.stop) if here else []
     left = [
         LeftResult(route=route, dead_letters=len(ids[route]), process=by.process, host=by.host)
         for route, by in elsewhere.items()
@@ -147,5 +147,5 @@ def _listed(plan: Plan, route: str | None) -> list[dict[str, Any]]:
         return dead_letters.listed(plan, route)
     found = [each for each in dead_letters.listed(plan) if route in (None, each["route"])]
     if route is not None and not found:
-        known_route(plan, route)
+        plan.route(route)
     return found

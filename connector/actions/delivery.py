@@ -6,11 +6,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from connector import app
-from connector.actions.envelope import Code, NotFound, Trouble
-from connector.actions.preconditions import known_route, nobody_else_serves, nothing_to_stdout
+from connector.actions.envelope import Code, Trouble
+from connector.actions.preconditions import nobody_else_serves, nothing_to_stdout
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.actions.status import Lost
+from connector.app import NotFound
 from connector.model import Message, Refused
+from connector.monitoring.status import Lost
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.part import Part
@@ -206,7 +207,7 @@ def push_notification(context: Context, asked: PushNotification) -> PushResult:
     in the same version. While another process serves the route the answer is `served_elsewhere`.
     """
     plan = context.plan
-    known_route(plan, asked.route)
+    plan.route(asked.route)
     nothing_to_stdout(plan, [asked.route])
     nobody_else_serves(plan, [asked.route])
     try:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from connector.app import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 
 Code = Literal[
@@ -51,10 +52,6 @@ class Trouble(BaseModel):
     def of(cls, code: Code, cause: str, retry_after: float | None = None) -> Self:
         """With the remedy for its code."""
         return cls(code=code, cause=cause, remedy=REMEDIES[code], retry_after_seconds=retry_after)
-
-
-class NotFound(Misconfigured):
-    """The caller named something that is not there."""
 
 
 class InvalidParameters(Misconfigured):

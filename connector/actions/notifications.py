@@ -8,21 +8,20 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from connector import app, notification
-from connector.actions.envelope import InvalidParameters, NotDelivered, NotFound
-from connector.actions.filter import matcher
-from connector.actions.moment import Moment
-from connector.actions.preconditions import known_source
+from connector import app, kinds, notification
+from connector.actions.envelope import InvalidParameters, NotDelivered
+from connector.actions.filter_terms import matcher
 from connector.actions.registry import Context, Parameters, Result, action
-from connector.app import Plan
+from connector.actions.time_parameter import Time
+from connector.app import NotFound, Plan
+from connector.formats.stix.bundle import bundle as bundle_of
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, JsonObject, Misconfigured, Notification, Refused
-from connector.operations.push import lookup
+from connector.operations.push import stream_item
 from connector.pipeline.convert import convert
-from connector.ports import Journal
+from connector.ports import Journal, SearchableSource
 from connector.sources.bodies import storable
-from connector.sources.virustotal.source import PAGE_LIMIT, VirusTotalSettings, VirusTotalSource
 from connector.values.timestamps import timestamp
 
 MOST_LOOKED_AT = 10_000
@@ -103,7 +102,7 @@ class ListNotifications(Parameters):
             "Terms are origin, entity_type, entity_id, source_type, source_id, notification_tag."
         ),
     )
-    since: Moment | None = Field(None, description="Only notifications raised at this time or later.")
+    since: Time | None = Field(None, description="Only notifications raised at this time or later.")
     order: Literal["oldest", "newest"] = Field(
         "oldest",
         description="Which notifications come first. In the journal, the order is that in which they were stored.",
@@ -148,7 +147,7 @@ def list_notifications(context: Context, asked: ListNotifications) -> ListResult
     """
     matches = matcher(asked.filter)
     if asked.source is not None:
-        known_source(context.plan, asked.source)
+        context.plan.source(asked.source)
     if asked.where == "virustotal":
         return _listed_upstream(context.plan, asked)
     with app.open_journal(context.plan) as journal:
@@ -213,10 +212,13 @@ def _listed_upstream(plan: Plan, asked: ListNotifications) -> ListResult:
     cursor = asked.next
     with _opened(plan, name) as source:
         while True:
-            count = min(PAGE_LIMIT, asked.limit - len(found))
             try:
                 items, cursor = source.search(
-                    asked.filter, asked.since, newest_first=asked.order == "newest", limit=count, cursor=cursor
+                    asked.filter,
+                    asked.since,
+                    newest_first=asked.order == "newest",
+                    limit=asked.limit - len(found),
+                    cursor=cursor,
                 )
             except Refused as error:
                 raise InvalidParameters(str(error)) from None
@@ -344,7 +346,7 @@ def convert_notification(context: Context, asked: ConvertNotification) -> Conver
     texts = [message.body.decode() for message in conversion.messages]
     is_stix = compiled.format_name == "stix"
     documents = [orjson.loads(text) for text in texts] if is_stix else texts
-    bundle = orjson.loads(app.bundle(conversion.messages)) if is_stix and texts else None
+    bundle = orjson.loads(bundle_of(conversion.messages)) if is_stix and texts else None
     return ConvertResult(mapping=asked.mapping, format=compiled.format_name, documents=documents, bundle=bundle)
 
 
@@ -386,15 +388,15 @@ def delete_notification(context: Context, asked: DeleteNotification) -> DeleteRe
     plan = context.plan
     entries = _in_journal(plan, asked.id)
     sources = list(dict.fromkeys(entry.source for entry in entries)) or list(plan.settings.sources)
-    keys = {_key(plan, name) for name in sources} - {None}
-    if not keys:
-        raise NotFound(f"only a source of type virustotal has what can be deleted; {', '.join(sources)} is none")
-    kin = [name for name in plan.settings.sources if _key(plan, name) in keys]
+    upstreams = {plan.settings.sources[name].upstream() for name in sources} - {None}
+    if not upstreams:
+        raise NotFound(f"no source of the notification can delete it: {', '.join(sources)}")
+    kin = [name for name, each in plan.settings.sources.items() if each.upstream() in upstreams]
     undelivered = _undelivered(plan, entries, kin) if entries else ["the journal does not have it"]
     if undelivered and not asked.override:
         raise NotDelivered(f"notification {asked.id} is not delivered everywhere: {'; '.join(undelivered)}")
     refusal: Refused | None = None
-    for name in (name for name in sources if _key(plan, name) is not None):
+    for name in (name for name in sources if plan.settings.sources[name].upstream() is not None):
         with _opened(plan, name) as source:
             try:
                 source.delete(asked.id)
@@ -438,10 +440,10 @@ def _found(plan: Plan, notification_id: str, where: str) -> tuple[Place, str, in
     if where == "journal":
         raise NotFound(f"the journal has no notification {notification_id!r}")
     refusal: Refused | None = None
-    for name in _virustotal_sources(plan):
+    for name in _searchable_sources(plan):
         with _opened(plan, name) as source:
             try:
-                return "virustotal", name, None, lookup(source, notification_id)
+                return "virustotal", name, None, stream_item(source, notification_id)
             except Refused as error:
                 refusal = error
     why = (
@@ -477,34 +479,26 @@ def _bundled(using: str, profile: str | None, producer: Producer) -> CompiledMap
     return app.load_mapping(using, producer, profile)
 
 
-def _virustotal_sources(plan: Plan) -> list[str]:
-    return [name for name, each in plan.settings.sources.items() if isinstance(each, VirusTotalSettings)]
+def _searchable_sources(plan: Plan) -> list[str]:
+    return [name for name, each in plan.settings.sources.items() if each.upstream() is not None]
 
 
 def _the_one_source(plan: Plan) -> str:
-    names = _virustotal_sources(plan)
+    names = _searchable_sources(plan)
     if len(names) != 1:
         raise InvalidParameters(
-            f"source: say which, of {', '.join(names)}" if names else "where: no source is of type virustotal"
+            f"source: say which, of {', '.join(names)}" if names else "where: no source can be asked"
         )
     return names[0]
 
 
 @contextmanager
-def _opened(plan: Plan, name: str) -> Iterator[VirusTotalSource]:
+def _opened(plan: Plan, name: str) -> Iterator[SearchableSource]:
     settings = plan.settings.sources[name]
-    if not isinstance(settings, VirusTotalSettings):
-        raise InvalidParameters(f"source: {name} is of type {settings.type}, and only virustotal can be asked")
-    with closing(VirusTotalSource(settings, user_agent=app.USER_AGENT)) as source:
+    if settings.upstream() is None:
+        raise InvalidParameters(f"source: {name} is of type {settings.type}, which cannot be asked")
+    with closing(kinds.make_searchable_source(settings)) as source:
         yield source
-
-
-def _key(plan: Plan, name: str) -> tuple[str, str] | None:
-    """With which key a source asks which API; None when it asks none."""
-    settings = plan.settings.sources[name]
-    if not isinstance(settings, VirusTotalSettings):
-        return None
-    return settings.api_url, settings.api_key.get_secret_value()
 
 
 def _place(text: str | None) -> int | None:

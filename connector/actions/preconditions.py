@@ -3,48 +3,35 @@
 from collections.abc import Iterable, Mapping
 
 from connector import app
-from connector.actions.envelope import NotFound, ServedElsewhere
+from connector.actions.envelope import ServedElsewhere
 from connector.app import Plan
 from connector.model import Holder, Misconfigured
-from connector.sinks.file.sink import FileSinkSettings
-
-
-def known_route(plan: Plan, name: str) -> None:
-    """Raises NotFound when there is no such route."""
-    if name not in plan.settings.routes:
-        raise NotFound(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
-
-
-def known_source(plan: Plan, name: str) -> None:
-    """Raises NotFound when there is no such source."""
-    if name not in plan.settings.sources:
-        raise NotFound(f"there is no source {name!r}; there is {', '.join(plan.settings.sources)}")
 
 
 def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
     """Raises Misconfigured when a route writes where the action's own answer goes."""
     for name in routes:
         route = plan.settings.routes.get(name)
-        if route is not None and isinstance(route.sink, FileSinkSettings) and route.sink.path == "-":
+        if route is not None and route.sink.writes_to_stdout():
             raise Misconfigured(
                 f"the route {name} writes to stdout (`path: -`), where no action can deliver: give it a file"
             )
 
 
-def served(plan: Plan, parts: Iterable[str]) -> Mapping[str, Holder]:
+def serving_processes(plan: Plan, parts: Iterable[str]) -> Mapping[str, Holder]:
     """Of these sources and routes those that a process serves; their leases would tell after a minute of waiting."""
     if not plan.settings.journal.path.exists():
         return {}
     with app.open_journal(plan) as journal:
-        standing = journal.status(plan.reads())
-    by = {part.name: part.served_by for part in standing.sources}
-    by |= {part.name: part.served_by for part in standing.routes}
+        known = journal.status(plan.reads())
+    by = {part.name: part.served_by for part in known.sources}
+    by |= {part.name: part.served_by for part in known.routes}
     return {name: holder for name in parts if (holder := by.get(name)) is not None}
 
 
 def nobody_else_serves(plan: Plan, parts: Iterable[str]) -> None:
     """Raises ServedElsewhere when another process serves a source or route, naming it."""
-    for name, by in served(plan, parts).items():
+    for name, by in serving_processes(plan, parts).items():
         raise ServedElsewhere(
             f"{name} is served by process {by.process} on {by.host}, and by one process at a time:"
             " what is to be fetched and delivered, that one fetches and delivers"

@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector import app
+from connector import kinds
 from connector.actions.envelope import Trouble
 from connector.actions.registry import Context, Parameters, Result, action
 from connector.model import ConnectorError
+from connector.monitoring.status import StatusReport
 from connector.operations.check import check
+from connector.operations.status import status
 
 
 class NoParameters(Parameters):
@@ -67,83 +69,8 @@ def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult: 
     )
 
 
-class Served(BaseModel):
-    """A living process that serves a source or route."""
-
-    process: int = Field(description="Id of the process, on its own machine.")
-    host: str = Field(description="Name of the machine that the process runs on.")
-
-
-class Lost(BaseModel):
-    """A span of time whose notifications are gone for good."""
-
-    start: str = Field(description="When the span begins (RFC 3339).")
-    end: str = Field(description="When the span ends (RFC 3339).")
-
-
-class PartStanding(BaseModel):
-    """What a source or route last said of itself."""
-
-    name: str = Field(description="Name of the source or route.")
-    state: str | None = Field(
-        description="What it is doing: running, done, waiting or stopped; null when it has never run."
-    )
-    message: str | None = Field(description="Why it waits or has stopped.")
-    served_by: Served | None = Field(description="The process that serves it now; null when none does.")
-    lag_seconds: int | None = Field(description="How many seconds it is behind.")
-
-
-class SourceStanding(PartStanding):
-    """Where a source stands."""
-
-    watermark: str | None = Field(
-        description=("Date up to which every notification has been stored (RFC 3339), but for those that appear late.")
-    )
-    notifications: int = Field(description="How many notifications it has ever stored.")
-    lost: list[Lost] = Field(
-        description="Spans of time whose notifications VirusTotal deleted before they were fetched."
-    )
-    quota: dict[str, Any] | None = Field(description="The API key's quota, as VirusTotal last told it.")
-    look_ups: dict[str, Any] | None = Field(
-        description=(
-            "What has been looked up of the rulesets and collections that notifications name; null when "
-            "`look_ups_per_day` is 0."
-        )
-    )
-
-
-class RouteStanding(PartStanding):
-    """Where a route stands."""
-
-    sources: list[str] = Field(description="Names of the sources whose notifications the route delivers.")
-    position: int = Field(description="The route's place in the journal.")
-    backlog: int = Field(description="How many notifications wait to be delivered.")
-    delivered: int = Field(description="How many notifications were ever delivered; one that is replayed counts again.")
-    filtered: int = Field(description="How many notifications the route or its mapping ever left out.")
-    refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
-    dead_letters: int = Field(description="How many dead letters there are now.")
-    dropped: int = Field(description="How many dead letters were dropped on command.")
-    outdated: int = Field(
-        description="How many delivered notifications will be converted again with what has been looked up since."
-    )
-
-
-class JournalStanding(BaseModel):
-    """What is kept."""
-
-    path: str = Field(description="Path of the journal's file.")
-    notifications: int = Field(description="How many notifications the journal has now.")
-
-
-class StatusResult(Result):
-    """Where everything stands."""
-
-    journal: JournalStanding = Field(description="What the journal holds now.")
-    sources: list[SourceStanding] = Field(description="One entry for each source of the configuration.")
-    routes: list[RouteStanding] = Field(description="One entry for each route of the configuration.")
-    dead_letters_of_former_routes: dict[str, int] = Field(
-        description="How many dead letters there are of routes that are no longer configured, by route."
-    )
+class StatusResult(Result, StatusReport):
+    """What is known of everything."""
 
     def message(self) -> str:
         """What a person would want to know first."""
@@ -173,7 +100,7 @@ def get_status(context: Context, _: NoParameters) -> StatusResult:
 
     It reads only the journal, so it costs no quota and answers during an outage.
     """
-    return StatusResult.model_validate(app.status(context.plan))
+    return StatusResult.model_validate(status(context.plan).model_dump())
 
 
 class SourceQuota(BaseModel):
@@ -218,7 +145,7 @@ def get_quota(context: Context, _: NoParameters) -> QuotaResult:
     sources: list[SourceQuota] = []
     failed: dict[str, str] = {}
     for name, settings in context.plan.settings.sources.items():
-        with closing(app.make_source(settings)) as source:
+        with closing(kinds.make_source(settings)) as source:
             try:
                 quota = source.quota()
             except ConnectorError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connector import app
 from connector.authoring import golden
-from connector.formats.stix.format import Producer
+from connector.mapping import examples
 from connector.model import Misconfigured
 from connector.settings.config import NAME_PATTERN
 
@@ -54,13 +54,13 @@ def start(using: str, format_name: str) -> Started:
     try:
         inputs.mkdir(parents=True, exist_ok=True)
         if not any(inputs.glob("*.json")):
-            bundled, _ = app.mapping_examples("json")
+            bundled, _ = examples.folder_and_name("json")
             for name in EXAMPLES:
                 shutil.copyfile(bundled / "inputs" / f"{name}.json", inputs / f"{name}.json")
         with file.open("x", encoding="utf-8") as output:
             output.write(formats()[format_name])
     except OSError as error:
         raise Misconfigured(f"{error.filename} cannot be written: {error.strerror}") from None
-    for _ in golden.run(app.load_mapping(file, Producer()), folder, file.stem, update=True):
+    for _ in golden.run(app.load_mapping(file), folder, file.stem, update=True):
         pass
     return Started(file, folder)

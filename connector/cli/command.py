@@ -70,7 +70,7 @@ def extra(name: str, user: str) -> Iterator[None]:
 
 def sinks_use_stdout(plan: "Plan", *, as_json: bool) -> bool:
     """Whether a sink writes to stdout, so that results must go elsewhere."""
-    found = any(getattr(route.sink, "path", None) == "-" for route in plan.settings.routes.values())
+    found = any(route.sink.writes_to_stdout() for route in plan.settings.routes.values())
     if found and as_json:
         raise click.UsageError("--json and a sink with `path: -` both write to stdout; leave one of them out")
     return found

@@ -150,14 +150,14 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
 @json_option
 def status(path: Path, *, as_json: bool) -> None:
     """Show the status of sources and routes: watermark, lag, quota, position, backlog, dead letters."""
-    from connector import app
     from connector.cli import terminal
+    from connector.operations import status as reporting
 
-    standing = app.status(load(path))
+    report = reporting.status(load(path))
     if as_json:
-        print_json(standing)
+        print_json(report.as_json())
     else:
-        terminal.show_status(standing)
+        terminal.show_status(report)
 
 
 iocstream.add_command(rejected)
@@ -188,7 +188,8 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     is 1.
     """
     from connector import app
-    from connector.formats.stix.format import Producer
+    from connector.formats.stix.bundle import bundle
+    from connector.operations.convert import convert as converted
     from connector.sources.file.source import read_bodies
 
     troubles = 0
@@ -200,10 +201,10 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
-    as_bundle = app.load_mapping(using, Producer(), profile, overlays).format_name == "stix"
+    as_bundle = app.load_mapping(using, None, profile, overlays).format_name == "stix"
     with opened(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
-        for conversion in app.convert(bodies, using, profile=profile, overlays=overlays):
+        for conversion in converted(bodies, using, profile=profile, overlays=overlays):
             if conversion.refusal:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.refusal}")
@@ -212,7 +213,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
             else:
                 output.writelines(message.body + b"\n" for message in conversion.messages)
     if newest:
-        output.write(app.bundle(newest.values()) + b"\n")
+        output.write(bundle(newest.values()) + b"\n")
     output.flush()
     if troubles:
         click.echo(f"{troubles} not converted", err=True)
@@ -284,13 +285,13 @@ def demo(count: int, folder: Path, *, no_serve: bool) -> None:
 @click.argument("of", type=click.Choice(["config", "mapping"]))
 def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
-    from connector import app
+    from connector import app, kinds
     from connector.formats.stix.format import Producer
     from connector.mapping.schema import json_schema
     from connector.settings import config
 
     if of == "mapping":
-        print_json(json_schema(app.make_formats(Producer())))
+        print_json(json_schema(kinds.make_formats(Producer())))
     else:
         print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
 

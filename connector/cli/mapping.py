@@ -116,12 +116,12 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
 def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Finding]":
     from connector import app
     from connector.authoring import review
-    from connector.formats.stix.format import Producer
+    from connector.mapping import examples
     from connector.model import Misconfigured
 
-    available = app.examples_for(name)
+    available = examples.of(name)
     try:
-        compiled = app.load_mapping(name, Producer(), profile, overlays)
+        compiled = app.load_mapping(name, None, profile, overlays)
     except Misconfigured as error:
         yield review.Finding("error", "invalid", str(error))
     else:
@@ -157,11 +157,11 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     """
     from connector import app
     from connector.authoring import golden
-    from connector.formats.stix.format import Producer
+    from connector.mapping import examples
 
     outcomes = {
         name: list(
-            golden.run(app.load_mapping(name, Producer(), profile), *app.mapping_examples(name, profile), update=update)
+            golden.run(app.load_mapping(name, None, profile), *examples.folder_and_name(name, profile), update=update)
         )
         for name in _those(names, profile)
     }
@@ -203,13 +203,12 @@ def explain(
     """
     from connector import app
     from connector.authoring import explain
-    from connector.formats.stix.format import Producer
     from connector.model import Refused
 
     to_stdout = str(page) == "-"
     if to_stdout and as_json:
         raise click.UsageError("--json and `--html -` both write to stdout; leave one of them out")
-    compiled = app.load_mapping(name, Producer(), profile, overlays)
+    compiled = app.load_mapping(name, None, profile, overlays)
     try:
         explained = explain.explain(compiled, _notification(file, identifier))
     except Refused as rejected:
@@ -285,11 +284,10 @@ def diff(
     from connector import app
     from connector.authoring import comparison
     from connector.cli import terminal
-    from connector.formats.stix.format import Producer
 
     if file is not None and count is not None:
         raise click.UsageError("--last is of the journal, and --notifications of a file; leave one of them out")
-    producer, notifications = Producer(), []
+    producer, notifications = None, []
     if file is not None:
         notifications = _read(file)
     else:

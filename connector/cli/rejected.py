@@ -20,6 +20,7 @@ from connector.cli.command import (
     print_json,
     print_parts,
     sinks_use_stdout,
+    stop_on_signals,
 )
 from connector.values.display import printable
 
@@ -95,7 +96,7 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
 
     plan = load(path)
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
-    parts = dead_letters.retry(plan, route, numbers)
+    parts = dead_letters.retry(plan, route, numbers, stop_on_signals())
     if as_json:
         print_json([part_json(part) for part in parts])
     elif not parts:

@@ -1,7 +1,7 @@
 """`iocstream replay`: what is to be delivered again."""
 
-import datetime
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from connector.cli.command import (
     stop_on_signals,
 )
 from connector.values.display import printable
+from connector.values.timestamps import unix_seconds
 
 if TYPE_CHECKING:
     from connector.app import Plan
@@ -29,32 +30,25 @@ if TYPE_CHECKING:
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
-_DATE_LENGTH = len("2026-01-31")
 
-
-class _Moment(click.ParamType[int]):
-    """A date, or a date with a time and an offset (RFC 3339), as Unix seconds."""
+class _Time(click.ParamType[int]):
+    """A date, or a date with a time and an offset, as Unix seconds."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """A date alone is its first second, UTC."""
+        """See `connector.values.timestamps.unix_seconds`."""
         text = str(value).strip()
         try:
-            moment = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            if len(text) > _DATE_LENGTH:
-                self.fail(f"{text!r} does not say in which time zone; add Z, or an offset like +02:00", param, ctx)
-            moment = moment.replace(tzinfo=datetime.UTC)
-        return int(moment.timestamp())
+            return unix_seconds(text)
+        except ValueError as error:
+            self.fail(f"{text!r} {error}", param, ctx)
 
 
 @click.command()
 @click.argument("route")
 @click.option(
-    "--since", type=_Moment(), help="Replay what was raised at this time or later: 2026-01-31, or 2026-01-31T08:00:00Z."
+    "--since", type=_Time(), help="Replay what was raised at this time or later: 2026-01-31, or 2026-01-31T08:00:00Z."
 )
 @click.option("--from-start", is_flag=True, help="Replay all that the journal has.")
 @click.option("--notification", metavar="ID", help="Replay this notification alone; the route's position stays.")
@@ -93,7 +87,12 @@ def replay(
         _show_dry_run(outcome, as_json=as_json)
         return DONE
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
-    part = _replayed(plan, route, since) if notification is None else replaying.resend(plan, route, notification)
+    stop = stop_on_signals()
+    part = (
+        _replayed(plan, route, since, stop)
+        if notification is None
+        else replaying.resend(plan, route, notification, stop=stop)
+    )
     if as_json:
         print_json(part_json(part))
     else:
@@ -101,12 +100,11 @@ def replay(
     return exit_code([part], once=True)
 
 
-def _replayed(plan: "Plan", route: str, since: int | None) -> "Part":
+def _replayed(plan: "Plan", route: str, since: int | None, stop: threading.Event) -> "Part":
     from connector import telemetry
     from connector.cli import terminal
     from connector.operations import replay as replaying
 
-    stop = stop_on_signals()
     if not sys.stderr.isatty():
         telemetry.configure()
         return replaying.replay(plan, route, since, stop=stop)

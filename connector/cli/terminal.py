@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from connector.monitoring.status import LookUpsReport, PartReport, SourceReport, StatusReport
 from connector.pipeline.part import Part
 
 _T = TypeVar("_T")
@@ -59,10 +60,6 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
         yield from progress.track(items, description=what)
 
 
-_ROUTE_COUNTS = {
-    "dropped": "dead letters were dropped on command",
-    "outdated": "notifications to be converted again with what was looked up",
-}
 _WHOLE = 2
 """The first columns, names and states, are not broken over lines."""
 
@@ -82,22 +79,21 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     Console(soft_wrap=False).print(shown)
 
 
-def show_status(standing: Mapping[str, Any]) -> None:
-    """Print what `connector.app.status` found."""
-    journal = standing["journal"]
-    print_line(f"journal {journal['path']}: {journal['notifications']:,} notifications")
+def show_status(report: StatusReport) -> None:
+    """Print a status report."""
+    print_line(f"journal {report.journal.path}: {report.journal.notifications:,} notifications")
     table(
         "Sources",
         ("name", "state", "watermark", "lag", "notifications"),
         [
             (
-                source["name"],
+                source.name,
                 _state(source),
-                (source["watermark"] or "-")[:19].replace("T", " "),
-                _duration(source["lag_seconds"]),
-                source["notifications"],
+                (source.watermark or "-")[:19].replace("T", " "),
+                _duration(source.lag_seconds),
+                source.notifications,
             )
-            for source in standing["sources"]
+            for source in report.sources
         ],
     )
     table(
@@ -105,49 +101,62 @@ def show_status(standing: Mapping[str, Any]) -> None:
         ("name", "state", "backlog", "lag", "delivered", "filtered", "refused", "dead\nletters"),
         [
             (
-                route["name"],
+                route.name,
                 _state(route),
-                route["backlog"],
-                _duration(route["lag_seconds"]),
-                route["delivered"],
-                route["filtered"],
-                route["refused"],
-                route["dead_letters"],
+                route.backlog,
+                _duration(route.lag_seconds),
+                route.delivered,
+                route.filtered,
+                route.refused,
+                route.dead_letters,
             )
-            for route in standing["routes"]
+            for route in report.routes
         ],
     )
-    for source in standing["sources"]:
-        if source["quota"]:
-            print_line(f"{source['name']}: quota left: {_quota(source['quota'])}")
-        _tell_look_ups(source["name"], source["look_ups"])
-    for part in [*standing["sources"], *standing["routes"]]:
-        if part["message"]:
-            print_line(f"{part['name']}: {part['message']}")
-        for gap in part.get("lost", ()):
-            print_line(f"{part['name']}: notifications from {gap['start']} to {gap['end']} are lost for good")
-    for route in standing["routes"]:
-        for key, what in _ROUTE_COUNTS.items():
-            if route[key]:
-                print_line(f"{route['name']}: {route[key]:,} {what}")
-    for name, count in standing["dead_letters_of_former_routes"].items():
+    _show_remarks(report)
+
+
+def _show_remarks(report: StatusReport) -> None:
+    """What the tables have no column for, where there is any."""
+    for source in report.sources:
+        _show_remarks_on_source(source)
+    for part in (*report.sources, *report.routes):
+        if part.message:
+            print_line(f"{part.name}: {part.message}")
+    for route in report.routes:
+        for count, what in (
+            (route.dropped, "dead letters were dropped on command"),
+            (route.outdated, "notifications to be converted again with what was looked up"),
+        ):
+            if count:
+                print_line(f"{route.name}: {count:,} {what}")
+    for name, count in report.dead_letters_of_former_routes.items():
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
 
 
-def _tell_look_ups(name: str, found: Mapping[str, Any] | None) -> None:
-    if found is None:
-        return
-    counts = ", ".join(f"{found[state]:,} {state}" for state in ("known", "absent", "forbidden", "waiting"))
-    print_line(f"{name}: look-ups: {counts}; {found['today']:,} of {found['per_day']:,} made today")
-    if found["message"]:
-        print_line(f"{name}: look-ups pause: {found['message']}")
-    for ruleset in found["rulesets"]:
-        if not ruleset["rate_limited"] and not ruleset["rate_limited_ratio"]:
+def _show_remarks_on_source(source: SourceReport) -> None:
+    if source.quota:
+        print_line(f"{source.name}: quota left: {_quota(source.quota)}")
+    for gap in source.lost:
+        print_line(f"{source.name}: notifications from {gap.start} to {gap.end} are lost for good")
+    if source.look_ups is not None:
+        _show_look_ups(source.name, source.look_ups)
+
+
+def _show_look_ups(name: str, found: LookUpsReport) -> None:
+    print_line(
+        f"{name}: look-ups: {found.known:,} known, {found.absent:,} absent, {found.forbidden:,} forbidden,"
+        f" {found.waiting:,} waiting; {found.today:,} of {found.per_day:,} made today"
+    )
+    if found.message:
+        print_line(f"{name}: look-ups pause: {found.message}")
+    for ruleset in found.rulesets:
+        ratio, limit = ruleset.rate_limited_ratio, ruleset.limit
+        if not ruleset.rate_limited and not ratio:
             continue
-        ratio, limit = ruleset["rate_limited_ratio"], ruleset["limit"]
-        when = " now" if ratio is None else f" for {ratio:.0%} of 24 hours{' and now' * ruleset['rate_limited']}"
+        when = " now" if ratio is None else f" for {ratio:.0%} of 24 hours{' and now' * ruleset.rate_limited}"
         print_line(
-            f"{name}: VirusTotal dropped the matches of the ruleset {ruleset['name'] or ruleset['id']}{when}: "
+            f"{name}: VirusTotal dropped the matches of the ruleset {ruleset.name or ruleset.id}{when}: "
             f"raise its limit{'' if limit is None else f' of {limit:,} a day'}"
         )
 
@@ -157,12 +166,11 @@ def print_line(text: str) -> None:
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-def _state(part: Mapping[str, Any]) -> str:
+def _state(part: PartReport) -> str:
     """What a part last said, as far as it still holds when no living process serves it."""
-    state: str | None = part["state"]
-    if part["served_by"] is not None or state == "stopped":
-        return state or "running"
-    return "not running" if state else "never run"
+    if part.served_by is not None or part.state == "stopped":
+        return part.state or "running"
+    return "not running" if part.state else "never run"
 
 
 def _duration(seconds: int | None) -> str:

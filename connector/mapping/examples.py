@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector import notification
+from connector.mapping import files
 from connector.model import Misconfigured, Notification
 from connector.values import jsontext
 
@@ -21,6 +22,15 @@ class Examples:
     notifications: Sequence[Notification]
 
 
+def of(using: str | Path) -> Examples:
+    """The examples beside a mapping, given by name or path; else those of the bundled ones.
+
+    Raises:
+        Misconfigured: there is no such mapping, or an example cannot be read.
+    """
+    return read(files.mapping_path(using).parent, files.bundled_folder())
+
+
 def read(beside: Path, bundled: Path) -> Examples:
     """The examples in `examples/inputs` beside a mapping; where there are none, those of the bundled mappings.
 
@@ -30,6 +40,18 @@ def read(beside: Path, bundled: Path) -> Examples:
     own, others = (sorted((folder / "examples" / "inputs").glob("*.json")) for folder in (beside, bundled))
     called = "examples beside it" if own and beside != bundled else "bundled examples"
     return Examples(called, [read_one(path) for path in own or others])
+
+
+def folder_and_name(using: str | Path, profile: str | None = None) -> tuple[Path, str]:
+    """Where the examples of a mapping lie, and the name of the folder there that says what it makes of them.
+
+    With a profile that is `NAME-PROFILE`.
+
+    Raises:
+        Misconfigured: there is no such mapping.
+    """
+    path = files.mapping_path(using)
+    return path.parent / "examples", f"{path.stem}-{profile}" if profile else path.stem
 
 
 def read_one(path: Path) -> Notification:

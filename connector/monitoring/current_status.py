@@ -1,25 +1,26 @@
-"""Where the run stands by the journal, asked at most so often however many ask."""
+"""The status report of a run, made at most so often however many ask."""
 
 import threading
 import time
 from collections.abc import Callable
 
-from connector.model import ConnectorError, JsonObject
+from connector.model import ConnectorError
+from connector.monitoring.status import StatusReport
 
 _FRESH_SECONDS = 1.0
 
 
 class CurrentStatus:
-    """What `iocstream status --json` would say now; safe for use from several threads."""
+    """What `iocstream status` would show now; safe for use from several threads."""
 
-    def __init__(self, ask: Callable[[], JsonObject]) -> None:
+    def __init__(self, ask: Callable[[], StatusReport]) -> None:
         self._ask = ask
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
-        self._known: tuple[JsonObject | None, str] = None, ""
+        self._known: tuple[StatusReport | None, str] = None, ""
 
-    def now(self) -> tuple[JsonObject | None, str]:
-        """Where everything stands; or None, and why the journal cannot be read."""
+    def now(self) -> tuple[StatusReport | None, str]:
+        """The report; or None, and why the journal cannot be read."""
         with self._lock:
             if time.monotonic() - self._asked_at >= _FRESH_SECONDS:
                 try:

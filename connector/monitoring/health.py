@@ -22,11 +22,11 @@ def alive(runner: Runner) -> Health:
     return Health(not reasons, reasons)
 
 
-def ready(runner: Runner, standing: CurrentStatus) -> Health:
+def ready(runner: Runner, status: CurrentStatus) -> Health:
     """No source or route is stopped, and the journal can be read. One that waits out an outage is ready, and listed."""
     parts = list(runner.parts.values())
     reasons = [f"{part.name} is stopped: {part.message}" for part in parts if part.state == "stopped"]
-    known, problem = standing.now()
+    known, problem = status.now()
     if known is None:
         reasons.append(problem)
     reasons += alive(runner).reasons

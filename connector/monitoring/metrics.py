@@ -1,4 +1,4 @@
-"""Prometheus metrics: what this run did, from its parts, and where it stands, from the journal at the time of asking.
+"""Prometheus metrics: what this run did, from its parts, and what the journal knows at the time of asking.
 
 (prometheus.io/docs/practices/naming; docs/monitoring.md lists every metric)
 """
@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from connector.model import JsonObject
 from connector.monitoring.current_status import CurrentStatus
+from connector.monitoring.status import LookUpsReport, StatusReport
 from connector.pipeline.part import REFUSERS, Part
 from connector.telemetry import Exchange
 
@@ -25,7 +25,6 @@ MAX_HOSTS = 32
 MAX_RULESETS = 64
 """How many rulesets have metrics of their own: those come first whose matches are dropped."""
 
-_SUBJECT_STATES = ("known", "absent", "forbidden", "waiting")
 _STATES = ("running", "done", "waiting", "stopped")
 _MAX_SPANS = 16
 _MAX_COUNT = 2**53
@@ -61,9 +60,9 @@ class RequestDurations:
 class RunCollector(Collector):
     """Makes the metrics of a run when they are asked for, so that nothing is counted twice or kept in step."""
 
-    def __init__(self, parts: Mapping[str, Part], standing: CurrentStatus, journal: Path, version: str) -> None:
+    def __init__(self, parts: Mapping[str, Part], status: CurrentStatus, journal: Path, version: str) -> None:
         self._parts = parts
-        self._standing = standing
+        self._status = status
         self._journal = journal
         self._version = version
 
@@ -73,9 +72,9 @@ class RunCollector(Collector):
         yield InfoMetricFamily("iocstream_build", "Version of the connector and of Python; always 1.", value=build)
         yield from self._this_run()
         yield from self._journal_file()
-        standing, _ = self._standing.now()
-        yield _gauge("journal_up", "1 while the journal can be read, else 0.", [], [((), standing is not None)])
-        yield from _stands(standing or {"sources": (), "routes": ()})
+        report, _ = self._status.now()
+        yield _gauge("journal_up", "1 while the journal can be read, else 0.", [], [((), report is not None)])
+        yield from _reported(report)
 
     def _this_run(self) -> Iterator[Metric]:
         parts = list(self._parts.values())
@@ -159,82 +158,106 @@ def registry(collector: RunCollector) -> tuple[CollectorRegistry, RequestDuratio
     return own, RequestDurations(own)
 
 
-def _stands(standing: JsonObject) -> Iterator[Metric]:
-    """What `iocstream status --json` says, as metrics."""
-    sources, routes = standing["sources"], standing["routes"]
-    if "journal" in standing:
-        stored = standing["journal"]["notifications"]
+def _reported(report: StatusReport | None) -> Iterator[Metric]:
+    """What `iocstream status --json` says, as metrics; without samples where the journal cannot be read."""
+    sources, routes = (report.sources, report.routes) if report else ([], [])
+    if report is not None:
+        stored = report.journal.notifications
         yield _gauge("journal_notifications", "Notifications that the journal has now.", [], [((), stored)])
-    for key, name, meaning in (
-        ("lag_seconds", "source_lag_seconds", "Seconds since the source last knew that it had fetched everything."),
+    for name, meaning, numbers in (
         (
-            "watermark",
+            "source_lag_seconds",
+            "Seconds since the source last knew that it had fetched everything.",
+            [(source.name, source.lag_seconds) for source in sources],
+        ),
+        (
             "source_watermark_timestamp_seconds",
             "Date up to which every notification has been stored, as Unix time in seconds.",
+            [(source.name, _unix(source.watermark)) for source in sources],
         ),
-        ("lost", "source_gaps", "Spans of time that VirusTotal deleted before they were fetched."),
+        (
+            "source_gaps",
+            "Spans of time that VirusTotal deleted before they were fetched.",
+            [(source.name, len(source.lost)) for source in sources],
+        ),
     ):
-        values = [((source["name"],), number) for source in sources if (number := _number(source[key])) is not None]
-        yield _gauge(name, meaning, ["source"], values)
-    quotas = [((source["name"], *label), numbers) for source in sources for label, numbers in _quotas(source["quota"])]
+        yield _gauge(name, meaning, ["source"], [((who,), number) for who, number in numbers if number is not None])
+    quotas = [((source.name, *label), numbers) for source in sources for label, numbers in _quotas(source.quota)]
     labels = ["source", "span", "whose"]
     used, allowed = [(k, used) for k, (used, _) in quotas], [(k, allowed) for k, (_, allowed) in quotas]
     yield _gauge("quota_used_requests", "Requests of the API key's quota that are used.", labels, used)
     yield _gauge("quota_allowed_requests", "Requests that the API key's quota allows.", labels, allowed)
-    yield from _look_ups({source["name"]: source["look_ups"] for source in sources if source["look_ups"]})
-    for key, name, meaning in (
+    yield from _look_ups({source.name: source.look_ups for source in sources if source.look_ups})
+    for name, meaning, counts in (
         (
-            "lag_seconds",
             "route_lag_seconds",
             "Age in seconds of the oldest notification that waits to be delivered; 0 without one.",
+            [(route.name, route.lag_seconds or 0) for route in routes],
         ),
-        ("backlog", "route_backlog_notifications", "Notifications that wait to be delivered."),
         (
-            "outdated",
+            "route_backlog_notifications",
+            "Notifications that wait to be delivered.",
+            [(route.name, route.backlog) for route in routes],
+        ),
+        (
             "route_outdated_notifications",
             "Delivered notifications to be converted again with what was looked up later.",
+            [(route.name, route.outdated) for route in routes],
         ),
-        ("dead_letters", "dead_letters", "Dead letters that wait for someone to act."),
+        (
+            "dead_letters",
+            "Dead letters that wait for someone to act.",
+            [(route.name, route.dead_letters) for route in routes],
+        ),
     ):
-        yield _gauge(name, meaning, ["route"], [((route["name"],), route[key]) for route in routes])
+        yield _gauge(name, meaning, ["route"], [((who,), count) for who, count in counts])
 
 
-def _look_ups(found: Mapping[str, JsonObject]) -> Iterator[Metric]:
+def _look_ups(found: Mapping[str, LookUpsReport]) -> Iterator[Metric]:
     """What is known of what notifications name, and what VirusTotal drops before it becomes one."""
-    counts = [((name, state), each[state]) for name, each in found.items() for state in _SUBJECT_STATES]
+    counts = [
+        ((name, state), number)
+        for name, each in found.items()
+        for state, number in (
+            ("known", each.known),
+            ("absent", each.absent),
+            ("forbidden", each.forbidden),
+            ("waiting", each.waiting),
+        )
+    ]
     yield _gauge(
         "subjects",
         "Rulesets and collections that notifications name, by what is known of them.",
         ["source", "state"],
         counts,
     )
-    for key, name, meaning in (
-        ("today", "look_ups_today", "Look-ups of today, since 00:00 UTC."),
-        ("per_day", "look_ups_allowed", "Look-ups allowed a day, by `look_ups_per_day`."),
-    ):
-        yield _gauge(name, meaning, ["source"], [((source,), each[key]) for source, each in found.items()])
-    paused = [((name,), each["message"] is not None) for name, each in found.items()]
+    today = [((name,), each.today) for name, each in found.items()]
+    yield _gauge("look_ups_today", "Look-ups of today, since 00:00 UTC.", ["source"], today)
+    per_day = [((name,), each.per_day) for name, each in found.items()]
+    yield _gauge("look_ups_allowed", "Look-ups allowed a day, by `look_ups_per_day`.", ["source"], per_day)
+    paused = [((name,), each.message is not None) for name, each in found.items()]
     yield _gauge("look_ups_paused", "1 while look-ups are paused; `iocstream status` says why.", ["source"], paused)
-    rulesets = [(name, ruleset) for name, each in found.items() for ruleset in each["rulesets"]]
-    rulesets.sort(key=lambda each: (not each[1]["rate_limited"], -(each[1]["rate_limited_ratio"] or 0.0)))
-    for key, meaning in (
-        ("rate_limited", "1 while VirusTotal drops the matches of a ruleset because its limit is reached."),
-        (
-            "rate_limited_ratio",
-            "Part of the last 24 hours in which VirusTotal dropped matches of a ruleset, from 0 to 1.",
-        ),
-    ):
-        limits = [
-            ((name, ruleset["id"], ruleset["name"] or ""), float(ruleset[key] or 0))
-            for name, ruleset in rulesets[:MAX_RULESETS]
-        ]
-        yield _gauge(f"ruleset_{key}", meaning, ["source", "ruleset", "name"], limits)
+    rulesets = [((name, each.id, each.name or ""), each) for name, report in found.items() for each in report.rulesets]
+    rulesets.sort(key=lambda each: (not each[1].rate_limited, -(each[1].rate_limited_ratio or 0.0)))
+    labels = ["source", "ruleset", "name"]
+    limited = [(values, float(each.rate_limited)) for values, each in rulesets[:MAX_RULESETS]]
+    yield _gauge(
+        "ruleset_rate_limited",
+        "1 while VirusTotal drops the matches of a ruleset because its limit is reached.",
+        labels,
+        limited,
+    )
+    ratios = [(values, each.rate_limited_ratio or 0.0) for values, each in rulesets[:MAX_RULESETS]]
+    yield _gauge(
+        "ruleset_rate_limited_ratio",
+        "Part of the last 24 hours in which VirusTotal dropped matches of a ruleset, from 0 to 1.",
+        labels,
+        ratios,
+    )
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        return datetime.datetime.fromisoformat(value).timestamp()
-    return float(len(value)) if isinstance(value, list) else value
+def _unix(text: str | None) -> float | None:
+    return None if text is None else datetime.datetime.fromisoformat(text).timestamp()
 
 
 def _quotas(quota: Any) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from connector import app, notification
+from connector import kinds, notification
 from connector.app import Plan
 from connector.formats.stix import strict
 from connector.journals.sqlite.file_check import check_file
-from connector.journals.sqlite.journal import SqliteJournal
-from connector.mapping import CompiledMapping
+from connector.mapping import CompiledMapping, examples
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
 from connector.pipeline.convert import Conversion, convert
@@ -38,7 +37,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     for name, route in plan.settings.routes.items():
         called = str(route.mapping)
         try:
-            available = app.examples_for(route.mapping.use)
+            available = examples.of(route.mapping.use)
         except Misconfigured as error:
             yield Finding(called, "error", str(error))
             continue
@@ -52,28 +51,28 @@ def check(plan: Plan) -> Iterator[Finding]:
     except Misconfigured as error:
         yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():
-        yield _probe(name, partial(app.make_source, settings))
-    with closing(SqliteJournal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
+        yield _probe(name, partial(kinds.make_source, settings))
+    with closing(kinds.make_journal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
         for name, route in plan.settings.routes.items():
-            yield _probe(name, partial(app.make_sink, route.sink, journal.collections))
+            yield _probe(name, partial(kinds.make_sink, route.sink, journal.collections))
 
 
-def try_mapping(part: str, mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
+def try_mapping(part: str, mapping: CompiledMapping, available: Examples) -> Iterator[Finding]:
     """Convert the examples to the bytes that would be sent.
 
     Says how many can be, what the library `stix2` does not take of those in STIX, and which expressions find nothing.
     """
     traced = mapping.traced()
-    conversions = list(convert(examples.notifications, traced))
+    conversions = list(convert(available.notifications, traced))
     reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
     converted = wanted - len(reasons)
     if converted:
-        yield Finding(part, "ok", f"the mapping is valid and converts {converted} of the {total} {examples.called}")
+        yield Finding(part, "ok", f"the mapping is valid and converts {converted} of the {total} {available.called}")
     elif reasons:
-        yield Finding(part, "error", f"converts none of the {total} {examples.called}: {_most_common(reasons)}")
+        yield Finding(part, "error", f"converts none of the {total} {available.called}: {_most_common(reasons)}")
     else:
-        yield Finding(part, "warning", f"the mapping is valid, but for none of the {total} {examples.called}")
+        yield Finding(part, "warning", f"the mapping is valid, but for none of the {total} {available.called}")
     if mapping.format_name == "stix":
         yield from _read_by_stix2(part, conversions)
     for location in traced.without_value():
@@ -99,11 +98,11 @@ def _read_by_stix2(part: str, conversions: Iterable[Conversion]) -> Iterator[Fin
                     yield Finding(part, "error", f"{made}, which stix2 does not take: {objection}")
 
 
-def try_condition(part: str, holds: Callable[[JsonObject], bool], examples: Examples) -> Iterator[Finding]:
+def try_condition(part: str, holds: Callable[[JsonObject], bool], available: Examples) -> Iterator[Finding]:
     """Evaluate the condition of the route `part` on the examples: whether it fits them, and is ever true."""
     reasons: list[str] = []
     is_ever_true = False
-    views = list(_views(examples.notifications))
+    views = list(_views(available.notifications))
     for view in views:
         try:
             is_ever_true |= holds(view)

@@ -1,8 +1,10 @@
 """What was refused: listed, shown, delivered after all, taken out, dropped; each when someone says so."""
 
 import itertools
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ import orjson
 from connector import app
 from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
+from connector.operations.route import Interrupted, opened, until_stopped
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver
 from connector.ports import Journal
@@ -38,17 +41,27 @@ def shown(plan: Plan, number: int) -> dict[str, Any]:
     return {**_summary(stored), "document": _document(stored.letter.document), "body": entry.notification.body}
 
 
-def retry(plan: Plan, route: str | None = None, numbers: Sequence[int] = ()) -> list[Part]:
+def retry(
+    plan: Plan, route: str | None = None, numbers: Sequence[int] = (), stop: threading.Event | None = None
+) -> list[Part]:
     """Deliver what was refused, with the mapping as it is now: all, or a route's, or those of these numbers.
 
     The whole notification is rendered anew, and what its receiver does not have is sent. What is delivered, or no
     longer wanted by the route's filter, is a dead letter no more; what is refused again has the new reason. Each route
     is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `stopped`, and says
-    why.
+    why. Once `stop` is set it ends soon; a part that is still `running` was then cut short.
 
     Raises:
         Misconfigured: there is no such route or number.
     """
+    at_end = stop or threading.Event()
+    parts: list[Part] = []
+    with suppress(Interrupted):
+        until_stopped(lambda: _retry(plan, route, numbers, at_end, parts), at_end, plan.settings.shutdown_seconds)
+    return parts
+
+
+def _retry(plan: Plan, route: str | None, numbers: Sequence[int], stop: threading.Event, parts: list[Part]) -> None:
     with app.open_journal(plan) as journal:
         chosen = _numbered(journal, numbers) if numbers else _of_route(plan, journal, route)
         seqs: defaultdict[str, set[int]] = defaultdict(set)
@@ -56,16 +69,17 @@ def retry(plan: Plan, route: str | None = None, numbers: Sequence[int] = ()) -> 
             if route is not None and stored.route != route:
                 raise Misconfigured(f"the dead letter {stored.id} is not of the route {route}, but of {stored.route}")
             seqs[stored.route].add(stored.letter.seq)
-        parts = [Part(name, "route") for name in sorted(seqs)]
+        parts += [Part(name, "route") for name in sorted(seqs)]
         for part in parts:
             try:
-                _redeliver(plan, journal, sorted(seqs[part.name]), part)
+                _redeliver(plan, journal, sorted(seqs[part.name]), part, stop)
                 part.state = "done"
+            except Interrupted:
+                return
             except Unavailable as error:
                 part.state, part.message = "waiting", str(error)
             except Misconfigured as error:
                 part.state, part.message = "stopped", str(error)
-        return parts
 
 
 def ask_retry(plan: Plan, numbers: Sequence[int]) -> None:
@@ -100,18 +114,15 @@ def drop(plan: Plan, numbers: Sequence[int]) -> int:
         return journal.drop(numbers)
 
 
-def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part) -> None:
+def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part, stop: threading.Event) -> None:
     name = part.name
     if name not in plan.settings.routes:
         raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
-    sink = app.make_sink(plan.settings.routes[name].sink, journal.collections)
-    route = app.make_route(plan, name, sink)
-    try:
-        with journal.lease(name):
-            for entries in _batches(journal, seqs, route.batch):
-                part.count(redeliver(route, journal, entries))
-    finally:
-        sink.close()
+    with opened(plan, name, journal, stop) as route, journal.lease(name):
+        for entries in _batches(journal, seqs, route.batch):
+            if stop.is_set():
+                raise Interrupted("asked to stop before all dead letters were retried")
+            part.count(redeliver(route, journal, entries))
 
 
 def _batches(journal: Journal, seqs: Sequence[int], size: int) -> Iterator[Sequence[Entry]]:
@@ -123,8 +134,8 @@ def _of_route(plan: Plan, journal: Journal, route: str | None) -> Iterator[Store
     found = journal.dead_letters(route)
     first = next(found, None)
     if first is None:
-        if route is not None and route not in plan.settings.routes:
-            raise Misconfigured(f"there is no route {route!r}; there is {', '.join(plan.settings.routes)}")
+        if route is not None:
+            plan.route(route)
         return iter(())
     return itertools.chain([first], found)
 

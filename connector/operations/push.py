@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from connector import app, notification
+from connector import app, kinds, notification
 from connector.app import Plan
-from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused, Unavailable
+from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused
+from connector.operations.route import Interrupted, opened, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.route import Route
-from connector.pipeline.runner import sleep_until
 from connector.pipeline.send import Delivered, finish, unconfirmed
-from connector.ports import Journal, Sink
-from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
+from connector.ports import Journal, SearchableSource, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +45,38 @@ def push(plan: Plan, name: str, notification_id: str, stop: threading.Event | No
 
     Raises:
         Unavailable: another process serves the source or route, or the receiver or VirusTotal is away.
+        Interrupted: `stop` was set before it was done.
         Refused: neither the journal nor VirusTotal has the notification.
-        Misconfigured: there is no such route, or none of its sources can be asked for a notification.
+        NotFound: there is no such route.
+        Misconfigured: none of its sources can be asked for a notification.
     """
-    if name not in plan.settings.routes:
-        raise Misconfigured(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
-    stop = stop or threading.Event()
-    sleep = sleep_until(stop, plan.settings.shutdown_seconds / 2)
+    plan.route(name)
+    at_end = stop or threading.Event()
+    return until_stopped(lambda: _push(plan, name, notification_id, at_end), at_end, plan.settings.shutdown_seconds)
+
+
+def _push(plan: Plan, name: str, notification_id: str, stop: threading.Event) -> Pushed:
     with app.open_journal(plan, make=True) as journal:
         sources = plan.reads()[name]
         entries = journal.find(sources, notification_id)
         fetched = not entries
         if fetched:
             entries = _fetched(plan, journal, sources, notification_id)
-        with closing(app.make_sink(plan.settings.routes[name].sink, journal.collections, sleep)) as sink:
-            witness = Witness(sink, frozenset(entry.seq for entry in entries))
-            route = app.make_route(plan, name, witness)
+        observed = ObservedSink(frozenset(entry.seq for entry in entries))
+        with opened(plan, name, journal, stop, observed.before) as route, journal.lease(name):
             before = 0
             batches = []
-            with journal.lease(name):
-                for entry in entries:
-                    before += _catch_up(route, journal, entry, stop)
-                    batches.append(_deliver(route, journal, entry))
-    return Pushed(entries, batches, witness.accepted, witness.refused, fetched, before)
+            for entry in entries:
+                before += _catch_up(route, journal, entry, stop)
+                batches.append(_deliver(route, journal, entry))
+    return Pushed(entries, batches, observed.accepted, observed.refused, fetched, before)
 
 
-def lookup(source: VirusTotalSource, notification_id: str) -> Notification:
+def stream_item(source: SearchableSource, notification_id: str) -> Notification:
     """A notification by its id, as a poll would store it: its stream item, which says more than its own object.
 
     Raises:
-        Refused: VirusTotal has no such notification, or no longer.
+        Refused: there is no such notification, or no longer.
     """
     found = source.get(notification_id)
     try:
@@ -89,13 +90,18 @@ def lookup(source: VirusTotalSource, notification_id: str) -> Notification:
 
 
 @dataclass(slots=True)
-class Witness:
-    """A sink that passes everything on, and remembers what was said of the messages of some entries."""
+class ObservedSink:
+    """A sink that passes everything on to another, and remembers its answers to the messages of some entries."""
 
-    sink: Sink
     seqs: frozenset[int]
     accepted: list[Message] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    sink: Sink = field(init=False)
+
+    def before(self, sink: Sink) -> Sink:
+        """This sink, passing on to another."""
+        self.sink = sink
+        return self
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`."""
@@ -123,20 +129,20 @@ class Witness:
 
 
 def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
-    """Ask VirusTotal for the notification, and store it; the source's checkpoint stays as it is."""
+    """Ask the route's sources for the notification, and store it; the checkpoint stays as it is."""
     asked = {name: plan.settings.sources[name] for name in sources}
-    if not any(isinstance(settings, VirusTotalSettings) for settings in asked.values()):
+    if all(settings.upstream() is None for settings in asked.values()):
         raise Misconfigured(
             f"the journal has no notification {notification_id!r} from {', '.join(sources)},"
-            " and only a source of type virustotal can be asked for one"
+            " and no source of this route can be asked for one"
         )
     unknown: Refused | None = None
     for name, settings in asked.items():
-        if not isinstance(settings, VirusTotalSettings):
+        if settings.upstream() is None:
             continue
-        with journal.lease(name), closing(VirusTotalSource(settings, user_agent=app.USER_AGENT)) as source:
+        with journal.lease(name), closing(kinds.make_searchable_source(settings)) as source:
             try:
-                found = lookup(source, notification_id)
+                found = stream_item(source, notification_id)
             except Refused as error:
                 unknown = error
                 continue
@@ -159,7 +165,7 @@ def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Even
         if not before:
             break
         if stop.is_set():
-            raise Unavailable("asked to stop before the notification's turn; what is before it was delivered in part")
+            raise Interrupted("asked to stop before the notification's turn; what is before it was delivered in part")
         _step(replace(route, batch=before), journal)
         count += before
     return count

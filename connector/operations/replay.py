@@ -2,18 +2,19 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
 from connector.operations.dry_run import DryRunOutbox, RecordingSink
+from connector.operations.route import Interrupted, opened, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route
-from connector.pipeline.runner import Runner, sleep_until
+from connector.pipeline.runner import Runner
 from connector.ports import Journal, Outbox
 from connector.values.timestamps import timestamp
 
@@ -42,11 +43,7 @@ def replay(
     settings = plan.settings
     with ExitStack() as stack:
         journal = stack.enter_context(app.open_journal(plan))
-        sink = app.make_sink(
-            _known(plan, name).sink, journal.collections, sleep_until(stop, settings.shutdown_seconds / 2)
-        )
-        stack.callback(sink.close)
-        route = app.make_route(plan, name, sink)
+        route = stack.enter_context(opened(plan, name, journal, stop))
         with journal.lease(name):
             on_start(rewind(route, journal, journal.positions_since(name, route.sources, since)))
         runner = Runner(
@@ -64,20 +61,29 @@ def replay(
         return part
 
 
-def resend(plan: Plan, name: str, notification_id: str) -> Part:
-    """Send all that one notification makes again; the route stays where it stands.
+def resend(plan: Plan, name: str, notification_id: str, *, stop: threading.Event | None = None) -> Part:
+    """Send all that one notification makes again; the route's position stays.
+
+    Once `stop` is set it ends soon; its part is still `running` when it was cut short.
 
     Raises:
         Unavailable: another process serves the route, or the receiver is away; nothing has changed.
         Misconfigured: there is no such route, notification or journal.
     """
+    at_end = stop or threading.Event()
+    part = Part(name, "route")
+    with suppress(Interrupted):
+        until_stopped(lambda: _resend(plan, part, notification_id, at_end), at_end, plan.settings.shutdown_seconds)
+    return part
+
+
+def _resend(plan: Plan, part: Part, notification_id: str, stop: threading.Event) -> None:
     with (
         app.open_journal(plan) as journal,
-        closing(app.make_sink(_known(plan, name).sink, journal.collections)) as sink,
+        opened(plan, part.name, journal, stop) as route,
+        journal.lease(part.name),
     ):
-        route = app.make_route(plan, name, sink)
-        with journal.lease(name):
-            return _resent(route, journal, _found(plan, journal, route, notification_id))
+        _redeliver(route, journal, _found(plan, journal, route, notification_id), part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def dry_run(plan: Plan, name: str, since: int | None) -> DryRun:
     Raises:
         Misconfigured: there is no such route, or no journal.
     """
-    _known(plan, name)
+    plan.route(name)
     with app.open_journal(plan) as journal:
         sink, outbox = RecordingSink(), DryRunOutbox(journal)
         route = app.make_route(plan, name, sink)
@@ -112,11 +118,12 @@ def dry_run(plan: Plan, name: str, since: int | None) -> DryRun:
 
 def dry_run_one(plan: Plan, name: str, notification_id: str) -> DryRun:
     """What `resend` would send now; see `dry_run`."""
-    _known(plan, name)
+    plan.route(name)
     with app.open_journal(plan) as journal:
         sink = RecordingSink()
         route = app.make_route(plan, name, sink)
-        part = _resent(route, DryRunOutbox(journal), _found(plan, journal, route, notification_id))
+        part = Part(name, "route")
+        _redeliver(route, DryRunOutbox(journal), _found(plan, journal, route, notification_id), part)
     return DryRun(part, sink.ids)
 
 
@@ -126,7 +133,7 @@ def pruned_until(plan: Plan, name: str) -> int | None:
     Raises:
         Misconfigured: there is no such route, or no journal.
     """
-    _known(plan, name)
+    plan.route(name)
     with app.open_journal(plan) as journal:
         return _pruned_until(plan, journal, name)
 
@@ -136,12 +143,6 @@ def _pruned_until(plan: Plan, journal: Journal, name: str) -> int | None:
     known = journal.status({name: sources}).sources
     times = [source.pruned_until for source in known if source.name in sources and source.pruned_until is not None]
     return max(times, default=None)
-
-
-def _known(plan: Plan, name: str) -> app.RouteSettings:
-    if name not in plan.settings.routes:
-        raise Misconfigured(f"there is no route {name!r}; there is {', '.join(plan.settings.routes)}")
-    return plan.settings.routes[name]
 
 
 def _found(plan: Plan, journal: Journal, route: Route, notification_id: str) -> Sequence[Entry]:
@@ -156,7 +157,6 @@ def _found(plan: Plan, journal: Journal, route: Route, notification_id: str) -> 
     return entries
 
 
-def _resent(route: Route, journal: Outbox, entries: Sequence[Entry]) -> Part:
-    part = Part(route.name, "route", "done")
-    part.count(redeliver(route, journal, entries, again=True))
-    return part
+def _redeliver(route: Route, outbox: Outbox, entries: Sequence[Entry], part: Part) -> None:
+    part.count(redeliver(route, outbox, entries, again=True))
+    part.state = "done"

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from connector import app
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
 from connector.packages.package import Package, tgz
@@ -17,6 +16,7 @@ from connector.packages.rendering import (
     picture,
     template,
 )
+from connector.version import VERSION
 
 MINIMUM = "7.2.0"
 """The oldest version of FortiSOAR that the connector says it is for."""
@@ -24,7 +24,7 @@ MINIMUM = "7.2.0"
 
 def package() -> Package:
     """The connector as a folder, and as the archive to upload."""
-    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
+    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "info.json": json_bytes(description()),
         "__init__.py": b"",
@@ -49,7 +49,7 @@ def description() -> dict[str, Any]:
         "publisher": PUBLISHER,
         "cs_approved": False,
         "cs_compatible": True,
-        "version": app.VERSION,
+        "version": VERSION,
         "category": "Threat Intelligence",
         "icon_small_name": "small.png",
         "icon_large_name": "large.png",

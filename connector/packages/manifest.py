@@ -1,6 +1,7 @@
 """`manifest.json`: what this product is and can do, told from the code so that it is true."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,13 +9,12 @@ from pydantic import SecretStr
 
 from connector import app
 from connector.actions import ACTIONS, Action
-from connector.app import Config, RouteSettings
-from connector.formats.stix.format import Producer
+from connector.app import Config
+from connector.kinds import SINKS, SOURCES, SinkKind, SourceKind
 from connector.mapping import files
 from connector.packages.rendering import SETTINGS
 from connector.packages.targets import TARGETS
 from connector.settings import config
-from connector.settings.config import Settings
 
 FEEDS = [
     {
@@ -61,18 +61,18 @@ def manifest() -> dict[str, Any]:
             {"name": "token", "type": "string", "required": True, "secret": True, "description": SETTINGS["token"]},
             {"name": "verify", "type": "boolean", "default": True, "secret": False, "description": SETTINGS["verify"]},
         ],
-        "sources": _kinds(Config.model_fields["sources"].annotation),
+        "sources": _kinds(SOURCES),
         "mappings": [_mapping(name, path) for name, path in files.bundled_mappings().items()],
-        "sinks": _kinds(RouteSettings.model_fields["sink"].annotation),
+        "sinks": _kinds(SINKS),
         "configuration": config.json_schema(Config, "IoC-Stream Connector configuration"),
     }
 
 
 def _mapping(name: str, path: Path) -> dict[str, Any]:
     """A mapping that comes along, and its profiles."""
-    made = app.load_mapping(name, Producer())
+    made = app.load_mapping(name)
     profiles = [
-        {"name": profile, "description": app.load_mapping(name, Producer(), profile).description}
+        {"name": profile, "description": app.load_mapping(name, profile=profile).description}
         for profile in files.profiles(path)
     ]
     return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}
@@ -91,24 +91,23 @@ def described(action: Action) -> dict[str, Any]:
     }
 
 
-def _kinds(annotation: Any) -> list[dict[str, Any]]:
+def _kinds(kinds: Mapping[str, SourceKind] | Mapping[str, SinkKind]) -> list[dict[str, Any]]:
     """The kinds among which `type` chooses, with what each requires and keeps secret."""
     return [
         {
-            "type": get_args(kind.model_fields["type"].annotation)[0],
-            "description": " ".join((kind.__doc__ or "").split()),
-            "required": [name for name, field in kind.model_fields.items() if field.is_required() and name != "type"],
-            "secrets": [name for name, field in kind.model_fields.items() if _mentions(field.annotation, SecretStr)],
+            "type": name,
+            "description": " ".join((kind.settings.__doc__ or "").split()),
+            "required": [
+                option
+                for option, field in kind.settings.model_fields.items()
+                if field.is_required() and option != "type"
+            ],
+            "secrets": [
+                option for option, field in kind.settings.model_fields.items() if _mentions(field.annotation, SecretStr)
+            ],
         }
-        for kind in settings_in(annotation)
+        for name, kind in kinds.items()
     ]
-
-
-def settings_in(annotation: Any) -> list[type[Settings]]:
-    """The settings models that an annotation mentions, in order."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return [annotation]
-    return [kind for part in get_args(annotation) for kind in settings_in(part)]
 
 
 def _mentions(annotation: Any, wanted: type) -> bool:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from connector import app
 from connector.packages.package import Package
 from connector.packages.rendering import SETTINGS, SUMMARY, TITLE, client, json_bytes, picture, template
+from connector.version import VERSION
 
 MINIMUM = "6.8.12"
 """The oldest version of OpenCTI whose connector manifest has these fields."""
@@ -13,7 +13,7 @@ _SLUG = "iocstream"
 
 def package() -> Package:
     """The connector as in OpenCTI's repository of connectors: metadata, source, container file."""
-    named = {"title": TITLE, "version": app.VERSION}
+    named = {"title": TITLE, "version": VERSION}
     return Package(
         {
             "__metadata__/connector_manifest.json": json_bytes(description()),
@@ -49,7 +49,7 @@ def description() -> dict[str, Any]:
         "subscription_link": None,
         "source_code": None,
         "manager_supported": False,
-        "container_version": app.VERSION,
+        "container_version": VERSION,
         "container_image": "iocstream/opencti-connector",
         "container_type": "EXTERNAL_IMPORT",
     }
@@ -61,7 +61,7 @@ def configuration() -> dict[str, Any]:
     address = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2083}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:iocstream-connector:opencti:{app.VERSION}",
+        "$id": f"urn:iocstream-connector:opencti:{VERSION}",
         "type": "object",
         "properties": {
             "OPENCTI_URL": {"description": "The base URL of the OpenCTI instance.", **address},

@@ -3,7 +3,6 @@
 import base64
 from typing import Any
 
-from connector import app
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
 from connector.packages.package import Package
@@ -18,6 +17,7 @@ from connector.packages.rendering import (
     template,
     yaml_bytes,
 )
+from connector.version import VERSION
 
 MINIMUM = "1.4.0"
 """The oldest version of Shuffle whose apps use shuffle_sdk."""
@@ -25,8 +25,8 @@ MINIMUM = "1.4.0"
 
 def package() -> Package:
     """The app as a folder, in one of its version as Shuffle wants it."""
-    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
-    code = template("shuffle/app.py").decode().replace("VERSION", app.VERSION)
+    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
+    code = template("shuffle/app.py").decode().replace("VERSION", VERSION)
     methods = "\n".join(_method(action) for action in ACTIONS.values())
     files = {
         "api.yaml": yaml_bytes(description()),
@@ -36,14 +36,14 @@ def package() -> Package:
         "src/iocstream_client.py": client(),
         "README.md": template("shuffle/README.md", **values),
     }
-    return Package({f"iocstream/{app.VERSION}/{name}": content for name, content in files.items()})
+    return Package({f"iocstream/{VERSION}/{name}": content for name, content in files.items()})
 
 
 def description() -> dict[str, Any]:
     """The app's API."""
     return {
         "walkoff_version": "1.0.0",
-        "app_version": app.VERSION,
+        "app_version": VERSION,
         "name": TITLE,
         "description": SUMMARY,
         "tags": ["Threat Intelligence", "VirusTotal"],

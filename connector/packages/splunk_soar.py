@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from connector import app
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
 from connector.packages.package import Package, tgz
@@ -18,6 +17,7 @@ from connector.packages.rendering import (
     json_bytes,
     template,
 )
+from connector.version import VERSION
 
 MINIMUM = "6.3.0"
 """The oldest version of Splunk SOAR that the app says it is for."""
@@ -33,7 +33,7 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40" width="1
 
 def package() -> Package:
     """The app as a folder, and as the archive to install."""
-    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
+    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "iocstream.json": json_bytes(description()),
         "iocstream_connector.py": template("splunk_soar/iocstream_connector.py"),
@@ -53,8 +53,8 @@ def _app_conf() -> str:
     stanzas: dict[str, dict[str, str]] = {
         "install": {"is_configured": "0"},
         "package": {"id": "iocstream", "check_for_updates": "False"},
-        "id": {"name": "iocstream", "version": app.VERSION},
-        "launcher": {"author": PUBLISHER, "description": SUMMARY, "version": app.VERSION},
+        "id": {"name": "iocstream", "version": VERSION},
+        "launcher": {"author": PUBLISHER, "description": SUMMARY, "version": VERSION},
         "ui": {"is_visible": "0", "label": TITLE},
     }
     return "\n".join(
@@ -75,7 +75,7 @@ def description() -> dict[str, Any]:
         "product_version_regex": ".*",
         "publisher": PUBLISHER,
         "license": LICENCE,
-        "app_version": app.VERSION,
+        "app_version": VERSION,
         "utctime_updated": _UPDATED,
         "package_name": "phantom_iocstream",
         "main_module": "iocstream_connector.py",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from connector import app
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
 from connector.packages.package import Package
@@ -17,6 +16,7 @@ from connector.packages.rendering import (
     template,
     yaml_bytes,
 )
+from connector.version import VERSION
 
 MINIMUM = "3.7.0"
 """The oldest version of StackStorm that the pack says it is for."""
@@ -24,7 +24,7 @@ MINIMUM = "3.7.0"
 
 def package() -> Package:
     """The pack as a folder."""
-    values = {"title": TITLE, "version": app.VERSION, "summary": SUMMARY, "actions": action_table()}
+    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "pack.yaml": yaml_bytes(_pack()),
         "config.schema.yaml": yaml_bytes(_configuration()),
@@ -48,7 +48,7 @@ def _pack() -> dict[str, Any]:
         "name": "iocstream",
         "description": SUMMARY,
         "keywords": ["virustotal", "google threat intelligence", "threat intelligence", "stix", "cef"],
-        "version": app.VERSION,
+        "version": VERSION,
         "stackstorm_version": f">={MINIMUM}",
         "python_versions": ["3"],
         "author": PUBLISHER,

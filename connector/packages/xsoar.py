@@ -3,7 +3,6 @@
 import base64
 from typing import Any
 
-from connector import app
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
 from connector.packages.package import Package, zipped
@@ -19,6 +18,7 @@ from connector.packages.rendering import (
     template,
     yaml_bytes,
 )
+from connector.version import VERSION
 
 MINIMUM = "6.10.0"
 """The oldest version of Cortex XSOAR that the pack says it is for."""
@@ -34,7 +34,7 @@ def package() -> Package:
     """The pack as in Cortex's content repository; the integration as one file to upload, and the pack as an archive."""
     folder = f"Packs/{_ID}/Integrations/{_ID}"
     code = client() + b"\n\n" + template("xsoar/IoCStream.py")
-    readme = template("xsoar/README.md", summary=SUMMARY, version=app.VERSION, actions=action_table())
+    readme = template("xsoar/README.md", summary=SUMMARY, version=VERSION, actions=action_table())
     description = (
         f"{SUMMARY}\n\nMake a token with `iocstream token xsoar --scope act` on the connector's host.\n".encode()
     )
@@ -86,7 +86,7 @@ def _metadata() -> dict[str, Any]:
         "name": TITLE,
         "description": SUMMARY,
         "support": "community",
-        "currentVersion": app.VERSION,
+        "currentVersion": VERSION,
         "author": PUBLISHER,
         "url": "",
         "email": "",

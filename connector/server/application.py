@@ -8,7 +8,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector import app
 from connector.actions import Context
 from connector.app import Config, Plan
 from connector.ports import Collections
@@ -16,6 +15,7 @@ from connector.server import actions, documentation, page, problems
 from connector.server.authentication import Admission, Gate
 from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
+from connector.version import VERSION
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
@@ -44,7 +44,7 @@ def application(context: Context, collections: Collections) -> ASGIApp:
 def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
-        version=app.VERSION,
+        version=VERSION,
         description=_DESCRIPTION,
         openapi_url=None,  # served below, completed
         docs_url=None,  # they load from another site
@@ -100,7 +100,8 @@ def document() -> dict[str, Any]:
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:
-    return [endpoints.Published(each.name, each.title or each.name, each.description) for each in app.collections(plan)]
+    found = (route.sink.published() for route in plan.settings.routes.values())
+    return [endpoints.Published(*each) for each in found if each is not None]
 
 
 @dataclass(frozen=True, slots=True)

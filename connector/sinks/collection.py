@@ -8,13 +8,14 @@ from pydantic import Field
 
 from connector.model import Message, Refusal, StixObject
 from connector.ports import Collections
-from connector.settings.config import Name, Settings
+from connector.settings.config import Name
+from connector.settings.parts import Destination, Misfit, PublishedCollection, SinkSettings
 from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"
 
 
-class CollectionSettings(Settings):
+class CollectionSettings(SinkSettings):
     """A collection in the journal's database, which `iocstream serve` publishes over TAXII 2.1."""
 
     type: Literal["collection"] = Field(
@@ -31,6 +32,20 @@ class CollectionSettings(Settings):
     description: str | None = Field(
         None, min_length=1, description="Text for people that says what the collection holds."
     )
+
+    def destination(self) -> Destination | None:
+        """See `connector.settings.parts.SinkSettings`."""
+        return Destination(("collection", self.name), "name", "keeps this collection")
+
+    def misfit(self, format_name: str) -> Misfit | None:
+        """See `connector.settings.parts.SinkSettings`."""
+        if format_name == "stix":
+            return None
+        return Misfit("type", f"a collection takes STIX alone, and this mapping makes {format_name}")
+
+    def published(self) -> PublishedCollection | None:
+        """See `connector.settings.parts.SinkSettings`."""
+        return PublishedCollection(self.name, self.title or self.name, self.description)
 
 
 class CollectionSink:

@@ -1,10 +1,13 @@
-"""Timestamps of STIX and TAXII: as text, and as whole numbers, which compare as the instants they name."""
+"""Times as text, and as whole numbers, which compare as the instants they name."""
 
 import functools
 import re
 from datetime import UTC, datetime, timedelta
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:\.(\d{1,100}))?Z", re.ASCII)
+_DATE_OR_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?P<time>[Tt ]\d\d:\d\d:\d\d(\.\d+)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_IN_UTC = datetime(1970, 1, 1)  # noqa: DTZ001 -- without a zone to reckon with it takes half the time
 _TWO_DIGITS = [f"{number:02d}" for number in range(60)]
@@ -28,6 +31,26 @@ def microseconds(text: str) -> int:
     except ValueError:
         raise ValueError("not a timestamp of the calendar") from None
     return (moment // timedelta(seconds=1) + int(seconds)) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+
+
+def unix_seconds(text: str) -> int:
+    """Unix seconds, rounded down, of what a person or a playbook writes: a date, or a time with an offset (RFC 3339).
+
+    A date alone is its first second, UTC. What is before 1970 is 0.
+
+    Raises:
+        ValueError: it is neither; the message says what to write.
+    """
+    match = _DATE_OR_TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("is no time; write 2026-01-31 or 2026-01-31T08:00:00Z")
+    if match["time"] and not match["offset"]:
+        raise ValueError("does not say in which time zone; add Z, or an offset like +02:00")
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError("is no time of the calendar") from None
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
 
 
 @functools.lru_cache(maxsize=64)  # a notification's documents all have its time

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from integration.command import iocstream_here
 
-from connector import app
+from connector import kinds
 from connector.model import Misconfigured
 
 
@@ -63,15 +63,15 @@ class TestCredentials:
         assert "canary" not in said
 
     def test_a_part_that_cannot_be_made_is_named_and_the_others_are_looked_at(self, check, monkeypatch):
-        monkeypatch.setattr(app, "FileSource", failing("no good"))
+        monkeypatch.setattr(kinds, "make_source", failing("no good"))
         code, findings = check(configuration(route("r")))
         assert code == 1
         assert {"part": "a", "level": "error", "message": "no good"} in findings
         assert any(finding["part"] == "r" and finding["level"] == "ok" for finding in findings)
 
-    @pytest.mark.parametrize(("kind", "part"), [("FileSource", "sources.a"), ("FileSink", "routes.r.sink")])
+    @pytest.mark.parametrize(("kind", "part"), [("make_source", "sources.a"), ("make_sink", "routes.r.sink")])
     def test_run_names_the_part_that_cannot_be_made(self, tmp_path, monkeypatch, kind, part):
-        monkeypatch.setattr(app, kind, failing("no good"))
+        monkeypatch.setattr(kinds, kind, failing("no good"))
         (tmp_path / "iocstream.yaml").write_text(configuration(route("r")))
         done = iocstream_here("run", "--once", cwd=tmp_path)
         assert done.returncode == 2

@@ -100,13 +100,13 @@ def test_run_once_delivers_all_and_a_second_run_adds_nothing(folder, raised):
 
 def test_status_tells_people_and_machines(folder, raised):
     iocstream("run", "--once", cwd=folder, env=KEY)
-    standing = json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)
-    assert standing["journal"]["notifications"] == len(raised)
-    (source,) = standing["sources"]
+    status = json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)
+    assert status["journal"]["notifications"] == len(raised)
+    (source,) = status["sources"]
     assert source["watermark"].endswith("Z")
     assert source["lag_seconds"] < 3600
     assert source["lost"] == []
-    routes = {route["name"]: route for route in standing["routes"]}
+    routes = {route["name"]: route for route in status["routes"]}
     assert routes["events"]["backlog"] == 0
     assert routes["indicators"]["dead_letters"] == routes["indicators"]["refused"]
     shown = iocstream("status", cwd=folder, env=KEY | {"COLUMNS": "160"}).stdout

@@ -75,8 +75,8 @@ def listed(folder, *arguments):
 
 
 def route(folder, name="taxii"):
-    standing = json.loads(ok(folder, "status", "--json").stdout)
-    return next(route for route in standing["routes"] if route["name"] == name)
+    status = json.loads(ok(folder, "status", "--json").stdout)
+    return next(route for route in status["routes"] if route["name"] == name)
 
 
 def refused_indicator(folder):
@@ -129,8 +129,8 @@ def test_what_the_server_refused_is_shown_retried_and_cleared(folder, receiver):
     assert listed(folder) == []
     assert stix2.parse(next(item for item in receiver.objects() if item["id"] == indicator)).type == "indicator"
     assert ok(folder, "rejected", "retry").stdout == "there are no dead letters\n"
-    standing = route(folder)
-    assert (standing["delivered"], standing["refused"], standing["dead_letters"]) == (4, 2, 0)
+    found = route(folder)
+    assert (found["delivered"], found["refused"], found["dead_letters"]) == (4, 2, 0)
 
 
 def test_what_a_mapping_refused_is_delivered_once_the_mapping_is_mended(folder):
@@ -236,8 +236,8 @@ def test_nothing_is_dropped_without_a_clear_command(folder, receiver):
     assert ok(folder, "rejected", "drop", "--yes", second, first).stdout == "dropped 2 dead letters\n"
     dropped = ok(folder, "rejected", "drop", "--yes", "--all", "--route", "taxii", "--json").stdout
     assert json.loads(dropped) == {"dropped": 2}
-    standing = route(folder)
-    assert (standing["dead_letters"], standing["dropped"], standing["refused"]) == (0, 4, 4)
+    found = route(folder)
+    assert (found["dead_letters"], found["dropped"], found["refused"]) == (0, 4, 4)
     assert "4 dead letters were dropped on command" in ok(folder, "status").stdout
 
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 import stix2
 
-from connector import app
+from connector import app, convert
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
@@ -57,7 +57,7 @@ def test_every_notification_arrives_at_real_servers_as_it_was_converted(server, 
     journal = SqliteJournal(SqliteSettings(path=tmp_path / "iocstream.db"))
     stored = [entry.notification.body for entry in journal.pending("a reader", ["virustotal"], 1000)]
     journal.close()
-    expected = [orjson.loads(m.body) for conversion in app.convert(stored) for m in conversion.messages]
+    expected = [orjson.loads(m.body) for conversion in convert(stored) for m in conversion.messages]
     arrived = {(item["id"], item.get("modified")): item for item in peer.objects(collection)}
     for item in expected:
         found = arrived[item["id"], item.get("modified")]

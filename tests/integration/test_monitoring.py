@@ -19,7 +19,7 @@ from integration.command import ROOT, iocstream, started
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
-from connector import app
+from connector import app, kinds
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
@@ -299,9 +299,9 @@ def test_a_receiver_that_hangs_cannot_keep_the_process_and_nothing_is_lost(folde
     assert set((folder / "events.cef").read_text().splitlines()) == set(
         (undisturbed / "events.cef").read_text().splitlines()
     )
-    standing = json.loads(iocstream("status", "--json", cwd=folder).stdout)
+    status = json.loads(iocstream("status", "--json", cwd=folder).stdout)
     expected = json.loads(iocstream("status", "--json", cwd=undisturbed).stdout)
-    for route, wanted in zip(standing["routes"], expected["routes"], strict=True):
+    for route, wanted in zip(status["routes"], expected["routes"], strict=True):
         assert (route["backlog"], route["dead_letters"]) == (0, wanted["dead_letters"])
     assert receiver.inner.objects() == held, "an undisturbed run sends other objects"
 
@@ -321,8 +321,8 @@ def test_what_a_thread_left_behind_still_uses_is_not_closed_under_it(folder, mon
 
     edit(folder, "shutdown_seconds: 30", "shutdown_seconds: 0.1")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(app, "make_sink", lambda *_: Hanging())
-    monkeypatch.setattr(app, "SqliteJournal", lambda settings: journals.append(SqliteJournal(settings)) or journals[0])
+    monkeypatch.setattr(kinds, "make_sink", lambda *_: Hanging())
+    monkeypatch.setattr(kinds, "make_journal", lambda settings: journals.append(SqliteJournal(settings)) or journals[0])
     stop, ended = threading.Event(), []
     thread = threading.Thread(target=lambda: ended.extend(app.run(app.load(Path("iocstream.yaml")), stop=stop)))
     thread.start()

@@ -6,14 +6,14 @@ import pytest
 import yaml
 from integration.packages import on_platform, packaged
 
-from connector import app
 from connector.actions import ACTIONS
+from connector.version import VERSION
 
 
 @pytest.fixture(scope="module")
 def shuffle_app(tmp_path_factory):
     with packaged("shuffle", tmp_path_factory.mktemp("shuffle")) as (folder, server):
-        yield folder / "iocstream" / app.VERSION, server
+        yield folder / "iocstream" / VERSION, server
 
 
 def ran(shuffle_app, action, **parameters):

@@ -127,8 +127,8 @@ def test_events_are_sent_again_with_the_same_text_and_the_filter_holds(folder):
     lines = (folder / "events.cef").read_text().splitlines()
     assert lines[: len(first)] == first
     assert lines[len(first) :] == first[len(first) - hunted :]
-    standing = {r["name"]: r for r in json.loads(ok(folder, "status", "--json").stdout)["routes"]}["events"]
-    assert (standing["delivered"], standing["backlog"]) == (len(first) + hunted, 0)
+    status = {r["name"]: r for r in json.loads(ok(folder, "status", "--json").stdout)["routes"]}["events"]
+    assert (status["delivered"], status["backlog"]) == (len(first) + hunted, 0)
 
 
 def test_a_dry_run_says_what_a_replay_then_does_and_changes_nothing(folder, receiver):
@@ -149,8 +149,8 @@ def test_a_dry_run_says_what_a_replay_then_does_and_changes_nothing(folder, rece
         before, objects = ok(folder, "status", "--json").stdout, receiver.objects()
 
 
-def counts(standing):
-    return [{**route, "lag_seconds": 0} for route in json.loads(standing)["routes"]]
+def counts(status):
+    return [{**route, "lag_seconds": 0} for route in json.loads(status)["routes"]]
 
 
 def notification_id(index):

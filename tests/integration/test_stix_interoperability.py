@@ -12,8 +12,9 @@ import stix2
 import stix_gates
 
 from connector import notification
-from connector.app import bundle, make_formats
+from connector.formats.stix.bundle import bundle
 from connector.formats.stix.format import Producer
+from connector.kinds import make_formats
 from connector.mapping import apply_overlay, compile_mapping
 from connector.mapping.files import read
 from connector.pipeline.convert import convert

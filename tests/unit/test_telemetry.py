@@ -13,9 +13,10 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector import telemetry
-from connector.model import Misconfigured, Unavailable
+from connector.model import JournalStatus, Misconfigured, SourceStatus, Unavailable
 from connector.monitoring import health, metrics, server
 from connector.monitoring.current_status import CurrentStatus
+from connector.monitoring.status import StatusReport, report
 from connector.pipeline.part import Part
 from connector.settings.config import Settings, validate
 from connector.settings.telemetry import TelemetrySettings
@@ -28,7 +29,9 @@ SOURCE = {
     "lag_seconds": 7,
     "notifications": 9,
     "lost": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}],
+    "state": "running",
     "message": None,
+    "served_by": None,
     "look_ups": {
         "known": 5,
         "absent": 1,
@@ -44,8 +47,28 @@ SOURCE = {
     },
     "quota": {"api_requests_daily": {"user": {"used": 3, "allowed": 500}, "group": {"used": 5, "allowed": 900}}},
 }
-ROUTE = {"name": "out", "backlog": 4, "lag_seconds": 30, "dead_letters": 2, "outdated": 6, "message": None}
-STANDING = {"journal": {"path": "j.db", "notifications": 11}, "sources": [SOURCE], "routes": [ROUTE]}
+ROUTE = {
+    "name": "out",
+    "sources": ["vt"],
+    "state": "running",
+    "message": None,
+    "served_by": None,
+    "position": 7,
+    "backlog": 4,
+    "lag_seconds": 30,
+    "delivered": 5,
+    "filtered": 0,
+    "refused": 2,
+    "dead_letters": 2,
+    "dropped": 0,
+    "outdated": 6,
+}
+REPORT = {
+    "journal": {"path": "j.db", "notifications": 11},
+    "sources": [SOURCE],
+    "routes": [ROUTE],
+    "dead_letters_of_former_routes": {},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +77,9 @@ def _own_log():
     structlog.reset_defaults()  # they hold on to a stderr that ends with the test
 
 
-def samples(parts=(), standing=STANDING, exchanges=(), journal=None):
+def samples(parts=(), found=REPORT, exchanges=(), journal=None):
     """Every sample of a run, by its name and labels."""
-    run = metrics.RunCollector({part.name: part for part in parts}, known(standing), journal, "9.9")
+    run = metrics.RunCollector({part.name: part for part in parts}, known(found), journal, "9.9")
     registry, durations = metrics.registry(run)
     for exchange in exchanges:
         durations(exchange)
@@ -75,11 +98,11 @@ def read(text):
     }
 
 
-def known(standing):
+def known(found):
     def ask():
-        if isinstance(standing, Exception):
-            raise standing
-        return standing
+        if isinstance(found, Exception):
+            raise found
+        return StatusReport.model_validate(found)
 
     return CurrentStatus(ask)
 
@@ -157,25 +180,25 @@ def test_of_many_rulesets_those_have_metrics_of_which_most_is_lost(journal):
         for ratio in ratios
     ]
     source = {**SOURCE, "look_ups": {**SOURCE["look_ups"], "rulesets": rulesets}}
-    found = samples(standing={**STANDING, "sources": [source]}, journal=journal)
+    found = samples(found={**REPORT, "sources": [source]}, journal=journal)
     shown = [value for key, value in found.items() if key[0] == "iocstream_ruleset_rate_limited_ratio"]
     assert sorted(shown) == ratios[-64:]
 
 
 def test_a_source_without_look_ups_has_no_metrics_of_them(journal):
-    found = samples(standing={**STANDING, "sources": [{**SOURCE, "look_ups": None}]}, journal=journal)
+    found = samples(found={**REPORT, "sources": [{**SOURCE, "look_ups": None}]}, journal=journal)
     assert not [key for key in found if key[0] in ("iocstream_subjects", "iocstream_look_ups_today")]
 
 
 def test_a_source_that_has_never_run_has_no_lag_rather_than_none(journal):
     never = {**SOURCE, "watermark": None, "lag_seconds": None, "lost": [], "quota": None}
-    found = samples(standing={**STANDING, "sources": [never]}, journal=journal)
+    found = samples(found={**REPORT, "sources": [never]}, journal=journal)
     assert not [key for key in found if key[0] in ("iocstream_source_lag_seconds", "iocstream_quota_used_requests")]
     assert found["iocstream_source_gaps", ("source", "vt")] == 0
 
 
 def test_without_a_readable_journal_the_rest_is_still_told(journal):
-    found = samples([Part("vt", "source", fetched=3)], standing=Unavailable("the disk is full"), journal=journal)
+    found = samples([Part("vt", "source", fetched=3)], found=Unavailable("the disk is full"), journal=journal)
     assert found["iocstream_journal_up",] == 0
     assert found["iocstream_notifications_fetched_total", ("source", "vt")] == 3
 
@@ -191,7 +214,8 @@ def test_without_a_readable_journal_the_rest_is_still_told(journal):
     ],
 )
 def test_whatever_a_server_says_of_quotas_makes_few_well_formed_series(journal, quota):
-    found = samples(standing={**STANDING, "sources": [{**SOURCE, "quota": quota}]}, journal=journal)
+    source = SourceStatus("vt", None, 0, None, (), {"quota": quota})
+    found = samples(found=report(JournalStatus(0, [source]), journal, {}), journal=journal)
     assert len([key for key in found if key[0].startswith("iocstream_quota")]) <= 64
     assert ("evil",) not in found
 
@@ -217,9 +241,9 @@ def test_listeners_hear_of_requests_only_while_they_listen():
 
 def test_the_journal_is_not_asked_more_often_than_once_a_second():
     asked = []
-    standing = CurrentStatus(lambda: asked.append(1) or STANDING)
+    status = CurrentStatus(lambda: asked.append(1) or REPORT)
     for _ in range(50):
-        standing.now()
+        status.now()
     assert len(asked) == 1
 
 
@@ -241,15 +265,15 @@ def test_healthy_is_a_process_whose_threads_live():
 
 def test_ready_is_a_run_in_which_nothing_is_stopped_and_the_journal_can_be_read():
     waiting = Part("out", "route", state="waiting", message="no route to host")
-    verdict = health.ready(FakeRunner(waiting), known(STANDING))
+    verdict = health.ready(FakeRunner(waiting), known(REPORT))
     assert verdict.good
     assert verdict.parts[0]["message"] == "no route to host"
     stopped = Part("out", "route", state="stopped", message="401: set the password")
-    assert health.ready(FakeRunner(stopped), known(STANDING)).reasons == ["out is stopped: 401: set the password"]
+    assert health.ready(FakeRunner(stopped), known(REPORT)).reasons == ["out is stopped: 401: set the password"]
     assert health.ready(FakeRunner(), known(Misconfigured("the journal is damaged"))).reasons == [
         "the journal is damaged"
     ]
-    assert not health.ready(FakeRunner(Part("vt", "source"), dead=["vt"]), known(STANDING)).good
+    assert not health.ready(FakeRunner(Part("vt", "source"), dead=["vt"]), known(REPORT)).good
 
 
 @pytest.mark.parametrize("listen", ["9464", ":9464", "127.0.0.1", "127.0.0.1:70000", "a b:1", "::1:9464", "u@h:1", ""])

@@ -1,6 +1,9 @@
 """STIX objects as the `stix2` library has them: it reads strictly, and takes far longer than the checks in `schema`."""
 
+from collections.abc import Iterable
 from typing import Any
+
+from connector.model import Message
 
 
 def parsed(body: bytes) -> Any:
@@ -18,3 +21,12 @@ def parsed(body: bytes) -> Any:
         return stix2.parse(body.decode(), allow_custom=False, version="2.1")
     except (stix2.exceptions.STIXError, ValueError) as error:
         raise ValueError(" ".join(str(error).split())) from None
+
+
+def stix2_objects(messages: Iterable[Message]) -> list[Any]:
+    """STIX messages as objects of the library `stix2`, read by its strict parser: one for each, in their order.
+
+    Raises:
+        ValueError: one is no STIX 2.1 object, or another format's message.
+    """
+    return [parsed(message.body) for message in messages]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
-from connector.settings.config import Settings
+from connector.settings.parts import Destination, Misfit, SinkSettings
 from connector.sinks.file.layout import Bundle, Foreign, Layout, Lines
 
 _FOR_A_PERSON = frozenset(
@@ -33,7 +33,7 @@ _FOR_A_PERSON = frozenset(
 """What waiting does not mend. A full disk (ENOSPC, EDQUOT) is emptied by those who watch it."""
 
 
-class FileSinkSettings(Settings):
+class FileSinkSettings(SinkSettings):
     """A file, or standard output."""
 
     type: Literal["file"] = Field("file", description="The kind of sink: a file.")
@@ -48,6 +48,29 @@ class FileSinkSettings(Settings):
         ),
     )
 
+    @field_validator("path")
+    @classmethod
+    def _without_nul(cls, path: str) -> str:
+        if "\0" in path:
+            raise ValueError("no path holds a NUL character")
+        return path
+
+    def writes_to_stdout(self) -> bool:
+        """See `connector.settings.parts.SinkSettings`."""
+        return self.path == "-"
+
+    def destination(self) -> Destination | None:
+        """See `connector.settings.parts.SinkSettings`. Two paths of one file are one destination."""
+        if self.writes_to_stdout():
+            return Destination("stdout", "path", "writes stdout")
+        return Destination(("file", os.path.realpath(self.path)), "path", "writes this file")
+
+    def misfit(self, format_name: str) -> Misfit | None:
+        """See `connector.settings.parts.SinkSettings`."""
+        if self.layout == "lines" or format_name == "stix":
+            return None
+        return Misfit("layout", f"stix-bundle takes STIX objects alone, and this mapping makes {format_name}")
+
 
 class FileSink:
     """Appends to a file; when `send` returns, all of it is on the disk.
@@ -61,7 +84,7 @@ class FileSink:
         self._path = Path(settings.path)
         self._layout: Layout = Bundle() if settings.layout == "stix-bundle" else Lines()
         self._sink: _File | _Stdout | None = None
-        self._to_stdout = settings.path == "-"
+        self._to_stdout = settings.writes_to_stdout()
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`. A file refuses nothing.

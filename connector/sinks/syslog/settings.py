@@ -5,7 +5,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.config import ExistingFile, Settings
+from connector.settings.config import ExistingFile
+from connector.settings.parts import SinkSettings
 from connector.sinks.syslog.frame import Facility, Framing, Severity
 
 APP_NAME = "iocstream"
@@ -28,7 +29,7 @@ _ONLY_FOR: dict[str, tuple[tuple[Transport, ...], str]] = {
 }
 
 
-class SyslogSettings(Settings):
+class SyslogSettings(SinkSettings):
     """A syslog receiver, over RELP, TLS, TCP or UDP."""
 
     type: Literal["syslog"] = Field("syslog", description="The kind of sink: syslog.")

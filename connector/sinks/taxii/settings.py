@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connector.http import HeaderSecret, HttpSettings
+from connector.settings.parts import SinkSettings
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
 
-class TaxiiSettings(HttpSettings):
+class TaxiiSettings(HttpSettings, SinkSettings):
     """A collection of a TAXII 2.1 server, to which STIX objects are pushed."""
 
     type: Literal["taxii"] = Field("taxii", description="The kind of sink: a TAXII 2.1 server.")

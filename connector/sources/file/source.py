@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
-from connector.settings.config import Settings
+from connector.settings.parts import SourceSettings
 from connector.sources.file.json_values import START, Place, Unfinished, Value, values
 
 PAGE_NOTIFICATIONS = 500
@@ -23,7 +23,7 @@ _SUFFIXES = (".json", ".jsonl", ".ndjson")
 _FINGERPRINT_BYTES = 4096
 
 
-class FileSourceSettings(Settings):
+class FileSourceSettings(SourceSettings):
     """Notifications from a file, a folder or standard input."""
 
     type: Literal["file"] = Field(description="The kind of source: files.")

@@ -6,7 +6,7 @@
 import base64
 import datetime
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from connector.model import (
     Unavailable,
 )
 from connector.notification import SHA256, read
+from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
 from connector.sources.virustotal.api import Answer, Api, ApiSettings, nearly_spent
 from connector.sources.virustotal.subjects import answered, endpoint
@@ -51,7 +52,7 @@ _CLOCK_TOLERANCE_SECONDS = 60
 _COLLECTIONS = {"file": "files", "url": "urls", "domain": "domains", "ip_address": "ip_addresses"}
 
 
-class VirusTotalSettings(ApiSettings):
+class VirusTotalSettings(ApiSettings, SourceSettings):
     """Notifications from the IoC Stream of VirusTotal, or of Google Threat Intelligence."""
 
     type: Literal["virustotal"] = Field(description="The kind of source: VirusTotal's API.")
@@ -110,6 +111,14 @@ class VirusTotalSettings(ApiSettings):
             )
         return text
 
+    def look_up_limit(self) -> int:
+        """See `connector.settings.parts.SourceSettings`."""
+        return self.look_ups_per_day
+
+    def upstream(self) -> Hashable | None:
+        """See `connector.settings.parts.SourceSettings`. The notifications of one API key at one API."""
+        return self.api_url, self.api_key.get_secret_value()
+
 
 class VirusTotalSource:
     """The notifications of one API key that match one filter. Not shared between threads."""
@@ -162,13 +171,7 @@ class VirusTotalSource:
             yield Page(notifications, state.model_dump(), gap)
 
     def get(self, notification_id: str) -> Notification:
-        """One notification by its id, with its entity beside it.
-
-        Raises:
-            Refused: VirusTotal has no such notification, or no longer.
-            Unavailable: VirusTotal cannot answer now.
-            Misconfigured: VirusTotal does not let this key read it.
-        """
+        """See `connector.ports.SearchableSource`."""
         answer = self._api.get("ioc_stream_notifications", notification_id)
         if answer.status != HTTPStatus.OK:
             raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
@@ -184,24 +187,13 @@ class VirusTotalSource:
         since: int | None = None,
         *,
         newest_first: bool = False,
-        limit: int = PAGE_LIMIT,
+        limit: int | None = None,
         cursor: str | None = None,
     ) -> tuple[Sequence[Notification], str | None]:
-        """At most `limit` (40) that match the source's filter and `wanted`; and the cursor to what follows.
-
-        Args:
-            wanted: more terms of VirusTotal's filter, without a date.
-            since: raised then or later, in Unix seconds.
-            newest_first: the order; else the oldest come first.
-            limit: how many to ask for.
-            cursor: where an earlier answer to the same question ended.
-
-        Raises:
-            Refused: VirusTotal does not understand the filter, or the cursor.
-        """
+        """See `connector.ports.SearchableSource`. One answer has at most 40."""
         date = "" if since is None else f"date:{since}+"
         terms = " ".join(filter(None, (self._settings.filter, wanted, date)))
-        params = {"limit": str(limit), "order": "date-" if newest_first else "date+"}
+        params = {"limit": str(min(limit or PAGE_LIMIT, PAGE_LIMIT)), "order": "date-" if newest_first else "date+"}
         params |= {name: value for name, value in (("filter", terms), ("cursor", cursor)) if value}
         answer = self._api.get("ioc_stream", params=params)
         if answer.status == HTTPStatus.BAD_REQUEST:
@@ -212,7 +204,7 @@ class VirusTotalSource:
         return [self._notification(item) for item in items], next_cursor
 
     def delete(self, notification_id: str) -> None:
-        """Delete one notification at VirusTotal, for good. Raises as `get` does."""
+        """See `connector.ports.SearchableSource`."""
         answer = self._api.delete("ioc_stream_notifications", notification_id)
         if answer.status != HTTPStatus.OK:
             raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)

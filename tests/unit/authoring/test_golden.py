@@ -10,7 +10,7 @@ from mapping_examples import CASES, MAPPINGS
 from connector import app
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
-from connector.mapping import files
+from connector.mapping import examples, files
 from connector.model import Misconfigured
 
 OWN = """
@@ -39,7 +39,7 @@ def outcomes(folder, **options):
 
 @pytest.mark.parametrize("name", files.bundled_mappings())
 def test_the_examples_of_a_bundled_mapping_become_what_their_files_say(name):
-    found = list(golden.run(app.load_mapping(name, Producer()), *app.mapping_examples(name)))
+    found = list(golden.run(app.load_mapping(name, Producer()), *examples.folder_and_name(name)))
     assert found
     assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
 

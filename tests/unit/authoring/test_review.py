@@ -10,7 +10,7 @@ from connector.authoring.review import review
 from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.stix.format import Producer, StixFormat
-from connector.mapping import compile_mapping, files
+from connector.mapping import compile_mapping, examples, files
 from connector.mapping.examples import Examples
 from connector.model import Notification
 from connector.ports import Vocabulary
@@ -130,7 +130,7 @@ def test_formats_that_know_their_specification_say_so():
 
 @pytest.mark.parametrize("name", files.bundled_mappings())
 def test_a_bundled_mapping_has_nothing_to_correct(name):
-    found = list(review(app.load_mapping(name, Producer()), app.examples_for(name)))
+    found = list(review(app.load_mapping(name, Producer()), examples.of(name)))
     assert [each for each in found if each.level in ("warning", "error")] == []
 
 

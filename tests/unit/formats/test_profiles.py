@@ -9,9 +9,10 @@ from malformed_notifications import body_of, misshapen
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
-from connector.app import load_mapping, mapping_examples
+from connector.app import load_mapping
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
+from connector.mapping import examples
 from connector.model import Refused
 
 PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profiles").glob("*/*.yaml"))
@@ -32,7 +33,7 @@ def lines(mapping, profile, body):
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_the_examples_become_what_their_files_say(mapping, profile):
-    found = list(golden.run(made(mapping, profile), *mapping_examples(mapping, profile)))
+    found = list(golden.run(made(mapping, profile), *examples.folder_and_name(mapping, profile)))
     assert [each.case for each in found] == CASES
     assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
 

@@ -7,9 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector import app, notification
-from connector.actions.moment import Moment
-from connector.actions.preconditions import known_source
 from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.time_parameter import Time
 from connector.model import Entry, Notification, Refused
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
@@ -26,7 +25,7 @@ class CountNotifications(Parameters):
 
     per: Literal["hour", "day"] = Field("hour", description="The span of one count, in UTC: an hour or a day.")
     source: str | None = Field(None, description="Name of the only source to look at. Without it: all sources.")
-    since: Moment | None = Field(None, description="Only notifications raised at this time or later.")
+    since: Time | None = Field(None, description="Only notifications raised at this time or later.")
     limit: int = Field(
         2000, ge=1, le=10_000, description="How many notifications to look at, at most: those that were stored last."
     )
@@ -74,7 +73,7 @@ def count_notifications(context: Context, asked: CountNotifications) -> CountsRe
     It looks at the notifications that were stored last, at most `limit` of them.
     """
     if asked.source is not None:
-        known_source(context.plan, asked.source)
+        context.plan.source(asked.source)
     sources = [asked.source] if asked.source else list(context.plan.settings.sources)
     span = _SPANS[asked.per]
     found: Counter[tuple[int, str, str]] = Counter()

@@ -1,0 +1,193 @@
+"""What is known of a journal, its sources and its routes: what `iocstream status --json` and `get_status` show.
+
+Times are RFC 3339, lags in seconds.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from connector.model import JournalStatus, JsonObject, RouteStatus, SourceStatus
+from connector.values.timestamps import timestamp
+
+
+class ServedBy(BaseModel):
+    """A living process that serves a source or route."""
+
+    process: int = Field(description="Id of the process, on its own machine.")
+    host: str = Field(description="Name of the machine that the process runs on.")
+
+
+class Lost(BaseModel):
+    """A span of time whose notifications are gone for good."""
+
+    start: str = Field(description="When the span begins (RFC 3339).")
+    end: str = Field(description="When the span ends (RFC 3339).")
+
+
+class RulesetReport(BaseModel):
+    """How close a ruleset is to the limit of its notifications in 24 hours."""
+
+    id: str = Field(description="The ruleset's id at VirusTotal.")
+    name: str | None = Field(None, description="The ruleset's name; null when it is not known.")
+    rate_limited: bool = Field(default=False, description="Whether VirusTotal drops the ruleset's matches now.")
+    rate_limited_ratio: float | None = Field(
+        None, description="Part of the last 24 hours in which VirusTotal dropped its matches, from 0 to 1."
+    )
+    limit: int | None = Field(None, description="How many notifications it may raise a day; null when not known.")
+
+
+class LookUpsReport(BaseModel):
+    """What was looked up of what a source's notifications name."""
+
+    known: int = Field(description="How many rulesets and collections are known.")
+    absent: int = Field(description="How many VirusTotal does not have.")
+    forbidden: int = Field(description="How many the API key may not read.")
+    waiting: int = Field(description="How many are to be looked up, for the first time or again.")
+    today: int = Field(description="How many look-ups were made since 00:00 UTC.")
+    per_day: int = Field(description="How many look-ups are allowed a day, by `look_ups_per_day`.")
+    message: str | None = Field(description="Why look-ups are paused; null when they are not.")
+    rulesets: list[RulesetReport] = Field(description="The rulesets that were looked up, with their limits.")
+
+
+class PartReport(BaseModel):
+    """What a source or route last said of itself."""
+
+    name: str = Field(description="Name of the source or route.")
+    state: str | None = Field(
+        description="What it is doing: running, done, waiting or stopped; null when it has never run."
+    )
+    message: str | None = Field(description="Why it waits or has stopped.")
+    served_by: ServedBy | None = Field(description="The process that serves it now; null when none does.")
+    lag_seconds: int | None = Field(description="How many seconds it is behind.")
+
+
+class SourceReport(PartReport):
+    """What is known of a source."""
+
+    watermark: str | None = Field(
+        description="Date up to which every notification has been stored (RFC 3339), but for those that appear late."
+    )
+    notifications: int = Field(description="How many notifications it has ever stored.")
+    lost: list[Lost] = Field(
+        description="Spans of time whose notifications VirusTotal deleted before they were fetched."
+    )
+    quota: dict[str, Any] | None = Field(description="The API key's quota, as VirusTotal last told it.")
+    look_ups: LookUpsReport | None = Field(
+        description="What has been looked up of the rulesets and collections that notifications name; null when "
+        "`look_ups_per_day` is 0."
+    )
+
+
+class RouteReport(PartReport):
+    """What is known of a route."""
+
+    sources: list[str] = Field(description="Names of the sources whose notifications the route delivers.")
+    position: int = Field(description="The route's place in the journal.")
+    backlog: int = Field(description="How many notifications wait to be delivered.")
+    delivered: int = Field(description="How many notifications were ever delivered; one that is replayed counts again.")
+    filtered: int = Field(description="How many notifications the route or its mapping ever left out.")
+    refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
+    dead_letters: int = Field(description="How many dead letters there are now.")
+    dropped: int = Field(description="How many dead letters were dropped on command.")
+    outdated: int = Field(
+        description="How many delivered notifications will be converted again with what has been looked up since."
+    )
+
+
+class JournalReport(BaseModel):
+    """What is kept."""
+
+    path: str = Field(description="Path of the journal's file.")
+    notifications: int = Field(description="How many notifications the journal has now.")
+
+
+class StatusReport(BaseModel):
+    """What is known of everything."""
+
+    journal: JournalReport = Field(description="What the journal holds now.")
+    sources: list[SourceReport] = Field(description="One entry for each source of the configuration.")
+    routes: list[RouteReport] = Field(description="One entry for each route of the configuration.")
+    dead_letters_of_former_routes: dict[str, int] = Field(
+        description="How many dead letters there are of routes that are no longer configured, by route."
+    )
+
+    def as_json(self) -> JsonObject:
+        """As JSON."""
+        return self.model_dump(mode="json")
+
+
+def report(known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int]) -> StatusReport:
+    """What a journal knows now, as others are told it.
+
+    Args:
+        known: what the journal says.
+        path: the journal's.
+        look_ups_per_day: how many look-ups each source may make a day.
+    """
+    now = time.time()
+    return StatusReport(
+        journal=JournalReport(path=str(path), notifications=known.entries),
+        sources=[_source(source, now, look_ups_per_day.get(source.name, 0)) for source in known.sources],
+        routes=[_route(route, now) for route in known.routes],
+        dead_letters_of_former_routes=dict(known.other_dead_letters),
+    )
+
+
+def _source(source: SourceStatus, now: float, per_day: int) -> SourceReport:
+    checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
+    watermark, quota = checkpoint.get("watermark"), source.report.get("quota")
+    # A source that found nothing new is not behind: what counts is until when it has looked.
+    seen_until = max((at for at in (watermark, checkpoint.get("seen_until")) if at is not None), default=None)
+    return SourceReport(
+        **_said(source),
+        lag_seconds=None if seen_until is None else max(0, round(now - seen_until)),
+        watermark=None if watermark is None else timestamp(watermark),
+        notifications=source.notifications,
+        lost=[Lost(start=timestamp(gap.start), end=timestamp(gap.end)) for gap in source.gaps],
+        quota=quota if isinstance(quota, dict) else None,
+        look_ups=_look_ups(source, per_day) if per_day else None,
+    )
+
+
+def _look_ups(source: SourceStatus, per_day: int) -> LookUpsReport:
+    found = source.look_ups
+    return LookUpsReport(
+        known=found.known,
+        absent=found.absent,
+        forbidden=found.forbidden,
+        waiting=found.waiting,
+        today=found.asked_today,
+        per_day=per_day,
+        message=source.report.get("look_up_trouble") or None,
+        rulesets=[RulesetReport(id=subject.id, **said) for subject, said in found.reports.items()],
+    )
+
+
+def _route(route: RouteStatus, now: float) -> RouteReport:
+    return RouteReport(
+        **_said(route),
+        lag_seconds=0 if route.oldest_pending is None else max(0, round(now - route.oldest_pending)),
+        sources=list(route.sources),
+        position=route.position,
+        backlog=route.backlog,
+        delivered=route.delivered,
+        filtered=route.filtered,
+        refused=route.refused,
+        dead_letters=route.dead_letters,
+        dropped=route.dropped,
+        outdated=route.outdated,
+    )
+
+
+def _said(part: SourceStatus | RouteStatus) -> dict[str, Any]:
+    by = part.served_by
+    return {
+        "name": part.name,
+        "state": part.report.get("state"),
+        "message": part.report.get("message") or None,
+        "served_by": None if by is None else ServedBy(process=by.process, host=by.host),
+    }

@@ -1,0 +1,34 @@
+"""Converting notifications without a journal, as a library does."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from connector import app, notification
+from connector.formats.stix.format import Producer
+from connector.model import JsonObject
+from connector.pipeline.convert import Conversion
+from connector.pipeline.convert import convert as convert_notifications
+
+
+def convert(
+    bodies: Iterable[JsonObject],
+    using: str | Path = "stix21",
+    producer: Producer | None = None,
+    *,
+    profile: str | None = None,
+    overlays: Sequence[str | Path] = (),
+) -> Iterator[Conversion]:
+    """Convert notifications, in either shape, without a journal.
+
+    Args:
+        bodies: decoded JSON objects: items of an API page, or single notifications.
+        using: a bundled mapping by name, or the path of a mapping file.
+        producer: who signs STIX objects.
+        profile: what a receiver needs otherwise, by name: `opencti`.
+        overlays: the paths of overlays, laid over the mapping in this order, after the profile.
+
+    Raises:
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
+    """
+    compiled = app.load_mapping(using, producer, profile, overlays)
+    return convert_notifications((notification.read(body) for body in bodies), compiled)

@@ -1,0 +1,15 @@
+"""What is known of each source and route, by the journal alone."""
+
+from connector import app
+from connector.app import Plan
+from connector.monitoring.status import StatusReport
+
+
+def status(plan: Plan) -> StatusReport:
+    """What `iocstream status` shows.
+
+    Raises:
+        Misconfigured: there is no journal yet.
+    """
+    with app.open_journal(plan) as journal:
+        return app.status_report(plan, journal)

@@ -1,0 +1,78 @@
+"""What every kind of source and sink says of itself, whatever its own options are."""
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
+
+from connector.settings.config import Settings
+
+
+class SourceSettings(Settings):
+    """Options of a source. A kind adds its own and says here what it can do."""
+
+    if TYPE_CHECKING:  # each kind declares these itself, where its documentation has them
+        type: str
+        poll_seconds: int
+
+    def look_up_limit(self) -> int:
+        """How many look-ups it may make a day; 0: it makes none."""
+        return 0
+
+    def upstream(self) -> Hashable | None:
+        """What a single notification can be asked of, by id (`connector.ports.SearchableSource`); None: nothing.
+
+        Two sources with the same upstream see the same notifications.
+        """
+        return None
+
+
+class Destination(NamedTuple):
+    """Where a sink writes, when no other route may write there.
+
+    Attributes:
+        key: the same for all sinks that write there.
+        option: the option that says where.
+        taken: what the route that has it does, for an error: `writes this file`.
+    """
+
+    key: Hashable
+    option: str
+    taken: str
+
+
+class Misfit(NamedTuple):
+    """Why a sink cannot take what a mapping makes, and the option that is at fault."""
+
+    option: str
+    reason: str
+
+
+class PublishedCollection(NamedTuple):
+    """A collection of the journal that a sink fills and the server publishes."""
+
+    name: str
+    title: str
+    description: str | None
+
+
+class SinkSettings(Settings):
+    """Options of a sink. A kind adds its own and says here what it needs of its route."""
+
+    if TYPE_CHECKING:
+        type: str
+
+    def writes_to_stdout(self) -> bool:
+        """Whether its output goes where a command's own answer would go."""
+        return False
+
+    def destination(self) -> Destination | None:
+        """Where it writes, when no other route may; None: others may send there too."""
+        return None
+
+    def misfit(self, format_name: str) -> Misfit | None:
+        """Why it cannot take documents of a format; None: it can."""
+        del format_name
+        return None
+
+    def published(self) -> PublishedCollection | None:
+        """The collection of the journal that it fills; None: it fills none."""
+        return None
