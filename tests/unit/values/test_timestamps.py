@@ -68,3 +68,34 @@ def test_unix_seconds_are_written_as_python_writes_the_moment(seconds):
 def test_what_no_calendar_has_is_no_timestamp(seconds):
     with pytest.raises((ValueError, OverflowError)):
         timestamps.timestamp(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-01-31", 1_769_817_600),
+        ("2026-01-31T08:00:00Z", 1_769_846_400),
+        ("2026-01-31t08:00:00z", 1_769_846_400),
+        ("2026-01-31 10:00:00.9+02:00", 1_769_846_400),
+        ("1969-12-31", 0),
+    ],
+)
+def test_what_people_write_is_a_date_or_a_time_with_an_offset(text, seconds):
+    assert timestamps.unix_seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-W05", "is no time"),
+        ("20260131", "is no time"),
+        ("2026-01-31T08:00Z", "is no time"),
+        ("yesterday", "is no time"),
+        ("", "is no time"),
+        ("2026-01-31T08:00:00", "time zone"),
+        ("2026-02-30", "is no time of the calendar"),
+    ],
+)
+def test_what_is_neither_says_what_to_write(text, said):
+    with pytest.raises(ValueError, match=said):
+        timestamps.unix_seconds(text)
