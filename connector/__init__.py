@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from connector.app import Plan, load, run
     from connector.formats.stix.bundle import bundle
-    from connector.formats.stix.strict import stix2_objects
     from connector.formats.stix.format import Producer
+    from connector.formats.stix.strict import stix2_objects
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.operations.check import Finding, check
     from connector.operations.convert import convert

@@ -1,21 +1,24 @@
 """What playbooks ask for: typed functions over a configuration, by name, and one envelope for their answers.
 
 From here come `iocstream action`, the server's `POST /actions/{name}`, the manifest and docs/actions.md.
+`registry` says what an action is and calls one; `envelope` is the shape of every answer. The actions themselves:
+`delivery` (poll, push), `notifications` (list, get, convert, delete), `notification_counts`, `dead_letters`, `status`.
+`preconditions`, `filter_terms` and `time_parameter` are what these share.
 """
 
 from collections.abc import Mapping
 
-from connector.actions.count_notifications import count_notifications
 from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
-from connector.actions.envelope import Envelope, Trouble, failed
+from connector.actions.envelope import Envelope, ErrorDetail, failed
+from connector.actions.notification_counts import count_notifications
 from connector.actions.notifications import (
     convert_notification,
     delete_notification,
     get_notification,
     list_notifications,
 )
-from connector.actions.registry import Action, Context, Parameters, Result, Scope, call
+from connector.actions.registry import Action, ActionContext, Parameters, Result, Scope, call
 from connector.actions.status import get_quota, get_status, test_connectivity
 
 ACTIONS: Mapping[str, Action] = {
@@ -37,4 +40,15 @@ ACTIONS: Mapping[str, Action] = {
 }
 """Every action, by name."""
 
-__all__ = ["ACTIONS", "Action", "Context", "Envelope", "Parameters", "Result", "Scope", "Trouble", "call", "failed"]
+__all__ = [
+    "ACTIONS",
+    "Action",
+    "ActionContext",
+    "Envelope",
+    "ErrorDetail",
+    "Parameters",
+    "Result",
+    "Scope",
+    "call",
+    "failed",
+]

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from connector.actions.delivery import RouteResult, troubles_of
-from connector.actions.envelope import Trouble
+from connector.actions.delivery import RouteResult, errors_of
+from connector.actions.envelope import ErrorDetail
 from connector.actions.preconditions import nothing_to_stdout, serving_processes
-from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.app import NotFound, Plan
 from connector.operations import dead_letters
 
@@ -53,7 +53,7 @@ class RejectedResult(Result):
 
 
 @action("read", limit=10)
-def list_rejected(context: Context, asked: ListRejected) -> RejectedResult:
+def list_rejected(context: ActionContext, asked: ListRejected) -> RejectedResult:
     """List the dead letters, ordered by id: what was refused, by whom, when and why.
 
     A dead letter stays until it is delivered, or dropped on command.
@@ -105,13 +105,13 @@ class RetriedResult(Result):
         }
         return {**counts, "left": sum(each.dead_letters for each in self.left)}
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """What was refused again, and routes that wait or have stopped."""
-        return troubles_of(self.routes)
+        return errors_of(self.routes)
 
 
 @action("act", ids=[1, 2])
-def retry_rejected(context: Context, asked: RetryRejected) -> RetriedResult:
+def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResult:
     """Deliver dead letters with the current mapping: those with these ids, or all of a route, or all.
 
     The whole notification is converted again, and what its receiver does not have is sent. A notification that is

@@ -6,9 +6,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from connector import app
-from connector.actions.envelope import Code, Trouble
+from connector.actions.envelope import Code, ErrorDetail
 from connector.actions.preconditions import nobody_else_serves, nothing_to_stdout
-from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.app import NotFound
 from connector.model import Message, Refused
 from connector.monitoring.status import Lost
@@ -75,12 +75,12 @@ class RouteResult(PartResult):
         )
 
 
-def troubles_of(parts: Sequence[PartResult]) -> list[Trouble]:
+def errors_of(parts: Sequence[PartResult]) -> list[ErrorDetail]:
     """What went wrong in parts: an outage, a configuration, what was refused or lost."""
-    return [Trouble.of(code, f"{name}: {cause}") for part in parts for name, code, cause in _troubles(part)]
+    return [ErrorDetail.of(code, f"{name}: {cause}") for part in parts for name, code, cause in _errors(part)]
 
 
-def _troubles(part: PartResult) -> Iterator[tuple[str, Code, str]]:
+def _errors(part: PartResult) -> Iterator[tuple[str, Code, str]]:
     if part.state == "stopped":
         yield part.name, "misconfigured", part.why
     elif part.state != "done":
@@ -121,13 +121,13 @@ class PollResult(Result):
             "refused": sum(route.refused for route in self.routes),
         }
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """Outages, refusals, losses."""
-        return troubles_of([*self.sources, *self.routes])
+        return errors_of([*self.sources, *self.routes])
 
 
 @action("act")
-def poll(context: Context, _: Poll) -> PollResult:
+def poll(context: ActionContext, _: Poll) -> PollResult:
     """Fetch what is new and deliver it on every route, once; then say what was done.
 
     This is for platforms that poll: called every few minutes, it does what `iocstream run` does all the time. What
@@ -192,13 +192,13 @@ class PushResult(Result):
         accepted = sum(answer.accepted for answer in self.answers)
         return {"accepted": accepted, "refused": len(self.answers) - accepted, "before": self.delivered_before}
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """Each refusal."""
-        return [Trouble.of("rejected", reason) for reason in self.reasons]
+        return [ErrorDetail.of("rejected", reason) for reason in self.reasons]
 
 
 @action("act", id="23423199401", route="taxii")
-def push_notification(context: Context, asked: PushNotification) -> PushResult:
+def push_notification(context: ActionContext, asked: PushNotification) -> PushResult:
     """Deliver one notification on one route now, and say what the receiver answered.
 
     A notification that is not in the journal is first fetched from VirusTotal and stored, as a poll would do; the

@@ -36,7 +36,7 @@ REMEDIES: Mapping[Code, str] = {
 _FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "misconfigured"))
 
 
-class Trouble(BaseModel):
+class ErrorDetail(BaseModel):
     """One thing that went wrong."""
 
     model_config = ConfigDict(frozen=True)
@@ -92,21 +92,21 @@ class Envelope(BaseModel):
     message: str = Field(description="What came of it, in a sentence for people.")
     summary: dict[str, int] = Field(default_factory=dict, description="The result in numbers: counts by name.")
     data: Any = Field(None, description="The action's result; null when there is none.")
-    errors: list[Trouble] = Field(default_factory=list, description="What went wrong, one entry for each error.")
+    errors: list[ErrorDetail] = Field(default_factory=list, description="What went wrong, one entry for each error.")
 
     @property
     def exit_code(self) -> int:
         """0 done, 1 work that failed, 2 a person must put something right first."""
         if not self.errors:
             return 0
-        return 2 if any(trouble.code in _FOR_A_PERSON for trouble in self.errors) else 1
+        return 2 if any(error.code in _FOR_A_PERSON for error in self.errors) else 1
 
 
-def trouble(error: ConnectorError) -> Trouble:
+def error_detail(error: ConnectorError) -> ErrorDetail:
     """An error as its code, cause and remedy."""
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     retry_after = error.retry_after if isinstance(error, Unavailable) else None
-    return Trouble.of(code, str(error), retry_after)
+    return ErrorDetail.of(code, str(error), retry_after)
 
 
 @functools.cache
@@ -118,15 +118,16 @@ def envelope_of(result: type[BaseModel]) -> type[Envelope]:
     return pydantic.create_model(name, __base__=Envelope, __doc__=Envelope.__doc__, data=(kind, described))
 
 
-def failed(action: str, *troubles: Trouble) -> Envelope:
+def failed(action: str, *errors: ErrorDetail) -> Envelope:
     """The envelope of an action that has no result."""
-    return Envelope(action=action, status="failed", message=troubles[0].cause, errors=list(troubles))
+    return Envelope(action=action, status="failed", message=errors[0].cause, errors=list(errors))
 
 
-def faults(error: pydantic.ValidationError) -> list[Trouble]:
+def faults(error: pydantic.ValidationError) -> list[ErrorDetail]:
     """What is wrong with parameters, one by one; their values, which may be secret, are not shown."""
     return [
-        Trouble.of("invalid_parameters", _fault(each)) for each in error.errors(include_input=False, include_url=False)
+        ErrorDetail.of("invalid_parameters", _fault(each))
+        for each in error.errors(include_input=False, include_url=False)
     ]
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from connector import app, kinds, notification
 from connector.actions.envelope import InvalidParameters, NotDelivered
 from connector.actions.filter_terms import matcher
-from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
 from connector.app import NotFound, Plan
 from connector.formats.stix.bundle import bundle as bundle_of
@@ -139,7 +139,7 @@ class ListResult(Result):
 
 
 @action("read", filter="origin:hunting entity_type:file", since="2026-01-31T08:00:00Z", limit=50)
-def list_notifications(context: Context, asked: ListNotifications) -> ListResult:
+def list_notifications(context: ActionContext, asked: ListNotifications) -> ListResult:
     """List notifications, from the journal or from VirusTotal, filtered in VirusTotal's terms.
 
     Nothing is fetched into the journal and nothing is delivered. A reader that passes `next` to its next call gets each
@@ -260,7 +260,7 @@ class GetResult(Result):
 
 
 @action("read", id="23423199401")
-def get_notification(context: Context, asked: GetNotification) -> GetResult:
+def get_notification(context: ActionContext, asked: GetNotification) -> GetResult:
     """Get one notification with its entity, from the journal or from VirusTotal.
 
     From VirusTotal it costs two or three requests.
@@ -329,7 +329,7 @@ class ConvertResult(Result):
 
 
 @action("read", id="23423199401", mapping="stix21")
-def convert_notification(context: Context, asked: ConvertNotification) -> ConvertResult:
+def convert_notification(context: ActionContext, asked: ConvertNotification) -> ConvertResult:
     """Convert a notification, found by its id or given whole, with a mapping; nothing is sent or stored.
 
     The result is what a route with this mapping would send for this notification alone: STIX 2.1 objects, CEF events or
@@ -378,7 +378,7 @@ class DeleteResult(Result):
 
 
 @action("admin", id="23423199401")
-def delete_notification(context: Context, asked: DeleteNotification) -> DeleteResult:
+def delete_notification(context: ActionContext, asked: DeleteNotification) -> DeleteResult:
     """Delete one notification at VirusTotal, for good, once every route has delivered it.
 
     A route has delivered it when its position is past it and there is no dead letter of it; a notification that the

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from connector.actions.envelope import Envelope, Trouble, envelope_of, failed, faults, trouble
+from connector.actions.envelope import Envelope, ErrorDetail, envelope_of, error_detail, failed, faults
 from connector.app import Plan
 from connector.model import ConnectorError, Json
 
@@ -20,7 +20,7 @@ Scope = Literal["read", "act", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ActionContext:
     """What an action works with.
 
     Attributes:
@@ -56,7 +56,7 @@ class Result(BaseModel):
         """Counts."""
         return {}
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """What went wrong in what was done nevertheless."""
         return []
 
@@ -75,7 +75,7 @@ class Action:
     help: str
     parameters: type[Parameters]
     result: type[Result]
-    run: Callable[[Context, Any], Result]
+    run: Callable[[ActionContext, Any], Result]
     example: Mapping[str, Json]
 
     @property
@@ -100,10 +100,10 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def action(scope: Scope, **example: Json) -> Callable[[Callable[[Context, Any], Result]], Action]:
+def action(scope: Scope, **example: Json) -> Callable[[Callable[[ActionContext, Any], Result]], Action]:
     """Make an action of a function `(context, parameters) -> result`; its name and docstring are the action's."""
 
-    def made(function: Callable[[Context, Any], Result]) -> Action:
+    def made(function: Callable[[ActionContext, Any], Result]) -> Action:
         hints = typing.get_type_hints(function)
         result = hints.pop("return")
         _, parameters = hints.values()
@@ -113,7 +113,7 @@ def action(scope: Scope, **example: Json) -> Callable[[Callable[[Context, Any], 
     return made
 
 
-def call(context: Context, which: Action, parameters: Json, *, strict: bool = True) -> Envelope:
+def call(context: ActionContext, which: Action, parameters: Json, *, strict: bool = True) -> Envelope:
     """Call an action with parameters as decoded JSON; whatever is no bug comes back in the envelope.
 
     Args:
@@ -129,18 +129,18 @@ def call(context: Context, which: Action, parameters: Json, *, strict: bool = Tr
     return perform(context, which, asked)
 
 
-def perform(context: Context, which: Action, parameters: Parameters) -> Envelope:
+def perform(context: ActionContext, which: Action, parameters: Parameters) -> Envelope:
     """Call an action with parameters that have been validated."""
     try:
         result = which.run(context, parameters)
     except ConnectorError as error:
-        return failed(which.name, trouble(error))
-    troubles = result.troubles()
+        return failed(which.name, error_detail(error))
+    errors = result.errors()
     return which.envelope(
         action=which.name,
-        status="failed" if troubles else "success",
+        status="failed" if errors else "success",
         message=result.message(),
         summary=result.summary(),
         data=result,
-        errors=troubles,
+        errors=errors,
     )

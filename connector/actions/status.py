@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector import kinds
-from connector.actions.envelope import Trouble
-from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.envelope import ErrorDetail
+from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.model import ConnectorError
 from connector.monitoring.status import StatusReport
 from connector.operations.check import check
@@ -37,7 +37,7 @@ class ConnectivityResult(Result):
         """The first error, or that there is none."""
         counts = self.summary()
         if counts["errors"]:
-            return f"{counts['errors']} of {len(self.findings)} checks failed: {self.troubles()[0].cause}"
+            return f"{counts['errors']} of {len(self.findings)} checks failed: {self.errors()[0].cause}"
         return f"all {len(self.findings)} checks passed" + (
             f", {counts['warnings']} with a warning" * bool(counts["warnings"])
         )
@@ -47,17 +47,17 @@ class ConnectivityResult(Result):
         levels = [finding.level for finding in self.findings]
         return {"ok": levels.count("ok"), "warnings": levels.count("warning"), "errors": levels.count("error")}
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """Each error."""
         return [
-            Trouble.of("check_failed", f"{found.part}: {found.message}")
+            ErrorDetail.of("check_failed", f"{found.part}: {found.message}")
             for found in self.findings
             if found.level == "error"
         ]
 
 
 @action("read")
-def test_connectivity(context: Context, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
+def test_connectivity(context: ActionContext, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
     """Check that sources and sinks can be reached and log in, and that mappings convert their examples.
 
     It moves no notification. A warning deserves a look, but does not fail the check.
@@ -95,7 +95,7 @@ class StatusResult(Result, StatusReport):
 
 
 @action("read")
-def get_status(context: Context, _: NoParameters) -> StatusResult:
+def get_status(context: ActionContext, _: NoParameters) -> StatusResult:
     """Get the status of sources and routes: watermark, lag, quota; position, backlog, dead letters.
 
     It reads only the journal, so it costs no quota and answers during an outage.
@@ -131,13 +131,13 @@ class QuotaResult(Result):
         quota = next((each.quota for each in self.sources if each.quota), None) or {}
         return {f"{span}_left": allowed - used for span, used, allowed in _spans(quota)}
 
-    def troubles(self) -> list[Trouble]:
+    def errors(self) -> list[ErrorDetail]:
         """Each source that could not be asked."""
-        return [Trouble.of("unavailable", f"{name}: {why}") for name, why in self.failed.items()]
+        return [ErrorDetail.of("unavailable", f"{name}: {why}") for name, why in self.failed.items()]
 
 
 @action("read")
-def get_quota(context: Context, _: NoParameters) -> QuotaResult:
+def get_quota(context: ActionContext, _: NoParameters) -> QuotaResult:
     """Ask VirusTotal what is left of the API key's quota.
 
     Asking costs nothing of the quota.

@@ -52,7 +52,7 @@ def action(name: str | None, given: tuple[str, ...], json_in: Path | None, path:
     try:
         envelope = _called(name, given, json_in, path)
     except click.UsageError as error:
-        envelope = actions.failed(name, actions.Trouble.of("invalid_parameters", error.message))
+        envelope = actions.failed(name, actions.ErrorDetail.of("invalid_parameters", error.message))
     print_json(envelope.model_dump(mode="json"))
     return envelope.exit_code
 
@@ -65,7 +65,9 @@ def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path)
     which = actions.ACTIONS.get(name)
     if which is None:
         known = ", ".join(actions.ACTIONS)
-        return actions.failed(name, actions.Trouble.of("not_found", f"there is no action {name!r}; there is {known}"))
+        return actions.failed(
+            name, actions.ErrorDetail.of("not_found", f"there is no action {name!r}; there is {known}")
+        )
     parameters = _read(json_in) if json_in is not None else {}
     for each in given:
         _add(parameters, which, each)
@@ -73,8 +75,8 @@ def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path)
         plan = load(path)
     except (Misconfigured, click.UsageError) as error:
         cause = error.message if isinstance(error, click.UsageError) else str(error)
-        return actions.failed(name, actions.Trouble.of("misconfigured", cause))
-    context = actions.Context(plan, stop_on_signals())
+        return actions.failed(name, actions.ErrorDetail.of("misconfigured", cause))
+    context = actions.ActionContext(plan, stop_on_signals())
     return actions.call(context, which, parameters, strict=not given)
 
 

@@ -1,4 +1,5 @@
 """What a monitoring system asks of a running connector.
 
-`metrics` for Prometheus and `health` for probes, both from `current_status`; `server` is the port that serves them.
+`status` is the report of what the journal knows, which commands and actions show too; `current_status` makes it at most
+once a second. `metrics` and `health` tell of the run and of that report; `server` is the port where they are served.
 """

@@ -1,4 +1,5 @@
-"""What a person does to a journal or asks of a configuration, one module for each: check, push, replay, dead letters.
+"""What a person does to a journal or asks of a configuration; a command, an action and the library call the same.
 
-A command, an action and the library call the same function.
+`check` and `status` look, `convert` needs no journal. `push`, `replay` and `dead_letters` deliver on command: each
+opens its route by `route`, which also ends what a receiver holds up. `dry_run` stands in for the journal and the sink.
 """

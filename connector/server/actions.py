@@ -11,12 +11,12 @@ import pydantic
 from fastapi import APIRouter, Depends, Request, Response
 
 from connector import telemetry
-from connector.actions import ACTIONS, Action, Context, Envelope, Parameters
+from connector.actions import ACTIONS, Action, ActionContext, Envelope, Parameters
 from connector.actions.envelope import faults
 from connector.actions.registry import perform
 from connector.server import bodies
 from connector.server.authentication import SECURITY, requires
-from connector.server.problems import Problem, of_troubles, responses
+from connector.server.problems import Problem, problem_of, responses
 from connector.settings.server import ServerSettings, TokenSettings
 
 _PROBLEMS = (
@@ -40,7 +40,7 @@ _PROBLEMS = (
 )
 
 
-def router(context: Context, settings: ServerSettings) -> APIRouter:
+def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
     """The endpoints of all actions."""
     routes = APIRouter(prefix="/actions", tags=["actions"], dependencies=SECURITY)
     workers = Workers(settings)
@@ -121,7 +121,7 @@ class Workers:
 
 
 def _endpoint(
-    action: Action, context: Context, settings: ServerSettings, workers: Workers
+    action: Action, context: ActionContext, settings: ServerSettings, workers: Workers
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
@@ -134,7 +134,7 @@ def _endpoint(
             seconds = round(time.monotonic() - started, 3)
             telemetry.logger().info("action", action=action.name, token=token.name, status=outcome, seconds=seconds)
         if envelope.data is None:
-            raise of_troubles(envelope.errors)
+            raise problem_of(envelope.errors)
         return Response(
             envelope.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"}
         )
@@ -146,7 +146,7 @@ def _parameters(action: Action, given: dict[str, Any]) -> Parameters:
     try:
         return action.parameters.model_validate(given, strict=True)
     except pydantic.ValidationError as error:
-        raise of_troubles(faults(error)) from None
+        raise problem_of(faults(error)) from None
 
 
 def _request_body(action: Action) -> dict[str, Any]:

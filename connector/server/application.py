@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.actions import Context
+from connector.actions import ActionContext
 from connector.app import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
@@ -31,7 +31,7 @@ _HEADERS = (
 )
 
 
-def application(context: Context, collections: Collections) -> ASGIApp:
+def application(context: ActionContext, collections: Collections) -> ASGIApp:
     """The application that serves a configuration, and what its routes keep in collections."""
     gate = Gate(context.plan.settings.server)
 
@@ -41,7 +41,7 @@ def application(context: Context, collections: Collections) -> ASGIApp:
     return _Front(_other_than_taxii(context, gate), endpoints.Server(_published(context.plan), collections, reader))
 
 
-def _other_than_taxii(context: Context, gate: Gate) -> FastAPI:
+def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=VERSION,
@@ -96,7 +96,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    return openapi(_other_than_taxii(Context(plan), Gate(plan.settings.server)))
+    return openapi(_other_than_taxii(ActionContext(plan), Gate(plan.settings.server)))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:

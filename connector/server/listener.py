@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from connector import app, telemetry
-from connector.actions import Context
+from connector.actions import ActionContext
 from connector.app import Plan
 from connector.model import Misconfigured
 from connector.server.application import application
@@ -46,7 +46,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
         journal.status({})  # made and migrated here, where what is wrong with it is an error of starting
         config = uvicorn.Config(
-            application(Context(plan, stop), journal.collections),
+            application(ActionContext(plan, stop), journal.collections),
             http=functools.partial(Connection, seconds=settings.request_seconds),  # type: ignore[arg-type]  # is called
             ws="none",
             lifespan="off",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from connector import telemetry
-from connector.actions.envelope import Trouble, trouble
+from connector.actions.envelope import ErrorDetail, error_detail
 from connector.model import ConnectorError
 
 MEDIA_TYPE = "application/problem+json"
@@ -50,7 +50,7 @@ class ProblemDetails(BaseModel):
     detail: str = Field(description="What happened, in a sentence.")
     code: str = Field(description="What kind of thing, for machines.")
     remedy: str = Field(description="What to do about it.")
-    errors: list[Trouble] = Field(default_factory=list, description="Each fault, when there are several.")
+    errors: list[ErrorDetail] = Field(default_factory=list, description="Each fault, when there are several.")
 
 
 class Problem(Exception):
@@ -69,7 +69,7 @@ class Problem(Exception):
         *,
         status: int | None = None,
         headers: Sequence[tuple[str, str]] = (),
-        errors: Sequence[Trouble] = (),
+        errors: Sequence[ErrorDetail] = (),
     ) -> None:
         super().__init__(detail)
         number = HTTPStatus(status or STATUSES[code])
@@ -90,12 +90,12 @@ class Problem(Exception):
         return answer
 
 
-def of_troubles(troubles: Sequence[Trouble]) -> Problem:
+def problem_of(errors: Sequence[ErrorDetail]) -> Problem:
     """The problem of an action that has no result."""
-    first = troubles[0]
+    first = errors[0]
     wait = first.retry_after_seconds
     headers = [("Retry-After", str(max(1, round(wait))))] if wait is not None else []
-    return Problem(first.code, first.cause, first.remedy, headers=headers, errors=troubles if len(troubles) > 1 else ())
+    return Problem(first.code, first.cause, first.remedy, headers=headers, errors=errors if len(errors) > 1 else ())
 
 
 def install(application: FastAPI) -> None:
@@ -130,15 +130,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- likewise
     faults = [
-        Trouble.of("invalid_parameters", ".".join(str(part) for part in fault["loc"]) + f": {fault['msg']}")
+        ErrorDetail.of("invalid_parameters", ".".join(str(part) for part in fault["loc"]) + f": {fault['msg']}")
         for fault in error.errors()
     ]
-    return of_troubles(faults).response()
+    return problem_of(faults).response()
 
 
 async def _connector_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ConnectorError)  # noqa: S101 -- likewise
-    return of_troubles([trouble(error)]).response()
+    return problem_of([error_detail(error)]).response()
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ import requests
 import uvicorn
 
 from connector import app
-from connector.actions import Context
+from connector.actions import ActionContext
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import StixObject
 from connector.server.application import application
@@ -78,7 +78,7 @@ def serving(folder, **limits):
     plan = app.load(folder / "iocstream.yaml")
     with (
         closing(SqliteJournal(plan.settings.journal)) as journal,
-        listening(application(Context(plan), journal.collections)) as url,
+        listening(application(ActionContext(plan), journal.collections)) as url,
     ):
         yield Served(url, journal.collections)
 

@@ -14,7 +14,7 @@ import pytest
 from integration.command import iocstream, iocstream_here, started
 
 from connector import app
-from connector.actions import ACTIONS, Context, call
+from connector.actions import ACTIONS, ActionContext, call
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.stream import position
@@ -56,7 +56,7 @@ class World:
         )
 
     def call(self, action, **parameters):
-        return call(Context(app.load(self.path)), ACTIONS[action], parameters)
+        return call(ActionContext(app.load(self.path)), ACTIONS[action], parameters)
 
     def done(self, action, **parameters):
         envelope = self.call(action, **parameters)
@@ -67,10 +67,10 @@ class World:
         envelope = self.call(action, **parameters)
         assert envelope.status == "failed"
         assert envelope.data is None
-        (trouble,) = envelope.errors
-        assert trouble.cause == envelope.message
-        assert trouble.remedy
-        return trouble.code
+        (error,) = envelope.errors
+        assert error.cause == envelope.message
+        assert error.remedy
+        return error.code
 
     def refuse_indicators(self):
         self.taxii.refuse = {object_id for item in RAISED for object_id in indicators(self, item)}
@@ -116,7 +116,7 @@ def test_connectivity_is_in_order_until_a_receiver_is_gone(world):
     world.edit("password: p", "password: wrong")
     envelope = world.call("test_connectivity")
     assert (envelope.status, envelope.exit_code) == ("failed", 1)
-    assert [trouble.code for trouble in envelope.errors] == ["check_failed"]
+    assert [error.code for error in envelope.errors] == ["check_failed"]
     assert envelope.errors[0].cause.startswith("taxii: ")
     assert envelope.summary["errors"] == 1
     assert envelope.data.findings
@@ -146,7 +146,7 @@ def test_a_poll_tells_of_an_outage_and_the_next_brings_what_it_left(world, monke
     monkeypatch.setattr("connector.pipeline.runner.PATIENCE_ONCE_SECONDS", 0.5)
     world.taxii.fail_next(503, Retry_After="120")
     envelope = world.call("poll")
-    assert [(trouble.code, envelope.exit_code) for trouble in envelope.errors] == [("unavailable", 1)]
+    assert [(error.code, envelope.exit_code) for error in envelope.errors] == [("unavailable", 1)]
     assert envelope.errors[0].cause.startswith("taxii: ")
     assert sightings(world) == []
     assert world.done("poll").routes[0].delivered == len(RAISED)
@@ -428,9 +428,9 @@ def test_what_a_service_serves_is_left_to_it_at_once_and_by_name(world):
     with running(world) as process:
         for action, parameters in (("poll", {}), ("push_notification", {"id": IDS[0], "route": "taxii"})):
             envelope = world.call(action, **parameters)
-            (trouble,) = envelope.errors
-            assert trouble.code == "served_elsewhere"
-            assert f"process {process.pid}" in trouble.cause
+            (error,) = envelope.errors
+            assert error.code == "served_elsewhere"
+            assert f"process {process.pid}" in error.cause
         assert world.done("get_status").routes[0].served_by.process == process.pid
         assert world.done("list_notifications", limit=1).notifications
     assert world.done("poll").routes
@@ -465,7 +465,7 @@ def until(happened, seconds=30):
 def test_a_poll_that_is_asked_to_stop_ends_and_loses_nothing(world):
     hold = threading.Event()
     world.api.faults.append(Fault(path="/ioc_stream", hold=hold))
-    context = Context(app.load(world.path))
+    context = ActionContext(app.load(world.path))
     results = []
     thread = threading.Thread(target=lambda: results.append(call(context, ACTIONS["poll"], {})))
     thread.start()

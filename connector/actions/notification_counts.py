@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector import app, notification
-from connector.actions.registry import Context, Parameters, Result, action
+from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
 from connector.model import Entry, Notification, Refused
 from connector.ports import Journal
@@ -67,7 +67,7 @@ class CountsResult(Result):
 
 
 @action("read", per="day", since="2026-01-31")
-def count_notifications(context: Context, asked: CountNotifications) -> CountsResult:
+def count_notifications(context: ActionContext, asked: CountNotifications) -> CountsResult:
     """Count the notifications of the journal over time, by what they are about and how severe that is.
 
     It looks at the notifications that were stored last, at most `limit` of them.
