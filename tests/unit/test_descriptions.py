@@ -15,6 +15,7 @@ from connector.app import Config
 from connector.cli.main import iocstream
 from connector.monitoring import metrics
 from connector.monitoring.current_status import CurrentStatus
+from connector.monitoring.status import JournalReport, StatusReport
 from connector.telemetry import Exchange
 
 FEWEST_WORDS = 4
@@ -65,7 +66,9 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
 
 def metric_texts() -> dict[str, tuple[str, str]]:
     """Metric → its name and help text, of a run that has nothing in it."""
-    status = CurrentStatus(lambda: {"journal": {"notifications": 0}, "sources": [], "routes": []})
+    journal = JournalReport(path="none", notifications=0)
+    report = StatusReport(journal=journal, sources=[], routes=[], dead_letters_of_former_routes={})
+    status = CurrentStatus(lambda: report)
     registry, durations = metrics.registry(metrics.RunCollector({}, status, Path("none"), "0"))
     durations(Exchange("host", "GET", "2xx", 0.0))
     return {
