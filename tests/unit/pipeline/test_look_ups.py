@@ -166,3 +166,11 @@ def test_one_that_cannot_be_answered_lets_others_go_first(clock, source, made):
     assert failed not in made()
     clock.now += 1
     assert failed in made()
+
+
+def test_one_that_cannot_be_answered_stays_known(clock, journal, source, made):
+    made()
+    clock.now += 1000
+    source.error = Unavailable("busy")
+    assert len(made()) == 1
+    assert journal.status({}).sources[0].look_ups.known == 4
