@@ -1,0 +1,93 @@
+"""A journal and the other processes of its machine: whether one is gone, and who may lock its file."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from connector.journals.sqlite.file_check import check_file
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.process import Process
+from connector.model import Notification, Page, Unavailable
+
+# Holds the lock of those who write, until its standard input ends.
+HOLD = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], isolation_level=None).execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+# Whether another process may lock what a connection in WAL mode holds (sqlite.org/src: SHARED_FIRST, SHARED_SIZE).
+OTHER = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+    except OSError:
+        print("locked")
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+def child(program, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def is_locked(path):
+    with child(OTHER, path) as other:
+        said = other.communicate()[0]
+    assert other.returncode == 0
+    return said == b"locked\n"
+
+
+def test_a_process_that_ended_is_gone():
+    with child("input()") as neighbour:
+        process = dataclasses.replace(Process.current(), pid=neighbour.pid, started="0")
+        neighbour.stdin.close()
+    assert process.is_gone()
+
+
+def test_a_killed_child_that_nobody_has_waited_for_is_gone():
+    with child("input()") as neighbour:
+        process = dataclasses.replace(Process.current(), pid=neighbour.pid, started="")
+        assert not process.is_gone()
+        neighbour.kill()
+        os.waitid(os.P_PID, neighbour.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        assert process.is_gone()
+
+
+def test_a_file_locked_by_another_process_can_wait(path):
+    with closing(SqliteJournal(SqliteSettings(path=path, busy_timeout_seconds=0.05))) as journal, journal.lease("vt"):
+
+        def store(number):
+            journal.append("vt", Page([Notification(str(number), number, {})], {"next": number + 1}))
+
+        store(0)
+        with child(HOLD, path) as neighbour:
+            assert neighbour.stdout.readline() == b"locked\n"
+            with pytest.raises(Unavailable, match=r"locked by another process for 0\.05 s"):
+                store(1)
+            assert journal.checkpoint("vt") == {"next": 1}  # readers need not wait
+            neighbour.stdin.close()
+        store(1)
+
+
+def test_an_inspection_leaves_the_locks_of_an_open_journal(path):
+    journal = SqliteJournal(SqliteSettings(path=path))
+    journal.status({})
+    assert is_locked(path)
+    assert "is open" in check_file(path)
+    assert is_locked(path)
+
+    journal.close()
+    assert not is_locked(path)
+    assert "can be gone on with" in check_file(path)
