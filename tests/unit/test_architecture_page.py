@@ -1,5 +1,6 @@
 """The pages for readers of the code name files, layers and commands that there are."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -61,3 +62,16 @@ def test_a_notification_passes_few_files_and_none_twice():
 @pytest.mark.parametrize("page", PAGES)
 def test_readers_find_the_page(page):
     assert f"docs/{page}" in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [path.parent for path in sorted(ROOT.glob("connector/**/__init__.py")) if path.parent != ROOT / "connector"],
+    ids=lambda folder: str(folder.relative_to(ROOT)),
+)
+def test_a_folder_says_what_is_in_it(folder):
+    """By name, but for modules that are named as the command they are."""
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    inside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    named = {"__init__", *iocstream.commands, *re.findall(r"\w+", said)}
+    assert not inside - named
