@@ -47,7 +47,7 @@ class Refused(ConnectorError):
 
 
 class Misconfigured(ConnectorError):
-    """Nothing will work until a person changes something: stop, and say what."""
+    """Nothing will work until a person changes something: say what, and try again now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +342,7 @@ class SourceStatus:
         newest: the latest date among all ever stored, in Unix seconds.
         pruned_until: the latest date among those that were pruned, in Unix seconds: what is older is there in part.
         report: what it last said of itself, which the end of its process leaves as it was.
-        served_by: who holds its lease now, or has let it go for an outage; None when nobody does.
+        served_by: who holds its lease now, or has let it go while something is wrong; None when nobody does.
     """
 
     name: str

@@ -229,7 +229,8 @@ class Journal(Outbox, Protocol):
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the sole right to append for a source or advance a route; `name` is theirs.
 
-        When its block ends with `Unavailable`, it is free for others; `status` names this process until one takes it.
+        When its block ends with `Unavailable` or `Misconfigured`, it is free for others; `status` names this process
+        until one takes it.
 
         Raises:
             Unavailable: another living process holds it, named in the message.

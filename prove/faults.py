@@ -216,11 +216,11 @@ class Scene:
         """The log so far."""
         return (self.home / "err.log").read_text()
 
-    def stopped(self) -> dict[str, str]:
-        """Which parts have stopped until a person acts, and what they say."""
+    def blocked(self) -> dict[str, str]:
+        """Which parts are blocked until a person acts, and what they say."""
         found = status(self.plan).as_json()
         parts = [*found["sources"], *found["routes"]]
-        return {part["name"]: part["message"] for part in parts if part["state"] == "stopped"}
+        return {part["name"]: part["message"] for part in parts if part["state"] == "blocked"}
 
     def outcome(self) -> list[Figure]:
         """What arrived."""
@@ -286,8 +286,8 @@ def faults(
         scene.recovered[HEALTHY] = scene.drained()
         for fault in kinds:
             scene.inflict(fault, seconds)
-        if stopped := scene.stopped():
-            scene.complaints.append(f"an outage stopped a part for good: {stopped}")
+        if blocked := scene.blocked():
+            scene.complaints.append(f"an outage blocked a part: {blocked}")
         figures = [] if scene.complaints else [_impostor(scene)]
         scene.stop()
         figures += scene.outcome()
@@ -326,8 +326,8 @@ def _impostor(scene: Scene) -> Figure:
         scene.proxies[name].tls = impostor
         scene.proxies[name].cut()
         scene.raise_for(1)
-        parties.until(partial(_has_stopped, scene, part), 20, f"{part} stops")
-    said = scene.stopped()
+        parties.until(partial(_is_blocked, scene, part), 20, f"{part} is blocked")
+    said = scene.blocked()
     for name in ("api", "taxii"):
         scene.proxies[name].tls = scene.context
     scene.child.kill(15)
@@ -337,14 +337,14 @@ def _impostor(scene: Scene) -> Figure:
     named = said.keys() == {"taxii", "virustotal"} and all("certificate" in text for text in said.values())
     return must(
         "An impostor's certificate, at the API and at TAXII",
-        "both stop and name it; all delivered after a restart" if named else str(said),
-        "stops and says so",
+        "both are blocked and name it; all delivered after a restart" if named else str(said),
+        "is blocked and says so",
         kept=named and not scene.complaints,
     )
 
 
-def _has_stopped(scene: Scene, part: str) -> bool:
-    return part in scene.stopped()
+def _is_blocked(scene: Scene, part: str) -> bool:
+    return part in scene.blocked()
 
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:

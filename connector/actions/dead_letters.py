@@ -106,7 +106,7 @@ class RetriedResult(Result):
         return {**counts, "left": sum(each.dead_letters for each in self.left)}
 
     def errors(self) -> list[ErrorDetail]:
-        """What was refused again, and routes that wait or have stopped."""
+        """What was refused again, and routes that wait or are blocked."""
         return errors_of(self.routes)
 
 

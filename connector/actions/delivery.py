@@ -22,17 +22,17 @@ from connector.values.timestamps import timestamp
 class PartResult(BaseModel):
     """What a source or route did.
 
-    `waiting` is for an outage to end, `stopped` until a person acts, `running` cut short.
+    `waiting` is for an outage to end, `blocked` until a person acts, `running` cut short.
     """
 
     name: str = Field(description="Name of the source or route.")
-    state: Literal["running", "done", "waiting", "stopped"] = Field(
+    state: Literal["running", "done", "waiting", "blocked"] = Field(
         description=(
-            "What it was doing at the end: `done`; `waiting` for an outage to end; `stopped` until a "
+            "What it was doing at the end: `done`; `waiting` for an outage to end; `blocked` until a "
             "person acts; `running`, when it was cut short."
         )
     )
-    why: str = Field(description="Why it waits or has stopped; otherwise empty.")
+    why: str = Field(description="Why it waits or is blocked; otherwise empty.")
 
 
 class SourceResult(PartResult):
@@ -81,7 +81,7 @@ def errors_of(parts: Sequence[PartResult]) -> list[ErrorDetail]:
 
 
 def _errors(part: PartResult) -> Iterator[tuple[str, Code, str]]:
-    if part.state == "stopped":
+    if part.state == "blocked":
         yield part.name, "misconfigured", part.why
     elif part.state != "done":
         yield part.name, "unavailable", part.why or "asked to stop; the rest is for the next time"

@@ -78,7 +78,7 @@ class StatusResult(Result, StatusReport):
         ailing = [
             f"{part.name} {part.state}"
             for part in (*self.sources, *self.routes)
-            if part.state in ("waiting", "stopped")
+            if part.state in ("waiting", "blocked")
         ]
         return (
             f"{counts['notifications']} notifications kept, {counts['backlog']} waiting to be delivered,"

@@ -91,7 +91,7 @@ def stop_on_signals() -> threading.Event:
 
 def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
     """What the parts of a run come to."""
-    if any(part.state == "stopped" for part in parts):
+    if once and any(part.state == "blocked" for part in parts):
         return MISCONFIGURED
     # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
     failed = once and any(part.state != "done" or part.refused or part.gaps for part in parts)
@@ -128,7 +128,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)
-        if part.state in ("waiting", "stopped"):
+        if part.state in ("waiting", "blocked"):
             click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=err)
         elif part.state != "done":
             click.echo(f"{part.name}: interrupted; the rest is for the next run", err=err)

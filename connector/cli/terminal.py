@@ -48,7 +48,7 @@ class PartProgress:
             if part.name not in self._tasks:
                 self._tasks[part.name] = self._progress.add_task(part.name, total=self._totals.get(part.name), note="")
             dealt_with = part.fetched if part.kind == "source" else part.delivered + part.filtered + part.refused
-            note = part.message if part.state in ("waiting", "stopped") else ""
+            note = part.message if part.state in ("waiting", "blocked") else ""
             self._progress.update(self._tasks[part.name], completed=dealt_with, note=note)
 
 
@@ -168,7 +168,7 @@ def print_line(text: str) -> None:
 
 def _state(part: PartReport) -> str:
     """What a part last said, as far as it still holds when no living process serves it."""
-    if part.served_by is not None or part.state == "stopped":
+    if part.served_by is not None or part.state == "blocked":
         return part.state or "running"
     return "not running" if part.state else "never run"
 

@@ -17,15 +17,15 @@ class Health:
 
 
 def alive(runner: Runner) -> Health:
-    """Every source and route that has not stopped has a living thread."""
+    """Every source and route has a living thread."""
     reasons = [f"{name} should be running and is not: restart the connector and report a bug" for name in runner.dead()]
     return Health(not reasons, reasons)
 
 
 def ready(runner: Runner, status: CurrentStatus) -> Health:
-    """No source or route is stopped, and the journal can be read. One that waits out an outage is ready, and listed."""
+    """No source or route is blocked, and the journal can be read. One that waits out an outage is ready, and listed."""
     parts = list(runner.parts.values())
-    reasons = [f"{part.name} is stopped: {part.message}" for part in parts if part.state == "stopped"]
+    reasons = [f"{part.name} is blocked: {part.message}" for part in parts if part.state == "blocked"]
     known, problem = status.now()
     if known is None:
         reasons.append(problem)

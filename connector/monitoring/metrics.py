@@ -25,7 +25,7 @@ MAX_HOSTS = 32
 MAX_RULESETS = 64
 """How many rulesets have metrics of their own: those come first whose matches are dropped."""
 
-_STATES = ("running", "done", "waiting", "stopped")
+_STATES = ("running", "done", "waiting", "blocked")
 _MAX_SPANS = 16
 _MAX_COUNT = 2**53
 _SPAN = re.compile(r"[a-z0-9_]{1,64}\Z")

@@ -58,9 +58,9 @@ class PartReport(BaseModel):
 
     name: str = Field(description="Name of the source or route.")
     state: str | None = Field(
-        description="What it is doing: running, done, waiting or stopped; null when it has never run."
+        description="What it is doing: running, done, waiting or blocked; null when it has never run."
     )
-    message: str | None = Field(description="Why it waits or has stopped.")
+    message: str | None = Field(description="Why it waits or is blocked.")
     served_by: ServedBy | None = Field(description="The process that serves it now; null when none does.")
     lag_seconds: int | None = Field(description="How many seconds it is behind.")
 

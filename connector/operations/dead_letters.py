@@ -48,7 +48,7 @@ def retry(
 
     The whole notification is rendered anew, and what its receiver does not have is sent. What is delivered, or no
     longer wanted by the route's filter, is a dead letter no more; what is refused again has the new reason. Each route
-    is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `stopped`, and says
+    is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `blocked`, and says
     why. Once `stop` is set it ends soon; a part that is still `running` was then cut short.
 
     Raises:
@@ -79,7 +79,7 @@ def _retry(plan: Plan, route: str | None, numbers: Sequence[int], stop: threadin
             except Unavailable as error:
                 part.state, part.message = "waiting", str(error)
             except Misconfigured as error:
-                part.state, part.message = "stopped", str(error)
+                part.state, part.message = "blocked", str(error)
 
 
 def ask_retry(plan: Plan, numbers: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from connector.model import Gap, Unavailable
+from connector.model import ConnectorError, Gap
 from connector.ports import Journal, Source
 
 
@@ -25,7 +25,7 @@ def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
 
 
 class Pages:
-    """The pages of one walk; after an outage, of a new walk from the last stored checkpoint."""
+    """The pages of one walk; after an error, of a new walk from the last stored checkpoint."""
 
     def __init__(self, name: str, source: Source, journal: Journal) -> None:
         self._begin = partial(fetch, name, source, journal)
@@ -35,6 +35,6 @@ class Pages:
         """Store the next page; None when there is nothing more now."""
         try:
             return next(self._walk, None)
-        except Unavailable:
+        except ConnectorError:
             self._walk = self._begin()
             raise

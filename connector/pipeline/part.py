@@ -8,8 +8,8 @@ from typing import Literal
 from connector.model import Gap, JsonObject
 from connector.pipeline.send import Delivered
 
-State = Literal["running", "done", "waiting", "stopped"]
-"""`waiting`: for an outage to end; `stopped`: until a person acts."""
+State = Literal["running", "done", "waiting", "blocked"]
+"""`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves."""
 REFUSERS = ("notification", "mapping", "format", "sink")
 """Who makes dead letters; see `DeadLetter.by`."""
 MAX_REASONS = 20

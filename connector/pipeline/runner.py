@@ -81,7 +81,7 @@ class Runner:
         self._running: Mapping[str, threading.Thread] = {}
 
     def run(self) -> Sequence[Part]:
-        """Run until `stop` is set, or until every part has stopped for good."""
+        """Run until `stop` is set."""
         self._threads(
             dict.fromkeys(self._sources, self._poll_until_stopped)
             | dict.fromkeys(self._routes, self._deliver_until_stopped)
@@ -112,8 +112,7 @@ class Runner:
         """The parts that should be running and have no thread, which only a bug brings about."""
         if self._stop.is_set():
             return []
-        ended = [name for name, thread in self._running.items() if not thread.is_alive()]
-        return [name for name in ended if self.parts[name].state != "stopped"]
+        return [name for name, thread in self._running.items() if not thread.is_alive()]
 
     def _threads(self, works: Mapping[str, Callable[[Worker], None]], patience: float | None = None) -> None:
         """Give each part a thread, and wait for all; once asked to stop, not for longer than the time to stop."""
@@ -153,7 +152,7 @@ class Runner:
             self._log.warning("left_behind", part=name, seconds=self._shutdown_seconds)
 
     def _part(self, name: str, work: Callable[[Worker], None], patience: float | None = None) -> None:
-        """Run one source or route; when it is misconfigured it stops, and the others go on."""
+        """Run one source or route, until there is nothing left to do or it is asked to stop."""
         part = self.parts[name]
         worker = Worker(
             part, self._journal, self._stop, patience, say=partial(self._say, part), begin=partial(self._begin, part)
@@ -161,8 +160,7 @@ class Runner:
         try:
             work(worker)
         except Misconfigured as error:
-            self._say(part, "stopped", str(error))
-            self._log.error("stopped", part=name, reason=str(error))
+            worker.block(error)
         except Unavailable as error:
             self._log.warning("left_for_the_next_run", part=name, reason=str(error))
         except Stopping:

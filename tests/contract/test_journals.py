@@ -24,6 +24,7 @@ from connector.model import (
     JournalStatus,
     JsonObject,
     LookUp,
+    Misconfigured,
     Notification,
     Outdated,
     Page,
@@ -632,6 +633,9 @@ def test_status_tells_who_serves_a_part_through_an_outage_too(open_journal):
     assert served() == [None, None]
     with pytest.raises(Unavailable, match="no route to host"), first.lease("out"):
         raise Unavailable("no route to host")
+    with pytest.raises(Misconfigured, match="401"), first.lease("out"):
+        raise Misconfigured("401")
+    assert served() == [None, os.getpid()]
     first.close()
     assert served() == [None, None]
     second.close()

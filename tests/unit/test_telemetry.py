@@ -137,7 +137,7 @@ def test_counts_of_a_run_are_counters(journal):
 def test_exactly_one_state_of_a_part_is_on(journal):
     found = samples([Part("out", "route", state="waiting", succeeded_at=123.5)], journal=journal)
     states = {key[-1][1]: value for key, value in found.items() if key[0] == "iocstream_part_state"}
-    assert states == {"running": 0, "done": 0, "waiting": 1, "stopped": 0}
+    assert states == {"running": 0, "done": 0, "waiting": 1, "blocked": 0}
     assert found["iocstream_last_success_timestamp_seconds", ("kind", "route"), ("part", "out")] == 123.5
 
 
@@ -257,19 +257,19 @@ class FakeRunner:
 
 
 def test_healthy_is_a_process_whose_threads_live():
-    assert health.alive(FakeRunner(Part("out", "route", state="stopped"))).good
+    assert health.alive(FakeRunner(Part("out", "route", state="blocked"))).good
     dead = health.alive(FakeRunner(Part("out", "route"), dead=["out"]))
     assert not dead.good
     assert "out" in dead.reasons[0]
 
 
-def test_ready_is_a_run_in_which_nothing_is_stopped_and_the_journal_can_be_read():
+def test_ready_is_a_run_in_which_nothing_is_blocked_and_the_journal_can_be_read():
     waiting = Part("out", "route", state="waiting", message="no route to host")
     verdict = health.ready(FakeRunner(waiting), known(REPORT))
     assert verdict.good
     assert verdict.parts[0]["message"] == "no route to host"
-    stopped = Part("out", "route", state="stopped", message="401: set the password")
-    assert health.ready(FakeRunner(stopped), known(REPORT)).reasons == ["out is stopped: 401: set the password"]
+    blocked = Part("out", "route", state="blocked", message="401: set the password")
+    assert health.ready(FakeRunner(blocked), known(REPORT)).reasons == ["out is blocked: 401: set the password"]
     assert health.ready(FakeRunner(), known(Misconfigured("the journal is damaged"))).reasons == [
         "the journal is damaged"
     ]

@@ -10,11 +10,11 @@ from typing import Any
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sqlite.database import Database
 from connector.journals.sqlite.process import Process
-from connector.model import ConnectorError, Holder, Unavailable
+from connector.model import ConnectorError, Holder, Misconfigured, Unavailable
 
 LEASE_SECONDS = 60
 _OFFERED = 0
-"""When a lease expires that its holder has let go for an outage."""
+"""When a lease expires that its holder has let go while something is wrong."""
 
 
 class Leases:
@@ -46,7 +46,7 @@ class Leases:
             self._offered.discard(name)
         try:
             yield
-        except Unavailable:
+        except (Unavailable, Misconfigured):
             self._offered.add(name)
             self._let_go(name, "offer_lease")
             raise
@@ -76,7 +76,7 @@ class Leases:
         return row is not None and row[0] != self._token and not self._is_free(row, int(self._clock()))
 
     def holder(self, db: Transaction, name: str) -> Holder | None:
-        """The living process that holds the lease, or has let it go for an outage and nobody took it since."""
+        """The living process that holds the lease, or has let it go after an error and nobody took it since."""
         row = db.run("lease", {"name": name}).fetchone()
         if row is None:
             return None

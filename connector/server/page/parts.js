@@ -45,11 +45,11 @@ export function routes(list) {
   ]));
 }
 
-const KINDS = { running: "good", done: "good", waiting: "warn", stopped: "bad" };
+const KINDS = { running: "good", done: "good", waiting: "warn", blocked: "bad" };
 
 /** What a part last said, as far as it still holds when no living process serves it. */
 function state({ state: name, served_by: by }) {
-  const text = by || name === "stopped" ? (name ?? "running") : name ? "not running" : "never run";
+  const text = by || name === "blocked" ? (name ?? "running") : name ? "not running" : "never run";
   return el("span", {},
     el("span", { class: `state ${KINDS[text] ?? ""}` }, text),
     by ? el("span", { class: "under" }, `process ${by.process} on ${by.host}`) : null);

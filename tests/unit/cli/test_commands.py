@@ -70,8 +70,8 @@ def refusal(*arguments):
         (Part("r", "route", "running"), True, 1),
         (Part("r", "route", "waiting"), True, 1),
         (Part("s", "source", "done", gaps=[Gap(1, 2)]), True, 1),
-        (Part("r", "route", "stopped"), True, 2),
-        (Part("r", "route", "stopped"), False, 2),
+        (Part("r", "route", "blocked"), True, 2),
+        (Part("r", "route", "blocked"), False, 0),
         (Part("r", "route", "waiting", refused=1), False, 0),
     ],
 )

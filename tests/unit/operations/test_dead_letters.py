@@ -74,7 +74,7 @@ def test_an_outage_of_one_route_does_not_keep_another_from_its_retry(refused):
 def test_of_a_route_that_is_configured_no_more_they_wait_for_a_person(refused):
     del refused.plan.settings.routes["all"]
     parts = {part.name: part for part in dead_letters.retry(refused.plan)}
-    assert parts["all"].state == "stopped"
+    assert parts["all"].state == "blocked"
     assert "all is no route any more" in parts["all"].message
 
 

@@ -10,7 +10,8 @@ import pytest
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
-from connector.pipeline.retry import LONGEST_WAIT_SECONDS, _wait_seconds
+from connector.pipeline.part import Part
+from connector.pipeline.retry import LONGEST_WAIT_SECONDS, Worker, _wait_seconds
 from connector.pipeline.route import Route
 from connector.pipeline.runner import PolledSource, Runner, sleep_until
 
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("instant_backoff")
 @pytest.fixture
 def instant_backoff(monkeypatch):
     monkeypatch.setattr("connector.pipeline.retry._backoff", lambda _: 0.0)
+    monkeypatch.setattr("connector.pipeline.retry.BLOCKED_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("connector.pipeline.retry.MAX_BLOCKED_WAIT_SECONDS", 0.03)
 
 
 def page(*numbers, gap=None):
@@ -140,14 +143,14 @@ def test_once_does_not_sit_out_a_long_wait_and_still_delivers_what_it_has(journa
     assert route.delivered == 1
 
 
-def test_a_misconfigured_part_stops_and_the_others_go_on(journal):
+def test_a_misconfigured_part_is_blocked_and_the_others_go_on(journal):
     good, bad = Sink(), Sink(Misconfigured("401: set the password"))
     parts = {p.name: p for p in runner(journal, {"vt": Source(page(1))}, {"good": good, "bad": bad}).run_once()}
-    assert (parts["bad"].state, parts["bad"].message) == ("stopped", "401: set the password")
+    assert (parts["bad"].state, parts["bad"].message) == ("blocked", "401: set the password")
     assert good.sent == ["d1.example"]
     standing = {route.name: route for route in journal.status({"good": ("vt",), "bad": ("vt",)}).routes}
     assert standing["bad"].backlog == 1
-    assert standing["bad"].report["state"] == "stopped"
+    assert standing["bad"].report["state"] == "blocked"
     assert standing["bad"].report["message"] == "401: set the password"
 
 
@@ -250,16 +253,17 @@ def test_what_the_receiver_has_yet_to_confirm_is_confirmed_before_the_end(journa
     assert journal.status({"out": ("vt",)}).routes[0].backlog == 0
 
 
-def test_a_part_is_dead_when_its_thread_is_gone_and_nobody_stopped_it(journal):
-    bad = Sink(Misconfigured("401"))
+def test_a_part_is_dead_when_its_thread_is_gone(journal):
     held = Held()
-    run = runner(journal, {"vt": Source(page(1))}, {"bad": bad, "held": held})
+    run = runner(journal, {"vt": Source(page(1))}, {"out": Sink(), "held": held})
     with running(run):
         assert held.entered.wait(20)
-        run._running["bad"].join(20)
         assert run.dead() == []
-        run.parts["bad"].state = "running"
-        assert run.dead() == ["bad"]
+        gone = threading.Thread(target=lambda: None)
+        gone.start()
+        gone.join(20)
+        run._running = {**run._running, "out": gone}
+        assert run.dead() == ["out"]
         held.released.set()
 
 
@@ -446,8 +450,96 @@ class RecordingLog:
     warning = error = info
 
 
+@pytest.fixture
+def log(monkeypatch):
+    log = RecordingLog()
+    monkeypatch.setattr("connector.telemetry.logger", lambda: log)
+    return log
+
+
+def test_what_needs_a_person_is_tried_again_said_once_and_goes_on_without_a_restart(journal, log):
+    refused = [Misconfigured("401: set the key")] * 5
+    source = Source(page(1), *refused, page(2), *refused, page(3))
+    sink = Sink(*[Misconfigured("403: set the password")] * 5)
+    arrived = threading.Event()
+    run = runner(journal, {"vt": source}, {"out": sink})
+    seen = set()
+
+    def progress(part):
+        seen.add((part.name, part.state))
+        if run.parts["out"].delivered == 3:
+            arrived.set()
+
+    run._on_progress = progress
+    with running(run):
+        assert arrived.wait(20)
+    assert sink.sent == ["d1.example", "d2.example", "d3.example"]
+    assert {("vt", "blocked"), ("out", "blocked")} < seen
+    assert [(part.state, part.message) for part in run.parts.values()] == [("done", "")] * 2
+    assert (log.events.count("blocked"), log.events.count("unblocked")) == (3, 3)
+
+
+def test_a_blocked_part_is_said_again_when_the_reason_is_another(journal, log):
+    said = [Misconfigured("401"), Misconfigured("401"), Unavailable("down"), Misconfigured("401"), Misconfigured("404")]
+    sink = Sink(*said)
+    with running(runner(journal, {"vt": Source(page(1))}, {"out": sink})):
+        assert sink.arrived.wait(20)
+    assert log.events.count("blocked") == 2
+
+
+def test_a_blocked_part_leaves_its_lease_to_others_and_is_still_shown_as_served(journal, tmp_path):
+    other = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+    blocked = threading.Event()
+    sink = Sink(*[Misconfigured("401")] * 10_000)
+    run = runner(journal, {"vt": Source(page(1))}, {"out": sink})
+    report = journal.report
+
+    def reported(name, said):
+        report(name, said)
+        if said["state"] == "blocked":
+            blocked.set()
+
+    run._journal.report = reported
+    with running(run):
+        assert blocked.wait(20)
+        assert said(other, "out").report == {"state": "blocked", "message": "401"}
+        assert said(other, "out").served_by.process == os.getpid()
+        with other.lease("out"):
+            pass
+    other.close()
+
+
+def test_what_needs_a_person_is_tried_more_and_more_seldom(monkeypatch):
+    monkeypatch.setattr("connector.pipeline.retry.BLOCKED_WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("connector.pipeline.retry.MAX_BLOCKED_WAIT_SECONDS", 900.0)
+    waits = []
+
+    class Stop:
+        def is_set(self):
+            return False
+
+        def wait(self, timeout):
+            waits.append(timeout)
+
+    class Open:
+        @contextmanager
+        def lease(self, name):
+            yield
+
+    worker = Worker(Part("vt", "source"), Open(), Stop(), None, say=lambda *_: None, begin=lambda: None)
+    script = [Misconfigured("401")] * 6 + ["done", Misconfigured("401"), "done"]
+
+    def step():
+        if isinstance(what := script.pop(0), Exception):
+            raise what
+
+    worker.patiently(step)
+    worker.patiently(step)
+    assert waits == [60, 120, 240, 480, 900, 900, 60]
+
+
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_journal_that_is_deleted_while_it_is_in_use_stops_everything(journal, tmp_path, monkeypatch, is_replaced):
+def test_a_journal_that_is_deleted_while_it_is_in_use_blocks_everything(journal, tmp_path, monkeypatch, is_replaced):
     monkeypatch.setattr("connector.pipeline.runner.IDLE_SECONDS", 0.01)
     sink = Sink()
     run = runner(journal, {"vt": Source(page(1))}, {"out": sink})
@@ -459,9 +551,12 @@ def test_a_journal_that_is_deleted_while_it_is_in_use_stops_everything(journal, 
         (tmp_path / "journal.db").rename(tmp_path / "moved.db")
         if is_replaced:
             (tmp_path / "journal.db").touch()
-        thread.join(20)
+        for _ in range(2000):
+            if all(part.state == "blocked" for part in run.parts.values()):
+                break
+            run._stop.wait(0.01)
     finally:
         run._stop.set()
         thread.join(20)
-    assert [part.state for part in outcome] == ["stopped", "stopped"]
+    assert [part.state for part in outcome] == ["blocked", "blocked"]
     assert all("deleted, moved or replaced" in part.message for part in outcome)
