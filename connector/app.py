@@ -142,6 +142,7 @@ def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
     taken: dict[Hashable, str] = {}
+    used: dict[str, CompiledMapping] = {}
     mappings: dict[str, CompiledMapping] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
@@ -150,9 +151,11 @@ def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
             if source not in settings.sources:
                 known = ", ".join(settings.sources)
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
-        mappings[name] = load_mapping(
-            route.mapping.use, settings.producer, route.mapping.profile, route.mapping.overlay
-        )
+        if (compiled := used.get(key := route.mapping.model_dump_json())) is None:
+            chosen = route.mapping
+            compiled = load_mapping(chosen.use, settings.producer, chosen.profile, chosen.overlay)
+            used[key] = compiled
+        mappings[name] = compiled
         destination = route.sink.destination()
         if destination is not None and (other := taken.setdefault(destination.key, name)) != name:
             raise _already_taken(document, name, destination, other)

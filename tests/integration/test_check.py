@@ -180,6 +180,20 @@ class TestCollections:
         assert [path.name for path in tmp_path.iterdir()] == ["iocstream.yaml"]
 
 
+class TestTaxii:
+    COLLECTION = "{type: taxii, collection_url: 'http://127.0.0.1:1/r/collections/c/'}"
+
+    @pytest.mark.parametrize("mapping", ["cef", "leef", "json", "ecs", "ocsf", "udm", "splunk-hec"])
+    def test_it_takes_stix_alone(self, refused, mapping):
+        said = refused(configuration(route("r", mapping, self.COLLECTION)))
+        assert "iocstream.yaml:4:" in said
+        assert "routes.r.sink.type: a TAXII collection takes STIX alone, and this mapping makes" in said
+
+    def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
+        (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")
+        assert "this mapping makes json" in refused(configuration(route("r", "./mine.yaml", self.COLLECTION)))
+
+
 class TestJournal:
     def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
         code, findings = check(configuration(route("r")))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connector.http import HeaderSecret, HttpSettings
-from connector.settings.parts import SinkSettings
+from connector.settings.parts import Misfit, SinkSettings
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -65,6 +65,12 @@ class TaxiiSettings(HttpSettings, SinkSettings):
             "that the same objects are sent again."
         ),
     )
+
+    def misfit(self, format_name: str) -> Misfit | None:
+        """See `connector.settings.parts.SinkSettings`."""
+        if format_name == "stix":
+            return None
+        return Misfit("type", f"a TAXII collection takes STIX alone, and this mapping makes {format_name}")
 
     @field_validator("collection_url")
     @classmethod
