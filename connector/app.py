@@ -22,7 +22,7 @@ from connector.pipeline.route import Route
 from connector.pipeline.runner import SHUTDOWN_SECONDS, PolledSource, Runner, sleep_until
 from connector.ports import Journal, Sink
 from connector.settings import config, yamldoc
-from connector.settings.config import Name, Settings
+from connector.settings.config import Name, Placeholders, Settings
 from connector.settings.parts import Destination
 from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
@@ -65,7 +65,9 @@ class Config(Settings):
         min_length=1, description="Where notifications go: each route by a name of your choice."
     )
     journal: JournalSettings = Field(
-        default_factory=JournalSettings, description="Where notifications are kept between source and route."
+        default_factory=dict,
+        validate_default=True,
+        description="Where notifications are kept between source and route.",
     )
     producer: Producer = Field(
         default_factory=Producer, description="Who is named as the author of STIX objects, and their TLP marking."
@@ -133,12 +135,13 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
         Misconfigured: naming file, line, path and remedy.
     """
     document = yamldoc.load(path)
-    with config.placeholders_shown(document, environ):
-        return _plan(document, environ)
+    placeholders = Placeholders(path.parent.resolve(), environ)
+    with config.placeholders_shown(document, placeholders):
+        return _plan(document, placeholders)
 
 
-def _plan(document: YamlDocument, environ: Mapping[str, str] | None) -> Plan:
-    settings = config.validate(document, Config, environ)
+def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
+    settings = config.validate(document, Config, placeholders)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
     taken: dict[Hashable, str] = {}

@@ -3,6 +3,7 @@
 In the end the server shows where everything stands, until it is told to end.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from connector import app, telemetry
 from connector.cli import terminal
+from connector.model import Misconfigured
 from connector.pipeline.part import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
 from connector.simulator.api import Api
@@ -25,12 +27,12 @@ CONFIGURATION = """\
 sources:
   virustotal: {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{api_url}/api/v3", since_hours: 168}}
 journal:
-  path: {folder}/iocstream.db
+  path: iocstream.db
 producer: {{name: Demonstration, tlp: green}}
 routes:
   stix-file:
     mapping: stix21
-    sink: {{type: file, path: {folder}/indicators.json, layout: stix-bundle}}
+    sink: {{type: file, path: indicators.json, layout: stix-bundle}}
   stix-taxii:
     mapping: stix21
     sink: {{type: taxii, collection_url: "{collection_url}", username: demo, password: "${{TAXII_PASSWORD}}"}}
@@ -39,12 +41,16 @@ routes:
     sink: {{type: collection, name: iocs, title: Demonstration}}
   cef-file:
     mapping: cef
-    sink: {{type: file, path: {folder}/events.cef}}
+    sink: {{type: file, path: events.cef}}
   cef-syslog:
     mapping: cef
     sink: {{type: syslog, host: 127.0.0.1, port: {syslog_port}, transport: tcp}}
 """
-_FILES = ("iocstream.db", "iocstream.db-wal", "iocstream.db-shm", "iocstream.yaml", "indicators.json", "events.cef")
+_CONFIGURATION_FILE = "iocstream.yaml"
+_MARKER = ".iocstream-demo"
+"""Holds the hash of the configuration that the demo wrote: one that somebody has changed since is theirs."""
+_FILES = ("iocstream.db", "iocstream.db-wal", "iocstream.db-shm", "indicators.json", "events.cef", _CONFIGURATION_FILE)
+"""What the demo writes; the configuration goes last, for with it goes the proof that the others are the demo's."""
 _PASSWORD = "demo-password"  # noqa: S105 -- of a receiver that lives as long as the demonstration
 
 
@@ -55,18 +61,17 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
         folder: made if missing.
         count: how many notifications.
         until_stopped: asked for what ends the serving, once that is to begin; None: nothing is served.
+
+    Raises:
+        Misconfigured: the folder holds such files, and not from a demonstration.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
+    _make_room(folder)
     started = time.monotonic()
     with _simulated(count) as (api_url, taxii_url, taxii, syslog):
-        path = folder / "iocstream.yaml"
-        path.write_text(
-            CONFIGURATION.format(
-                api_url=api_url, folder=folder, collection_url=taxii_url + taxii.path, syslog_port=syslog.port
-            )
-        )
+        path = folder / _CONFIGURATION_FILE
+        text = CONFIGURATION.format(api_url=api_url, collection_url=taxii_url + taxii.path, syslog_port=syslog.port)
+        (folder / _MARKER).write_text(_hashed(text.encode()))
+        path.write_text(text)
         plan = app.load(path, {"VT_API_KEY": "demo-key", "TAXII_PASSWORD": _PASSWORD})
         routes = dict.fromkeys(plan.settings.routes, count)
         with terminal.PartProgress({"virustotal": count, **routes}) as progress:
@@ -81,6 +86,28 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
         _show(folder, parts, arrived, time.monotonic() - started)
         if until_stopped is not None:
             _serve(plan, until_stopped)
+
+
+def _make_room(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there and not _is_of_a_demonstration(folder):
+        raise Misconfigured(
+            f"{folder} holds {', '.join(there)}, and not as a demonstration left it: name another folder with --dir"
+        )
+    for name in there:
+        (folder / name).unlink()
+
+
+def _is_of_a_demonstration(folder: Path) -> bool:
+    try:
+        return (folder / _MARKER).read_text() == _hashed((folder / _CONFIGURATION_FILE).read_bytes())
+    except OSError:
+        return False
+
+
+def _hashed(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:

@@ -263,7 +263,7 @@ def simulate(port: int, count: int, key: str) -> None:
 )
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True,
-    help="Folder for the files that the demo writes.",
+    help="Folder for the files that the demo writes. It replaces those of an earlier demo, and no others.",
 )  # fmt: skip
 @click.option(
     "--no-serve", is_flag=True, help="End with the table and serve no page. Without a terminal that is always so."

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from connector import mapping
 from connector.model import Misconfigured
 from connector.settings import yamldoc
-from connector.settings.config import Settings
+from connector.settings.config import Settings, placed
 from connector.settings.yamldoc import YamlDocument
 
 
@@ -42,7 +42,9 @@ class MappingSettings(Settings):
 
     @field_validator("use")
     @classmethod
-    def _is_there(cls, value: str) -> str:
+    def _is_there(cls, value: str, info: ValidationInfo) -> str:
+        if _is_path(value):
+            value = str(placed(Path(value), info))
         with _as_fault():
             if not (path := mapping_path(value)).is_file():
                 raise ValueError(f"there is no file {path}")
@@ -58,11 +60,12 @@ class MappingSettings(Settings):
 
     @field_validator("overlay")
     @classmethod
-    def _are_there(cls, value: list[str]) -> list[str]:
-        for path in value:
-            if not Path(path).is_file():
+    def _are_there(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        paths = [placed(Path(path), info) for path in value]
+        for path in paths:
+            if not path.is_file():
                 raise ValueError(f"there is no file {path}")
-        return value
+        return [str(path) for path in paths]
 
     def __str__(self) -> str:
         parts = [*([self.profile] if self.profile else []), *self.overlay]
@@ -100,7 +103,7 @@ def mapping_path(using: str | Path) -> Path:
     Raises:
         Misconfigured: no bundled mapping has this name.
     """
-    if isinstance(using, Path) or "/" in using or using.endswith((".yaml", ".yml")):
+    if isinstance(using, Path) or _is_path(using):
         return Path(using)
     bundled = bundled_mappings()
     if using not in bundled:
@@ -136,6 +139,10 @@ def _profile_path(path: Path, profile: str) -> Path:
         there = f"there is {', '.join(known)}" if known else "it has none"
         raise Misconfigured(f"the mapping {path.stem} has no profile {profile!r}; {there}")
     return known[profile]
+
+
+def _is_path(using: str) -> bool:
+    return "/" in using or using.endswith((".yaml", ".yml"))
 
 
 def _load(path: Path) -> YamlDocument:

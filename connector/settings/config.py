@@ -1,4 +1,7 @@
-"""Configuration files: read, fill in `${ENV}` and `${file:/path}`, validate; every error names line and path."""
+"""Configuration files: read, fill in `${ENV}` and `${file:/path}`, validate; every error names line and path.
+
+Relative paths in a configuration file are relative to its folder, whatever folder the command runs in.
+"""
 
 import difflib
 import os
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from connector.model import Json, Misconfigured
 from connector.settings import yamldoc
@@ -58,7 +61,13 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 
 
-def _existing(path: Path) -> Path:
+def placed(path: Path, info: ValidationInfo) -> Path:
+    """A path of a configuration, for a validator: a relative one is made absolute, from the folder of the file."""
+    return info.context / path if info.context is not None else path
+
+
+def _existing(path: Path, info: ValidationInfo) -> Path:
+    path = placed(path, info)
     if not path.is_file():
         raise ValueError(f"no file {path}")
     return path
@@ -83,20 +92,45 @@ def load(path: Path, model: type[SettingsType], environ: Mapping[str, str] | Non
     Raises:
         Misconfigured: with `file:line:column: path: what is wrong` for each fault found.
     """
-    return validate(yamldoc.load(path), model, environ)
+    return validate(yamldoc.load(path), model, Placeholders(path.parent.resolve(), environ))
 
 
-def validate(
-    document: YamlDocument, model: type[SettingsType], environ: Mapping[str, str] | None = None
-) -> SettingsType:
+class Placeholders:
+    """What `${…}` in a configuration file stands for.
+
+    Args:
+        folder: that of the configuration file.
+        environ: the environment variables; None: those of this process.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self._environ = os.environ if environ is None else environ
+
+    def content(self, name: str) -> str:
+        """What `${name}` stands for.
+
+        Raises:
+            ValueError: nothing.
+        """
+        if name.startswith("file:"):
+            return _secret_file(self.folder / name.removeprefix("file:"))
+        if not _VARIABLE.match(name):
+            raise ValueError(f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}}; write $${{ for ${{")
+        if name not in self._environ:
+            raise ValueError(f"the environment variable {name} is not set")
+        return self._environ[name]
+
+
+def validate(document: YamlDocument, model: type[SettingsType], placeholders: Placeholders) -> SettingsType:
     """Fill in and validate a parsed document; errors as for `load`."""
     unfilled: list[str] = []
-    data = _substitute(document, document.data, (), os.environ if environ is None else environ, unfilled)
+    data = _substitute(document, document.data, (), placeholders, unfilled)
     if unfilled:
         raise Misconfigured("\n".join(unfilled))
     data = {} if data is None else data
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=placeholders.folder)
     except pydantic.ValidationError as error:
         found = error.errors(include_input=False)
         faults = [_explain(document, data, model, fault) for fault in found[:_MAX_FAULTS]]
@@ -106,7 +140,7 @@ def validate(
 
 
 @contextmanager
-def placeholders_shown(document: YamlDocument, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+def placeholders_shown(document: YamlDocument, placeholders: Placeholders) -> Iterator[None]:
     """What is wrong with a configuration, in words that show a placeholder where they would show what it stands for.
 
     Whatever came out of a variable or a file may be a secret, even where no secret belongs.
@@ -115,7 +149,7 @@ def placeholders_shown(document: YamlDocument, environ: Mapping[str, str] | None
         yield
     except Misconfigured as error:
         text = str(error)
-        filled = set(_filled(document.data, os.environ if environ is None else environ))
+        filled = set(_filled(document.data, placeholders))
         # The longest first, so that none is cut up by one within it.
         for content, placeholder in sorted(filled, key=lambda each: -len(each[0])):
             for form in (content, repr(content)[1:-1]):
@@ -123,15 +157,15 @@ def placeholders_shown(document: YamlDocument, environ: Mapping[str, str] | None
         raise Misconfigured(text) from None
 
 
-def _filled(value: Json, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _filled(value: Json, placeholders: Placeholders) -> Iterator[tuple[str, str]]:
     """What stands in for placeholders, and they."""
     if isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
-            yield from _filled(child, environ)
+            yield from _filled(child, placeholders)
     elif isinstance(value, str):
         for match in _PLACEHOLDER.finditer(value):
             with suppress(ValueError):
-                content = "" if match.group(1) is None else _content(match.group(1), environ)
+                content = "" if match.group(1) is None else placeholders.content(match.group(1))
                 if len(content) >= _SHORTEST_SECRET:
                     yield content, match.group()
 
@@ -156,19 +190,19 @@ def _allow_placeholders(schema: Json) -> None:
 
 
 def _substitute(
-    document: YamlDocument, value: Json, path: YamlPath, environ: Mapping[str, str], unfilled: list[str]
+    document: YamlDocument, value: Json, path: YamlPath, filling: Placeholders, unfilled: list[str]
 ) -> Json:
-    """The value with its placeholders filled in; what could not be filled in is added to `unfilled`."""
+    """The value with its filling filled in; what could not be filled in is added to `unfilled`."""
     if isinstance(value, dict):
-        return {key: _substitute(document, child, (*path, key), environ, unfilled) for key, child in value.items()}
+        return {key: _substitute(document, child, (*path, key), filling, unfilled) for key, child in value.items()}
     if isinstance(value, list):
-        return [_substitute(document, child, (*path, index), environ, unfilled) for index, child in enumerate(value)]
+        return [_substitute(document, child, (*path, index), filling, unfilled) for index, child in enumerate(value)]
     if not isinstance(value, str) or "$" not in value:
         return value
 
     def fill(match: re.Match[str]) -> str:
         try:
-            return "$" if match.group(1) is None else _content(match.group(1), environ)  # `$${` is a literal `${`
+            return "$" if match.group(1) is None else filling.content(match.group(1))  # `$${` is a literal `${`
         except ValueError as error:
             unfilled.append(str(document.error(path, str(error))))
             return ""
@@ -176,19 +210,9 @@ def _substitute(
     return _PLACEHOLDER.sub(fill, value)
 
 
-def _content(name: str, environ: Mapping[str, str]) -> str:
-    if name.startswith("file:"):
-        return _secret_file(name.removeprefix("file:"))
-    if not _VARIABLE.match(name):
-        raise ValueError(f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}}; write $${{ for ${{")
-    if name not in environ:
-        raise ValueError(f"the environment variable {name} is not set")
-    return environ[name]
-
-
-def _secret_file(name: str) -> str:
+def _secret_file(name: Path) -> str:
     try:
-        with Path(name).open("rb") as file:
+        with name.open("rb") as file:
             content = file.read(_MAX_SECRET_BYTES + 1)
         if len(content) > _MAX_SECRET_BYTES:
             raise ValueError(f"the file {name} is larger than {_MAX_SECRET_BYTES} bytes")

@@ -90,13 +90,13 @@ class TestMappings:
         (tmp_path / "own.yaml").write_text("format: stix\nemit:\n  o: {type: indicator, id: nonsense}\n")
         code, findings = check(configuration(route("r", "./own.yaml")))
         assert code == 1
-        (finding,) = [each for each in findings if each["part"] == "./own.yaml" and each["level"] == "error"]
+        (finding,) = [each for each in findings if each["part"] == f"{tmp_path}/own.yaml" and each["level"] == "error"]
         assert re.match(r"converts none of the \d+ bundled examples: .+", finding["message"])
 
     def test_one_without_examples_is_tried_on_the_bundled_ones(self, check, tmp_path):
         (tmp_path / "own.yaml").write_text("format: json\nemit:\n  o: {a: '${{ entity.misspelt }}', b: x}\n")
         code, findings = check(configuration(route("r", "./own.yaml")))
-        said = [(each["level"], each["message"]) for each in findings if each["part"] == "./own.yaml"]
+        said = [(each["level"], each["message"]) for each in findings if each["part"] == f"{tmp_path}/own.yaml"]
         assert code == 0
         assert re.search(r"converts [1-9]\d* of the \d+ bundled examples", said[0][1])
         assert "entity.misspelt" in said[1][1]
@@ -176,7 +176,7 @@ class TestCollections:
     def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
         _, findings = check(configuration(route("r", "stix21", "{type: collection, name: iocs}")))
         (found,) = [each for each in findings if each["part"] == "r" and "collection" in each["message"]]
-        assert found["message"] == "the collection iocs is kept in the journal: iocstream.db will be made"
+        assert found["message"] == f"the collection iocs is kept in the journal: {tmp_path}/iocstream.db will be made"
         assert [path.name for path in tmp_path.iterdir()] == ["iocstream.yaml"]
 
 
@@ -198,7 +198,7 @@ class TestJournal:
     def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
         code, findings = check(configuration(route("r")))
         assert code == 0
-        assert {"part": "journal", "level": "ok", "message": "iocstream.db will be made"} in findings
+        assert {"part": "journal", "level": "ok", "message": f"{tmp_path}/iocstream.db will be made"} in findings
         assert [path.name for path in tmp_path.iterdir()] == ["iocstream.yaml"]
 
     def test_one_that_was_made_is_left_as_it_is(self, check, tmp_path):
@@ -227,7 +227,7 @@ class TestJournal:
     def test_what_is_no_database_is_not_called_damaged(self, check, tmp_path):
         (tmp_path / "j.db").write_text("some notes\n" * 100)
         said = self.complaint(check, tmp_path, "j.db")
-        assert said.startswith("j.db is not a journal of ours")
+        assert said.startswith(f"{tmp_path}/j.db is not a journal of ours")
         assert "damaged" not in said
 
     def test_a_folder_is_an_error(self, check, tmp_path):

@@ -298,6 +298,23 @@ def test_the_demo_shows_what_arrived(tmp_path):
     assert len((tmp_path / "out/events.cef").read_text().splitlines()) == 60
     again = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
     assert "fetched 60 notifications" in again.stdout
+    configuration = tmp_path / "out/iocstream.yaml"
+    configuration.write_text(configuration.read_text() + "# and my own key\n")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    refused = iocstream("demo", "--dir", "out", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "out holds iocstream.db, indicators.json, events.cef, iocstream.yaml" in refused.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["iocstream.yaml", "iocstream.db", "events.cef"])
+def test_the_demo_replaces_nothing_that_is_not_its_own(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    done = iocstream("demo", "--count", "2", "--dir", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"error: . holds {name}, and not as a demonstration left it: name another folder with --dir" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
 
 
 @pytest.mark.parametrize("command", ["demo", "simulate"])

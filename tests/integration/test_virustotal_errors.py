@@ -3,6 +3,7 @@
 import datetime
 import threading
 import traceback
+from pathlib import Path
 
 import orjson
 import pydantic
@@ -317,7 +318,11 @@ def test_options_that_cannot_work_are_refused_before_anything_is_asked(option, v
 
 def test_a_bad_filter_in_a_file_is_refused_with_its_line():
     with pytest.raises(Misconfigured, match=r"^c.yaml:3:9: filter: it must not have a date: term"):
-        config.validate(yamldoc.parse("type: virustotal\napi_key: k\nfilter: date:1+", "c.yaml"), VirusTotalSettings)
+        config.validate(
+            yamldoc.parse("type: virustotal\napi_key: k\nfilter: date:1+", "c.yaml"),
+            VirusTotalSettings,
+            config.Placeholders(Path("/nowhere")),
+        )
 
 
 def test_space_around_a_filter_is_no_part_of_it():

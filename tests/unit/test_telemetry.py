@@ -73,6 +73,7 @@ REPORT = {
 
 @pytest.fixture(autouse=True)
 def _own_log():
+    structlog.reset_defaults()  # a test of another module may have left it configured
     yield
     structlog.reset_defaults()  # they hold on to a stderr that ends with the test
 

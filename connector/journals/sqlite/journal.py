@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from connector.journals.sql.collections import SqlCollections
 from connector.journals.sql.journal import SqlJournal
@@ -14,7 +14,7 @@ from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.leases import Leases
 from connector.journals.sqlite.process import Process
-from connector.settings.config import Settings
+from connector.settings.config import Settings, placed
 
 
 class SqliteSettings(Settings):
@@ -23,6 +23,7 @@ class SqliteSettings(Settings):
     type: Literal["sqlite"] = Field("sqlite", description="The kind of journal: one SQLite file.")
     path: Path = Field(
         Path("iocstream.db"),
+        validate_default=True,
         description="The journal's file, on a local disk. A file that does not exist is made, with mode 0600.",
     )
     retention_days: int = Field(
@@ -43,6 +44,18 @@ class SqliteSettings(Settings):
             "fraction of a second, so a longer wait means that something is wrong."
         ),
     )
+
+    @field_validator("path")
+    @classmethod
+    def _beside_the_configuration(cls, path: Path, info: ValidationInfo) -> Path:
+        absolute = placed(path, info)
+        if not absolute.exists() and path.is_file():
+            raise ValueError(
+                f"there is no journal at {absolute}, but one at {path.absolute()}, in the folder where this runs: paths"
+                " are relative to the configuration's folder. Move that journal, or set journal.path to where it is;"
+                " without it everything would be fetched and sent again"
+            )
+        return absolute
 
 
 class SqliteJournal(SqlJournal):

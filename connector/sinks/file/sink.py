@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
+from connector.settings.config import placed
 from connector.settings.parts import Destination, Misfit, SinkSettings
 from connector.sinks.file.layout import Bundle, Foreign, Layout, Lines
 
@@ -50,10 +51,10 @@ class FileSinkSettings(SinkSettings):
 
     @field_validator("path")
     @classmethod
-    def _without_nul(cls, path: str) -> str:
+    def _absolute(cls, path: str, info: ValidationInfo) -> str:
         if "\0" in path:
             raise ValueError("no path holds a NUL character")
-        return path
+        return path if path == "-" else str(placed(Path(path), info))
 
     def writes_to_stdout(self) -> bool:
         """See `connector.settings.parts.SinkSettings`."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
+from connector.settings.config import placed
 from connector.settings.parts import SourceSettings
 from connector.sources.file.json_values import START, Place, Unfinished, Value, values
 
@@ -42,6 +43,11 @@ class FileSourceSettings(SourceSettings):
             "the default is a minute."
         ),
     )
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str, info: ValidationInfo) -> str:
+        return path if path == "-" else str(placed(Path(path), info))
 
 
 class _Mark(BaseModel):

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pytest
@@ -6,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from connector import app
 from connector.model import Misconfigured
 from connector.settings import config, yamldoc
-from connector.settings.config import Settings
+from connector.settings.config import Placeholders, Settings
 
 
 class Left(Settings):
@@ -35,7 +36,7 @@ class Whole(Settings):
 
 
 def read(text, environ=None):
-    return config.validate(yamldoc.parse(text, "c.yaml"), Whole, environ or {})
+    return config.validate(yamldoc.parse(text, "c.yaml"), Whole, Placeholders(Path("/nowhere"), environ or {}))
 
 
 def complaint(text, environ=None):

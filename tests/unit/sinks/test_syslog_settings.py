@@ -1,10 +1,11 @@
 import socket
+from pathlib import Path
 
 import pytest
 
 from connector.model import Misconfigured
 from connector.settings import yamldoc
-from connector.settings.config import validate
+from connector.settings.config import Placeholders, validate
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 BASE = {"host": "logs.example", "port": 514, "transport": "tcp"}
@@ -12,7 +13,7 @@ BASE = {"host": "logs.example", "port": 514, "transport": "tcp"}
 
 def settings(**options):
     text = "\n".join(f"{key}: {value}" for key, value in {**BASE, **options}.items())
-    return validate(yamldoc.parse(text, "test.yaml"), SyslogSettings, {})
+    return validate(yamldoc.parse(text, "test.yaml"), SyslogSettings, Placeholders(Path("/nowhere")))
 
 
 def test_the_defaults_are_those_that_most_receivers_take():
