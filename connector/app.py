@@ -53,6 +53,14 @@ class RouteSettings(Settings):
             "only notifications for which it is true. Without it: all."
         ),
     )
+    examples_must_pass: bool = Field(
+        default=True,
+        description=(
+            "Whether `iocstream check` fails when nothing of all examples comes through the route: because "
+            "`when` is true for none, or the mapping makes nothing of any. Set it to false for a route "
+            "whose notifications are unlike the examples."
+        ),
+    )
 
 
 class Config(Settings):

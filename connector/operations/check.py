@@ -44,8 +44,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         if called not in tried:
             yield from try_mapping(called, plan.mappings[name], available)
             tried.add(called)
-        if name in plan.conditions:
-            yield from try_condition(name, plan.conditions[name], available)
+        level: Literal["warning", "error"] = "error" if route.examples_must_pass else "warning"
+        yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level)
     try:
         yield Finding("journal", "ok", check_file(plan.settings.journal.path))
     except Misconfigured as error:
@@ -66,9 +66,14 @@ def try_mapping(part: str, mapping: CompiledMapping, available: Examples) -> Ite
     conversions = list(convert(available.notifications, traced))
     reasons = [str(conversion.refusal) for conversion in conversions if conversion.refusal]
     total, wanted = len(conversions), sum(conversion.wanted for conversion in conversions)
-    converted = wanted - len(reasons)
+    empty = sum(_documents(mapping, view) == 0 for view in _views(available.notifications))
+    converted = wanted - len(reasons) - empty
     if converted:
         yield Finding(part, "ok", f"the mapping is valid and converts {converted} of the {total} {available.called}")
+    elif empty:
+        yield Finding(
+            part, "warning", f"the mapping is valid, but makes nothing of any of the {total} {available.called}"
+        )
     elif reasons:
         yield Finding(part, "error", f"converts none of the {total} {available.called}: {_most_common(reasons)}")
     else:
@@ -98,23 +103,51 @@ def _read_by_stix2(part: str, conversions: Iterable[Conversion]) -> Iterator[Fin
                     yield Finding(part, "error", f"{made}, which stix2 does not take: {objection}")
 
 
-def try_condition(part: str, holds: Callable[[JsonObject], bool], available: Examples) -> Iterator[Finding]:
-    """Evaluate the condition of the route `part` on the examples: whether it fits them, and is ever true."""
+def try_route(
+    part: str,
+    mapping: CompiledMapping,
+    holds: Callable[[JsonObject], bool] | None,
+    available: Examples,
+    level: Literal["warning", "error"] = "error",
+) -> Iterator[Finding]:
+    """Have the examples come through the route `part`: whether its condition fits them, and anything reaches the sink.
+
+    Args:
+        part: the name of the route.
+        mapping: that of the route.
+        holds: its condition; None: it has none.
+        available: the examples.
+        level: what it is when nothing comes through.
+    """
     reasons: list[str] = []
-    is_ever_true = False
     views = list(_views(available.notifications))
+    chosen: list[JsonObject] = []
     for view in views:
         try:
-            is_ever_true |= holds(view)
+            if holds is None or holds(view):
+                chosen.append(view)
         except Refused as refusal:
             reasons.append(str(refusal))
     if reasons:
-        level: Literal["warning", "error"] = "error" if len(reasons) == len(views) else "warning"
         failed = f"{_most_common(reasons)} (in {len(reasons)} of {len(views)} examples; the route would refuse such)"
-        yield Finding(part, level, failed)
-    elif not is_ever_true:
-        never = f"its condition `when` is true for none of {len(views)} examples; is a name or value misspelt?"
-        yield Finding(part, "warning", never)
+        yield Finding(part, "error" if len(reasons) == len(views) else "warning", failed)
+    if len(reasons) == len(views) or any(_documents(mapping, view) for view in chosen):
+        return
+    nothing = f"nothing of the {len(views)} {available.called} comes through"
+    if not chosen:
+        nothing += f": its condition `when` is true for none of {len(views)} examples; is a name or value misspelt?"
+    else:
+        nothing += f": its mapping makes nothing of the {len(chosen)} that the route would deliver; is a path misspelt?"
+    yield Finding(part, level, f"{nothing} (`examples_must_pass: false` allows it)" if level == "error" else nothing)
+
+
+def _documents(mapping: CompiledMapping, view: JsonObject) -> int | None:
+    """How many documents a mapping makes of a notification; None when it refuses it, or is not for it."""
+    try:
+        documents = mapping.render(view)
+    except Refused:
+        return None
+    return None if documents is None else len(documents)
 
 
 def _views(notifications: Iterable[Notification]) -> Iterator[JsonObject]:

@@ -127,8 +127,8 @@ class TestConditions:
         ("when", "level", "said"),
         [
             ("starts_with(entity.misspelt, 'x')", "error", "iocstream.yaml:4:65: routes.r.when"),
-            ("starts_with(entity.meaningful_name, 'x')", "warning", "starts_with() takes string, and was given null"),
-            ("notification.origin == 'huntin'", "warning", "`when` is true for none of"),
+            ("starts_with(entity.meaningful_name, '')", "warning", "starts_with() takes string, and was given null"),
+            ("notification.origin == 'huntin'", "error", "`when` is true for none of"),
             ("notification.origin == 'hunting'", None, None),
         ],
     )
@@ -138,6 +138,41 @@ class TestConditions:
         assert code == (level == "error")
         assert [each["level"] for each in found] == ([level] if level else [])
         assert said is None or said in found[0]["message"]
+
+
+class TestNothing:
+    """What makes nothing of all examples would deliver nothing of all notifications, without a word."""
+
+    FOR_NONE = "format: json\nmatch: entity.misspelt\nemit:\n  o: {b: x}\n"
+    OF_NONE = "format: json\nemit:\n  o: {$each: entity.misspelt, value: '${{ item }}'}\n"
+    STIX_OF_NONE = "format: stix\nemit:\n  o: {$when: entity.misspelt, type: indicator, name: x}\n"
+
+    @pytest.mark.parametrize("text", [FOR_NONE, OF_NONE, STIX_OF_NONE])
+    def test_a_mapping_that_makes_nothing_of_any_example_fails(self, check, tmp_path, text):
+        (tmp_path / "own.yaml").write_text(text)
+        code, findings = check(configuration(route("r", "./own.yaml")))
+        (found,) = [each for each in findings if each["part"] == "r" and each["level"] == "error"]
+        assert code == 1
+        assert re.match(r"nothing of the \d+ bundled examples comes through: its mapping makes", found["message"])
+        assert not any(re.search(r"converts [1-9]", each["message"]) for each in findings)
+
+    def test_the_condition_and_the_mapping_may_leave_nothing_together(self, check, tmp_path):
+        (tmp_path / "own.yaml").write_text(
+            "format: json\nmatch: notification.origin == 'hunting'\nemit:\n  o: {b: x}\n"
+        )
+        code, findings = check(configuration(route("r", "./own.yaml", when="notification.origin != 'hunting'")))
+        assert code == 1
+        (found,) = [each for each in findings if each["level"] == "error"]
+        assert "comes through: its mapping makes nothing of" in found["message"]
+
+    @pytest.mark.parametrize(("mapping", "when"), [("./own.yaml", None), ("json", "notification.origin == 'huntin'")])
+    def test_a_setting_allows_it(self, check, tmp_path, mapping, when):
+        (tmp_path / "own.yaml").write_text(self.FOR_NONE)
+        text = configuration(route("r", mapping, when=when)).replace("{mapping", "{examples_must_pass: false, mapping")
+        code, findings = check(text)
+        assert code == 0
+        (found,) = [each for each in findings if each["part"] == "r" and each["level"] == "warning"]
+        assert found["message"].startswith("nothing of the ")
 
 
 class TestFiles:

@@ -34,6 +34,5 @@ def test_a_route_of_the_page_is_in_order(tmp_path, routes):
     available = examples.read(folder, folder)
     for name, compiled in plan.mappings.items():
         findings = list(check.try_mapping(name, compiled, available))
-        if name in plan.conditions:
-            findings += check.try_condition(name, plan.conditions[name], available)
+        findings += check.try_route(name, compiled, plan.conditions.get(name), available)
         assert [finding.level for finding in findings] == ["ok"]
