@@ -7,6 +7,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import structlog
@@ -18,7 +19,7 @@ from connector.monitoring import health, metrics, server
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import StatusReport, report
 from connector.pipeline.part import Part
-from connector.settings.config import Settings, validate
+from connector.settings.config import Placeholders, Settings, validate
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import parse
 from connector.telemetry import Exchange
@@ -283,7 +284,7 @@ def test_what_is_no_address_to_listen_on_is_refused(listen):
         telemetry: TelemetrySettings
 
     with pytest.raises(Misconfigured, match=r"x:1:\d+: telemetry.listen: it must be ADDRESS:PORT"):
-        validate(parse(f"telemetry: {{listen: {json.dumps(listen)}}}", "x"), Config)
+        validate(parse(f"telemetry: {{listen: {json.dumps(listen)}}}", "x"), Config, Placeholders(Path("/nowhere")))
 
 
 @pytest.mark.parametrize(

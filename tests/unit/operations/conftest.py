@@ -1,6 +1,7 @@
 """A configuration of two routes from one file, over a real journal, into receivers that a test tells what to do."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -78,5 +79,5 @@ def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("connector.pipeline.runner.PATIENCE_ONCE_SECONDS", 0.0)
     made = World(tmp_path, 12)
-    monkeypatch.setattr(kinds, "make_sink", lambda settings, *_: made.receivers[settings.path.removesuffix(".cef")])
+    monkeypatch.setattr(kinds, "make_sink", lambda settings, *_: made.receivers[Path(settings.path).stem])
     return made
