@@ -47,16 +47,16 @@ def environment(extra):
     return {**small, **measured, **(extra or {})}
 
 
-def iocstream_here(*arguments, cwd, env=None):
-    """The same within this process, for tests that give many commands: a process for each would take longer."""
+def iocstream_here(*arguments, cwd, env=None, stdin=b""):
+    """The same within this process: for tests to which the process is nothing, as a start of Python costs most."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with (
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        mock.patch.dict(os.environ, env or {}),
-        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO())),
+        mock.patch.dict(os.environ, environment(env), clear=True),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
     ):
         try:
             with pytest.raises(SystemExit) as end:
@@ -66,6 +66,7 @@ def iocstream_here(*arguments, cwd, env=None):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
     printed, told = (file.buffer.getvalue().decode() for file in (flushed(out), flushed(err)))
+    assert "Traceback" not in told, told
     return subprocess.CompletedProcess(arguments, end.value.code, printed, told)
 
 

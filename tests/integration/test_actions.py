@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 from integration.command import iocstream, iocstream_here, started
 
-from connector import app
+from connector import app, convert
 from connector.actions import ACTIONS, ActionContext, call
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
@@ -73,17 +74,12 @@ class World:
         return error.code
 
     def refuse_indicators(self):
-        self.taxii.refuse = {object_id for item in RAISED for object_id in indicators(self, item)}
+        self.taxii.refuse = indicators()
 
     def edit(self, old, new):
         text = self.path.read_text()
         assert old in text
         self.path.write_text(text.replace(old, new))
-
-
-def indicators(world, item):
-    bundle = world.done("convert_notification", notification=item).bundle
-    return [each["id"] for each in bundle["objects"] if each["type"] == "indicator"]
 
 
 # All of which can be converted.
@@ -92,6 +88,13 @@ RAISED = sorted(
     key=position,
 )
 IDS = [item["context_attributes"]["notification_id"] for item in RAISED]
+
+
+@functools.cache
+def indicators():
+    """The ids of the indicators that become of them."""
+    messages = (message for conversion in convert(RAISED) for message in conversion.messages)
+    return {message.id for message in messages if message.id.startswith("indicator--")}
 
 
 @pytest.fixture
@@ -479,8 +482,8 @@ def test_a_poll_that_is_asked_to_stop_ends_and_loses_nothing(world):
 
 
 def test_from_a_shell_json_comes_out_and_the_exit_code_says_how_it_went(world):
-    def called(*arguments, code=0, stdin=b""):
-        done = iocstream("action", *arguments, "-c", world.path, cwd=world.folder, stdin=stdin)
+    def called(*arguments, code=0, stdin=b"", command=iocstream_here):
+        done = command("action", *arguments, "-c", world.path, cwd=world.folder, stdin=stdin)
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -488,7 +491,9 @@ def test_from_a_shell_json_comes_out_and_the_exit_code_says_how_it_went(world):
     assert called("poll")["summary"]["new"] == len(RAISED)
     listed = called("list_notifications", "-p", "limit=2", "--param", "filter=entity_type:file")
     assert len(listed["data"]["notifications"]) == 2
-    from_stdin = called("list_notifications", "--json-in", "-", stdin=b'{"limit": 2, "filter": "entity_type:file"}')
+    from_stdin = called(
+        "list_notifications", "--json-in", "-", stdin=b'{"limit": 2, "filter": "entity_type:file"}', command=iocstream
+    )
     assert from_stdin == listed
     (world.folder / "parameters.json").write_text(json.dumps({"notification": RAISED[0], "mapping": "cef"}))
     converted = called("convert_notification", "--json-in", "parameters.json")
@@ -498,7 +503,7 @@ def test_from_a_shell_json_comes_out_and_the_exit_code_says_how_it_went(world):
         "there is no dead letter 3"
     )
     assert "limit" in called("list_notifications", "-p", "limit=many", code=2)["message"]
-    assert called("nothing", code=2)["errors"][0]["code"] == "not_found"
+    assert called("nothing", code=2, command=iocstream)["errors"][0]["code"] == "not_found"
     assert called("poll", "--json-in", "-", code=2, stdin=b"[1]")["errors"][0]["code"] == "invalid_parameters"
     assert called("poll", "--json-in", "gone.json", code=2)["errors"][0]["code"] == "invalid_parameters"
     world.edit("syslog, host", "sislog, host")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import stix2
-from integration.command import ROOT, iocstream, started
+from integration.command import ROOT, iocstream, iocstream_here, started
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
@@ -99,8 +99,8 @@ def test_run_once_delivers_all_and_a_second_run_adds_nothing(folder, raised):
 
 
 def test_status_tells_people_and_machines(folder, raised):
-    iocstream("run", "--once", cwd=folder, env=KEY)
-    status = json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)
+    iocstream_here("run", "--once", cwd=folder, env=KEY)
+    status = json.loads(iocstream_here("status", "--json", cwd=folder, env=KEY).stdout)
     assert status["journal"]["notifications"] == len(raised)
     (source,) = status["sources"]
     assert source["watermark"].endswith("Z")
@@ -109,16 +109,16 @@ def test_status_tells_people_and_machines(folder, raised):
     routes = {route["name"]: route for route in status["routes"]}
     assert routes["events"]["backlog"] == 0
     assert routes["indicators"]["dead_letters"] == routes["indicators"]["refused"]
-    shown = iocstream("status", cwd=folder, env=KEY | {"COLUMNS": "160"}).stdout
+    shown = iocstream_here("status", cwd=folder, env=KEY | {"COLUMNS": "160"}).stdout
     assert "watermark" in shown
     assert "indicators" in shown
 
 
 def test_a_wrong_key_stops_the_source_with_the_remedy_and_exit_code_2(folder):
-    done = iocstream("run", "--once", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
+    done = iocstream_here("run", "--once", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
     assert done.returncode == 2
     assert "api_key" in done.stderr
-    checked = iocstream("check", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
+    checked = iocstream_here("check", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
     assert checked.returncode == 1
     assert "canary-wrong" not in done.stderr + done.stdout + checked.stdout + checked.stderr
     for path in folder.iterdir():
@@ -164,14 +164,14 @@ def test_every_mistake_in_the_configuration_is_one_clear_error(folder, change, s
     assert change[0] in text
     path.write_text(text.replace(*change, 1))
     for command in ("check", "run", "status"):
-        done = iocstream(command, cwd=folder, env=KEY)
+        done = iocstream_here(command, cwd=folder, env=KEY)
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.startswith("error: iocstream.yaml:")
 
 
 def test_a_missing_configuration_says_how_to_make_one(tmp_path):
-    done = iocstream("run", cwd=tmp_path)
+    done = iocstream_here("run", cwd=tmp_path)
     assert done.returncode == 2
     assert "iocstream init" in done.stderr
 
@@ -186,13 +186,13 @@ def test_convert_reads_every_form_from_a_file_or_stdin(tmp_path, raised):
     outputs = set()
     for name, text in forms.items():
         (tmp_path / name).write_text(text)
-        outputs.add(iocstream("convert", name, cwd=tmp_path).stdout)
-        outputs.add(iocstream("convert", "-", cwd=tmp_path, stdin=text.encode()).stdout)
+        outputs.add(iocstream_here("convert", name, cwd=tmp_path).stdout)
+        outputs.add(iocstream_here("convert", "-", cwd=tmp_path, stdin=text.encode()).stdout)
     (output,) = outputs
     bundle = stix2.parse(output)
     assert sum(item.type == "sighting" for item in bundle.objects) == 3
     (tmp_path / "one.json").write_text(json.dumps({"data": good[0]}))
-    events = iocstream("convert", "-m", "cef", "one.json", cwd=tmp_path).stdout
+    events = iocstream_here("convert", "-m", "cef", "one.json", cwd=tmp_path).stdout
     assert events.startswith("CEF:0|VirusTotal|")
     assert events.count("\n") == 1
 
@@ -211,7 +211,7 @@ def test_one_broken_line_costs_none_of_the_others(tmp_path, raised):
     good = [json.dumps(item).encode() for item in raised if item["type"] == "domain"][:2]
     (tmp_path / "x.jsonl").write_bytes(good[0] + b"\ngarbage {\n" + good[1] + b"\n")
     for mapping, made_of_each in (("cef", "CEF:0"), ("stix21", '"type":"sighting"')):
-        done = iocstream("convert", "-m", mapping, "x.jsonl", cwd=tmp_path)
+        done = iocstream_here("convert", "-m", mapping, "x.jsonl", cwd=tmp_path)
         assert done.returncode == 1
         assert "not converted: x.jsonl:2:1: " in done.stderr
         assert done.stdout.count(made_of_each) == 2
@@ -271,7 +271,7 @@ def test_output_on_stdout_is_nothing_but_output(folder):
 @pytest.mark.parametrize("text", [b"nonsense", b'{"data": [1', b"\xff\xfe"])
 def test_convert_says_where_the_input_is_broken(tmp_path, text):
     (tmp_path / "x.json").write_bytes(text)
-    done = iocstream("convert", "x.json", cwd=tmp_path)
+    done = iocstream_here("convert", "x.json", cwd=tmp_path)
     assert done.returncode == 2
     assert "x.json:1:" in done.stderr
 
@@ -280,8 +280,8 @@ def test_the_schema_describes_the_configuration_that_init_writes(tmp_path):
     import jsonschema
     from ruamel.yaml import YAML
 
-    schema = json.loads(iocstream("schema", "config", cwd=tmp_path).stdout)
-    iocstream("init", cwd=tmp_path)
+    schema = json.loads(iocstream_here("schema", "config", cwd=tmp_path).stdout)
+    iocstream_here("init", cwd=tmp_path)
     written = YAML(typ="safe", pure=True).load(tmp_path / "iocstream.yaml")
     jsonschema.validate(written, schema)
     written["routes"]["events"]["snk"] = {}
@@ -290,13 +290,13 @@ def test_the_schema_describes_the_configuration_that_init_writes(tmp_path):
 
 
 def test_the_demo_shows_what_arrived(tmp_path):
-    done = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
+    done = iocstream_here("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
     assert done.returncode == 0, done.stderr
     assert "fetched 60 notifications" in done.stdout
     bundle = json.loads((tmp_path / "out/indicators.json").read_text())
     stix2.parse(bundle)
     assert len((tmp_path / "out/events.cef").read_text().splitlines()) == 60
-    again = iocstream("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
+    again = iocstream_here("demo", "--count", "60", "--dir", "out", cwd=tmp_path, env={"COLUMNS": "160"})
     assert "fetched 60 notifications" in again.stdout
     configuration = tmp_path / "out/iocstream.yaml"
     configuration.write_text(configuration.read_text() + "# and my own key\n")
@@ -327,7 +327,7 @@ def test_without_the_extra_one_line_says_what_the_simulator_needs(command, tmp_p
 
 
 def test_the_demo_serves_nothing_without_a_terminal_or_when_told_not_to(tmp_path):
-    done = iocstream("demo", "--count", "20", "--dir", "out", cwd=tmp_path)
+    done = iocstream_here("demo", "--count", "20", "--dir", "out", cwd=tmp_path)
     assert (done.returncode, "The page" in done.stdout) == (0, False)
     ours, theirs = pty.openpty()
     told = ["demo", "--count", "20", "--dir", "out", "--no-serve"]
@@ -344,7 +344,7 @@ def test_the_demo_serves_nothing_without_a_terminal_or_when_told_not_to(tmp_path
 
 
 def test_the_manifest_in_the_repository_is_true():
-    printed = iocstream("manifest", cwd=ROOT)
+    printed = iocstream_here("manifest", cwd=ROOT)
     assert json.loads(printed.stdout) == json.loads((ROOT / "manifest.json").read_text())
 
 
@@ -365,6 +365,8 @@ def test_an_unreachable_receiver_is_waited_for_and_the_backlog_is_kept(folder, r
                 break
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-    routes = {r["name"]: r for r in json.loads(iocstream("status", "--json", cwd=folder, env=KEY).stdout)["routes"]}
+    routes = {
+        r["name"]: r for r in json.loads(iocstream_here("status", "--json", cwd=folder, env=KEY).stdout)["routes"]
+    }
     assert routes["taxii"]["backlog"] == len(raised)
     assert routes["events"]["backlog"] == 0
