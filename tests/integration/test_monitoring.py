@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from integration.command import ROOT, iocstream, started
+from integration.command import ROOT, iocstream_here, started
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
@@ -247,7 +247,7 @@ def test_an_outage_is_told_and_ready_and_a_blocked_part_is_not(folder, receiver,
 def test_a_port_that_is_taken_is_said_with_the_remedy(folder):
     with socket.create_server(("127.0.0.1", 0)) as other:
         edit(folder, "127.0.0.1:0", f"127.0.0.1:{other.getsockname()[1]}")
-        done = iocstream("run", cwd=folder)
+        done = iocstream_here("run", cwd=folder)
     assert done.returncode == 2
     assert "telemetry.listen: 127.0.0.1" in done.stderr
     assert "Choose another" in done.stderr
@@ -255,7 +255,7 @@ def test_a_port_that_is_taken_is_said_with_the_remedy(folder):
 
 def test_without_the_option_nothing_listens(folder):
     edit(folder, 'telemetry: {listen: "127.0.0.1:0"}', "")
-    done = iocstream("run", "--once", cwd=folder)
+    done = iocstream_here("run", "--once", cwd=folder)
     assert "listening" not in done.stderr
 
 
@@ -268,7 +268,7 @@ def test_sigterm_lets_the_receiver_finish_and_loses_nothing(folder, receiver, ra
         receiver.free.set()
         code = run.process.wait(60)
     assert code == 0
-    taxii, _ = json.loads(iocstream("status", "--json", cwd=folder).stdout)["routes"]
+    taxii, _ = json.loads(iocstream_here("status", "--json", cwd=folder).stdout)["routes"]
     assert taxii["delivered"] > 0
     assert receiver.indicators()
 
@@ -293,17 +293,17 @@ def test_a_receiver_that_hangs_cannot_keep_the_process_and_nothing_is_lost(folde
     else:
         assert code == -signal.SIGTERM
     receiver.free.set()
-    assert iocstream("run", "--once", cwd=folder).returncode in (0, 1)
+    assert iocstream_here("run", "--once", cwd=folder).returncode in (0, 1)
     held = receiver.inner.objects()
     undisturbed = folder / "undisturbed"
     undisturbed.mkdir()
     (undisturbed / "iocstream.yaml").write_text((folder / "iocstream.yaml").read_text())
-    assert iocstream("run", "--once", cwd=undisturbed).returncode in (0, 1)
+    assert iocstream_here("run", "--once", cwd=undisturbed).returncode in (0, 1)
     assert set((folder / "events.cef").read_text().splitlines()) == set(
         (undisturbed / "events.cef").read_text().splitlines()
     )
-    status = json.loads(iocstream("status", "--json", cwd=folder).stdout)
-    expected = json.loads(iocstream("status", "--json", cwd=undisturbed).stdout)
+    status = json.loads(iocstream_here("status", "--json", cwd=folder).stdout)
+    expected = json.loads(iocstream_here("status", "--json", cwd=undisturbed).stdout)
     for route, wanted in zip(status["routes"], expected["routes"], strict=True):
         assert (route["backlog"], route["dead_letters"]) == (0, wanted["dead_letters"])
     assert receiver.inner.objects() == held, "an undisturbed run sends other objects"
@@ -391,7 +391,7 @@ routes:
             told = [run.get(path)[1] for path in ("/metrics", "/healthz", "/readyz")]
             assert run.end() == 0
         commands = [
-            iocstream(*words, cwd=folder)
+            iocstream_here(*words, cwd=folder)
             for words in (["status"], ["status", "--json"], ["check"], ["check", "--json"])
         ]
     told += run.lines + [text for done in commands for text in (done.stdout, done.stderr)]

@@ -4,7 +4,7 @@ import json
 
 import orjson
 import pytest
-from integration.command import iocstream, iocstream_here
+from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
 from connector import Misconfigured, convert
@@ -82,11 +82,11 @@ def test_what_is_not_there_or_does_not_fit_is_one_clear_error(folder, mapping, s
 
 
 def test_convert_takes_overlays(folder):
-    done = iocstream("convert", "-m", "json", "-o", "ours.yaml", "--overlay", "more.yaml", "one.json", cwd=folder)
+    done = iocstream_here("convert", "-m", "json", "-o", "ours.yaml", "--overlay", "more.yaml", "one.json", cwd=folder)
     assert (sites(done.stdout), done.returncode) == (["theirs"], 0)
-    done = iocstream("convert", "-m", "json", "--overlay", "gone.yaml", "one.json", cwd=folder)
+    done = iocstream_here("convert", "-m", "json", "--overlay", "gone.yaml", "one.json", cwd=folder)
     assert (done.stderr, done.returncode) == ("error: gone.yaml: cannot be read: No such file or directory\n", 2)
-    done = iocstream("convert", "-m", "json", "--profile", "x", "one.json", cwd=folder)
+    done = iocstream_here("convert", "-m", "json", "--profile", "x", "one.json", cwd=folder)
     assert (done.stderr, done.returncode) == ("error: the mapping json has no profile 'x'; it has none\n", 2)
 
 
@@ -101,5 +101,5 @@ def test_a_mapping_of_ones_own_has_profiles_beside_it(folder):
     (folder / "profiles" / "json").mkdir(parents=True)
     (folder / "profiles" / "json" / "here.yaml").write_text(OURS)
     (folder / "json.yaml").write_bytes((MAPPINGS / "json.yaml").read_bytes())
-    done = iocstream("convert", "-m", "json.yaml", "-p", "here", "-o", "more.yaml", "one.json", cwd=folder)
+    done = iocstream_here("convert", "-m", "json.yaml", "-p", "here", "-o", "more.yaml", "one.json", cwd=folder)
     assert (sites(done.stdout), done.stderr) == (["theirs"], "")

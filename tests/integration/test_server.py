@@ -473,7 +473,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(api, tmp_path):
 
 
 def test_a_token_is_shown_once_and_opens_the_server(api, tmp_path):
-    shown = iocstream("token", "playbooks", "--scope", "act", "--scope", "taxii:indicators", cwd=tmp_path)
+    shown = iocstream_here("token", "playbooks", "--scope", "act", "--scope", "taxii:indicators", cwd=tmp_path)
     token, line = shown.stdout.splitlines()[0], shown.stdout.splitlines()[-1]
     assert re.fullmatch(r"iocs_[A-Za-z0-9_-]{43}", token)
     assert token not in line

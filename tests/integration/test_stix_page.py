@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import stix_gates
-from integration.command import iocstream
+from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
 from connector.app import load_mapping
@@ -19,7 +19,7 @@ EXPLAINED = MAPPINGS / "examples" / "inputs" / "file_explained.json"
 
 def test_the_overlay_does_what_it_says(tmp_path):
     (tmp_path / "ours.yaml").write_text(OVERLAY, encoding="utf-8")
-    done = iocstream("convert", "--overlay", "ours.yaml", str(EXPLAINED), cwd=tmp_path)
+    done = iocstream_here("convert", "--overlay", "ours.yaml", str(EXPLAINED), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     objects = orjson.loads(done.stdout)["objects"]
     assert any(each.get("confidence") for each in objects)
