@@ -16,6 +16,7 @@ from connector.actions import ACTIONS
 from connector.simulator.api import Api
 from connector.simulator.wsgi_server import serving
 
+pytestmark = pytest.mark.xdist_group("openapi")  # one server for all of them
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,6 +8,8 @@ from integration.packages import on_platform, packaged
 
 from connector.actions import ACTIONS
 
+pytestmark = pytest.mark.xdist_group("package-fortisoar")  # one server for all of them
+
 
 @pytest.fixture(scope="module")
 def fortisoar(tmp_path_factory):

@@ -7,6 +7,8 @@ import pytest
 import requests
 from integration.packages import on_platform, packaged
 
+pytestmark = pytest.mark.xdist_group("package-opencti")  # one server for all of them
+
 
 @pytest.fixture(scope="module")
 def connector(tmp_path_factory):

@@ -9,6 +9,8 @@ from integration.packages import on_platform, packaged
 from connector.actions import ACTIONS
 from connector.version import VERSION
 
+pytestmark = pytest.mark.xdist_group("package-shuffle")  # one server for all of them
+
 
 @pytest.fixture(scope="module")
 def shuffle_app(tmp_path_factory):

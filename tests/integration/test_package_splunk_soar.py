@@ -10,6 +10,8 @@ from integration.packages import on_platform, packaged, published, raised
 
 from connector.actions import ACTIONS
 
+pytestmark = pytest.mark.xdist_group("package-splunk-soar")  # one server for all of them
+
 
 @pytest.fixture(scope="module")
 def soar_app(tmp_path_factory):

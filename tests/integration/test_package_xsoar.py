@@ -8,6 +8,8 @@ from integration.packages import RAISED, on_platform, packaged, raised
 
 from connector.actions import ACTIONS
 
+pytestmark = pytest.mark.xdist_group("package-xsoar")  # one server for all of them
+
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):

@@ -37,7 +37,7 @@ MARKUP = "<script>document.title='led astray'</script><img src=x onerror=\"docum
 BIDI = "invoice\u202efdp.exe\u2066"
 LONG = "A" * 10_000 + "<b>"
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("page")]  # one browser and one server for all of them
 
 
 def hostile():
