@@ -34,6 +34,10 @@ _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
 
 
+class TooLarge(Unavailable):
+    """The body of an answer is larger than allowed."""
+
+
 def _fits_a_header(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable() or text != text.strip():
@@ -100,6 +104,11 @@ class Response:
             ValueError: it is not JSON.
         """
         return jsontext.decode(self.body)
+
+    def is_json(self) -> bool:
+        """Whether it says that it is JSON (application/json, …+json), or does not say what it is."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return not kind or kind.endswith(("/json", "+json"))
 
     def date(self) -> int | None:
         """The server's clock (the Date header), in Unix seconds."""
@@ -229,7 +238,7 @@ class Client:
         """Send one request and read the whole answer; any status is returned, a redirect too.
 
         Raises:
-            Unavailable: no connection, no complete answer in time, or a body larger than allowed.
+            Unavailable: no connection, no complete answer in time; `TooLarge`: a body larger than allowed.
             Misconfigured: the URL, the CA bundle, the client certificate or the server's certificate is at fault.
         """
         started = time.monotonic()
@@ -273,7 +282,7 @@ class Client:
                         chunks.append(chunk)
                         size += len(chunk)
                         if size > self._max_body_bytes:
-                            raise Unavailable(f"{host} answered with more than {self._max_body_bytes} bytes")
+                            raise TooLarge(f"{host} answered with more than {self._max_body_bytes} bytes")
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
                         raise too_late
                     lower = {name.lower(): value for name, value in answer.headers.items()}

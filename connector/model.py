@@ -73,6 +73,29 @@ class Gap:
     end: int
 
 
+UNREADABLE = "unreadable:"
+"""What the id of an entry begins with that stands for an item its source could not read: no route delivers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What a source had to step over: it becomes a dead letter of the source.
+
+    Attributes:
+        id: the same each time it is met.
+        reason: one sentence, with the place.
+        date: when it was raised, in Unix seconds, as far as can be told.
+        notification_id: what to ask the source for when it is retried; None when that cannot be told.
+        excerpt: what was there, as text, bounded.
+    """
+
+    id: str
+    reason: str
+    date: int | None = None
+    notification_id: str | None = None
+    excerpt: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a source read at once, and where it then stood: stored together or not at all.
@@ -81,11 +104,13 @@ class Page:
         notifications: in the order the source gave them.
         checkpoint: the source's own JSON; handed back to `Source.pages` to go on from here.
         gap: what the source found to be lost since its last checkpoint.
+        unreadable: what it stepped over.
     """
 
     notifications: Sequence[Notification]
     checkpoint: Json
     gap: Gap | None = None
+    unreadable: Sequence[Unreadable] = ()
 
 
 class Subject(NamedTuple):
@@ -229,7 +254,7 @@ class DeadLetter:
 
     Attributes:
         seq: the journal entry.
-        by: who refused it: `notification`, `mapping`, `format` or `sink`.
+        by: who refused it: `notification`, `mapping`, `format` or `sink`; of a source, `source`.
         reason: one sentence.
         object_id: the refused document; empty when the whole notification was refused.
         document: the rendered document, when there was one.
@@ -250,7 +275,7 @@ class StoredDeadLetter:
 
     Attributes:
         id: a number to name it by; the same for as long as this entry and object are refused.
-        route: whose it is.
+        route: whose it is; the name of the source, when it is one of the source's own (`Unreadable`).
         source: whose notification it is about.
         date: when that was raised, in Unix seconds; None when it does not say.
         refused_at: when it was last refused, in Unix seconds; None when that was not written down.

@@ -22,7 +22,8 @@ MAX_DATE = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
 
 LOOKED_UP = ("hunting_ruleset", "retrohunt_job", "collection", "threat_actor")
-"""The types of source that there is something to be learned of; of a `threat_profile` there is not."""
+"""The types of source that there is something to be learned of; of a `threat_profile` there is not. The URL that a
+notification is about is one of its subjects too, of the type `url`, while only its digest is known."""
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
 """Of a notification, and of an id in characters: more is no notification of VirusTotal's."""
@@ -85,7 +86,7 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
         raise Refused("it has no date that a clock could show", by="notification")
     if not isinstance(entity_type, str) or not isinstance(entity_id, str) or not entity_type or not entity_id:
         raise Refused("it does not say which entity it is about (type and id)", by="notification")
-    entity = _object(entity_object.get("attributes"))
+    entity = _with_url(entity_type, entity_id, _object(entity_object.get("attributes")), context)
     said["id"], said["date"] = notification.id, notification.date
     said["link"] = _link(entity_type, entity_id)
     for key in _NOTIFICATION_KEYS:
@@ -98,7 +99,13 @@ def subjects(body: JsonObject) -> Sequence[Subject]:
     said = _said(body)
     sources = said["sources"] if "sources" in said else _object(said.get("hunting_info")).get("sources")
     named = map(_subject, sources if isinstance(sources, list) else ())
-    return [*dict.fromkeys(subject for subject in named if subject is not None)][:MAX_SUBJECTS]
+    if _is_notification_object(body):
+        about = _unknown_url(
+            said.get("entity_type"), said.get("entity_id"), _object(body.get("entity")).get("attributes")
+        )
+    else:
+        about = _unknown_url(body.get("type"), body.get("id"), body.get("attributes"))
+    return [*dict.fromkeys(subject for subject in (about, *named) if subject is not None)][:MAX_SUBJECTS]
 
 
 def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | None:
@@ -116,6 +123,20 @@ def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | 
         value = sha256 if isinstance(sha256, str) and SHA256.match(sha256) else entity_id
         return value.lower()
     return entity_id
+
+
+def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | None:
+    """The URL that a notification is about, when it has only the digest of it."""
+    if entity_type != "url" or not isinstance(entity_id, str) or not SHA256.match(entity_id):
+        return None
+    return None if _object(entity).get("url") else Subject("url", entity_id)
+
+
+def _with_url(
+    entity_type: str, entity_id: str, entity: dict[str, Any], context: Mapping[Subject, JsonObject]
+) -> dict[str, Any]:
+    subject = _unknown_url(entity_type, entity_id, entity) if context else None
+    return {**context.get(subject, {}), **entity} if subject else entity
 
 
 def _said(body: JsonObject) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import Advance, Page, Unavailable
 from connector.pipeline import versions
-from connector.sources.virustotal import source as virustotal
+from connector.sources.virustotal import pages
 from connector.sources.virustotal.walk import Checkpoint, Walk
 from prove.figures import Figure, broken, must
 
@@ -80,22 +80,22 @@ def watermark_by_clock(_: float) -> None:
 def cursors_by_clock(_: float) -> None:
     """Where a cursor is refused, the walk goes on from this machine's clock."""
 
-    def hasty(state: Checkpoint, _: int) -> Checkpoint:
+    def hasty(state: Checkpoint) -> Checkpoint:
         now = int(time.time())
         return state.model_copy(update={"watermark": now, "walk": Walk(since=now, base=now)})
 
-    Checkpoint.restarted = hasty
+    Checkpoint.by_date = hasty
 
 
 def whole_pages(_: float) -> None:
     """A page with a broken item is a broken page."""
-    page = virustotal._page  # noqa: SLF001 -- see module
+    items_of = pages.items_of
 
     def strict(answer: Any) -> Any:
-        items, cursor = page(answer)
+        items, cursor = items_of(answer)
         return (items if all(isinstance(each, dict) and "id" in each for each in items) else []), cursor
 
-    virustotal._page = strict  # noqa: SLF001 -- see module
+    pages.items_of = strict
 
 
 def generous_limits(_: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from connector import notification
-from connector.model import Document, Entry, Identity, JsonObject, Message, Notification, Refused
+from connector.model import UNREADABLE, Document, Entry, Identity, JsonObject, Message, Notification, Refused
 from connector.pipeline.route import Mapping
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
@@ -44,7 +44,9 @@ class Rendered:
 
 
 def render(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> Rendered:
-    """What a mapping makes of an entry, unless `wants` turns it away."""
+    """What a mapping makes of an entry, unless `wants` turns it away; what could not be read is the source's matter."""
+    if entry.notification.id.startswith(UNREADABLE):
+        return Rendered(entry, wanted=False)
     try:
         view = notification.view(entry.notification, entry.context)
         documents = mapping.render(view) if wants is None or wants(view) else None

@@ -6,6 +6,7 @@ how it is kept and what it makes outdated.)
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -15,10 +16,12 @@ from connector.pipeline.part import Part
 from connector.pipeline.retry import LONGEST_WAIT_SECONDS, Worker
 from connector.ports import Journal, Source
 
+FIRST_PAUSE_SECONDS = 60.0
 PAUSE_SECONDS = 900.0
-"""How long nothing is looked up after a look-up could not be answered, unless the answer says longer."""
-AGAIN_SECONDS = 3600
-"""After how long that subject is asked about again; others go first, in case the failure is due to this one."""
+"""How long nothing is looked up after a look-up could not be answered: after each in a row twice as long as after the
+one before, from the first pause up to this, unless the answer says longer."""
+AGAIN_SECONDS = 3600.0
+"""After how long that subject is asked about again, likewise; others go first, in case the failure is due to it."""
 
 
 class LookUps:
@@ -36,6 +39,8 @@ class LookUps:
         self._journal = journal
         self._on_news = on_news
         self._resume = float("-inf")
+        self._failures = 0
+        self._failed: Counter[Subject] = Counter()
 
     def make(self, worker: Worker, seconds: float, stop: threading.Event) -> None:
         """Look up what is due, each stored before the next is asked for, until so many seconds are over."""
@@ -69,13 +74,22 @@ class LookUps:
             look_up = self._source.look_up(subject)
         except ConnectorError as error:
             part.look_up_trouble = str(error)
+            self._failures += 1
+            self._failed[subject] += 1
             said = error.retry_after if isinstance(error, Unavailable) else None
-            self._resume = time.monotonic() + max(PAUSE_SECONDS, min(said or 0.0, LONGEST_WAIT_SECONDS))
+            pause = max(_doubled(self._failures, PAUSE_SECONDS), min(said or 0.0, LONGEST_WAIT_SECONDS))
+            self._resume = time.monotonic() + pause
             telemetry.logger().warning(
                 "look_up_failed", part=part.name, type=subject.type, id=subject.id, reason=part.look_up_trouble
             )
             now = int(time.time())
-            return LookUp(subject, "failed", now, now + AGAIN_SECONDS)
+            return LookUp(subject, "failed", now, now + int(_doubled(self._failed[subject], AGAIN_SECONDS)))
         part.looked_up += 1
         part.look_up_trouble = ""
+        self._failures = 0
+        del self._failed[subject]
         return look_up
+
+
+def _doubled(times: int, longest: float) -> float:
+    return float(min(longest, FIRST_PAUSE_SECONDS * 2 ** min(times - 1, 10)))

@@ -1,10 +1,11 @@
 """The VirusTotal source against a simulated API over HTTP: wherever a walk is interrupted, nothing is left out."""
 
+import re
 import socket
 import socketserver
 import threading
 import urllib.parse
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import orjson
 import pytest
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from integration.simulated_virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
 
-from connector.model import Gap, Misconfigured, Refused, Unavailable
-from connector.notification import view
+from connector.model import Gap, Misconfigured, Refused, Subject, Unavailable
+from connector.notification import subjects, view
 from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
 
@@ -24,14 +25,18 @@ OVERLAP = 900
 
 def test_every_notification_is_read_oldest_first_in_pages_of_forty():
     made = notifications(130, now=NOW)
-    with simulated(made) as (_, url):
+    with simulated(made) as (api, url):
         store = Store()
         pages = store.drain(source(url, since_hours=168))
         assert [len(page.notifications) for page in pages] == [40, 40, 40, 10]
         assert store.notifications.keys() == ids(made)
         dates = [each.date for page in pages for each in page.notifications]
         assert dates == sorted(dates)
-        assert store.checkpoint == {"filter": "", "watermark": dates[-1], "seen_until": NOW, "walk": None}
+        first_since = int(stream_requests(api)[0].args["filter"].partition("date:")[2].rstrip("+"))
+        known = {"watermark": dates[-1], "seen_until": NOW, "walk": None, "next_since": first_since}
+        assert {key: store.checkpoint[key] for key in known} == known
+        assert store.checkpoint["last_id"] == pages[-1].notifications[-1].id
+        assert KEY not in str(store.checkpoint)
         assert orjson.loads(orjson.dumps(store.checkpoint)) == store.checkpoint
 
 
@@ -90,7 +95,8 @@ def test_an_empty_walk_yields_a_page_that_says_until_when_there_was_nothing():
     with simulated() as (_, url):
         (page,) = source(url).pages(None)
         assert page.notifications == []
-        assert page.checkpoint == {"filter": "", "watermark": None, "seen_until": NOW, "walk": None}
+        known = {"filter": "", "watermark": None, "seen_until": NOW, "walk": None, "next_since": None, "last_id": None}
+        assert {key: page.checkpoint[key] for key in known} == known
         assert page.gap is None
 
 
@@ -183,8 +189,8 @@ def test_a_date_in_the_future_moves_nothing():
         assert len(store.notifications) == 5
 
 
-@pytest.mark.parametrize("refusal", [400, 404, 410])
-def test_a_stored_cursor_that_is_refused_restarts_the_walk_from_the_watermark(refusal):
+@pytest.mark.parametrize("refusal", [400, 404, 410, 413, 414, 431])
+def test_after_a_stored_cursor_that_is_refused_the_walk_goes_on_from_its_last_date(refusal):
     made = items(range(NOW - 4000, NOW - 3880))
     with simulated(made) as (api, url):
         store = Store()
@@ -199,21 +205,282 @@ def test_a_stored_cursor_that_is_refused_restarts_the_walk_from_the_watermark(re
         refused, restarted = stream_requests(api)[:2]
         assert refused.args["cursor"] == cursor
         assert "cursor" not in restarted.args
-        assert f"date:{NOW - 3961 - OVERLAP}+" in restarted.args["filter"]
+        assert f"date:{NOW - 3961}+" in restarted.args["filter"]
         assert store.notifications.keys() == ids(made)
 
 
-def test_a_cursor_refused_in_mid_walk_restarts_it_once_and_then_it_is_an_outage():
-    made = items(range(NOW - 4000, NOW - 3880))
-    refuse = {"status": 400, "body": b'{"error": {"code": "BadRequestError", "message": "Invalid cursor"}}'}
+REFUSE = {"status": 400, "body": b'{"error": {"code": "BadRequestError", "message": "Invalid cursor"}}'}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        REFUSE,
+        {"status": 403, "body": REFUSE["body"]},
+        {"status": 414, "body": b"<html>"},
+        {"edit": lambda document: {**document, "meta": {"cursor": "x" * 70_000}}},
+        {"edit": lambda document: {"data": [], "meta": {"cursor": str(len(str(document)))}}},
+    ],
+    ids=["refused", "forbidden", "too long for a proxy", "too long to keep", "empty"],
+)
+def test_cursors_that_stay_refused_cost_one_request_a_walk(answer):
+    made = items(range(NOW - 4000, NOW - 3700))
     with simulated(made) as (api, url):
         store = Store()
-        api.faults.append(Fault("/ioc_stream$", with_cursor=True, **refuse))
+        api.faults.append(Fault("/ioc_stream$", with_cursor=True, times=10**6, **answer))
+        pages = store.drain(source(url))
+        assert store.notifications.keys() == ids(made)
+        assert len(stream_requests(api)) <= 11
+        assert all(len(str(page.checkpoint)) < 6000 for page in pages)
+        assert store.checkpoint["walk"] is None
+
+
+@pytest.mark.parametrize("answer", [{"status": 500, "body": b"{}"}, {"cut_at": 50}], ids=["500", "cut"])
+def test_a_cursor_that_meets_nothing_but_outages_is_given_up(answer):
+    made = items(range(NOW - 4000, NOW - 3900))
+    with simulated(made) as (api, url):
+        store, some = Store(), source(url)
+        api.faults.append(Fault("/ioc_stream$", with_cursor=True, times=10**6, **answer))
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                store.drain(some)
+        store.drain(some)
+        assert store.notifications.keys() == ids(made)
+
+
+def test_a_cursor_of_any_length_that_was_stored_once_is_not_asked_with():
+    made = items(range(NOW - 4000, NOW - 3900))
+    with simulated(made) as (api, url):
+        store = Store()
+        store.append(next(source(url).pages(None)))
+        store.checkpoint["walk"]["cursor"] = "x" * 70_000
         store.drain(source(url))
         assert store.notifications.keys() == ids(made)
-        api.faults.append(Fault("/ioc_stream$", with_cursor=True, times=2, **refuse))
-        with pytest.raises(Unavailable, match="refuses the cursors that it gives"):
-            list(source(url).pages(None))
+        assert all(len(asked.raw_query) < 500 for asked in api.requests)
+
+
+@pytest.mark.parametrize(("count", "is_all"), [(40, True), (79, True), (100, False)])
+def test_a_second_with_more_than_a_page_holds_up_nothing_where_cursors_are_refused(count, is_all):
+    second = NOW - 3000
+    made = items([*range(NOW - 4000, NOW - 3950), *[second] * count, *range(NOW - 2000, NOW - 1950)])
+    with simulated(made) as (api, url):
+        store = Store()
+        api.faults.append(Fault("/ioc_stream$", with_cursor=True, times=10**6, **REFUSE))
+        pages = store.drain(source(url))
+        lost = ids(made) - store.notifications.keys()
+        assert len(lost) == max(0, count - 80)
+        assert store.checkpoint["walk"] is None
+        assert len(stream_requests(api)) < 20
+        unreadable = [each for page in pages for each in page.unreadable]
+        assert [each.date for each in unreadable] == ([] if is_all else [second])
+        assert all("than two pages hold" in each.reason for each in unreadable)
+
+
+def test_what_appears_behind_the_cursor_of_an_interrupted_walk_is_read():
+    made = items(range(NOW - 80_000, NOW - 10_000, 100))
+    with simulated(made) as (api, url):
+        store = Store()
+        for page in source(url).pages(None):
+            store.append(page)
+            if len(store.notifications) == 320:
+                break
+        late = items([NOW - 80_000 + 25_000 - 60, NOW - 80_000 + 25_000 - 600], first_id=10_000)
+        since = items([NOW - 20], first_id=20_000)
+        api.add(late + since)
+        store.drain(source(url))
+        assert store.notifications.keys() == ids(made + late + since)
+
+
+def test_what_appears_behind_a_walk_of_several_pages_is_read_by_the_next():
+    made = items(range(NOW - 80_000, NOW - 70_000, 100))
+    with simulated(made) as (api, url):
+        store = Store()
+        walk = source(url).pages(None)
+        store.append(next(walk))
+        late = items([NOW - 80_000], first_id=10_000)
+        api.add(late)
+        for page in walk:
+            store.append(page)
+        store.drain(source(url))
+        assert store.notifications.keys() == ids(made + late)
+        api.requests.clear()
+        store.drain(source(url))
+        assert len(stream_requests(api)) == 1  # and no more than once
+
+
+def test_the_window_of_a_first_run_is_fixed_when_it_first_asks():
+    clock = Clock(NOW - 3600)
+    made = items([NOW - 3 * 3600, NOW - 60])
+    with simulated(made, clock=clock) as (api, url):
+        store = Store()
+        api.faults.append(Fault(status=503, body=b"{}"))
+        with pytest.raises(Unavailable):
+            store.drain(source(url, since_hours=3))
+        assert store.notifications == {}
+        store.checkpoint["walk"]["since"] -= 3600  # an hour goes by
+        clock.now = NOW
+        store.drain(source(url, since_hours=3))
+        assert store.notifications.keys() == ids(made)
+
+
+BROKEN = {
+    "NaN": b"NaN",
+    "1e400": b"1e400",
+    "no UTF-8": b'"a\xff"',
+    "10,000 levels": b"[" * 10_000 + b"]" * 10_000,
+    "control character": b'"a\x01"',
+}
+
+
+@contextmanager
+def poisoned(made, where, what):
+    """Serves them, with something that is not JSON in one of them."""
+
+    def middleware(api):
+        def application(environ, start_response):
+            environ.pop("HTTP_ACCEPT_ENCODING", None)
+            started = []
+            body = b"".join(api(environ, lambda *given: started.append(given)))
+            body = body.replace(where, what)
+            ((status, headers),) = started
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            start_response(status, [*headers, ("Content-Length", str(len(body)))])
+            return [body]
+
+        return application
+
+    with simulated(made, middleware=middleware) as served:
+        yield served
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_entity_that_cannot_be_read_costs_its_attributes_alone(name):
+    made = items(range(NOW - 90, NOW))
+    made[45]["attributes"] = {"odd": "poison"}
+    with poisoned(made, b'"poison"', BROKEN[name]) as (api, url):
+        store, some = Store(), source(url)
+        store.drain(some)
+        assert store.notifications.keys() == ids(made)
+        body = store.notifications[made[45]["context_attributes"]["notification_id"]].body
+        assert body == {key: value for key, value in made[45].items() if key != "attributes"}
+        assert len(stream_requests(api)) < 25
+        store.drain(some)
+        api.requests.clear()
+        store.drain(some)
+        # What is known is not taken apart again.
+        assert len(stream_requests(api)) <= 5
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_notification_that_cannot_be_read_is_stepped_over_and_told_with_its_offset(name):
+    made = items(range(NOW - 90, NOW))
+    made[45]["context_attributes"]["odd"] = "poison"
+    with poisoned(made, b'"poison"', BROKEN[name]) as (_, url):
+        store = Store()
+        pages = store.drain(source(url))
+        broken = made[45]["context_attributes"]["notification_id"]
+        assert store.notifications.keys() == ids(made) - {broken}
+        (unreadable,) = {each for page in pages for each in page.unreadable}
+        assert (unreadable.id, unreadable.notification_id, unreadable.date) == (broken, broken, NOW - 45)
+        assert re.search(r"cannot be read: .*, at byte [\d,]+ of VirusTotal's answer", unreadable.reason)
+        assert 0 < len(unreadable.excerpt) <= 2000
+        assert store.checkpoint["walk"] is None
+
+
+def test_the_last_of_all_can_be_stepped_over():
+    made = items(range(NOW - 5, NOW))
+    made[4]["context_attributes"]["odd"] = "poison"
+    with poisoned(made, b'"poison"', b"NaN") as (_, url):
+        store = Store()
+        store.drain(source(url))
+        assert len(store.notifications) == 4
+        assert store.checkpoint["walk"] is None
+
+
+def test_an_item_that_makes_the_api_fail_is_told_from_an_outage():
+    made = items(range(NOW - 90, NOW))
+    bad = made[45]["id"].encode()
+
+    def middleware(api):
+        def application(environ, start_response):
+            environ.pop("HTTP_ACCEPT_ENCODING", None)
+            started = []
+            body = b"".join(api(environ, lambda *given: started.append(given)))
+            if bad in body and b"descriptors_only" not in environ["QUERY_STRING"].encode():
+                started, body = [("500 x", [("Content-Type", "application/json")])], b'{"error": {"code": "x"}}'
+            start_response(*started[0])
+            return [body]
+
+        return application
+
+    with simulated(made, middleware=middleware) as (api, url):
+        store, some = Store(), source(url)
+        for _ in range(12):
+            with suppress(Unavailable):
+                store.drain(some)
+                break
+        assert store.notifications.keys() == ids(made)
+        api.faults.append(Fault(times=10**6, status=500, body=b"{}"))
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                store.drain(some)
+
+
+def test_a_byte_order_mark_is_passed_over():
+    with poisoned(items([NOW - 9]), b'{"data"', b'\xef\xbb\xbf{"data"') as (_, url):
+        (page,) = source(url).pages(None)
+        assert len(page.notifications) == 1
+
+
+def test_a_page_that_is_too_large_is_halved(monkeypatch):
+    monkeypatch.setattr("connector.http.MAX_BODY_BYTES", 64 * 1024)
+    made = items(range(NOW - 90, NOW), attributes={"text": "x" * 3000})
+    made[45]["attributes"] = {"text": "x" * 100_000}
+    with simulated(made) as (_, url):
+        some = source(url)
+        some._api._client._max_body_bytes = 64 * 1024
+        store = Store()
+        store.drain(some)
+        assert store.notifications.keys() == ids(made)
+        assert "attributes" not in store.notifications[made[45]["context_attributes"]["notification_id"]].body
+
+
+def test_another_address_is_gone_on_with_only_where_it_knows_what_was_read():
+    with simulated(items([NOW - 100])) as (_, url):
+        store = Store()
+        store.drain(source(url))
+    with simulated(items(range(NOW - 80_000, NOW - 79_900), first_id=50)) as (_, other):
+        with pytest.raises(Misconfigured, match="give the source another name"):
+            store.drain(source(other))
+        assert len(store.notifications) == 1
+        # A checkpoint of before addresses were kept is gone on with.
+        store.checkpoint["api_url"] = None
+        store.drain(source(other))
+        assert store.checkpoint["api_url"] == f"{other}/api/v3"
+    with simulated(items([NOW - 100, NOW - 5])) as (_, same):
+        store.checkpoint |= {"api_url": "https://gateway.example", "last_id": str(900_000 - 1)}
+        store.drain(source(same))
+        assert store.checkpoint["api_url"] == f"{same}/api/v3"
+
+
+def test_where_nothing_was_read_another_address_starts_anew():
+    store = Store()
+    with simulated() as (_, url):
+        store.drain(source(url))
+    with simulated(items([NOW - 5])) as (_, other):
+        store.drain(source(other))
+        assert len(store.notifications) == 1
+
+
+def test_another_key_looks_back_as_far_as_a_first_run():
+    made = items([NOW - 20 * 3600, NOW - 60])
+    with simulated(made[1:]) as (api, url):
+        store = Store()
+        store.drain(source(url))
+        store.checkpoint["key"] = "of another"
+        api.add(made[:1])
+        store.drain(source(url))
+        assert store.notifications.keys() == ids(made)
 
 
 def test_a_changed_filter_starts_its_own_walk_and_loses_nothing_of_a_long_outage():
@@ -308,10 +575,15 @@ def test_a_first_run_trusts_the_servers_clock_over_its_own():
 def test_pages_that_lead_in_a_circle_are_an_outage():
     with simulated() as (api, url):
         same = {"data": items([NOW - 9]), "meta": {"cursor": "again"}}
-        api.faults.append(Fault("/ioc_stream$", times=9, edit=lambda _: same))
-        with pytest.raises(Unavailable, match="lead nowhere"):
-            list(source(url).pages(None))
-        assert len(api.requests) == 2
+        api.faults.append(Fault("/ioc_stream$", times=99, edit=lambda _: same))
+        some = source(url)
+        waits = []
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="lead nowhere") as caught:
+                list(some.pages(None))
+            waits.append(caught.value.retry_after)
+        assert waits == [30, 60, 120]
+        assert len(api.requests) <= 18
 
 
 def test_empty_pages_with_ever_new_cursors_end_as_an_outage():
@@ -379,15 +651,31 @@ def test_only_so_many_urls_are_remembered(monkeypatch):
         assert [asked.path[-1] for asked in api.requests[1:]] == ["a", "b", "c", "b"]
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_an_outage_while_looking_up_a_url_leaves_the_page_for_later(status):
-    with simulated(items([NOW - 20], type="url", id="a" * 64, attributes={})) as (api, url):
-        api.faults.append(Fault("/urls/", status=status, body=b"{}"))
-        some = source(url)
-        with pytest.raises(Unavailable):
-            list(some.pages(None))
-        (page,) = some.pages(None)
-        assert len(page.notifications) == 1
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 429, "body": b"{}"},
+        {"status": 503, "body": b"{}"},
+        {"status": 403, "body": b"<html>blocked</html>"},
+        {"status": 401, "body": b'{"error": {"code": "WrongCredentialsError"}}'},
+        {"status": 302, "headers": {"Location": "https://block.example/"}, "body": b""},
+        {"body": b"<html>"},
+    ],
+    ids=lambda answer: str(answer.get("status", 200)),
+)
+def test_no_look_up_of_a_url_holds_up_its_page(answer):
+    made = items([NOW - 30, NOW - 20], type="url", attributes={})
+    for item, letter in zip(made, "ab", strict=True):
+        item["id"] = letter * 64
+    with simulated(made) as (api, url):
+        api.faults.append(Fault("/urls/", times=9, **answer))
+        (page,) = source(url).pages(None)
+        assert len(page.notifications) == 2
+        assert [asked.path for asked in api.requests[1:]] == [f"/urls/{'a' * 64}"]  # and then none for a while
+        assert subjects(page.notifications[0].body) == [Subject("url", "a" * 64)]
+        known = {Subject("url", "a" * 64): {"url": "http://a.example/", "title": "A"}}
+        seen = view(page.notifications[0], known)
+        assert (seen["entity_value"], seen["entity"]["title"]) == ("http://a.example/", "A")
 
 
 def test_a_url_that_this_key_may_not_see_stays_as_it_is():
@@ -412,7 +700,7 @@ def test_one_notification_without_its_entity_comes_alone():
     with simulated(items([NOW - 5], type="hash_list")) as (_, url):
         assert "entity" not in source(url).get("899999").body
     with simulated(items([NOW - 5])) as (api, url):
-        api.faults.append(Fault("/domains/", status=404, body=b"{}"))
+        api.faults.append(Fault("/domains/", status=404, body=b'{"error": {"code": "NotFoundError"}}'))
         assert "entity" not in source(url).get("899999").body
 
 

@@ -3,15 +3,16 @@
 import heapq
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from operator import attrgetter, itemgetter
 
 import orjson
 
-from connector.journals.sql import look_ups
+from connector.journals.sql import dead_letters, look_ups, positions
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.positions import AFTER_ALL
 from connector.journals.sql.rows import encoded_body, entry, json_list
-from connector.model import Entry, JsonObject, Page
+from connector.model import UNREADABLE, DeadLetter, Entry, JsonObject, Page, Unreadable
 
 READ_BYTES = 16 * 1024 * 1024
 """Bodies that are read at once end with the one that reaches so many, for the sake of memory."""
@@ -19,8 +20,9 @@ READ_BYTES = 16 * 1024 * 1024
 _SEQ = attrgetter("seq")
 
 
-def store(db: Transaction, source_id: int, page: Page, now: int) -> int:
+def store(db: Transaction, source: str, page: Page, now: int) -> int:
     """Store what is new of a page, its gap and its checkpoint; return how many notifications were new."""
+    source_id = positions.source_id(db, source)
     stored: list[tuple[int, JsonObject]] = []
     newest: int | None = None
     for notification in page.notifications:
@@ -34,18 +36,35 @@ def store(db: Transaction, source_id: int, page: Page, now: int) -> int:
         if date is not None and (newest is None or date > newest):
             newest = date
     look_ups.add_mentions(db, source_id, stored)
+    letters = [letter for each in page.unreadable if (letter := _set_aside(db, source_id, each, now))]
+    if letters:
+        dead_letters.replace(db, positions.route_id(db, source), [], letters, now)
     checkpoint = orjson.dumps(page.checkpoint)
-    db.run("move_checkpoint", {"id": source_id, "checkpoint": checkpoint, "new": len(stored), "newest": newest})
+    db.run(
+        "move_checkpoint",
+        {"id": source_id, "checkpoint": checkpoint, "new": len(stored) + len(letters), "newest": newest},
+    )
     if page.gap is not None:
         db.run("add_gap", {"source": source_id, "start": page.gap.start, "end": page.gap.end})
     return len(stored)
 
 
-def after(db: Transaction, positions: Mapping[str, int], limit: int, read_to: int) -> Sequence[Entry]:
+def _set_aside(db: Transaction, source_id: int, unreadable: Unreadable, now: int) -> DeadLetter | None:
+    """Keep an entry that stands for what could not be read; None when there is one already."""
+    key = {"source": source_id, "notification_id": UNREADABLE + unreadable.id}
+    if db.run("add_seen", key).rowcount == 0:
+        return None
+    body = encoded_body({"unreadable": asdict(unreadable)})
+    raised = now if unreadable.date is None else unreadable.date
+    seq = db.insert("add_notification", {**key, "date": unreadable.date, "raised": raised, "body": body})
+    return DeadLetter(seq, "source", unreadable.reason)
+
+
+def after(db: Transaction, reached: Mapping[str, int], limit: int, read_to: int) -> Sequence[Entry]:
     """The next entries after these positions, by source, and after the entry `read_to`, in order."""
     walks = (
         db.run("entries_after", {"source": source, "after": max(read_to, position), "limit": limit})
-        for source, position in positions.items()
+        for source, position in reached.items()
     )
     found, size = [], 0
     for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):

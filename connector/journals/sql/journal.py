@@ -55,7 +55,7 @@ class SqlJournal:
         now = int(self._clock())
         with self._database.write() as db:
             self._leases.fence(db, source)
-            return entries.store(db, source_id(db, source), page, now)
+            return entries.store(db, source, page, now)
 
     def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
         """As `connector.ports.Journal.due`."""

@@ -81,6 +81,8 @@ def learn(db: Transaction, source_id: int, look_up: LookUp) -> bool:
     db.run("count_learned", {"source": source_id, "learned": learned})
     db.run("mark_learned", {"id": subject_id, "learned": learned})
     db.run("outdate_delivered", {"source": source_id, "subject": subject_id, "learned": learned})
+    if look_up.subject.type == "url":
+        db.run("retry_what_lacked", {"subject": subject_id})
     return True
 
 

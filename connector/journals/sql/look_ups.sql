@@ -35,6 +35,11 @@ UPDATE sources SET learned = :learned WHERE id = :source;
 -- name: mark_learned
 UPDATE subjects SET learned = :learned WHERE id = :id;
 
+-- name: retry_what_lacked
+-- Without its URL, a notification may have been refused, also by a route of events, which are never outdated.
+UPDATE dead_letters SET retry_asked = 1
+WHERE by <> 'sink' AND seq IN (SELECT seq FROM mentions WHERE subject = :subject);
+
 -- name: set_revises
 -- `revises`: whether the documents of a route have versions, so that what is learned later is sent as new ones.
 UPDATE routes SET revises = :revises WHERE id = :route AND revises <> :revises;

@@ -4,6 +4,7 @@
 """
 
 import datetime
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -12,10 +13,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+import orjson
 from pydantic import Field, field_validator
 
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
+from connector.values import jsontext
 
 LONGEST_WAIT_SECONDS = 3600.0
 """How long to wait for a quota to be renewed before asking again: someone may have raised it."""
@@ -42,6 +45,8 @@ _LATER = frozenset(
 )
 """Statuses of the 4xx range that pass by themselves."""
 _MAX_SAID = 300
+_OBJECT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
+"""How an answer of the API begins; in any other, no item is to blame."""
 
 
 class ApiSettings(HttpSettings):
@@ -78,6 +83,32 @@ class ApiSettings(HttpSettings):
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("it must have no user, no ? and no #")
         return url.rstrip("/")
+
+
+class NotTheApi(Unavailable):
+    """What answered is not the API, or not able to: its status."""
+
+    def __init__(self, message: str, status: int, *, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+
+
+class Unreadable(Unavailable):
+    """An answer of the API that cannot be read.
+
+    Attributes:
+        offset: where in it, in bytes.
+        reason: what is wrong there.
+        body: all of it.
+        clock: the server's, in Unix seconds.
+    """
+
+    def __init__(self, message: str, *, offset: int, reason: str, body: bytes, clock: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.reason = reason
+        self.body = body
+        self.clock = clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +155,9 @@ class Api:
         """Ask for one object or page.
 
         Raises:
-            Unavailable: an outage, a rate limit, a quota used up, or an answer that is not the API's.
-            Misconfigured: the key is not accepted, or something other than the API is at `api_url`.
+            Unavailable: an outage, a rate limit, a quota used up; `NotTheApi`: a status that the API did not give, or
+                one of an outage; `Unreadable`: an answer of the API's that cannot be decoded.
+            Misconfigured: the key is not accepted, or `api_url` redirects.
         """
         response = self._send(path, params)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS and _error(response).get("code") == "QuotaExceededError":
@@ -193,27 +225,36 @@ class Api:
                 "address of the API itself, or let a proxy that wants a log-in pass this host"
             )
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise Misconfigured("the proxy wants a user and a password: put them into the source's proxy option")
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and not _error(response):
-            raise Misconfigured(
-                f"the request to {self._host} is refused, and not by VirusTotal's API ({said}): let the proxy or "
-                "firewall in between pass it, or correct the source's api_url"
+            raise NotTheApi("the proxy wants a user and a password: put them into the source's proxy option", status)
+        code = _error(response).get("code")
+        is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if status in _LATER or code == "NotAvailableYet" or not is_client_error:
+            raise NotTheApi(f"VirusTotal cannot answer now ({said})", status, retry_after=response.retry_after())
+        if not _error(response):
+            raise NotTheApi(
+                f"the request to {self._host} is refused, and not by VirusTotal's API ({said}): if this stays so, let "
+                "the proxy or firewall in between pass it, or correct the source's api_url",
+                status,
+                retry_after=response.retry_after(),
             )
         if status == HTTPStatus.UNAUTHORIZED:
             raise Misconfigured(
                 f"VirusTotal does not accept the API key ({said}): set the source's option api_key to a valid key"
             )
-        code = _error(response).get("code")
-        is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if status in _LATER or code == "NotAvailableYet" or not is_client_error:
-            raise Unavailable(f"VirusTotal cannot answer now ({said})", retry_after=response.retry_after())
         return Answer(status, {}, said, clock)
 
     def _document(self, response: Response) -> JsonObject:
+        if not response.is_json() or not _OBJECT.match(response.body):
+            raise NotTheApi(
+                f"{self._host} answered with what is not JSON, or no object ({self._said(response)})", response.status
+            )
         try:
             document = response.json()
-        except ValueError:
-            raise Unavailable(f"{self._host} answered with what is not JSON ({self._said(response)})") from None
+        except orjson.JSONDecodeError as error:
+            offset, reason = jsontext.fault(response.body, error)
+            said = f"{self._host} answered with what is not JSON at byte {offset:,}: {reason} ({self._said(response)})"
+            clock = response.date() or int(time.time())
+            raise Unreadable(said, offset=offset, reason=reason, body=response.body, clock=clock) from None
         if not isinstance(document, dict) or ("error" in document and "data" not in document):
             raise Unavailable(f"{self._host} answered with JSON that is no object ({self._said(response)})")
         return document
@@ -256,7 +297,7 @@ class Api:
 
 def _error(response: Response) -> Mapping[str, Any]:
     """The API's error object (docs.virustotal.com/reference/errors); empty when the body holds none."""
-    if response.status == HTTPStatus.OK:
+    if response.status == HTTPStatus.OK or not response.is_json():
         return {}
     try:
         document: Json = response.json()

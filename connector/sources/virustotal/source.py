@@ -5,17 +5,19 @@
 
 import base64
 import datetime
+import hashlib
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 from pydantic import AliasChoices, Field, field_validator
 
 from connector.model import (
     ConnectorError,
+    Gap,
     Json,
     JsonObject,
     LookUp,
@@ -25,16 +27,15 @@ from connector.model import (
     Refused,
     Subject,
     Unavailable,
+    Unreadable,
 )
 from connector.notification import SHA256, read
 from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
-from connector.sources.virustotal.api import Answer, Api, ApiSettings, nearly_spent
+from connector.sources.virustotal.api import Api, ApiSettings, nearly_spent
+from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, StreamPage, items_of, refused
 from connector.sources.virustotal.subjects import answered, endpoint
-from connector.sources.virustotal.walk import Checkpoint
-
-PAGE_LIMIT = 40
-"""The most that the API gives at once."""
+from connector.sources.virustotal.walk import Checkpoint, Walk
 
 LOOK_UP_TIMEOUT_SECONDS = 10.0
 LOOK_UP_MAX_BYTES = 8 * 1024 * 1024
@@ -43,9 +44,12 @@ QUOTA_RESERVE = 0.25
 """The part of each quota that look-ups leave to notifications."""
 QUOTA_FRESH_SECONDS = 3600.0
 
-_MOST_ITEMS = 25 * PAGE_LIMIT
-"""Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
-_CURSOR_REFUSED = frozenset((400, 404, 410))
+_MAX_CURSOR = 4096
+"""Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
+_FIRST_WAIT_SECONDS = 15.0
+_LONGEST_WAIT_SECONDS = 900.0
+_URL_PAUSE_SECONDS = 900.0
+"""How long no page waits for the look-up of a URL after one that failed; `look_up` asks for these URLs later."""
 _GONE = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE))
 _MAX_EMPTY_PAGES = 100
 _CLOCK_TOLERANCE_SECONDS = 60
@@ -131,50 +135,55 @@ class VirusTotalSource:
         self._quota: JsonObject | None = None
         self._quota_at = float("-inf")
         self._sent_at_quota = 0
+        self._reader = PageReader(self._api, settings.filter)
+        self._progress = _Progress()
+        self._restarted = False
+        self._fruitless = 0
+        self._urls_resume = float("-inf")
 
     def pages(self, checkpoint: Json | None) -> Iterator[Page]:
         """Yield what is new, oldest first, in pages of at most 40; see `connector.ports.Source`.
 
         Each complete walk yields a page, an empty one when there is nothing new: its checkpoint says until when there
-        was nothing. A changed filter starts anew, as the first run does; the journal knows what comes again.
+        was nothing. A changed filter starts anew, as the first run does; the journal knows what comes again. A walk
+        that was interrupted is followed by another, for what has come since. When the very first question is not
+        answered, an empty page keeps from when on a first run looks, and then the error is raised.
         """
         state = self._restored(checkpoint)
+        is_taken_up = state.walk is not None and state.walk.started is not None
         if state.walk is None:
             state = self._begun(state, int(time.time()))
-        gap_looked_for = clock_corrected = restarted = False
-        pages = _Progress()
+        gap_looked_for = self._restarted = False
+        self._progress = _Progress()
         while (walk := state.walk) is not None:
-            cursor = walk.cursor
-            answer = self._ask(walk.since, cursor)
-            if answer.status != HTTPStatus.OK:
-                if cursor is None or answer.status not in _CURSOR_REFUSED:
-                    raise _refused(answer)
-                if restarted:
-                    raise Unavailable(f"VirusTotal refuses the cursors that it gives ({answer.said})")
-                state, restarted, pages = state.restarted(self._settings.overlap_seconds), True, _Progress()
+            try:
+                page = self._reader.read(walk)
+            except ConnectorError:
+                if checkpoint is None:
+                    yield Page((), state.model_dump())
+                raise
+            if page is None:
+                state = self._by_date(state)
                 continue
-            if cursor is None and not clock_corrected:
-                # A first run counts back from this machine's clock. Where that runs ahead, the server's shows it.
-                corrected, clock_corrected = self._begun(state, answer.clock), True
-                if corrected.walk and corrected.walk.since + _CLOCK_TOLERANCE_SECONDS < walk.since:
-                    state = corrected
-                    continue
-            gap = None if gap_looked_for else state.gap(answer.clock)
+            if walk.started is None and (corrected := self._corrected(state, page.clock)) is not None:
+                state = corrected
+                continue
+            gap = None if gap_looked_for else state.gap(page.clock)
             gap_looked_for = True
-            items, next_cursor = _page(answer)
-            pages.count(len(items), cursor, next_cursor)
-            notifications = [self._notification(item) for item in items]
-            state = state.after([each.date for each in notifications], next_cursor, answer.clock)
-            if gap is not None and state.walk is not None:
-                # Reported with this page: a run that takes up this walk must not report it again.
-                state = state.model_copy(update={"seen_until": gap.end})
-            yield Page(notifications, state.model_dump(), gap)
+            state, stored = self._after(state, page, gap)
+            yield stored
+            checkpoint = stored.checkpoint
+            if self._reader.handed(_ids(stored.notifications)):
+                self._fruitless = 0
+            if state.walk is None and is_taken_up:
+                state, is_taken_up = self._begun(state, page.clock), False
+                self._progress, self._restarted = _Progress(), False
 
     def get(self, notification_id: str) -> Notification:
         """See `connector.ports.SearchableSource`."""
         answer = self._api.get("ioc_stream_notifications", notification_id)
         if answer.status != HTTPStatus.OK:
-            raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
+            raise _unknown(notification_id) if answer.status in _GONE else refused(answer)
         body = answer.document.get("data")
         if not isinstance(body, dict):
             raise Unavailable(f"VirusTotal answered without the notification that it was asked for ({answer.said})")
@@ -199,23 +208,23 @@ class VirusTotalSource:
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise Refused(f"VirusTotal refuses the question ({answer.said})", by="source")
         if answer.status != HTTPStatus.OK:
-            raise _refused(answer)
-        items, next_cursor = _page(answer)
+            raise refused(answer)
+        items, next_cursor = items_of(answer)
         return [self._notification(item) for item in items], next_cursor
 
     def delete(self, notification_id: str) -> None:
         """See `connector.ports.SearchableSource`."""
         answer = self._api.delete("ioc_stream_notifications", notification_id)
         if answer.status != HTTPStatus.OK:
-            raise _unknown(notification_id) if answer.status in _GONE else _refused(answer)
+            raise _unknown(notification_id) if answer.status in _GONE else refused(answer)
 
     def check(self) -> str:
         """Ask for the newest notification, and for the quota."""
         params = {"limit": "1"} | ({"filter": self._settings.filter} if self._settings.filter else {})
         answer = self._api.get("ioc_stream", params=params)
         if answer.status != HTTPStatus.OK:
-            raise _refused(answer)
-        items, _ = _page(answer)
+            raise refused(answer)
+        items, _ = items_of(answer)
         found = "VirusTotal accepts the key and the filter; "
         date = read(storable(items[0])).date if items else None
         if date is not None:
@@ -258,8 +267,10 @@ class VirusTotalSource:
         return self._api.sent + self._look_ups.sent
 
     def _restored(self, checkpoint: Json | None) -> Checkpoint:
+        url, key = self._settings.api_url, hashlib.sha256(self._settings.api_key.get_secret_value().encode())
+        here = {"filter": self._settings.filter, "api_url": url, "key": key.hexdigest()[:16]}
         if checkpoint is None:
-            return Checkpoint(filter=self._settings.filter)
+            return Checkpoint(**here)
         try:
             state = Checkpoint.model_validate(checkpoint)
         except pydantic.ValidationError:
@@ -267,22 +278,103 @@ class VirusTotalSource:
                 "what the journal has under this source's name is not from a virustotal source: "
                 "give the source a name that the journal does not know"
             ) from None
-        if state.filter != self._settings.filter:
+        if state.api_url not in (None, url):
+            if state.watermark is None and state.last_id is None:
+                return Checkpoint(**here)  # nothing was read there
+            self._expect_same_stream(state)
+        if state.filter != self._settings.filter or state.key not in (None, here["key"]):
             # It goes back to where the old filter had come, or further: a long outage may lie before the change.
-            return Checkpoint(filter=self._settings.filter, seen_until=state.known_until)
+            return Checkpoint(**here, seen_until=state.known_until, last_id=state.last_id)
+        state = state.model_copy(update=here)
+        if state.walk is not None and len(state.walk.cursor or "") > _MAX_CURSOR:
+            state = state.by_date()
         return state
+
+    def _expect_same_stream(self, state: Checkpoint) -> None:
+        """Go on at another address only if it knows the last notification that was read at the one before."""
+        if state.last_id is not None:
+            answer = self._api.get("ioc_stream_notifications", state.last_id)
+            if answer.status == HTTPStatus.OK:
+                return
+            if answer.status not in _GONE:
+                raise refused(answer)
+        raise Misconfigured(
+            f"what the journal has under this source's name was read at {state.api_url}, and "
+            f"{self._settings.api_url} does not know the last of it: correct the source's api_url, or give the source "
+            "another name (and a journal of its own, if the routes must not deliver what came from there), so that it "
+            "starts anew"
+        )
 
     def _begun(self, state: Checkpoint, now: int) -> Checkpoint:
         return state.begun(
             now, since_seconds=self._settings.since_hours * 3600, overlap_seconds=self._settings.overlap_seconds
         )
 
-    def _ask(self, since: int, cursor: str | None) -> Answer:
-        wanted = f"{self._settings.filter} date:{since}+".strip()
-        params = {"limit": str(PAGE_LIMIT), "order": "date+", "filter": wanted}
-        if cursor is not None:
-            params["cursor"] = cursor
-        return self._api.get("ioc_stream", params=params)
+    def _corrected(self, state: Checkpoint, clock: int) -> Checkpoint | None:
+        """With the walk that a first run begins by the server's clock, where this machine's runs ahead of it."""
+        corrected = self._begun(state, clock)
+        is_ahead = state.walk and corrected.walk and corrected.walk.since + _CLOCK_TOLERANCE_SECONDS < state.walk.since
+        return corrected if is_ahead else None
+
+    def _after(self, state: Checkpoint, page: StreamPage, gap: Gap | None) -> tuple[Checkpoint, Page]:
+        """The checkpoint after a page, and the page as it is stored with it."""
+        before = state.walk or Walk(since=0)
+        notifications = [self._notification(item) for item in page.items]
+        unreadable = [*page.unreadable]
+        state = state.after([each.date for each in notifications], page.cursor, page.clock)
+        if notifications:
+            state = state.model_copy(update={"last_id": notifications[-1].id})
+        if state.walk is not None and gap is not None:
+            # Reported with this page: a run that takes up this walk must not report it again.
+            state = state.model_copy(update={"seen_until": gap.end})
+        if state.walk is not None and not self._is_led_on(before, page):
+            state = self._by_date(state)
+            if before.by_date and state.walk is not None and state.walk.since == before.since:
+                more, missing = self._rest_of(before.since, notifications)
+                notifications += more
+                unreadable += missing
+                state = state.past(before.since)
+        return state, Page(notifications, state.model_dump(), gap, unreadable)
+
+    def _is_led_on(self, walk: Walk, page: StreamPage) -> bool:
+        """Whether the cursor of a page is one to follow."""
+        is_new = self._progress.count(len(page.items), walk.cursor, page.cursor)
+        return is_new and not walk.by_date and len(page.cursor or "") <= _MAX_CURSOR
+
+    def _by_date(self, state: Checkpoint) -> Checkpoint:
+        """Go on by date where a cursor leads nowhere; where dates fall, once more from where the walk began."""
+        self._progress = _Progress()
+        if state.walk is None or state.walk.ordered:
+            return state.by_date()
+        if self._restarted:
+            raise self._no_progress("VirusTotal refuses the cursors that it gives, and does not keep to the order")
+        self._restarted = True
+        return state.restarted()
+
+    def _no_progress(self, message: str) -> Unavailable:
+        """An outage that lasts longer each time, until something has come in."""
+        self._fruitless += 1
+        wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._fruitless, 10))
+        return Unavailable(message, retry_after=wait)
+
+    def _rest_of(
+        self, second: int, read: Sequence[Notification]
+    ) -> tuple[Sequence[Notification], Sequence[Unreadable]]:
+        """What else was raised in a second of which a whole page was read and no cursor leads on.
+
+        From its other end another page can be read. If that does not meet the first, something is between them.
+        """
+        if not any(each.date == second for each in read):
+            raise self._no_progress("VirusTotal refuses the cursors that it gives, and its dates lead nowhere")
+        page = self._reader.last_of(second)
+        more = [each for item in (page.items if page else ()) if (each := self._notification(item)).date == second]
+        is_all = page is not None and (page.cursor is None or not {*_ids(more)}.isdisjoint(_ids(read)))
+        at = datetime.datetime.fromtimestamp(second, datetime.UTC)
+        reason = (
+            f"more notifications were raised at {at:%Y-%m-%dT%H:%M:%SZ} than two pages hold, and VirusTotal refuses "
+            "the cursor to the rest"
+        )
+        return more, [] if is_all else [Unreadable(f"second {second}", reason, date=second)]
 
     def _notification(self, item: Json) -> Notification:
         body = storable(item)
@@ -290,10 +382,20 @@ class VirusTotalSource:
         if body.get("type") == "url" and isinstance(entity_id, str) and SHA256.match(entity_id):
             known = dict(attributes) if isinstance(attributes, dict) else {}
             if not known.pop("url", None):  # the one thing that the digest cannot be turned back into
-                looked_up = self._api.url_attributes(entity_id)
+                looked_up = self._url(entity_id)
                 if looked_up is not None:
                     body = storable({**body, "attributes": {**looked_up, **known}})
         return read(body)
+
+    def _url(self, url_id: str) -> JsonObject | None:
+        """What is known of a URL, at once or not now: then it is a subject, to be looked up later."""
+        if time.monotonic() < self._urls_resume:
+            return None
+        try:
+            return self._look_ups.url_attributes(url_id)
+        except ConnectorError:
+            self._urls_resume = time.monotonic() + _URL_PAUSE_SECONDS
+            return None
 
     def _entity(self, body: JsonObject) -> JsonObject | None:
         attributes = body.get("attributes")
@@ -327,27 +429,15 @@ class _Progress:
         self._used: set[int] = set()
         self._empty = 0
 
-    def count(self, items: int, cursor: str | None, next_cursor: str | None) -> None:
+    def count(self, items: int, cursor: str | None, next_cursor: str | None) -> bool:
+        """Whether the next page may bring anything new."""
         self._used.add(hash(cursor))
         self._empty = 0 if items else self._empty + 1
-        if next_cursor is None:
-            return
-        if hash(next_cursor) in self._used or self._empty > _MAX_EMPTY_PAGES:
-            raise Unavailable("VirusTotal's pages lead nowhere: the same cursors, or no notifications, again and again")
+        return hash(next_cursor) not in self._used and self._empty <= _MAX_EMPTY_PAGES
 
 
-def _page(answer: Answer) -> tuple[Sequence[Any], str | None]:
-    """The items of a page, and the cursor to the next: None at the end, which VirusTotal also says as an empty one."""
-    items, meta = answer.document.get("data"), answer.document.get("meta") or {}
-    cursor = meta.get("cursor") if isinstance(meta, dict) else None
-    if not isinstance(items, list) or not isinstance(meta, dict) or not isinstance(cursor, str | None):
-        raise Unavailable(f"VirusTotal answered with JSON that is no page of the IoC Stream ({answer.said})")
-    if len(items) > _MOST_ITEMS:
-        raise Unavailable(
-            f"VirusTotal answered with {len(items)} notifications where {PAGE_LIMIT} were asked for: something else "
-            "answers in its place"
-        )
-    return items, cursor or None
+def _ids(notifications: Sequence[Notification]) -> Sequence[str]:
+    return [each.id for each in notifications]
 
 
 def _unknown(notification_id: str) -> Refused:
@@ -355,16 +445,3 @@ def _unknown(notification_id: str) -> Refused:
         f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
         by="notification",
     )
-
-
-def _refused(answer: Answer) -> Misconfigured:
-    if answer.status == HTTPStatus.BAD_REQUEST:
-        return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter")
-    if answer.status == HTTPStatus.FORBIDDEN:
-        return Misconfigured(
-            f"VirusTotal does not open the IoC Stream to this API key ({answer.said}): the key in the source's option "
-            "api_key needs a licence that includes it (VirusTotal Enterprise or Google Threat Intelligence)"
-        )
-    if answer.status == HTTPStatus.NOT_FOUND:
-        return Misconfigured(f"there is no IoC Stream at the source's api_url ({answer.said}): correct it")
-    return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter or api_url")

@@ -1,8 +1,8 @@
-"""What VirusTotal says of the rulesets, Retrohunt jobs, collections and threat actors that notifications name.
+"""What VirusTotal says of the rulesets, Retrohunt jobs, collections, threat actors and URLs that notifications name.
 
 Where to ask, and what an answer means; `connector.pipeline.look_ups` says when to ask.
 
-(docs.virustotal.com/reference/hunting-ruleset-object, …/retrohunt-job-object, …/collections-object)
+(docs.virustotal.com/reference/hunting-ruleset-object, …/retrohunt-job-object, …/collections-object, …/url-object)
 """
 
 import hashlib
@@ -34,11 +34,13 @@ class _Kind(NamedTuple):
         path: of its endpoint, before the id.
         fresh_seconds: after how long it is read again.
         passing: attributes whose change is nothing that a notification would be told again for.
+        refused_seconds: after how long it is asked for again when it was absent or forbidden.
     """
 
     path: tuple[str, ...]
     fresh_seconds: int
     passing: frozenset[str]
+    refused_seconds: int = REFUSED_SECONDS
 
 
 _COLLECTION = _Kind(
@@ -63,6 +65,8 @@ _KINDS: Mapping[str, _Kind] = {
     ),
     "collection": _COLLECTION,
     "threat_actor": _COLLECTION,
+    # Asked for what its digest stands for, which never changes.
+    "url": _Kind(("urls",), 3650 * DAY_SECONDS, frozenset(), refused_seconds=FAILED_SECONDS),
 }
 
 
@@ -73,15 +77,15 @@ def endpoint(subject: Subject) -> tuple[str, ...]:
 
 def answered(subject: Subject, answer: Answer, asked_at: int) -> LookUp:
     """What an answer means."""
+    kind = _KINDS[subject.type]
     if answer.status == HTTPStatus.FORBIDDEN:
-        return LookUp(subject, "forbidden", asked_at, asked_at + REFUSED_SECONDS)
+        return LookUp(subject, "forbidden", asked_at, asked_at + kind.refused_seconds)
     if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return LookUp(subject, "absent", asked_at, asked_at + REFUSED_SECONDS)
+        return LookUp(subject, "absent", asked_at, asked_at + kind.refused_seconds)
     data = answer.document.get("data") if answer.status == HTTPStatus.OK else None
     said = data.get("attributes") if isinstance(data, dict) else None
     if not isinstance(said, dict):
         return LookUp(subject, "failed", asked_at, asked_at + FAILED_SECONDS)
-    kind = _KINDS[subject.type]
     attributes = _bounded(storable(said))
     lasting = {name: value for name, value in attributes.items() if name not in kind.passing}
     digest = hashlib.sha256(orjson.dumps(lasting, option=orjson.OPT_SORT_KEYS)).digest()

@@ -2,6 +2,9 @@
 
 A walk asks for everything from `since` on, oldest first, and follows the cursor to the end. The watermark comes from
 the dates of notifications that have been handed over, and from nothing else.
+
+What appears behind the place where a walk stands is not met by it. A walk of several pages takes time, and may be
+interrupted for days; so the next one begins where it began, and the overlap counts from there.
 """
 
 from collections.abc import Iterable
@@ -18,12 +21,14 @@ class Walk(BaseModel):
     """A walk under way.
 
     Attributes:
-        since: the date it asks from.
+        since: the date it asks from; it rises while the walk goes on by date.
         started: the server's clock at its first answer.
         base: the watermark when it began.
         highest: the newest date it has met.
         ordered: whether no date was lower than one before it.
-        cursor: what the next page is asked with; None for the first.
+        cursor: what the next page is asked with; None for the first, and while the walk goes on by date.
+        by_date: whether it goes on from the last date it has met, because cursors lead nowhere.
+        next_since: where the next walk begins if this one takes more than one page.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +39,8 @@ class Walk(BaseModel):
     highest: int | None = None
     ordered: bool = True
     cursor: str | None = None
+    by_date: bool = False
+    next_since: int | None = None
 
 
 class Checkpoint(BaseModel):
@@ -44,6 +51,10 @@ class Checkpoint(BaseModel):
         watermark: every notification raised before it, less the overlap, has been handed over.
         seen_until: the server's clock when the last complete walk began, or until when losses have been reported.
         walk: the walk under way, if it is not complete.
+        next_since: where the next walk begins at the latest: where the last one began, if it took several pages.
+        api_url: where it was read; None in checkpoints of before this was kept.
+        key: a digest of the API key it was read with.
+        last_id: the last notification handed over, by which another address shows that it is the same stream.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +63,10 @@ class Checkpoint(BaseModel):
     watermark: int | None = None
     seen_until: int | None = None
     walk: Walk | None = None
+    next_since: int | None = None
+    api_url: str | None = None
+    key: str | None = None
+    last_id: str | None = None
 
     @property
     def known_until(self) -> int | None:
@@ -69,7 +84,9 @@ class Checkpoint(BaseModel):
             since = now - since_seconds
             if self.seen_until is not None:
                 since = min(since, self.seen_until - overlap_seconds)
-        return self.model_copy(update={"walk": Walk(since=max(0, since), base=self.watermark)})
+        next_since = max(0, since)
+        since = next_since if self.next_since is None else min(next_since, self.next_since)
+        return self.model_copy(update={"walk": Walk(since=since, base=self.watermark, next_since=next_since)})
 
     def after(self, dates: Iterable[int | None], cursor: str | None, clock: int) -> "Checkpoint":
         """With a page handed over; `cursor` leads to the next one, None ends the walk; `clock` is the server's.
@@ -89,17 +106,33 @@ class Checkpoint(BaseModel):
         started = clock if walk.started is None else walk.started
         reached = _newer(walk.base, highest)
         if cursor is None:
-            return Checkpoint(filter=self.filter, watermark=reached, seen_until=started)
+            next_since = None if walk.started is None else walk.next_since
+            done = {"watermark": reached, "seen_until": started, "walk": None, "next_since": next_since}
+            return self.model_copy(update=done)
         walked = {"started": started, "highest": highest, "ordered": ordered, "cursor": cursor}
         return self.model_copy(
             update={"watermark": reached if ordered else walk.base, "walk": walk.model_copy(update=walked)}
         )
 
-    def restarted(self, overlap_seconds: int) -> "Checkpoint":
-        """With a new walk in place of one whose cursor is refused: from where that one is sure to have come."""
+    def by_date(self) -> "Checkpoint":
+        """With a walk that goes on without a cursor: from the newest date that it has met, which comes again."""
         walk = self.walk or Walk(since=0)
-        surely = walk.since if self.watermark is None or not walk.ordered else self.watermark - overlap_seconds
-        return self.model_copy(update={"walk": Walk(since=max(0, surely), base=self.watermark)})
+        return self._at(walk.since if walk.highest is None else max(walk.since, walk.highest))
+
+    def restarted(self) -> "Checkpoint":
+        """With the walk from where it began, when it is not known which of what followed it has met."""
+        walk = self.walk or Walk(since=0)
+        anew = {"cursor": None, "highest": None, "ordered": True}
+        return self.model_copy(update={"walk": walk.model_copy(update=anew)})
+
+    def past(self, second: int) -> "Checkpoint":
+        """With a walk that goes on by date after this second."""
+        return self._at(second + 1)
+
+    def _at(self, since: int) -> "Checkpoint":
+        walk = self.walk or Walk(since=0)
+        went_on = {"since": since, "cursor": None, "by_date": True}
+        return self.model_copy(update={"walk": walk.model_copy(update=went_on)})
 
     def gap(self, clock: int) -> Gap | None:
         """What VirusTotal has deleted since this checkpoint, if anything can have been."""

@@ -9,7 +9,7 @@ from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import LookUp, Misconfigured, Page, Subject, Unavailable
 from connector.pipeline import look_ups as module
-from connector.pipeline.look_ups import AGAIN_SECONDS, PAUSE_SECONDS, LookUps
+from connector.pipeline.look_ups import AGAIN_SECONDS, FIRST_PAUSE_SECONDS, PAUSE_SECONDS, LookUps
 from connector.pipeline.part import Part
 from connector.pipeline.retry import LONGEST_WAIT_SECONDS
 
@@ -137,11 +137,11 @@ def test_they_end_when_their_time_is_over_or_the_runner_is_to_stop(clock, source
 @pytest.mark.parametrize(
     "outage",
     [
-        (Unavailable("busy"), PAUSE_SECONDS),
-        (Unavailable("busy", retry_after=1), PAUSE_SECONDS),
+        (Unavailable("busy"), FIRST_PAUSE_SECONDS),
+        (Unavailable("busy", retry_after=1), FIRST_PAUSE_SECONDS),
         (Unavailable("busy", retry_after=PAUSE_SECONDS + 100), PAUSE_SECONDS + 100),
         (Unavailable("busy", retry_after=10**9), LONGEST_WAIT_SECONDS),
-        (Misconfigured("busy"), PAUSE_SECONDS),
+        (Misconfigured("busy"), FIRST_PAUSE_SECONDS),
     ],
 )
 def test_after_one_that_cannot_be_answered_nothing_is_asked_for_a_while(clock, source, part, made, outage):
@@ -160,12 +160,34 @@ def test_one_that_cannot_be_answered_lets_others_go_first(clock, source, made):
     source.error = Unavailable("busy")
     (failed,) = made()
     source.error = None
-    clock.now += PAUSE_SECONDS
-    assert sorted([*made(), failed]) == SUBJECTS
-    clock.now = NOW + AGAIN_SECONDS - 1.0
-    assert failed not in made()
-    clock.now += 1
-    assert failed in made()
+    clock.now += FIRST_PAUSE_SECONDS
+    *others, last = made()
+    assert last == failed
+    assert sorted([*others, failed]) == SUBJECTS
+
+
+def test_the_pause_grows_while_nothing_can_be_answered(clock, source, made):
+    source.error = Unavailable("busy")
+    asked = []
+    while len(asked) < 7:
+        asked += [clock.now] * len(made())
+        clock.now += 1
+    between = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    assert between == [60, 120, 240, 480, PAUSE_SECONDS, PAUSE_SECONDS]
+
+
+def test_one_that_fails_again_and_again_is_asked_about_ever_less(clock, source, made):
+    def fail(subject):
+        source.error = Unavailable("busy") if subject == SUBJECTS[0] else None
+
+    source.before = fail
+    asked = []
+    while clock.now < NOW + 10 * AGAIN_SECONDS:
+        asked += [clock.now for subject in made() if subject == SUBJECTS[0]]
+        clock.now += 30
+    between = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    assert between[0] == FIRST_PAUSE_SECONDS
+    assert between[-1] == AGAIN_SECONDS
 
 
 def test_one_that_cannot_be_answered_stays_known(clock, journal, source, made):

@@ -14,16 +14,17 @@ def begun(**known):
 
 
 def test_a_first_walk_looks_back_as_far_as_it_is_told():
-    assert begun().walk == Walk(since=NOW - 3600)
+    assert begun().walk == Walk(since=NOW - 3600, next_since=NOW - 3600)
 
 
 def test_a_later_walk_starts_an_overlap_before_the_watermark():
-    assert begun(watermark=NOW - 50_000, seen_until=NOW - 5).walk == Walk(since=NOW - 50_900, base=NOW - 50_000)
+    walk = begun(watermark=NOW - 50_000, seen_until=NOW - 5).walk
+    assert walk == Walk(since=NOW - 50_900, base=NOW - 50_000, next_since=NOW - 50_900)
 
 
 @pytest.mark.parametrize(("seen_until", "since"), [(NOW - 5, NOW - 3600), (NOW - 90_000, NOW - 90_900)])
 def test_without_a_watermark_a_walk_reaches_back_to_the_last_one(seen_until, since):
-    assert begun(seen_until=seen_until).walk == Walk(since=since)
+    assert begun(seen_until=seen_until).walk == Walk(since=since, next_since=since)
 
 
 def test_no_walk_starts_before_time_itself():
@@ -61,21 +62,35 @@ def test_a_date_in_the_future_counts_neither_for_order_nor_for_the_watermark():
     assert (state.watermark, state.walk.ordered) == (NOW - 8, True)
 
 
-def test_a_lost_cursor_costs_no_more_than_the_overlap_in_an_ordered_walk():
-    state = begun(watermark=NOW - 3000).after([NOW - 2000], "c", NOW).restarted(900)
-    assert state.walk == Walk(since=NOW - 2900, base=NOW - 2000)
+def test_a_walk_of_one_page_is_followed_by_one_from_its_watermark():
+    done = begun(watermark=NOW - 3000).after([NOW - 2000], None, NOW)
+    assert done.begun(NOW, **TERMS).walk.since == NOW - 2900
+
+
+def test_a_walk_of_several_pages_is_followed_by_one_from_where_it_began():
+    first = begun().after([NOW - 3000], "c", NOW).after([NOW - 100], None, NOW).begun(NOW, **TERMS)
+    assert first.walk.since == NOW - 3600
+    second = first.after([NOW - 3000], "c", NOW).after([NOW - 100], None, NOW).begun(NOW, **TERMS)
+    assert second.walk.since == NOW - 1000  # what it found has been read twice
+
+
+def test_a_lost_cursor_costs_no_more_than_the_last_second_in_an_ordered_walk():
+    state = begun(watermark=NOW - 3000).after([NOW - 2500, NOW - 2000], "c", NOW)
+    walk = state.by_date().walk
+    assert (walk.since, walk.cursor, walk.by_date) == (NOW - 2000, None, True)
+    assert state.by_date().past(NOW - 2000).walk.since == NOW - 1999
 
 
 def test_a_lost_cursor_restarts_a_walk_out_of_order_where_it_began():
     began = begun(watermark=NOW - 3000)
-    state = began.after([NOW - 10, NOW - 2000], "c", NOW).restarted(900)
-    assert state.walk == began.walk
+    state = began.after([NOW - 10, NOW - 2000], "c", NOW).restarted()
+    assert (state.walk.since, state.walk.cursor, state.walk.highest) == (began.walk.since, None, None)
     assert state.watermark == NOW - 3000
 
 
-def test_a_lost_cursor_before_the_first_date_restarts_where_the_walk_began():
+def test_a_lost_cursor_before_the_first_date_goes_on_where_the_walk_began():
     began = begun(seen_until=NOW - 90_000)
-    assert began.after([], "c", NOW).restarted(900).walk == began.walk
+    assert began.after([], "c", NOW).by_date().walk.since == began.walk.since
 
 
 @pytest.mark.parametrize(
@@ -96,13 +111,13 @@ dates = st.lists(st.none() | st.integers(NOW - 5000, NOW + 50), max_size=6)
 
 
 @given(st.lists(dates, max_size=6), st.integers(NOW - 5000, NOW) | st.none())
-def test_a_walk_that_restarts_anywhere_asks_for_all_it_has_not_seen(pages, watermark):
+def test_a_walk_that_goes_on_by_date_anywhere_asks_for_all_it_has_not_seen(pages, watermark):
     """Whatever the server still holds back is not older than where a restart begins, if dates do not fall later."""
     state = begun(watermark=watermark)
     began = state.walk.since
     for page in pages:
         state = state.after(page, "c", NOW)
-        again = state.restarted(0)
+        again = state.by_date() if state.walk.ordered else state.restarted()
         met = [date for date in page if date is not None and date <= NOW]
         assert state.watermark is None or state.watermark <= NOW
         if not state.walk.ordered:

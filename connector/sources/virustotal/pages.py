@@ -1,0 +1,225 @@
+"""Pages of the IoC Stream, read as far as they can be: an item that cannot be read, or a cursor, holds up nothing."""
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from connector import model
+from connector.http import TooLarge
+from connector.model import Misconfigured, Unavailable
+from connector.sources.virustotal.api import Answer, Api, NotTheApi, Unreadable
+from connector.sources.virustotal.walk import Walk
+from connector.values.display import one_line, shortened
+
+PAGE_LIMIT = 40
+"""The most that the API gives at once."""
+MAX_FAILURES = 3
+"""After so many outages in a row the same is asked for in another way."""
+
+_MOST_ITEMS = 25 * PAGE_LIMIT
+"""Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
+_REMEMBERED = 20_000
+_EXCERPT = 2000
+_CURSOR_REFUSED = frozenset(
+    (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    )
+)
+"""Statuses that say so of a request with a cursor, whoever answers: what stands between may not take so long a URL."""
+_ID = re.compile(rb'"notification_id"\s*:\s*"([!-~]{1,128}?)"')
+_DATE = re.compile(rb'"notification_date"\s*:\s*(\d{1,12})\b')
+_CURSOR = re.compile(rb'"cursor"\s*:\s*"([!-~]+?)"')
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPage:
+    """What was read at once.
+
+    Attributes:
+        items: as they came.
+        cursor: to the next page; None at the end.
+        clock: the server's, in Unix seconds.
+        unreadable: what was stepped over.
+    """
+
+    items: Sequence[Any]
+    cursor: str | None
+    clock: int
+    unreadable: Sequence[model.Unreadable] = ()
+
+
+class PageReader:
+    """Reads the pages of walks, and halves them where one cannot be read, down to the item that is at fault.
+
+    Of that one the descriptor is asked for, which is the notification without its entity's attributes. Where that
+    cannot be read either, it is stepped over. An API that fails altogether stays an outage.
+    """
+
+    def __init__(self, api: Api, wanted: str) -> None:
+        self._api = api
+        self._filter = wanted
+        self._limit = PAGE_LIMIT
+        self._failures = 0
+        self._cursors_lead = True
+        self._handed: dict[str, None] = {}
+
+    def read(self, walk: Walk) -> StreamPage | None:
+        """The next page of a walk; None when its cursor is refused.
+
+        Raises:
+            Unavailable: an outage.
+            Misconfigured: the request is refused without a cursor too.
+        """
+        try:
+            page = self._page(walk, self._limit)
+        except Unavailable as error:
+            is_unreadable = isinstance(error, Unreadable | TooLarge)
+            if not is_unreadable:
+                status = error.status if isinstance(error, NotTheApi) else None
+                if walk.cursor is not None and status in _CURSOR_REFUSED:
+                    return None
+                self._failures += 1
+                is_patient = self._cursors_lead and self._limit == PAGE_LIMIT and self._failures < MAX_FAILURES
+                if is_patient or error.retry_after is not None:
+                    raise
+                if walk.cursor is not None:
+                    self._cursors_lead = False
+                    return None
+                if status is None:
+                    raise
+            page = self._narrowed(walk, error)
+        else:
+            self._cursors_lead |= walk.cursor is not None and page is not None
+        self._failures = 0
+        return page
+
+    def handed(self, ids: Iterable[str]) -> bool:
+        """Remember notifications that have been stored, whose page is not halved again; return whether any was new."""
+        before = len(self._handed)
+        self._handed.update(dict.fromkeys(ids))
+        has_new = len(self._handed) > before
+        for each in [*self._handed][: max(0, len(self._handed) - _REMEMBERED)]:
+            del self._handed[each]
+        return has_new
+
+    def last_of(self, second: int) -> StreamPage | None:
+        """The other end of all that was raised in one second: the last first. None when it is not given."""
+        within = f"date:{second}+ date:{second}-"
+        try:
+            answer = self._ask(within, order="date-")
+        except Unavailable:
+            answer = self._ask(within, order="date-", descriptors_only="true")
+        return _page(answer) if answer.status == HTTPStatus.OK else None
+
+    def _page(self, walk: Walk, limit: int, **more: str) -> StreamPage | None:
+        if walk.cursor is not None:
+            more["cursor"] = walk.cursor
+        answer = self._ask(f"date:{walk.since}+", limit=str(limit), **more)
+        if answer.status == HTTPStatus.OK:
+            return _page(answer)
+        if walk.cursor is None:
+            raise refused(answer)
+        return None
+
+    def _ask(self, date: str, **params: str) -> Answer:
+        wanted = f"{self._filter} {date}".strip()
+        return self._api.get(
+            "ioc_stream", params={"limit": str(PAGE_LIMIT), "order": "date+", "filter": wanted, **params}
+        )
+
+    def _narrowed(self, walk: Walk, error: Unavailable) -> StreamPage | None:
+        """As much of a page as can be read, at least one item."""
+        with suppress(Unavailable, Misconfigured):
+            page = self._page(walk, self._limit, descriptors_only="true")
+            if page is not None and page.items and all(_notification_id(item) in self._handed for item in page.items):
+                return page  # the journal has all of them
+        limit = self._limit
+        while limit > 1:
+            limit //= 2
+            try:
+                page = self._page(walk, limit)
+            except Unavailable as smaller:
+                error = smaller
+            else:
+                self._limit = limit
+                return page
+        with suppress(Unavailable, Misconfigured):
+            page = self._page(walk, 1, descriptors_only="true")
+            if page is not None:
+                self._limit = PAGE_LIMIT
+                return page
+        if not isinstance(error, Unreadable):
+            raise error
+        self._limit = PAGE_LIMIT
+        return _stepped_over(error)
+
+
+def _stepped_over(error: Unreadable) -> StreamPage:
+    """The page of one item that is not JSON: what leads past it is told by its text."""
+    identifier, date, cursor = (pattern.search(error.body) for pattern in (_ID, _DATE, _CURSOR))
+    name = identifier[1].decode() if identifier else None
+    place = f"the notification {name}" if name else "an item of the stream"
+    unreadable = model.Unreadable(
+        id=name or f"{date[1].decode() if date else ''}:{error.reason}",
+        reason=f"{place} cannot be read: {error.reason}, at byte {error.offset:,} of VirusTotal's answer",
+        date=int(date[1]) if date else None,
+        notification_id=name,
+        excerpt=shortened(one_line(_around(error).decode("utf-8", "replace")), _EXCERPT),
+    )
+    return StreamPage([], cursor[1].decode() if cursor else None, error.clock, [unreadable])
+
+
+def _around(error: Unreadable) -> bytes:
+    start = max(0, error.offset - _EXCERPT // 2)
+    return error.body[start : start + _EXCERPT]
+
+
+def _notification_id(item: Any) -> str:
+    said = item.get("context_attributes") if isinstance(item, dict) else None
+    return str(said.get("notification_id")) if isinstance(said, dict) else ""
+
+
+def _page(answer: Answer) -> StreamPage:
+    """A page: at the end without a cursor, which VirusTotal also says as an empty one."""
+    items, cursor = items_of(answer)
+    return StreamPage(items, cursor, answer.clock)
+
+
+def items_of(answer: Answer) -> tuple[Sequence[Any], str | None]:
+    """The items of a page, and the cursor to the next: None at the end, which VirusTotal also says as an empty one.
+
+    Raises:
+        Unavailable: it is none.
+    """
+    items, meta = answer.document.get("data"), answer.document.get("meta") or {}
+    cursor = meta.get("cursor") if isinstance(meta, dict) else None
+    if not isinstance(items, list) or not isinstance(meta, dict) or not isinstance(cursor, str | None):
+        raise Unavailable(f"VirusTotal answered with JSON that is no page of the IoC Stream ({answer.said})")
+    if len(items) > _MOST_ITEMS:
+        raise Unavailable(
+            f"VirusTotal answered with {len(items)} notifications where {PAGE_LIMIT} were asked for: something else "
+            "answers in its place"
+        )
+    return items, cursor or None
+
+
+def refused(answer: Answer) -> Misconfigured:
+    """What a person has to correct, by the API's own error."""
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter")
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return Misconfigured(
+            f"VirusTotal does not open the IoC Stream to this API key ({answer.said}): the key in the source's option "
+            "api_key needs a licence that includes it (VirusTotal Enterprise or Google Threat Intelligence)"
+        )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return Misconfigured(f"there is no IoC Stream at the source's api_url ({answer.said}): correct it")
+    return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter or api_url")
