@@ -1,5 +1,6 @@
 """When a source is asked about what notifications name: over a real journal, with a clock of the test's own."""
 
+import itertools
 import threading
 from types import SimpleNamespace
 
@@ -172,7 +173,7 @@ def test_the_pause_grows_while_nothing_can_be_answered(clock, source, made):
     while len(asked) < 7:
         asked += [clock.now] * len(made())
         clock.now += 1
-    between = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    between = [after - before for before, after in itertools.pairwise(asked)]
     assert between == [60, 120, 240, 480, PAUSE_SECONDS, PAUSE_SECONDS]
 
 
@@ -185,7 +186,7 @@ def test_one_that_fails_again_and_again_is_asked_about_ever_less(clock, source, 
     while clock.now < NOW + 10 * AGAIN_SECONDS:
         asked += [clock.now for subject in made() if subject == SUBJECTS[0]]
         clock.now += 30
-    between = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    between = [after - before for before, after in itertools.pairwise(asked)]
     assert between[0] == FIRST_PAUSE_SECONDS
     assert between[-1] == AGAIN_SECONDS
 
