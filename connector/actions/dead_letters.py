@@ -27,8 +27,12 @@ class DeadLetterResult(BaseModel):
     """What was refused, by whom, and why."""
 
     id: int = Field(description="Id of the dead letter, which retry_rejected takes.")
-    route: str = Field(description="Name of the route that was to deliver it.")
-    by: str = Field(description="Who refused it: notification, mapping, format or sink.")
+    route: str = Field(
+        description="Name of the route that was to deliver it; of the source, when the source could not read it."
+    )
+    by: str = Field(
+        description="Who refused it: notification, mapping, format or sink; source, when it could not be read."
+    )
     reason: str = Field(description="Why it was refused, in the words of whoever refused it.")
     object: str | None = Field(description="Id of the refused object; null when the whole notification was refused.")
     refused_at: str | None = Field(description="When it was refused (RFC 3339).")

@@ -139,6 +139,8 @@ def _show_remarks_on_source(source: SourceReport) -> None:
         print_line(f"{source.name}: quota left: {_quota(source.quota)}")
     for gap in source.lost:
         print_line(f"{source.name}: notifications from {gap.start} to {gap.end} are lost for good")
+    if source.dead_letters:
+        print_line(f"{source.name}: {source.dead_letters:,} items could not be read: `iocstream rejected list` has why")
     if source.look_ups is not None:
         _show_look_ups(source.name, source.look_ups)
 

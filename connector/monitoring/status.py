@@ -76,6 +76,9 @@ class SourceReport(PartReport):
         description="Spans of time whose notifications VirusTotal deleted before they were fetched."
     )
     quota: dict[str, Any] | None = Field(description="The API key's quota, as VirusTotal last told it.")
+    dead_letters: int = Field(
+        0, description="How many items could not be read, and are dead letters of the source now."
+    )
     look_ups: LookUpsReport | None = Field(
         description="What has been looked up of the rulesets and collections that notifications name; null when "
         "`look_ups_per_day` is 0."
@@ -131,13 +134,20 @@ def report(known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int]
     now = time.time()
     return StatusReport(
         journal=JournalReport(path=str(path), notifications=known.entries),
-        sources=[_source(source, now, look_ups_per_day.get(source.name, 0)) for source in known.sources],
+        sources=[
+            _source(source, now, look_ups_per_day.get(source.name, 0), known.other_dead_letters.get(source.name, 0))
+            for source in known.sources
+        ],
         routes=[_route(route, now) for route in known.routes],
-        dead_letters_of_former_routes=dict(known.other_dead_letters),
+        dead_letters_of_former_routes={
+            name: count
+            for name, count in known.other_dead_letters.items()
+            if name not in {source.name for source in known.sources}
+        },
     )
 
 
-def _source(source: SourceStatus, now: float, per_day: int) -> SourceReport:
+def _source(source: SourceStatus, now: float, per_day: int, dead_letters: int) -> SourceReport:
     checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
     watermark, quota = checkpoint.get("watermark"), source.report.get("quota")
     # A source that found nothing new is not behind: what counts is until when it has looked.
@@ -149,6 +159,7 @@ def _source(source: SourceStatus, now: float, per_day: int) -> SourceReport:
         notifications=source.notifications,
         lost=[Lost(start=timestamp(gap.start), end=timestamp(gap.end)) for gap in source.gaps],
         quota=quota if isinstance(quota, dict) else None,
+        dead_letters=dead_letters,
         look_ups=_look_ups(source, per_day) if per_day else None,
     )
 

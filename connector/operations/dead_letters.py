@@ -4,17 +4,18 @@ import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import orjson
 
-from connector import app
+from connector import app, kinds
 from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
 from connector.operations.route import Interrupted, opened, until_stopped
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver
+from connector.pipeline.reread import reread
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
@@ -49,7 +50,8 @@ def retry(
     The whole notification is rendered anew, and what its receiver does not have is sent. What is delivered, or no
     longer wanted by the route's filter, is a dead letter no more; what is refused again has the new reason. Each route
     is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `blocked`, and says
-    why. Once `stop` is set it ends soon; a part that is still `running` was then cut short.
+    why. What a source could not read, it is asked for again. Once `stop` is set it ends soon; a part that is still
+    `running` was then cut short.
 
     Raises:
         Misconfigured: there is no such route or number.
@@ -116,6 +118,11 @@ def drop(plan: Plan, numbers: Sequence[int]) -> int:
 
 def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part, stop: threading.Event) -> None:
     name = part.name
+    if name in plan.settings.sources:
+        with closing(kinds.make_searchable_source(plan.source(name))) as source, journal.lease(name):
+            for entry in journal.entries(seqs):
+                part.count(reread(name, source, journal, entry))
+        return
     if name not in plan.settings.routes:
         raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
     with opened(plan, name, journal, stop) as route, journal.lease(name):
@@ -134,7 +141,7 @@ def _of_route(plan: Plan, journal: Journal, route: str | None) -> Iterator[Store
     found = journal.dead_letters(route)
     first = next(found, None)
     if first is None:
-        if route is not None:
+        if route is not None and route not in plan.settings.sources:
             plan.route(route)
         return iter(())
     return itertools.chain([first], found)

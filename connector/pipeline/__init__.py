@@ -2,7 +2,8 @@
 
 The way of a notification: `fetch` stores it in the journal; `deliver` reads it there for each `route`, has `convert`
 make messages of it, for which `versions` decides what is new and what has changed, has `send` hand them to the sink,
-and moves the route's position. `redeliver` is for what goes out once more.
+and moves the route's position. `redeliver` is for what goes out once more,
+`reread` for what a source could not read.
 
 Around them: `runner` gives each source and route a thread, `part` holds what one of these has done, `retry` waits for
 an outage to end, `upkeep` sees to quotas and to what is past the retention, and `look_ups` asks for more about what

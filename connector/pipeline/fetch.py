@@ -1,6 +1,6 @@
 """From a source into the journal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,18 +10,23 @@ from connector.ports import Journal, Source
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A page in the journal: how many notifications it had, how many of them were new, and what was found lost."""
+    """A page in the journal: how many notifications it had, how many of them were new, and what was found lost.
+
+    Attributes:
+        unreadable: the reasons of what the source has stepped over.
+    """
 
     notifications: int
     new: int
     gap: Gap | None
+    unreadable: Sequence[str] = ()
 
 
 def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
     """Store what is new, page by page: each with its checkpoint, before the next is asked for."""
     for page in source.pages(journal.checkpoint(name)):
         new = journal.append(name, page)
-        yield Stored(len(page.notifications), new, page.gap)
+        yield Stored(len(page.notifications), new, page.gap, [each.reason for each in page.unreadable])
 
 
 class Pages:

@@ -11,7 +11,7 @@ from connector.pipeline.send import Delivered
 State = Literal["running", "done", "waiting", "blocked"]
 """`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves."""
 REFUSERS = ("notification", "mapping", "format", "sink")
-"""Who makes dead letters; see `DeadLetter.by`."""
+"""Who makes dead letters of routes; see `DeadLetter.by`."""
 MAX_REASONS = 20
 
 

@@ -13,6 +13,7 @@ from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import Pages
 from connector.pipeline.look_ups import LookUps
 from connector.pipeline.part import Part, State
+from connector.pipeline.reread import reread_asked
 from connector.pipeline.retry import Stopping, Worker
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered
@@ -182,6 +183,8 @@ class Runner:
         while (stored := worker.patiently(pages.next)) is not None:
             part.fetched += stored.notifications
             part.new += stored.new
+            for reason in stored.unreadable:
+                self._log.error("unreadable", part=part.name, reason=reason)
             if stored.gap:
                 part.gaps.append(stored.gap)
                 self._log.error("notifications_lost", part=part.name, start=stored.gap.start, end=stored.gap.end)
@@ -190,6 +193,8 @@ class Runner:
                 self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
                 self._wake(part)
             self._on_progress(part)
+        if worker.patiently(lambda: reread_asked(part.name, self._sources[part.name].source, self._journal)):
+            self._wake(part)
         worker.patiently(lambda: self._upkeep.see_to(part, self._sources[part.name].source))
         self._say(part, "done", "")
 

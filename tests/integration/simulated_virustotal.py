@@ -64,6 +64,27 @@ def simulated(notifications=(), *, middleware=None, clock=None, **options):
         yield api, url
 
 
+@contextmanager
+def poisoned(made, where, what):
+    """Serves them, with something that is not JSON in one of them."""
+
+    def middleware(api):
+        def application(environ, start_response):
+            environ.pop("HTTP_ACCEPT_ENCODING", None)
+            started = []
+            body = b"".join(api(environ, lambda *given: started.append(given)))
+            body = body.replace(where, what)
+            ((status, headers),) = started
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            start_response(status, [*headers, ("Content-Length", str(len(body)))])
+            return [body]
+
+        return application
+
+    with simulated(made, middleware=middleware) as served:
+        yield served
+
+
 def stream_requests(api):
     return [asked for asked in api.requests if asked.path == "/ioc_stream"]
 

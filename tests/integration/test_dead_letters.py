@@ -13,6 +13,7 @@ import sys
 import pytest
 import stix2
 from integration.command import environment, iocstream_here, started
+from integration.simulated_virustotal import KEY, NOW, items, poisoned
 
 from connector.simulator.notifications import notifications
 from connector.simulator.taxii import TaxiiReceiver
@@ -292,6 +293,66 @@ def test_what_others_wrote_does_not_steer_the_terminal(folder, receiver):
         assert all(character.isprintable() or character == "\n" for character in shown)
         assert "title" in shown
     assert "[red]markup[/nonsense]" in shown
+
+
+FROM_VIRUSTOTAL = """
+sources:
+  vt: {{type: virustotal, api_key: "{key}", api_url: "{url}/api/v3", poll_seconds: 1}}
+routes:
+  line: {{mapping: json, sink: {{type: file, path: out.jsonl}}}}
+  other: {{mapping: json, sink: {{type: file, path: other.jsonl}}}}
+"""
+
+
+@pytest.fixture
+def unread(tmp_path):
+    """Notifications of which one cannot be read; yields the folder and the id of that one."""
+    made = items(range(NOW - 5, NOW))
+    made[2]["context_attributes"]["odd"] = "poison"
+    with poisoned(made, b'"poison"', b"NaN") as (_, url):
+        (tmp_path / "iocstream.yaml").write_text(FROM_VIRUSTOTAL.format(key=KEY, url=url))
+        yield tmp_path, made[2]["context_attributes"]["notification_id"]
+
+
+def delivered(folder, name="out.jsonl"):
+    return (folder / name).read_text().splitlines()
+
+
+def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source_and_is_delivered_by_a_retry(unread):
+    folder, broken = unread
+    ok(folder, "run", "--once")
+    assert len(delivered(folder)) == len(delivered(folder, "other.jsonl")) == 4
+    (letter,) = listed(folder)
+    assert (letter["route"], letter["source"], letter["by"]) == ("vt", "vt", "source")
+    assert f"the notification {broken} cannot be read" in letter["reason"]
+    assert "at byte" in letter["reason"]
+    assert listed(folder, "--route", "vt") == [letter]
+    shown = json.loads(ok(folder, "rejected", "show", str(letter["id"]), "--json").stdout)
+    assert "NaN" in shown["body"]["unreadable"]["excerpt"]
+    report = json.loads(ok(folder, "status", "--json").stdout)
+    assert report["sources"][0]["dead_letters"] == 1
+    assert report["dead_letters_of_former_routes"] == {}
+    assert [each["backlog"] for each in report["routes"]] == [0, 0]
+    assert "1 items could not be read" in ok(folder, "status").stdout
+    ok(folder, "run", "--once")
+    assert listed(folder) == [letter]
+
+    exported = ok(folder, "rejected", "export", "-").stdout.splitlines()
+    assert json.loads(exported[0])["rejected"][0]["id"] == letter["id"]
+    ok(folder, "rejected", "retry", str(letter["id"]))
+    assert listed(folder) == []
+    ok(folder, "run", "--once")
+    assert len(delivered(folder)) == len(delivered(folder, "other.jsonl")) == 5
+    assert listed(folder) == []
+
+
+def test_what_a_source_could_not_read_can_be_dropped(unread):
+    folder, _ = unread
+    ok(folder, "run", "--once")
+    (letter,) = listed(folder)
+    ok(folder, "rejected", "drop", str(letter["id"]), "--yes")
+    assert listed(folder) == []
+    assert json.loads(ok(folder, "status", "--json").stdout)["sources"][0]["dead_letters"] == 0
 
 
 def test_without_a_journal_there_is_nothing_to_look_at(folder):

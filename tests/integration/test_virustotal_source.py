@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
-from integration.simulated_virustotal import KEY, NOW, Clock, Store, ids, items, simulated, source, stream_requests
+from integration.simulated_virustotal import (
+    KEY,
+    NOW,
+    Clock,
+    Store,
+    ids,
+    items,
+    poisoned,
+    simulated,
+    source,
+    stream_requests,
+)
 
 from connector.model import Gap, Misconfigured, Refused, Subject, Unavailable
 from connector.notification import subjects, view
@@ -330,27 +341,6 @@ BROKEN = {
     "10,000 levels": b"[" * 10_000 + b"]" * 10_000,
     "control character": b'"a\x01"',
 }
-
-
-@contextmanager
-def poisoned(made, where, what):
-    """Serves them, with something that is not JSON in one of them."""
-
-    def middleware(api):
-        def application(environ, start_response):
-            environ.pop("HTTP_ACCEPT_ENCODING", None)
-            started = []
-            body = b"".join(api(environ, lambda *given: started.append(given)))
-            body = body.replace(where, what)
-            ((status, headers),) = started
-            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
-            start_response(status, [*headers, ("Content-Length", str(len(body)))])
-            return [body]
-
-        return application
-
-    with simulated(made, middleware=middleware) as served:
-        yield served
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -32,6 +32,7 @@ from connector.model import (
 from connector.notification import SHA256, read
 from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
+from connector.sources.virustotal import api
 from connector.sources.virustotal.api import Api, ApiSettings, nearly_spent
 from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, StreamPage, items_of, refused
 from connector.sources.virustotal.subjects import answered, endpoint
@@ -71,7 +72,10 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         24,
         ge=1,
         le=168,
-        description="How many hours back the first run looks. VirusTotal keeps notifications for 168 hours.",
+        description=(
+            "How many hours back the first run looks, from when it first asks. VirusTotal keeps "
+            "notifications for 168 hours."
+        ),
     )
     overlap_seconds: int = Field(
         900,
@@ -79,7 +83,8 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         le=86400,
         description=(
             "How many seconds before its watermark each poll begins, because a notification can appear "
-            "later than its date says. The journal drops repeats."
+            "later than its date says. After a fetch of several pages the next one begins where that one "
+            "began. The journal drops repeats."
         ),
     )
     poll_seconds: int = Field(
@@ -97,7 +102,7 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         ge=0,
         le=100_000,
         description=(
-            "Most requests a day (UTC) for looking up the rulesets and collections that notifications "
+            "Most requests a day (UTC) for looking up the rulesets, collections and URLs that notifications "
             "name; 0 turns look-ups off. They also stop when only a quarter of a quota is left."
         ),
     )
@@ -181,7 +186,14 @@ class VirusTotalSource:
 
     def get(self, notification_id: str) -> Notification:
         """See `connector.ports.SearchableSource`."""
-        answer = self._api.get("ioc_stream_notifications", notification_id)
+        try:
+            answer = self._api.get("ioc_stream_notifications", notification_id)
+        except api.Unreadable as error:
+            raise Refused(
+                f"the notification {notification_id} cannot be read: {error.reason}, at byte {error.offset:,} of "
+                "VirusTotal's answer",
+                by="source",
+            ) from None
         if answer.status != HTTPStatus.OK:
             raise _unknown(notification_id) if answer.status in _GONE else refused(answer)
         body = answer.document.get("data")
