@@ -1,5 +1,6 @@
 """The CEF format: header, extension, types, lengths, labels."""
 
+import calendar
 import csv
 from pathlib import Path
 
@@ -46,12 +47,13 @@ def test_an_event_needs_no_extension():
 
 @pytest.mark.parametrize("name", [*HEADER_LENGTHS, "severity"])
 def test_a_missing_header_field_is_refused_by_name(name):
-    with pytest.raises(Refused, match=name):
+    with pytest.raises(Refused, match=f"^{name} is ") as caught:
         CefFormat().encode({key: value for key, value in HEADER.items() if key != name})
+    assert caught.value.by == "format"
 
 
 @pytest.mark.parametrize("name", HEADER_LENGTHS)
-@pytest.mark.parametrize("value", ["", " ", "\n\t\x00", "\ufeff"])
+@pytest.mark.parametrize("value", ["", " ", "\n\t\x00", "\ufeff", " " * 61])
 def test_a_header_field_that_is_empty_after_cleaning_is_refused_by_name(name, value):
     assert refused(**{name: value}).startswith(f"{name} is empty")
 
@@ -60,6 +62,8 @@ def test_a_header_field_that_is_empty_after_cleaning_is_refused_by_name(name, va
 def test_a_header_field_is_cut_at_its_length_in_characters(name):
     value = "é" * (HEADER_LENGTHS[name] + 1)
     assert f"|{value[:-1]}|" in line(**{name: value})
+    value = "a" * (HEADER_LENGTHS[name] - 1)
+    assert f"|{value}|" in line(**{name: f"{value} b"})
 
 
 def test_the_header_holds_no_escape_no_control_no_quote_and_no_pipe_of_its_own():
@@ -73,6 +77,7 @@ def test_a_class_id_holds_no_character_that_a_parser_wants_escaped():
 
 def test_a_number_may_stand_in_a_header_field():
     assert line(deviceVersion=3).split("|")[3] == "3"
+    assert refused(deviceVersion=[3]).startswith("deviceVersion is a list and must be ")
 
 
 @pytest.mark.parametrize("severity", [0, 10, "7", 5.0, "Unknown", "Very-High"])
@@ -86,12 +91,18 @@ def test_any_other_severity_is_refused(severity):
     assert refused(severity=severity).startswith("severity is ")
 
 
+def test_the_refusal_of_a_severity_says_what_it_may_be():
+    assert refused(severity=11) == (
+        "severity is 11 and must be a whole number from 0 to 10 or one of High, Low, Medium, Unknown, Very-High"
+    )
+
+
 def test_an_unknown_part_of_the_document_is_refused():
     assert refused(act="alert").startswith("act is no part of a CEF event")
 
 
 def test_an_extension_that_is_no_object_is_refused():
-    with pytest.raises(Refused, match="extension is a list"):
+    with pytest.raises(Refused, match=r"^extension is a list and must be a mapping of keys to values$"):
         CefFormat().encode({**HEADER, "extension": ["act"]})
 
 
@@ -141,7 +152,8 @@ def test_a_list_is_written_with_commas_between():
 
 @pytest.mark.parametrize("value", [{"a": 1}, [{}], [["a"]], float("inf"), float("nan"), [float("nan")]])
 def test_what_has_no_text_form_is_refused(value):
-    assert refused({"msg": value}).startswith("msg is ")
+    for key in ("msg", "VirusTotalIoCStreamNote"):
+        assert refused({key: value}).startswith(f"{key} is ")
 
 
 TEXT_KEYS = [key for key, entry in DICTIONARY.items() if entry.kind is Kind.STRING and key not in LABELS.values()]
@@ -184,6 +196,7 @@ def test_a_key_that_only_receivers_set_is_refused(key):
 def test_a_key_of_ones_own_is_a_capital_then_letters_and_digits():
     assert extension_of(VirusTotalIoCStreamNote2="a=b") == "VirusTotalIoCStreamNote2=a\\=b"
     assert len(extension_of(VirusTotalIoCStreamNote="x" * 5000)) == len("VirusTotalIoCStreamNote=") + 4000
+    assert extension_of(**{"A" * 60: "x"}) == "A" * 60 + "=x"
 
 
 FITTING = [
@@ -241,16 +254,23 @@ def test_a_value_of_its_keys_type_is_written(key, value, text):
     assert extension_of(**{key: value}) == f"{key}={text}"
 
 
-@pytest.mark.parametrize(("key", "value", "text"), [("c6a3", "2001:db8::1", "2001:db8::1"), ("cfp1", 1, "1.0")])
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [("c6a3", "2001:db8::1", "2001:db8::1"), ("cfp1", 1, "1.0"), ("cfp1", "0.50", "0.5"), ("cfp1", "-2e3", "-2000.0")],
+)
 def test_a_typed_custom_field_is_written_with_its_label(key, value, text):
     assert extension_of(**{key: value, f"{key}Label": "what"}) == f"{key}Label=what {key}={text}"
 
 
 @pytest.mark.parametrize(("key", "value"), UNFITTING)
 def test_a_value_of_another_type_is_refused_with_key_value_and_rule(key, value):
-    message = refused({key: value, **({LABELS[key]: "what"} if key in LABELS else {})})
-    assert message.startswith(f"{key} is ")
-    assert "and must be a" in message
+    entry = DICTIONARY[key]
+    within = f" from {entry.lowest} to {entry.highest}" if entry.highest else ""
+    within = ", in the years 1970 to 9999" if entry.kind is Kind.TIMESTAMP else within
+    shown = "a list" if isinstance(value, list) else repr(value)
+    assert refused({key: value, **({LABELS[key]: "what"} if key in LABELS else {})}) == (
+        f"{key} is {shown} and must be {entry.kind.value}{within}"
+    )
 
 
 @pytest.mark.parametrize("key", [key for key, entry in DICTIONARY.items() if entry.highest])
@@ -269,8 +289,12 @@ def test_a_refusal_shows_an_excerpt_of_a_long_value():
     assert len(message) < 200
 
 
-def test_a_time_in_words_stays_as_it_is():
-    assert extension_of(rt="May 17 2023 08:12:05 UTC") == "rt=May 17 2023 08:12:05 UTC"
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_time_in_words_stays_as_it_is_and_is_a_day_of_its_month(month):
+    name = calendar.month_abbr[month]
+    last = calendar.monthrange(2023, month)[1]
+    assert extension_of(rt=f"{name} {last} 2023 08:12:05 UTC") == f"rt={name} {last} 2023 08:12:05 UTC"
+    assert refused({"rt": f"{name} {last + 1} 2023 08:12:05 UTC"}).startswith("rt is ")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +331,9 @@ def test_a_label_without_its_value_is_left_out():
 
 @pytest.mark.parametrize("label", ["src", "sourceAddress", "Name", "two words", "1st", "a.b", "ü", "a" * 61])
 def test_a_label_that_receivers_cannot_use_as_a_field_name_is_refused(label):
-    assert refused({"cs1": "x", "cs1Label": label}).startswith("cs1Label is ")
+    message = refused({"cs1": "x", "cs1Label": label})
+    assert message.startswith("cs1Label is ")
+    assert message.endswith(" must be a short name of letters, digits and _ that is no key of the CEF dictionary")
 
 
 def test_a_label_has_sixty_characters_at_most():
@@ -316,14 +342,21 @@ def test_a_label_has_sixty_characters_at_most():
 
 
 def test_two_custom_fields_do_not_share_a_label():
-    assert "share a label" in refused({"cs1": "x", "cs1Label": "a", "cs2": "y", "cs2Label": "a"})
+    message = refused({"cs1": "x", "cs1Label": "a", "cs2": "y", "cs2Label": "a"})
+    assert message == "two custom fields share a label; the labels are a, a"
+
+
+def test_what_the_standard_does_not_define_is_told_by_its_place():
+    document = {**HEADER, "act": "x", "extension": {"msg": "x", "cs1Label": "x", "OwnKey": "x"}}
+    assert CefFormat().undefined(document) == {("act",): "a CEF event", ("extension", "OwnKey"): "the CEF dictionary"}
+    assert CefFormat().undefined(HEADER) == CefFormat().undefined({**HEADER, "extension": ["OwnKey"]}) == {}
 
 
 def test_text_around_a_placeholder_is_escaped_once_as_a_whole():
     assert CefFormat().quote("msg", "a=b|c") == "a=b|c"
     assert CefFormat().quote("msg", 5) == "5"
     assert CefFormat().quote("msg", True) == "true"
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match=r"^msg is a list "):
         CefFormat().quote("msg", ["a"])
 
 
