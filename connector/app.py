@@ -29,6 +29,9 @@ from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import YamlDocument
 from connector.version import VERSION
 
+LISTEN_AGAIN_SECONDS = 10.0
+"""How long to wait before an address for metrics that was taken is tried again."""
+
 
 class NotFound(Misconfigured):
     """The caller named something that is not there."""
@@ -192,31 +195,65 @@ def run(
     once: bool = False,
     stop: threading.Event | None = None,
     on_progress: Callable[[Part], None] = lambda _: None,
+    on_start: Callable[[Runner], None] = lambda _: None,
 ) -> Sequence[Part]:
-    """Fetch and deliver: until `stop` is set, or `once` until nothing is left; say how each part stands at the end."""
+    """Fetch and deliver: until `stop` is set, or `once` until nothing is left; say how each part stands at the end.
+
+    Args:
+        plan: what to run.
+        once: end when nothing is left.
+        stop: ends it when set.
+        on_progress: called whenever a part has something to show.
+        on_start: called when all is open and the parts are about to begin; never with `once`.
+
+    Raises:
+        Misconfigured: it cannot be started.
+    """
     log = telemetry.logger()
     with _opened(plan, stop or threading.Event(), on_progress) as (runner, journal), ExitStack() as stack:
         if once:
             return runner.run_once()
         log.info("started", version=VERSION, sources=list(plan.settings.sources), routes=list(plan.settings.routes))
         if address := plan.settings.telemetry.address():
-            log.info("listening", url=stack.enter_context(_monitored(plan, runner, journal, *address)))
+            stack.enter_context(_monitored(plan, runner, journal, *address))
+        on_start(runner)
         parts = runner.run()
         log.info("ended", states={part.name: part.state for part in parts})
         return parts
 
 
 @contextmanager
-def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: int) -> Iterator[str]:
-    """Serve metrics and health while the block lasts; yields the URL."""
+def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: int) -> Iterator[None]:
+    """Serve metrics and health while the block lasts. While the address is taken it is tried again: work goes on."""
     from connector.monitoring import current_status, health, metrics, server  # noqa: PLC0415 -- heavy, and used by `run` alone
 
     path = plan.settings.journal.path
     now = current_status.CurrentStatus(lambda: status_report(plan, journal))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
-    with telemetry.listening(durations), server.serving(host, port, pages) as url:
-        yield url
+    is_over = threading.Event()
+
+    def serve() -> None:
+        reason = ""
+        while not is_over.is_set():
+            try:
+                with server.serving(host, port, pages) as url:
+                    telemetry.logger().info("listening", url=url)
+                    is_over.wait()
+            except Misconfigured as error:
+                if reason != str(error):
+                    reason = str(error)
+                    telemetry.logger().error("not_listening", reason=reason, seconds=LISTEN_AGAIN_SECONDS)
+                is_over.wait(LISTEN_AGAIN_SECONDS)
+
+    thread = threading.Thread(target=serve, name="listening", daemon=True)
+    with telemetry.listening(durations):
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
 
 @contextmanager

@@ -6,9 +6,9 @@ docs/monitoring.md lists every event.
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -51,6 +51,27 @@ def exchanged(exchange: Exchange) -> None:
         listener(exchange)
 
 
+class _Stderr:
+    """The stderr there is now. A log that cannot be written, for want of a reader or of space, ends no work."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> None:
+        """Write what can be written."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what has been kept back, if it can be written."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def _stderr() -> TextIO:
+    return cast("TextIO", _Stderr())
+
+
 def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
     """Send events to stderr: readable lines at a terminal, JSON lines elsewhere.
 
@@ -59,7 +80,7 @@ def configure(*, json_lines: bool | None = None, level: str = "INFO") -> None:
     structlog.configure(
         processors=_processors(json_lines=json_lines),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_stderr()),
         cache_logger_on_first_use=False,
     )
 
@@ -85,7 +106,7 @@ def logger() -> Event:
     if structlog.is_configured():
         return structlog.get_logger()
     return structlog.wrap_logger(
-        structlog.WriteLogger(sys.stderr),
+        structlog.WriteLogger(_stderr()),
         processors=_processors(json_lines=None),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )

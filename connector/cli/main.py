@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character ends nothing
     if sys.stdout is None:  # closed by whoever started us: there is nobody to write to
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- as long as the program
-    sys.exit(_main(arguments))
+    code = _main(arguments)
+    _let_go_of_stderr()
+    sys.exit(code)
+
+
+def _let_go_of_stderr() -> None:
+    """Give up what cannot be written, which Python would try once more at exit and exit with a code of its own."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -58,7 +70,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         return int(iocstream.main(arguments, prog_name="iocstream", standalone_mode=False) or DONE)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # nobody reads it
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -72,7 +85,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         if not isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
             message = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     if message:
-        click.echo(f"error: {message}", err=True)
+        with suppress(OSError):  # nobody reads it
+            click.echo(f"error: {message}", err=True)
     return code
 
 
@@ -124,20 +138,23 @@ def check(path: Path, *, as_json: bool) -> int:
 @click.option("--once", is_flag=True, help="Fetch what is new, deliver what is pending, and exit.")
 @json_option
 def run(path: Path, *, once: bool, as_json: bool) -> int:
-    """Fetch and deliver until SIGTERM."""
+    """Fetch and deliver until SIGTERM; SIGHUP takes up a changed configuration."""
     from connector import app, telemetry
     from connector.cli import terminal
+    from connector.cli.service import Service
 
     plan = load(path)
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
-    stop = stop_on_signals()
     if once and sys.stderr.isatty():
         with terminal.PartProgress() as progress:
             telemetry.configure(level="WARNING")
-            parts = app.run(plan, once=True, stop=stop, on_progress=progress)
+            parts = app.run(plan, once=True, stop=stop_on_signals(), on_progress=progress)
+    elif once:
+        telemetry.configure()
+        parts = app.run(plan, once=True, stop=stop_on_signals())
     else:
         telemetry.configure()
-        parts = app.run(plan, once=once, stop=stop)
+        parts = Service(lambda: app.load(path)).run(plan)
     if as_json:
         print_json([part_json(part) for part in parts])
     elif once:

@@ -50,7 +50,7 @@ def environment(extra):
 def iocstream_here(*arguments, cwd, env=None, stdin=b""):
     """The same within this process: for tests to which the process is nothing, as a start of Python costs most."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with (
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),

@@ -58,6 +58,13 @@ def test_the_unit_starts_again_unless_a_person_must_act_and_gives_time_to_stop()
     assert int(seconds) > app.Config.model_fields["shutdown_seconds"].default
 
 
+def test_the_unit_is_told_when_it_is_ready_at_work_or_to_read_its_configuration_again():
+    assert setting("Type") == ["notify"]
+    assert setting("WatchdogSec") == ["60"]
+    assert setting("ExecReload") == ["/bin/kill -HUP $MAINPID"]
+    assert "AF_UNIX" in setting("RestrictAddressFamilies")[0].split()
+
+
 def test_the_configuration_is_one_that_can_run_with_secrets_from_where_the_unit_puts_them(tmp_path):
     text = (DEPLOY / "iocstream.yaml").read_text()
     credentials = re.findall(r"\$\{file:/run/credentials/iocstream\.service/(\w+)\}", text)

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import urllib.error
@@ -242,15 +241,6 @@ def test_an_outage_is_told_and_ready_and_a_blocked_part_is_not(folder, receiver,
         assert [reason for reason in json.loads(body)["reasons"] if reason.startswith("virustotal is blocked: ")]
         assert run.get("/healthz")[0] == 200
         assert run.metrics()["iocstream_part_state", "blocked", "source", "virustotal"] == 1
-
-
-def test_a_port_that_is_taken_is_said_with_the_remedy(folder):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        edit(folder, "127.0.0.1:0", f"127.0.0.1:{other.getsockname()[1]}")
-        done = iocstream_here("run", cwd=folder)
-    assert done.returncode == 2
-    assert "telemetry.listen: 127.0.0.1" in done.stderr
-    assert "Choose another" in done.stderr
 
 
 def test_without_the_option_nothing_listens(folder):
