@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import urllib.parse
 
 import orjson
 import pydantic
@@ -166,8 +167,17 @@ class TestEnvelopes:
         large = message("large", padding=10_000)
         (refusal,) = make().send([*messages(1), large, *messages(1)])
         assert refusal.message is large
-        assert "max_content_length is 10000" in refusal.reason
+        assert refusal.reason.endswith(" it is too large: the server's max_content_length is 10000")
         assert envelopes(server) == [["0000"], ["0000"]]
+
+    def test_an_object_alone_stays_strictly_below_the_limit_too_and_the_limit_is_named(self, server, make):
+        size = len(b'{"objects":[]}') + len(messages(1, padding=2000)[0].body)
+        for limit, refused in [(size + 1, 0), (size, 1)]:
+            refusals = make(max_envelope_bytes=limit).send(messages(1, padding=2000))
+            assert [r.reason for r in refusals] == [
+                f"with {size} bytes it is too large: max_envelope_bytes is {limit}"
+            ] * refused
+        assert len(envelopes(server)) == 1
 
     def test_a_server_that_takes_less_than_it_says_gets_smaller_envelopes_from_then_on(self, server, make):
         def answer(request, context):
@@ -212,8 +222,10 @@ class TestAcceptance:
 
     def test_a_page_that_is_not_taxii_is_no_acceptance(self, server, make):
         server.post(OBJECTS, status_code=200, text="<html>Please log in</html>")
-        with pytest.raises(Unavailable, match="Please log in"):
+        with pytest.raises(Unavailable, match="Please log in") as caught:
             make().send(messages(1))
+        assert OBJECTS in str(caught.value)
+        assert "look at what stands between here and the TAXII server" in str(caught.value)
 
     def test_a_pending_status_is_polled_ever_more_slowly_until_it_is_complete(self, server, make, clock):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
@@ -226,7 +238,9 @@ class TestAcceptance:
     def test_a_status_that_stays_pending_is_not_delivered_and_not_refused(self, server, make, clock):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
         server.get(f"{ROOT}status/s/", json={"status": "pending"})
-        with pytest.raises(Unavailable, match="status_timeout_seconds"):
+        with pytest.raises(
+            Unavailable, match=r"'Feed'.* within 7 s; .*\. If it is merely slow, raise status_timeout_s"
+        ):
             make(status_timeout_seconds=7).send(messages(1))
         assert sum(clock.slept) == pytest.approx(7)
 
@@ -241,6 +255,20 @@ class TestAcceptance:
         server.get(f"{ROOT}status/s/", status_code=503)
         with pytest.raises(Unavailable):
             make().send(messages(1))
+
+    @pytest.mark.parametrize(
+        ("answer", "error", "sentence"),
+        [
+            ({"status_code": 403}, Misconfigured, "The status of an accepted request at {url} may not be read"),
+            ({"text": "<html>"}, Unavailable, "{url} answers 200 with something that is not TAXII: <html>"),
+        ],
+    )
+    def test_a_status_that_cannot_be_read_is_named_with_its_address(self, server, make, answer, error, sentence):
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", **answer)
+        with pytest.raises(error) as caught:
+            make().send(messages(1))
+        assert str(caught.value).startswith(sentence.format(url=f"{ROOT}status/s/"))
 
     def test_a_status_id_cannot_lead_elsewhere(self, server, make):
         server.post(OBJECTS, status_code=202, json={"id": "../x?y#z/é", "status": "pending"})
@@ -274,7 +302,18 @@ class TestFailures:
         held = {"id": "indicator--0001", "modified": "2026-01-01T00:00:00.000000Z"}
         asked = self.held(server, "0001", objects=[held])
         assert list(make().send(messages(3))) == []
-        assert asked.last_request.qs == {"match[version]": [VERSION.lower()]}
+        assert asked.last_request.url.endswith(f"?{urllib.parse.urlencode({'match[version]': VERSION})}")
+
+    def test_an_object_that_has_only_been_created_is_known_by_that_time(self, server, make):
+        self.failing(server, "0001")
+        self.held(server, "0001", objects=[{"id": "indicator--0001", "created": VERSION}])
+        assert list(make().send(messages(3))) == []
+
+    def test_an_id_cannot_lead_elsewhere(self, server, make):
+        self.failing(server, "a/b")
+        asked = self.held(server, "a%2Fb", objects=[{"id": "indicator--a/b", "modified": VERSION}])
+        assert list(make().send([message("a/b")])) == []
+        assert asked.call_count == 1
 
     @pytest.mark.parametrize("version", [VERSION, None])
     def test_a_failure_whose_version_the_server_lists_is_a_duplicate_and_the_object_is_not_asked_for(
@@ -296,6 +335,7 @@ class TestFailures:
             {"text": "<html>"},
             {"status_code": 406},
             {"status_code": 500},
+            {"status_code": 500, "json": {"versions": [VERSION]}},
         ],
     )
     @pytest.mark.parametrize("is_held", [True, False])
@@ -312,6 +352,7 @@ class TestFailures:
         with pytest.raises(Unavailable) as caught:
             make().send(messages(3))
         assert caught.value.retry_after == 7
+        assert f"{OBJECTS}indicator--0001/versions/" in str(caught.value)
 
     def test_a_failure_that_repeats_the_login_is_kept_without_it(self, server, make):
         failure = {"id": "indicator--0001", "version": VERSION, "message": "x" * 290 + " hush-hush said user"}
@@ -348,12 +389,14 @@ class TestFailures:
         self.failing(server, "0001")
         self.held(server, "0001", status)
         assert len(make().send(messages(3))) == 1
+        server.get(f"{OBJECTS}indicator--0001/", status_code=status, text="<html>")
+        assert len(make().send(messages(3))) == 1
 
     @pytest.mark.parametrize("status", [429, 500, 503])
     def test_a_server_that_cannot_say_now_whether_it_holds_the_object_is_unavailable(self, server, make, status):
         self.failing(server, "0001")
         self.held(server, "0001", status)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match=f"^{OBJECTS}indicator--0001/ "):
             make().send(messages(3))
 
     def test_what_was_found_before_an_outage_is_not_asked_for_again_until_all_is_delivered(self, server, make):
@@ -381,6 +424,7 @@ class TestFailures:
         server.get(COLLECTION, json={"id": "c1", "can_read": False, "can_write": True})
         self.failing(server, "0001")
         (refusal,) = make().send(messages(3))
+        assert refusal.message == messages(3)[1]
         assert refusal.reason.startswith("no 0001 (the collection cannot be read")
 
     @pytest.mark.parametrize("bad", [(), ("0000",), ("0003", "0009"), tuple(f"{n:04}" for n in range(10))])
@@ -395,7 +439,7 @@ class TestFailures:
             self.held(server, name, 404)
         refusals = make().send(messages(10))
         assert sorted(r.message.id.removeprefix("indicator--") for r in refusals) == list(bad)
-        assert all("does not say why" in r.reason for r in refusals)
+        assert {r.reason for r in refusals} <= {"the server counts it as failed and does not say why"}
         assert len(envelopes(server)) <= 2 * 10 - 1
 
     def test_a_count_without_names_that_never_falls_ends_with_a_bounded_number_of_requests(self, server, make):
@@ -416,6 +460,14 @@ class TestRefusedEnvelopes:
         delivered = [e for e in envelopes(server) if not set(e) & set(bad)]
         assert list(itertools.chain(*delivered)) == [f"{n:04}" for n in range(100) if f"{n:04}" not in bad]
         assert len(envelopes(server)) <= 1 + len(bad) * 2 * 7
+
+    def test_an_object_at_fault_makes_later_envelopes_no_smaller(self, server, make):
+        server.post(OBJECTS, json=refusing("0000"))
+        sink = make()
+        assert len(sink.send(messages(20))) == 1
+        server.reset_mock()
+        sink.send(messages(20)[1:])
+        assert len(envelopes(server)) == 1
 
     def test_an_outage_in_the_middle_of_the_search_is_an_outage_and_no_refusal(self, server, make):
         bad = {"status_code": 400, "json": {"title": "bad"}}
@@ -474,7 +526,7 @@ class TestOutagesAndMistakes:
         with pytest.raises(Misconfigured, match=remedy) as caught:
             make().send(messages(3))
         assert f"{status} Server says so" in str(caught.value)
-        assert OBJECTS in str(caught.value)
+        assert str(caught.value).startswith(f"The collection at {OBJECTS} ")
 
     def test_after_it_was_mended_the_collection_is_looked_up_afresh(self, server, make):
         server.post(OBJECTS, [{"status_code": 404}, {"status_code": 202, "json": {}}])
@@ -484,12 +536,22 @@ class TestOutagesAndMistakes:
         assert list(sink.send(messages(1))) == []
         assert [r.method for r in server.request_history] == ["GET", "GET", "POST"] * 2
 
-    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    @pytest.mark.parametrize("status", [300, 301, 302, 307, 308])
     def test_a_redirect_is_not_followed_and_its_target_is_named(self, server, make, status):
         server.post(OBJECTS, status_code=status, headers={"Location": "https://elsewhere.example/"})
-        with pytest.raises(Misconfigured, match=r"https://elsewhere\.example/"):
+        with pytest.raises(Misconfigured, match=r" to https://elsewhere\.example/\. .* put it into the configuration$"):
             make().send(messages(1))
         assert {r.hostname for r in server.request_history} == {"taxii.example"}
+
+    def test_a_redirect_to_nowhere_is_said_to_be_one(self, server, make):
+        server.post(OBJECTS, status_code=302)
+        with pytest.raises(Misconfigured, match=r"redirects .* to somewhere it does not name"):
+            make().send(messages(1))
+
+    def test_a_secret_within_a_secret_leaves_nothing_of_either(self, server, make):
+        server.post(OBJECTS, status_code=400, json={"title": "no login prefix sesame here"})
+        (refusal,) = make(api_key="prefix sesame", api_key_header="X-Key").send(messages(1))
+        assert refusal.reason == "no login *** here"
 
     def test_secrets_that_a_server_echoes_stand_in_no_error(self, server, make):
         basic = base64.b64encode(b"user:hush-hush").decode()

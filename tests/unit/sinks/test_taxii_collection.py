@@ -35,6 +35,7 @@ class TestOpening:
         [
             (401, (Misconfigured, "does not accept the login")),
             (403, (Misconfigured, "may not be read with this login. Ask the server's administrator")),
+            (400, (Misconfigured, "refuses the request. Check the address")),
             (404, (Misconfigured, "answer both alike")),
             (406, (Misconfigured, "TAXII 2.0 and 1.x are not supported")),
             (308, (Misconfigured, "redirects")),
@@ -48,11 +49,14 @@ class TestOpening:
         with pytest.raises(error, match=sentence) as caught:
             make().send(MESSAGES)
         assert where in str(caught.value)
+        if sentence not in ("redirects", "cannot answer now"):
+            what = "The API root" if where == ROOT else "The collection"
+            assert str(caught.value).startswith(f"{what} at {where} ")
         assert posts(server) == 0
 
     def test_a_login_page_instead_of_taxii_is_named_as_such(self, server):
         server.get(ROOT, text="<html>Welcome</html>")
-        with pytest.raises(Misconfigured, match="not TAXII: <html>Welcome</html>"):
+        with pytest.raises(Misconfigured, match=r"not TAXII: <html>Welcome</html>\. Check the address; a web"):
             make().check()
 
     def test_a_title_that_repeats_the_login_is_shown_without_it(self, server):
@@ -78,8 +82,16 @@ class TestOpening:
         assert make().check() == f"the collection 'Feed' at {COLLECTION} takes objects, in requests below 10000 bytes"
         server.get(COLLECTION, json={"id": "c1", "title": "Feed\x1b[0m", "can_write": True, "can_read": False})
         assert "'Feed [0m'" in make().check()
-        assert "cannot be read" in make().check()
+        assert make().check().endswith(" bytes; it cannot be read, so a duplicate cannot be told from a failure")
         assert posts(server) == 0
+        assert {request.headers["User-Agent"] for request in server.request_history} == {"iocstream/1"}
+
+    @pytest.mark.parametrize(
+        ("resource", "name"), [({"title": 7, "id": "c1"}, "c1"), ({"id": "c1"}, "c1"), ({"id": 7}, COLLECTION)]
+    )
+    def test_a_collection_without_a_title_is_called_by_its_id_or_its_address(self, server, resource, name):
+        server.get(COLLECTION, json=resource)
+        assert make().check().startswith(f"the collection '{name}' at ")
 
 
 class TestDiscovery:
@@ -95,12 +107,12 @@ class TestDiscovery:
 
         return discovered
 
-    FEED = {"id": "c 1", "title": "Feed", "alias": "feed", "can_write": True}  # noqa: RUF012 -- read alone
+    FEED = {"id": "c 1/2", "title": "Feed", "alias": "feed", "can_write": True}  # noqa: RUF012 -- read alone
 
-    @pytest.mark.parametrize("name", ["c 1", "feed", "Feed"])
+    @pytest.mark.parametrize("name", ["c 1/2", "feed", "Feed"])
     def test_a_collection_is_found_by_id_alias_or_title(self, discovered, name):
-        server = discovered([{"id": "0"}, self.FEED], api_roots=["/api/"])
-        server.post(f"{ROOT}collections/c%201/objects/", status_code=202, json={})
+        server = discovered([None, {}, {"id": 7}, {"id": ""}, {"id": "0"}, self.FEED], api_roots=["/api/"])
+        server.post(f"{ROOT}collections/c%201%2F2/objects/", status_code=202, json={})
         assert list(make(discovery_url=self.URL, collection=name).send(MESSAGES)) == []
 
     @pytest.mark.parametrize(
@@ -129,10 +141,20 @@ class TestDiscovery:
             ({}, "no API root"),
             ({"api_roots": []}, "no API root"),
             ({"api_roots": "x"}, "no API root"),
-            ({"api_roots": ["/a/", "/b/"]}, "Name one under api_root: https://taxii.example/a/, "),
-            ({"api_roots": ["https://elsewhere.example/api/"]}, "points to another server"),
+            (
+                {"api_roots": ["/a/", "/b/"]},
+                "Name one under api_root: https://taxii.example/a/, https://taxii.example/b/$",
+            ),
+            ({"api_roots": ["/taxii2/", "/api/"]}, "Name one under api_root: "),
+            (
+                {"api_roots": ["https://elsewhere.example/api/"]},
+                "points to another server, .* If the login may be sent there, set api_root to it$",
+            ),
             ({"api_roots": ["https://taxii.example:8443/api/"]}, "points to another server"),
-            ({"api_roots": ["http://taxii.example/api/"]}, "is plain http://"),
+            (
+                {"api_roots": ["http://taxii.example/api/"]},
+                "is plain http://.* Have the server corrected, .*, or set allow_http: true$",
+            ),
         ],
     )
     def test_an_api_root_that_cannot_be_chosen_or_trusted_is_explained(self, discovered, discovery, sentence):
@@ -141,15 +163,45 @@ class TestDiscovery:
             make(discovery_url=self.URL, collection="feed").check()
         assert len(server.request_history) == 1
 
+    @pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+    def test_an_api_root_on_the_port_of_its_scheme_is_on_the_same_server(self, requests_mock, scheme, port):
+        url, root = f"{scheme}://taxii.example/taxii2/", f"{scheme}://taxii.example:{port}/api/"
+        requests_mock.get(url, json={"api_roots": [root]})
+        requests_mock.get(root, json={})
+        requests_mock.get(f"{root}collections/", json={"collections": [self.FEED]})
+        assert "'Feed'" in make(discovery_url=url, collection="feed", allow_http=True).check()
+
+    @pytest.mark.parametrize(
+        ("url", "what"),
+        [
+            (URL, "The discovery resource"),
+            (ROOT, "The API root"),
+            (f"{ROOT}collections/", "The list of collections"),
+        ],
+    )
+    def test_what_cannot_be_read_is_named_with_its_address(self, discovered, url, what):
+        discovered([self.FEED], api_roots=["/api/"]).get(url, status_code=403)
+        with pytest.raises(Misconfigured, match=f"^{what} at {url} may not be read"):
+            make(discovery_url=self.URL, collection="feed").check()
+
     def test_an_api_root_that_the_server_does_not_have_is_answered_with_those_it_has(self, discovered):
         discovered([self.FEED], api_roots=["/api/"])
         with pytest.raises(Misconfigured, match=r"It has https://taxii\.example/api/"):
             make(discovery_url=self.URL, collection="feed", api_root="/apy/").check()
 
     def test_an_unknown_collection_is_answered_with_those_there_are(self, discovered):
-        discovered([{"id": str(n), "title": f"T{n}"} for n in range(12)], api_roots=["/api/"])
-        with pytest.raises(Misconfigured, match=r"It shows T0, T1, .*T9 and 2 more"):
+        remedy = r"\. If the collection lies in another API root, set api_root$"
+        shown = [{"id": "T0"}, *({"id": str(n), "title": f"T{n}"} for n in range(1, 12))]
+        for count, named in [(12, "T0, T1, .*T9 and 2 more"), (10, "T0, T1, .*T9")]:
+            discovered(shown[:count], api_roots=["/api/"])
+            with pytest.raises(Misconfigured, match=f" It shows {named}{remedy}"):
+                make(discovery_url=self.URL, collection="feed").check()
+
+    def test_a_long_title_is_shown_shortened(self, discovered):
+        discovered([{"id": "1", "title": "x" * 1000}], api_roots=["/api/"])
+        with pytest.raises(Misconfigured) as caught:
             make(discovery_url=self.URL, collection="feed").check()
+        assert str(caught.value).count("x") < 110
 
     def test_no_collection_at_all_points_to_the_logins_rights(self, discovered):
         discovered([], api_roots=["/api/"])
@@ -158,5 +210,5 @@ class TestDiscovery:
 
     def test_a_title_that_two_collections_share_is_not_guessed(self, discovered):
         discovered([self.FEED, {**self.FEED, "id": "c2", "alias": "x"}], api_roots=["/api/"])
-        with pytest.raises(Misconfigured, match="Give one's id under collection: c 1, c2"):
+        with pytest.raises(Misconfigured, match="Give one's id under collection: c 1/2, c2"):
             make(discovery_url=self.URL, collection="Feed").check()

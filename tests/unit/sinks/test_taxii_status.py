@@ -72,6 +72,11 @@ def test_without_a_count_the_list_alone_counts(count):
     assert judged(failure_count=count) == ([], [])
 
 
+@pytest.mark.parametrize("failure", [{"id": A.id}, {"id": A.id, "version": 7, "message": ["x"]}])
+def test_a_failure_without_words_says_that_there_are_none(failure):
+    assert judge(read({"failures": [failure]}), [A, B]).failed == [(A, "the server gives no reason")]
+
+
 def test_a_list_is_believed_before_a_count_that_contradicts_it():
     assert judged(failure_count=0, failures=[{"id": A.id, "version": V1}]) == ([A.id], [])
 
