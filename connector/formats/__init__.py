@@ -2,5 +2,5 @@
 
 Begin with `json`, the smallest. `cef` and `leef` are events of one line of text; `event_values` has what both do with
 numbers, addresses and times. `stix` is objects: read `stix/format` first, then one type in `stix/objects`.
-A new format is a module here, and a line in `app.make_formats`.
+A new format is a module here, and an entry in `connector.kinds.FORMATS`.
 """

@@ -1,8 +1,8 @@
 """What moves data, and knows no kind of source, journal, format or sink by name.
 
 The way of a notification: `fetch` stores it in the journal; `deliver` reads it there for each `route`, has `convert`
-make messages of it, for which `versions` decides what is new and what has changed, has `send` hand them to the sink,
-and moves the route's position. `redeliver` is for what goes out once more,
+make messages of it, for which `versions` decides what is new and what has changed, has `send` hand them to the sink and
+make dead letters of what was refused, and moves the route's position. `redeliver` is for what goes out once more,
 `reread` for what a source could not read.
 
 Around them: `runner` gives each source and route a thread, `part` holds what one of these has done, `retry` waits for

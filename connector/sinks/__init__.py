@@ -3,5 +3,5 @@
 Begin with `collection`, the smallest: objects that others read from this connector over TAXII. `file` writes lines or a
 STIX bundle. `taxii` pushes envelopes of objects to a server. `syslog` sends events over UDP, TCP, TLS or RELP; over TCP
 and TLS no receiver answers, so that it implements `connector.ports.Confirmation` as well.
-A new sink is a module here, and a line in `app.make_sink`.
+A new sink is a module or folder here, and an entry in `connector.kinds.SINKS`.
 """
