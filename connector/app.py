@@ -337,7 +337,7 @@ def load_mapping(
     Args:
         using: a bundled mapping by name, or the path of a mapping file.
         producer: who signs STIX objects; without one the default of the configuration.
-        profile: what a receiver needs otherwise, by name: `opencti`.
+        profile: a bundled overlay for one kind of receiver, by name: `opencti`.
         overlays: the paths of overlays, laid over the mapping in this order, after the profile.
 
     Raises:

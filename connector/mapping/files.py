@@ -28,7 +28,7 @@ class MappingSettings(Settings):
     profile: str | None = Field(
         None,
         description=(
-            "Name of a profile of the mapping: what one kind of receiver needs otherwise, such as "
+            "Name of a profile of the mapping, which adapts it to one kind of receiver, such as "
             "opencti or sentinel for stix21."
         ),
     )

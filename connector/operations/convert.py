@@ -24,7 +24,7 @@ def convert(
         bodies: decoded JSON objects: items of an API page, or single notifications.
         using: a bundled mapping by name, or the path of a mapping file.
         producer: who signs STIX objects.
-        profile: what a receiver needs otherwise, by name: `opencti`.
+        profile: a bundled overlay for one kind of receiver, by name: `opencti`.
         overlays: the paths of overlays, laid over the mapping in this order, after the profile.
 
     Raises:
