@@ -1,6 +1,6 @@
 """The one file that knows every kind of source, sink, format and journal, by the name that a configuration gives it.
 
-A new kind is one entry here. What its settings say of it, and the ports it implements, is all that others ask.
+A new kind is one entry here. All others know it only by its settings and by the ports that it implements.
 """
 
 import functools
@@ -41,7 +41,7 @@ class SourceKind:
 
 @dataclass(frozen=True, slots=True)
 class SinkKind:
-    """The settings of a kind of sink, and what makes one: of them, the journal's collections, and how it waits."""
+    """The settings of a kind of sink, and what makes one from settings, the journal's collections and a `sleep`."""
 
     settings: type[SinkSettings]
     make: Callable[[Any, Collections, Sleep], Sink]
@@ -66,7 +66,7 @@ FORMATS: Mapping[str, Callable[[Producer], Format]] = {
     "json": lambda _: JsonFormat(),
 }
 JournalSettings = SqliteSettings
-"""The one kind of journal there is; a second makes a registry of this."""
+"""The one kind of journal there is. With a second, this becomes a registry like those above."""
 
 
 def _one_of(kinds: Iterable[SourceKind | SinkKind]) -> Any:

@@ -1,7 +1,7 @@
-"""The nouns that rooms share, and the three errors, named by what the caller does about them.
+"""The nouns that all folders share, and the three errors, named by what the caller does about them.
 
-In the order of a notification's way: what a source hands over, what the journal keeps, what goes to a sink, what is
-written down of it; then what `status` shows, and the objects of collections.
+In the order of a notification's way: what a source hands over, what the journal keeps, what goes to a sink, what the
+journal then writes down; after that what `status` shows, and the objects of collections.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +36,8 @@ class Refused(ConnectorError):
     """This one notification or document cannot be handled, and never will be as it is: list it, go on.
 
     Attributes:
-        by: who refused: `notification`, `mapping`, `format` or `sink`; a question: `source`.
-        document: what the mapping made and the format did not take; None when it was not about one.
+        by: who refused: `notification`, `mapping`, `format` or `sink`; `source`, when a source refused a question.
+        document: what the mapping made and the format did not take; None when no document was at fault.
     """
 
     def __init__(self, message: str, *, by: str, document: "Document | None" = None) -> None:
@@ -114,7 +114,7 @@ class Page:
 
 
 class Subject(NamedTuple):
-    """What a notification names among its sources: a ruleset that matched, a collection that is followed.
+    """What a notification names as its reason: a ruleset that matched, a collection that is followed.
 
     Attributes:
         type: in VirusTotal's terms: `hunting_ruleset`, `collection`; see `connector.notification.LOOKED_UP`.
@@ -134,7 +134,7 @@ class LookUp:
         asked_at: when it was asked, in Unix seconds.
         due: when to ask again, in Unix seconds.
         attributes: what VirusTotal says of it, when it is known.
-        digest: over what in the attributes is worth telling again when it changes.
+        digest: of those attributes whose change is news: with another digest, entries that name it are outdated.
         report: what `status` shows of it; empty for most.
     """
 
@@ -154,7 +154,7 @@ class Entry:
     Attributes:
         seq: grows by storing order, never reused.
         context: the attributes of what the notification names, as far as they were known when it was read.
-        learned: how much the journal had learned by then; see `Advance`.
+        learned: the journal's count of what it had learned when it was read; see `Advance`.
     """
 
     seq: int
@@ -169,7 +169,7 @@ class Outdated:
     """Entries that a route has delivered knowing less than is known now.
 
     Attributes:
-        mark: the journal's own note of how far they lead; handed back with the redelivery.
+        mark: the journal's own note of which ones these are; handed back with the redelivery.
         refused: the dead letters that they have already, by seq and object.
     """
 
@@ -179,7 +179,7 @@ class Outdated:
 
 
 class Provisional(dict[str, Any]):
-    """A document that says less of its object than others do: not sent to a receiver that has some version of it."""
+    """A document that may say less of its object than an earlier one: only for receivers with no version of it yet."""
 
 
 class Identity(NamedTuple):
@@ -188,8 +188,8 @@ class Identity(NamedTuple):
     Attributes:
         id: the same for every version (a STIX id).
         versioned: whether the document carries `created` and `modified` (STIX SDO and SRO do; SCO and markings do not).
-        dependency_level: documents of a lower level are accepted by the receiver before a higher one is sent;
-            0 what everything rests on, 1 what stands alone, 2 what refers to others.
+        dependency_level: all documents of a level are accepted by the receiver before any of the next is sent.
+            0 is what all others refer to, 1 what refers to those alone, 2 what refers to others as well.
     """
 
     id: str
@@ -300,8 +300,8 @@ class Advance:
         refused: notifications with at least one dead letter.
         dead_letters: what was refused.
         sent: the versions that the sink accepted, now or, where an entry says the same again, before.
-        learned: how much had been learned when the entries were read (`Entry.learned`): those that name what has been
-            learned since are outdated. None for a route whose documents have no versions: what it said stays said.
+        learned: what had been learned when the entries were read (`Entry.learned`). Entries that name a subject learned
+            of since then are outdated. None for a route of events, which cannot be sent in a new version.
     """
 
     position: int
@@ -319,7 +319,7 @@ class Redelivery:
 
     Attributes:
         seqs: the entries dealt with.
-        mark: of the outdated entries that these were; None when they were others.
+        mark: that of `Outdated`, when these were outdated entries; else None.
     """
 
     seqs: Sequence[int]
@@ -365,9 +365,9 @@ class SourceStatus:
     Attributes:
         notifications: how many were ever stored.
         newest: the latest date among all ever stored, in Unix seconds.
-        pruned_until: the latest date among those that were pruned, in Unix seconds: what is older is there in part.
-        report: what it last said of itself, which the end of its process leaves as it was.
-        served_by: who holds its lease now, or has let it go while something is wrong; None when nobody does.
+        pruned_until: the latest date of one that was pruned, in Unix seconds; up to then the journal is incomplete.
+        report: what it last said of itself; it stays when its process ends.
+        served_by: who holds its lease, or has let it go while something is wrong; None when nobody does.
     """
 
     name: str
@@ -390,7 +390,7 @@ class RouteStatus:
             or retried counts again.
         dead_letters: what is refused now.
         dropped: dead letters that were dropped on command.
-        outdated: notifications to be rendered again, for what was learned after they were delivered; one counts once
+        outdated: notifications to be converted again, for what was learned after they were delivered; one counts once
             for each subject.
         report, served_by: see `SourceStatus`.
     """
@@ -461,8 +461,8 @@ class Selection:
     Attributes:
         after: only what was added after this time, in milliseconds since 1970.
         ids, types: only these objects; None: any.
-        last, first, every: whether the newest version of each object is among them, the oldest, all.
-        versions: and the versions of these times, in microseconds since 1970.
+        last, first, every: whether to take the newest version of each object, the oldest, all of them.
+        versions: versions to take besides, by their times in microseconds since 1970.
     """
 
     after: int = -1

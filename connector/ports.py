@@ -49,10 +49,10 @@ class Source(Protocol):
     def look_up(self, subject: Subject) -> LookUp:
         """Ask what is known of a subject that notifications of this source name.
 
-        What it is refused or does not find is an answer, and stored as such.
+        That there is no such subject, or that it may not be read, is an answer too, and stored as one.
 
         Raises:
-            Unavailable: nothing was learned, and no other subject should be asked about for now either.
+            Unavailable: there was no answer; ask about no other subject for now either.
         """
         ...
 
@@ -119,13 +119,13 @@ class Outbox(Protocol):
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """The next entries of these sources after the route's position, in order, at most `limit`.
 
-        A route never heard of starts before the first entry. `after` is an entry up to which they have been read
-        already, while the position waits for the receiver to have them for sure.
+        A route never heard of starts before the first entry. Entries up to `after` are left out: they have been read
+        already, and the position waits for the receiver to confirm them.
         """
         ...
 
     def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
-        """The next entries after these positions, by source, and after the entry `after`, in order, at most `limit`."""
+        """The next entries in order, at most `limit`: of each source those after its position; none up to `after`."""
         ...
 
     def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
@@ -133,7 +133,7 @@ class Outbox(Protocol):
         ...
 
     def record(self, route: str, versions: Sequence[Version]) -> None:
-        """Write down versions that are about to be sent, so that no crash lets their `modified` mean something else.
+        """Write down versions that are about to be sent, so that a `modified` means the same content after a crash.
 
         Writing one down again changes nothing. Requires the lease on the route.
         """
@@ -158,36 +158,36 @@ class Outbox(Protocol):
     def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
         """As `advance`, for entries that were delivered again, and the position stays. Requires the lease on the route.
 
-        What was outdated is so no more, unless more has been learned of it since it was read.
+        The entries are no longer outdated, unless more was learned after they were read.
         """
         ...
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """Entries of these sources that the route has passed, and of whose subjects more was learned afterwards.
 
-        At most `limit`, in order; until their redelivery is recorded they are what is given. None when there are none.
+        At most `limit`, in order; the same ones again until their redelivery is recorded. None when there are none.
         """
         ...
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
-        """Entries of whose dead letters a retry was asked (`Journal.ask_retry`), in order, at most `limit`.
+        """Entries with dead letters that are to be retried (`Journal.ask_retry`), in order, at most `limit`.
 
-        Until their redelivery is recorded they are what is given.
+        The same ones again until their redelivery is recorded.
         """
         ...
 
 
 class Collections(Protocol):
-    """The STIX objects that others may read over TAXII, in collections by name: what is in one, stays in it.
+    """The STIX objects that others may read over TAXII, in collections by name. Nothing is ever removed.
 
     Safe for use from several threads and processes.
     """
 
     def store(self, collection: str, objects: Sequence[StixObject]) -> Sequence[bool]:
-        """Add what is not there yet, in order, all or nothing; return for each whether it is there now.
+        """Add what is not there yet, in order, in one transaction; return for each whether it is there now.
 
-        A version that is there already stays as it is. What is not there in the end has a version that is there with
-        other bytes. An object without a version that is there with other bytes becomes a version of its own.
+        A version that is there already stays as it is: for the same version with other bytes the answer is False. An
+        object that carries no version and is there with other bytes is added, as a further version.
 
         Raises:
             ValueError: a version is no timestamp; nothing is added.
@@ -212,7 +212,7 @@ class Collections(Protocol):
         ...
 
     def newest(self, collection: str) -> int:
-        """When the last version was added (see `CollectedObject`), -1 for none: while it stays, nothing has changed."""
+        """When the last version was added (see `CollectedObject`), or -1. While this stays, nothing has changed."""
         ...
 
     def check(self) -> str:
@@ -229,8 +229,8 @@ class Journal(Outbox, Protocol):
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the sole right to append for a source or advance a route; `name` is theirs.
 
-        When its block ends with `Unavailable` or `Misconfigured`, it is free for others; `status` names this process
-        until one takes it.
+        A block that ends with `Unavailable` or `Misconfigured` frees it for others; until one takes it, `status` names
+        this process.
 
         Raises:
             Unavailable: another living process holds it, named in the message.
@@ -249,17 +249,18 @@ class Journal(Outbox, Protocol):
         ...
 
     def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
-        """Subjects that entries of the source name and that are to be looked up at a time (Unix seconds).
+        """Subjects that entries of the source name and whose next look-up is due by a time (Unix seconds).
 
-        At most `limit`; those never looked up first, and of these what was named last.
+        At most `limit`; those never looked up come first, and of these the one that was named last.
         """
         ...
 
     def learn(self, source: str, look_up: LookUp) -> bool:
         """Store what was looked up; return whether it says anything new.
 
-        If it does, what routes have delivered of the entries that name it is outdated: both or neither. What was known
-        of a subject that is then absent or forbidden stays known. Requires the lease on the source.
+        If it does, the entries that name the subject and that a route has delivered are outdated from then on, in the
+        same transaction. When the answer is `absent` or `forbidden`, what was known before stays known. Requires the
+        lease on the source.
         """
         ...
 
@@ -274,27 +275,31 @@ class Journal(Outbox, Protocol):
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """The entries of these sources that were stored last, the newest first, at most `limit`.
 
-        `before` is the last entry that is known already: only what was stored before it.
+        With `before`, only those stored before that entry: the last one of the previous answer.
         """
         ...
 
     def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
-        """By source, where the route would stand to deliver again what was raised at a time (Unix seconds) or later.
+        """The positions, by source, from which a route would deliver what was raised at a time (Unix seconds) or later.
 
-        That is before the first such notification, and never further than it stands; `since` None: before all there
-        are. `route` None: of one that stands behind all that there are.
+        Each is just before the first such notification, and never after the route's own position.
+
+        Args:
+            route: None for a route that has delivered everything.
+            sources: the sources it reads.
+            since: None for the position before all entries.
         """
         ...
 
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
-        """Dead letters, in the order of their entries: those of a route, or of these numbers, or all; read bit by bit.
+        """Dead letters, in the order of their entries: those of a route, or of these numbers, or all; read in pages.
 
-        Of routes that are configured no more too.
+        All of them include those of routes that are no longer configured.
         """
         ...
 
     def ask_retry(self, ids: Sequence[int]) -> int:
-        """Have whoever serves their routes deliver these dead letters after all; return how many there are."""
+        """Mark these dead letters for a retry by whoever serves their routes; return how many there are."""
         ...
 
     def drop(self, ids: Sequence[int]) -> int:
@@ -302,11 +307,11 @@ class Journal(Outbox, Protocol):
         ...
 
     def report(self, name: str, report: JsonObject) -> None:
-        """Keep what a source or route last said of itself, for `status` to show; but not while another serves it."""
+        """Keep what a source or route last said of itself, for `status` to show, unless another serves it."""
         ...
 
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
-        """Counts and positions; `routes` gives the sources each configured route reads."""
+        """Counts and positions; `routes` has the configured routes, each with the sources that it reads."""
         ...
 
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
@@ -354,7 +359,7 @@ class Format(Protocol):
         ...
 
     def encode(self, document: Document) -> bytes:
-        """Refuse what breaks the format's rules, except what a finalizer has refused; give the bytes: one line, UTF-8.
+        """The bytes of a document: one line, UTF-8. Checks what a finalizer has not checked already.
 
         Args:
             document: as the mapping or, with `Finalizing`, a finalizer made it; with its times, if it has versions.
@@ -367,37 +372,38 @@ class Format(Protocol):
 
 @runtime_checkable
 class Finalizing(Protocol):
-    """What a format has that adds something to each document; a mapping calls it before later documents may name it.
+    """A format that adds something to each document. A mapping has it do so before later documents refer to this one.
 
-    What a mapping is known to say when it is loaded is its *shape*; a finalizer need not look at that again.
+    Some of what a mapping will say is known when the mapping is loaded: the *shape* of its documents. What the shape
+    shows to be right, a finalizer need not check in each document.
     """
 
     def finalizer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
-        """What makes a document of what one place of a mapping has built.
+        """A function that completes what one name under `emit` has built.
 
-        It adds what every document of the format carries (id, spec_version, …), and refuses what is wrong with it, as
-        far as that shows yet: it raises Refused, with the document.
+        It adds what every document of the format carries (id, spec_version, …), and raises Refused, with the document,
+        for what can be seen to be wrong already.
 
         Args:
-            shape: what is known of all that the mapping says there; None for nothing.
-            check: whether to refuse what can be completed but is wrong.
+            shape: what is known of everything that is built there; None when nothing is.
+            check: False to refuse only what cannot be completed.
         """
         ...
 
     def finalized_shape(self, shape: Members) -> Members:
-        """The shape of the documents that a finalizer makes of what has this one."""
+        """The shape that documents of this shape have once a finalizer has completed them."""
         ...
 
 
 @runtime_checkable
 class ObjectFormat(Protocol):
-    """What a format has whose documents are objects with an id, which come in versions. Without it, they are events.
+    """A format whose documents are objects with an id, which come in versions. Those of any other format are events.
 
     An object is sent again when its content has changed, and not otherwise; an event is new each time.
     """
 
     def shared_documents(self) -> Sequence[Document]:
-        """Documents that all others rest on (STIX: identities, marking, extension definition)."""
+        """Documents that all others refer to (STIX: identities, marking, extension definition)."""
         ...
 
     def identify(self, document: Document) -> Identity:
@@ -407,10 +413,10 @@ class ObjectFormat(Protocol):
 
 @runtime_checkable
 class Vocabulary(Protocol):
-    """What a format may have beside: it knows which properties its specification defines. Nothing is refused by it."""
+    """A format that knows which properties its specification defines. It refuses nothing on that account."""
 
     def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
-        """Where a document has a property that the specification does not define, and of what it is none.
+        """Properties of a document that the specification does not define, each with the list that lacks it.
 
         `("extension", "MyKey")` → `the CEF dictionary`.
         """
@@ -441,9 +447,9 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Confirmation(Protocol):
-    """What a sink has whose receiver does not answer (syslog over TCP): what it accepted could still be lost.
+    """A sink whose receiver does not answer (syslog over TCP): what it accepted could still be lost.
 
-    Without it, what `send` has accepted is there.
+    For any other sink, what `send` has accepted is at the receiver.
     """
 
     def unconfirmed(self) -> int:
@@ -457,9 +463,9 @@ class Confirmation(Protocol):
         ...
 
     def finish(self) -> None:
-        """Nothing more will be sent for now: have the receiver take all of it, so that nothing is unconfirmed.
+        """Nothing more will be sent for now: make sure that the receiver takes all of it, so that all is confirmed.
 
         Raises:
-            Unavailable: it cannot be known that it did; what is unconfirmed will be sent again.
+            Unavailable: nobody can know that it did; what is unconfirmed will be sent again.
         """
         ...
