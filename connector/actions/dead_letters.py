@@ -62,7 +62,7 @@ def list_rejected(context: ActionContext, asked: ListRejected) -> RejectedResult
 
     A dead letter stays until it is delivered, or dropped on command.
     """
-    found = sorted(_listed(context.plan, asked.route), key=lambda each: int(each["id"]))
+    found = sorted(_find(context.plan, asked.route), key=lambda each: int(each["id"]))
     page = [each for each in found if each["id"] > asked.after][: asked.limit]
     return RejectedResult(rejected=[DeadLetterResult.model_validate(each) for each in page], total=len(found))
 
@@ -124,7 +124,7 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     settings it was started with, and list_rejected shows the result.
     """
     plan = context.plan
-    found = _listed(plan, asked.route)
+    found = _find(plan, asked.route)
     if missing := sorted(set(asked.ids) - {each["id"] for each in found}):
         of_route = f" of the route {asked.route}" if asked.route else ""
         raise NotFound(f"there is no dead letter {missing[0]}{of_route}; list_rejected shows what there is")
@@ -145,11 +145,11 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     return RetriedResult(routes=[RouteResult.of(part) for part in parts], left=left)
 
 
-def _listed(plan: Plan, route: str | None) -> list[dict[str, Any]]:
-    """As `dead_letters.listed`; a route that is configured no more may have some too."""
+def _find(plan: Plan, route: str | None) -> list[dict[str, Any]]:
+    """As `dead_letters.find`; a route that is configured no more may have some too."""
     if route in plan.settings.routes:
-        return dead_letters.listed(plan, route)
-    found = [each for each in dead_letters.listed(plan) if route in (None, each["route"])]
+        return dead_letters.find(plan, route)
+    found = [each for each in dead_letters.find(plan) if route in (None, each["route"])]
     if route is not None and not found:
         plan.route(route)
     return found

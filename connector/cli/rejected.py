@@ -44,7 +44,7 @@ def list_(path: Path, route: str | None, *, as_json: bool) -> None:
     from connector.cli import terminal
     from connector.operations import dead_letters
 
-    found = dead_letters.listed(load(path), route)
+    found = dead_letters.find(load(path), route)
     if as_json:
         print_json(found)
     elif not found:
@@ -73,7 +73,7 @@ def show(number: int, path: Path, *, as_json: bool) -> None:
     """Show a dead letter: why, the document that was refused, and the notification as VirusTotal sent it."""
     from connector.operations import dead_letters
 
-    letter = dead_letters.shown(load(path), number)
+    letter = dead_letters.get(load(path), number)
     if as_json:
         print_json(letter)
     else:
@@ -118,7 +118,7 @@ def export(file: Path, path: Path, route: str | None) -> None:
     """
     from connector.operations import dead_letters
 
-    lines = dead_letters.exported(load(path), route)
+    lines = dead_letters.export(load(path), route)
     if str(file) == "-":
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
@@ -156,7 +156,7 @@ def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything:
     if bool(numbers) == everything:
         raise click.UsageError("say which: numbers, as `iocstream rejected list` shows them, or --all")
     plan = load(path)
-    chosen = [each["id"] for each in dead_letters.listed(plan, route) if everything or each["id"] in numbers]
+    chosen = [each["id"] for each in dead_letters.find(plan, route) if everything or each["id"] in numbers]
     strange = sorted(set(numbers) - set(chosen))
     if strange:
         raise click.UsageError(f"there is no dead letter {strange[0]}{f' of the route {route}' if route else ''}")

@@ -23,7 +23,7 @@ class Finding:
     """One thing that `check` looked at.
 
     Attributes:
-        part: what it is called: a source, a route, a mapping, or the journal.
+        part: the name of the source, route or mapping, or `journal`.
     """
 
     part: str
@@ -60,7 +60,8 @@ def check(plan: Plan) -> Iterator[Finding]:
 def try_mapping(part: str, mapping: CompiledMapping, available: Examples) -> Iterator[Finding]:
     """Convert the examples to the bytes that would be sent.
 
-    Says how many can be, what the library `stix2` does not take of those in STIX, and which expressions find nothing.
+    Says how many can be converted, which STIX objects the library `stix2` does not take, and which expressions found
+    nothing in any example.
     """
     traced = mapping.traced()
     conversions = list(convert(available.notifications, traced))

@@ -1,4 +1,4 @@
-"""What was refused: listed, shown, delivered after all, taken out, dropped; each when someone says so."""
+"""What a person does with dead letters: list, show, retry, export and drop them."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ import orjson
 from connector import app, kinds
 from connector.app import Plan
 from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
-from connector.operations.route import Interrupted, opened, until_stopped
+from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.reread import reread
@@ -20,7 +20,7 @@ from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
 
-def listed(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:
+def find(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:
     """Every dead letter, or those of a route, as JSON, in the order of their notifications.
 
     Raises:
@@ -30,7 +30,7 @@ def listed(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:
         return [_summary(stored) for stored in _of_route(plan, journal, route)]
 
 
-def shown(plan: Plan, number: int) -> dict[str, Any]:
+def get(plan: Plan, number: int) -> dict[str, Any]:
     """One dead letter as JSON, with the `document` that was refused, if there was one, and the raw `body`.
 
     Raises:
@@ -48,18 +48,18 @@ def retry(
     """Deliver what was refused, with the mapping as it is now: all, or a route's, or those of these numbers.
 
     The whole notification is rendered anew, and what its receiver does not have is sent. What is delivered, or no
-    longer wanted by the route's filter, is a dead letter no more; what is refused again has the new reason. Each route
-    is dealt with under its lease, and no route's error stops another: its part then is `waiting` or `blocked`, and says
-    why. What a source could not read, it is asked for again. Once `stop` is set it ends soon; a part that is still
-    `running` was then cut short.
+    longer wanted by the route's filter, is no longer a dead letter; what is refused again has the new reason. A source
+    is asked again for what it could not read. Each route or source is dealt with under its lease. An error of one does
+    not stop the others: its part is then `waiting` or `blocked`, and says why. Once `stop` is set it ends soon; a part
+    that is still `running` was cut short.
 
     Raises:
         Misconfigured: there is no such route or number.
     """
-    at_end = stop or threading.Event()
+    stop = stop or threading.Event()
     parts: list[Part] = []
     with suppress(Interrupted):
-        until_stopped(lambda: _retry(plan, route, numbers, at_end, parts), at_end, plan.settings.shutdown_seconds)
+        until_stopped(lambda: _retry(plan, route, numbers, stop, parts), stop, plan.settings.shutdown_seconds)
     return parts
 
 
@@ -85,15 +85,15 @@ def _retry(plan: Plan, route: str | None, numbers: Sequence[int], stop: threadin
 
 
 def ask_retry(plan: Plan, numbers: Sequence[int]) -> None:
-    """Have whoever serves their routes retry these, when nothing else is to be delivered; it does not wait for that."""
+    """Ask whoever serves their routes to retry these once nothing else is pending; return without waiting for it."""
     with app.open_journal(plan) as journal:
         journal.ask_retry(numbers)
 
 
-def exported(plan: Plan, route: str | None = None) -> Iterator[bytes]:
+def export(plan: Plan, route: str | None = None) -> Iterator[bytes]:
     """A line of JSON for each refused notification: `data` as VirusTotal sent it, `rejected` by whom and why.
 
-    Every reader of notifications takes such lines, for what it reads is `data`.
+    Whatever reads notifications reads these lines too: it looks at `data` alone.
 
     Raises:
         Misconfigured: there is no such route.
@@ -125,7 +125,7 @@ def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part, st
         return
     if name not in plan.settings.routes:
         raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
-    with opened(plan, name, journal, stop) as route, journal.lease(name):
+    with open_route(plan, name, journal, stop) as route, journal.lease(name):
         for entries in _batches(journal, seqs, route.batch):
             if stop.is_set():
                 raise Interrupted("asked to stop before all dead letters were retried")

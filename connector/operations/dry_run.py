@@ -76,11 +76,11 @@ class DryRunOutbox:
         self._accept(redelivery.sent)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
-        """See `connector.ports.Outbox`. None: that is delivered on its own account, not by what is tried out."""
+        """See `connector.ports.Outbox`. None, because a replay does not deliver these."""
         return None
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
-        """See `connector.ports.Outbox`. None: likewise."""
+        """See `connector.ports.Outbox`. None, for the same reason."""
         return ()
 
     def _accept(self, versions: Sequence[Version]) -> None:

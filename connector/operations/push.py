@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from connector import app, kinds, notification
 from connector.app import Plan
 from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused
-from connector.operations.route import Interrupted, opened, until_stopped
+from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.route import Route
@@ -21,11 +21,11 @@ class Pushed:
     """What came of a push.
 
     Attributes:
-        entries: the notification, as each of the route's sources that has it says it.
+        entries: the notification in the journal: one entry for each of the route's sources that has it.
         batches: what became of each, in the same order.
         accepted, refused: what was sent for them, and how the receiver answered.
         fetched: whether it was asked of VirusTotal, and stored, because the journal did not have it.
-        before: how many notifications the route had to deliver first, being before it in the journal.
+        before: how many notifications the route had to deliver first, because they are before it in the journal.
     """
 
     entries: Sequence[Entry]
@@ -51,8 +51,8 @@ def push(plan: Plan, name: str, notification_id: str, stop: threading.Event | No
         Misconfigured: none of its sources can be asked for a notification.
     """
     plan.route(name)
-    at_end = stop or threading.Event()
-    return until_stopped(lambda: _push(plan, name, notification_id, at_end), at_end, plan.settings.shutdown_seconds)
+    stop = stop or threading.Event()
+    return until_stopped(lambda: _push(plan, name, notification_id, stop), stop, plan.settings.shutdown_seconds)
 
 
 def _push(plan: Plan, name: str, notification_id: str, stop: threading.Event) -> Pushed:
@@ -63,7 +63,7 @@ def _push(plan: Plan, name: str, notification_id: str, stop: threading.Event) ->
         if fetched:
             entries = _fetched(plan, journal, sources, notification_id)
         observed = ObservedSink(frozenset(entry.seq for entry in entries))
-        with opened(plan, name, journal, stop, observed.before) as route, journal.lease(name):
+        with open_route(plan, name, journal, stop, observed.wrap) as route, journal.lease(name):
             before = 0
             batches = []
             for entry in entries:
@@ -98,8 +98,8 @@ class ObservedSink:
     refused: list[Refusal] = field(default_factory=list)
     sink: Sink = field(init=False)
 
-    def before(self, sink: Sink) -> Sink:
-        """This sink, passing on to another."""
+    def wrap(self, sink: Sink) -> Sink:
+        """Pass everything on to a sink; return this one, to be used in its place."""
         self.sink = sink
         return self
 
@@ -158,7 +158,7 @@ def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_
 
 
 def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Event) -> int:
-    """Have the route deliver what is before an entry that it has not come to yet; return how many notifications."""
+    """Deliver what is pending before an entry, so that the entry is next; return how many notifications that was."""
     count = 0
     while _is_pending(route, journal, entry):
         before = sum(each.seq < entry.seq for each in journal.pending(route.name, route.sources, route.batch))

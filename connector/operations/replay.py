@@ -1,4 +1,4 @@
-"""Delivering again what was delivered: from a time on, from the start, or one notification; or saying what would be."""
+"""Delivering again what was delivered, from a time on, from the start, or one notification; and dry runs of that."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from connector import app
 from connector.app import Plan
 from connector.model import Entry, Misconfigured
 from connector.operations.dry_run import DryRunOutbox, RecordingSink
-from connector.operations.route import Interrupted, opened, until_stopped
+from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver, rewind
@@ -30,8 +30,8 @@ def replay(
 ) -> Part:
     """Set a route back to before what was raised at `since` (Unix seconds; None: to the start), and deliver from there.
 
-    The same bytes go out as the first time, as far as the mapping is the same, and all that they refer to. When this is
-    cut off, the route goes on from where it was whenever it runs next.
+    While the mapping is the same, the same bytes go out as the first time, with all objects that they refer to. When
+    this is cut off, the route goes on from there when it runs next.
 
     `on_start` is called with the number of notifications that are then to be delivered, `on_progress` after each batch.
 
@@ -43,7 +43,7 @@ def replay(
     settings = plan.settings
     with ExitStack() as stack:
         journal = stack.enter_context(app.open_journal(plan))
-        route = stack.enter_context(opened(plan, name, journal, stop))
+        route = stack.enter_context(open_route(plan, name, journal, stop))
         with journal.lease(name):
             on_start(rewind(route, journal, journal.positions_since(name, route.sources, since)))
         runner = Runner(
@@ -70,17 +70,17 @@ def resend(plan: Plan, name: str, notification_id: str, *, stop: threading.Event
         Unavailable: another process serves the route, or the receiver is away; nothing has changed.
         Misconfigured: there is no such route, notification or journal.
     """
-    at_end = stop or threading.Event()
+    stop = stop or threading.Event()
     part = Part(name, "route")
     with suppress(Interrupted):
-        until_stopped(lambda: _resend(plan, part, notification_id, at_end), at_end, plan.settings.shutdown_seconds)
+        until_stopped(lambda: _resend(plan, part, notification_id, stop), stop, plan.settings.shutdown_seconds)
     return part
 
 
 def _resend(plan: Plan, part: Part, notification_id: str, stop: threading.Event) -> None:
     with (
         app.open_journal(plan) as journal,
-        opened(plan, part.name, journal, stop) as route,
+        open_route(plan, part.name, journal, stop) as route,
         journal.lease(part.name),
     ):
         _redeliver(route, journal, _found(plan, journal, route, notification_id), part)
@@ -91,8 +91,8 @@ class DryRun:
     """What a replay would do.
 
     Attributes:
-        part: counts; `reasons` has what mapping and format would refuse. What the receiver would, is not known.
-        ids: of the objects or, where the output is events, notifications that would be sent, in order.
+        part: counts; `reasons` has what mapping and format would refuse. What the receiver would refuse is not known.
+        ids: what would be sent, in order: the ids of objects; for events, of their notifications.
     """
 
     part: Part

@@ -1,4 +1,4 @@
-"""What every delivery on command needs: a route with its sink open, and an end in time when the program is to end."""
+"""What every delivery on command needs: a route with its sink open, and a way to end in time on SIGTERM."""
 
 import contextvars
 import threading
@@ -23,14 +23,14 @@ class Interrupted(Unavailable):
 
 
 @contextmanager
-def opened(
+def open_route(
     plan: Plan,
     name: str,
     journal: Journal,
     stop: threading.Event,
     wrap: Callable[[Sink], Sink] = lambda sink: sink,
 ) -> Iterator[Route]:
-    """A route of a plan, whose sink is open while the block lasts; `wrap` may put another before it.
+    """A route of a plan, whose sink is open while the block lasts; `wrap` may put another sink in front of it.
 
     To deliver, take the route's lease as well.
 
@@ -45,8 +45,8 @@ def opened(
 def until_stopped(work: Callable[[], _T], stop: threading.Event, shutdown_seconds: float) -> _T:
     """Do work that a receiver may hold up for long; return what it returns, raise what it raises.
 
-    The work runs in a thread of its own. Once `stop` is set it has `shutdown_seconds` to end. After that it is left
-    behind, with all that it has open, for the program to end next.
+    The work runs in a thread of its own. Once `stop` is set it has `shutdown_seconds` to end. After that the thread is
+    left behind, with all that it has open, and ends with the program.
 
     Raises:
         Interrupted: it was left behind.

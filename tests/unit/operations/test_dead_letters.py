@@ -22,7 +22,7 @@ def refused(world):
 
 
 def numbers(world, route=None):
-    return [each["id"] for each in dead_letters.listed(world.plan, route)]
+    return [each["id"] for each in dead_letters.find(world.plan, route)]
 
 
 def takes_all(world):
@@ -31,14 +31,14 @@ def takes_all(world):
 
 
 def test_they_are_listed_by_notification_and_of_one_route_alone(refused):
-    listed = dead_letters.listed(refused.plan, "all")
+    listed = dead_letters.find(refused.plan, "all")
     assert [each["notification"] for each in listed] == refused.refused
     assert {each["route"] for each in listed} == {"all"}
     assert {(each["by"], each["reason"]) for each in listed} == {("sink", "not this one")}
     assert len(numbers(refused)) > len(listed)
 
 
-@pytest.mark.parametrize("ask", [dead_letters.listed, dead_letters.retry, lambda *of: list(dead_letters.exported(*of))])
+@pytest.mark.parametrize("ask", [dead_letters.find, dead_letters.retry, lambda *of: list(dead_letters.export(*of))])
 def test_a_route_that_there_is_not_is_an_error_and_no_empty_list(refused, ask):
     with pytest.raises(NotFound, match="there is no route 'none'"):
         ask(refused.plan, "none")
@@ -109,13 +109,13 @@ def test_a_receiver_that_hangs_keeps_no_retry_that_was_asked_to_stop(refused):
 
 
 def test_an_export_has_a_line_for_each_notification_with_all_who_refused_it(refused):
-    lines = [json.loads(line) for line in dead_letters.exported(refused.plan)]
+    lines = [json.loads(line) for line in dead_letters.export(refused.plan)]
     assert [line["data"]["context_attributes"]["notification_id"] for line in lines] == refused.refused
     assert sum(len(line["rejected"]) for line in lines) == len(numbers(refused))
 
 
 def test_one_is_shown_with_what_was_refused_and_with_the_notification(refused):
-    shown = dead_letters.shown(refused.plan, numbers(refused, "all")[0])
+    shown = dead_letters.get(refused.plan, numbers(refused, "all")[0])
     assert shown["document"].startswith("CEF:")
     assert shown["body"] == refused.raised[0]
 

@@ -7,7 +7,7 @@ import pytest
 
 from connector.app import NotFound
 from connector.model import Misconfigured
-from connector.operations.route import Interrupted, opened, until_stopped
+from connector.operations.route import Interrupted, open_route, until_stopped
 
 
 def test_work_gives_what_it_returns_and_raises_what_it_raises():
@@ -37,7 +37,7 @@ def test_work_that_ends_within_the_time_to_stop_is_waited_for():
 
 
 def test_the_sink_of_a_route_is_closed_whatever_happens(world):
-    with pytest.raises(Misconfigured), opened(world.plan, "all", Collections(), threading.Event()):
+    with pytest.raises(Misconfigured), open_route(world.plan, "all", Collections(), threading.Event()):
         raise Misconfigured("no good")
     assert world.receivers["all"].closed == 1
 
