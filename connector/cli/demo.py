@@ -60,7 +60,7 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
     Args:
         folder: made if missing.
         count: how many notifications.
-        until_stopped: asked for what ends the serving, once that is to begin; None: nothing is served.
+        until_stopped: called before the page is served, for the event that ends it; None to serve nothing.
 
     Raises:
         Misconfigured: the folder holds such files, and not from a demonstration.

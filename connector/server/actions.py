@@ -43,11 +43,11 @@ _PROBLEMS = (
 def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
     """The endpoints of all actions."""
     routes = APIRouter(prefix="/actions", tags=["actions"], dependencies=SECURITY)
-    workers = Workers(settings)
+    threads = ActionThreads(settings)
     for action in ACTIONS.values():
         routes.add_api_route(
             f"/{action.name}",
-            _endpoint(action, context, settings, workers),
+            _endpoint(action, context, settings, threads),
             methods=["POST"],
             operation_id=action.name,
             summary=action.title,
@@ -65,18 +65,18 @@ def parameter_schemas() -> dict[str, Any]:
     return {action.parameters.__name__: action.parameters.model_json_schema() for action in ACTIONS.values()}
 
 
-class Workers:
+class ActionThreads:
     """A thread for each action at work, so many at most. Used by one event loop."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._free = threading.BoundedSemaphore(settings.max_concurrent_actions)
         self._seconds = settings.action_seconds
 
-    async def do(self, work: Callable[[], Envelope]) -> Envelope:
-        """Have a thread do it, and wait for that.
+    async def run(self, work: Callable[[], Envelope]) -> Envelope:
+        """Run it in a thread, and wait for what it gives.
 
         Raises:
-            Problem: all are at work, or it takes too long; it then goes on by itself.
+            Problem: as many are at work as may be; or it takes too long, and then goes on with nobody waiting.
         """
         if not self._free.acquire(blocking=False):
             raise Problem(
@@ -96,7 +96,7 @@ class Workers:
             elif envelope is not None:
                 done.set_result(envelope)
 
-        def run() -> None:
+        def work_and_tell() -> None:
             envelope, bug = None, None
             try:
                 envelope = work()
@@ -107,8 +107,8 @@ class Workers:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(tell, envelope, bug)
 
-        # A daemon, as those of `iocstream run`: when it is not done in time, the end of the process ends it.
-        threading.Thread(target=run, name="action", daemon=True).start()
+        # A daemon, like the threads of `iocstream run`: if it is not done in time, it ends with the process.
+        threading.Thread(target=work_and_tell, name="action", daemon=True).start()
         try:
             async with asyncio.timeout(self._seconds):
                 return await done
@@ -121,14 +121,14 @@ class Workers:
 
 
 def _endpoint(
-    action: Action, context: ActionContext, settings: ServerSettings, workers: Workers
+    action: Action, context: ActionContext, settings: ServerSettings, threads: ActionThreads
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
         started = time.monotonic()
         outcome = "problem"
         try:
-            envelope = await workers.do(lambda: perform(context, action, asked))
+            envelope = await threads.run(lambda: perform(context, action, asked))
             outcome = envelope.status
         finally:
             seconds = round(time.monotonic() - started, 3)

@@ -12,7 +12,7 @@ from connector.actions import ActionContext
 from connector.app import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
-from connector.server.authentication import Admission, Gate
+from connector.server.authentication import AuthenticationMiddleware, Gate
 from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
 from connector.version import VERSION
@@ -22,7 +22,8 @@ _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playb
 Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
 
 READER_PATIENCE_SECONDS = 5
-"""Common TAXII clients do not come again when they have asked too often: they give up, and begin at the first page."""
+"""How long a TAXII request waits when its token has asked too often. Common TAXII clients do not retry after a 429:
+they give up, and begin again at the first page."""
 _OPENAPI, _DOCS = "/openapi.json", "/docs"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -38,7 +39,9 @@ def application(context: ActionContext, collections: Collections) -> ASGIApp:
     async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
-    return _Front(_other_than_taxii(context, gate), endpoints.Server(_published(context.plan), collections, reader))
+    return _Front(
+        _other_than_taxii(context, gate), endpoints.TaxiiServer(_published(context.plan), collections, reader)
+    )
 
 
 def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
@@ -52,7 +55,7 @@ def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
         redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
     )
     problems.install(made)
-    made.add_middleware(Admission, gate, open_to_all=(_OPENAPI, _DOCS))
+    made.add_middleware(AuthenticationMiddleware, gate, open_to_all=(_OPENAPI, _DOCS))
     made.include_router(actions.router(context, context.plan.settings.server))
     made.include_router(page.router())
     document = openapi(made)
@@ -113,15 +116,15 @@ class _Reader:
 
 
 class _Front:
-    """Hands a request to the server that speaks TAXII or to the one for all else, and adds headers to the answer.
+    """Hands a request to the TAXII server or to the application for all else, and adds headers to the answer.
 
-    They keep a browser from guessing what an answer is, and from being led to use it elsewhere.
+    The headers keep a browser from guessing what an answer is, and other sites from showing it in a frame.
     (asgi.readthedocs.io/en/latest/specs/www.html)
     """
 
-    def __init__(self, other: ASGIApp, server: ASGIApp) -> None:
+    def __init__(self, other: ASGIApp, taxii: ASGIApp) -> None:
         self._other = other
-        self._taxii = server
+        self._taxii = taxii
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""

@@ -1,6 +1,6 @@
 """Who asks: a token, as a bearer (RFC 6750) or as the password of HTTP Basic (RFC 7617), and how often it may.
 
-A request is known by its headers alone, before anything of its body is read.
+The headers decide; nothing of a body is read before.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector import telemetry
 from connector.server.problems import Problem
-from connector.settings.server import ServerSettings, TokenSettings, holder
+from connector.settings.server import ServerSettings, TokenSettings, find_token
 
 _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),
@@ -59,40 +59,42 @@ class Gate:
         self._tell_again = clock()
 
     async def admit(self, request: Request, patience: float = 0) -> TokenSettings:
-        """The token of a request; one that comes too soon waits its turn, for so many seconds at most.
+        """The token of a request. A request beyond the allowance waits, for at most `patience` seconds.
 
         Raises:
-            Problem: there is no such token, it has asked too often to wait, or a page of another site had it asked.
+            Problem: there is no such token, it would have to wait longer, or another site's page made the request.
         """
-        must_not_be_from_elsewhere(request)
+        refuse_cross_site(request)
         client = request.client.host if request.client else ""
-        token, wait = self.known(request.headers.get("authorization"), patience, client)
+        token, wait = self.authenticate(request.headers.get("authorization"), patience, client)
         if wait:
             await asyncio.sleep(wait)
         return token
 
-    def known(self, authorization: str | None, patience: float = 0, client: str = "") -> tuple[TokenSettings, float]:
-        """The token that a header gives, and how many seconds it has to wait because it has asked too often.
+    def authenticate(
+        self, authorization: str | None, patience: float = 0, client: str = ""
+    ) -> tuple[TokenSettings, float]:
+        """The token that a header gives, and how many seconds its request has to wait to stay within the allowance.
 
         Args:
             authorization: the header of that name.
-            patience: for how many seconds at most it would wait.
+            patience: how many seconds the request may wait at most.
             client: its address, for the log.
 
         Raises:
-            Problem: there is no such token, or it has asked too often to wait.
+            Problem: there is no such token, or the request would have to wait longer.
         """
-        token = self._holder(authorization, client)
+        token = self._token_of(authorization, client)
         return token, self._count(token, patience)
 
-    def _holder(self, authorization: str | None, client: str) -> TokenSettings:
+    def _token_of(self, authorization: str | None, client: str) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
         found = None
         if scheme.lower() == "bearer":
-            found = holder(self._tokens, credentials.strip())
+            found = find_token(self._tokens, credentials.strip())
         elif scheme.lower() == "basic":
             name, token = _basic_credentials(credentials.strip())
-            found = holder(self._tokens, token, name)
+            found = find_token(self._tokens, token, name)
         if found is None:
             if authorization is not None:
                 self._tell_of_unknown(client)
@@ -130,10 +132,10 @@ class Gate:
         return wait
 
 
-class Admission:
-    """Lets nobody ask anything, be it there or not, who has not said who they are.
+class AuthenticationMiddleware:
+    """Refuses every request without a token, whether or not its path exists.
 
-    What is within finds the token in `request.state.token`; `requires` looks at what it may do.
+    The application finds the token in `request.state.token`; `requires` checks its scopes.
     """
 
     def __init__(self, application: ASGIApp, gate: Gate, open_to_all: Collection[str]) -> None:
@@ -154,7 +156,7 @@ class Admission:
 
 
 def requires(scope: str) -> Callable[[Request], Awaitable[TokenSettings]]:
-    """A dependency that gives the token of whoever was admitted, once it is seen to have a scope."""
+    """A dependency that gives the token of the request, and refuses one without the scope."""
 
     async def allowed(request: Request) -> TokenSettings:
         token: TokenSettings = request.state.token
@@ -172,14 +174,15 @@ def requires(scope: str) -> Callable[[Request], Awaitable[TokenSettings]]:
     return allowed
 
 
-def must_not_be_from_elsewhere(request: Request) -> None:
-    """Refuse what a page of another site has a browser ask, which adds the login that it knows without being told to.
+def refuse_cross_site(request: Request) -> None:
+    """Refuse cross-site request forgery: a page of another site has a browser ask, and the browser adds its login.
 
-    Browsers say so: in Sec-Fetch-Site (W3C Fetch Metadata), and where that is not sent, in Origin (RFC 6454 section 7).
-    Other clients send neither. What only reads may be asked, for the other page cannot see the answer.
+    Browsers say where a request comes from: in Sec-Fetch-Site (W3C Fetch Metadata), and where that is not sent, in
+    Origin (RFC 6454 section 7). Other clients send neither. Requests that only read are let through, because the other
+    page cannot see the answer.
 
     Raises:
-        Problem: it is from elsewhere.
+        Problem: another site's page made the request.
     """
     if request.method in ("GET", "HEAD"):
         return

@@ -61,7 +61,7 @@ async def _read(request: Request, settings: ServerSettings) -> bytes:
 
 
 def _must_be_json(content_type: str | None) -> None:
-    # What a page of another site can have a browser send without asking first is never of this type.
+    # A page of another site can send other types, but not this one, without a CORS preflight, which is not granted.
     message = Message()
     message["content-type"] = content_type or ""
     kind = message.get_content_type() if content_type else ""

@@ -1,6 +1,6 @@
 """A connection that does not wait for ever.
 
-uvicorn sets no time limit on the line and headers of a request, nor on a client that takes nothing of its answer.
+uvicorn sets no time limit on the line and headers of a request, nor on a client that does not read its answer.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 class Connection(H11Protocol):
     """HTTP/1.1, whose request line and headers must arrive within so many seconds.
 
-    As long may a client take nothing of an answer, which waits in memory; a slow one that goes on reading is let be.
+    A client that reads nothing of its answer for as long is cut off, since the answer waits in memory. A slow one that
+    goes on reading is not.
     """
 
     def __init__(self, *args: Any, seconds: float, **options: Any) -> None:
@@ -22,12 +23,12 @@ class Connection(H11Protocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for the first request."""
+        """Start the time for the first request."""
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Wait no longer, or from the first byte of the next request on."""
+        """Stop the time when a request is complete; start it at the first byte of the next one."""
         super().data_received(data)
         if self._is_answering():
             self._cancel()
@@ -35,17 +36,17 @@ class Connection(H11Protocol):
             self._wait()
 
     def pause_writing(self) -> None:
-        """Watch whether the client takes any more of the answer."""
+        """The client has stopped reading: watch whether it goes on."""
         super().pause_writing()
         self._watch()
 
     def resume_writing(self) -> None:
-        """It did."""
+        """The client reads on."""
         self._unwatch()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Stop all timers."""
         self._cancel()
         self._unwatch()
         super().connection_lost(exc)

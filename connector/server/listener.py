@@ -1,4 +1,4 @@
-"""The server as a process: listening, TLS, patience, and the end on SIGTERM."""
+"""The server as a process: listening, TLS, time limits, and the end on SIGTERM."""
 
 import functools
 import logging
@@ -74,7 +74,10 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
 
 
 class _Server(uvicorn.Server):
-    """Tells the actions at work that the end has come."""
+    """Tells the actions at work that the end has come.
+
+    uvicorn sets signal handlers of its own while it runs, in the place of those of the command line.
+    """
 
     def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
         super().__init__(config)
@@ -102,9 +105,9 @@ def _listening(settings: ServerSettings) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
-    # asyncio sees to it on sockets that it makes itself alone: without it the second part of an answer may wait 40 ms.
+    # asyncio sets this only on sockets that it makes itself. Without it the second part of an answer may wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # So that a `Connection` sees a slow client read on: a system that takes megabytes at once then takes none for long.
+    # A kernel that takes megabytes at once then takes nothing for long, and a slow client looks like one that stopped.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 

@@ -179,8 +179,8 @@ def hashed(token: str) -> str:
     return "sha256:" + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def holder(tokens: Iterable[TokenSettings], token: str, name: str | None = None) -> TokenSettings | None:
-    """Whose a token is; None when it is nobody's, or not that of this name. Takes as long for any wrong token."""
+def find_token(tokens: Iterable[TokenSettings], token: str, name: str | None = None) -> TokenSettings | None:
+    """The settings of a token; None when nobody has it, or not one of this name. Any wrong one takes equally long."""
     found = None
     presented = hashed(token)
     for known in tokens:

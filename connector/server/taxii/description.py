@@ -10,7 +10,7 @@ from starlette.responses import Response
 from connector.ports import Collections
 from connector.server.authentication import SECURITY
 from connector.server.taxii.answer import MEDIA_TYPE
-from connector.server.taxii.endpoints import PREFIX, RESOURCES, Resources
+from connector.server.taxii.endpoints import PREFIX, RESOURCES, Endpoints
 
 TAG = "TAXII 2.1"
 
@@ -20,9 +20,9 @@ class _TaxiiResponse(Response):
 
 
 def described() -> APIRouter:
-    """Its resources, as FastAPI describes them; `connector.server.taxii.endpoints.Server` is what serves them."""
+    """Its resources, as FastAPI describes them; `connector.server.taxii.endpoints.TaxiiServer` is what serves them."""
     made = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=SECURITY)
-    resources = Resources((), cast("Collections", None))  # nobody reads it
+    resources = Endpoints((), cast("Collections", None))  # nobody reads it
     for each in RESOURCES:
         for method, answer in each.methods.items():
             has_parameters = method == "GET" and bool(each.fields)

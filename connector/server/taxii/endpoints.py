@@ -77,10 +77,10 @@ class Published:
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-class Server:
+class TaxiiServer:
     """All that is below `/taxii2/`, as an ASGI application.
 
-    It is none of FastAPI's, which takes several times as long to find and call an endpoint as the journal for a page.
+    Not one of FastAPI's: to find and call an endpoint, that takes several times as long as the journal for a page.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Server:
         """
         self._authenticate = authenticate
         self._threads = ThreadPoolExecutor(MAX_READING, "taxii")
-        serving = Resources(published, collections)
+        serving = Endpoints(published, collections)
         self._resources = [
             (
                 compile_path(f"{PREFIX}{each.path}")[0],
@@ -114,7 +114,7 @@ class Server:
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        # The log-in comes first: whoever has none learns nothing, and no body is read of anybody.
+        # The login comes first: whoever has none learns nothing. No body is ever read.
         request.state.reader = await self._authenticate(request)
         must_accept_taxii(request)
         path = request.scope["path"]
@@ -131,7 +131,7 @@ class Server:
         raise ErrorAnswer(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
 
 
-class Resources:
+class Endpoints:
     """What each resource answers."""
 
     def __init__(self, published: Sequence[Published], collections: Collections) -> None:
@@ -231,13 +231,13 @@ class Resources:
         page: Callable[[Query], tuple[bytes, Sequence[CollectedObject], bool]],
         object_id: str = "",
     ) -> Response:
-        origin = f"{kind} {of.id} {object_id}"
+        target = f"{kind} {of.id} {object_id}"
         try:
-            query = read_query(request.query_params.multi_items(), origin, FIELDS[kind])
+            query = read_query(request.query_params.multi_items(), target, FIELDS[kind])
         except Malformed as error:
             raise ErrorAnswer(HTTPStatus.BAD_REQUEST, str(error)) from None
-        # Before the page: should something be added in between, the tag is of less than the page has.
-        tag = _tag(origin, self._collections.newest(of.name), query)
+        # Before the page is read: if something is added in between, the tag is too old, and the client asks again.
+        tag = _tag(target, self._collections.newest(of.name), query)
         if is_known(request, tag):
             return unchanged(tag)
         content, found, more = (b"", (), False) if query.nothing else page(query)
@@ -245,7 +245,7 @@ class Resources:
             return resource(request, {}, tag=tag)
         ahead = b""
         if more:
-            ahead = b'"more":true,"next":"%s",' % following(query, origin, found[-1].added).encode()
+            ahead = b'"more":true,"next":"%s",' % following(query, target, found[-1].added).encode()
         headers = {
             "X-TAXII-Date-Added-First": taxii(found[0].added),
             "X-TAXII-Date-Added-Last": taxii(found[-1].added),
@@ -274,9 +274,9 @@ def _record(each: CollectedObject) -> dict[str, str]:
     }
 
 
-def _tag(origin: str, newest: int, query: Query) -> str:
-    """What stands for an answer: nothing leaves a collection, so it changes with what was added last alone."""
-    asked = [origin, newest, query.limit, query.selection.after, query.filters]
+def _tag(target: str, newest: int, query: Query) -> str:
+    """The ETag of an answer. Nothing leaves a collection, so an answer can only change when something is added."""
+    asked = [target, newest, query.limit, query.selection.after, query.filters]
     digest = hashlib.blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16)
     return f'W/"{digest.hexdigest()}"'
 
@@ -287,7 +287,7 @@ class Resource:
 
     Attributes:
         path: below `/taxii2`.
-        methods: by method what answers it, and refuses what TAXII has and a server that is only read has not.
+        methods: what answers, by method. Methods that TAXII has for writing are there to be refused in its own words.
         fields: what `match[…]` may name.
     """
 
@@ -298,17 +298,17 @@ class Resource:
 
 _COLLECTION = "/root/collections/{collection_id}/"
 RESOURCES = (
-    Resource("/", {"GET": Resources.discovery}),
-    Resource("/root/", {"GET": Resources.api_root}),
-    Resource("/root/status/{status_id}/", {"GET": Resources.status}),
-    Resource("/root/collections/", {"GET": Resources.collections}),
-    Resource(_COLLECTION, {"GET": Resources.collection}),
-    Resource(f"{_COLLECTION}manifest/", {"GET": Resources.manifest}, FIELDS["manifest"]),
-    Resource(f"{_COLLECTION}objects/", {"GET": Resources.objects, "POST": Resources.add_objects}, FIELDS["objects"]),
+    Resource("/", {"GET": Endpoints.discovery}),
+    Resource("/root/", {"GET": Endpoints.api_root}),
+    Resource("/root/status/{status_id}/", {"GET": Endpoints.status}),
+    Resource("/root/collections/", {"GET": Endpoints.collections}),
+    Resource(_COLLECTION, {"GET": Endpoints.collection}),
+    Resource(f"{_COLLECTION}manifest/", {"GET": Endpoints.manifest}, FIELDS["manifest"]),
+    Resource(f"{_COLLECTION}objects/", {"GET": Endpoints.objects, "POST": Endpoints.add_objects}, FIELDS["objects"]),
     Resource(
         f"{_COLLECTION}objects/{{object_id}}/",
-        {"GET": Resources.object, "DELETE": Resources.delete_object},
+        {"GET": Endpoints.object, "DELETE": Endpoints.delete_object},
         FIELDS["object"],
     ),
-    Resource(f"{_COLLECTION}objects/{{object_id}}/versions/", {"GET": Resources.versions}, FIELDS["versions"]),
+    Resource(f"{_COLLECTION}objects/{{object_id}}/versions/", {"GET": Endpoints.versions}, FIELDS["versions"]),
 )

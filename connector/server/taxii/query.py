@@ -51,12 +51,12 @@ class Query:
         return replace(self, selection=selection)
 
 
-def read_query(parameters: Sequence[tuple[str, str]], resource: str, fields: Collection[str]) -> Query:
+def read_query(parameters: Sequence[tuple[str, str]], target: str, fields: Collection[str]) -> Query:
     """Understand the parameters of a request.
 
     Args:
         parameters: of the URL's query, decoded; those that TAXII does not have are ignored.
-        resource: what is asked, so that a `next` is good for this alone.
+        target: which resource is asked, of which collection and object; a `next` is good for no other.
         fields: what `match[…]` may name here.
 
     Raises:
@@ -76,32 +76,32 @@ def read_query(parameters: Sequence[tuple[str, str]], resource: str, fields: Col
     token = given.pop("next", None)
     if token is None:
         return _query(given, limit)
-    position, filters = _opened(token, resource)
+    position, filters = _opened(token, target)
     _must_agree(given, filters)
     query = _query(filters, limit)
     after = max(query.selection.after, position)
     return replace(query, selection=replace(query.selection, after=after))
 
 
-def following(query: Query, resource: str, position: int) -> str:
+def following(query: Query, target: str, position: int) -> str:
     """The `next` with which the same question goes on after what was added at `position`."""
-    return base64.urlsafe_b64encode(orjson.dumps([resource, position, query.filters])).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(orjson.dumps([target, position, query.filters])).rstrip(b"=").decode()
 
 
-def _opened(token: str, resource: str) -> tuple[int, dict[str, str]]:
-    # It says no more than the request could say without it, and is examined as strictly, so it needs no signature.
+def _opened(token: str, target: str) -> tuple[int, dict[str, str]]:
+    # A client could ask for the same without a `next`, and what it holds is checked as strictly: it needs no signature.
     try:
         opened = orjson.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         raise Malformed("next is not one that this server gave") from None
     match opened:
-        case [str(origin), int(position), dict(filters)] if 0 <= position <= _END and all(
+        case [str(asked), int(position), dict(filters)] if 0 <= position <= _END and all(
             isinstance(value, str) for value in filters.values()
         ):
             pass
         case _:
             raise Malformed("next is not one that this server gave")
-    if origin != resource:
+    if asked != target:
         raise Malformed("next was given for another question: repeat the one that it came with")
     if not filters.keys() <= _READERS.keys():
         raise Malformed("next is not one that this server gave")

@@ -27,7 +27,7 @@ def gate(clock):
 
 
 def asks(gate, times, patience=0, token="one"):
-    return [gate.known(f"Bearer {token}", patience)[1] for _ in range(times)]
+    return [gate.authenticate(f"Bearer {token}", patience)[1] for _ in range(times)]
 
 
 def test_an_allowance_that_is_spent_fills_up_again_evenly(gate, clock):
@@ -62,7 +62,7 @@ def test_tokens_that_are_not_known_are_told_of_once_a_minute_and_never_shown(gat
         with capture_logs() as told:
             for _ in range(times):
                 with pytest.raises(Problem) as refused:
-                    gate.known(authorization, client="192.0.2.7")
+                    gate.authenticate(authorization, client="192.0.2.7")
                 assert refused.value.details.status == 401
         return told
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from connector.settings import server
-from connector.settings.server import ServerSettings, TokenSettings, hashed, holder, new_token
+from connector.settings.server import ServerSettings, TokenSettings, find_token, hashed, new_token
 
 
 def token(name, *scopes):
@@ -42,12 +42,12 @@ def test_every_known_token_is_compared_and_a_name_must_be_its_own(monkeypatch):
     compared = []
     compare = server.hmac.compare_digest
     monkeypatch.setattr(server.hmac, "compare_digest", lambda *each: compared.append(each) or compare(*each))
-    assert holder([a, b], first) is a
+    assert find_token([a, b], first) is a
     assert len(compared) == 2
-    assert holder([a, b], second, "b") is b
-    assert holder([a, b], second, "a") is None
-    assert holder([a, b], "wrong") is None
-    assert holder([a, b], "") is None
+    assert find_token([a, b], second, "b") is b
+    assert find_token([a, b], second, "a") is None
+    assert find_token([a, b], "wrong") is None
+    assert find_token([a, b], "") is None
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "[::1]:1", "localhost:1"])
