@@ -66,7 +66,7 @@ class CompiledMapping:
         return self.traced()
 
     def traced(self) -> "TracedMapping":
-        """A rendering of the same mapping that keeps account of its expressions."""
+        """The same mapping, keeping record of its expressions."""
         return TracedMapping(self.document, self.format)
 
 

@@ -32,13 +32,13 @@ from connector.mapping.rendering.values import (
     ITEM,
     Loop,
     Value,
-    again,
+    copy_of,
     for_each,
-    kept,
     list_of,
+    memoized,
     object_of,
+    prototype,
     provisional,
-    remembered,
     switch,
     text_of,
     when,
@@ -145,19 +145,19 @@ class _Each(NamedTuple):
     """What a `$each` says.
 
     Attributes:
-        is_own: what an element of the first list becomes depends on that element alone.
+        is_memoizable: whether what an element of the first list becomes depends on that element alone.
     """
 
     loops: Sequence[Loop]
     body: Value
-    is_own: bool
+    is_memoizable: bool
 
     def function(self) -> Callable[[Any], list[Json]]:
         return for_each(self.loops, self.body.function())
 
 
 class _Compiler:
-    """Walks the YAML; every method knows the path of what it was given, and the scope that its expressions see."""
+    """Walks the YAML. Every method is given a value, its path in the file, and the scope that its expressions see."""
 
     def __init__(self, document: YamlDocument, output: Format, trace: Trace | None, *, check: bool) -> None:
         self.source = document
@@ -195,14 +195,14 @@ class _Compiler:
             raise self.error(path, f"the name {name} is already taken; choose another")
 
     def let(self, name: str, data: Json, scope: dict[str, Types]) -> Let | None:
-        """None for what is the same for every notification: it is made now, and what is read from it is copied."""
+        """A name and its value; None for a value that never changes: it is made here, and copied when it is read."""
         path = ("let", name)
         lone = self.lone_expression(data, path)
-        if lone is not None:  # as it is: a name stands for what its expression stands for, empty list and all
+        if lone is not None:  # unlike a property, a name keeps an empty list or object that its expression gives
             evaluate, types, self.shapes[name] = self.expression(lone, path, scope)
         elif isinstance(data, dict) and "$each" in data:
             each = self.each(data, path, name, scope)
-            build = for_each(each.loops, each.body.function(), is_remembered=each.is_own)
+            build = for_each(each.loops, each.body.function(), is_memoized=each.is_memoizable)
             evaluate, types, self.shapes[name] = _list_or_null(build), ARRAY | NULL, Elements((each.body.shape,))
         else:
             value = self.value(data, path, name, scope)
@@ -223,27 +223,27 @@ class _Compiler:
         each = self.each(data, path, name, scope)
         scope[name], self.shapes[name] = ARRAY, Elements((self.finalized_shape(each.body.shape),))
         complete = self.completed(data, each.body.shape)
-        if not each.is_own:
+        if not each.is_memoizable:
             return Emit(name, is_list=True, build=each.function(), complete=complete)
-        made = _kept(each.body.function(), complete)
-        return Emit(name, is_list=True, build=for_each(each.loops, made, is_remembered=True), complete=again)
+        made = _prototypes(each.body.function(), complete)
+        return Emit(name, is_list=True, build=for_each(each.loops, made, is_memoized=True), complete=copy_of)
 
     def document(self, name: str, data: dict[str, Json], path: YamlPath, scope: dict[str, Types]) -> Emit:
-        """One document, remembered where one name decides on all of it."""
+        """One document; memoized where all of it depends on one name."""
         before, self.read = self.read, set()
         value = self.body(data, path, name, scope)
         read, self.read = self.read, before | self.read
         build, complete = value.function(), self.completed(data, value.shape)
         only = self.decided_by(frozenset(read), scope)
         if only is not None:
-            build, complete = remembered(only, _kept(build, complete)), again
+            build, complete = memoized(only, _prototypes(build, complete)), copy_of
         scope[name], self.shapes[name] = OBJECT | NULL, self.finalized_shape(value.shape)
         return Emit(name, is_list=False, build=build, complete=complete)
 
     def decided_by(self, read: frozenset[str], scope: Scope) -> str | None:
-        """The one name that a document depends on, where that is worth remembering: text, a number or a boolean.
+        """The one name that a document depends on, if memoizing by it pays: if it is text, a number or a boolean.
 
-        None for a name of the notification, which is seldom the same again, and while every expression is traced.
+        None for a name of the notification, whose value seldom recurs, and while every expression is traced.
         """
         match list(read):
             case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and scope[only] <= SCALAR | NULL:
@@ -251,7 +251,7 @@ class _Compiler:
         return None
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:
-        """What makes a document of what a mapping has built."""
+        """The function that completes what the mapping has built, as the format wants it."""
         complete: Callable[[Document], Document] = _as_built
         if isinstance(self.output, Finalizing):
             complete = self.output.finalizer(shape if isinstance(shape, Members) else None, check=self.check)
@@ -305,7 +305,7 @@ class _Compiler:
         return list_of(members)
 
     def body(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> Value:
-        """A mapping but for its `$each`."""
+        """A section of the YAML as an object or a `$switch`, with `$when` and `$provisional`; not with `$each`."""
         for name in data:
             if name.startswith("$") and (
                 name not in _DIRECTIVES
@@ -359,13 +359,13 @@ class _Compiler:
                 self.check_name(name, where, inner)
             loops.append(self.loop(name, given[name] if is_named else given, where, inner))
             inner[name] = ANY
-            if len(loops) == 1:  # what is read to find the elements says nothing of what one becomes
+            if len(loops) == 1:  # names read to find the elements do not bear on what an element becomes
                 read |= self.read
                 self.read = set()
         body = self.body(data, path, key, inner)
-        is_own = self.trace is None and self.read <= {name for name, _ in lists}
+        is_memoizable = self.trace is None and self.read <= {name for name, _ in lists}
         self.shapes, self.read = shapes, read | self.read - {name for name, _ in lists}
-        return _Each(loops, body, is_own)
+        return _Each(loops, body, is_memoizable)
 
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Loop:
         elements, types, shape = self.expression(data, path, scope)
@@ -457,10 +457,10 @@ def _as_built(document: Document) -> Document:
     return document
 
 
-def _kept(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:
+def _prototypes(build: Evaluate, complete: Callable[[Document], Document]) -> Evaluate:
     def made(values: Any) -> Json:
         document = build(values)
-        return None if document is None else kept(complete(document))
+        return None if document is None else prototype(complete(document))
 
     return made
 

@@ -15,8 +15,9 @@ class Emit(NamedTuple):
     """What `emit` says under one name.
 
     Attributes:
-        build: from the scope to what the mapping says of the document; of all, where it makes one for each of a list.
-        complete: what the format makes of one.
+        is_list: whether it makes a document for each element of a list.
+        build: makes of the scope what the mapping says of the document, or the list of that for each element.
+        complete: makes a document of that, as the format wants it.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Program:
 
 
 def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
-    """What a mapping's first expression sees, the format's names among it; each step adds its own."""
+    """The scope of a mapping's first expression. Each step of the mapping adds its own name to it."""
     return {
         "notification": view.get("notification"),
         "entity": view.get("entity"),

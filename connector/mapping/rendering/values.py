@@ -33,9 +33,9 @@ class Value:
         types: what it may be.
         constant: what it always is, when `evaluate` is None: text, a number or a boolean.
         evaluate: from the scope to the value.
-        raw: `evaluate` gives what an expression gave, which may hold what is missing: `present` takes that out.
+        raw: whether `evaluate` gives just what an expression gave: `present` must take out what is missing in it.
         path: the names from the scope downwards, when `evaluate` does nothing but follow them.
-        fixed: `evaluate` looks at nothing, and gives the same each time.
+        fixed: whether `evaluate` reads nothing of the scope, and gives the same each time.
         shape: what else is known of it.
     """
 
@@ -235,22 +235,22 @@ Loop = tuple[str, Evaluate, Callable[[Json], Refused]]
 """The name of the element, the list that it is taken from, and why what is no list is refused."""
 
 
-def for_each(loops: Sequence[Loop], body: Evaluate, *, is_remembered: bool = False) -> Callable[[Any], list[Json]]:
+def for_each(loops: Sequence[Loop], body: Evaluate, *, is_memoized: bool = False) -> Callable[[Any], list[Json]]:
     """The list of what each element becomes, under its name in the scope; those that are missing are left out.
 
-    Of several lists the later ones are gone through for each element of those before, of which they may be a part.
+    Of several lists the later ones are gone through for each element of those before, and may be part of it.
 
     Args:
         loops: the lists.
         body: what an element becomes.
-        is_remembered: an element of the first list becomes what it became the last time, the same lists and objects;
-            for what depends on nothing but that element. A ruleset or a collection is named by one notification after
-            the other.
+        is_memoized: whether equal elements of the first list become the very same lists and objects, made once. Only
+            for a body that depends on nothing but that element. It pays because many notifications in a row name the
+            same ruleset or collection.
     """
     (name, elements, refusal), *inner = loops
     inside = for_each(inner, body) if inner else None
-    if is_remembered:
-        inside = remembered(name, inside or _in_list(body))
+    if is_memoized:
+        inside = memoized(name, inside or _in_list(body))
 
     def build(scope: Any) -> list[Json]:
         found = elements(scope)
@@ -278,10 +278,10 @@ def for_each(loops: Sequence[Loop], body: Evaluate, *, is_remembered: bool = Fal
 
 _UNKNOWN = object()
 _AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-_REMEMBERED = 256
-"""Values of which it is remembered at each place what they became."""
-_LARGEST = 4096
-"""Bytes of a value of which that is remembered."""
+_MEMO_RESULTS = 256
+"""How many results each memoized function keeps."""
+_MEMO_KEY_BYTES = 4096
+"""The longest key, as JSON, under which a result is kept."""
 
 
 def _in_list(body: Evaluate) -> Callable[[Any], list[Json]]:
@@ -292,8 +292,8 @@ def _in_list(body: Evaluate) -> Callable[[Any], list[Json]]:
     return build
 
 
-def remembered(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A value that depends on nothing but what one name in the scope stands for, made once for each of those."""
+def memoized(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function with its latest results kept; it must depend on nothing but the value of one name in the scope."""
     known: dict[bytes, Any] = {}
 
     def build(scope: Any) -> Any:
@@ -303,7 +303,7 @@ def remembered(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any
         found = known.get(key, _UNKNOWN)
         if found is _UNKNOWN:
             found = evaluate(scope)
-            if len(known) >= _REMEMBERED:
+            if len(known) >= _MEMO_RESULTS:
                 known.clear()
             known[key] = found
         return found
@@ -312,13 +312,13 @@ def remembered(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any
 
 
 def _key(item: Json) -> bytes | None:
-    """What no other JSON value has; None for one that is large, or no JSON."""
+    """A key that no other JSON value has; None for a value that is large, or no JSON."""
     try:
         key = orjson.dumps(item, option=_AS_IT_IS)
     except TypeError:
         return None
-    # It writes null for what is no number, too.
-    return key if len(key) <= _LARGEST and (b"null" not in key or _is_json(item)) else None
+    # orjson writes null for NaN and infinity, too.
+    return key if len(key) <= _MEMO_KEY_BYTES and (b"null" not in key or _is_json(item)) else None
 
 
 def _is_json(value: Json) -> bool:
@@ -329,14 +329,14 @@ def _is_json(value: Json) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def kept(document: Document) -> Json:
-    """A document, and which of its properties hold lists or objects: to be given again, by `again`."""
+def prototype(document: Document) -> Json:
+    """A document to make copies of, by `copy_of`, and the names of its properties that hold lists or objects."""
     return document, [name for name, value in document.items() if value.__class__ in _CONTAINERS]
 
 
-def again(one: Any) -> Document:
-    """The document that was kept, sharing no list or object with the others that are made of it."""
-    document, containers = one
+def copy_of(original: Any) -> Document:
+    """A copy of the document of a `prototype`, which shares no list or object with it or with other copies."""
+    document, containers = original
     made: Document = Provisional(document) if isinstance(document, Provisional) else document.copy()
     for name in containers:
         made[name] = _copied(document[name])

@@ -473,14 +473,14 @@ def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
         given.append(scope["item"])
         return {"a": 1}
 
-    build = values.for_each([("item", lambda scope: scope["list"], ValueError)], body, is_remembered=True)
-    few = [{"id": number} for number in range(values._REMEMBERED)]
+    build = values.for_each([("item", lambda scope: scope["list"], ValueError)], body, is_memoized=True)
+    few = [{"id": number} for number in range(values._MEMO_RESULTS)]
     for _ in range(3):
         assert len(build({"list": few})) == len(few)
     assert given == few
     build({"list": [*few, {"id": "one more"}, few[0]]})
     assert given == [*few, {"id": "one more"}, few[0]]
-    for large in ({"text": "x" * values._LARGEST}, "x" * values._LARGEST):
+    for large in ({"text": "x" * values._MEMO_KEY_BYTES}, "x" * values._MEMO_KEY_BYTES):
         build({"list": [large, large]})
         assert given[-2:] == [large, large]
 
