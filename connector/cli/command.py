@@ -90,10 +90,10 @@ def stop_on_signals() -> threading.Event:
 
 
 def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
-    """What the parts of a run come to."""
+    """The exit code of a run, by the states of its parts."""
     if once and any(part.state == "blocked" for part in parts):
         return MISCONFIGURED
-    # A service that was asked to stop has done its work; what it left waiting or refused, `status` and the log tell.
+    # A service that was asked to stop has done its work; `status` and the log have what it left waiting or refused.
     failed = once and any(part.state != "done" or part.refused or part.gaps for part in parts)
     return FAILED if failed else DONE
 
@@ -154,7 +154,7 @@ def write(file: Path, content: bytes) -> None:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def opened(file: Path) -> BinaryIO:
+def open_input(file: Path) -> BinaryIO:
     """A file to read bytes from; `-` is stdin."""
     if str(file) == "-":
         return sys.stdin.buffer

@@ -1,4 +1,4 @@
-"""The command line: arguments in, the application called, the result shown."""
+"""The group `iocstream`, its short commands, and what an error becomes: a message and an exit code."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from connector.cli.command import (
     extra,
     json_option,
     load,
-    opened,
+    open_input,
     part_json,
     print_json,
     print_parts,
@@ -80,7 +80,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except ConnectorError as error:
         message = str(error)
     except OSError as error:
-        # What was being written has nowhere to go, and Python would try once more at exit.
+        # Our output has nowhere to go; without this Python would try to write the rest once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
             message = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
@@ -219,7 +219,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
     as_bundle = app.load_mapping(using, None, profile, overlays).format_name == "stix"
-    with opened(file) as stream:
+    with open_input(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
         for conversion in converted(bodies, using, profile=profile, overlays=overlays):
             if conversion.refusal:

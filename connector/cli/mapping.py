@@ -14,7 +14,7 @@ from connector.cli.command import (
     config_option,
     json_option,
     load,
-    opened,
+    open_input,
     print_json,
     write,
 )
@@ -34,14 +34,14 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MANY = "[NAME|FILE]..."
 _TEMPLATES = ("cef", "json", "stix")
 """The formats that there is a template for; a test holds it against the files."""
-_LAST = 1000
-"""Notifications that are compared unless it is said how many."""
-_SHOWN = 300
-"""Characters of a value in a difference."""
+_COMPARED = 1000
+"""How many notifications `diff` compares unless --last says."""
+_VALUE_CHARACTERS = 300
+"""How much of a value a difference shows."""
 
 
-def _laid_over(command: _Command) -> _Command:
-    """The options for what is laid over a mapping."""
+def _overlay_options(command: _Command) -> _Command:
+    """The options --profile and --overlay."""
     overlay = click.option(
         "-o", "--overlay", "overlays", multiple=True, help="File that changes the mapping; may be repeated."
     )
@@ -51,15 +51,15 @@ def _laid_over(command: _Command) -> _Command:
     return profile(overlay(command))
 
 
-def _those(names: tuple[str, ...], profile: str | None) -> Sequence[str]:
-    """The mappings that were named; none are all bundled ones, with a profile all those that have it."""
+def _chosen(names: tuple[str, ...], profile: str | None) -> Sequence[str]:
+    """The mappings that were named; if none was, all bundled ones, or with a profile all that have it."""
     from connector.mapping import files
 
     bundled = files.bundled_mappings()
-    having = [name for name in bundled if profile is None or profile in files.profiles(bundled[name])]
-    if not names and not having:
+    with_profile = [name for name in bundled if profile is None or profile in files.profiles(bundled[name])]
+    if not names and not with_profile:
         raise click.UsageError(f"no bundled mapping has a profile {profile!r}")
-    return names or having
+    return names or with_profile
 
 
 @click.group()
@@ -92,7 +92,7 @@ def _as_argument(file: Path) -> str:
 
 @mapping.command()
 @click.argument("names", metavar=_MANY, nargs=-1)
-@_laid_over
+@_overlay_options
 @json_option
 def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], *, as_json: bool) -> int:
     """Review these mappings, or the bundled ones, and print what deserves a look: mistakes first.
@@ -103,7 +103,7 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
     """
     if overlays and not names:
         raise click.UsageError("name the mapping that --overlay is laid over")
-    found = {name: list(_reviewed(name, profile, overlays)) for name in _those(names, profile)}
+    found = {name: list(_reviewed(name, profile, overlays)) for name in _chosen(names, profile)}
     if as_json:
         print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
     else:
@@ -163,7 +163,7 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
         name: list(
             golden.run(app.load_mapping(name, None, profile), *examples.folder_and_name(name, profile), update=update)
         )
-        for name in _those(names, profile)
+        for name in _chosen(names, profile)
     }
     if as_json:
         print_json([_outcome_json(name, each) for name, found in outcomes.items() for each in found])
@@ -184,7 +184,7 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="File to write as an HTML page; - is stdout.",
 )  # fmt: skip
-@_laid_over
+@_overlay_options
 @json_option
 def explain(
     name: str,
@@ -231,7 +231,7 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
     from connector import notification
     from connector.sources.file.source import read_bodies
 
-    with opened(file) as stream:
+    with open_input(file) as stream:
         for body in read_bodies(stream, str(file)):
             found = notification.read(body)
             if identifier in (None, found.id):
@@ -260,7 +260,7 @@ def _notification(file: Path, identifier: str | None) -> "Notification":
     multiple=True,
     help="Overlay that OLD is used with; may be repeated.",
 )
-@_laid_over
+@_overlay_options
 @config_option
 @json_option
 def diff(
@@ -294,7 +294,7 @@ def diff(
         plan = load(path)
         producer = plan.settings.producer
         with app.open_journal(plan) as journal:
-            entries = comparison.last(journal, list(plan.settings.sources), count or _LAST)
+            entries = comparison.last(journal, list(plan.settings.sources), count or _COMPARED)
         notifications = [entry.notification for entry in entries]
     before = app.load_mapping(old, producer, old_profile, old_overlays)
     after = app.load_mapping(new, producer, profile, overlays)
@@ -309,7 +309,7 @@ def _read(file: Path) -> "list[Notification]":
     from connector import notification
     from connector.sources.file.source import read_bodies
 
-    with opened(file) as stream:
+    with open_input(file) as stream:
         return [notification.read(body) for body in read_bodies(stream, str(file))]
 
 
@@ -337,10 +337,10 @@ def _print_comparison(found: "Comparison") -> None:
             at = f"{printable(change.path)}: " if change.path else ""
             for sign, value in (("-", change.old), ("+", change.new)):
                 if value is not None:
-                    click.echo(f"  {sign} {at}{value_text(value, _SHOWN)}")
+                    click.echo(f"  {sign} {at}{value_text(value, _VALUE_CHARACTERS)}")
 
 
-_TOLD = {
+_OUTCOMES = {
     "differs": "becomes something else than {file} says",
     "missing": "has no {file}; `--update` writes it",
     "left over": "has no input any more; delete {file}, or bring the notification back",
@@ -351,7 +351,7 @@ _TOLD = {
 def _print_outcomes(name: str, outcomes: "Sequence[Outcome]") -> None:
     for each in outcomes:
         if each.state != "passed":
-            click.echo(f"{name}: {each.case}: {_TOLD[each.state].format(file=each.file)}")
+            click.echo(f"{name}: {each.case}: {_OUTCOMES[each.state].format(file=each.file)}")
             for line in each.difference.splitlines():
                 click.echo(f"  {printable(line)}")
     passed = sum(each.state == "passed" for each in outcomes)

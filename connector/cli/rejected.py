@@ -1,4 +1,4 @@
-"""`iocstream rejected`: what was refused, listed, shown, delivered after all, taken out, or dropped."""
+"""`iocstream rejected`: list, show, retry, export and drop dead letters."""
 
 import itertools
 import os
@@ -157,9 +157,9 @@ def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything:
         raise click.UsageError("say which: numbers, as `iocstream rejected list` shows them, or --all")
     plan = load(path)
     chosen = [each["id"] for each in dead_letters.find(plan, route) if everything or each["id"] in numbers]
-    strange = sorted(set(numbers) - set(chosen))
-    if strange:
-        raise click.UsageError(f"there is no dead letter {strange[0]}{f' of the route {route}' if route else ''}")
+    unknown = sorted(set(numbers) - set(chosen))
+    if unknown:
+        raise click.UsageError(f"there is no dead letter {unknown[0]}{f' of the route {route}' if route else ''}")
     if chosen and not yes:
         if not sys.stdin.isatty():
             raise click.UsageError(f"{_counted(len(chosen))} would be dropped for good; say --yes if that is meant")

@@ -1,4 +1,4 @@
-"""`iocstream replay`: what is to be delivered again."""
+"""`iocstream replay`: deliver again what was delivered."""
 
 import sys
 import threading

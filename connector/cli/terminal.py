@@ -60,8 +60,8 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
         yield from progress.track(items, description=what)
 
 
-_WHOLE = 2
-"""The first columns, names and states, are not broken over lines."""
+_UNBROKEN = 2
+"""How many columns from the left, with names and states, are not broken over lines."""
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -72,7 +72,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         shown.add_column(
-            column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or index < _WHOLE
+            column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or index < _UNBROKEN
         )
     for row in rows:
         shown.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))  # no markup
@@ -169,7 +169,7 @@ def print_line(text: str) -> None:
 
 
 def _state(part: PartReport) -> str:
-    """What a part last said, as far as it still holds when no living process serves it."""
+    """The state that a part last reported, unless that no longer holds because no living process serves it."""
     if part.served_by is not None or part.state == "blocked":
         return part.state or "running"
     return "not running" if part.state else "never run"
