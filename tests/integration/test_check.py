@@ -189,6 +189,13 @@ class TestFiles:
         one, two = (route(name, sink=f"{{type: file, path: {path}}}") for name, path in zip("rs", paths, strict=True))
         assert f"iocstream.yaml:5:47: routes.s.sink.path: {said}" in refused(configuration(one + two))
 
+    @pytest.mark.parametrize("path", ["/proc/made/out.cef", "/proc/out.cef"])
+    def test_one_that_nobody_can_make_is_an_error_though_the_folder_seems_to_allow_it(self, check, path):
+        code, findings = check(configuration(route("r", sink=f"{{type: file, path: {path}}}")))
+        assert code == 1
+        (found,) = [each for each in findings if each["level"] == "error"]
+        assert found["message"].startswith(f"{path} cannot be written: ")
+
     def test_a_path_that_no_file_can_have_is_refused(self, refused):
         assert "NUL" in refused(configuration(route("r", sink='{type: file, path: "a\\0b"}')))
 
@@ -272,6 +279,10 @@ class TestJournal:
     def test_one_whose_folder_cannot_be_made_is_an_error(self, check, tmp_path):
         (tmp_path / "f").write_text("")
         assert "cannot be" in self.complaint(check, tmp_path, "f/j.db")
+
+    @pytest.mark.parametrize("path", ["/proc/made/j.db", "/proc/j.db"])
+    def test_one_that_nobody_can_make_is_an_error_though_the_folder_seems_to_allow_it(self, check, tmp_path, path):
+        assert "cannot be made in /proc: " in self.complaint(check, tmp_path, path)
 
     def complaint(self, check, folder, path):
         code, findings = check(configuration(route("r")) + f"journal: {{path: {path}}}\n")

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import tempfile
 from pathlib import Path
 
 from connector.journals.sqlite import open_files
@@ -44,11 +45,14 @@ def check_file(path: Path) -> str:
 
 def _inspect_folder(path: Path) -> str:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:  # what may be written is known by writing alone
+            trial.write(b"trial")
+    except OSError as error:
         raise Misconfigured(
-            f"the journal {path} cannot be made in {folder}."
+            f"the journal {path} cannot be made in {folder}: {error.strerror}."
             " Set `path` to a file in a folder that this user may write to"
-        )
+        ) from None
     return f"{path} will be made"
 
 

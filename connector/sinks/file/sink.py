@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -117,7 +118,7 @@ class FileSink:
         return ()
 
     def check(self) -> str:
-        """See `connector.ports.Sink`. Makes nothing, and does not mind that another process is writing."""
+        """See `connector.ports.Sink`. Leaves nothing behind, and does not mind that another process is writing."""
         if self._to_stdout:
             return "stdout takes what is sent"
         try:
@@ -151,8 +152,8 @@ class FileSink:
         folder = next(parent for parent in self._path.absolute().parents if parent.exists())
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with tempfile.TemporaryFile(dir=folder) as trial:  # what may be written is known by writing alone
+            trial.write(b"trial")
         return f"{self._path} will be made"
 
 
