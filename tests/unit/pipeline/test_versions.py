@@ -55,6 +55,7 @@ def test_a_version_that_was_not_accepted_is_sent_again_unchanged():
     assert again.stamp({"a": 1}, OBJECT, 2, 200) == stamped
     assert again.recorded == []
     assert again.stamped == [first.recorded[0]._replace(sent=True, last_seq=2)]
+    assert again.stamp({"a": 1}, OBJECT, 3, 300) is None
 
 
 def test_an_object_without_versions_is_sent_once_whatever_its_content():
@@ -145,6 +146,18 @@ def test_a_replay_with_a_mended_mapping_says_nothing_twice():
     assert replay.stamp({"a": "mended"}, OBJECT, 2, 200) is None
 
 
+def test_an_entry_before_all_versions_says_the_same_as_the_first_with_its_content_or_starts_the_newest():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 5, 500)
+    last = first.stamp({"a": 2}, OBJECT, 6, 600)
+
+    replay = Ledger(known(*first.stamped))
+    assert replay.stamp({"a": 1}, OBJECT, 2, 200) is None
+    assert replay.stamp({"a": 2}, OBJECT, 2, 200) is None
+    assert replay.recorded == replay.stamped == replay.unchanged == []
+    assert replay.stamp({"a": "mended"}, OBJECT, 2, 200)["modified"] > last["modified"]
+
+
 @pytest.mark.parametrize("value", [2**70, float])
 def test_what_json_cannot_say_is_a_refusal(value):
     with pytest.raises(Refused, match="the indicator cannot be written as JSON") as refusal:
@@ -154,7 +167,9 @@ def test_what_json_cannot_say_is_a_refusal(value):
 
 def test_the_end_of_the_calendar_is_a_refusal():
     at_the_end = Version(OBJECT.id, 1, b"", timestamp(1), "9999-12-31T23:59:59.999Z", sent=True)
-    with pytest.raises(Refused, match="9999") as refusal:
+    with pytest.raises(
+        Refused, match=r"^an earlier version of the object is dated at the end of the year 9999$"
+    ) as refusal:
         Ledger(known(at_the_end)).stamp({"a": 1}, OBJECT, 2, 200)
     assert refusal.value.by == "format"
 
@@ -176,8 +191,9 @@ def test_out_of_turn_an_older_entry_starts_no_version_but_one_that_was_not_accep
 
     assert Ledger(versions, told_until).stamp({"a": "mended"}, OBJECT, 2, 200) is None
     assert Ledger(versions, told_until).stamp({"a": 1}, OBJECT, 1, 100) == refused
-    newer = Ledger(versions, told_until).stamp({"a": "mended"}, OBJECT, 4, 400)
-    assert newer["modified"] > later["modified"]
+    for seq in (3, 4):
+        newer = Ledger(versions, told_until).stamp({"a": "mended"}, OBJECT, seq, 400)
+        assert newer["modified"] > later["modified"]
 
 
 def test_what_is_said_again_is_known_with_the_entry_that_says_it():
