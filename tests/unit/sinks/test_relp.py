@@ -84,6 +84,9 @@ def test_an_event_that_the_receiver_refuses_is_refused_in_its_words_and_the_othe
     assert refusal.message.seq == 3
     assert refusal.reason == "the receiver answers: 500 no room"
     assert receiver.lines() == LINES[:3] + LINES[4:6]
+    receiver.verdict = lambda _: b"500 " + b"x" * 1000
+    (refusal,) = sink.send([message(6)])
+    assert refusal.reason == f"the receiver answers: 500 {'x' * 199}…"
 
 
 def test_an_event_that_is_too_long_is_never_sent(way):
@@ -188,9 +191,9 @@ def test_what_is_acknowledged_after_the_receiver_said_that_it_ends_the_session_c
         assert sink.send([message(1)]) == []
 
 
-@pytest.mark.parametrize("ending", ["close", "hint"])
+@pytest.mark.parametrize("ending", ["close", "hint", "reset"])
 def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(ending):
-    sessions, ended = [], threading.Event()
+    sessions, read, ended = [], threading.Event(), threading.Event()
 
     def serve(dialogue):
         sessions.append(dialogue)
@@ -200,14 +203,34 @@ def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(endin
         dialogue.say(acknowledgement)
         if ending == "close" and len(sessions) == 1:
             dialogue.connection.shutdown(socket.SHUT_WR)
+        if ending == "reset" and len(sessions) == 1:
+            # The acknowledgement has to be read first: a reset throws away what is under way.
+            assert read.wait(10)
+            reset(dialogue.connection)
         ended.set()
-        dialogue.next()
+        if dialogue.connection.fileno() >= 0:
+            dialogue.next()
 
     with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
         sink.send([message(1)])
+        read.set()
         assert ended.wait(10)
         sink.send([message(2)])
     assert len(sessions) == 2
+
+
+def test_a_session_is_ended_with_the_command_close_under_the_next_number():
+    said = []
+
+    def serve(dialogue):
+        while (frame := dialogue.next()) is not None:
+            said.append((frame.transaction, frame.command, frame.data))
+            dialogue.say(rsp(frame.transaction))
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        sink.send([message(1)])
+    assert said[0][:2] == (2, b"syslog")
+    assert said[1:] == [(3, b"close", b"")]
 
 
 def test_a_receiver_that_acknowledges_nothing_is_an_outage():

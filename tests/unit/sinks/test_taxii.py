@@ -513,8 +513,8 @@ class TestOutagesAndMistakes:
         ("status", "remedy"),
         [
             (401, "Check the login given under"),
-            (403, "right to write"),
-            (404, "answer both alike"),
+            (403, "Ask .* for the right to write to this collection; if this login has it, a web application firewall"),
+            (404, r"TAXII servers answer both alike\. Check the address, the login and its rights"),
             (405, "Check the address"),
             (406, r"does not speak application/taxii\+json;version=2.1"),
             (415, "a proxy may have changed the headers"),
@@ -552,6 +552,11 @@ class TestOutagesAndMistakes:
         server.post(OBJECTS, status_code=400, json={"title": "no login prefix sesame here"})
         (refusal,) = make(api_key="prefix sesame", api_key_header="X-Key").send(messages(1))
         assert refusal.reason == "no login *** here"
+
+    def test_an_empty_password_takes_nothing_out_of_what_a_server_says(self, server, make):
+        server.post(OBJECTS, status_code=400, json={"title": "bad"})
+        (refusal,) = make(password="").send(messages(1))
+        assert refusal.reason == "bad"
 
     def test_secrets_that_a_server_echoes_stand_in_no_error(self, server, make):
         basic = base64.b64encode(b"user:hush-hush").decode()
