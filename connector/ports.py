@@ -42,7 +42,8 @@ class Source(Protocol):
         """Yield what is new since the checkpoint, and end when there is nothing more now.
 
         A page is yielded before the next one is asked for, so that the caller can store it first. Stopping anywhere
-        and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows.
+        and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows. What
+        cannot be read holds up nothing that follows: the page says so (`Page.unreadable`).
         """
         ...
 
@@ -244,7 +245,8 @@ class Journal(Outbox, Protocol):
     def append(self, source: str, page: Page) -> int:
         """Store a page, its gap and its checkpoint, all or nothing; return how many notifications were new.
 
-        Deduplicates by source and notification id. Requires the lease on the source.
+        Deduplicates by source and notification id. What was unreadable becomes an entry (`connector.model.UNREADABLE`)
+        and a dead letter whose route is the source, once. Requires the lease on the source.
         """
         ...
 
@@ -259,8 +261,9 @@ class Journal(Outbox, Protocol):
         """Store what was looked up; return whether it says anything new.
 
         If it does, the entries that name the subject and that a route has delivered are outdated from then on, in the
-        same transaction. When the answer is `absent` or `forbidden`, what was known before stays known. Requires the
-        lease on the source.
+        same transaction. When the answer is `absent` or `forbidden`, what was known before stays known. When it is of a
+        URL, dead letters that were made without it, and not by a sink, are to be retried. Requires the lease on the
+        source.
         """
         ...
 

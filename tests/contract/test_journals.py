@@ -17,6 +17,7 @@ from hypothesis_profiles import examples
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
+    UNREADABLE,
     Advance,
     DeadLetter,
     Entry,
@@ -33,6 +34,7 @@ from connector.model import (
     SourceStatus,
     Subject,
     Unavailable,
+    Unreadable,
     Version,
 )
 from connector.notification import subjects
@@ -365,6 +367,47 @@ def test_whoever_serves_a_route_is_told_what_to_retry_until_it_has(open_journal)
     assert journal.to_retry("route", 10) == []
     assert [each.id for each in journal.dead_letters("route")] == [ids[0], ids[2], ids[3]]
     journal.close()
+
+
+def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source(journal):
+    unreadable = Unreadable("7", "no JSON at byte 5", date=1_760_000_001, notification_id="7", excerpt="NaN")
+    seen = Page([notification(1)], {"at": 1}, unreadable=[unreadable])
+    store(journal, "vt", seen, seen)
+    (letter,) = journal.dead_letters("vt")
+    assert (letter.route, letter.source, letter.date) == ("vt", "vt", 1_760_000_001)
+    assert (letter.letter.by, letter.letter.reason) == ("source", "no JSON at byte 5")
+    (entry,) = journal.entries([letter.letter.seq])
+    assert entry.notification.id == UNREADABLE + "7"
+    assert entry.notification.body["unreadable"]["notification_id"] == "7"
+    assert journal.status({"route": ["vt"]}).other_dead_letters == {"vt": 1}
+    assert journal.ask_retry([letter.id]) == 1
+    assert journal.to_retry("vt", 10) == [entry]
+    with journal.lease("vt"):
+        journal.record_redelivery("vt", Redelivery([entry.seq], 1, 0, 0))
+    assert list(journal.dead_letters()) == []
+
+
+def test_a_dead_letter_of_a_source_is_no_route_that_holds_anything_back(journal):
+    store(journal, "vt", page(1, 2), Page([], None, unreadable=[Unreadable("7", "no JSON", date=5)]))
+    assert len(pass_all(journal)) == 3
+    assert journal.prune(1_760_000_001, {"route": ["vt"]}) == 2
+    (letter,) = journal.dead_letters()
+    journal.drop([letter.id])
+    assert journal.prune(1_760_000_001, {"route": ["vt"]}) == 1
+    assert journal.status({}).entries == 0
+
+
+def test_what_was_refused_for_lack_of_its_url_is_retried_once_that_is_known(journal):
+    about = Subject("url", "a" * 64)
+    body = {"type": "url", "id": about.id, "context_attributes": {"notification_id": "1"}}
+    store(journal, "vt", Page([Notification("1", 1_760_000_000, body)], None))
+    assert journal.due("vt", 10, 5) == [about]
+    seq = journal.pending("route", ["vt"], 1)[0].seq
+    letters = [DeadLetter(seq, "mapping", "no URL"), DeadLetter(seq, "sink", "no room", "o")]
+    advance(journal, "route", ["vt"], Advance(seq, 0, 0, 1, letters))
+    assert learn(journal, answer(about)) == [True]
+    (entry,) = journal.to_retry("route", 10)
+    assert entry.context[about]["said"] == 1
 
 
 def test_what_is_dropped_is_counted_and_nothing_else_goes(journal):

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import hashlib
 import json
 import os
 import pty
@@ -13,8 +14,9 @@ import sys
 import pytest
 import stix2
 from integration.command import environment, iocstream_here, started
-from integration.simulated_virustotal import KEY, NOW, items, poisoned
+from integration.simulated_virustotal import KEY, NOW, items, poisoned, simulated
 
+from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.taxii import TaxiiReceiver
 from connector.simulator.wsgi_server import serving
@@ -353,6 +355,22 @@ def test_what_a_source_could_not_read_can_be_dropped(unread):
     ok(folder, "rejected", "drop", str(letter["id"]), "--yes")
     assert listed(folder) == []
     assert json.loads(ok(folder, "status", "--json").stdout)["sources"][0]["dead_letters"] == 0
+
+
+def test_a_url_that_is_learned_later_has_what_was_refused_without_it_delivered(tmp_path):
+    address = "http://login.example/a"
+    digest = hashlib.sha256(address.encode()).hexdigest()
+    bare = items([NOW - 5], type="url", id=digest, attributes=None)
+    known = items([NOW - 8 * 86400], first_id=9, type="url", id=address, attributes={"url": address})
+    with simulated([*known, *bare]) as (api, url):
+        text = FROM_VIRUSTOTAL.format(key=KEY, url=url).replace("mapping: json", "mapping: cef", 1)
+        (tmp_path / "iocstream.yaml").write_text(text.replace("mapping: json", "mapping: stix21"))
+        api.faults.append(Fault("/urls/", status=403, body=b"<html>blocked</html>"))
+        ok(tmp_path, "run", "--once", code=1)  # for what was refused at first
+        assert [asked.path for asked in api.requests].count(f"/urls/{digest}") == 2
+        assert listed(tmp_path) == []
+        assert len(delivered(tmp_path)) == 1  # what it was delivered without, an event is not repeated for
+        assert address in (tmp_path / "other.jsonl").read_text()
 
 
 def test_without_a_journal_there_is_nothing_to_look_at(folder):

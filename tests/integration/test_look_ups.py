@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from integration.command import iocstream_here, started
 
+from connector.notification import subjects
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.taxii import TaxiiReceiver
@@ -48,7 +49,12 @@ emit:
     id: ${{ notification.id }}
     why: ${{ notification.sources[0].attributes.name }}
 """
-RAISED = [item for item in notifications(120) if item["context_attributes"]["sources"][0]["type"] != "threat_profile"]
+RAISED = [
+    item
+    for item in notifications(120)
+    if item["context_attributes"]["sources"][0]["type"] != "threat_profile"
+    and not any(subject.type == "url" for subject in subjects(item))
+]
 NAMED = {(s["type"], s["id"]) for item in RAISED for s in item["context_attributes"]["sources"]}
 
 

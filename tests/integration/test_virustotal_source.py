@@ -572,7 +572,7 @@ def test_pages_that_lead_in_a_circle_are_an_outage():
             with pytest.raises(Unavailable, match="lead nowhere") as caught:
                 list(some.pages(None))
             waits.append(caught.value.retry_after)
-        assert waits == [30, 60, 120]
+        assert waits == [60, 120, 240]
         assert len(api.requests) <= 18
 
 

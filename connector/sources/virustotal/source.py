@@ -47,7 +47,7 @@ QUOTA_FRESH_SECONDS = 3600.0
 
 _MAX_CURSOR = 4096
 """Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
-_FIRST_WAIT_SECONDS = 15.0
+_FIRST_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 900.0
 _URL_PAUSE_SECONDS = 900.0
 """How long no page waits for the look-up of a URL after one that failed; `look_up` asks for these URLs later."""
@@ -366,7 +366,7 @@ class VirusTotalSource:
     def _no_progress(self, message: str) -> Unavailable:
         """An outage that lasts longer each time, until something has come in."""
         self._fruitless += 1
-        wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._fruitless, 10))
+        wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._fruitless - 1, 10))
         return Unavailable(message, retry_after=wait)
 
     def _rest_of(

@@ -66,7 +66,7 @@ _KINDS: Mapping[str, _Kind] = {
     "collection": _COLLECTION,
     "threat_actor": _COLLECTION,
     # Asked for what its digest stands for, which never changes.
-    "url": _Kind(("urls",), 3650 * DAY_SECONDS, frozenset(), refused_seconds=FAILED_SECONDS),
+    "url": _Kind(("urls",), 3650 * DAY_SECONDS, frozenset(), refused_seconds=DAY_SECONDS),
 }
 
 

@@ -1,5 +1,6 @@
 import json
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,3 +34,25 @@ def test_any_text_that_python_can_write_is_read(text):
 def test_what_is_not_json_is_an_error(text):
     with pytest.raises(ValueError, match=r"line 1|empty"):
         jsontext.decode(text)
+
+
+def test_a_byte_order_mark_is_passed_over():
+    assert jsontext.decode(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "reason"),
+    [
+        (b'{"a": NaN}', 6, "expected a JSON value"),
+        ('{"é": 1e400}'.encode(), 7, "infinity"),
+        ('\ufeff{"é": NaN}'.encode(), 10, "expected a JSON value"),
+        (b'{"a": "\xff"}', 7, "not UTF-8"),
+        (b'{"\xc3\xa9": "\xff"}', 8, "not UTF-8"),
+    ],
+)
+def test_a_fault_is_named_by_its_offset_in_bytes(text, offset, reason):
+    with pytest.raises(orjson.JSONDecodeError) as caught:
+        jsontext.decode(text)
+    found, said = jsontext.fault(text, caught.value)
+    assert found == offset
+    assert reason in said
