@@ -16,7 +16,7 @@ from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
 from connector.mapping import CompiledMapping, files
 from connector.mapping.files import MappingChoice
 from connector.model import JsonObject, Misconfigured
-from connector.monitoring.status import StatusReport, report
+from connector.monitoring.status import StatusReport, former_parts, report
 from connector.pipeline.part import Part
 from connector.pipeline.route import Route
 from connector.pipeline.runner import SHUTDOWN_SECONDS, PolledSource, Runner, sleep_until
@@ -112,6 +112,10 @@ class Plan:
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
         return {name: tuple(route.sources or self.settings.sources) for name, route in self.settings.routes.items()}
+
+    def receivers(self) -> Mapping[str, str]:
+        """Route → where it sends."""
+        return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
 
     def route(self, name: str) -> RouteSettings:
         """A route by its name.
@@ -299,6 +303,8 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         wants=plan.conditions.get(name, _everything),
         mapping=plan.mappings[name],
         sink=sink,
+        receiver=plan.route(name).sink.receiver(),
+        reads_all=plan.route(name).sources is None,
     )
 
 
@@ -323,7 +329,11 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
 def status_report(plan: Plan, journal: Journal) -> StatusReport:
     """What is known of a plan's sources and routes now."""
     per_day = {name: settings.look_up_limit() for name, settings in plan.settings.sources.items()}
-    return report(journal.status(plan.reads()), plan.settings.journal.path, per_day)
+    reads = plan.reads()
+    known = journal.status(reads)
+    others = [source.name for source in known.sources if source.name not in plan.settings.sources]
+    former = former_parts(journal.served(reads), others, reads, plan.receivers())
+    return report(known, plan.settings.journal.path, per_day, former)
 
 
 def load_mapping(

@@ -302,6 +302,7 @@ class Advance:
         sent: the versions that the sink accepted, now or, where an entry says the same again, before.
         learned: what had been learned when the entries were read (`Entry.learned`). Entries that name a subject learned
             of since then are outdated. None for a route of events, which cannot be sent in a new version.
+        receiver: who has what was sent; see `Outbox.versions`.
     """
 
     position: int
@@ -311,6 +312,7 @@ class Advance:
     dead_letters: Sequence[DeadLetter] = ()
     sent: Sequence[Version] = ()
     learned: int | None = None
+    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +322,7 @@ class Redelivery:
     Attributes:
         seqs: the entries dealt with.
         mark: that of `Outdated`, when these were outdated entries; else None.
+        receiver: who has what was sent; see `Outbox.versions`.
     """
 
     seqs: Sequence[int]
@@ -329,6 +332,7 @@ class Redelivery:
     dead_letters: Sequence[DeadLetter] = ()
     sent: Sequence[Version] = ()
     mark: Json = None
+    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +412,23 @@ class RouteStatus:
     dropped: int = 0
     served_by: Holder | None = None
     outdated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRoute:
+    """A route that the journal has served: what is held for it until a person has it forgotten.
+
+    Attributes:
+        receiver: where it last sent; empty when that was not written down.
+        former_receivers: where it sent before.
+        unread: by each source it reads, or has read, how many notifications it has not dealt with.
+    """
+
+    name: str
+    receiver: str
+    former_receivers: Sequence[str]
+    unread: Mapping[str, int]
+    dead_letters: int
 
 
 @dataclass(frozen=True, slots=True)

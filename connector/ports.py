@@ -8,6 +8,7 @@ same arguments) and `Misconfigured` (a person must act). Anything else that is r
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from connector.model import (
@@ -27,6 +28,7 @@ from connector.model import (
     Redelivery,
     Refusal,
     Selection,
+    ServedRoute,
     StixObject,
     StoredDeadLetter,
     Subject,
@@ -129,19 +131,27 @@ class Outbox(Protocol):
         """The next entries in order, at most `limit`: of each source those after its position; none up to `after`."""
         ...
 
-    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
-        """Every version recorded for these objects on this route, by ascending `seq`; absent when there is none."""
+    def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
+        """Every version that this route recorded of these objects for a receiver, by ascending `seq`.
+
+        Absent when there is none. The receiver is the identity of the route's destination
+        (`connector.settings.parts.SinkSettings.receiver`): what one has is not what another has. What was recorded
+        before receivers were told apart is what the first of them has.
+        """
         ...
 
-    def record(self, route: str, versions: Sequence[Version]) -> None:
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
         """Write down versions that are about to be sent, so that a `modified` means the same content after a crash.
 
         Writing one down again changes nothing. Requires the lease on the route.
         """
         ...
 
-    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
-        """Forget that the sink has accepted these versions: they are sent again. Requires the lease on the route."""
+    def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
+        """Forget that the receiver has these versions (None: any): they are sent again when they are next made.
+
+        Requires the lease on the route.
+        """
         ...
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
@@ -322,9 +332,35 @@ class Journal(Outbox, Protocol):
 
         What is known of subjects is forgotten with the last notification that names them.
 
-        Never drops what a route in `routes` has not read, nor what a dead letter of any route still needs. Their ids
+        Never drops what a route in `routes`, or one that the journal has ever served, has not read, nor what a dead
+        letter of any route still needs. Their ids
         stay known for deduplication, so that a repeat is not stored again.
         """
+        ...
+
+    def enlist(self, route: str, sources: Sequence[str], receiver: str, *, reads_all: bool = False) -> None:
+        """Write down what a route reads, and where it sends: from now on that is held for it.
+
+        With `reads_all` all sources are, those that come later too. Requires the lease on the route.
+        """
+        ...
+
+    def served(self, routes: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sequence[ServedRoute]:
+        """Every route that the journal has served and that was not forgotten, by name.
+
+        What they have read of the sources that `routes` gives is left out: `status` has it.
+        """
+        ...
+
+    def forget_route(self, route: str, sources: Sequence[str] = (), receiver: str | None = None) -> None:
+        """Forget a route, with its dead letters; or, given sources, only what it has of others and of other receivers.
+
+        Requires the lease on the route.
+        """
+        ...
+
+    def forget_source(self, source: str) -> None:
+        """Forget a source, its notifications and their dead letters. Requires the lease on the source."""
         ...
 
     @property
@@ -470,5 +506,18 @@ class Confirmation(Protocol):
 
         Raises:
             Unavailable: nobody can know that it did; what is unconfirmed will be sent again.
+        """
+        ...
+
+
+@runtime_checkable
+class Emptiable(Protocol):
+    """What a sink has whose destination can begin anew without anyone saying so: a bundle that is rotated away."""
+
+    def is_emptied(self) -> bool:
+        """Whether what is sent next begins anew, so that nothing that was sent before is there.
+
+        It is asked before a batch is made; when it becomes so after that, `send` raises `Unavailable` and sends
+        nothing.
         """
         ...

@@ -129,6 +129,7 @@ def metrics() -> str:
             "sources": [source],
             "routes": [part | {"name": "r", "sources": ["s"]} | dict.fromkeys(counts, 0)],
             "dead_letters_of_former_routes": {},
+            "former": [],
         }
     )
     run = monitoring.RunCollector(

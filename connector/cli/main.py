@@ -28,6 +28,7 @@ from connector.cli.command import (
     sinks_use_stdout,
     stop_on_signals,
 )
+from connector.cli.forget import forget
 from connector.cli.mapping import mapping
 from connector.cli.rejected import rejected
 from connector.cli.replay import replay
@@ -183,6 +184,7 @@ iocstream.add_command(mapping)
 iocstream.add_command(action)
 iocstream.add_command(serve)
 iocstream.add_command(token)
+iocstream.add_command(forget)
 
 
 @iocstream.command()

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from connector.monitoring.status import LookUpsReport, PartReport, SourceReport, StatusReport
+from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, SourceReport, StatusReport
 from connector.pipeline.part import Part
 
 _T = TypeVar("_T")
@@ -132,6 +132,22 @@ def _show_remarks(report: StatusReport) -> None:
                 print_line(f"{route.name}: {count:,} {what}")
     for name, count in report.dead_letters_of_former_routes.items():
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
+    for former in report.former:
+        print_line(former_part(former))
+
+
+def former_part(part: FormerPart) -> str:
+    """What is held for a part that is configured no more, or otherwise, in one sentence."""
+    held = []
+    if part.sources:
+        held.append(f"{part.unread:,} unread notifications of {', '.join(part.sources)}")
+    if part.dead_letters:
+        held.append(f"{part.dead_letters:,} dead letters")
+    held += [f"what it sent to {receiver}" for receiver in part.receivers]
+    what = f"for it the journal holds {' and '.join(held)}" if held else "the journal holds its position"
+    if part.kind == "source":
+        what = "the journal holds what came from it"
+    return f"the {part.kind} {part.name} is configured no more, or otherwise: {what}; `{part.forget}` gives it up"
 
 
 def _show_remarks_on_source(source: SourceReport) -> None:

@@ -4,13 +4,13 @@ Times are RFC 3339, lags in seconds.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from connector.model import JournalStatus, JsonObject, RouteStatus, SourceStatus
+from connector.model import JournalStatus, JsonObject, RouteStatus, ServedRoute, SourceStatus
 from connector.values.timestamps import timestamp
 
 
@@ -108,6 +108,18 @@ class JournalReport(BaseModel):
     notifications: int = Field(description="How many notifications the journal has now.")
 
 
+class FormerPart(BaseModel):
+    """What the journal holds for what the configuration names no more, until someone has it forgotten."""
+
+    kind: str = Field(description="What it was: route or source.")
+    name: str = Field(description="Name of the route or source.")
+    sources: list[str] = Field(description="Names of the sources that a route read and reads no more.")
+    unread: int = Field(description="How many notifications of these sources the route has not dealt with.")
+    receivers: list[str] = Field(description="Receivers that a route sent to and sends to no more.")
+    dead_letters: int = Field(description="How many dead letters there are of a route that is configured no more.")
+    forget: str = Field(description="The command that has it forgotten.")
+
+
 class StatusReport(BaseModel):
     """What is known of everything."""
 
@@ -117,18 +129,24 @@ class StatusReport(BaseModel):
     dead_letters_of_former_routes: dict[str, int] = Field(
         description="How many dead letters there are of routes that are no longer configured, by route."
     )
+    former: list[FormerPart] = Field(
+        description="What the journal still holds for routes and sources that are configured no more, or otherwise."
+    )
 
     def as_json(self) -> JsonObject:
         """As JSON."""
         return self.model_dump(mode="json")
 
 
-def report(known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int]) -> StatusReport:
+def report(
+    known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int], former: Sequence[FormerPart] = ()
+) -> StatusReport:
     """What a journal knows now, as others are told it.
 
     Args:
         known: what the journal says.
         path: the journal's.
+        former: see `former_parts`.
         look_ups_per_day: how many look-ups each source may make a day.
     """
     now = time.time()
@@ -144,7 +162,48 @@ def report(known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int]
             for name, count in known.other_dead_letters.items()
             if name not in {source.name for source in known.sources}
         },
+        former=list(former),
     )
+
+
+def former_parts(
+    served: Sequence[ServedRoute],
+    other_sources: Sequence[str],
+    reads: Mapping[str, Sequence[str]],
+    receivers: Mapping[str, str],
+) -> Sequence[FormerPart]:
+    """What a journal holds for what is configured no more.
+
+    Args:
+        served: the routes it knows.
+        other_sources: the sources it knows that are not configured.
+        reads: the sources that each configured route reads.
+        receivers: where each configured route sends.
+    """
+    parts = []
+    for route in served:
+        sources = [name for name in route.unread if name not in reads.get(route.name, ())]
+        sent_to = [name for name in (*route.former_receivers, route.receiver) if name]
+        others = [name for name in sent_to if name != receivers.get(route.name)]
+        is_gone = route.name not in reads
+        if is_gone or sources or others:
+            parts.append(
+                FormerPart(
+                    kind="route",
+                    name=route.name,
+                    sources=sources,
+                    unread=sum(route.unread[name] for name in sources),
+                    receivers=others,
+                    dead_letters=route.dead_letters if is_gone else 0,
+                    forget=f"iocstream forget route {route.name}",
+                )
+            )
+    for name in other_sources:
+        forget = f"iocstream forget source {name}"
+        parts.append(
+            FormerPart(kind="source", name=name, sources=[], unread=0, receivers=[], dead_letters=0, forget=forget)
+        )
+    return parts
 
 
 def _source(source: SourceStatus, now: float, per_day: int, dead_letters: int) -> SourceReport:

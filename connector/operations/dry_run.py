@@ -44,22 +44,22 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.history(positions, limit, after)
 
-    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
+    def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
         """See `connector.ports.Outbox`."""
         new = [object_id for object_id in object_ids if object_id not in self._versions]
-        found = self._journal.versions(route, new)
+        found = self._journal.versions(route, new, receiver)
         self._versions |= {object_id: {v.modified: v for v in found.get(object_id, ())} for object_id in new}
         known = ((object_id, self._versions[object_id].values()) for object_id in object_ids)
         return {object_id: sorted(versions, key=_by_seq) for object_id, versions in known if versions}
 
-    def record(self, route: str, versions: Sequence[Version]) -> None:
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
         """See `connector.ports.Outbox`."""
         for version in versions:
             self._versions[version.object_id].setdefault(version.modified, version)
 
-    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
+    def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
         """See `connector.ports.Outbox`."""
-        for version in versions:
+        for version in versions or ():
             self._versions[version.object_id][version.modified] = version._replace(sent=False)
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:

@@ -6,7 +6,7 @@ from connector.model import Advance
 from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.redeliver import redeliver, revise
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, finish, send, unconfirmed
+from connector.pipeline.send import Delivered, finish, is_emptied, send, unconfirmed
 from connector.pipeline.versions import Ledger
 from connector.ports import ObjectFormat, Outbox
 
@@ -55,9 +55,11 @@ class Delivery:
             self._advance()
             return self._retry() or self._revise()
         rendered = [render(entry, route.mapping, route.wants) for entry in entries]
-        ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format)))
+        if is_emptied(route.sink):
+            journal.mark_unsent(route.name, None, route.receiver)
+        ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))
         conversions = list(encode(rendered, route.mapping.format, ledger))
-        journal.record(route.name, ledger.recorded)
+        journal.record(route.name, ledger.recorded, route.receiver)
         delivered, sent = send(route.sink, conversions, ledger)
         advance = Advance(
             entries[-1].seq,
@@ -67,6 +69,7 @@ class Delivery:
             delivered.dead_letters,
             sent,
             learned=entries[0].learned if isinstance(route.mapping.format, ObjectFormat) else None,
+            receiver=route.receiver,
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))

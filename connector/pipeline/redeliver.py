@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, Version
 from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, finish, send
+from connector.pipeline.send import Delivered, finish, is_emptied, send
 from connector.pipeline.versions import Ledger
 from connector.ports import Outbox
 
@@ -21,7 +21,7 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
         Unavailable: nothing has changed but that some may have arrived.
     """
     delivered, sent = _send_again(route, journal, entries, resend=again)
-    journal.record_redelivery(route.name, _redelivery(entries, delivered, delivered.dead_letters, sent))
+    journal.record_redelivery(route.name, _redelivery(route, entries, delivered, delivered.dead_letters, sent))
     return delivered
 
 
@@ -40,7 +40,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> Delivered:
         messages=delivered.messages,
         revised=len(outdated.entries),
     )
-    redelivery = _redelivery(outdated.entries, counted, delivered.dead_letters, sent, outdated.mark)
+    redelivery = _redelivery(route, outdated.entries, counted, delivered.dead_letters, sent, mark=outdated.mark)
     journal.record_redelivery(route.name, redelivery)
     return counted
 
@@ -54,10 +54,9 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
     count = after = 0
     while entries := journal.history(positions, route.batch, after):
         rendered = [render(entry, route.mapping, route.wants) for entry in entries]
-        known = journal.versions(route.name, object_ids(rendered, route.mapping.format))
-        journal.mark_unsent(
-            route.name, [version for versions in known.values() for version in versions if version.sent]
-        )
+        known = journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver)
+        sent = [version for versions in known.values() for version in versions if version.sent]
+        journal.mark_unsent(route.name, sent, route.receiver)
         after = entries[-1].seq
         count += len(entries)
     journal.rewind(route.name, positions)
@@ -69,7 +68,9 @@ def _send_again(
 ) -> tuple[Delivered, Sequence[Version]]:
     """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
     rendered = [render(entry, route.mapping, route.wants) for entry in entries]
-    known = journal.versions(route.name, object_ids(rendered, route.mapping.format))
+    if is_emptied(route.sink):
+        journal.mark_unsent(route.name, None, route.receiver)
+    known = journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver)
     told_until = {
         object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
         for object_id, versions in known.items()
@@ -78,20 +79,24 @@ def _send_again(
         known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
     ledger = Ledger(known, told_until)
     conversions = list(encode(rendered, route.mapping.format, ledger))
-    journal.record(route.name, ledger.recorded)
+    journal.record(route.name, ledger.recorded, route.receiver)
     if resend:
-        journal.mark_unsent(route.name, ledger.stamped)
+        journal.mark_unsent(route.name, ledger.stamped, route.receiver)
     delivered, sent = send(route.sink, conversions, ledger)
     finish(route.sink)
     return delivered, sent
 
 
 def _redelivery(
+    route: Route,
     entries: Sequence[Entry],
     counted: Delivered,
     dead_letters: Sequence[DeadLetter],
     sent: Sequence[Version],
+    *,
     mark: Json = None,
 ) -> Redelivery:
     seqs = [entry.seq for entry in entries]
-    return Redelivery(seqs, counted.delivered, counted.filtered, counted.refused, dead_letters, sent, mark)
+    return Redelivery(
+        seqs, counted.delivered, counted.filtered, counted.refused, dead_letters, sent, mark, route.receiver
+    )

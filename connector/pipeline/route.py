@@ -28,6 +28,8 @@ class Route:
     Attributes:
         sources: the sources whose notifications it reads.
         wants: the route's filter over the view of a notification.
+        receiver: the identity of where the sink sends; see `connector.ports.Outbox.versions`.
+        reads_all: whether sources that are added later are read too.
         batch: how many notifications are rendered, sent and advanced past at once.
     """
 
@@ -36,4 +38,6 @@ class Route:
     wants: Callable[[JsonObject], bool]
     mapping: Mapping
     sink: Sink
+    receiver: str = ""
+    reads_all: bool = False
     batch: int = 500

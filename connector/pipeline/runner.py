@@ -258,6 +258,9 @@ class Runner:
         """Say that a part is at work; a source goes on with the quota that an earlier run has asked for."""
         if part.kind == "source":
             self._upkeep.restore(part)
+        else:
+            route = self._routes[part.name]
+            self._journal.enlist(route.name, route.sources, route.receiver, reads_all=route.reads_all)
         self._say(part, "running", "")
 
     def _resume(self, part: Part) -> None:

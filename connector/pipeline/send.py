@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from connector.model import DeadLetter, Refusal, Version
 from connector.pipeline.convert import Conversion
 from connector.pipeline.versions import Ledger
-from connector.ports import Confirmation, Sink
+from connector.ports import Confirmation, Emptiable, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
 def unconfirmed(sink: Sink) -> int:
     """See `Confirmation`; 0 for a sink whose receiver answers."""
     return sink.unconfirmed() if isinstance(sink, Confirmation) else 0
+
+
+def is_emptied(sink: Sink) -> bool:
+    """See `Emptiable`; never for a sink whose receiver keeps what it is sent."""
+    return isinstance(sink, Emptiable) and sink.is_emptied()
 
 
 def finish(sink: Sink) -> None:

@@ -68,6 +68,13 @@ class SinkSettings(Settings):
         """Where it writes, when no other route may; None: others may send there too."""
         return None
 
+    def receiver(self) -> str:
+        """What its destination is told by from all others, for people too; no secret is in it.
+
+        While it stays the same, what was delivered there counts as delivered.
+        """
+        return self.type
+
     def misfit(self, format_name: str) -> Misfit | None:
         """Why it cannot take documents of a format; None: it can."""
         del format_name

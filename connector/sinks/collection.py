@@ -37,6 +37,10 @@ class CollectionSettings(SinkSettings):
         """See `connector.settings.parts.SinkSettings`."""
         return Destination(("collection", self.name), "name", "keeps this collection")
 
+    def receiver(self) -> str:
+        """See `connector.settings.parts.SinkSettings`."""
+        return f"collection {self.name}"
+
     def misfit(self, format_name: str) -> Misfit | None:
         """See `connector.settings.parts.SinkSettings`."""
         if format_name == "stix":

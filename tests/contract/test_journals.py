@@ -587,18 +587,123 @@ def test_pruning_keeps_what_is_young_unread_or_refused(journal):
     assert journal.status(routes).sources[1].pruned_until == 4
 
 
-def test_a_route_that_is_no_longer_configured_holds_back_only_what_it_refused(journal):
+def test_what_a_route_has_not_read_is_held_back_whatever_the_configuration_says_until_it_is_forgotten(journal):
     store(journal, "vt", page(1, 2, 3))
     second = journal.pending("gone", ["vt"], 2)[1].seq
     advance(journal, "gone", ["vt"], Advance(second, 0, 0, 1, [DeadLetter(second, "sink", "no")]))
 
-    assert journal.prune(2_000_000_000, {}) == 2
+    assert journal.prune(2_000_000_000, {"other": []}) == 1
     status = journal.status({})
-    assert (status.entries, status.other_dead_letters) == (1, {"gone": 1})
-    (stored,) = journal.dead_letters()
-    assert journal.drop([stored.id]) == 1
+    assert (status.entries, status.other_dead_letters) == (2, {"gone": 1})
+    assert [(each.name, each.unread, each.dead_letters) for each in journal.served() if each.unread] == [
+        ("gone", {"vt": 1}, 1)
+    ]
+    with journal.lease("gone"):
+        journal.forget_route("gone")
+    assert "gone" not in {each.name for each in journal.served()}
+    assert list(journal.dead_letters()) == []
+    assert journal.prune(2_000_000_000, {}) == 2
+
+
+def test_a_route_holds_back_what_it_reads_before_it_has_delivered_anything(journal):
+    with journal.lease("new"):
+        journal.enlist("new", ["vt"], "there")
+    store(journal, "vt", page(1))
+    store(journal, "other", page(2))
+
     assert journal.prune(2_000_000_000, {}) == 1
-    assert journal.status({}).other_dead_letters == {}
+    assert [each.unread for each in journal.served()] == [{"vt": 1}]
+
+
+def test_a_route_that_reads_all_sources_holds_back_those_that_come_later(journal):
+    with journal.lease("all"):
+        journal.enlist("all", ["vt"], "there", reads_all=True)
+    store(journal, "later", page(1))
+
+    assert journal.prune(2_000_000_000, {}) == 0
+    assert [each.unread for each in journal.served()] == [{"later": 1, "vt": 0}]
+    with journal.lease("all"):
+        journal.enlist("all", ["vt"], "there")
+    assert journal.prune(2_000_000_000, {}) == 1
+
+
+def test_of_a_route_only_what_it_reads_no_more_can_be_forgotten(journal):
+    store(journal, "kept", page(1, 2))
+    store(journal, "left", page(3, 4))
+    entries = journal.pending("route", ["kept", "left"], 10)
+    with journal.lease("route"):
+        journal.enlist("route", ["kept", "left"], "first")
+        journal.record("route", [version("a", 1, 1)], "first")
+        journal.enlist("route", ["kept", "left"], "second")
+        journal.record("route", [version("b", 1, 1)], "second")
+    letters = [DeadLetter(entry.seq, "sink", "no") for entry in entries]
+    advance(journal, "route", ["kept", "left"], Advance(entries[-1].seq, 0, 0, 4, letters))
+    (before,) = journal.served()
+    assert (before.receiver, before.former_receivers, before.unread) == ("second", ["first"], {"kept": 0, "left": 0})
+
+    with journal.lease("route"):
+        journal.forget_route("route", ["kept"], "second")
+
+    (route,) = journal.served()
+    assert (route.former_receivers, route.unread, route.dead_letters) == ([], {"kept": 0}, 2)
+    assert journal.versions("route", ["a"], "first") == {}
+    assert journal.versions("route", ["b"], "second") == {"b": [version("b", 1, 1)]}
+    assert ids(journal.pending("route", ["kept", "left"], 10)) == ["3", "4"]
+
+
+def test_a_source_is_forgotten_with_all_that_came_from_it(journal):
+    store(journal, "vt", Page([naming(1, RULES), naming(2, ACTOR)], {"watermark": 1}, Gap(1, 2)))
+    store(journal, "other", page(3))
+    learn(journal, answer(RULES))
+    first = journal.pending("route", ["vt"], 1)[0].seq
+    advance(journal, "route", ["vt", "other"], Advance(first, 0, 0, 1, [DeadLetter(first, "sink", "no")]))
+    journal.report("vt", {"state": "done"})
+
+    with journal.lease("vt"):
+        journal.forget_source("vt")
+
+    status = journal.status({"route": ["other"]})
+    assert [source.name for source in status.sources] == ["other"]
+    assert (status.entries, status.routes[0].dead_letters, status.routes[0].backlog) == (1, 0, 1)
+    assert journal.checkpoint("vt") is None
+    assert store(journal, "vt", page(1, 2)) == [2]
+    assert ids(journal.pending("route", ["vt"], 10)) == ["1", "2"]
+
+
+def test_to_forget_takes_the_lease(open_journal):
+    first, second = open_journal(), open_journal()
+    store(first, "vt", page(1))
+    with first.lease("vt"), first.lease("route"):
+        first.enlist("route", ["vt"], "there")
+        with pytest.raises(Unavailable), second.lease("route"):
+            second.forget_route("route")
+        with pytest.raises(RuntimeError, match="without its lease"):
+            second.forget_source("vt")
+    assert [each.unread for each in second.served()] == [{"vt": 1}]
+    first.close()
+    second.close()
+
+
+def test_what_one_receiver_has_another_has_not(journal):
+    store(journal, "vt", page(1))
+    (entry,) = journal.pending("route", ["vt"], 1)
+    here, there = version("a", entry.seq, 1), version("a", entry.seq, 1, digest=b"e" * 32)
+    with journal.lease("route"):
+        journal.record("route", [here], "here")
+        assert journal.versions("route", ["a"], "there") == {}
+        journal.record("route", [there], "there")
+        sent = here._replace(sent=True)
+        journal.advance("route", ["vt"], Advance(entry.seq, 1, 0, 0, sent=[sent], receiver="here"))
+        assert journal.versions("route", ["a"], "here") == {"a": [sent]}
+        assert journal.versions("route", ["a"], "there") == {"a": [there]}
+        also = there._replace(sent=True)
+        journal.record_redelivery("route", Redelivery([entry.seq], 1, 0, 0, sent=[also], receiver="there"))
+        journal.mark_unsent("route", [sent], "here")
+        assert journal.versions("route", ["a"], "here") == {"a": [here]}
+        assert journal.versions("route", ["a"], "there") == {"a": [also]}
+        journal.record("route", [version("b", 1, 1, sent=True)], "there")
+        journal.mark_unsent("route", None, "there")
+    assert journal.versions("route", ["a", "b"], "there") == {"a": [there], "b": [version("b", 1, 1)]}
 
 
 def test_what_was_pruned_stays_known_and_its_number_is_not_used_again(journal):

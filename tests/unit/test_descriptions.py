@@ -67,7 +67,7 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
 def metric_texts() -> dict[str, tuple[str, str]]:
     """Metric → its name and help text, of a run that has nothing in it."""
     journal = JournalReport(path="none", notifications=0)
-    report = StatusReport(journal=journal, sources=[], routes=[], dead_letters_of_former_routes={})
+    report = StatusReport(journal=journal, sources=[], routes=[], dead_letters_of_former_routes={}, former=[])
     status = CurrentStatus(lambda: report)
     registry, durations = metrics.registry(metrics.RunCollector({}, status, Path("none"), "0"))
     durations(Exchange("host", "GET", "2xx", 0.0))

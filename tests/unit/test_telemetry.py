@@ -69,6 +69,7 @@ REPORT = {
     "sources": [SOURCE],
     "routes": [ROUTE],
     "dead_letters_of_former_routes": {},
+    "former": [],
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 import orjson
 
@@ -10,6 +11,7 @@ from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.positions import position, positions, positions_since, route_id, source_id
 from connector.journals.sql.pruning import prune_source
 from connector.journals.sql.rows import json_list
+from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded
 from connector.model import (
     Advance,
@@ -21,6 +23,7 @@ from connector.model import (
     Outdated,
     Page,
     Redelivery,
+    ServedRoute,
     StoredDeadLetter,
     Subject,
     Version,
@@ -103,28 +106,42 @@ class SqlJournal:
         with self._database.read() as db:
             return positions_since(db, route, sources, since)
 
-    def versions(self, route: str, object_ids: Sequence[str]) -> Mapping[str, Sequence[Version]]:
-        """As `connector.ports.Journal.versions`."""
+    def enlist(self, route: str, sources: Sequence[str], receiver: str, *, reads_all: bool = False) -> None:
+        """As `connector.ports.Journal.enlist`."""
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            route_number = route_id(db, route)
+            ledger.ledger_id(db, route, route_number, receiver)
+            db.run("enlist", {"route": route_number, "receiver": receiver, "reads_all": reads_all})
+            for source in dict.fromkeys(sources):
+                db.run("add_position", {"route": route_number, "source": source_id(db, source)})
+
+    def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
+        """As `connector.ports.Outbox.versions`."""
         if not object_ids:
             return {}
         with self._database.read() as db:
-            return ledger.versions(db, route, object_ids)
+            return ledger.versions(db, route, object_ids, receiver)
 
-    def record(self, route: str, versions: Sequence[Version]) -> None:
-        """As `connector.ports.Journal.record`; requires the lease on the route."""
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+        """As `connector.ports.Outbox.record`."""
         if not versions:
             return
         with self._database.write() as db:
             self._leases.fence(db, route)
-            ledger.record(db, route_id(db, route), versions)
+            ledger.record(db, ledger.ledger_id(db, route, route_id(db, route), receiver), versions)
 
-    def mark_unsent(self, route: str, versions: Sequence[Version]) -> None:
+    def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
         """As `connector.ports.Outbox.mark_unsent`."""
-        if not versions:
+        if versions is not None and not versions:
             return
         with self._database.write() as db:
             self._leases.fence(db, route)
-            ledger.mark_unsent(db, route_id(db, route), versions)
+            number = ledger.ledger_id(db, route, route_id(db, route), receiver)
+            if versions is None:
+                db.run("mark_all_unsent", {"ledger": number})
+            else:
+                ledger.mark_unsent(db, number, versions)
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """As `connector.ports.Outbox.advance`.
@@ -147,7 +164,7 @@ class SqlJournal:
                 db.run("move_position", to)
             if is_new:
                 look_ups.set_revises(db, route_number, revises=advance.learned is not None)
-            self._record_outcome(db, route_number, advance, former, is_counted=is_new)
+            self._record_outcome(db, route, route_number, advance, former, is_counted=is_new)
 
     def rewind(self, route: str, positions: Mapping[str, int]) -> None:
         """As `connector.ports.Outbox.rewind`."""
@@ -163,7 +180,7 @@ class SqlJournal:
             self._leases.fence(db, route)
             route_number = route_id(db, route)
             former = dead_letters.of_entries(db, route_number, redelivery.seqs)
-            self._record_outcome(db, route_number, redelivery, former)
+            self._record_outcome(db, route, route_number, redelivery, former)
             if redelivery.mark is not None:
                 look_ups.record_redelivery(db, route_number, redelivery.mark)
 
@@ -219,14 +236,26 @@ class SqlJournal:
             return StatusReader(db, self._database, self._leases, int(self._clock())).journal(routes)
 
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
-        """As `connector.ports.Journal.prune`. A notification without a date counts as raised when it was stored.
-
-        A route that is not in `routes` holds nothing back that it has not read.
-        """
+        """As `connector.ports.Journal.prune`. A notification without a date counts as raised when it was stored."""
         with self._database.read() as db:
             ids = {name: number for number, name, *_ in db.run("sources")}
         readers = {name: [route for route, sources in routes.items() if name in sources] for name in ids}
         return sum(prune_source(self._database, ids[name], readers[name], before) for name in ids)
+
+    def served(self, routes: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sequence[ServedRoute]:
+        """As `connector.ports.Journal.served`."""
+        with self._database.read() as db:
+            return served_routes(db, routes)
+
+    def forget_route(self, route: str, sources: Sequence[str] = (), receiver: str | None = None) -> None:
+        """As `connector.ports.Journal.forget_route`."""
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            forget_route(db, route, sources, receiver)
+
+    def forget_source(self, source: str) -> None:
+        """As `connector.ports.Journal.forget_source`."""
+        forget_source(self._database, self._leases, source)
 
     def close(self) -> None:
         """As `connector.ports.Journal.close`; gives back the leases still held."""
@@ -236,6 +265,7 @@ class SqlJournal:
     def _record_outcome(
         self,
         db: Transaction,
+        route: str,
         route_number: int,
         step: Advance | Redelivery,
         former: Sequence[tuple[int, int, str]],
@@ -247,4 +277,5 @@ class SqlJournal:
             counts = {"delivered": step.delivered, "filtered": step.filtered, "refused": step.refused}
             db.run("count_notifications", {"route": route_number, **counts})
         dead_letters.replace(db, route_number, former, step.dead_letters, int(self._clock()))
-        ledger.record(db, route_number, step.sent)
+        if step.sent:
+            ledger.record(db, ledger.ledger_id(db, route, route_number, step.receiver), step.sent)

@@ -57,8 +57,52 @@ INSERT INTO routes (name) VALUES (:route) ON CONFLICT (name) DO NOTHING;
 -- name: route_id
 SELECT id FROM routes WHERE name = :route;
 
+-- name: ledger
+-- That of a receiver, or else the one of before ledgers were kept for each: '' comes last.
+SELECT ledgers.id, ledgers.receiver
+FROM ledgers
+JOIN routes ON routes.id = ledgers.route
+WHERE routes.name = :route AND ledgers.receiver IN (:receiver, '')
+ORDER BY ledgers.receiver DESC
+LIMIT 1;
+
+-- name: add_ledger
+INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
+
+-- name: adopt_ledger
+UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
+
 -- name: mark_unsent
-UPDATE versions SET sent = 0 WHERE route = :route AND object_id = :object_id AND modified = :modified;
+UPDATE versions SET sent = 0 WHERE ledger = :ledger AND object_id = :object_id AND modified = :modified;
+
+-- name: mark_all_unsent
+UPDATE versions SET sent = 0 WHERE ledger = :ledger AND sent <> 0;
+
+-- name: enlist
+UPDATE routes SET receiver = :receiver, reads_all = :reads_all WHERE id = :route;
+
+-- name: add_position
+INSERT INTO positions (route, source, seq) VALUES (:route, :source, 0) ON CONFLICT (route, source) DO NOTHING;
+
+-- name: readers
+SELECT routes.id
+FROM routes
+WHERE reads_all OR EXISTS (SELECT 1 FROM positions WHERE positions.route = routes.id AND positions.source = :source);
+
+-- name: routes
+-- Not the row that a source has for its own dead letters.
+SELECT id, name, receiver FROM routes WHERE name NOT IN (SELECT name FROM sources) ORDER BY name;
+
+-- name: sources_of_route
+SELECT sources.id, sources.name
+FROM routes
+JOIN sources ON reads_all
+    OR EXISTS (SELECT 1 FROM positions WHERE positions.route = routes.id AND positions.source = sources.id)
+WHERE routes.id = :route
+ORDER BY sources.name;
+
+-- name: ledgers_of_route
+SELECT id, receiver FROM ledgers WHERE route = :route ORDER BY receiver;
 
 -- name: position
 SELECT seq FROM positions WHERE route = :route AND source = :source;
@@ -126,3 +170,48 @@ LIMIT :limit;
 
 -- name: delete_notification
 DELETE FROM notifications WHERE seq = :seq;
+
+-- name: delete_versions
+DELETE FROM versions WHERE ledger = :ledger;
+
+-- name: delete_ledger
+DELETE FROM ledgers WHERE id = :ledger;
+
+-- name: delete_reading
+DELETE FROM positions WHERE route = :route AND source = :source;
+
+-- name: delete_dead_letters_of_reading
+DELETE FROM dead_letters
+WHERE route = :route AND seq IN (SELECT seq FROM notifications WHERE notifications.source = :source);
+
+-- name: delete_outdated_of_reading
+DELETE FROM outdated WHERE route = :route AND subject IN (SELECT id FROM subjects WHERE subjects.source = :source);
+
+-- name: delete_dead_letters
+DELETE FROM dead_letters WHERE route = :route;
+
+-- name: delete_route
+DELETE FROM routes WHERE id = :route;
+
+-- name: delete_report
+DELETE FROM reports WHERE name = :name;
+
+-- name: delete_positions_in_source
+DELETE FROM positions WHERE source = :source;
+
+-- name: delete_gaps
+DELETE FROM gaps WHERE source = :source;
+
+-- name: delete_source
+DELETE FROM sources WHERE id = :source;
+
+-- name: delete_dead_letters_of_notification
+DELETE FROM dead_letters WHERE seq = :seq;
+
+-- name: some_notifications
+SELECT seq FROM notifications WHERE source = :source LIMIT :limit;
+
+-- name: delete_seen_of_source
+DELETE FROM seen
+WHERE source = :source
+    AND notification_id IN (SELECT notification_id FROM seen WHERE source = :source LIMIT :limit);

@@ -10,12 +10,17 @@ PRUNE_ROWS = 1000
 
 
 def prune_source(database: Database, source_id: int, readers: Sequence[str], before: int) -> int:
-    """Prune what one source raised before a time (Unix seconds) and its readers have dealt with; return how many."""
+    """Prune what one source raised before a time (Unix seconds) and its readers have dealt with; return how many.
+
+    Its readers are these routes, and all that the journal has ever served.
+    """
     after_raised, after_seq = BEFORE_ALL, 0
     pruned = 0
     while True:
         with database.write() as db:
-            positions = [position(db, route_id(db, route), source_id) for route in readers]
+            known = {number for (number,) in db.run("readers", {"source": source_id})}
+            known |= {route_id(db, route) for route in readers}
+            positions = [position(db, number, source_id) for number in known]
             asked = {"source": source_id, "after_raised": after_raised, "after_seq": after_seq, "before": before}
             dealt_with = min(positions, default=AFTER_ALL)
             rows = db.run("prunable", {**asked, "dealt_with": dealt_with, "limit": PRUNE_ROWS}).fetchall()

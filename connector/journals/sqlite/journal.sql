@@ -19,15 +19,14 @@ ORDER BY notifications.seq;
 -- name: versions
 SELECT object_id, seq, digest, created, modified, sent, last_seq
 FROM versions
-WHERE route = (SELECT id FROM routes WHERE name = :route)
-    AND object_id IN (SELECT value FROM json_each(:object_ids))
+WHERE ledger = :ledger AND object_id IN (SELECT value FROM json_each(:object_ids))
 ORDER BY seq, modified;
 
 -- name: record_version
 -- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
-INSERT INTO versions (route, object_id, modified, created, seq, digest, sent, last_seq)
-VALUES (:route, :object_id, :modified, :created, :seq, :digest, :sent, :last_seq)
-ON CONFLICT (route, object_id, modified) DO UPDATE
+INSERT INTO versions (ledger, object_id, modified, created, seq, digest, sent, last_seq)
+VALUES (:ledger, :object_id, :modified, :created, :seq, :digest, :sent, :last_seq)
+ON CONFLICT (ledger, object_id, modified) DO UPDATE
 SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
 WHERE created = excluded.created AND digest = excluded.digest;
 

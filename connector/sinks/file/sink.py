@@ -67,6 +67,10 @@ class FileSinkSettings(SinkSettings):
             return Destination("stdout", "path", "writes stdout")
         return Destination(("file", os.path.realpath(self.path)), "path", "writes this file")
 
+    def receiver(self) -> str:
+        """See `connector.settings.parts.SinkSettings`."""
+        return "stdout" if self.writes_to_stdout() else f"file {os.path.realpath(self.path)}"
+
     def misfit(self, format_name: str) -> Misfit | None:
         """See `connector.settings.parts.SinkSettings`."""
         if self.layout == "lines" or format_name == "stix":
@@ -87,6 +91,7 @@ class FileSink:
         self._layout: Layout = Bundle() if settings.layout == "stix-bundle" else Lines()
         self._sink: _File | _Stdout | None = None
         self._to_stdout = settings.writes_to_stdout()
+        self._may_begin = True  # a bundle, without those who asked `is_emptied` being told first
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`. A file refuses nothing.
@@ -103,6 +108,8 @@ class FileSink:
         try:
             if isinstance(self._sink, _File) and self._sink.moved():
                 self.close()
+            if not self._may_begin and self._begins_bundle():
+                raise Unavailable(f"{self._path} was moved away in this moment; a new bundle is begun")
             if self._sink is None:
                 self._sink = _Stdout(self._layout) if self._to_stdout else _File(self._path, self._layout)
             self._sink.append(bodies)
@@ -116,6 +123,11 @@ class FileSink:
             self._abandon()
             raise Misconfigured(f"{self._path}: {error}; move it away, or choose another path") from None
         return ()
+
+    def is_emptied(self) -> bool:
+        """See `connector.ports.Emptiable`. Only a bundle must hold all that its objects refer to."""
+        self._may_begin = self._begins_bundle()
+        return self._may_begin
 
     def check(self) -> str:
         """See `connector.ports.Sink`. Leaves nothing behind, and does not mind that another process is writing."""
@@ -133,6 +145,17 @@ class FileSink:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.close()
+
+    def _begins_bundle(self) -> bool:
+        """Whether the next message begins a bundle in a file."""
+        if self._to_stdout or not isinstance(self._layout, Bundle):
+            return False
+        try:
+            return self._path.stat().st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise _explained(self._path, error) from None
 
     def _abandon(self) -> None:
         # Not close(): a bundle on a stdout that failed is beyond ending.

@@ -166,6 +166,10 @@ class SyslogSettings(SinkSettings):
         description="Name in the receiver's certificate, where it differs from `host`.",
     )
 
+    def receiver(self) -> str:
+        """See `connector.settings.parts.SinkSettings`."""
+        return f"syslog {self.transport} {self.host}:{self.port}"
+
     @property
     def is_encrypted(self) -> bool:
         """Whether the transport is TLS, with or without RELP."""

@@ -72,6 +72,14 @@ class TaxiiSettings(HttpSettings, SinkSettings):
             return None
         return Misfit("type", f"a TAXII collection takes STIX alone, and this mapping makes {format_name}")
 
+    def receiver(self) -> str:
+        """See `connector.settings.parts.SinkSettings`. What an address says beside host and path may be a secret."""
+        address = urlsplit(self.collection_url or self.discovery_url or "")
+        port = "" if address.port is None else f":{address.port}"
+        server = f"taxii {address.scheme}://{address.hostname}{port}{address.path}"
+        within = [part for part in (self.api_root, self.collection) if part is not None]
+        return " ".join([server, *within])
+
     @field_validator("collection_url")
     @classmethod
     def _collection_address(cls, url: str | None) -> str | None:

@@ -248,3 +248,26 @@ def test_large_bodies_are_read_a_few_at_a_time_and_none_is_left_out(journal, mon
         after, reads = entries[-1].seq, reads + 1
     assert read == [each.id for each in bodies]
     assert reads == 4
+
+
+def test_what_a_route_sent_before_receivers_were_told_apart_is_what_its_first_one_has(path):
+    fifth = Database(path, busy_timeout_seconds=1, migrations=migrations()[:5])
+    with fifth.write() as db:
+        db.execute("INSERT INTO sources (name, stored, kept) VALUES ('vt', 0, 0)")
+        db.execute("INSERT INTO routes (name) VALUES ('other'), ('out')")
+        db.execute("INSERT INTO positions (route, source, seq) VALUES (2, 1, 7)")
+        db.execute("INSERT INTO versions VALUES (2, 'a', 'm', 'c', 2, x'01', 1, 5), (1, 'b', 'm', 'c', 2, x'01', 0, 0)")
+    fifth.close()
+    known = {"a": [Version("a", 2, b"\x01", "c", "m", sent=True, last_seq=5)]}
+
+    journal = SqliteJournal(SqliteSettings(path=path))
+
+    assert journal.versions("out", ["a", "b"], "here") == known
+    assert journal.versions("out", ["a", "b"], "there") == known
+    with journal.lease("out"):
+        journal.enlist("out", ["vt"], "here")
+    assert journal.versions("out", ["a", "b"], "here") == known
+    assert journal.versions("out", ["a", "b"], "there") == {}
+    (_, out) = journal.served()
+    assert (out.receiver, out.former_receivers, out.unread) == ("here", [], {"vt": 0})
+    journal.close()
