@@ -155,6 +155,7 @@ class Entry:
         seq: grows by storing order, never reused.
         context: the attributes of what the notification names, as far as they were known when it was read.
         learned: the journal's count of what it had learned when it was read; see `Advance`.
+        damaged: whether it is not what was stored any more; the notification's body is then empty.
     """
 
     seq: int
@@ -162,6 +163,7 @@ class Entry:
     notification: Notification
     context: Mapping[Subject, JsonObject] = field(default_factory=dict)
     learned: int = field(default=0, compare=False)
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

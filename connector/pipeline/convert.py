@@ -11,6 +11,8 @@ from connector.pipeline.route import Mapping
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
 
+DAMAGED = "the disk has changed what the journal stored of it (its checksum is another): nothing of it is sent"
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -47,6 +49,8 @@ def render(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] |
     """What a mapping makes of an entry, unless `wants` turns it away; what could not be read is the source's matter."""
     if entry.notification.id.startswith(UNREADABLE):
         return Rendered(entry, wanted=False)
+    if entry.damaged:
+        return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
     try:
         view = notification.view(entry.notification, entry.context)
         documents = mapping.render(view) if wants is None or wants(view) else None

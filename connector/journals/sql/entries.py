@@ -11,7 +11,7 @@ import orjson
 from connector.journals.sql import dead_letters, look_ups, positions
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.positions import AFTER_ALL
-from connector.journals.sql.rows import encoded_body, entry, json_list
+from connector.journals.sql.rows import checksum, encoded_body, entry, json_list
 from connector.model import UNREADABLE, DeadLetter, Entry, JsonObject, Page, Unreadable
 
 READ_BYTES = 16 * 1024 * 1024
@@ -31,7 +31,8 @@ def store(db: Transaction, source: str, page: Page, now: int) -> int:
             continue
         date = notification.date
         raised = now if date is None else date
-        row = {**key, "date": date, "raised": raised, "body": encoded_body(notification.body)}
+        body = encoded_body(notification.body)
+        row = {**key, "date": date, "raised": raised, "checksum": checksum(notification.id, date, body), "body": body}
         stored.append((db.insert("add_notification", row), notification.body))
         if date is not None and (newest is None or date > newest):
             newest = date
@@ -51,12 +52,15 @@ def store(db: Transaction, source: str, page: Page, now: int) -> int:
 
 def _set_aside(db: Transaction, source_id: int, unreadable: Unreadable, now: int) -> DeadLetter | None:
     """Keep an entry that stands for what could not be read; None when there is one already."""
-    key = {"source": source_id, "notification_id": UNREADABLE + unreadable.id}
+    notification_id = UNREADABLE + unreadable.id
+    key = {"source": source_id, "notification_id": notification_id}
     if db.run("add_seen", key).rowcount == 0:
         return None
     body = encoded_body({"unreadable": asdict(unreadable)})
     raised = now if unreadable.date is None else unreadable.date
-    seq = db.insert("add_notification", {**key, "date": unreadable.date, "raised": raised, "body": body})
+    check = checksum(notification_id, unreadable.date, body)
+    row = {**key, "date": unreadable.date, "raised": raised, "checksum": check, "body": body}
+    seq = db.insert("add_notification", row)
     return DeadLetter(seq, "source", unreadable.reason)
 
 

@@ -85,7 +85,7 @@ class SqlJournal:
         """As `connector.ports.Journal.pending`.
 
         A route's position is kept per source, so a source added to a route is read from its first notification.
-        A body that the disk garbled comes as an empty object: the mapping refuses it, and the route goes on.
+        What the disk garbled comes as an empty object and `damaged`: it is refused, and the route goes on.
         """
         self._leases.renew(route)
         with self._database.read() as db:

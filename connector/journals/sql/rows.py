@@ -1,5 +1,6 @@
 """What columns hold, and what is made of it; bodies are written and read here alone."""
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,16 @@ from connector.model import DeadLetter, Entry, JsonObject, Notification, StoredD
 
 
 def entry(row: Any) -> Entry:
-    """From (seq, source, notification id, date, body); a body that the disk garbled is an empty object."""
-    seq, source, notification_id, date, body = row
+    """From (seq, source, notification id, date, checksum, body); what the disk garbled is empty."""
+    seq, source, notification_id, date, stored, body = row
+    if stored is not None and stored != checksum(notification_id, date, body):
+        return Entry(seq, source, Notification(notification_id, date, {}), damaged=True)
     return Entry(seq, source, Notification(notification_id, date, decoded_object(body)))
+
+
+def checksum(notification_id: str, date: int | None, body: bytes) -> int:
+    """Over what is stored of a notification: CRC-32, which finds every flipped bit."""
+    return zlib.crc32(body, zlib.crc32(f"{date} {notification_id}".encode()))
 
 
 def dead_letter(row: Any) -> StoredDeadLetter:

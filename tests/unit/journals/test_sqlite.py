@@ -96,9 +96,42 @@ def test_a_garbled_body_comes_as_an_empty_object_and_the_next_one_follows(journa
     db.close()
 
     assert journal.pending("route", ["vt"], 10) == [
-        Entry(1, "vt", Notification("1", 5, {})),
+        Entry(1, "vt", Notification("1", 5, {}), damaged=True),
         Entry(2, "vt", Notification("2", 6, {"a": 2})),
     ]
+
+
+@pytest.mark.parametrize("column", ["body", "date", "notification_id"])
+def test_every_bit_that_flips_in_what_was_stored_is_found(journal, path, column):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("17", 1_760_000_000, {"sha256": "ab"})], None))
+    with sqlite3.connect(path) as db:
+        (stored,) = db.execute(f"SELECT {column} FROM notifications").fetchone()
+    db.close()
+    (whole,) = journal.pending("route", ["vt"], 1)
+    assert not whole.damaged
+    bits = 8 * len(stored) if isinstance(stored, bytes) else 7 * len(str(stored))
+    for bit in range(bits):
+        if column == "date":
+            flipped = stored ^ 1 << bit % 31
+        else:
+            text = bytearray(stored if isinstance(stored, bytes) else stored.encode())
+            text[bit // 8 % len(text)] ^= 1 << bit % 7
+            flipped = bytes(text) if isinstance(stored, bytes) else text.decode()
+        with sqlite3.connect(path) as db:
+            db.execute(f"UPDATE notifications SET {column} = ?", (flipped,))
+        db.close()
+        (entry,) = journal.pending("route", ["vt"], 1)
+        assert (entry.damaged, entry.notification.body) == (True, {}), flipped
+
+
+def test_what_was_stored_before_there_were_checksums_is_read_as_it_is(journal, path):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", 5, {"a": 1})], None))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE notifications SET checksum = NULL")
+    db.close()
+    assert journal.pending("route", ["vt"], 1) == [Entry(1, "vt", Notification("1", 5, {"a": 1}))]
 
 
 def test_a_body_nested_deeper_than_json_is_written_is_kept_by_its_id(journal):
