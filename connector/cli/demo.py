@@ -49,7 +49,8 @@ routes:
 _CONFIGURATION_FILE = "iocstream.yaml"
 _MARKER = ".iocstream-demo"
 """Holds the hash of the configuration that the demo wrote: one that somebody has changed since is theirs."""
-_FILES = ("iocstream.db", "iocstream.db-wal", "iocstream.db-shm", "indicators.json", "events.cef", _CONFIGURATION_FILE)
+_JOURNAL_FILES = [f"iocstream.db{end}" for end in ("", "-wal", "-shm", "-id")]
+_FILES = (*_JOURNAL_FILES, "indicators.json", "events.cef", _CONFIGURATION_FILE)
 """What the demo writes; the configuration goes last, for with it goes the proof that the others are the demo's."""
 _PASSWORD = "demo-password"  # noqa: S105 -- of a receiver that lives as long as the demonstration
 

@@ -303,7 +303,7 @@ def test_the_demo_shows_what_arrived(tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     refused = iocstream("demo", "--dir", "out", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "out holds iocstream.db, indicators.json, events.cef, iocstream.yaml" in refused.stderr
+    assert "out holds iocstream.db, iocstream.db-id, indicators.json, events.cef, iocstream.yaml" in refused.stderr
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 

@@ -53,3 +53,63 @@ def test_a_flipped_bit_is_not_delivered_as_a_hash(tmp_path):
     }
     assert all("checksum" in each["reason"] for each in letters)
     assert len({each["notification"] for each in letters}) == 1
+
+
+def configured(folder):
+    (folder / "iocstream.yaml").write_text(CONFIGURATION)
+    (folder / "saved.jsonl").write_text("".join(json.dumps(item) + "\n" for item in FILES))
+    assert run(folder, "run", "--once").returncode == 0
+
+
+def refused(folder, word):
+    """Nothing begins anew by itself, whatever is asked for; and the remedy says how far back a new journal fetches."""
+    before = sorted(path.name for path in folder.iterdir())
+    for code, command in ((2, ("run", "--once")), (1, ("check",))):
+        done = run(folder, *command)
+        assert done.returncode == code
+        said = " ".join((done.stdout + done.stderr).split())
+        assert word in said
+        assert "restore a backup" in said
+        assert "`since_hours` of each source (24 where it is not set; `since_hours: 168` is the last 7 days" in said
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_journal_that_is_gone_is_an_error_until_a_person_moves_its_mark_away(tmp_path):
+    configured(tmp_path)
+    (tmp_path / "j.db").unlink()
+    refused(tmp_path, "is gone")
+    (tmp_path / "j.db-id").unlink()
+    assert run(tmp_path, "run", "--once").returncode == 0
+
+
+def test_a_journal_that_became_empty_is_an_error(tmp_path):
+    configured(tmp_path)
+    (tmp_path / "j.db").write_bytes(b"")
+    refused(tmp_path, "is empty")
+
+
+def test_another_journal_in_the_place_of_one_is_an_error_and_its_own_backup_is_none(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        configured(folder)
+    backup = (here / "j.db").read_bytes()
+    (here / "j.db").write_bytes((there / "j.db").read_bytes())
+    done = run(here, "run", "--once")
+    assert done.returncode == 2
+    assert "is another one than before" in done.stderr
+    (here / "j.db").write_bytes(backup)
+    assert run(here, "run", "--once").returncode == 0
+
+
+def test_a_journal_that_is_moved_to_another_machine_goes_on_there(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    configured(here)
+    there.mkdir()
+    for name in ("iocstream.yaml", "saved.jsonl", "j.db"):
+        (here / name).rename(there / name)
+    done = run(there, "run", "--once", "--json")
+    assert done.returncode == 0
+    assert [part["new"] for part in json.loads(done.stdout) if part["kind"] == "source"] == [0]
+    assert (there / "j.db-id").read_text() == (here / "j.db-id").read_text()

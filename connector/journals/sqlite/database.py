@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.journals.sql.dialect import named_statements
-from connector.journals.sqlite import open_files
+from connector.journals.sqlite import mark, open_files
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
@@ -117,8 +117,7 @@ class Database:
         path = self._path
         return Misconfigured(
             f"the journal {path} is damaged ({detail}). Restore a backup of it, or move {path}, {path}-wal and"
-            f" {path}-shm away to start anew: VirusTotal still has the last 7 days, and they are fetched and delivered"
-            " again; lost are dead letters, and what is older and was not delivered yet"
+            f" {path}-shm away {mark.anew(path)}"
         )
 
     def _reader(self) -> Connection:
@@ -150,7 +149,10 @@ class Database:
         try:
             connection = self._connect(self._path)
             try:
+                if _is_empty(connection):
+                    mark.must_not_be_marked(self._path, "is empty")
                 self._migrate(connection)
+                self._recognise(connection)
             except BaseException:
                 _abandon(connection)
                 raise
@@ -160,6 +162,12 @@ class Database:
         self._file = file
         return connection
 
+    def _recognise(self, connection: Connection) -> None:
+        """Make sure that it is the journal that belongs here."""
+        if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone()[0]:
+            (identity,) = connection.execute("SELECT id FROM identity").fetchone()
+            mark.must_be(self._path, identity)
+
     def _must_be_usable(self) -> None:
         """What is written to a file that has no name any more is lost with this process."""
         if self._is_closed:
@@ -167,8 +175,8 @@ class Database:
         if self._file is not None and self._identity() != self._file:
             raise Misconfigured(
                 f"the journal {self._path} was deleted, moved or replaced while this process had it open: put it back"
-                " with its -wal and -shm files, or leave it so to start anew (VirusTotal still has the last 7 days);"
-                " then start again"
+                " with its -wal and -shm files and start again; or move what is left of it away"
+                f" {mark.anew(self._path)}"
             )
 
     def _identity(self) -> tuple[int, int] | None:
@@ -186,6 +194,7 @@ class Database:
         try:
             if self._path.exists():
                 return
+            mark.must_not_be_marked(self._path, "is gone")
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{self._path.name}-", dir=self._path.parent) as folder:
                 draft = Path(folder) / self._path.name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connector.journals.sqlite import open_files
 from connector.journals.sqlite.database import APPLICATION_ID, migrations
+from connector.journals.sqlite.mark import must_not_be_marked
 from connector.model import Misconfigured
 
 _MAGIC = b"SQLite format 3\0"
@@ -24,6 +25,7 @@ def check_file(path: Path) -> str:
         if path.is_dir():
             raise Misconfigured(f"the journal {path} is a folder; set `path` to a file in it")
         if not path.exists():
+            must_not_be_marked(path, "is gone")
             return _inspect_folder(path)
         if not path.is_file():
             raise Misconfigured(f"the journal {path} is not a regular file; set `path` to another file")
@@ -36,6 +38,8 @@ def check_file(path: Path) -> str:
         raise Misconfigured(f"the journal {path} cannot be read: {error.strerror}") from None
     if header:
         _inspect_header(path, header)
+    else:
+        must_not_be_marked(path, "is empty")
     if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise Misconfigured(
             f"the journal {path} cannot be written to: the file and its folder must be writable for this user"
