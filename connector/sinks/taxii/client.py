@@ -6,7 +6,7 @@ carries no challenge), bodies have a Content-Length and no compression, redirect
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -23,22 +23,42 @@ from connector.sinks.taxii.status_resource import Status
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
+COUNTED_AS_FAILED = "counted as failed"
+"""The kind of `Trouble` that a status reports, with no object named."""
 _ACCEPTED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _COME_BACK = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
+_CONTENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+_IDS_IN_A_QUERY = 50
+"""With as many UUIDs an address has fewer than 4000 characters, which common servers take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """The server will not take this envelope: too large, not understood, or an object in it is at fault.
+class Trouble:
+    """The server did not take an envelope, and an object in it may be why.
 
     Attributes:
-        too_large: whether its size is the reason.
+        kind: the same for the same answer: its status, or what else it came to.
         words: what the server says about it.
+        error: what to raise unless an object is found to be at fault.
+        blames_content: whether the server says at once that the content is at fault (400, 413, 422).
     """
 
-    too_large: bool
+    kind: str
     words: str
+    error: ConnectorError
+    blames_content: bool = False
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it is the server's word on the content, and not only what the content makes of the server."""
+        return self.blames_content or self.kind == COUNTED_AS_FAILED
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the size of the envelope is the reason."""
+        return self.blames_content and self.kind == str(HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value)
 
 
 class TaxiiClient:
@@ -75,33 +95,37 @@ class TaxiiClient:
         response = self._http.request("GET", url)
         if response.status != HTTPStatus.OK:
             raise self._failure(response, url, what)
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise Misconfigured(
-                f"{what} at {url} answers with something that is not TAXII: {self._words(response)}. "
-                "Check the address; a web interface or a log-in page may answer there instead of the TAXII server"
-            )
+        body = _object(response)
+        if body is None or _is_error(body):
+            raise self._not_taxii(response, url, what)
         return body
 
-    def post(self, collection_url: str, envelope: bytes) -> Status | Complaint:
+    def post(self, collection_url: str, envelope: bytes) -> Status | Trouble:
         """Hand over an envelope (section 5.5).
 
         Raises:
-            Unavailable: nobody knows whether it arrived; send the same bytes again.
-            Misconfigured: the collection takes nothing from this login.
+            Unavailable: the server asks for time.
+            Misconfigured: the login or the way to the server is at fault.
         """
         url = f"{collection_url}objects/"
-        response = self._http.request("POST", url, body=envelope, headers={"Content-Type": MEDIA_TYPE})
-        if response.status in _ACCEPTED:
-            return self._status(response, url)
-        if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return Complaint(too_large=True, words=self._words(response))
-        if response.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-            return Complaint(too_large=False, words=self._words(response))
-        raise self._failure(response, url, "The collection", writing=True)
+        try:
+            response = self._http.request("POST", url, body=envelope, headers={"Content-Type": MEDIA_TYPE})
+        except Unavailable as outage:
+            return Trouble("no answer", str(outage), outage)
+        status, words = response.status, self._words(response)
+        if status in _ACCEPTED:
+            found = self._status(response)
+            if found is not None:
+                return found
+            error = self._not_taxii(response, url, "The collection")
+            return Trouble(f"{status} without a status", f"{status} {words}", error)
+        failure = self._failure(response, url, "The collection", writing=True)
+        if status in (*_LOGIN, *_COME_BACK) or response.retry_after() is not None:
+            raise failure
+        # A proxy that refuses a size is a fact to live with, too.
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _CONTENT and _is_own(response)):
+            return Trouble(str(status), words, failure, blames_content=True)
+        return Trouble(str(status), f"{status} {words}", failure)
 
     def status(self, root_url: str, status_id: str) -> Status | None:
         """How far the server is (section 4.3); None when it knows nothing of that id (any more).
@@ -111,11 +135,38 @@ class TaxiiClient:
         """
         url = f"{root_url}status/{quote(status_id, safe='')}/"
         response = self._http.request("GET", url)
-        if response.status in _GONE:
+        if response.status in _GONE and _is_own(response):
             return None
-        if response.status not in _ACCEPTED:
-            raise self._failure(response, url, "The status of an accepted request")
-        return self._status(response, url)
+        found = self._status(response) if response.status in _ACCEPTED else None
+        if found is None:
+            what = "The status of an accepted request"
+            is_answer = response.status in _ACCEPTED
+            raise self._not_taxii(response, url, what) if is_answer else self._failure(response, url, what)
+        return found
+
+    def listed(
+        self, collection_url: str, versions: Sequence[tuple[str, str | None]]
+    ) -> frozenset[tuple[str, str | None]] | None:
+        """Those of these versions that the collection's manifest (section 5.3) names; the version None is any.
+
+        None when the server has no manifest. Some cut it into pages: what it does not name may be there all the same.
+
+        Raises:
+            Unavailable: no answer.
+        """
+        found: set[tuple[str, str | None]] = set()
+        for start in range(0, len(versions), _IDS_IN_A_QUERY):
+            each = versions[start : start + _IDS_IN_A_QUERY]
+            ids = dict.fromkeys(object_id for object_id, _ in each)
+            query = {"match[id]": ",".join(ids), "match[version]": "all"}
+            response = self._http.request("GET", f"{collection_url}manifest/", params=query)
+            body = _object(response) if response.status == HTTPStatus.OK else None
+            if body is None or _is_error(body):
+                return None
+            entries = body.get("objects")
+            if isinstance(entries, list):
+                found |= {asked for asked in each if any(_is(entry, *asked) for entry in entries)}
+        return frozenset(found)
 
     def has(self, collection_url: str, object_id: str, version: str | None) -> bool:
         """Whether the collection holds this object, in this version if it has versions.
@@ -130,13 +181,11 @@ class TaxiiClient:
         if self._lists(f"{url}versions/", version):
             return True
         response = self._http.request("GET", url, params={"match[version]": version} if version else None)
-        if response.status in _COME_BACK or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_outage = response.status in _COME_BACK or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_outage or not _is_own(response):
             raise self._failure(response, url, "The object")
-        try:
-            body = response.json() if response.status == HTTPStatus.OK else None
-        except ValueError:
-            raise Unavailable(f"{url} answers with something that is not TAXII: {self._words(response)}") from None
-        objects = body.get("objects") if isinstance(body, dict) else None
+        body = _object(response) if response.status == HTTPStatus.OK else None
+        objects = body.get("objects") if body is not None else None
         return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
 
     def _lists(self, url: str, version: str | None) -> bool:
@@ -144,11 +193,8 @@ class TaxiiClient:
         response = self._http.request("GET", url)
         if response.status in _COME_BACK:
             raise self._failure(response, url, "The object's versions")
-        try:
-            body = response.json() if response.status == HTTPStatus.OK else None
-        except ValueError:
-            return False
-        versions = body.get("versions") if isinstance(body, dict) else None
+        body = _object(response) if response.status == HTTPStatus.OK else None
+        versions = body.get("versions") if body is not None else None
         if not isinstance(versions, list):
             return False
         if version is None:
@@ -166,18 +212,23 @@ class TaxiiClient:
         """Close the connections."""
         self._http.close()
 
-    def _status(self, response: Response, url: str) -> Status:
+    def _status(self, response: Response) -> Status | None:
+        """None for what must not pass for an acceptance, lest it be lost: a maintenance page, an error with 200."""
         if not response.body.strip():
             return status_resource.ACCEPTED
-        try:
-            body = response.json()
-        except ValueError:
-            # A maintenance or log-in page must not pass for an acceptance: what it answers would be lost.
-            raise Unavailable(
-                f"{url} answers {response.status} with something that is not TAXII: {self._words(response)}. "
-                "If this stays so, look at what stands between here and the TAXII server"
-            ) from None
+        body = _object(response)
+        if body is None or _is_error(body) or (body and not status_resource.is_status(body)):
+            return None
         return status_resource.read(body, self.line)
+
+    def _not_taxii(self, response: Response, url: str, what: str) -> Unavailable:
+        status = response.status
+        login = f" {self._login_hint}." if status in _LOGIN else ""
+        return Unavailable(
+            f"{what} at {url} answers {status} with something that is not TAXII: {self._words(response)}.{login} "
+            "If this stays so, check the address, and what stands between here and the TAXII server",
+            retry_after=response.retry_after(),
+        )
 
     def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
         status, words = response.status, self._words(response)
@@ -189,6 +240,8 @@ class TaxiiClient:
                 f"{url} redirects ({status}) to {target}. Redirects are not followed, because the login would go "
                 "along; if that address is the right one, put it into the configuration"
             )
+        if not _is_own(response):
+            return self._not_taxii(response, url, what)
         meaning = self._meaning(status, writing=writing)
         return Misconfigured(f"{what} at {url} {meaning}. The server's answer: {status} {words}")
 
@@ -215,11 +268,8 @@ class TaxiiClient:
         return "refuses the request. Check the address"
 
     def _words(self, response: Response) -> str:
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if isinstance(body, dict):
+        body = _object(response)
+        if body is not None:
             # TAXII's error message (section 3.6.1) has title and description, OpenTAXII's has name and description,
             # where the description may be a list or an object.
             said = [body[key] for key in ("title", "name", "description") if body.get(key)]
@@ -239,6 +289,38 @@ def _login(settings: TaxiiSettings) -> Mapping[str, SecretStr]:
     return {}
 
 
+def _object(response: Response) -> JsonObject | None:
+    """The JSON object that is answered; None for anything else, and for what does not call itself JSON."""
+    if "json" not in response.headers.get("content-type", "json").lower():
+        return None
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_error(body: JsonObject) -> bool:
+    """Whether this is an error message (section 3.6.1), whatever the status."""
+    return "http_status" in body or "error_id" in body
+
+
+def _is_own(response: Response) -> bool:
+    """Whether a TAXII server says this, as far as can be told, and nothing that stands before it.
+
+    TAXII leaves the body of an error out or gives it a title (section 3.6); OpenTAXII gives it name and description.
+    medallion's 401 is text, with the challenge that proxies and log-in pages seldom have.
+    """
+    if not response.body.strip():
+        return True
+    if response.status == HTTPStatus.UNAUTHORIZED and "www-authenticate" in response.headers:
+        return True
+    body = _object(response)
+    if body is None:
+        return False
+    return response.status == HTTPStatus.OK or not body or "title" in body or {"name", "description"} <= body.keys()
+
+
 def _spoken(part: Json) -> str:
     if isinstance(part, list) and all(isinstance(item, str) for item in part):
         return "; ".join(part)
@@ -250,5 +332,5 @@ def _is(found: object, object_id: str, version: str | None) -> bool:
         return False
     if version is None:
         return True
-    moment = status_resource.instant(found.get("modified", found.get("created")))
+    moment = status_resource.instant(found.get("version", found.get("modified", found.get("created"))))
     return moment is not None and moment == status_resource.instant(version)

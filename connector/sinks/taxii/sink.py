@@ -3,6 +3,9 @@
 An envelope counts as delivered when the server has accepted it and its status is complete without our objects among
 the failures. Whatever is left open is `Unavailable`: the caller sends the same bytes again, which the servers read as
 duplicates. A failure that the server reports for an object it holds in this very version is such a duplicate.
+
+An envelope that fails the same way again and again, while the server answers well otherwise, has an object in it that
+makes it fail: it is searched for, refused alone, and the others are delivered (`Search`).
 """
 
 import itertools
@@ -10,17 +13,26 @@ import time
 from collections.abc import Callable, Sequence
 
 from connector.model import Message, Misconfigured, Refusal, Unavailable
-from connector.sinks.taxii import status_resource
-from connector.sinks.taxii.client import Complaint, TaxiiClient
+from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
 from connector.sinks.taxii.collection import Collection, find_collection
+from connector.sinks.taxii.exchange import (
+    COMMA,
+    HEAD,
+    NO_REASON,
+    TAIL,
+    Exchange,
+    ObjectVersion,
+    Outcome,
+    object_version,
+)
+from connector.sinks.taxii.search import Search
 from connector.sinks.taxii.settings import TaxiiSettings
-from connector.sinks.taxii.status_resource import Status
 
 __all__ = ["TaxiiSettings", "TaxiiSink"]
 
-_HEAD, _COMMA, _TAIL = b'{"objects":[', b",", b"]}"
-_FIRST_POLL_SECONDS = 0.1
-_SLOWEST_POLL_SECONDS = 5.0
+_FAILURES_BEFORE_SEARCH = 3
+_REFUSALS_BEFORE_SEARCH = 2
+"""Fewer, because what a person must mend is tried again a minute later at the earliest."""
 
 
 class TaxiiSink:
@@ -39,13 +51,15 @@ class TaxiiSink:
     ) -> None:
         self._settings = settings
         self._user_agent = user_agent
-        self._sleep = sleep
-        self._clock = clock
         self._client = TaxiiClient(settings, user_agent=user_agent)
+        self._exchange = Exchange(self._client, settings, sleep=sleep, clock=clock)
         self._collection: Collection | None = None
         self._packing_bytes = 0
-        # Found in the collection by this send or by the tries before it that an outage ended: not asked for again.
-        self._held: set[tuple[str, str | None]] = set()
+        self._known_good: Message | None = None
+        # The envelope that failed last, how, and how often in a row.
+        self._failing: frozenset[ObjectVersion] = frozenset()
+        self._failing_kind = ""
+        self._failures = 0
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """Send level after level; each envelope is processed before the next one goes out. See `Sink.send`."""
@@ -54,18 +68,21 @@ class TaxiiSink:
         refusals: list[Refusal] = []
         try:
             collection = self._opened()
+            self._exchange.resume(collection)
             ordered = sorted(messages, key=lambda message: message.dependency_level)
             for _, dependency_level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
-                rest = list(dependency_level)
+                rest = [each for each in dependency_level if object_version(each) not in self._exchange.held]
                 while rest:
                     count = self._fitting(rest)
                     refusals += self._deliver(collection, rest[:count])
                     del rest[:count]
         except Misconfigured:
-            # Whatever a person changes on the server is seen when they let the route go on.
+            # Whatever a person changes on the server is seen when the route goes on.
             self._collection = None
+            self._exchange.forget()
             raise
-        self._held.clear()
+        self._exchange.forget()
+        self._failures = 0
         return refusals
 
     def check(self) -> str:
@@ -94,81 +111,69 @@ class TaxiiSink:
 
     def _fitting(self, messages: Sequence[Message]) -> int:
         """How many of the messages, from the first on, make an envelope; one at least."""
-        size = len(_HEAD) + len(_TAIL) - len(_COMMA)
+        size = len(HEAD) + len(TAIL) - len(COMMA)
         for count, message in enumerate(messages[: self._settings.max_envelope_objects]):
-            size += len(_COMMA) + len(message.body)
+            size += len(COMMA) + len(message.body)
             if size >= self._packing_bytes:
                 return max(count, 1)
         return min(len(messages), self._settings.max_envelope_objects)
 
-    def _deliver(self, collection: Collection, messages: Sequence[Message]) -> list[Refusal]:
-        """Send these as one envelope; where the server blames the envelope, find the objects at fault by halving.
-
-        Halving ends at single objects, so n objects cost at most 2n - 1 requests; an outage ends it at once.
-        """
-        envelope = _HEAD + _COMMA.join([message.body for message in messages]) + _TAIL
-        limit = _limit(collection, self._settings)
-        if len(messages) == 1 and len(envelope) >= limit:
+    def _deliver(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """Send these as one envelope; where an object in it may be at fault, find it."""
+        size, limit = len(HEAD) + len(messages[0].body) + len(TAIL), _limit(collection, self._settings)
+        if len(messages) == 1 and size >= limit:
             whose = (
                 "the server's max_content_length" if limit == collection.max_content_length else "max_envelope_bytes"
             )
-            return [Refusal(messages[0], f"with {len(envelope)} bytes it is too large: {whose} is {limit}")]
-        answer = self._client.post(collection.url, envelope)
-        if isinstance(answer, Complaint):
-            if len(messages) == 1:
-                return [Refusal(messages[0], answer.words)]
-            if answer.too_large:
-                # The server, or a proxy before it, takes less than it says: pack smaller from here on.
-                self._packing_bytes = min(self._packing_bytes, len(envelope) // 2)
-            return self._deliver_halves(collection, messages)
-        verdict = status_resource.judge(self._settled(collection, answer), messages)
-        refusals = self._refused(collection, verdict.failed)
-        if len(verdict.suspects) == 1:
-            reason = "the server counts it as failed and does not say why"
-            return refusals + self._refused(collection, [(verdict.suspects[0], reason)])
-        if verdict.suspects:
-            return refusals + self._deliver_halves(collection, verdict.suspects)
+            return [Refusal(messages[0], f"with {size} bytes it is too large: {whose} is {limit}")]
+        outcome = self._exchange.send(collection, messages)
+        refusals = [Refusal(message, reason) for message, reason in outcome.failed]
+        not_taken = {id(message) for message in outcome.suspects} | {id(refusal.message) for refusal in refusals}
+        self._known_good = next((each for each in reversed(messages) if id(each) not in not_taken), self._known_good)
+        if outcome.suspects:
+            refusals += self._search(collection, outcome)
         return refusals
 
-    def _deliver_halves(self, collection: Collection, messages: Sequence[Message]) -> list[Refusal]:
-        middle = (len(messages) + 1) // 2
-        return self._deliver(collection, messages[:middle]) + self._deliver(collection, messages[middle:])
+    def _search(self, collection: Collection, outcome: Outcome) -> Sequence[Refusal]:
+        """Find what the server does not take among the suspects, when it is time to."""
+        trouble, suspects = outcome.trouble, outcome.suspects
+        if trouble is None:
+            error = Unavailable(f"the server counts failures in the collection {collection.title!r} and names none")
+            trouble = Trouble(COUNTED_AS_FAILED, NO_REASON, error)
+        elif not trouble.blames_content:
+            if not self._is_likely_an_object(trouble, suspects):
+                raise trouble.error
+            if collection.can_read:
+                # A server may fail after it has stored them, as OpenTAXII 0.9 does.
+                suspects = self._exchange.missing(collection, suspects)
+        if not suspects:
+            return ()
+        search = Search(self._exchange, collection, trouble, self._known_good)
+        try:
+            return search.run(suspects)
+        finally:
+            self._known_good = search.taken or self._known_good
+            if search.too_large is not None:
+                # The server, or a proxy before it, takes less than it says: pack smaller from here on.
+                self._packing_bytes = min(self._packing_bytes, search.too_large // 2)
 
-    def _settled(self, collection: Collection, status: Status) -> Status:
-        """Poll until the server has processed the envelope (section 4.3).
+    def _is_likely_an_object(self, trouble: Trouble, messages: Sequence[Message]) -> bool:
+        """Whether these have failed the same way often enough, and the server answers well otherwise.
 
-        A server that no longer knows the status has accepted the envelope all the same, and said so.
+        The envelope need not be the same to the byte: what has come since may stand behind what failed.
 
         Raises:
-            Unavailable: it has not within `status_timeout_seconds`; sent again, the envelope is a duplicate.
+            Unavailable, Misconfigured: it does not answer well.
         """
-        status_id, wait = status.id, _FIRST_POLL_SECONDS
-        deadline = self._clock() + self._settings.status_timeout_seconds
-        while status.pending and status_id is not None:
-            left = deadline - self._clock()
-            if left <= 0:
-                raise Unavailable(
-                    f"the server has accepted objects for the collection {collection.title!r}, but has not processed "
-                    f"them within {self._settings.status_timeout_seconds:g} s; they are sent again. "
-                    "If it is merely slow, raise status_timeout_seconds"
-                )
-            self._sleep(min(wait, left))
-            wait = min(wait * 2, _SLOWEST_POLL_SECONDS)
-            status = self._client.status(collection.root_url, status_id) or status_resource.ACCEPTED
-        return status
-
-    def _refused(self, collection: Collection, failed: Sequence[tuple[Message, str]]) -> list[Refusal]:
-        """The failures that are real. medallion reports as failed what it already holds, against section 5.5."""
-        if not collection.can_read:
-            unread = " (the collection cannot be read, so perhaps it is there already)"
-            return [Refusal(message, reason + unread) for message, reason in failed]
-        return [Refusal(message, reason) for message, reason in failed if not self._holds(collection, message)]
-
-    def _holds(self, collection: Collection, message: Message) -> bool:
-        version = message.id, message.version
-        if version not in self._held and self._client.has(collection.url, *version):
-            self._held.add(version)
-        return version in self._held
+        versions = frozenset(map(object_version, messages))
+        is_repeated = trouble.kind == self._failing_kind and not versions.isdisjoint(self._failing)
+        self._failing, self._failing_kind = versions, trouble.kind
+        self._failures = self._failures + 1 if is_repeated else 1
+        is_refusal = isinstance(trouble.error, Misconfigured)
+        if self._failures < (_REFUSALS_BEFORE_SEARCH if is_refusal else _FAILURES_BEFORE_SEARCH):
+            return False
+        find_collection(self._client, self._settings)
+        return True
 
 
 def _limit(collection: Collection, settings: TaxiiSettings) -> int:

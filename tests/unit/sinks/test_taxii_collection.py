@@ -56,7 +56,7 @@ class TestOpening:
 
     def test_a_login_page_instead_of_taxii_is_named_as_such(self, server):
         server.get(ROOT, text="<html>Welcome</html>")
-        with pytest.raises(Misconfigured, match=r"not TAXII: <html>Welcome</html>\. Check the address; a web"):
+        with pytest.raises(Unavailable, match=r"not TAXII: <html>Welcome</html>\. If this stays so, check the address"):
             make().check()
 
     def test_a_title_that_repeats_the_login_is_shown_without_it(self, server):
@@ -112,7 +112,7 @@ class TestDiscovery:
     @pytest.mark.parametrize("name", ["c 1/2", "feed", "Feed"])
     def test_a_collection_is_found_by_id_alias_or_title(self, discovered, name):
         server = discovered([None, {}, {"id": 7}, {"id": ""}, {"id": "0"}, self.FEED], api_roots=["/api/"])
-        server.post(f"{ROOT}collections/c%201%2F2/objects/", status_code=202, json={})
+        server.post(f"{ROOT}collections/c%201%2F2/objects/", status_code=202, json={"status": "complete"})
         assert list(make(discovery_url=self.URL, collection=name).send(MESSAGES)) == []
 
     @pytest.mark.parametrize(

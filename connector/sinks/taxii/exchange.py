@@ -1,0 +1,203 @@
+"""One envelope: hand it over, wait until the server has processed it, and learn what became of each object."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connector.model import ConnectorError, Message, Unavailable
+from connector.sinks.taxii import status_resource
+from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
+from connector.sinks.taxii.collection import Collection
+from connector.sinks.taxii.settings import TaxiiSettings
+from connector.sinks.taxii.status_resource import Status
+
+HEAD, COMMA, TAIL = b'{"objects":[', b",", b"]}"
+_FIRST_POLL_SECONDS = 0.1
+_SLOWEST_POLL_SECONDS = 5.0
+NO_REASON = "the server counts it as failed and does not say why"
+_MAX_HELD = 200_000
+_ENOUGH_MISSING = 10
+
+ObjectVersion = tuple[str, str | None]
+
+
+def object_version(message: Message) -> ObjectVersion:
+    """What a server tells objects apart by."""
+    return message.id, message.version
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an envelope.
+
+    Attributes:
+        failed: what the server refused for good, with its words.
+        suspects: objects that it may not have taken, and does not name.
+        trouble: why it has taken none of the suspects; None when it has taken some.
+    """
+
+    failed: Sequence[tuple[Message, str]] = ()
+    suspects: Sequence[Message] = ()
+    trouble: Trouble | None = None
+
+
+class Exchange:
+    """Envelopes to one collection, one after another.
+
+    Attributes:
+        held: found in the collection, or accepted while the object at fault was looked for, since the last `forget`.
+    """
+
+    def __init__(
+        self,
+        client: TaxiiClient,
+        settings: TaxiiSettings,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._sleep = sleep
+        self._clock = clock
+        self._unprocessed: tuple[str | None, Sequence[Message]] | None = None
+        self.held: set[ObjectVersion] = set()
+
+    def send(self, collection: Collection, messages: Sequence[Message]) -> Outcome:
+        """Send these as one envelope.
+
+        Raises:
+            Unavailable, Misconfigured: whatever it is, no object is at fault.
+        """
+        answer = self._client.post(collection.url, enveloped(messages))
+        if isinstance(answer, Trouble):
+            return Outcome(suspects=messages, trouble=answer)
+        return self._outcome(collection, self._settled(collection, answer), messages)
+
+    def resume(self, collection: Collection) -> None:
+        """Look what has become of the envelope that the last `send` left unprocessed, so that it is not sent again."""
+        unprocessed, self._unprocessed = self._unprocessed, None
+        if unprocessed is None:
+            return
+        status_id, messages = unprocessed
+        if collection.can_read:
+            self.missing(collection, messages)
+        elif status_id is not None:
+            status = self._client.status(collection.root_url, status_id)
+            if status is not None and not status.pending and not status.is_silent:
+                verdict = status_resource.judge(status, messages)
+                if not verdict.failed and not verdict.suspects:
+                    self.hold(messages)
+
+    def missing(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Message]:
+        """Those that the collection does not hold; the others become `held`.
+
+        An object without versions is there when its id is.
+        """
+        self._look(collection, messages)
+        return self._missing(collection, messages)
+
+    def _missing(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Message]:
+        absent = 0
+        for each in dict.fromkeys(map(object_version, messages)):
+            if each in self.held:
+                continue
+            if absent < _ENOUGH_MISSING and self._client.has(collection.url, *each):
+                self.held.add(each)
+            else:
+                absent += 1
+        return [message for message in messages if object_version(message) not in self.held]
+
+    def _look(self, collection: Collection, messages: Sequence[Message]) -> bool:
+        """Ask the collection's manifest what it holds of these; whether it has one."""
+        asked = [each for each in dict.fromkeys(map(object_version, messages)) if each not in self.held]
+        listed = self._client.listed(collection.url, asked)
+        if listed is None:
+            return False
+        self.held |= listed
+        return True
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        """Remember that the server has taken these."""
+        if len(self.held) < _MAX_HELD:
+            self.held |= {object_version(message) for message in messages}
+
+    def forget(self) -> None:
+        """All was delivered, or the collection may be another one: nothing is known of it."""
+        self.held.clear()
+        self._unprocessed = None
+
+    def real(self, collection: Collection, failed: Sequence[tuple[Message, str]]) -> Sequence[tuple[Message, str]]:
+        """The failures that are real. medallion reports as failed what it already holds, against section 5.5."""
+        if not collection.can_read:
+            unread = " (the collection cannot be read, so perhaps it is there already)"
+            return [(message, reason + unread) for message, reason in failed]
+        return [(message, reason) for message, reason in failed if not self._holds(collection, message)]
+
+    def _holds(self, collection: Collection, message: Message) -> bool:
+        version = object_version(message)
+        if version not in self.held and self._client.has(collection.url, *version):
+            self.held.add(version)
+        return version in self.held
+
+    def _settled(self, collection: Collection, status: Status) -> Status | ConnectorError:
+        """Poll until the server has processed the envelope (section 4.3); the last status, or why there is none."""
+        status_id, wait = status.id, _FIRST_POLL_SECONDS
+        deadline = self._clock() + self._settings.status_timeout_seconds
+        while status.pending and status_id is not None:
+            left = deadline - self._clock()
+            if left <= 0:
+                break
+            self._sleep(min(wait, left))
+            wait = min(wait * 2, _SLOWEST_POLL_SECONDS)
+            try:
+                polled = self._client.status(collection.root_url, status_id)
+            except ConnectorError as error:
+                return error
+            if polled is None:
+                return status_resource.ACCEPTED
+            status = polled
+        return status
+
+    def _outcome(self, collection: Collection, status: Status | ConnectorError, messages: Sequence[Message]) -> Outcome:
+        if isinstance(status, ConnectorError) or status.pending or status.is_silent:
+            return self._unfinished(collection, status, messages)
+        verdict = status_resource.judge(status, messages)
+        failed = self.real(collection, verdict.failed)
+        if verdict.suspects and verdict.all_failed:
+            left = self.missing(collection, verdict.suspects) if collection.can_read else verdict.suspects
+            if left:
+                error = Unavailable(
+                    f"the server has accepted objects for the collection {collection.title!r} and reports that "
+                    "they have failed, naming none; they are sent again"
+                )
+                return Outcome(failed, left, Trouble(COUNTED_AS_FAILED, NO_REASON, error))
+            return Outcome(failed)
+        return Outcome(failed, verdict.suspects)
+
+    def _unfinished(
+        self, collection: Collection, status: Status | ConnectorError, messages: Sequence[Message]
+    ) -> Outcome:
+        """What became of an envelope that the server accepted, as far as the collection tells."""
+        is_silent = isinstance(status, Status) and status.is_silent
+        has_manifest = collection.can_read and self._look(collection, messages)
+        if is_silent and not has_manifest:
+            return Outcome()  # the acceptance is all there is to know
+        self._unprocessed = (status.id if isinstance(status, Status) else None), messages
+        left = self._missing(collection, messages) if collection.can_read else messages
+        if not left:
+            return Outcome()
+        if isinstance(status, ConnectorError):
+            return Outcome(suspects=left, trouble=Trouble("no status", str(status), status))
+        seconds = self._settings.status_timeout_seconds
+        words = "it says nothing of what became of them" if is_silent else f"it has not processed them in {seconds:g} s"
+        error = Unavailable(
+            f"the server has accepted objects for the collection {collection.title!r}, but {words}, and they are not "
+            "there; they are sent again. If it is merely slow, raise status_timeout_seconds"
+        )
+        return Outcome(suspects=left, trouble=Trouble("unprocessed", f"the server has accepted it, but {words}", error))
+
+
+def enveloped(messages: Sequence[Message]) -> bytes:
+    """The body of the request that brings these."""
+    return HEAD + COMMA.join([message.body for message in messages]) + TAIL

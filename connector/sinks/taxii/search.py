@@ -1,0 +1,126 @@
+"""Finding the objects at fault in an envelope that a server does not take, and delivering the others."""
+
+from collections.abc import Sequence
+
+from connector.model import Message, Refusal
+from connector.sinks.taxii.client import Trouble
+from connector.sinks.taxii.collection import Collection
+from connector.sinks.taxii.exchange import Exchange, enveloped
+
+_SAMPLES = 5
+_ROUNDS = (1, 2, 1)
+"""How often an object that is taken goes before each of the tries of one that is not. Not evenly: requests that a load
+balancer deals out in turn, to a backend that works and one that does not, would look like good and bad objects."""
+_PATIENCE = 16
+"""Requests that may fail before it is asked whether the server takes any of the objects by itself."""
+
+
+class Search:
+    """Halves what is not taken until the objects at fault are alone; for one envelope.
+
+    While the server takes none of the objects it is an outage, and nothing is refused. What the server does not blame
+    on the content itself is tried again, each time right after an object that it does take. n objects cost at most
+    2n - 1 requests, 7 more for each of those at fault, and a few to tell an outage early.
+
+    Attributes:
+        taken: the object that the server has taken last; None while it has taken none.
+        too_large: the size of the smallest envelope that was refused for its size, in bytes; None when none was.
+    """
+
+    def __init__(
+        self, exchange: Exchange, collection: Collection, trouble: Trouble, known_good: Message | None
+    ) -> None:
+        """Begin with an envelope's trouble; `known_good` is the object that the server took last, if any."""
+        self._exchange = exchange
+        self._collection = collection
+        self._trouble = trouble
+        self._known_good = known_good
+        self._untaken = self._count = 0
+        self._alone: list[tuple[Message, Trouble]] = []
+        self._refusals: list[Refusal] = []
+        self.taken: Message | None = None
+        self.too_large: int | None = None
+
+    def run(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """What the server refuses of these; it has the others.
+
+        Raises:
+            Unavailable, Misconfigured: it takes none of them, or something else came between.
+        """
+        if len(messages) == 1:
+            return self._only(messages[0])
+        self._count = len(messages)
+        self._note_size(self._trouble, messages)
+        self._halve(messages)
+        if self._alone and self.taken is None:
+            raise self._trouble.error
+        for message, trouble in self._alone:
+            self._refuse(message, trouble)
+        return self._refusals
+
+    def _only(self, message: Message) -> Sequence[Refusal]:
+        """Tell a fault of the only object from an outage by the object that was taken before it."""
+        self.taken = self._known_good
+        if self.taken is None and not self._trouble.blames_content:
+            raise self._trouble.error
+        if self._trouble.is_verdict and self.taken is not None and not self._takes(self.taken):
+            raise self._trouble.error
+        self._refuse(message, self._trouble)
+        return self._refusals
+
+    def _halve(self, messages: Sequence[Message]) -> None:
+        middle = (len(messages) + 1) // 2
+        for half in (messages[:middle], messages[middle:]):
+            if self.taken is None and self._untaken == _PATIENCE < self._count:
+                self._sample(messages)
+            left, trouble = self._send(half)
+            if not left:
+                continue
+            self._untaken += 1
+            if len(left) > 1:
+                self._halve(left)
+            else:
+                self._alone.append((left[0], trouble or self._trouble))
+
+    def _sample(self, messages: Sequence[Message]) -> None:
+        """Find an object that the server takes by itself, so that searching on makes sense."""
+        step = max(1, len(messages) // _SAMPLES)
+        for message in messages[::step][:_SAMPLES]:
+            if not self._send([message])[0]:
+                return
+        raise self._trouble.error
+
+    def _send(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Trouble | None]:
+        """Send some; those among which are objects at fault, and what the server said of them if it took none."""
+        outcome = self._exchange.send(self._collection, messages)
+        trouble = outcome.trouble
+        if trouble is not None and not (trouble.is_verdict or trouble.kind == self._trouble.kind):
+            raise trouble.error
+        self._refusals += [Refusal(message, reason) for message, reason in outcome.failed]
+        self._note_size(trouble, messages)
+        not_taken = {id(message) for message, _ in outcome.failed} | {id(message) for message in outcome.suspects}
+        taken = [message for message in messages if id(message) not in not_taken]
+        if taken:
+            self.taken = taken[-1]
+            self._exchange.hold(taken)
+        return outcome.suspects, trouble
+
+    def _refuse(self, message: Message, trouble: Trouble) -> None:
+        if trouble.is_verdict:
+            self._refusals.append(Refusal(message, trouble.words))
+            return
+        for controls in _ROUNDS:
+            if self.taken is None or not all(self._takes(self.taken) for _ in range(controls)):
+                raise trouble.error
+            if not self._send([message])[0]:
+                return
+        reason = f"the server takes other objects, and each time answers to this one: {trouble.words}"
+        self._refusals.append(Refusal(message, reason))
+
+    def _takes(self, message: Message) -> bool:
+        return self._exchange.send(self._collection, [message]).trouble is None
+
+    def _note_size(self, trouble: Trouble | None, messages: Sequence[Message]) -> None:
+        if trouble is not None and trouble.is_too_large and len(messages) > 1:
+            size = len(enveloped(messages))
+            self.too_large = size if self.too_large is None else min(size, self.too_large)
