@@ -22,6 +22,7 @@ _FOR_A_PERSON = frozenset(
     (
         errno.EACCES,
         errno.EPERM,
+        errno.ENOENT,
         errno.ENOTDIR,
         errno.EISDIR,
         errno.EEXIST,
@@ -32,7 +33,8 @@ _FOR_A_PERSON = frozenset(
         errno.EFBIG,
     )
 )
-"""What waiting does not mend. A full disk (ENOSPC, EDQUOT) is emptied by those who watch it."""
+"""What waiting does not mend; ENOENT: nothing can be made on /proc and the like. A full disk (ENOSPC, EDQUOT) is
+emptied by those who watch it."""
 
 
 class FileSinkSettings(SinkSettings):

@@ -326,8 +326,27 @@ def test_a_missing_permission_is_a_matter_for_a_person(tmp_path, attempt, monkey
             attempt(sink)
 
 
-def test_checking_makes_nothing(tmp_path):
-    with sink_to(tmp_path / "a" / "out") as sink:
+@pytest.mark.parametrize("folder", ["/proc", "/proc/self", "/sys", "/proc/a", "/sys/a/b"])
+def test_a_check_tries_whether_a_file_could_be_made(folder):
+    """Permissions alone would allow it to root."""
+    with sink_to(f"{folder}/out") as sink:
+        for attempt in (sink.check, lambda: sink.send([message(1)])):
+            with pytest.raises(Misconfigured, match="out cannot be written"):
+                attempt()
+
+
+def test_a_check_finds_a_full_disk(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with sink_to(tmp_path / "out") as sink, pytest.raises(Unavailable, match="No space left"):
+        sink.check()
+
+
+@pytest.mark.parametrize("where", ["out", "a/out", "a/b/out"])
+def test_checking_makes_nothing(tmp_path, where):
+    with sink_to(tmp_path / where) as sink:
         assert "will be made" in sink.check()
     assert list(tmp_path.iterdir()) == []
 
