@@ -53,7 +53,11 @@ class CollectionSettings(SinkSettings):
 
 
 class CollectionSink:
-    """Keeps each version of each object once; a batch is there as a whole or not at all."""
+    """Keeps each version of each object once; a batch is there as a whole or not at all.
+
+    An object that is at fault is found when it is read, and refused alone. What fails later is the journal's database,
+    whatever the objects are.
+    """
 
     def __init__(self, settings: CollectionSettings, collections: Collections) -> None:
         self._name = settings.name

@@ -84,8 +84,8 @@ class FileSink:
     """Appends to a file; when `send` returns, all of it is on the disk.
 
     A crash in the middle of `send` leaves a torn end, which was never reported as delivered and is cut off when the
-    file is opened next. One process writes a file at a time. A file that was renamed (logrotate) or emptied is begun
-    anew.
+    file is opened next. No message can be at fault: a disk takes bytes, or fails whatever they are. One process writes
+    a file at a time. A file that was renamed (logrotate) or emptied is begun anew.
     """
 
     def __init__(self, settings: FileSinkSettings) -> None:

@@ -28,6 +28,9 @@ class RelpSession:
 
     At most a window of events is under way unacknowledged. When the session breaks, the caller sends again all that
     it had handed over, so those that were acknowledged, and those whose acknowledgement was lost, arrive twice.
+
+    Attributes:
+        answers: by position, what the receiver answered to the events handed over last: why it refuses one, or nothing.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class RelpSession:
         self._window = window
         self._transaction = 0
         self._is_open = False
+        self.answers: dict[int, str] = {}
         self._hint = _TLS_HINT if tls else _HINT
         self._frames = relp_frame.FrameReader()
         self._channel = Channel(address, tls, connect_timeout=connect_timeout)
@@ -73,7 +77,7 @@ class RelpSession:
 
     def send(self, frames: Sequence[bytes]) -> Sequence[tuple[int, str]]:
         """See `Connection`. Returns when every event is answered."""
-        refused: list[tuple[int, str]] = []
+        self.answers = {}
         under_way: dict[int, int] = {}
         position = 0
         while position < len(frames) or under_way:
@@ -96,11 +100,11 @@ class RelpSession:
                 if frame.transaction not in under_way:
                     raise Unavailable(f"{self._address} acknowledges what was not sent")
                 answered = under_way.pop(frame.transaction)
-                if answer.code != _DONE:
-                    refused.append((answered, f"the receiver answers: {_words(answer)}"))
+                is_done = answer.code == _DONE
+                self.answers[answered] = "" if is_done else f"the receiver answers: {_words(answer)}"
             if not self._is_open and (position < len(frames) or under_way):
                 raise Unavailable(f"{self._address} ended the RELP session")
-        return refused
+        return [(n, reason) for n, reason in self.answers.items() if reason]
 
     def alive(self) -> bool:
         """See `Connection`. Whatever a receiver says unasked is that it ends the session."""

@@ -18,6 +18,7 @@ from connector.sinks.syslog.frame import (
     without_controls,
 )
 from connector.sinks.syslog.relp import RelpSession
+from connector.sinks.syslog.relp_delivery import RelpDelivery
 from connector.sinks.syslog.settings import APP_NAME, HOSTNAME, SyslogSettings
 from connector.sinks.syslog.stream import Stream
 from connector.sinks.syslog.tls import Tls
@@ -35,6 +36,9 @@ class SyslogSink:
     Only RELP acknowledges events. Over TCP and TLS a message counts as accepted when the receiver's machine has it and
     the connection still stands (see `Stream`), and stays unconfirmed for a while (see `ReplayWindow`). Over UDP it
     counts as accepted when it is on its way.
+
+    RELP alone can tell an event at which the receiver fails from an outage (see `RelpDelivery`): over TCP, TLS and UDP
+    nobody knows at which event a connection ended.
     """
 
     def __init__(self, settings: SyslogSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,6 +62,7 @@ class SyslogSink:
             settings.replay_window_messages if streams else 0, settings.replay_window_seconds, clock=clock
         )
         self._connection: Connection | None = None
+        self._relp_delivery = RelpDelivery(self._relp_session, self._abandon)
         self._datagram_sockets = 0
         self._has_delivered = False
         self._ended_in_order = False
@@ -77,7 +82,8 @@ class SyslogSink:
         if not frames:
             return refusals
         with self._abandoning():
-            refused = self._connected().send(frames)
+            sender = self._relp_delivery if self._settings.is_relp else self._connected()
+            refused = sender.send(frames)
         self._has_delivered = True
         self._window.add(len(frames) - len(refused))
         return [*refusals, *(Refusal(going[position], reason) for position, reason in refused)]
@@ -185,6 +191,11 @@ class SyslogSink:
             send_timeout=self._settings.send_timeout_seconds,
             vanished_after=self._settings.replay_window_seconds,
         )
+
+    def _relp_session(self) -> RelpSession:
+        connection = self._connected()
+        assert isinstance(connection, RelpSession)  # noqa: S101 -- what is_relp says
+        return connection
 
     def _relp(self) -> RelpSession:
         return RelpSession(

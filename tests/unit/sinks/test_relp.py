@@ -164,6 +164,86 @@ def test_after_a_break_the_same_batch_arrives():
         assert receiver.lines() == LINES[:5] + LINES[:20]
 
 
+def hanging_up_at(*numbers):
+    return lambda line: None if any(line.endswith(b"cnt=%d" % n) for n in numbers) else b"200 OK"
+
+
+def until_delivered(sink, batches):
+    """Send the batch, which grows, until it is delivered; the refusals and how often it failed before."""
+    for failed, batch in enumerate(batches):
+        with contextlib.suppress(Unavailable):
+            return list(sink.send(batch)), failed
+    raise AssertionError("never delivered")
+
+
+@pytest.mark.parametrize("bad", [(3,), (0,), (17,), (3, 4), (2, 10, 11)])
+def test_an_event_at_which_the_receiver_hangs_up_each_time_is_refused_and_the_others_arrive(way, bad):
+    sink, receiver = way
+    receiver.verdict = hanging_up_at(*bad)
+    batches = [[message(n) for n in range(20 + more)] for more in range(10)]
+    refusals, failed = until_delivered(sink, batches)
+    assert [refusal.message.seq for refusal in refusals] == list(bad)
+    assert all("answers other events, and each time at this one: " in refusal.reason for refusal in refusals)
+    assert set(receiver.lines()) == {line for n, line in enumerate(LINES[: 20 + failed]) if n not in bad}
+    assert failed <= 2 * len(bad)
+
+
+def test_an_event_that_is_never_acknowledged_is_refused():
+    def serve(dialogue):
+        while (frame := dialogue.next()) is not None:
+            if frame.command == b"syslog" and not frame.data.endswith(b"cnt=3"):
+                taken.append(frame.data)
+                dialogue.say(rsp(frame.transaction))
+
+    taken = []
+    with in_dialogue(serve) as port, sink_to(port, "relp", send_timeout_seconds=0.2) as other:
+        refusals, failed = until_delivered(other, [[message(n) for n in range(20)]] * 5)
+    assert [refusal.message.seq for refusal in refusals] == [3]
+    assert set(taken) == {*LINES[:3], *LINES[4:20]}
+    assert failed == 2
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_receiver_that_hangs_up_at_every_event_is_an_outage(way, count):
+    sink, receiver = way
+    sink.send([message(n) for n in range(100, 105)])
+    receiver.verdict = lambda _: None
+    batch = [message(n) for n in range(count)]
+    for _ in range(6):
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+    receiver.verdict = hanging_up_at()
+    assert sink.send(batch) == []
+    assert receiver.lines()[5:] == LINES[:count]
+
+
+def test_what_the_receiver_refuses_itself_is_told_beside_the_event_at_which_it_hangs_up(way):
+    sink, receiver = way
+    receiver.verdict = lambda line: b"500 no" if line.endswith((b"=1", b"=8")) else hanging_up_at(3)(line)
+    refusals, _ = until_delivered(sink, [[message(n) for n in range(10)]] * 5)
+    assert [refusal.message.seq for refusal in refusals] == [1, 3, 8]
+    assert sorted({refusal.reason[:22] for refusal in refusals}) == ["the receiver answers o", "the receiver answers: "]
+
+
+def test_another_batch_knows_nothing_of_the_one_that_failed(way):
+    sink, receiver = way
+    receiver.verdict = hanging_up_at(3)
+    for batch in ([message(0), message(3), message(4)], [message(1), message(3), message(4)]) * 5:
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+
+
+def test_the_same_event_twice_in_a_batch_arrives_twice_over_a_break(way):
+    sink, receiver = way
+    receiver.verdict = hanging_up_at(3)
+    batch = [message(1), message(1), message(3), message(1)]
+    with pytest.raises(Unavailable):
+        sink.send(batch)
+    receiver.verdict = hanging_up_at()
+    assert sink.send(batch) == []
+    assert receiver.lines() == [LINES[1], LINES[1], LINES[1], LINES[1], LINES[3], LINES[1]]
+
+
 @pytest.mark.parametrize(
     ("ending", "said"), [("close", "closed the connection"), ("reset", "broke"), ("hint", "ended the RELP session")]
 )
