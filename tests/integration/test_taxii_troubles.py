@@ -151,6 +151,17 @@ def test_what_comes_in_behind_the_object_at_fault_does_not_begin_the_count_anew(
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_object_that_was_found_is_not_searched_again_because_another_is_at_fault_too(gate, taxii, answer):
+    """As an observable and its indicator are, which go out one after the other."""
+    gate.judge = lambda objects: answer() if any(each["name"] == "n2" for each in objects) else None
+    batch = [*messages(8, 0), *messages(8, 1), *messages(8, 2)]
+    refusals, failed = until_delivered(taxii, batch, tries=10)
+    assert [refusal.message for refusal in refusals] == [batch[2], batch[10], batch[18]]
+    assert failed <= 6
+    assert len(gate.names()) == 21
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_where_every_object_fails_it_is_an_outage_and_nothing_is_refused(gate, taxii, answer):
     taxii.send(messages(1))
     gate.judge = lambda _: answer()

@@ -60,28 +60,36 @@ class TaxiiSink:
         self._failing: frozenset[ObjectVersion] = frozenset()
         self._failing_kind = ""
         self._failures = 0
+        # Of this batch, from the tries before an outage too: to find an object again takes as many failures again.
+        self._refusals: dict[ObjectVersion, Refusal] = {}
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """Send level after level; each envelope is processed before the next one goes out. See `Sink.send`."""
         if not messages:
             return ()
-        refusals: list[Refusal] = []
         try:
             collection = self._opened()
             self._exchange.resume(collection)
             ordered = sorted(messages, key=lambda message: message.dependency_level)
             for _, dependency_level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
-                rest = [each for each in dependency_level if object_version(each) not in self._exchange.held]
+                rest = [each for each in dependency_level if not self._is_dealt_with(each)]
                 while rest:
                     count = self._fitting(rest)
-                    refusals += self._deliver(collection, rest[:count])
+                    for refusal in self._deliver(collection, rest[:count]):
+                        self._refusals[object_version(refusal.message)] = refusal
                     del rest[:count]
         except Misconfigured:
             # Whatever a person changes on the server is seen when the route goes on.
             self._collection = None
             self._exchange.forget()
             raise
+        refusals = [
+            Refusal(message, self._refusals[version].reason)
+            for message in ordered
+            if (version := object_version(message)) in self._refusals
+        ]
         self._exchange.forget()
+        self._refusals.clear()
         self._failures = 0
         return refusals
 
@@ -108,6 +116,10 @@ class TaxiiSink:
             self._collection = find_collection(self._client, self._settings)
             self._packing_bytes = _limit(self._collection, self._settings)
         return self._collection
+
+    def _is_dealt_with(self, message: Message) -> bool:
+        version = object_version(message)
+        return version in self._exchange.held or version in self._refusals
 
     def _fitting(self, messages: Sequence[Message]) -> int:
         """How many of the messages, from the first on, make an envelope; one at least."""
