@@ -182,9 +182,11 @@ class TaxiiClient:
             return True
         response = self._http.request("GET", url, params={"match[version]": version} if version else None)
         is_outage = response.status in _COME_BACK or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        if is_outage or not _is_own(response):
+        if is_outage:
             raise self._failure(response, url, "The object")
         body = _object(response) if response.status == HTTPStatus.OK else None
+        if response.status == HTTPStatus.OK and body is None:
+            raise self._not_taxii(response, url, "The object")
         objects = body.get("objects") if body is not None else None
         return isinstance(objects, list) and any(_is(found, object_id, version) for found in objects)
 
@@ -226,7 +228,7 @@ class TaxiiClient:
         login = f" {self._login_hint}." if status in _LOGIN else ""
         return Unavailable(
             f"{what} at {url} answers {status} with something that is not TAXII: {self._words(response)}.{login} "
-            "If this stays so, check the address, and what stands between here and the TAXII server",
+            "If this stays so, check the address, and look at what stands between here and the TAXII server",
             retry_after=response.retry_after(),
         )
 

@@ -266,9 +266,7 @@ class TestAcceptance:
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
         server.get(f"{ROOT}status/s/", json={"status": "pending"})
         absent(server, "0000")
-        with pytest.raises(
-            Unavailable, match=r"'Feed'.* in 7 s, .*\. If it is merely slow, raise status_timeout_s"
-        ):
+        with pytest.raises(Unavailable, match=r"'Feed'.* in 7 s, .*\. If it is merely slow, raise status_timeout_s"):
             make(status_timeout_seconds=7).send(messages(1))
         assert sum(clock.slept) == pytest.approx(7)
 
@@ -289,12 +287,17 @@ class TestAcceptance:
         ("answer", "error", "sentence"),
         [
             ({"status_code": 403}, Misconfigured, "The status of an accepted request at {url} may not be read"),
-            ({"text": "<html>"}, Unavailable, "{url} answers 200 with something that is not TAXII: <html>"),
+            (
+                {"text": "<html>"},
+                Unavailable,
+                "The status of an accepted request at {url} answers 200 with something that is not TAXII: <html>",
+            ),
         ],
     )
     def test_a_status_that_cannot_be_read_is_named_with_its_address(self, server, make, answer, error, sentence):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
         server.get(f"{ROOT}status/s/", **answer)
+        absent(server, "0000")
         with pytest.raises(error) as caught:
             make().send(messages(1))
         assert str(caught.value).startswith(sentence.format(url=f"{ROOT}status/s/"))
