@@ -1,5 +1,6 @@
 """A TAXII 2.1 collection.
 
-`sink` is what the pipeline calls, with `settings`: envelopes, and halves of those that are refused. `client` speaks to
-the server, `collection` finds the collection, `status_resource` reads what became of an envelope.
+`sink` is what the pipeline calls, with `settings`: it makes envelopes. `exchange` brings one to the server and learns
+what became of it, `search` finds the objects at fault by halves. `client` speaks to the server, `collection` finds the
+collection, `status_resource` reads what the server says of an envelope.
 """
