@@ -62,7 +62,7 @@ class TaxiiSettings(HttpSettings, SinkSettings):
         le=86_400,
         description=(
             "Longest wait, in seconds, until the server has processed a request that it accepted. After "
-            "that the same objects are sent again."
+            "that the collection is asked which of the objects it has, and the others are sent again."
         ),
     )
 
