@@ -29,6 +29,7 @@ from connector.cli.command import (
     stop_on_signals,
 )
 from connector.cli.forget import forget
+from connector.cli.journal import journal
 from connector.cli.mapping import mapping
 from connector.cli.rejected import rejected
 from connector.cli.replay import replay
@@ -185,6 +186,7 @@ iocstream.add_command(action)
 iocstream.add_command(serve)
 iocstream.add_command(token)
 iocstream.add_command(forget)
+iocstream.add_command(journal)
 
 
 @iocstream.command()

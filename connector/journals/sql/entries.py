@@ -73,7 +73,7 @@ def after(db: Transaction, reached: Mapping[str, int], limit: int, read_to: int)
     found, size = [], 0
     for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
         found.append(entry(row))
-        size += len(row[-1])
+        size += len(row[-1]) if isinstance(row[-1], bytes) else 0  # the disk may have changed what it is
         if size >= READ_BYTES:
             break
     return look_ups.with_context(db, found)

@@ -12,9 +12,14 @@ from connector.model import DeadLetter, Entry, JsonObject, Notification, StoredD
 def entry(row: Any) -> Entry:
     """From (seq, source, notification id, date, checksum, body); what the disk garbled is empty."""
     seq, source, notification_id, date, stored, body = row
-    if stored is not None and stored != checksum(notification_id, date, body):
+    if is_damaged(stored, notification_id, date, body):
         return Entry(seq, source, Notification(notification_id, date, {}), damaged=True)
     return Entry(seq, source, Notification(notification_id, date, decoded_object(body)))
+
+
+def is_damaged(stored: int | None, notification_id: str, date: int | None, body: Any) -> bool:
+    """Whether a notification is not what was stored; one stored without a checksum is taken as it is."""
+    return stored is not None and (not isinstance(body, bytes) or stored != checksum(notification_id, date, body))
 
 
 def checksum(notification_id: str, date: int | None, body: bytes) -> int:

@@ -23,3 +23,9 @@ UPDATE leases SET expires = 0 WHERE name = :name AND holder = :holder;
 
 -- name: release_lease
 DELETE FROM leases WHERE name = :name AND holder = :holder;
+
+-- name: all_leases
+SELECT name, host, realm, pid, process_started, since, expires FROM leases ORDER BY name;
+
+-- name: delete_lease
+DELETE FROM leases WHERE name = :name;

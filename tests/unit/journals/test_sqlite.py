@@ -125,6 +125,16 @@ def test_every_bit_that_flips_in_what_was_stored_is_found(journal, path, column)
         assert (entry.damaged, entry.notification.body) == (True, {}), flipped
 
 
+def test_a_body_that_is_no_bytes_any_more_is_damaged(journal, path):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", 5, {"a": 1})], None))
+    for wrong in ("'{}'", "7"):
+        with sqlite3.connect(path) as db:
+            db.execute(f"UPDATE notifications SET body = {wrong}")
+        db.close()
+        assert [entry.damaged for entry in journal.pending("route", ["vt"], 1)] == [True]
+
+
 def test_what_was_stored_before_there_were_checksums_is_read_as_it_is(journal, path):
     with journal.lease("vt"):
         journal.append("vt", Page([Notification("1", 5, {"a": 1})], None))

@@ -1,0 +1,121 @@
+"""`iocstream journal`: the journal's file, checked, copied and shrunk; and its leases."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connector.cli.command import DONE, FAILED, config_option, json_option, load, print_json
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+
+@click.group()
+def journal() -> None:
+    """Check, back up or compact the journal, and see to its leases. All of it is safe while a run goes on."""
+
+
+@journal.command()
+@config_option
+@json_option
+def check(path: Path, *, as_json: bool) -> int:
+    """Read the whole journal, and say what is damaged: tables, references, notifications. Changes nothing."""
+    from connector.operations import journal as operation
+
+    with _progress("checked") as progress:
+        notifications, wrong = operation.check(load(path), progress)
+    if as_json:
+        print_json({"notifications": notifications, "wrong": list(wrong)})
+    else:
+        for each in wrong:
+            click.echo(each)
+        click.echo(f"{notifications} notifications; {len(wrong) or 'nothing'} wrong")
+    return FAILED if wrong else DONE
+
+
+@journal.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def backup(file: Path, path: Path, *, as_json: bool) -> None:
+    """Copy the journal, as it is at one moment, to the new FILE."""
+    from connector.operations import journal as operation
+
+    with _progress("copied") as progress:
+        size = operation.backup(load(path), file, progress)
+    if as_json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        click.echo(f"wrote {size} bytes to {file}")
+
+
+@journal.command()
+@config_option
+@json_option
+def compact(path: Path, *, as_json: bool) -> None:
+    """Give the space of what was forgotten back to the disk. A run waits meanwhile; room for a copy is needed."""
+    from connector.operations import journal as operation
+
+    before, after = operation.compact(load(path))
+    if as_json:
+        print_json({"bytes_before": before, "bytes_after": after})
+    else:
+        click.echo(f"the journal had {before} bytes and has {after}")
+
+
+@journal.command()
+@click.option("--release", metavar="NAME", help="Source or route whose lease is taken from a holder that is gone.")
+@config_option
+@json_option
+def leases(path: Path, release: str | None, *, as_json: bool) -> None:
+    """List who serves which source and route.
+
+    With --release, take a lease that another machine left behind, such as one whose clock ran ahead.
+    """
+    from connector.cli import terminal
+    from connector.operations import journal as operation
+    from connector.values.timestamps import timestamp
+
+    plan = load(path)
+    if release is not None:
+        operation.release(plan, release)
+    found: list[dict[str, Any]] = [
+        {**asdict(each), "since": timestamp(each.since), "expires": timestamp(each.expires) if each.expires else None}
+        for each in operation.leases(plan)
+    ]
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("nobody holds a lease")
+    else:
+        rows = [
+            (
+                each["name"],
+                "held" if each["is_held"] else "left behind",
+                each["host"],
+                str(each["process"]),
+                each["since"],
+                each["expires"] or "-",
+            )
+            for each in found
+        ]
+        terminal.table("Leases", ("name", "state", "host", "process", "since", "expires"), rows)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A line on stderr, at a terminal, with how much of a long work is done."""
+    shows = sys.stderr.isatty()
+
+    def show(done: int, total: int) -> None:
+        if shows:
+            click.echo(f"\r{what} {done} of {total}", err=True, nl=False)
+
+    yield show
+    if shows:
+        click.echo(err=True)
