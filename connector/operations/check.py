@@ -8,14 +8,14 @@ from functools import partial
 from typing import Literal
 
 from connector import kinds, notification
-from connector.app import Plan
+from connector.app import Plan, status_report
 from connector.formats.stix import strict
-from connector.journals.sqlite.file_check import check_file
+from connector.journals.sqlite.file_check import check_file, is_of_this_version
 from connector.mapping import CompiledMapping, examples
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
 from connector.pipeline.convert import Conversion, convert
-from connector.ports import Sink, Source
+from connector.ports import Journal, Sink, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,48 @@ def check(plan: Plan) -> Iterator[Finding]:
     for name, settings in plan.settings.sources.items():
         yield _probe(name, partial(kinds.make_source, settings))
     with closing(kinds.make_journal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
+        if is_of_this_version(plan.settings.journal.path):
+            yield from _changes(plan, journal)
         for name, route in plan.settings.routes.items():
             yield _probe(name, partial(kinds.make_sink, route.sink, journal.collections))
+
+
+def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:
+    """What becomes of what the journal knows, and the configuration has otherwise."""
+    reads, receivers = plan.reads(), plan.receivers()
+    try:
+        known, served = journal.status(reads), journal.served(reads)
+        former = status_report(plan, journal).former
+    except ConnectorError as error:
+        yield Finding("journal", "error", str(error))
+        return
+    before = {route.name: route.receiver for route in served}
+    for route in known.routes:
+        receiver, backlog = receivers[route.name], f"{route.backlog} of the journal's notifications"
+        if route.name not in before:
+            if served:
+                yield Finding(route.name, "warning", f"is a new route to the journal, and will deliver {backlog}")
+        elif before[route.name] not in ("", receiver):
+            yield Finding(
+                route.name,
+                "warning",
+                f"has sent to another receiver so far: {before[route.name]}. It will send to {receiver}, from its"
+                f" position on: {backlog}, and all that their objects refer to. The earlier ones too:"
+                f" `iocstream replay {route.name} --from-start`",
+            )
+    for part in former:
+        held = f"the journal holds back {part.unread} notifications for it"
+        if part.kind == "source":
+            said = "the source is not configured; the journal keeps what it fetched, and from where to go on"
+        elif part.name not in receivers:
+            said = (
+                f"the route is not configured; {held}, and keeps {part.dead_letters} dead letters. Renamed, it is new"
+            )
+        elif part.sources:
+            said = f"reads {', '.join(part.sources)} no more, and {held}"
+        else:
+            continue  # a former receiver, of which nothing is held back
+        yield Finding(part.name, "warning", f"{said}. To give that up: `{part.forget}`")
 
 
 def try_mapping(part: str, mapping: CompiledMapping, available: Examples) -> Iterator[Finding]:

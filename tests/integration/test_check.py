@@ -6,10 +6,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from integration.command import iocstream_here
+from integration.command import ROOT, iocstream_here
 
 from connector import kinds
 from connector.model import Misconfigured
+
+INPUTS_FOLDER = ROOT / "mappings" / "examples" / "inputs"
 
 
 @pytest.fixture
@@ -234,6 +236,56 @@ class TestTaxii:
     def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
         (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")
         assert "this mapping makes json" in refused(configuration(route("r", "./mine.yaml", self.COLLECTION)))
+
+
+class TestChanges:
+    """What a changed configuration will do is said before it does."""
+
+    ROUTES = route("r", "cef", "{type: file, path: r.cef}") + route("s", "cef", "{type: file, path: s.cef}")
+
+    @pytest.fixture
+    def warnings(self, check, tmp_path):
+        """What is said of the parts of a configuration once that of `ROUTES` has run; a check changes no file."""
+        example = INPUTS_FOLDER / "domain_hunting.json"
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.json").write_bytes(example.read_bytes())
+        (tmp_path / "iocstream.yaml").write_text(configuration(self.ROUTES, "a: {type: file, path: in}"))
+        assert iocstream_here("run", "--once", cwd=tmp_path).returncode == 0
+
+        def said(routes, sources="a: {type: file, path: in}"):
+            before = {path.name: path.read_bytes() for path in tmp_path.glob("iocstream.db*")}
+            code, findings = check(configuration(routes, sources))
+            assert {path.name: path.read_bytes() for path in tmp_path.glob("iocstream.db*")} == before
+            assert code == 0
+            return {each["part"]: each["message"] for each in findings if each["level"] == "warning"}
+
+        return said
+
+    def test_nothing_where_nothing_has_changed(self, warnings):
+        assert warnings(self.ROUTES) == {}
+
+    def test_another_receiver(self, warnings, tmp_path):
+        said = warnings(self.ROUTES.replace("r.cef", "other.cef"))
+        assert said.keys() == {"r"}
+        assert f"has sent to another receiver so far: file {tmp_path}/r.cef. It will send to file" in said["r"]
+        assert "from its position on: 0 of the journal's notifications" in said["r"]
+
+    def test_a_renamed_route_is_a_new_one_and_the_journal_holds_things_back_for_the_old(self, warnings):
+        said = warnings(self.ROUTES.replace("s: {", "t: {"))
+        assert said.keys() == {"s", "t"}
+        assert said["t"] == "is a new route to the journal, and will deliver 1 of the journal's notifications"
+        assert said["s"].startswith("the route is not configured; the journal holds back 0 notifications for it")
+        assert said["s"].endswith("`iocstream forget route s`")
+
+    def test_another_source(self, warnings):
+        said = warnings(self.ROUTES, "b: {type: file, path: in}")
+        assert said["a"].startswith("the source is not configured; ")
+        assert said["r"].startswith("reads a no more, and the journal holds back 0 notifications for it")
+
+    def test_a_journal_of_an_older_version_is_not_touched(self, warnings, tmp_path):
+        with closing(sqlite3.connect(tmp_path / "iocstream.db")) as db:
+            db.execute("PRAGMA user_version = 1")
+        assert warnings(self.ROUTES.replace("r.cef", "other.cef")) == {}
 
 
 class TestJournal:

@@ -47,6 +47,18 @@ def check_file(path: Path) -> str:
     return f"{path} can be gone on with and has {path.stat().st_size} bytes"
 
 
+def is_of_this_version(path: Path) -> bool:
+    """Whether a file is a journal that can be opened without being changed: one of an older version is migrated."""
+    if not path.is_file():
+        return False
+    with open_files.kept_closed(path) as is_closed:
+        if not is_closed:
+            return True
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+    return len(header) == _HEADER.size and _HEADER.unpack(header)[1:] == (len(migrations()), APPLICATION_ID)
+
+
 def _inspect_folder(path: Path) -> str:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
