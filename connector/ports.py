@@ -323,6 +323,10 @@ class Journal(Outbox, Protocol):
         """Keep what a source or route last said of itself, for `status` to show, unless another serves it."""
         ...
 
+    def reported(self, name: str) -> JsonObject:
+        """What a source or route last said of itself (`report`); empty when it never did."""
+        ...
+
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
         """Counts and positions; `routes` has the configured routes, each with the sources that it reads."""
         ...

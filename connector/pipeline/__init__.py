@@ -4,6 +4,7 @@ The way of a notification: `fetch` stores it in the journal; `deliver` reads it 
 make messages of it, for which `versions` decides what is new and what has changed, has `send` hand them to the sink and
 make dead letters of what was refused, and moves the route's position. `redeliver` is for what goes out once more,
 `reread` for what a source could not read.
+Of what a receiver refuses, `refusal_log` tells, and `refused_streak` knows whether it is everything.
 
 Around them: `runner` gives each source and route a thread, `part` holds what one of these has done, `retry` waits for
 an outage to end, `upkeep` sees to quotas and to what is past the retention, and `look_ups` asks for more about what

@@ -1,10 +1,14 @@
 """Out of the journal to a sink: read a batch, convert it, write its versions down, send it, advance past it."""
 
+import secrets
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
-from connector.model import Advance
-from connector.pipeline.convert import encode, object_ids, render
-from connector.pipeline.redeliver import redeliver, revise
+from connector.model import Advance, Entry, Misconfigured
+from connector.pipeline.convert import Conversion, encode, object_ids, render
+from connector.pipeline.redeliver import probe, redeliver, revise
+from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered, finish, is_emptied, send, unconfirmed
 from connector.pipeline.versions import Ledger
@@ -16,6 +20,11 @@ class Delivery:
 
     What was sent but could still be lost with the connection (`Confirmation`) holds the position back: the journal
     is read ahead of the position, and after any error from the position again, which gives the same bytes.
+
+    While the receiver refuses everything (`RefusedStreak`), nothing is advanced past and nothing becomes a dead letter.
+
+    Attributes:
+        streak: how much was refused without anything accepted; the runner keeps it for the next run.
     """
 
     def __init__(self, route: Route, journal: Outbox) -> None:
@@ -23,6 +32,9 @@ class Delivery:
         self._journal = journal
         self._read_to = 0
         self._held: deque[tuple[Advance, int]] = deque()  # batches not advanced past yet, with their messages
+        self._accepted_before: set[int] = set()  # entries that were accepted before their turn
+        self._is_refused = False  # the last batch, as a whole
+        self.streak = RefusedStreak()
 
     def step(self) -> Delivered | None:
         """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
@@ -31,6 +43,10 @@ class Delivery:
         notifications of which more has been learned since they were delivered (not of events, which have no versions).
 
         Whatever is raised, nothing is lost: the next step begins with what had not been confirmed.
+
+        Raises:
+            Misconfigured: the receiver refuses everything; the next step tries one notification, and goes on if it is
+                accepted.
         """
         try:
             return self._step()
@@ -49,18 +65,36 @@ class Delivery:
             raise
 
     def _step(self) -> Delivered | None:
-        route, journal = self._route, self._journal
-        entries = journal.pending(route.name, route.sources, route.batch, self._read_to)
-        if not entries:
+        route, streak = self._route, self.streak
+        if streak.is_everything and (pending := self._journal.pending(route.name, route.sources, route.batch)):
+            self._probe(pending)
+        trial = min(route.batch, TRIAL_BATCH)
+        done = self._batch(trial if streak.notifications else route.batch)
+        if done is None:
             self._advance()
             return self._retry() or self._revise()
+        # What is refused as a whole is advanced past when something else is accepted, or nothing else is pending.
+        while self._is_refused and (more := self._batch(trial)) is not None:
+            done += more
+        self._advance()
+        return done
+
+    def _batch(self, limit: int) -> Delivered | None:
+        """Render, write versions down and send so many entries; they are held until they are advanced past."""
+        route, journal = self._route, self._journal
+        entries = journal.pending(route.name, route.sources, limit, self._read_to)
+        if not entries:
+            return None
         rendered = [render(entry, route.mapping, route.wants) for entry in entries]
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
         ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))
-        conversions = list(encode(rendered, route.mapping.format, ledger))
+        conversions = [self._unless_accepted(each) for each in encode(rendered, route.mapping.format, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
         delivered, sent = send(route.sink, conversions, ledger)
+        self._is_refused = self.streak.count(delivered)
+        if self._is_refused and self.streak.is_everything:
+            raise self._everything_refused()
         advance = Advance(
             entries[-1].seq,
             delivered.delivered,
@@ -73,25 +107,62 @@ class Delivery:
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))
-        self._advance()
         return delivered
+
+    def _probe(self, pending: Sequence[Entry]) -> None:
+        """See whether the receiver takes the oldest entry that makes messages, or any one of the others.
+
+        The other is for what waits behind entries that are at fault themselves.
+
+        Raises:
+            Misconfigured: it refuses them as before.
+        """
+        rendered = [render(entry, self._route.mapping, self._route.wants) for entry in pending]
+        entries = [each.entry for each in rendered if each.documents]
+        for entry in [*entries[:1], *([secrets.choice(entries[1:])] if entries[1:] else [])]:
+            delivered = probe(self._route, self._journal, entry)
+            if delivered.messages and not delivered.dead_letters:
+                self._accepted_before.add(entry.seq)
+            if not self.streak.count(delivered) or not self.streak.is_everything:
+                return
+        if entries:
+            raise self._everything_refused()
+
+    def _unless_accepted(self, conversion: Conversion) -> Conversion:
+        if conversion.entry.seq not in self._accepted_before:
+            return conversion
+        self._accepted_before.remove(conversion.entry.seq)
+        return replace(conversion, messages=())
+
+    def _everything_refused(self) -> Misconfigured:
+        return Misconfigured(
+            f"The receiver refuses everything it is sent, with: {self.streak.reason}. Put that right, at the receiver "
+            "or in what the mapping makes for it. The backlog is kept, and one notification at a time is tried until "
+            "one is accepted"
+        )
 
     def _retry(self) -> Delivered | None:
         entries = self._journal.to_retry(self._route.name, self._route.batch)
         if not entries:
             return None
         self.finish()  # before anything is compared with what the receiver has
-        return redeliver(self._route, self._journal, entries)
+        delivered = redeliver(self._route, self._journal, entries)
+        self.streak.count(delivered)
+        return delivered
 
     def _revise(self) -> Delivered | None:
         route, journal = self._route, self._journal
         if not isinstance(route.mapping.format, ObjectFormat):
             return None
-        outdated = journal.outdated(route.name, route.sources, route.batch)
+        was_everything = self.streak.is_everything
+        outdated = journal.outdated(route.name, route.sources, 1 if was_everything else route.batch)
         if outdated is None:
             return None
         self.finish()  # before anything is compared with what the receiver has
-        return revise(route, journal, outdated)
+        delivered = revise(route, journal, outdated)
+        if self.streak.count(delivered) and was_everything and self.streak.is_everything:
+            raise self._everything_refused()
+        return delivered
 
     def _advance(self) -> None:
         """Advance past every batch after which enough was sent that none of it can be among the unconfirmed."""

@@ -45,6 +45,17 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> Delivered:
     return counted
 
 
+def probe(route: Route, journal: Outbox, entry: Entry) -> Delivered:
+    """Send an entry before its turn, to see whether the receiver takes it; it is written down only what it does take.
+
+    The entry is not counted before its turn comes. Requires the lease on the route.
+    """
+    delivered, sent = _send_again(route, journal, [entry])
+    if delivered.messages:
+        journal.record_redelivery(route.name, Redelivery([entry.seq], 0, 0, 0, sent=sent))
+    return delivered
+
+
 def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
     """Set a route's position back, so that it delivers again from there; return how many entries it then has pending.
 

@@ -13,11 +13,12 @@ from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import Pages
 from connector.pipeline.look_ups import LookUps
 from connector.pipeline.part import Part, State
+from connector.pipeline.refusal_log import RefusalLog
 from connector.pipeline.reread import reread_asked
 from connector.pipeline.retry import Stopping, Worker
 from connector.pipeline.route import Route
 from connector.pipeline.send import Delivered
-from connector.pipeline.upkeep import KEPT, Upkeep
+from connector.pipeline.upkeep import KEPT, Upkeep, restore
 from connector.ports import Journal, Source
 
 PATIENCE_ONCE_SECONDS = 60.0
@@ -67,6 +68,7 @@ class Runner:
         self._log = telemetry.logger()
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
         self._deliveries = {name: Delivery(route, journal) for name, route in routes.items()}
+        self._refusals = {name: RefusalLog(name) for name in routes}
         self._look_ups = {
             name: LookUps(
                 self.parts[name],
@@ -167,6 +169,8 @@ class Runner:
         except Stopping:
             pass
         finally:
+            if part.kind == "route":
+                self._refusals[name].sum_up(at_end=True)
             worker.release()
 
     def _poll_until_stopped(self, worker: Worker) -> None:
@@ -225,7 +229,7 @@ class Runner:
     def _deliver(self, worker: Worker) -> None:
         """Deliver all that is pending now."""
         part = self.parts[worker.name]
-        delivery = self._deliveries[part.name]
+        delivery, refusals = self._deliveries[part.name], self._refusals[part.name]
 
         def step() -> Delivered | None:
             batch = delivery.step()
@@ -241,26 +245,21 @@ class Runner:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:
                 self._log.info("delivered", part=part.name, notifications=batch.delivered, **done)
-            for letter in batch.dead_letters:
-                self._log.error(
-                    "refused",
-                    part=part.name,
-                    notification=letter.notification_id,
-                    object=letter.object_id or None,
-                    by=letter.by,
-                    reason=letter.reason,
-                )
+            refusals.tell(batch.dead_letters)
             self._on_progress(part)
+        refusals.sum_up(at_end=worker.is_once)
         if part.state != "done":
             self._say(part, "done", "")
 
     def _begin(self, part: Part) -> None:
-        """Say that a part is at work; a source goes on with the quota that an earlier run has asked for."""
+        """Say that a part is at work; it goes on with what an earlier run has written down of it."""
+        report = self._journal.reported(part.name)
         if part.kind == "source":
-            self._upkeep.restore(part)
+            restore(part, report)
         else:
             route = self._routes[part.name]
             self._journal.enlist(route.name, route.sources, route.receiver, reads_all=route.reads_all)
+            self._deliveries[part.name].streak.restore(report.get("refused_streak", {}))
         self._say(part, "running", "")
 
     def _resume(self, part: Part) -> None:
@@ -272,7 +271,10 @@ class Runner:
         part.state, part.message = state, message
         self._on_progress(part)
         try:
-            kept = {key: getattr(part, key) for key in KEPT} if part.kind == "source" else {}
+            if part.kind == "source":
+                kept = {key: getattr(part, key) for key in KEPT}
+            else:
+                kept = {"refused_streak": self._deliveries[part.name].streak.as_json()}
             self._journal.report(part.name, {"state": state, "message": message, **kept})
         except ConnectorError as error:
             # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.

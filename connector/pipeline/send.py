@@ -26,6 +26,16 @@ class Delivered:
     messages: int
     revised: int = 0
 
+    def __add__(self, other: "Delivered") -> "Delivered":
+        return Delivered(
+            self.delivered + other.delivered,
+            self.filtered + other.filtered,
+            [*self.dead_letters, *other.dead_letters],
+            self.refused + other.refused,
+            self.messages + other.messages,
+            self.revised + other.revised,
+        )
+
 
 def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[Delivered, list[Version]]:
     """Send what was converted; what came of it, and the versions that the sink has."""

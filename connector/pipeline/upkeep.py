@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from connector import telemetry
-from connector.model import ConnectorError, JournalStatus
+from connector.model import ConnectorError, JsonObject
 from connector.pipeline.part import Part
 from connector.ports import Journal, Source
 
@@ -22,14 +22,9 @@ class Upkeep:
         self._reads = reads
         self._retention_seconds = retention_seconds
 
-    def restore(self, part: Part) -> None:
-        """Take over what an earlier run reported of a source."""
-        _restore(part, self._journal.status({}))
-
     def see_to(self, part: Part, source: Source) -> None:
         """Ask for the quota, and forget notifications that are past the retention and dealt with, unless just done."""
-        status = self._journal.status(self._reads)
-        _restore(part, status)
+        restore(part, self._journal.reported(part.name))
         if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
             return
         part.upkept_at = int(time.time())
@@ -39,7 +34,7 @@ class Upkeep:
             # A key may fetch notifications and not see its quota: that must hold nothing up.
             part.quota = None
             telemetry.logger().warning("quota_unknown", part=part.name, reason=str(error))
-        newest = [known.newest for known in status.sources if known.newest is not None]
+        newest = [known.newest for known in self._journal.status({}).sources if known.newest is not None]
         if newest:
             # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
             before = int(min(time.time(), max(newest)) - self._retention_seconds)
@@ -48,7 +43,7 @@ class Upkeep:
                 telemetry.logger().info("pruned", part=part.name, notifications=pruned)
 
 
-def _restore(part: Part, status: JournalStatus) -> None:
-    report = next((known.report for known in status.sources if known.name == part.name), {})
+def restore(part: Part, report: JsonObject) -> None:
+    """Take over what was last reported of a source."""
     part.quota, part.upkept_at = report.get("quota"), report.get("upkept_at", 0)
     part.look_up_trouble = report.get("look_up_trouble", "")

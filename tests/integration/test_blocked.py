@@ -47,8 +47,15 @@ class Scene:
         self.refusing = threading.Event()
         self.answer = b""
         self.status = "403 Forbidden"
+        self.posts = 0
 
     def __call__(self, environ, start_response):
+        if environ["REQUEST_METHOD"] == "POST":
+            self.posts += 1
+        if self.refusing.is_set() and environ["REQUEST_METHOD"] == "POST" and self.status.startswith("202"):
+            objects = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))["objects"]
+            start_response(self.status, [("Content-Type", "application/taxii+json;version=2.1")])
+            return [licence_exceeded(objects)]
         if self.refusing.is_set() and environ["REQUEST_METHOD"] == "POST":
             start_response(self.status, [("Content-Type", "application/taxii+json;version=2.1")])
             return [self.answer]
@@ -104,6 +111,25 @@ def refused(status, code):
     return Fault("ioc_stream", times=3, status=status, body=body)
 
 
+def licence_exceeded(objects):
+    """A status resource (TAXII 2.1 section 4.3.1) that refuses every object."""
+    failures = [
+        {"id": each["id"], "version": "2024-01-01T00:00:00Z", "message": "licence exceeded"} for each in objects
+    ]
+    return orjson.dumps(
+        {
+            "id": "2d086da7-4bdc-4f91-900e-d77486753710",
+            "status": "complete",
+            "request_timestamp": "2024-01-01T00:00:00Z",
+            "total_count": len(objects),
+            "success_count": 0,
+            "failure_count": len(objects),
+            "pending_count": 0,
+            "failures": failures,
+        }
+    )
+
+
 def error(status, title):
     return orjson.dumps({"title": title, "http_status": str(status)})
 
@@ -145,3 +171,36 @@ def test_once_ends_with_what_needs_a_person(scene):
     assert done.returncode == 2
     assert "taxii: blocked: " in done.stdout
     assert done.stderr.count('"blocked"') == 1
+
+
+def test_a_receiver_that_refuses_everything_keeps_its_backlog_and_goes_on_by_itself(scene, capsys):
+    scene.status = "202 Accepted"
+    scene.refusing.set()
+    with scene.running():
+        taxii = scene.until(lambda parts: parts["taxii"]["state"] == "blocked")["taxii"]
+        assert "licence exceeded" in taxii["message"]
+        assert (taxii["backlog"], taxii["refused"], taxii["dead_letters"]) == (60, 0, 0)
+        asked = scene.posts
+        while scene.posts < asked + 4:
+            threading.Event().wait(0.05)
+        scene.refusing.clear()
+        taxii = scene.until(lambda parts: parts["taxii"]["backlog"] == 0)["taxii"]
+    assert (taxii["delivered"] + taxii["refused"], taxii["dead_letters"]) == (60, unreadable(scene))
+    logged = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [event["event"] for event in logged if "licence exceeded" in event.get("reason", "")] == ["blocked"]
+
+
+def test_once_after_once_probes_what_refuses_everything_and_makes_no_dead_letters(scene):
+    scene.status = "202 Accepted"
+    scene.refusing.set()
+    with scene.served():
+        for _ in range(2):
+            scene.posts = 0
+            done = iocstream("run", "--once", cwd=scene.folder)
+            assert done.returncode == 2
+        assert scene.posts <= 2 * 3  # two notifications, a request for each level of what they rest on
+        assert scene.parts()["taxii"]["dead_letters"] == 0
+        scene.refusing.clear()
+        iocstream("run", "--once", cwd=scene.folder)
+        taxii = scene.parts()["taxii"]
+    assert (taxii["backlog"], taxii["dead_letters"]) == (0, unreadable(scene))

@@ -12,7 +12,7 @@ from connector.journals.sql.positions import position, positions, positions_sinc
 from connector.journals.sql.pruning import prune_source
 from connector.journals.sql.rows import json_list
 from connector.journals.sql.served import forget_route, forget_source, served_routes
-from connector.journals.sql.status import StatusReader, decoded
+from connector.journals.sql.status import StatusReader, decoded, reported
 from connector.model import (
     Advance,
     Entry,
@@ -225,6 +225,11 @@ class SqlJournal:
             if not self._leases.is_anothers(db, name):
                 row = {"name": name, "report": orjson.dumps(report), "at": int(self._clock())}
                 db.run("store_report", row)
+
+    def reported(self, name: str) -> JsonObject:
+        """As `connector.ports.Journal.reported`."""
+        with self._database.read() as db:
+            return reported(db, self._database, name)
 
     def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
         """As `connector.ports.Journal.status`.

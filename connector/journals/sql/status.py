@@ -43,7 +43,7 @@ class StatusReader:
             notifications=stored,
             newest=newest,
             gaps=[Gap(start, end) for start, end in self._db.run("gaps", {"source": source_id})],
-            report=self._report(name),
+            report=reported(self._db, self._database, name),
             pruned_until=pruned_until,
             served_by=self._leases.holder(self._db, name),
             look_ups=look_ups.status(self._db, source_id, self._now),
@@ -69,16 +69,18 @@ class StatusReader:
             filtered=filtered,
             refused=refused,
             dead_letters=db.run("count_dead_letters", {"route": route_id}).fetchone()[0],
-            report=self._report(name),
+            report=reported(db, self._database, name),
             dropped=dropped,
             served_by=self._leases.holder(db, name),
             outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],
         )
 
-    def _report(self, name: str) -> JsonObject:
-        row = self._db.run("report", {"name": name}).fetchone()
-        report: JsonObject = {} if row is None else decoded(row[0], self._database)
-        return report
+
+def reported(db: Transaction, database: Database, name: str) -> JsonObject:
+    """As `connector.ports.Journal.reported`."""
+    row = db.run("report", {"name": name}).fetchone()
+    report: JsonObject = {} if row is None else decoded(row[0], database)
+    return report
 
 
 def decoded(text: bytes | None, database: Database) -> Json:

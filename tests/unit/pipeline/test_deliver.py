@@ -1,6 +1,6 @@
 """Fetching and delivering over a real journal; source, mapping, format and sink are the smallest that show it."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,12 +9,15 @@ import pytest
 
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Identity, Message, Page, Refusal, Refused, Unavailable
+from connector.model import DeadLetter, Identity, Message, Misconfigured, Page, Refusal, Refused, Unavailable
 from connector.pipeline.convert import convert
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import fetch
 from connector.pipeline.redeliver import redeliver, rewind
+from connector.pipeline.refusal_log import RefusalLog
+from connector.pipeline.refused_streak import RefusedStreak, kind
 from connector.pipeline.route import Route
+from connector.pipeline.send import Delivered
 from connector.values.timestamps import timestamp
 
 DATE = 1_700_000_000
@@ -556,3 +559,193 @@ def test_a_document_that_no_json_can_say_is_refused_without_it(journal, route):
     (batch,) = drained(route, journal)
     (letter,) = batch.dead_letters
     assert (letter.by, letter.document) == ("format", None)
+
+
+class Events:
+    def encode(self, document):
+        return document["value"].encode()
+
+
+class Values:
+    """A mapping of events."""
+
+    format = Events()
+
+    def render(self, view):
+        return [{"value": view["entity_value"]}]
+
+
+class Refusing(Sink):
+    """A receiver that refuses what `refuses` says, for the reason that this gives."""
+
+    def __init__(self, refuses):
+        super().__init__()
+        self.refuses = refuses
+
+    def send(self, messages):
+        self.sent += messages
+        reasons = [(message, self.refuses(message)) for message in messages]
+        return [Refusal(message, reason) for message, reason in reasons if reason]
+
+
+def licence(message):
+    return f"licence exceeded: {message.seq} of 500 ({message.id})"
+
+
+def everything(journal, mapping=Values, refuses=licence, batch=50, count=120):
+    sink = Refusing(refuses)
+    journal.append("vt", page(*(item(number) for number in range(1, count + 1))))
+    return sink, Route("out", ("vt",), lambda _: True, mapping(), sink, batch=batch)
+
+
+def known(journal):
+    (route,) = journal.status({"out": ("vt",)}).routes
+    return route
+
+
+def test_a_receiver_that_refuses_everything_makes_no_dead_letters_and_is_tried_with_one(journal):
+    sink, route = everything(journal)
+    delivery = Delivery(route, journal)
+    with pytest.raises(Misconfigured, match="refuses everything it is sent, with: licence exceeded"):
+        delivery.step()
+    assert len(sink.sent) == 50
+    for _ in range(3):
+        sink.sent.clear()
+        with pytest.raises(Misconfigured):
+            delivery.step()
+        oldest, other = sink.sent
+        assert oldest.body == b"d1.example"
+        assert other.body != b"d1.example"
+    assert (known(journal).backlog, known(journal).dead_letters, known(journal).refused) == (120, 0, 0)
+    sink.refuses = lambda _: None
+    sink.sent.clear()
+    while delivery.step():
+        pass
+    assert sorted(message.id for message in sink.sent) == sorted(str(number) for number in range(1, 121))
+    assert (known(journal).backlog, known(journal).dead_letters, known(journal).delivered) == (0, 0, 120)
+
+
+def test_small_batches_that_are_refused_are_held_until_more_is_known(journal):
+    """A row of 30 is not advanced past, in whatever batches it comes; a shorter one is, once something is accepted."""
+    sink, route = everything(journal, batch=12)
+    with pytest.raises(Misconfigured):
+        Delivery(route, journal).step()
+    assert len(sink.sent) == 12 + 10 + 10
+    assert (known(journal).backlog, known(journal).dead_letters) == (120, 0)
+    sink.refuses = lambda message: licence(message) if message.seq <= 25 else None
+    batch = Delivery(route, journal).step()
+    assert (batch.refused, batch.delivered) == (25, 7)
+    assert (known(journal).backlog, known(journal).dead_letters) == (88, 25)
+
+
+def test_objects_that_were_accepted_before_their_turn_are_not_sent_twice(journal):
+    sink, route = everything(journal, Domains, lambda _: "licence exceeded")
+    delivery = Delivery(route, journal)
+    with pytest.raises(Misconfigured):
+        delivery.step()
+    sink.refuses = lambda _: None
+    sink.sent.clear()
+    while delivery.step():
+        pass
+    assert len({message.id for message in sink.sent}) == len(sink.sent) == 1 + 2 * 120
+    assert (known(journal).backlog, known(journal).dead_letters, known(journal).delivered) == (0, 0, 120)
+
+
+def test_the_next_run_begins_with_one_message(journal):
+    sink, route = everything(journal)
+    first = Delivery(route, journal)
+    with pytest.raises(Misconfigured):
+        first.step()
+    sink.sent.clear()
+    second = Delivery(route, journal)
+    second.streak.restore(first.streak.as_json())
+    with pytest.raises(Misconfigured):
+        second.step()
+    assert len(sink.sent) == 2
+
+
+def test_what_is_refused_for_reasons_of_its_own_becomes_dead_letters_as_before(journal):
+    _, route = everything(journal, refuses=lambda message: f"the value {message.body.decode().replace('1', 'x')}")
+    while Delivery(route, journal).step():
+        pass
+    assert (known(journal).backlog, known(journal).dead_letters) == (0, 120)
+
+
+def test_what_is_refused_beside_what_is_accepted_becomes_dead_letters_as_before(journal):
+    _, route = everything(journal, refuses=lambda message: "invalid" if message.seq % 40 else None)
+    delivery = Delivery(route, journal)
+    while delivery.step():
+        pass
+    assert (known(journal).backlog, known(journal).dead_letters, known(journal).delivered) == (0, 117, 3)
+
+
+def test_a_slow_stream_of_refused_ones_holds_up_no_good_one_for_long(journal):
+    """29 refused ones, one at a time, are dead letters; from the 30th on it is blocked, until the first good one."""
+    sink, route = everything(journal, refuses=lambda message: "invalid" if message.seq <= 35 else None, count=0)
+    delivery = Delivery(route, journal)
+    for number in range(1, 30):
+        journal.append("vt", page(item(number)))
+        assert delivery.step().refused == 1
+    assert (known(journal).backlog, known(journal).dead_letters) == (0, 29)
+    for number in range(30, 36):
+        journal.append("vt", page(item(number)))
+        with pytest.raises(Misconfigured):
+            delivery.step()
+    journal.append("vt", page(item(36), *(item(number) for number in range(37, 400))))
+    tries = 0
+    while known(journal).backlog and tries < 20:
+        tries += 1
+        with suppress(Misconfigured):
+            while delivery.step():
+                pass
+    assert (known(journal).backlog, known(journal).dead_letters, known(journal).delivered) == (0, 35, 364)
+    assert [message.seq for message in sink.sent].count(36) == 1
+
+
+def test_a_streak_is_broken_by_what_is_accepted_or_refused_for_another_reason():
+    streak = RefusedStreak()
+    assert not streak.count(Delivered(3, 0, [], 0, 0))
+    letters = [DeadLetter(seq, "sink", f"no {seq}") for seq in range(29)]
+    assert streak.count(Delivered(0, 0, letters, 29, 0))
+    assert not streak.is_everything
+    assert streak.count(Delivered(0, 0, letters[:1], 1, 0))
+    assert streak.is_everything
+    assert streak.count(Delivered(0, 0, [DeadLetter(1, "sink", "another")], 1, 0))
+    assert not streak.is_everything
+    assert not streak.count(Delivered(0, 0, [DeadLetter(1, "sink", "another")], 1, 1))
+    assert streak.as_json() == {"reason": "", "notifications": 0}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "indicator--5f2c1f3e-7c8e-4c8e-9d2b-8a6a9d1f0c11 is not wanted",
+        "line 7, column 12",
+        "5F2C1F3E-7C8E-4C8E-9D2B-8A6A9D1F0C11: 500 licence exceeded",
+        "d41d8cd98f00b204e9800998ecf8427e is too old",
+    ],
+)
+def test_the_kind_of_a_reason_has_no_ids_and_numbers(reason):
+    assert "#" in kind(reason)
+    assert not set("0123456789") & set(kind(reason))
+    assert kind(reason) == kind(reason.replace("5", "6").replace("d41d", "e42e"))
+
+
+def test_the_log_has_a_reason_at_once_and_its_repeats_as_a_count(monkeypatch):
+    said, now = [], [0.0]
+    monkeypatch.setattr(
+        "connector.telemetry.logger", lambda: SimpleNamespace(error=lambda event, **rest: said.append((event, rest)))
+    )
+    monkeypatch.setattr("connector.pipeline.refusal_log.time.monotonic", lambda: now[0])
+    log = RefusalLog("out")
+    for start in range(0, 5000, 500):
+        log.tell([DeadLetter(seq, "sink", f"full: {seq}") for seq in range(start, start + 500)])
+        log.sum_up()
+    log.tell([DeadLetter(1, "format", "full: 1")])
+    assert [(event, rest["by"]) for event, rest in said] == [("refused", "sink"), ("refused", "format")]
+    now[0] = 601.0
+    log.sum_up()
+    assert (said[2][0], said[2][1]["times"], said[2][1]["reason"]) == ("refused_again", 4999, "full: 0")
+    log.tell([DeadLetter(1, "sink", "full: 1"), DeadLetter(1, "format", "full: 1")])
+    log.sum_up(at_end=True)
+    assert [(event, rest.get("times")) for event, rest in said[3:]] == [("refused", None), ("refused_again", 1)]

@@ -502,7 +502,7 @@ def test_a_blocked_part_leaves_its_lease_to_others_and_is_still_shown_as_served(
     run._journal.report = reported
     with running(run):
         assert blocked.wait(20)
-        assert said(other, "out").report == {"state": "blocked", "message": "401"}
+        assert said(other, "out").report.items() >= {"state": "blocked", "message": "401"}.items()
         assert said(other, "out").served_by.process == os.getpid()
         with other.lease("out"):
             pass
