@@ -122,7 +122,8 @@ def metrics() -> str:
     ruleset = {"id": "r", "name": "r", "rate_limited": False, "rate_limited_ratio": 0.0, "limit": 1}
     look_ups = dict.fromkeys(("known", "absent", "forbidden", "waiting", "today", "per_day"), 0)
     source |= {"look_ups": look_ups | {"message": None, "rulesets": [ruleset]}}
-    counts = ("position", "backlog", "delivered", "filtered", "refused", "dead_letters", "dropped", "outdated")
+    counts = ("position", "backlog", "delivered", "filtered", "made_nothing", "nothing_passed", "refused")
+    counts += ("dead_letters", "dropped", "outdated")
     report = StatusReport.model_validate(
         {
             "journal": {"path": "none", "notifications": 0},

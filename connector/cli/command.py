@@ -94,8 +94,13 @@ def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
     if once and any(part.state == "blocked" for part in parts):
         return MISCONFIGURED
     # A service that was asked to stop has done its work; `status` and the log have what it left waiting or refused.
-    failed = once and any(part.state != "done" or part.refused or part.gaps for part in parts)
+    failed = once and any(part.state != "done" or part.refused or part.gaps or _made_nothing(part) for part in parts)
     return FAILED if failed else DONE
+
+
+def _made_nothing(part: "Part") -> bool:
+    """Whether a route wanted notifications, and its mapping made nothing of any of them."""
+    return part.made_nothing > 0 and part.delivered == 0
 
 
 def part_json(part: "Part") -> dict[str, Any]:
@@ -107,6 +112,7 @@ def part_json(part: "Part") -> dict[str, Any]:
     return counts | {
         "delivered": part.delivered,
         "filtered": part.filtered,
+        "made_nothing": part.made_nothing,
         "refused": part.refused,
         "messages": part.messages,
         "revised": part.revised,
@@ -123,6 +129,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
+            what += f", {part.made_nothing} made nothing of" if part.made_nothing else ""
             what += f", {part.refused} refused" if part.refused else ""
             what += f", {part.revised} converted again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)

@@ -137,6 +137,7 @@ def _show_dry_run(outcome: "DryRun", *, as_json: bool) -> None:
     click.echo(
         f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"
         + (f", {part.filtered} filtered out" if part.filtered else "")
+        + (f", {part.made_nothing} made nothing of" if part.made_nothing else "")
         + (f", {part.refused} refused" if part.refused else "")
     )
     for reason, times in part.reasons.most_common():

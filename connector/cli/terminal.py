@@ -47,7 +47,7 @@ class PartProgress:
         with self._lock:
             if part.name not in self._tasks:
                 self._tasks[part.name] = self._progress.add_task(part.name, total=self._totals.get(part.name), note="")
-            dealt_with = part.fetched if part.kind == "source" else part.delivered + part.filtered + part.refused
+            dealt_with = part.fetched if part.kind == "source" else part.dealt_with
             note = part.message if part.state in ("waiting", "blocked") else ""
             self._progress.update(self._tasks[part.name], completed=dealt_with, note=note)
 
@@ -60,6 +60,8 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
         yield from progress.track(items, description=what)
 
 
+_NOTHING_PASSED = 50
+"""From so many notifications in a row on, it is told that nothing of them came through a route."""
 _UNBROKEN = 2
 """How many columns from the left, with names and states, are not broken over lines."""
 
@@ -125,11 +127,17 @@ def _show_remarks(report: StatusReport) -> None:
             print_line(f"{part.name}: {part.message}")
     for route in report.routes:
         for count, what in (
+            (route.made_nothing, "notifications of which the mapping made nothing: a path in it may be misspelt"),
             (route.dropped, "dead letters were dropped on command"),
             (route.outdated, "notifications to be converted again with what was looked up"),
         ):
             if count:
                 print_line(f"{route.name}: {count:,} {what}")
+        if route.nothing_passed >= _NOTHING_PASSED:
+            print_line(
+                f"{route.name}: nothing of the last {route.nothing_passed:,} notifications came through: "
+                "see the route's `when`, and what its mapping wants and makes"
+            )
     for name, count in report.dead_letters_of_former_routes.items():
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
     for former in report.former:

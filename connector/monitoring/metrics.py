@@ -111,6 +111,11 @@ class RunCollector(Collector):
                 [(p.name, p.filtered) for p in routes],
             ),
             (
+                "notifications_made_nothing",
+                "Notifications that a mapping wants and made nothing of.",
+                [(p.name, p.made_nothing) for p in routes],
+            ),
+            (
                 "notifications_refused",
                 "Notifications that were refused, in whole or in part.",
                 [(p.name, p.refused) for p in routes],
@@ -203,6 +208,11 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
             "route_outdated_notifications",
             "Delivered notifications to be converted again with what was looked up later.",
             [(route.name, route.outdated) for route in routes],
+        ),
+        (
+            "route_nothing_passed_notifications",
+            "Notifications in a row, until now, that were filtered out or made nothing of.",
+            [(route.name, route.nothing_passed) for route in routes],
         ),
         (
             "dead_letters",

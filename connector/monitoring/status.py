@@ -93,6 +93,12 @@ class RouteReport(PartReport):
     backlog: int = Field(description="How many notifications wait to be delivered.")
     delivered: int = Field(description="How many notifications were ever delivered; one that is replayed counts again.")
     filtered: int = Field(description="How many notifications the route or its mapping ever left out.")
+    made_nothing: int = Field(
+        description="How many notifications the mapping wanted and made nothing of; not among the delivered."
+    )
+    nothing_passed: int = Field(
+        description="How many notifications in a row, until now, were filtered out or made nothing of."
+    )
     refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
     dead_letters: int = Field(description="How many dead letters there are now.")
     dropped: int = Field(description="How many dead letters were dropped on command.")
@@ -246,6 +252,8 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
         backlog=route.backlog,
         delivered=route.delivered,
         filtered=route.filtered,
+        made_nothing=route.report.get("made_nothing", 0),
+        nothing_passed=route.report.get("nothing_passed", 0),
         refused=route.refused,
         dead_letters=route.dead_letters,
         dropped=route.dropped,

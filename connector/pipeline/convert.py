@@ -19,6 +19,7 @@ class Conversion:
     """What became of one notification: its messages, or why it has none.
 
     Attributes:
+        made_nothing: whether the mapping wanted it, and made no document of it.
         refused_document: what the mapping made and the format did not take, as JSON.
     """
 
@@ -26,6 +27,7 @@ class Conversion:
     messages: Sequence[Message]
     refusal: Refused | None = None
     wanted: bool = True
+    made_nothing: bool = False
     refused_document: bytes | None = None
 
 
@@ -76,7 +78,8 @@ def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iter
     for item in rendered:
         if item.refusal or not item.wanted:
             refused = item.refusal.document if item.refusal else None
-            yield Conversion(item.entry, (), item.refusal, item.wanted, None if refused is None else _as_json(refused))
+            as_json = None if refused is None else _as_json(refused)
+            yield Conversion(item.entry, (), item.refusal, item.wanted, refused_document=as_json)
             continue
         mark = ledger.mark()
         messages: list[Message] = []
@@ -92,7 +95,7 @@ def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iter
             ledger.undo(mark)
             yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
         else:
-            yield Conversion(item.entry, messages)
+            yield Conversion(item.entry, messages, made_nothing=not item.documents)
             shared_documents = ()
 
 

@@ -21,6 +21,10 @@ class Part:
 
     Attributes:
         messages: documents that the sink accepted; the other counts are of notifications.
+        made_nothing: notifications that the mapping wanted, and made no document of; not among the delivered.
+        made_nothing_ever: the same, with those of earlier runs.
+        nothing_passed: how many notifications in a row, until now and over runs, the route's filter or its mapping did
+            not want or the mapping made nothing of.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
@@ -42,6 +46,9 @@ class Part:
     filtered: int = 0
     refused: int = 0
     messages: int = 0
+    made_nothing: int = 0
+    made_nothing_ever: int = 0
+    nothing_passed: int = 0
     revised: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -53,12 +60,21 @@ class Part:
     learned: int = 0
     look_up_trouble: str = ""
 
+    @property
+    def dealt_with(self) -> int:
+        """How many notifications a route has dealt with, whatever became of them."""
+        return self.delivered + self.filtered + self.made_nothing + self.refused
+
     def count(self, batch: Delivered) -> None:
         """Add a batch that the route has dealt with."""
         self.delivered += batch.delivered
         self.filtered += batch.filtered
         self.refused += batch.refused
         self.messages += batch.messages
+        self.made_nothing += batch.made_nothing
+        self.made_nothing_ever += batch.made_nothing
+        passed = batch.delivered or batch.refused or batch.messages
+        self.nothing_passed = 0 if passed else self.nothing_passed + batch.filtered + batch.made_nothing
         self.revised += batch.revised
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1

@@ -52,7 +52,7 @@ def probe(route: Route, journal: Outbox, entry: Entry) -> Delivered:
     """
     delivered, sent = _send_again(route, journal, [entry])
     if delivered.messages:
-        journal.record_redelivery(route.name, Redelivery([entry.seq], 0, 0, 0, sent=sent))
+        journal.record_redelivery(route.name, Redelivery([entry.seq], 0, 0, 0, sent=sent, receiver=route.receiver))
     return delivered
 
 

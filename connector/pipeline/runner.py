@@ -241,6 +241,8 @@ class Runner:
             part.count(batch)
             self._resume(part)
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
+            if batch.made_nothing:
+                done["made_nothing"] = batch.made_nothing
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:
@@ -259,6 +261,7 @@ class Runner:
         else:
             route = self._routes[part.name]
             self._journal.enlist(route.name, route.sources, route.receiver, reads_all=route.reads_all)
+            part.made_nothing_ever, part.nothing_passed = report.get("made_nothing", 0), report.get("nothing_passed", 0)
             self._deliveries[part.name].streak.restore(report.get("refused_streak", {}))
         self._say(part, "running", "")
 
@@ -274,7 +277,11 @@ class Runner:
             if part.kind == "source":
                 kept = {key: getattr(part, key) for key in KEPT}
             else:
-                kept = {"refused_streak": self._deliveries[part.name].streak.as_json()}
+                kept = {
+                    "refused_streak": self._deliveries[part.name].streak.as_json(),
+                    "made_nothing": part.made_nothing_ever,
+                    "nothing_passed": part.nothing_passed,
+                }
             self._journal.report(part.name, {"state": state, "message": message, **kept})
         except ConnectorError as error:
             # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.

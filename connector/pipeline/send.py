@@ -15,6 +15,7 @@ class Delivered:
 
     Attributes:
         messages: documents that the sink accepted.
+        made_nothing: notifications that the mapping wanted, and made no document of.
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
     """
@@ -25,6 +26,7 @@ class Delivered:
     refused: int
     messages: int
     revised: int = 0
+    made_nothing: int = 0
 
     def __add__(self, other: "Delivered") -> "Delivered":
         return Delivered(
@@ -34,6 +36,7 @@ class Delivered:
             self.refused + other.refused,
             self.messages + other.messages,
             self.revised + other.revised,
+            self.made_nothing + other.made_nothing,
         )
 
 
@@ -44,11 +47,14 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     dead_letters = _dead_letters(conversions, refusals)
     refused = len({letter.seq for letter in dead_letters})
     filtered = sum(not conversion.wanted for conversion in conversions)
-    delivered = len(conversions) - refused - filtered
+    made_nothing = sum(conversion.made_nothing for conversion in conversions)
+    delivered = len(conversions) - refused - filtered - made_nothing
     refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
     accepted = (*ledger.stamped, *ledger.unchanged)
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
-    return Delivered(delivered, filtered, dead_letters, refused, len(messages) - len(refusals)), sent
+    accepted_messages = len(messages) - len(refusals)
+    counted = Delivered(delivered, filtered, dead_letters, refused, accepted_messages, made_nothing=made_nothing)
+    return counted, sent
 
 
 def unconfirmed(sink: Sink) -> int:

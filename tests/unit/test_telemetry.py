@@ -59,6 +59,8 @@ ROUTE = {
     "lag_seconds": 30,
     "delivered": 5,
     "filtered": 0,
+    "made_nothing": 3,
+    "nothing_passed": 7,
     "refused": 2,
     "dead_letters": 2,
     "dropped": 0,

@@ -67,6 +67,9 @@ def refusal(*arguments):
     [
         (Part("r", "route", "done"), True, 0),
         (Part("r", "route", "done", refused=1), True, 1),
+        (Part("r", "route", "done", made_nothing=1), True, 1),
+        (Part("r", "route", "done", made_nothing=1), False, 0),
+        (Part("r", "route", "done", made_nothing=1, delivered=1), True, 0),
         (Part("r", "route", "running"), True, 1),
         (Part("r", "route", "waiting"), True, 1),
         (Part("s", "source", "done", gaps=[Gap(1, 2)]), True, 1),
@@ -85,7 +88,8 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
     route = Part("r", "route", "waiting", "nobody there", delivered=4, filtered=1, refused=1, messages=9)
     route.reasons["sink: no"] = 1
     assert command.part_json(route) == {
-        "name": "r", "kind": "route", "state": "waiting", "message": "nobody there", "delivered": 4, "filtered": 1,
+        "name": "r", "kind": "route", "state": "waiting", "message": "nobody there",
+        "delivered": 4, "filtered": 1, "made_nothing": 0,
         "refused": 1, "messages": 9, "revised": 0, "reasons": {"sink: no": 1},
     }  # fmt: skip
 

@@ -560,3 +560,31 @@ def test_a_journal_that_is_deleted_while_it_is_in_use_blocks_everything(journal,
         thread.join(20)
     assert [part.state for part in outcome] == ["blocked", "blocked"]
     assert all("deleted, moved or replaced" in part.message for part in outcome)
+
+
+class Barren(Mapping):
+    """Makes nothing, as one whose paths are misspelt, until it is told to."""
+
+    makes = False
+
+    def render(self, view):
+        return super().render(view) if self.makes else []
+
+
+def test_what_a_mapping_makes_nothing_of_is_counted_apart_over_runs(journal):
+    mapping = Barren()
+
+    def ran(source, wants=lambda _: True):
+        run = runner(journal, {"vt": source}, {"out": Sink()})
+        run._deliveries["out"]._route = Route("out", ("vt",), wants, mapping, Sink())
+        return run.run_once()[1]
+
+    part = ran(Source(page(1, 2)))
+    assert (part.made_nothing, part.delivered, part.filtered, part.nothing_passed) == (2, 0, 0, 2)
+    part = ran(Source(page(3)), wants=lambda _: False)
+    assert (part.made_nothing, part.made_nothing_ever, part.filtered, part.nothing_passed) == (0, 2, 1, 3)
+    report = said(journal, "out").report
+    assert (report["made_nothing"], report["nothing_passed"]) == (2, 3)
+    mapping.makes = True
+    part = ran(Source(page(4)))
+    assert (part.made_nothing, part.made_nothing_ever, part.delivered, part.nothing_passed) == (0, 2, 1, 0)
