@@ -348,8 +348,10 @@ def test_no_secret_is_told_by_anyone(folder, receiver, api, tmp_path):
 
     def echoing(environ, start_response):
         headers = "; ".join(f"{name}: {value}" for name, value in environ.items() if name.startswith("HTTP_"))
-        status = "401 Unauthorized" if environ["PATH_INFO"].startswith("/no") else "503 Unavailable"
-        start_response(status, [("Content-Type", "text/plain")])
+        if environ["PATH_INFO"].startswith("/no"):  # an error as the API and a TAXII server give it
+            start_response("401 Unauthorized", [("Content-Type", environ["HTTP_ACCEPT"])])
+            return [json.dumps({"error": {"code": "WrongCredentialsError", "message": headers}, "title": headers}).encode()]
+        start_response("503 Unavailable", [("Content-Type", "text/plain")])
         return [headers.encode()]
 
     (tmp_path / "key-file").write_text("canary-in-a-file\n")
