@@ -293,7 +293,7 @@ def _mounted(home: Path, script: str, *, logs: bool = True) -> _Done:
     """Run a script in which RUN is `run --once`, in a name space where it may mount file systems."""
     program = (
         "import sys; from prove import conduct; conduct.behave({'quick_waits': 0.2, 'patience': 1});"
-        "from connector import cli; print('code', cli._main(['run', '--once']), file=sys.stderr)"
+        "from connector.cli import main; print('code', main._main(['run', '--once']), file=sys.stderr)"
     )
     run = f'"{sys.executable}" -c "{program}"'
     done = subprocess.run(

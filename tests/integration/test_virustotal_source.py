@@ -416,6 +416,34 @@ def test_an_item_that_makes_the_api_fail_is_told_from_an_outage():
                 store.drain(some)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_api_that_wants_to_be_left_alone_is_asked_once_a_try(status):
+    with simulated(items([NOW - 9])) as (api, url):
+        api.faults.append(Fault(times=10**6, status=status, body=b'{"error": {"code": "x"}}'))
+        some = source(url)
+        for _ in range(12):
+            with pytest.raises(Unavailable):
+                Store().drain(some)
+        assert len(api.requests) == 12
+
+
+def test_pages_are_whole_again_after_one_was_halved_for_a_fault_that_passed():
+    made = items(range(NOW - 390, NOW))
+    with simulated(made) as (api, url):
+        api.faults.append(
+            Fault(times=5, status=500, body=b'{"error": {"code": "x"}}')
+        )  # three, and two of what is halved
+        store, some = Store(), source(url)
+        for _ in range(4):
+            with suppress(Unavailable):
+                store.drain(some)
+                break
+        limits = [int(asked.args["limit"]) for asked in stream_requests(api)]
+        assert store.notifications.keys() == ids(made)
+        assert min(limits) < 40
+        assert limits[-3:] == [40, 40, 40]
+
+
 def test_a_byte_order_mark_is_passed_over():
     with poisoned(items([NOW - 9]), b'{"data"', b'\xef\xbb\xbf{"data"') as (_, url):
         (page,) = source(url).pages(None)

@@ -17,7 +17,7 @@ from connector.values.display import one_line, shortened
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
 MAX_FAILURES = 3
-"""After so many outages in a row the same is asked for in another way."""
+"""Each time that there were so many outages in a row, the same is asked for in another way, once."""
 
 _MOST_ITEMS = 25 * PAGE_LIMIT
 """Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
@@ -34,6 +34,17 @@ _CURSOR_REFUSED = frozenset(
     )
 )
 """Statuses that say so of a request with a cursor, whoever answers: what stands between may not take so long a URL."""
+_WHATEVER_IS_ASKED = frozenset(
+    (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+)
+"""Statuses that another question would get as well: to ask more then makes it worse."""
 _ID = re.compile(rb'"notification_id"\s*:\s*"([!-~]{1,128}?)"')
 _DATE = re.compile(rb'"notification_date"\s*:\s*(\d{1,12})\b')
 _CURSOR = re.compile(rb'"cursor"\s*:\s*"([!-~]+?)"')
@@ -87,8 +98,8 @@ class PageReader:
                 if walk.cursor is not None and status in _CURSOR_REFUSED:
                     return None
                 self._failures += 1
-                is_patient = self._cursors_lead and self._limit == PAGE_LIMIT and self._failures < MAX_FAILURES
-                if is_patient or error.retry_after is not None:
+                is_patient = self._cursors_lead and self._limit == PAGE_LIMIT and self._failures % MAX_FAILURES
+                if is_patient or error.retry_after is not None or status in _WHATEVER_IS_ASKED:
                     raise
                 if walk.cursor is not None:
                     self._cursors_lead = False
@@ -98,6 +109,7 @@ class PageReader:
             page = self._narrowed(walk, error)
         else:
             self._cursors_lead |= walk.cursor is not None and page is not None
+            self._limit = min(self._limit * 2, PAGE_LIMIT)  # what was at fault lies behind, or has passed
         self._failures = 0
         return page
 
