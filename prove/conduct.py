@@ -14,13 +14,13 @@ import tenacity
 from connector import app
 from connector.pipeline import retry, runner
 from connector.pipeline.route import Route
-from connector.sources.virustotal import source as virustotal
+from connector.sources.virustotal import pages
 from prove import defects
 
 
 def small_steps(size: float) -> None:
     """Pages and batches of so many, and a poll every 50 ms, so that more kills fall between two transactions."""
-    virustotal.PAGE_LIMIT = int(size)
+    pages.PAGE_LIMIT = int(size)
     app.Route = functools.partial(Route, batch=int(size))
     polled = runner.PolledSource
     app.PolledSource = lambda source, _, *more: polled(source, 0.05, *more)

@@ -29,8 +29,8 @@ def advance_before_send(_: float) -> None:
             last[route] = (sources, entries[-1].seq, len(entries))
         return entries
 
-    def hasty(journal: SqliteJournal, route: str, versions: Sequence[Any]) -> None:
-        record(journal, route, versions)
+    def hasty(journal: SqliteJournal, route: str, versions: Sequence[Any], receiver: str = "") -> None:
+        record(journal, route, versions, receiver)
         sources, seq, count = last[route]
         journal.advance(route, sources, Advance(seq, delivered=count, filtered=0, refused=0))
         time.sleep(0.02)  # as long as a receiver elsewhere takes to answer
@@ -40,11 +40,14 @@ def advance_before_send(_: float) -> None:
 
 
 def checkpoint_before_page(_: float) -> None:
-    """A source's checkpoint is stored before the page that it stands for."""
+    """A source's checkpoint is stored before the page that it stands for, and no later walk goes back behind it."""
     append = SqliteJournal.append
 
     def hasty(journal: SqliteJournal, source: str, page: Page) -> int:
-        append(journal, source, Page((), page.checkpoint))
+        early = Checkpoint.model_validate(page.checkpoint)
+        walk = early.walk and early.walk.model_copy(update={"next_since": None})
+        early = early.model_copy(update={"walk": walk, "next_since": None})
+        append(journal, source, Page((), early.model_dump()))
         time.sleep(0.02)
         return append(journal, source, page)
 
@@ -67,12 +70,13 @@ def created_by_clock(_: float) -> None:
 
 
 def watermark_by_clock(_: float) -> None:
-    """The watermark is this machine's clock at the end of a walk, as other consumers of this API have it."""
+    """The watermark is this machine's clock at the end of a walk, and no later walk goes back behind it."""
     after = Checkpoint.after
 
     def hasty(state: Checkpoint, dates: Any, cursor: str | None, clock: int) -> Checkpoint:
         moved = after(state, dates, cursor, clock)
-        return moved if cursor else moved.model_copy(update={"watermark": int(time.time())})
+        clocked = {"watermark": int(time.time()), "next_since": None}
+        return moved if cursor else moved.model_copy(update=clocked)
 
     Checkpoint.after = hasty
 

@@ -18,4 +18,5 @@ def test_nothing_is_lost_however_often_it_is_killed_and_a_defect_would_be_notice
         assert tally.alien == dict.fromkeys(tally.lost, 0)
         assert tally.sweep.found == []
         defect = bench.campaign(8, 8, {"advance_before_send": 1})
+        assert defect.complaints == []
         assert sum(defect.lost.values()) > 0
