@@ -14,7 +14,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from integration.browser import NARROW, WIDE, browsing
-from integration.command import environment
+from integration.command import environment, iocstream
 from integration.servers import serving_actions
 
 from connector.simulator.api import Api
@@ -69,9 +69,11 @@ def with_dead_letters(folder):
     own = folder / "own.yaml"
     own.write_text(BROKEN)
     path = folder / "iocstream.yaml"
-    with serving(Api([*hostile(), *notifications(40)], key="key")) as api:
-        path.write_text(CONFIGURATION.format(api=api, folder=folder, mapping=own))
+    virustotal = Api([*hostile(), *notifications(40)], key="key")
+    with serving(virustotal) as url:
+        path.write_text(CONFIGURATION.format(api=url, folder=folder, mapping=own))
         with serving_actions(path) as server:
+            server.virustotal = virustotal
             server.post("poll").raise_for_status()
             yield server
 
@@ -183,15 +185,9 @@ def test_what_is_new_appears_by_itself(browser, own_server, tmp_path):
     server = own_server
     look = seen(browser, server)
     before = look.page.locator("#totals dd").first.inner_text()
-    with serving(Api(notifications(80), key="key")) as more:
-        configured = tmp_path / "other.yaml"
-        text = CONFIGURATION.format(api=more, folder=tmp_path, mapping=tmp_path / "own.yaml")
-        configured.write_text(text)
-        done = subprocess.run(
-            [sys.executable, "-m", "connector", "run", "--once", "-c", configured],
-            env=environment(None), capture_output=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 1, done.stderr
+    server.virustotal.add(notifications(80))
+    done = iocstream("run", "--once", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
     look.page.locator("#totals dd").first.filter(has_not_text=re.compile(f"^{before}$")).wait_for(timeout=15_000)
     assert int(look.page.locator("#totals dd").first.inner_text()) == status(server)["journal"]["notifications"]
 

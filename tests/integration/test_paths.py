@@ -83,8 +83,9 @@ class TestAnOldJournal:
         assert "journal.path" in done.stderr
         assert not (home / "iocstream.db").exists()
 
-    def test_it_is_gone_on_with_where_the_configuration_names_it(self, site):
+    def test_it_is_gone_on_with_where_the_configuration_names_it(self, site, monkeypatch):
         home, elsewhere = site
+        monkeypatch.setattr("connector.pipeline.runner.PATIENCE_ONCE_SECONDS", 0.0)  # there is no server
         (elsewhere / "iocstream.db").write_bytes(b"")
         (home / "iocstream.yaml").write_text(CONFIGURATION + f"journal: {{path: {elsewhere}/iocstream.db}}\n")
         done = iocstream_here("run", "--once", "--config", str(home / "iocstream.yaml"), cwd=elsewhere)
