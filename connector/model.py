@@ -338,7 +338,7 @@ class Redelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LeaseHolder:
     """The living process that serves a source or route, as its own machine knows it."""
 
     host: str
@@ -383,7 +383,7 @@ class SourceStatus:
     gaps: Sequence[Gap]
     report: JsonObject
     pruned_until: int | None = None
-    served_by: Holder | None = None
+    served_by: LeaseHolder | None = None
     look_ups: LookUpStatus = field(default_factory=LookUpStatus)
 
 
@@ -412,7 +412,7 @@ class RouteStatus:
     dead_letters: int
     report: JsonObject
     dropped: int = 0
-    served_by: Holder | None = None
+    served_by: LeaseHolder | None = None
     outdated: int = 0
 
 

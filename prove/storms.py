@@ -169,7 +169,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
             f"429 for an hour ({said})",
             here,
             f"{len(refused)} requests in it, the next {after:.0f} s after it",
-            kept=len(refused) < 120 and after < 2 * retry.MAX_WAIT_SECONDS,
+            kept=len(refused) < 120 and after < 2 * retry.MAX_BACKOFF_SECONDS,
         )
 
 

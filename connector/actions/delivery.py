@@ -15,7 +15,7 @@ from connector.monitoring.status import Lost
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.part import Part
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 from connector.values.timestamps import timestamp
 
 
@@ -228,7 +228,7 @@ def push_notification(context: ActionContext, asked: PushNotification) -> PushRe
     )
 
 
-def _outcome(batches: Sequence[Delivered]) -> Literal["delivered", "filtered", "refused"]:
+def _outcome(batches: Sequence[BatchOutcome]) -> Literal["delivered", "filtered", "refused"]:
     if any(batch.refused for batch in batches):
         return "refused"
     return "delivered" if any(batch.delivered for batch in batches) else "filtered"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from connector import app
 from connector.actions.envelope import ServedElsewhere
 from connector.app import Plan
-from connector.model import Holder, Misconfigured
+from connector.model import LeaseHolder, Misconfigured
 
 
 def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
@@ -18,7 +18,7 @@ def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
             )
 
 
-def serving_processes(plan: Plan, parts: Iterable[str]) -> Mapping[str, Holder]:
+def serving_processes(plan: Plan, parts: Iterable[str]) -> Mapping[str, LeaseHolder]:
     """Of these sources and routes those that a process serves; their leases would tell after a minute of waiting."""
     if not plan.settings.journal.path.exists():
         return {}

@@ -12,7 +12,7 @@ from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, finish, unconfirmed
+from connector.pipeline.send import BatchOutcome, finish, unconfirmed
 from connector.ports import Journal, SearchableSource, Sink
 
 
@@ -29,7 +29,7 @@ class Pushed:
     """
 
     entries: Sequence[Entry]
-    batches: Sequence[Delivered]
+    batches: Sequence[BatchOutcome]
     accepted: Sequence[Message]
     refused: Sequence[Refusal]
     fetched: bool
@@ -171,7 +171,7 @@ def _catch_up(route: Route, journal: Journal, entry: Entry, stop: threading.Even
     return count
 
 
-def _deliver(route: Route, journal: Journal, entry: Entry) -> Delivered:
+def _deliver(route: Route, journal: Journal, entry: Entry) -> BatchOutcome:
     if _is_pending(route, journal, entry):
         return _step(replace(route, batch=1), journal)
     return redeliver(route, journal, [entry], again=True)
@@ -182,7 +182,7 @@ def _is_pending(route: Route, journal: Journal, entry: Entry) -> bool:
     return bool(first) and first[0].seq <= entry.seq
 
 
-def _step(route: Route, journal: Journal) -> Delivered:
+def _step(route: Route, journal: Journal) -> BatchOutcome:
     delivery = Delivery(route, journal)
     batch = delivery.step()
     if batch is None:

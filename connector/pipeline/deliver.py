@@ -10,7 +10,7 @@ from connector.pipeline.convert import Conversion, encode, object_ids, render
 from connector.pipeline.redeliver import probe, redeliver, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, finish, is_emptied, send, unconfirmed
+from connector.pipeline.send import BatchOutcome, finish, is_emptied, send, unconfirmed
 from connector.pipeline.versions import Ledger
 from connector.ports import ObjectFormat, Outbox
 
@@ -36,7 +36,7 @@ class Delivery:
         self._is_refused = False  # the last batch, as a whole
         self.streak = RefusedStreak()
 
-    def step(self) -> Delivered | None:
+    def step(self) -> BatchOutcome | None:
         """Deal with the next batch: render, write its versions down, send, advance. None when there is none.
 
         When nothing is pending, the next batch is of dead letters of which a retry was asked; when there are none, of
@@ -64,7 +64,7 @@ class Delivery:
             self._forget()
             raise
 
-    def _step(self) -> Delivered | None:
+    def _step(self) -> BatchOutcome | None:
         route, streak = self._route, self.streak
         if streak.is_everything and (pending := self._journal.pending(route.name, route.sources, route.batch)):
             self._probe(pending)
@@ -79,7 +79,7 @@ class Delivery:
         self._advance()
         return done
 
-    def _batch(self, limit: int) -> Delivered | None:
+    def _batch(self, limit: int) -> BatchOutcome | None:
         """Render, write versions down and send so many entries; they are held until they are advanced past."""
         route, journal = self._route, self._journal
         entries = journal.pending(route.name, route.sources, limit, self._read_to)
@@ -141,7 +141,7 @@ class Delivery:
             "one is accepted"
         )
 
-    def _retry(self) -> Delivered | None:
+    def _retry(self) -> BatchOutcome | None:
         entries = self._journal.to_retry(self._route.name, self._route.batch)
         if not entries:
             return None
@@ -150,7 +150,7 @@ class Delivery:
         self.streak.count(delivered)
         return delivered
 
-    def _revise(self) -> Delivered | None:
+    def _revise(self) -> BatchOutcome | None:
         route, journal = self._route, self._journal
         if not isinstance(route.mapping.format, ObjectFormat):
             return None

@@ -9,7 +9,7 @@ from connector.ports import Journal, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredPage:
     """A page in the journal: how many notifications it had, how many of them were new, and what was found lost.
 
     Attributes:
@@ -22,11 +22,11 @@ class Stored:
     unreadable: Sequence[str] = ()
 
 
-def fetch(name: str, source: Source, journal: Journal) -> Iterator[Stored]:
+def fetch(name: str, source: Source, journal: Journal) -> Iterator[StoredPage]:
     """Store what is new, page by page: each with its checkpoint, before the next is asked for."""
     for page in source.pages(journal.checkpoint(name)):
         new = journal.append(name, page)
-        yield Stored(len(page.notifications), new, page.gap, [each.reason for each in page.unreadable])
+        yield StoredPage(len(page.notifications), new, page.gap, [each.reason for each in page.unreadable])
 
 
 class Pages:
@@ -36,7 +36,7 @@ class Pages:
         self._begin = partial(fetch, name, source, journal)
         self._walk = self._begin()
 
-    def next(self) -> Stored | None:
+    def next(self) -> StoredPage | None:
         """Store the next page; None when there is nothing more now."""
         try:
             return next(self._walk, None)

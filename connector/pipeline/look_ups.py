@@ -13,7 +13,7 @@ from functools import partial
 from connector import telemetry
 from connector.model import ConnectorError, LookUp, Subject, Unavailable
 from connector.pipeline.part import Part
-from connector.pipeline.retry import LONGEST_WAIT_SECONDS, Worker
+from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Worker
 from connector.ports import Journal, Source
 
 FIRST_PAUSE_SECONDS = 60.0
@@ -77,7 +77,7 @@ class LookUps:
             self._failures += 1
             self._failed[subject] += 1
             said = error.retry_after if isinstance(error, Unavailable) else None
-            pause = max(_doubled(self._failures, PAUSE_SECONDS), min(said or 0.0, LONGEST_WAIT_SECONDS))
+            pause = max(_doubled(self._failures, PAUSE_SECONDS), min(said or 0.0, MAX_RETRY_AFTER_SECONDS))
             self._resume = time.monotonic() + pause
             telemetry.logger().warning(
                 "look_up_failed", part=part.name, type=subject.type, id=subject.id, reason=part.look_up_trouble

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from connector.model import Gap, JsonObject
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 
 State = Literal["running", "done", "waiting", "blocked"]
 """`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves."""
@@ -65,7 +65,7 @@ class Part:
         """How many notifications a route has dealt with, whatever became of them."""
         return self.delivered + self.filtered + self.made_nothing + self.refused
 
-    def count(self, batch: Delivered) -> None:
+    def count(self, batch: BatchOutcome) -> None:
         """Add a batch that the route has dealt with."""
         self.delivered += batch.delivered
         self.filtered += batch.filtered

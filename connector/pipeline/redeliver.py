@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, Version
 from connector.pipeline.convert import encode, object_ids, render
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered, finish, is_emptied, send
+from connector.pipeline.send import BatchOutcome, finish, is_emptied, send
 from connector.pipeline.versions import Ledger
 from connector.ports import Outbox
 
 
-def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False) -> Delivered:
+def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False) -> BatchOutcome:
     """Deal with entries out of turn, the position staying where it is; their dead letters are replaced by what comes.
 
     They are rendered with the mapping as it is now, and what the receiver does not have is sent; with `again` what it
@@ -25,14 +25,14 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
     return delivered
 
 
-def revise(route: Route, journal: Outbox, outdated: Outdated) -> Delivered:
+def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
     """As `redeliver`, for entries of which more has been learned since: what that changes is sent as new versions.
 
     They were counted when they were delivered, so what is counted now is only what they are refused for anew.
     """
     delivered, sent = _send_again(route, journal, outdated.entries)
     refused_before = {seq for seq, _ in outdated.refused}
-    counted = Delivered(
+    counted = BatchOutcome(
         delivered=0,
         filtered=0,
         dead_letters=[each for each in delivered.dead_letters if (each.seq, each.object_id) not in outdated.refused],
@@ -45,7 +45,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> Delivered:
     return counted
 
 
-def probe(route: Route, journal: Outbox, entry: Entry) -> Delivered:
+def probe(route: Route, journal: Outbox, entry: Entry) -> BatchOutcome:
     """Send an entry before its turn, to see whether the receiver takes it; it is written down only what it does take.
 
     The entry is not counted before its turn comes. Requires the lease on the route.
@@ -76,7 +76,7 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
 
 def _send_again(
     route: Route, journal: Outbox, entries: Sequence[Entry], *, resend: bool = False
-) -> tuple[Delivered, Sequence[Version]]:
+) -> tuple[BatchOutcome, Sequence[Version]]:
     """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
     rendered = [render(entry, route.mapping, route.wants) for entry in entries]
     if is_emptied(route.sink):
@@ -101,7 +101,7 @@ def _send_again(
 def _redelivery(
     route: Route,
     entries: Sequence[Entry],
-    counted: Delivered,
+    counted: BatchOutcome,
     dead_letters: Sequence[DeadLetter],
     sent: Sequence[Version],
     *,

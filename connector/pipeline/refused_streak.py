@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from connector.model import JsonObject
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 
 NOTIFICATIONS = 30
 """So many in a row must be refused, every message for one reason, to be taken for everything.
@@ -38,7 +38,7 @@ class RefusedStreak:
     reason: str = ""
     notifications: int = 0
 
-    def count(self, batch: Delivered) -> bool:
+    def count(self, batch: BatchOutcome) -> bool:
         """Take a batch into account, unless nothing of it was sent; return whether it makes the streak longer."""
         reasons = [letter.reason for letter in batch.dead_letters if letter.by == "sink"]
         if not batch.messages and not reasons:

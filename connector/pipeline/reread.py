@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from connector.model import DeadLetter, Entry, Misconfigured, Notification, Page, Redelivery, Refused, Unavailable
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 from connector.ports import Journal, SearchableSource
 
 RETRIED_AT_ONCE = 100
 
 
-def reread(name: str, source: SearchableSource, journal: Journal, entry: Entry) -> Delivered:
+def reread(name: str, source: SearchableSource, journal: Journal, entry: Entry) -> BatchOutcome:
     """Ask for what an entry of `connector.model.UNREADABLE` stands for; what comes is stored, for all routes.
 
     Requires the lease on the source.
@@ -26,7 +26,7 @@ def reread(name: str, source: SearchableSource, journal: Journal, entry: Entry) 
         letters.append(DeadLetter(entry.seq, "source", str(refusal), notification_id=entry.notification.id))
     refused = len(letters)
     journal.record_redelivery(name, Redelivery([entry.seq], 1 - refused, 0, refused, letters))
-    return Delivered(1 - refused, 0, letters, refused, 0)
+    return BatchOutcome(1 - refused, 0, letters, refused, 0)
 
 
 def reread_asked(name: str, source: object, journal: Journal) -> int:

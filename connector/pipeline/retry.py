@@ -1,6 +1,6 @@
 """What is done about an outage, or where a person must act: wait, and do the same again.
 
-All retries of the pipeline are made and timed here.
+The waits between tries of sources and routes are timed here; those between look-ups in `look_ups`.
 
 (A dead letter that is retried on command is another matter: `redeliver`.)
 """
@@ -18,10 +18,10 @@ from connector.model import Misconfigured, Unavailable
 from connector.pipeline.part import Part, State
 from connector.ports import Journal
 
-MAX_WAIT_SECONDS = 300.0
+MAX_BACKOFF_SECONDS = 300.0
 """The longest that is waited between two tries, unless a Retry-After says longer."""
-LONGEST_WAIT_SECONDS = 86_400.0
-"""The longest that a Retry-After is believed: a quota is reset every day, and a date may be any."""
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""The longest that a Retry-After is believed: its date may be any, and to ask once an hour costs nobody much."""
 BLOCKED_WAIT_SECONDS = 60.0
 """How long is waited before what needs a person is tried again; twice as long each time."""
 MAX_BLOCKED_WAIT_SECONDS = 900.0
@@ -29,7 +29,7 @@ MAX_BLOCKED_WAIT_SECONDS = 900.0
 
 Result = TypeVar("Result")
 
-_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_WAIT_SECONDS)
+_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_BACKOFF_SECONDS)
 
 
 class Stopping(Exception):
@@ -167,4 +167,4 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 def _wait_seconds(state: tenacity.RetryCallState) -> float:
     error = _error(state)
     said = error.retry_after if isinstance(error, Unavailable) else None
-    return max(min(said or 0.0, LONGEST_WAIT_SECONDS), _backoff(state))
+    return max(min(said or 0.0, MAX_RETRY_AFTER_SECONDS), _backoff(state))

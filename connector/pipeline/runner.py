@@ -17,7 +17,7 @@ from connector.pipeline.refusal_log import RefusalLog
 from connector.pipeline.reread import reread_asked
 from connector.pipeline.retry import Stopping, Worker
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 from connector.pipeline.upkeep import KEPT, Upkeep, restore
 from connector.ports import Journal, Source
 
@@ -231,7 +231,7 @@ class Runner:
         part = self.parts[worker.name]
         delivery, refusals = self._deliveries[part.name], self._refusals[part.name]
 
-        def step() -> Delivered | None:
+        def step() -> BatchOutcome | None:
             batch = delivery.step()
             if batch is None and worker.is_once:
                 delivery.finish()

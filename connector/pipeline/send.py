@@ -10,7 +10,7 @@ from connector.ports import Confirmation, Emptiable, Sink
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class BatchOutcome:
     """A batch dealt with, counted in notifications.
 
     Attributes:
@@ -28,8 +28,8 @@ class Delivered:
     revised: int = 0
     made_nothing: int = 0
 
-    def __add__(self, other: "Delivered") -> "Delivered":
-        return Delivered(
+    def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
+        return BatchOutcome(
             self.delivered + other.delivered,
             self.filtered + other.filtered,
             [*self.dead_letters, *other.dead_letters],
@@ -40,7 +40,7 @@ class Delivered:
         )
 
 
-def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[Delivered, list[Version]]:
+def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, list[Version]]:
     """Send what was converted; what came of it, and the versions that the sink has."""
     messages = [message for conversion in conversions for message in conversion.messages]
     refusals = sink.send(messages) if messages else ()
@@ -53,7 +53,7 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     accepted = (*ledger.stamped, *ledger.unchanged)
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
     accepted_messages = len(messages) - len(refusals)
-    counted = Delivered(delivered, filtered, dead_letters, refused, accepted_messages, made_nothing=made_nothing)
+    counted = BatchOutcome(delivered, filtered, dead_letters, refused, accepted_messages, made_nothing=made_nothing)
     return counted, sent
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from importlib import resources
 from typing import Any, Protocol
 
-from connector.model import Holder, Misconfigured
+from connector.model import LeaseHolder, Misconfigured
 
 
 class Cursor(Protocol):
@@ -84,7 +84,7 @@ class Leases(Protocol):
         """Whether another process, or journal of this one, holds the lease."""
         ...
 
-    def holder(self, db: Any, name: str) -> Holder | None:
+    def holder(self, db: Any, name: str) -> LeaseHolder | None:
         """The living process that holds the lease, or has let it go for an outage and nobody took it since."""
         ...
 

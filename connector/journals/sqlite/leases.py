@@ -10,7 +10,7 @@ from typing import Any
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sqlite.database import Database
 from connector.journals.sqlite.process import Process
-from connector.model import ConnectorError, Holder, Misconfigured, Unavailable
+from connector.model import ConnectorError, LeaseHolder, Misconfigured, Unavailable
 
 LEASE_SECONDS = 60
 _OFFERED = 0
@@ -75,7 +75,7 @@ class Leases:
         row = db.run("lease", {"name": name}).fetchone()
         return row is not None and row[0] != self._token and not self._is_free(row, int(self._clock()))
 
-    def holder(self, db: Transaction, name: str) -> Holder | None:
+    def holder(self, db: Transaction, name: str) -> LeaseHolder | None:
         """The living process that holds the lease, or has let it go after an error and nobody took it since."""
         row = db.run("lease", {"name": name}).fetchone()
         if row is None:
@@ -83,7 +83,7 @@ class Leases:
         _, host, realm, pid, started, _, expires = row
         process = Process(host, realm, pid, started)
         is_gone = process.is_gone() if process.is_neighbour_of(self._process) else expires <= self._clock()
-        return None if is_gone else Holder(host, pid)
+        return None if is_gone else LeaseHolder(host, pid)
 
     def close(self) -> None:
         """Give back the leases still held or offered."""

@@ -8,7 +8,7 @@ import pytest
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.journals.sqlite.leases import LEASE_SECONDS
 from connector.journals.sqlite.process import Process
-from connector.model import Advance, Holder, Notification, Page, Unavailable, Version
+from connector.model import Advance, LeaseHolder, Notification, Page, Unavailable, Version
 
 ELSEWHERE = Process("elsewhere", "another boot", 7, "1")
 
@@ -64,7 +64,7 @@ def test_the_lease_of_a_dead_neighbour_is_free_at_once(opened, finished):
 def test_a_part_is_served_by_nobody_when_its_process_was_killed(opened, clock, finished):
     with opened(finished).lease("route"), opened(ELSEWHERE).lease("vt"):
         known = opened().status({"route": ["vt"]})
-        assert (known.routes[0].served_by, known.sources[0].served_by) == (None, Holder("elsewhere", 7))
+        assert (known.routes[0].served_by, known.sources[0].served_by) == (None, LeaseHolder("elsewhere", 7))
         clock.now += LEASE_SECONDS
         assert opened().status({"route": ["vt"]}).sources[0].served_by is None
 

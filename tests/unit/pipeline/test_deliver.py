@@ -17,7 +17,7 @@ from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.refusal_log import RefusalLog
 from connector.pipeline.refused_streak import RefusedStreak, kind
 from connector.pipeline.route import Route
-from connector.pipeline.send import Delivered
+from connector.pipeline.send import BatchOutcome
 from connector.values.timestamps import timestamp
 
 DATE = 1_700_000_000
@@ -704,15 +704,15 @@ def test_a_slow_stream_of_refused_ones_holds_up_no_good_one_for_long(journal):
 
 def test_a_streak_is_broken_by_what_is_accepted_or_refused_for_another_reason():
     streak = RefusedStreak()
-    assert not streak.count(Delivered(3, 0, [], 0, 0))
+    assert not streak.count(BatchOutcome(3, 0, [], 0, 0))
     letters = [DeadLetter(seq, "sink", f"no {seq}") for seq in range(29)]
-    assert streak.count(Delivered(0, 0, letters, 29, 0))
+    assert streak.count(BatchOutcome(0, 0, letters, 29, 0))
     assert not streak.is_everything
-    assert streak.count(Delivered(0, 0, letters[:1], 1, 0))
+    assert streak.count(BatchOutcome(0, 0, letters[:1], 1, 0))
     assert streak.is_everything
-    assert streak.count(Delivered(0, 0, [DeadLetter(1, "sink", "another")], 1, 0))
+    assert streak.count(BatchOutcome(0, 0, [DeadLetter(1, "sink", "another")], 1, 0))
     assert not streak.is_everything
-    assert not streak.count(Delivered(0, 0, [DeadLetter(1, "sink", "another")], 1, 1))
+    assert not streak.count(BatchOutcome(0, 0, [DeadLetter(1, "sink", "another")], 1, 1))
     assert streak.as_json() == {"reason": "", "notifications": 0}
 
 

@@ -12,7 +12,7 @@ from connector.model import LookUp, Misconfigured, Page, Subject, Unavailable
 from connector.pipeline import look_ups as module
 from connector.pipeline.look_ups import AGAIN_SECONDS, FIRST_PAUSE_SECONDS, PAUSE_SECONDS, LookUps
 from connector.pipeline.part import Part
-from connector.pipeline.retry import LONGEST_WAIT_SECONDS
+from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS
 
 NOW = 1_700_000_000  # 22:13:20 UTC
 SUBJECTS = [Subject("collection", str(number)) for number in range(4)]
@@ -141,7 +141,7 @@ def test_they_end_when_their_time_is_over_or_the_runner_is_to_stop(clock, source
         (Unavailable("busy"), FIRST_PAUSE_SECONDS),
         (Unavailable("busy", retry_after=1), FIRST_PAUSE_SECONDS),
         (Unavailable("busy", retry_after=PAUSE_SECONDS + 100), PAUSE_SECONDS + 100),
-        (Unavailable("busy", retry_after=10**9), LONGEST_WAIT_SECONDS),
+        (Unavailable("busy", retry_after=10**9), MAX_RETRY_AFTER_SECONDS),
         (Misconfigured("busy"), FIRST_PAUSE_SECONDS),
     ],
 )

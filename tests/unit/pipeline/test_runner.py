@@ -11,7 +11,7 @@ from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
 from connector.pipeline.part import Part
-from connector.pipeline.retry import LONGEST_WAIT_SECONDS, Worker, _wait_seconds
+from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Worker, _wait_seconds
 from connector.pipeline.route import Route
 from connector.pipeline.runner import PolledSource, Runner, sleep_until
 
@@ -132,7 +132,7 @@ def test_no_retry_after_however_far_off_ends_the_service_or_waits_for_ever(said)
         outcome = Future()
 
     State.outcome.set_exception(Unavailable("come back in the year 9999", retry_after=said))
-    assert _wait_seconds(State) == LONGEST_WAIT_SECONDS
+    assert _wait_seconds(State) == MAX_RETRY_AFTER_SECONDS
 
 
 def test_once_does_not_sit_out_a_long_wait_and_still_delivers_what_it_has(journal):
