@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from connector import app, kinds
-from connector.cli import command, demo, terminal
+from connector.cli import command, demonstration, terminal
 from connector.cli.main import iocstream, main
 from connector.model import Gap, Refusal
 from connector.pipeline.part import Part
@@ -270,7 +270,7 @@ def test_a_token_is_shown_once_with_the_hash_that_the_configuration_takes():
 
 def test_the_configuration_of_the_demonstration_is_one(tmp_path):
     path = tmp_path / "iocstream.yaml"
-    text = demo.CONFIGURATION.format(
+    text = demonstration.CONFIGURATION.format(
         api_url="http://127.0.0.1:1",
         folder=tmp_path,
         collection_url="http://127.0.0.1:1/r/collections/c/",

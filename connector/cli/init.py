@@ -1,0 +1,22 @@
+"""`iocstream init`: a configuration to start from."""
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from connector.cli.command import config_option
+
+
+@click.command()
+@config_option
+def init(path: Path) -> None:
+    """Write a commented configuration file to start from."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(resources.files("connector.cli").joinpath("init.yaml").read_text("utf-8"))
+    except FileExistsError:
+        raise click.UsageError(f"{path} exists already; move it away or name another with --config") from None
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {path}\nnext: set VT_API_KEY, then `iocstream check` and `iocstream run`")

@@ -1,0 +1,25 @@
+"""`iocstream status`: where every source and route is."""
+
+from pathlib import Path
+
+import click
+
+from connector.cli.command import config_option, json_option, load, print_json
+
+# Everything else is imported by the command that needs it: `--help` must be instant.
+# ruff: noqa: PLC0415
+
+
+@click.command()
+@config_option
+@json_option
+def status(path: Path, *, as_json: bool) -> None:
+    """Show the status of sources and routes: watermark, lag, quota, position, backlog, dead letters."""
+    from connector.cli import terminal
+    from connector.operations import status as reporting
+
+    report = reporting.status(load(path))
+    if as_json:
+        print_json(report.as_json())
+    else:
+        terminal.show_status(report)
