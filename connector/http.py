@@ -14,15 +14,15 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from connector import telemetry
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
-from connector.settings.config import ExistingFile, Settings
+from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
 from connector.values import jsontext
 from connector.values.display import one_line, shortened
 
@@ -70,15 +70,8 @@ class HttpSettings(Settings):
             "PEM file of the CA certificates to trust. Without it: the public ones that the package certifi brings."
         ),
     )
-    client_certificate: ExistingFile | None = Field(
-        None, description="PEM file of the client certificate, for servers that ask for one."
-    )
-    client_key: ExistingFile | None = Field(
-        None,
-        description=(
-            "PEM file of the client certificate's key. Not needed where the certificate's file holds the key."
-        ),
-    )
+    client_certificate: ClientCertificate = None
+    client_key: ClientKey = None
 
     @field_validator("proxy")
     @classmethod
@@ -87,6 +80,12 @@ class HttpSettings(Settings):
         if proxy is not None and not _has_host(proxy.get_secret_value()):
             raise ValueError("must be a URL such as http://user:password@proxy.example:3128")
         return proxy
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> Self:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

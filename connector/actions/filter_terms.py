@@ -8,6 +8,7 @@ from typing import Any
 
 from connector.actions.envelope import InvalidParameters
 from connector.model import JsonObject
+from connector.values.jsontext import list_or_empty
 
 _Values = Callable[[JsonObject], list[Any]]
 
@@ -17,7 +18,7 @@ _TERMS: Mapping[str, _Values] = {
     "entity_id": lambda said: [said.get("entity_id")],
     "source_type": lambda said: [source.get("type") for source in _objects(said.get("sources"))],
     "source_id": lambda said: [source.get("id") for source in _objects(said.get("sources"))],
-    "notification_tag": lambda said: _list(said.get("tags")),
+    "notification_tag": lambda said: list_or_empty(said.get("tags")),
 }
 
 
@@ -41,9 +42,5 @@ def _term(term: str) -> Callable[[JsonObject], bool]:
     return lambda said: value in values(said)
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in _list(value) if isinstance(item, dict)]
+    return [item for item in list_or_empty(value) if isinstance(item, dict)]

@@ -33,7 +33,7 @@ _COPIED: Mapping[_Place, _Place] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Remark:
     """One thing to look at.
 
     Attributes:
@@ -50,7 +50,7 @@ class Finding:
     subject: str = ""
 
 
-def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
+def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Remark]:
     """Convert the examples, and say what to look at."""
     total = len(examples.notifications)
     conversions = list(convert(examples.notifications, mapping))
@@ -58,16 +58,16 @@ def review(mapping: CompiledMapping, examples: Examples) -> Iterator[Finding]:
     converted = sum(conversion.wanted for conversion in conversions) - reasons.total()
     message = f"converts {converted} of the {total} {examples.called}"
     if converted:
-        yield Finding("ok", "valid", f"the mapping is valid and {message}")
+        yield Remark("ok", "valid", f"the mapping is valid and {message}")
     else:
-        yield Finding("error" if reasons else "warning", "valid", message)
+        yield Remark("error" if reasons else "warning", "valid", message)
     for reason, times in reasons.most_common():
-        yield Finding("note" if converted else "error", "refused", f"{times} of {total} refused: {reason}")
+        yield Remark("note" if converted else "error", "refused", f"{times} of {total} refused: {reason}")
     explainer = Explainer(mapping, every_branch=True)
     explanations = list(_explained(explainer, examples))
     for location in explainer.without_value():
         message = f"`{one_line(location.expression)}` found nothing in any example; is it misspelt?"
-        yield Finding("warning", "without value", message, location.place, dotted(location.path))
+        yield Remark("warning", "without value", message, location.place, dotted(location.path))
     if isinstance(mapping.format, Vocabulary):
         yield from _undefined(mapping.format, explanations)
     yield from _unread(explanations)
@@ -81,7 +81,7 @@ def _explained(explainer: Explainer, examples: Examples) -> Iterator[Explanation
             continue
 
 
-def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> Iterator[Finding]:
+def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> Iterator[Remark]:
     found: dict[tuple[str, str], str] = {}
     for explanation in explanations:
         for part in _documents(explanation):
@@ -90,7 +90,7 @@ def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> I
                 if not inner.by_format:
                     found.setdefault((inner.place, dotted(inner.path)), f"{path[-1]} is not defined by {of}")
     for (place, subject), message in found.items():
-        yield Finding("note", "undefined", message, place, subject)
+        yield Remark("note", "undefined", message, place, subject)
 
 
 def _documents(explanation: Explanation) -> Iterator[Part]:
@@ -111,7 +111,7 @@ def _inner(part: Part, path: Sequence[str]) -> Part:
     return part
 
 
-def _unread(explanations: Sequence[Explanation]) -> Iterator[Finding]:
+def _unread(explanations: Sequence[Explanation]) -> Iterator[Remark]:
     """The parts of the input that were there in some example and read in none, as large as can be."""
     there: Counter[_Place] = Counter()
     used: set[_Place] = set()
@@ -127,7 +127,7 @@ def _unread(explanations: Sequence[Explanation]) -> Iterator[Finding]:
     for place in sorted(there):
         around = _prefixes(place)
         if place not in touched and used.isdisjoint(around) and (len(around) == 1 or around[-2] in touched):
-            yield Finding(
+            yield Remark(
                 "note", "unread", f"in {there[place]} of {len(explanations)} examples", subject=_written(place)
             )
 

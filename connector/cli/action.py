@@ -1,13 +1,12 @@
 """The command `action`: what a playbook calls from a shell. JSON in, one envelope of JSON out."""
 
 import contextlib
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector.cli.command import DONE, config_option, print_json, stop_on_signals
+from connector.cli.command import DONE, config_option, open_input, print_json, stop_on_signals
 
 if TYPE_CHECKING:
     from connector.actions import Action, Envelope
@@ -105,7 +104,7 @@ def _read(file: Path) -> dict[str, Any]:
     from connector.values import jsontext
 
     try:
-        with _opened(file) as stream:
+        with open_input(file) as stream:
             text = stream.read(_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             raise click.UsageError(f"--json-in {file}: more than {_MAX_BYTES} bytes")
@@ -117,10 +116,6 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise click.UsageError(f"--json-in {file} must be a JSON object")
     return value
-
-
-def _opened(file: Path) -> BinaryIO:
-    return sys.stdin.buffer if str(file) == "-" else file.open("rb")
 
 
 def _show(known: Any, name: str | None) -> None:

@@ -11,8 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
 from connector import app, telemetry
 from connector.cli import terminal
+from connector.cli.command import extra
 from connector.model import Misconfigured
 from connector.pipeline.part import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
@@ -114,11 +117,10 @@ def _hashed(content: bytes) -> str:
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
     """Serve the page and the collection on loopback, to who has a token that is good for this time alone."""
     try:
-        from connector.server import listener as server  # noqa: PLC0415 -- an extra of the package
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "connector":
-            raise
-        terminal.print_line("The page   comes with the server: pip install 'iocstream-connector[server]'")
+        with extra("server", "the page"):
+            from connector.server import listener as server  # noqa: PLC0415 -- an extra of the package
+    except click.UsageError as error:
+        terminal.print_line(error.message)
         return
     token, hashed = new_token()
     login = TokenSettings(name="demo", hash=hashed, scopes=["act", "taxii"])

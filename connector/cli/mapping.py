@@ -23,7 +23,7 @@ from connector.values.display import printable
 if TYPE_CHECKING:
     from connector.authoring.comparison import Comparison
     from connector.authoring.golden import Outcome
-    from connector.authoring.review import Finding
+    from connector.authoring.review import Remark
     from connector.model import Notification
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
@@ -105,15 +105,15 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
         raise click.UsageError("name the mapping that --overlay is laid over")
     found = {name: list(_reviewed(name, profile, overlays)) for name in _chosen(names, profile)}
     if as_json:
-        print_json([_finding_json(name, each) for name, findings in found.items() for each in findings])
+        print_json([_remark_json(name, each) for name, remarks in found.items() for each in remarks])
     else:
-        for name, findings in found.items():
-            _print_findings(name, findings)
-    errors = {each.kind for findings in found.values() for each in findings if each.level == "error"}
+        for name, remarks in found.items():
+            _print_remarks(name, remarks)
+    errors = {each.kind for remarks in found.values() for each in remarks if each.level == "error"}
     return MISCONFIGURED if "invalid" in errors else FAILED if errors else DONE
 
 
-def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Finding]":
+def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Remark]":
     from connector import app
     from connector.authoring import review
     from connector.mapping import examples
@@ -123,25 +123,25 @@ def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Itera
     try:
         compiled = app.load_mapping(name, None, profile, overlays)
     except Misconfigured as error:
-        yield review.Finding("error", "invalid", str(error))
+        yield review.Remark("error", "invalid", str(error))
     else:
         yield from review.review(compiled, available)
 
 
-def _print_findings(name: str, findings: "Sequence[Finding]") -> None:
-    for each in findings:
+def _print_remarks(name: str, remarks: "Sequence[Remark]") -> None:
+    for each in remarks:
         if each.kind != "unread":
             where = f"{each.place}: " if each.place else ""
             what = f"{each.subject}: " if each.subject else ""
             click.echo(f"{each.level:7}  {name}: {where}{printable(what + each.message)}")
-    unread = [printable(each.subject) for each in findings if each.kind == "unread"]
+    unread = [printable(each.subject) for each in remarks if each.kind == "unread"]
     if unread:
         text = f"{name}: makes nothing of this in the examples: {', '.join(unread)}"
         click.echo(textwrap.fill(text, 118, initial_indent=f"{'note':7}  ", subsequent_indent=" " * 9))
 
 
-def _finding_json(name: str, finding: "Finding") -> dict[str, str]:
-    return {"mapping": name} | {key: getattr(finding, key) for key in ("level", "kind", "place", "subject", "message")}
+def _remark_json(name: str, remark: "Remark") -> dict[str, str]:
+    return {"mapping": name} | {key: getattr(remark, key) for key in ("level", "kind", "place", "subject", "message")}
 
 
 @mapping.command()

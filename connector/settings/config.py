@@ -76,6 +76,16 @@ def _existing(path: Path, info: ValidationInfo) -> Path:
 ExistingFile = Annotated[Path, AfterValidator(_existing)]
 """The path of a file that must be there when the configuration is read."""
 
+ClientCertificate = Annotated[
+    ExistingFile | None, Field(description="PEM file of the client certificate, for servers that ask for one.")
+]
+ClientKey = Annotated[
+    ExistingFile | None,
+    Field(
+        description="PEM file of the client certificate's key. Not needed where the certificate's file holds the key."
+    ),
+]
+
 
 class Settings(BaseModel):
     """Options of one part: unknown keys are refused, values never appear in errors."""

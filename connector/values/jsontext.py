@@ -1,6 +1,7 @@
 """JSON as it comes from outside: strict, except that one broken character does not cost a whole answer."""
 
 import re
+from typing import Any
 
 import orjson
 
@@ -29,6 +30,16 @@ def decode(text: bytes) -> Json:
         if mended == text:
             raise
     return orjson.loads(mended)
+
+
+def text_or_empty(value: object) -> str:
+    """A text; of any other value, which should have been one, the empty text."""
+    return value if isinstance(value, str) else ""
+
+
+def list_or_empty(value: object) -> list[Any]:
+    """A list; of any other value, which should have been one, the empty list."""
+    return value if isinstance(value, list) else []
 
 
 def fault(text: bytes, error: orjson.JSONDecodeError) -> tuple[int, str]:

@@ -120,6 +120,11 @@ def test_a_proxy_that_is_no_url_is_refused_without_being_shown(proxy):
     assert "canary" not in str(caught.value)
 
 
+def test_a_key_without_the_certificate_it_belongs_to_is_refused():
+    with pytest.raises(ValueError, match="client_key needs client_certificate"):
+        HttpSettings(client_key=__file__)
+
+
 @pytest.mark.parametrize("url", ["ftp://a.example/", "a.example", "http://", "http://[::bad/"])
 def test_what_is_no_url_is_misconfigured(url):
     with pytest.raises(Misconfigured, match="is not an http or https URL"):

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.config import ExistingFile
+from connector.settings.config import ClientCertificate, ClientKey, ExistingFile
 from connector.settings.parts import SinkSettings
 from connector.sinks.syslog.frame import Facility, Framing, Severity
 
@@ -150,15 +150,8 @@ class SyslogSettings(SinkSettings):
             "PEM file of the CA certificates to trust, for tls and relp-tls. Without it: those of the system."
         ),
     )
-    client_certificate: ExistingFile | None = Field(
-        None, description="PEM file of the client certificate, for receivers that ask for one."
-    )
-    client_key: ExistingFile | None = Field(
-        None,
-        description=(
-            "PEM file of the client certificate's key. Not needed where the certificate's file holds the key."
-        ),
-    )
+    client_certificate: ClientCertificate = None
+    client_key: ClientKey = None
     server_name: str | None = Field(
         None,
         min_length=1,

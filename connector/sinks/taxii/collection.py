@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from connector.model import Json, JsonObject, Misconfigured
+from connector.model import JsonObject, Misconfigured
 from connector.sinks.taxii.client import TaxiiClient
 from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of, with_slash
+from connector.values.jsontext import list_or_empty, text_or_empty
 
 _MAX_NAMED = 10
 
@@ -47,7 +47,7 @@ def find_collection(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
         root = client.get(root_url, "The API root")
         resource = _named(client, root_url, settings.collection or "")
         url = f"{root_url}collections/{quote(str(resource['id']), safe='')}/"
-    title = client.line(_text(resource.get("title")) or _text(resource.get("id")) or url)
+    title = client.line(text_or_empty(resource.get("title")) or text_or_empty(resource.get("id")) or url)
     if resource.get("can_write") is False:
         raise Misconfigured(
             f"the collection {title!r} at {url} takes nothing from this login (can_write is false). "
@@ -66,8 +66,10 @@ def find_collection(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
 def _root(client: TaxiiClient, settings: TaxiiSettings) -> str:
     discovery_url = settings.discovery_url or ""
     discovery = client.get(discovery_url, "The discovery resource")
-    roots = [_resolved(discovery_url, root) for root in _list(discovery.get("api_roots")) if isinstance(root, str)]
-    default = _resolved(discovery_url, _text(discovery.get("default"))) if discovery.get("default") else None
+    roots = [
+        _resolved(discovery_url, root) for root in list_or_empty(discovery.get("api_roots")) if isinstance(root, str)
+    ]
+    default = _resolved(discovery_url, text_or_empty(discovery.get("default"))) if discovery.get("default") else None
     if settings.api_root is not None:
         chosen = _resolved(discovery_url, settings.api_root)
         if roots and chosen not in roots:
@@ -100,7 +102,9 @@ def _root(client: TaxiiClient, settings: TaxiiSettings) -> str:
 def _named(client: TaxiiClient, root_url: str, name: str) -> JsonObject:
     answer = client.get(f"{root_url}collections/", "The list of collections")
     collections = [
-        c for c in _list(answer.get("collections")) if isinstance(c, dict) and isinstance(c.get("id"), str) and c["id"]
+        c
+        for c in list_or_empty(answer.get("collections"))
+        if isinstance(c, dict) and isinstance(c.get("id"), str) and c["id"]
     ]
     for key in ("id", "alias", "title"):
         found = [c for c in collections if c.get(key) == name]
@@ -111,7 +115,7 @@ def _named(client: TaxiiClient, root_url: str, name: str) -> JsonObject:
             )
         if found:
             return found[0]
-    titles = [_text(c.get("title")) or c["id"] for c in collections]
+    titles = [text_or_empty(c.get("title")) or c["id"] for c in collections]
     raise Misconfigured(
         f"{root_url} shows this login no collection {name!r}. "
         + (f"It shows {_some(client, titles)}" if titles else "It shows none at all: check the login's rights")
@@ -137,11 +141,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def _some(client: TaxiiClient, names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     return ", ".join(client.line(name, 100) for name in names[:_MAX_NAMED]) + more
-
-
-def _list(value: Json) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""

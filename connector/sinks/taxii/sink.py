@@ -71,8 +71,8 @@ class TaxiiSink:
             collection = self._opened()
             self._exchange.resume(collection)
             ordered = sorted(messages, key=lambda message: message.dependency_level)
-            for _, dependency_level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
-                rest = [each for each in dependency_level if not self._is_dealt_with(each)]
+            for _, level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
+                rest = [each for each in level if not self._is_dealt_with(each)]
                 while rest:
                     count = self._fitting(rest)
                     for refusal in self._deliver(collection, rest[:count]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from connector.model import Json, Message
 from connector.values.display import one_line, shortened_in_the_middle
+from connector.values.jsontext import list_or_empty, text_or_empty
 
 MAX_ID_LENGTH = 512
 MAX_WORDS = 300
@@ -79,13 +80,13 @@ def read(body: Json, shown: Callable[[str], str] | None = None) -> Status:
     identifier = body.get("id")
     # `.` and `..` in an address would be another address.
     usable = isinstance(identifier, str) and len(identifier) <= MAX_ID_LENGTH and identifier.strip(".")
-    state = _text(body.get("status")).strip().lower()
+    state = text_or_empty(body.get("status")).strip().lower()
     failed = state.startswith(("fail", "err"))
     total, succeeded, failures, left = (
         _count(body.get(f"{name}_count")) for name in ("total", "success", "failure", "pending")
     )
     if left is None:
-        left = len(_list(body.get("pendings")))
+        left = len(list_or_empty(body.get("pendings")))
     is_counted = bool(total) and left == 0 and (succeeded or 0) + (failures or 0) == total
     return Status(
         id=identifier if usable else None,
@@ -167,8 +168,8 @@ def _meant(detail: Detail, candidates: Sequence[Message]) -> Sequence[Message]:
 
 def _details(entries: Json, shown: Callable[[str], str]) -> Sequence[Detail]:
     return [
-        Detail(entry["id"], _text(entry.get("version")), shown(_text(entry.get("message"))))
-        for entry in _list(entries)
+        Detail(entry["id"], text_or_empty(entry.get("version")), shown(text_or_empty(entry.get("message"))))
+        for entry in list_or_empty(entries)
         if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)
     ]
 
@@ -177,11 +178,3 @@ def _count(value: Json) -> int | None:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < MAX_DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""

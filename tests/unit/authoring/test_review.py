@@ -36,7 +36,7 @@ def example(number=1, entity_type="domain", **entity):
     return Notification(str(number), 1, body)
 
 
-def findings(text, *notifications, kind=None):
+def remarks(text, *notifications, kind=None):
     mapping = compile_mapping(yamldoc.parse(text, "own.yaml"), FORMATS)
     found = list(review(mapping, Examples("examples", notifications or [example()])))
     return [each for each in found if kind is None or each.kind == kind]
@@ -48,14 +48,14 @@ def line(body):
 
 def test_an_expression_that_was_null_in_all_examples_is_named_with_its_place():
     text = line("a: '${{ entity.x }}', b: '${{ entity.y }}'")
-    (found,) = findings(text, example(x=1), example(x=None), kind="without value")
+    (found,) = remarks(text, example(x=1), example(x=None), kind="without value")
     assert (found.level, found.place, found.subject) == ("warning", "own.yaml:3:35", "emit.line.b")
     assert found.message == "`entity.y` found nothing in any example; is it misspelt?"
 
 
 def test_what_the_mapping_makes_nothing_of_is_named_as_a_whole():
     text = line("a: '${{ entity.x.used }}', b: '${{ notification }}', c: '${{ entity_value }}'")
-    found = findings(text, example(x={"used": 1, "left": 2}, y={"a": {"b": [1]}, "c": 2}), example(y={}), kind="unread")
+    found = remarks(text, example(x={"used": 1, "left": 2}, y={"a": {"b": [1]}, "c": 2}), example(y={}), kind="unread")
     assert [(each.subject, each.message) for each in found] == [
         ("entity.x.left", "in 1 of 2 examples"),
         ("entity.y", "in 1 of 2 examples"),
@@ -64,7 +64,7 @@ def test_what_the_mapping_makes_nothing_of_is_named_as_a_whole():
 
 def test_what_stands_in_a_list_is_one_thing_wherever_it_stands():
     text = line("a: '${{ entity.list[0].x }}', b: '${{ notification }}', c: '${{ entity_value }}'")
-    found = findings(text, example(list=[{"x": 1, "y": 2}, {"x": 3, "z": 4}]), kind="unread")
+    found = remarks(text, example(list=[{"x": 1, "y": 2}, {"x": 3, "z": 4}]), kind="unread")
     assert [each.subject for each in found] == ["entity.list[].y", "entity.list[].z"]
 
 
@@ -82,23 +82,23 @@ def test_what_stands_in_a_list_is_one_thing_wherever_it_stands():
 )
 def test_what_an_expression_asks_for_is_read(body):
     text = line(f"{body}, b: '${{{{ notification }}}}', c: '${{{{ entity_value }}}}'")
-    assert findings(text, example(x=1, y=2), kind="unread") == []
+    assert remarks(text, example(x=1, y=2), kind="unread") == []
 
 
 @pytest.mark.parametrize("body", ["a: {$when: entity, b: x}", "a: {$each: 'entity.list[:9]', b: '${{ item.x }}'}"])
 def test_what_is_only_asked_for_or_gone_through_is_not_read_with_all_that_is_in_it(body):
     text = line(f"{body}, b: '${{{{ notification }}}}', c: '${{{{ entity_value }}}}'")
-    found = findings(text, example(list=[{"x": 1, "y": 2}]), kind="unread")
+    found = remarks(text, example(list=[{"x": 1, "y": 2}]), kind="unread")
     assert [each.subject for each in found] == (["entity.list"] if "$when" in body else ["entity.list[].y"])
 
 
 def test_the_url_is_read_where_entity_value_is():
     text = line("b: '${{ notification }}', c: '${{ entity_value }}'")
-    assert findings(text, example(entity_type="url", url="https://example.com/"), kind="unread") == []
+    assert remarks(text, example(entity_type="url", url="https://example.com/"), kind="unread") == []
 
 
 def test_a_cef_key_that_the_dictionary_does_not_have_is_named():
-    (found,) = findings(CEF % "{rt: 1, Mine: x, cs1Label: l, cs1: y}", kind="undefined")
+    (found,) = remarks(CEF % "{rt: 1, Mine: x, cs1Label: l, cs1: y}", kind="undefined")
     assert found.level == "note"
     assert found.subject == "emit.event.extension.Mine"
     assert found.place.startswith("own.yaml:5:")
@@ -106,7 +106,7 @@ def test_a_cef_key_that_the_dictionary_does_not_have_is_named():
 
 
 def test_a_property_that_a_stix_type_does_not_have_is_named_and_the_refusal_too():
-    found = findings(STIX % "colour: red")
+    found = remarks(STIX % "colour: red")
     assert [(each.subject, each.message) for each in found if each.kind == "undefined"] == [
         ("emit.domain.colour", "colour is not defined by STIX 2.1's domain-name")
     ]
@@ -116,12 +116,12 @@ def test_a_property_that_a_stix_type_does_not_have_is_named_and_the_refusal_too(
 def test_a_property_that_the_extension_does_not_define_is_named():
     extension = "extension-definition--0182ed0e-2ad8-5420-b2e3-093f142bb7fa"
     text = STIX % f"extensions: {{{extension}: {{extension_type: property-extension, origin: a, colour: red}}}}"
-    (found,) = findings(text, kind="undefined")
+    (found,) = remarks(text, kind="undefined")
     assert found.subject == f"emit.domain.extensions.{extension}.colour"
 
 
 def test_what_the_format_added_is_no_line_of_the_mapping():
-    assert findings(STIX % "defanged: false", kind="undefined") == []
+    assert remarks(STIX % "defanged: false", kind="undefined") == []
 
 
 def test_formats_that_know_their_specification_say_so():

@@ -241,7 +241,7 @@ class TestActions:
             (["get_status", "-p", "x"], "--param x: write NAME=VALUE"),
             (["list_notifications", "-p", "since=2026-W05"], "since: is no time; write 2026-01-31"),
             (["list_notifications", "-p", "limit=0"], "limit: "),
-            (["get_status", "--json-in", "none.json"], "--json-in none.json cannot be read"),
+            (["get_status", "--json-in", "none.json"], "none.json cannot be read"),
             (["get_status", "--json-in", "saved.jsonl"], "--json-in saved.jsonl is not JSON"),
         ],
     )
