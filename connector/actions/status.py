@@ -9,6 +9,7 @@ from connector import kinds
 from connector.actions.envelope import ErrorDetail
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.model import ConnectorError
+from connector.monitoring.quota import by_span
 from connector.monitoring.status import StatusReport
 from connector.operations.check import check
 from connector.operations.status import status
@@ -128,8 +129,8 @@ class QuotaResult(Result):
 
     def summary(self) -> dict[str, int]:
         """What is left of each span of the first source that has any."""
-        quota = next((each.quota for each in self.sources if each.quota), None) or {}
-        return {f"{span}_left": allowed - used for span, used, allowed in _spans(quota)}
+        quota = next((each.quota for each in self.sources if each.quota), None)
+        return {f"{span}_left": each.left for span, each in by_span(quota).items()}
 
     def errors(self) -> list[ErrorDetail]:
         """Each source that could not be asked."""
@@ -156,18 +157,5 @@ def get_quota(context: ActionContext, _: NoParameters) -> QuotaResult:
 
 
 def _left(quota: dict[str, Any] | None) -> str:
-    spans = [f"{span} {allowed - used} of {allowed} requests left" for span, used, allowed in _spans(quota or {})]
+    spans = [f"{span} {each.left} of {each.allowed} requests left" for span, each in by_span(quota).items()]
     return ", ".join(spans) or "has no quota, or does not tell"
-
-
-def _spans(quota: dict[str, Any]) -> list[tuple[str, int, int]]:
-    found = []
-    for name, spans in quota.items():
-        numbers = (spans.get("user") or spans.get("group")) if isinstance(spans, dict) else None
-        if (
-            isinstance(numbers, dict)
-            and isinstance(numbers.get("used"), int)
-            and isinstance(numbers.get("allowed"), int)
-        ):
-            found.append((name.removeprefix("api_requests_"), numbers["used"], numbers["allowed"]))
-    return found

@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A document, or a whole notification, that the two mappings do not make the same of.
+    """What the two mappings make differently: a document, or a whole notification.
 
     Attributes:
         notification: its id.
@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """Counts, and one example at least of each kind of difference, as far as `SHOWN` goes.
+    """How many differences there are, and examples: at least one of each kind, up to `SHOWN` in all.
 
     Attributes:
         notifications: how many were converted by both.
@@ -56,7 +56,8 @@ class Comparison:
             is not for, are added or removed.
         refused, accepted: notifications that only the new, or only the old mapping refuses.
         refused_by_both: notifications, whatever the reasons.
-        places: how often documents changed there; what is in lists counts as in one.
+        places: in how many documents each place changed; the elements of a list count as one place.
+        differences: the examples.
     """
 
     notifications: int = 0
@@ -112,7 +113,7 @@ def last(journal: Outbox, sources: Sequence[str], count: int) -> Sequence[Entry]
             total += 1
         if total >= count or start == 0:
             return found
-        window *= 4  # the rest of the numbers are those of other sources, or were pruned
+        window *= 4  # the missing numbers belong to other sources, or were pruned
 
 
 def _after(journal: Outbox, positions: Mapping[str, int], start: int) -> Iterator[Entry]:
@@ -122,7 +123,7 @@ def _after(journal: Outbox, positions: Mapping[str, int], start: int) -> Iterato
 
 
 def _end(journal: Outbox, positions: Mapping[str, int]) -> int:
-    """The number of the last entry: it is bisected for, since a journal is asked for what comes next alone."""
+    """The seq of the last entry, by bisection: a journal can only be asked for the entries after a seq."""
     low, high = 0, 1
     while journal.history(positions, 1, high):
         low, high = high, high * 2
@@ -137,7 +138,12 @@ def _end(journal: Outbox, positions: Mapping[str, int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a mapping makes of a notification: by what it is, a document and its bytes."""
+    """What a mapping makes of a notification.
+
+    Attributes:
+        documents: by `Difference.document`, each document and its bytes.
+        refused: who refused the notification and why; empty when nobody did.
+    """
 
     documents: Mapping[str, tuple[Document, bytes]]
     refused: str
@@ -178,7 +184,7 @@ def _made(mapping: CompiledMapping, notification: Notification) -> _Made:
 def _differences(
     notification: str, old: _Made, new: _Made, counts: Comparison
 ) -> Iterator[tuple[Difference, Sequence[str]]]:
-    """Each difference, with the places that changed; all is counted."""
+    """Each difference, with the places that changed; counts everything in `counts`."""
     if old.refused or new.refused:
         what: What = "refused otherwise" if old.refused and new.refused else "refused" if new.refused else "accepted"
         counts.refused += what == "refused"

@@ -6,6 +6,7 @@ from typing import Any
 
 from connector import notification
 from connector.mapping import CompiledMapping
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part, ScopePath
 from connector.model import Json, Notification, Refused
 from connector.pipeline.convert import convert
@@ -13,12 +14,12 @@ from connector.ports import ObjectFormat
 from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
-"""Levels of a notification; deeper ones are shown by nobody's screen."""
+"""How many levels of a notification can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedConversion:
-    """An explanation, with what it led to.
+    """An explanation, with what would be sent.
 
     Attributes:
         mapping: what the mapping is called.
@@ -76,6 +77,12 @@ def as_json(explained: ExplainedConversion) -> dict[str, Any]:
         "emit": [_part(part) for part in explanation.emitted],
         "sent": explained.sent,
     }
+
+
+def sources(evaluation: Evaluation) -> Mapping[ScopePath, Json]:
+    """What an expression read; for each name of `let` that it read, also what in the notification that came from."""
+    names = {path: value for path, value in evaluation.reads.items() if path[0] not in NOTIFICATION_SCOPE}
+    return {**names, **evaluation.inputs}
 
 
 def _part(part: Part) -> dict[str, Json]:

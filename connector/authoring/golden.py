@@ -1,10 +1,10 @@
-"""The examples beside a mapping, and what the files beside them say it makes of each.
+"""The examples beside a mapping, compared with the expected output beside those.
 
     mine.yaml
     examples/inputs/CASE.json       a notification, in either shape
-    examples/mine/CASE.SUFFIX       what becomes of it: STIX objects as a JSON list, anything else line by line
+    examples/mine/CASE.SUFFIX       the expected output: STIX objects as a JSON list, anything else line by line
 
-The objects on which all others rest (`ObjectFormat.shared_documents`) are not repeated in every file.
+Shared documents (`ObjectFormat.shared_documents`) are not repeated in every file.
 """
 
 import difflib
@@ -22,7 +22,7 @@ from connector.model import Misconfigured, Refused
 from connector.pipeline.convert import Conversion, convert
 
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
-"""Of the files for a format; any other's is its name."""
+"""Of the files of expected output; for any other format, its name."""
 
 State = Literal["passed", "differs", "missing", "left over", "written"]
 
@@ -35,7 +35,7 @@ class Outcome:
         case: its name.
         state: `missing` when no file says what is expected, `left over` when that file has no input (any more),
             `written` when it was made to say what is made now.
-        file: what says what is expected.
+        file: that of the expected output.
         difference: from the file to what was made, as a unified diff; empty when there is none.
     """
 
@@ -56,8 +56,8 @@ def run(mapping: CompiledMapping, folder: Path, name: str, *, update: bool = Fal
     Args:
         mapping: the one to try.
         folder: where `inputs` and, for each mapping, a folder of expected output lie.
-        name: that of the latter.
-        update: whether to rewrite what is expected.
+        name: that of the folder of expected output, usually the mapping's.
+        update: whether to rewrite the files of expected output.
 
     Raises:
         Misconfigured: there is no example, or a file cannot be read or written.
@@ -76,12 +76,12 @@ def run(mapping: CompiledMapping, folder: Path, name: str, *, update: bool = Fal
 
 
 def suffix(mapping: CompiledMapping) -> str:
-    """What the files for a mapping's format end with."""
+    """The suffix of the files of expected output, by the mapping's format."""
     return _SUFFIXES.get(mapping.format_name, mapping.format_name)
 
 
 def expected(mapping: CompiledMapping, path: Path) -> bytes:
-    """What the file for an example says when it says what the mapping makes now.
+    """The content of a file of expected output, as the mapping makes it.
 
     Raises:
         Misconfigured: the example cannot be read.
@@ -96,7 +96,7 @@ def expected(mapping: CompiledMapping, path: Path) -> bytes:
 
 
 def objects(conversion: Conversion) -> Sequence[dict[str, object]]:
-    """The STIX objects that one notification adds to those on which all others rest."""
+    """The STIX objects that were made of one notification, without shared ones."""
     return [orjson.loads(message.body) for message in conversion.messages if message.dependency_level > 0]
 
 

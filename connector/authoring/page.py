@@ -1,7 +1,7 @@
 """An explained conversion as one page of HTML that needs nothing else: input left, output right, linked both ways.
 
-All in it is hostile but the style and the script. The page is built as a tree of elements, so that text stays text, and
-its policy (Content-Security-Policy) lets nothing run or load but those two, known by their hashes.
+Everything in it may be hostile, except the style and the script. The page is built as a tree of elements, so that text
+stays text, and its Content-Security-Policy lets nothing run or load but those two, by their hashes.
 """
 
 import base64
@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
-from connector.authoring.explain import ExplainedConversion
+from connector.authoring.explain import ExplainedConversion, sources
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, Part, ScopePath
 from connector.model import Json
@@ -19,9 +19,9 @@ from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text
 
 _VALUE, _READ = 2000, 80
-"""Characters of a value, and of one that was read."""
+"""How many characters of a value are shown, and of a value that was read."""
 _SMALL = 12
-"""Members of a part of the input that is open, although nothing of it was read."""
+"""Up to so many members, a part of the input is shown open even if nothing of it was read."""
 
 _Content = ET.Element | str
 
@@ -30,7 +30,7 @@ def page(explained: ExplainedConversion) -> bytes:
     """The page, in UTF-8."""
     output = _Output(explained)
     main = _element("main", _Input(explained, output).section, output.section)
-    style, script = (_own(name) for name in ("page.css", "page.js"))
+    style, script = (_resource(name) for name in ("page.css", "page.js"))
     head = _element(
         "head",
         _element("meta", charset="utf-8"),
@@ -111,13 +111,12 @@ class _Output:
         return _element("span", *content, *why, class_=class_, id=identifier, data_links=links or None)
 
     def evaluation(self, evaluation: Evaluation) -> ET.Element:
-        """An expression, and what it read; where that is a name, what the name came of too."""
+        """An expression, and its `sources`."""
         content: list[_Content] = []
         if evaluation.role not in ("value", "text"):
             content += [_element("span", evaluation.role, class_="role"), " "]
         content.append(_element("code", printable(" ".join(evaluation.expression.split()))))
-        names = {path: value for path, value in evaluation.reads.items() if path[0] not in NOTIFICATION_SCOPE}
-        for path, value in {**names, **evaluation.inputs}.items():
+        for path, value in sources(evaluation).items():
             target = self.inputs.get(path) or (f"name-{path[0]}" if path[0] in self.names else None)
             name = _element("a" if target else "span", printable(dotted(path)), href=f"#{target}" if target else None)
             found = " is not given" if value is None else f" = {value_text(value, _READ)}"
@@ -143,7 +142,7 @@ class _Input:
             content += [" ", _value(value)]
         if readers:
             count = f"→ {len(readers)}"
-            told = f"{len(readers)} of the output came of this; to the first"
+            told = f"{len(readers)} values of the output came of this: go to the first"
             content += [" ", _element("a", count, href=f"#{readers[0]}", class_="count", title=told)]
         class_ = "row" if readers else "row unread"
         links = " ".join(readers) or None
@@ -245,7 +244,7 @@ def _paths(value: Json, path: ScopePath = ()) -> Iterator[ScopePath]:
         yield from _paths(child, (*path, key))
 
 
-def _own(name: str) -> str:
+def _resource(name: str) -> str:
     return resources.files("connector.authoring").joinpath(name).read_text("utf-8")
 
 

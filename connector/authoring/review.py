@@ -1,4 +1,4 @@
-"""What a mapping does on its examples that its author may not have meant."""
+"""What a mapping does with its examples that its author may not have meant."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ Kind = Literal["valid", "invalid", "refused", "without value", "unread", "undefi
 Level = Literal["ok", "note", "warning", "error"]
 
 _Place = tuple[str, ...]
-"""Names from `notification`, `entity` or `entity_value` downwards; whatever is in a list is in `[]`."""
+"""Names from `notification`, `entity` or `entity_value` downwards; `[]` stands for every element of a list."""
 _ELEMENT = "[]"
 _ASKING = ("match", "$when", "$each", "$provisional")
-"""The roles of expressions of which nothing is written."""
+"""The roles of expressions whose values are not written to the output."""
 _COPIED: Mapping[_Place, _Place] = {
     ("entity", "sha256"): ("entity_value",),
     ("entity", "url"): ("entity_value",),
     ("notification", "hunting_info", "sources"): ("notification", "sources"),
     ("notification", "hunting_info", "tags"): ("notification", "tags"),
 }
-"""What `connector.notification.view` has put elsewhere too: reading that is reading this."""
+"""Places that `connector.notification.view` copies, each with the place of its copy: to read the copy is to read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ def _unread(explanations: Sequence[Explanation]) -> Iterator[Remark]:
     """The parts of the input that were there in some example and read in none, as large as can be."""
     there: Counter[_Place] = Counter()
     used: set[_Place] = set()
-    asked: set[_Place] = set()  # whether there is something, or what there is one by one; nothing of what is in it
+    # Places where an expression asked only whether something is there, or for its elements one by one: what is in them
+    # has not been read by that.
+    asked: set[_Place] = set()
     for explanation in explanations:
         there.update({around for leaf in _leaves(explanation.view, ()) for around in _prefixes(leaf)})
         for evaluation in explanation.evaluations():

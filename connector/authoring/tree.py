@@ -1,24 +1,22 @@
 """An explained conversion on a terminal: the output as a tree, and at each value where it came from."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from connector.authoring.explain import ExplainedConversion
-from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.explanation import Evaluation, Part, ScopePath
-from connector.model import Json
+from connector.authoring.explain import ExplainedConversion, sources
+from connector.mapping.explanation import Evaluation, Part
 from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text
 
 _VALUE, _READ = 100, 60
-"""Characters of a value, and of one that was read."""
+"""How many characters of a value are shown, and of a value that was read."""
 _UNBROKEN = 100_000
-"""Characters of a line that is not for a screen."""
+"""Width of a line, in characters, where the output is no terminal."""
 
 
 def show(explained: ExplainedConversion) -> None:
@@ -75,16 +73,10 @@ def _evaluations(evaluations: list[Evaluation]) -> Iterator[Text]:
         role = "" if each.role in ("value", "text") else f"{each.role} "
         expression = printable(" ".join(each.expression.split()))
         line = Text.assemble(("← ", "dim"), (role, "magenta"), (expression, "cyan"))
-        for place, found in _sources(each).items():
+        for place, found in sources(each).items():
             line.append(f"\n    {printable(dotted(place))} = ", "dim")
             line.append("not given" if found is None else value_text(found, _READ), "dim" if found is None else "")
         yield line
-
-
-def _sources(evaluation: Evaluation) -> Mapping[ScopePath, Json]:
-    """What was read, and where that is a name, what the name came of."""
-    names = {path: value for path, value in evaluation.reads.items() if path[0] not in NOTIFICATION_SCOPE}
-    return {**names, **evaluation.inputs}
 
 
 def _place(place: str) -> tuple[str, str]:

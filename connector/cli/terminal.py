@@ -1,7 +1,7 @@
 """What a person sees: progress on long work, and tables at the end of it."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from rich import box
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from connector.monitoring.quota import by_span
 from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, SourceReport, StatusReport
 from connector.pipeline.part import Part
 
@@ -160,7 +161,8 @@ def former_part(part: FormerPart) -> str:
 
 def _show_remarks_on_source(source: SourceReport) -> None:
     if source.quota:
-        print_line(f"{source.name}: quota left: {_quota(source.quota)}")
+        left = ", ".join(f"{span} {each.left:,}/{each.allowed:,}" for span, each in by_span(source.quota).items())
+        print_line(f"{source.name}: quota left: {left or '-'}")
     for gap in source.lost:
         print_line(f"{source.name}: notifications from {gap.start} to {gap.end} are lost for good")
     if source.dead_letters:
@@ -206,13 +208,3 @@ def _duration(seconds: int | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def _quota(quota: Mapping[str, Any] | None) -> str:
-    """The allowances of `overall_quotas` (VirusTotal API v3), as what is left of what is allowed."""
-    left = []
-    for name, spans in (quota or {}).items():
-        said = spans.get("user") or spans.get("group") if isinstance(spans, dict) else None
-        if isinstance(said, dict) and isinstance(said.get("allowed"), int) and isinstance(said.get("used"), int):
-            left.append(f"{name.removeprefix('api_requests_')} {said['allowed'] - said['used']:,}/{said['allowed']:,}")
-    return ", ".join(left) or "-"

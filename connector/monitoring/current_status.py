@@ -1,4 +1,4 @@
-"""The status report of a run, made at most so often however many ask."""
+"""The status report of a run, made anew at most once a second, however many ask."""
 
 import threading
 import time

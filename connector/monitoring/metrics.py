@@ -5,17 +5,17 @@
 
 import datetime
 import platform
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from connector.monitoring.current_status import CurrentStatus
-from connector.monitoring.status import LookUpsReport, StatusReport
+from connector.monitoring.quota import allowances
+from connector.monitoring.status import LookUpsReport, RouteReport, SourceReport, StatusReport
 from connector.pipeline.part import REFUSERS, Part
 from connector.telemetry import Exchange
 
@@ -26,11 +26,9 @@ MAX_RULESETS = 64
 """How many rulesets have metrics of their own: those come first whose matches are dropped."""
 
 _STATES = ("running", "done", "waiting", "blocked")
-_MAX_SPANS = 16
-_MAX_COUNT = 2**53
-_SPAN = re.compile(r"[a-z0-9_]{1,64}\Z")
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _Samples = Iterable[tuple[tuple[str, ...], float]]
+_Named = TypeVar("_Named", Part, SourceReport, RouteReport)
 
 
 class RequestDurations:
@@ -80,54 +78,50 @@ class RunCollector(Collector):
         parts = list(self._parts.values())
         sources = [part for part in parts if part.kind == "source"]
         routes = [part for part in parts if part.kind == "route"]
-        for name, meaning, counts in (
-            (
-                "notifications_fetched",
-                "Notifications that a source gave, repeats included.",
-                [(p.name, p.fetched) for p in sources],
-            ),
-            ("notifications_new", "Notifications that were stored in the journal.", [(p.name, p.new) for p in sources]),
-            (
-                "notifications_deduplicated",
-                "Notifications that the journal had already.",
-                [(p.name, p.fetched - p.new) for p in sources],
-            ),
-            (
-                "look_ups",
-                "Look-ups of rulesets and collections that were answered.",
-                [(p.name, p.looked_up) for p in sources],
-            ),
-        ):
-            yield _counter(name, meaning, ["source"], [((who,), count) for who, count in counts])
-        for name, meaning, counts in (
-            (
-                "notifications_delivered",
-                "Notifications that a route has delivered.",
-                [(p.name, p.delivered) for p in routes],
-            ),
-            (
-                "notifications_filtered",
-                "Notifications that a route or its mapping does not want.",
-                [(p.name, p.filtered) for p in routes],
-            ),
-            (
-                "notifications_made_nothing",
-                "Notifications that a mapping wants and made nothing of.",
-                [(p.name, p.made_nothing) for p in routes],
-            ),
-            (
-                "notifications_refused",
-                "Notifications that were refused, in whole or in part.",
-                [(p.name, p.refused) for p in routes],
-            ),
-            (
-                "notifications_revised",
-                "Delivered notifications that were converted again with what was looked up later.",
-                [(p.name, p.revised) for p in routes],
-            ),
-            ("messages_sent", "Objects or events that a receiver accepted.", [(p.name, p.messages) for p in routes]),
-        ):
-            yield _counter(name, meaning, ["route"], [((who,), count) for who, count in counts])
+        yield from _families(
+            _counter,
+            "source",
+            sources,
+            [
+                ("notifications_fetched", "Notifications that a source gave, repeats included.", lambda p: p.fetched),
+                ("notifications_new", "Notifications that were stored in the journal.", lambda p: p.new),
+                (
+                    "notifications_deduplicated",
+                    "Notifications that the journal had already.",
+                    lambda p: p.fetched - p.new,
+                ),
+                ("look_ups", "Look-ups of rulesets and collections that were answered.", lambda p: p.looked_up),
+            ],
+        )
+        yield from _families(
+            _counter,
+            "route",
+            routes,
+            [
+                ("notifications_delivered", "Notifications that a route has delivered.", lambda p: p.delivered),
+                (
+                    "notifications_filtered",
+                    "Notifications that a route or its mapping does not want.",
+                    lambda p: p.filtered,
+                ),
+                (
+                    "notifications_made_nothing",
+                    "Notifications that a mapping wants and made nothing of.",
+                    lambda p: p.made_nothing,
+                ),
+                (
+                    "notifications_refused",
+                    "Notifications that were refused, in whole or in part.",
+                    lambda p: p.refused,
+                ),
+                (
+                    "notifications_revised",
+                    "Delivered notifications that were converted again with what was looked up later.",
+                    lambda p: p.revised,
+                ),
+                ("messages_sent", "Objects or events that a receiver accepted.", lambda p: p.messages),
+            ],
+        )
         yield _counter(
             "dead_letters_made",
             "Dead letters that were made, by who refused.",
@@ -169,58 +163,65 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
     if report is not None:
         stored = report.journal.notifications
         yield _gauge("journal_notifications", "Notifications that the journal has now.", [], [((), stored)])
-    for name, meaning, numbers in (
-        (
-            "source_lag_seconds",
-            "Seconds since the source last knew that it had fetched everything.",
-            [(source.name, source.lag_seconds) for source in sources],
-        ),
-        (
-            "source_watermark_timestamp_seconds",
-            "Date up to which every notification has been stored, as Unix time in seconds.",
-            [(source.name, _unix(source.watermark)) for source in sources],
-        ),
-        (
-            "source_gaps",
-            "Spans of time that VirusTotal deleted before they were fetched.",
-            [(source.name, len(source.lost)) for source in sources],
-        ),
-    ):
-        yield _gauge(name, meaning, ["source"], [((who,), number) for who, number in numbers if number is not None])
-    quotas = [((source.name, *label), numbers) for source in sources for label, numbers in _quotas(source.quota)]
+    yield from _families(
+        _gauge,
+        "source",
+        sources,
+        [
+            (
+                "source_lag_seconds",
+                "Seconds since the source last knew that it had fetched everything.",
+                lambda source: source.lag_seconds,
+            ),
+            (
+                "source_watermark_timestamp_seconds",
+                "Date up to which every notification has been stored, as Unix time in seconds.",
+                lambda source: _unix(source.watermark),
+            ),
+            (
+                "source_gaps",
+                "Spans of time that VirusTotal deleted before they were fetched.",
+                lambda source: len(source.lost),
+            ),
+        ],
+    )
+    quotas = [((source.name, each.span, each.whose), each) for source in sources for each in allowances(source.quota)]
     labels = ["source", "span", "whose"]
-    used, allowed = [(k, used) for k, (used, _) in quotas], [(k, allowed) for k, (_, allowed) in quotas]
+    used, allowed = (
+        [(values, each.used) for values, each in quotas],
+        [(values, each.allowed) for values, each in quotas],
+    )
     yield _gauge("quota_used_requests", "Requests of the API key's quota that are used.", labels, used)
     yield _gauge("quota_allowed_requests", "Requests that the API key's quota allows.", labels, allowed)
     yield from _look_ups({source.name: source.look_ups for source in sources if source.look_ups})
-    for name, meaning, counts in (
-        (
-            "route_lag_seconds",
-            "Age in seconds of the oldest notification that waits to be delivered; 0 without one.",
-            [(route.name, route.lag_seconds or 0) for route in routes],
-        ),
-        (
-            "route_backlog_notifications",
-            "Notifications that wait to be delivered.",
-            [(route.name, route.backlog) for route in routes],
-        ),
-        (
-            "route_outdated_notifications",
-            "Delivered notifications to be converted again with what was looked up later.",
-            [(route.name, route.outdated) for route in routes],
-        ),
-        (
-            "route_nothing_passed_notifications",
-            "Notifications in a row, until now, that were filtered out or made nothing of.",
-            [(route.name, route.nothing_passed) for route in routes],
-        ),
-        (
-            "dead_letters",
-            "Dead letters that wait for someone to act.",
-            [(route.name, route.dead_letters) for route in routes],
-        ),
-    ):
-        yield _gauge(name, meaning, ["route"], [((who,), count) for who, count in counts])
+    yield from _families(
+        _gauge,
+        "route",
+        routes,
+        [
+            (
+                "route_lag_seconds",
+                "Age in seconds of the oldest notification that waits to be delivered; 0 without one.",
+                lambda route: route.lag_seconds or 0,
+            ),
+            (
+                "route_backlog_notifications",
+                "Notifications that wait to be delivered.",
+                lambda route: route.backlog,
+            ),
+            (
+                "route_outdated_notifications",
+                "Delivered notifications to be converted again with what was looked up later.",
+                lambda route: route.outdated,
+            ),
+            (
+                "route_nothing_passed_notifications",
+                "Notifications in a row, until now, that were filtered out or made nothing of.",
+                lambda route: route.nothing_passed,
+            ),
+            ("dead_letters", "Dead letters that wait for someone to act.", lambda route: route.dead_letters),
+        ],
+    )
 
 
 def _look_ups(found: Mapping[str, LookUpsReport]) -> Iterator[Metric]:
@@ -270,21 +271,6 @@ def _unix(text: str | None) -> float | None:
     return None if text is None else datetime.datetime.fromisoformat(text).timestamp()
 
 
-def _quotas(quota: Any) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
-    """The allowances of `overall_quotas` (VirusTotal API v3), as far as they look like what they should be."""
-    spans = list(quota.items())[:_MAX_SPANS] if isinstance(quota, dict) else []
-    for name, said in spans:
-        for whose in ("user", "group"):
-            numbers = said.get(whose) if isinstance(said, dict) else None
-            used, allowed = (numbers.get("used"), numbers.get("allowed")) if isinstance(numbers, dict) else (None, None)
-            if _SPAN.match(name) and _is_count(used) and _is_count(allowed):
-                yield (name.removeprefix("api_requests_"), whose), (used, allowed)
-
-
-def _is_count(number: Any) -> TypeGuard[int]:
-    return isinstance(number, int) and 0 <= number < _MAX_COUNT
-
-
 def _counter(name: str, meaning: str, labels: list[str], samples: _Samples) -> Metric:
     family = CounterMetricFamily(f"iocstream_{name}", meaning, labels=labels)
     for values, number in samples:
@@ -297,3 +283,22 @@ def _gauge(name: str, meaning: str, labels: list[str], samples: _Samples) -> Met
     for values, number in samples:
         family.add_metric(values, number)
     return family
+
+
+def _families(
+    make: Callable[[str, str, list[str], _Samples], Metric],
+    label: str,
+    named: Iterable[_Named],
+    families: Iterable[tuple[str, str, Callable[[_Named], float | None]]],
+) -> Iterator[Metric]:
+    """Metrics with a sample for each source or route.
+
+    Args:
+        make: `_counter` or `_gauge`.
+        label: the label that has the name of the source or route.
+        named: the sources or routes.
+        families: of each metric its name, its meaning, and what gives its value; None: no sample.
+    """
+    for name, meaning, value in families:
+        numbers = [(each.name, value(each)) for each in named]
+        yield make(name, meaning, [label], [((who,), number) for who, number in numbers if number is not None])

@@ -61,28 +61,28 @@ def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
 
 
 def parameter_schemas() -> dict[str, Any]:
-    """The schemas of what actions take, by the names that the OpenAPI document refers to them by."""
+    """The schemas of the parameters of actions, by the names that the OpenAPI document has for them."""
     return {action.parameters.__name__: action.parameters.model_json_schema() for action in ACTIONS.values()}
 
 
 class ActionThreads:
-    """A thread for each action at work, so many at most. Used by one event loop."""
+    """Runs each action in a thread of its own, at most `max_concurrent_actions` at once. Used by one event loop."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._free = threading.BoundedSemaphore(settings.max_concurrent_actions)
         self._seconds = settings.action_seconds
 
     async def run(self, work: Callable[[], Envelope]) -> Envelope:
-        """Run it in a thread, and wait for what it gives.
+        """Run it in a thread, and wait for its result.
 
         Raises:
-            Problem: as many are at work as may be; or it takes too long, and then goes on with nobody waiting.
+            Problem: too many are running already; or it takes too long, and goes on without anybody waiting for it.
         """
         if not self._free.acquire(blocking=False):
             raise Problem(
                 "busy",
-                "as many actions are at work as may be",
-                "Come again as Retry-After says; server.max_concurrent_actions in the configuration is the limit.",
+                "as many actions are running as may run at once",
+                "Wait as long as Retry-After says; server.max_concurrent_actions in the configuration is the limit.",
                 headers=[("Retry-After", "1")],
             )
         loop = asyncio.get_running_loop()
@@ -115,7 +115,7 @@ class ActionThreads:
         except TimeoutError:
             raise Problem(
                 "timed_out",
-                f"the action is still at work after {self._seconds:g} s, and goes on",
+                f"the action is still running after {self._seconds:g} s, and goes on",
                 "get_status shows what it does; server.action_seconds in the configuration is the limit.",
             ) from None
 

@@ -33,18 +33,18 @@ _HEADERS = (
 
 
 def application(context: ActionContext, collections: Collections) -> ASGIApp:
-    """The application that serves a configuration, and what its routes keep in collections."""
+    """The application that serves the actions and the page of a configuration, and the collections over TAXII."""
     gate = Gate(context.plan.settings.server)
 
     async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
     return _Front(
-        _other_than_taxii(context, gate), endpoints.TaxiiServer(_published(context.plan), collections, reader)
+        _main_application(context, gate), endpoints.TaxiiServer(_published(context.plan), collections, reader)
     )
 
 
-def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
+def _main_application(context: ActionContext, gate: Gate) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=VERSION,
@@ -52,7 +52,7 @@ def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
         openapi_url=None,  # served below, completed
         docs_url=None,  # they load from another site
         redoc_url=None,
-        redirect_slashes=False,  # it would send clients of a proxy that speaks TLS on to http, token and all
+        redirect_slashes=False,  # behind a proxy that speaks TLS it would redirect clients, with their tokens, to http
     )
     problems.install(made)
     made.add_middleware(AuthenticationMiddleware, gate, open_to_all=(_OPENAPI, _DOCS))
@@ -62,11 +62,11 @@ def _other_than_taxii(context: ActionContext, gate: Gate) -> FastAPI:
     readable = documentation.page(document)
 
     async def openapi_json() -> dict[str, Any]:
-        """What there is, for machines."""
+        """The description of all endpoints, for machines."""
         return document
 
     async def docs() -> str:
-        """What there is, for people."""
+        """The description of all endpoints, for people."""
         return readable
 
     made.add_api_route(_OPENAPI, openapi_json, include_in_schema=False)
@@ -99,7 +99,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    return openapi(_other_than_taxii(ActionContext(plan), Gate(plan.settings.server)))
+    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server)))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:
@@ -116,14 +116,14 @@ class _Reader:
 
 
 class _Front:
-    """Hands a request to the TAXII server or to the application for all else, and adds headers to the answer.
+    """Hands a request to the TAXII server, or to the main application, and adds headers to the answer.
 
     The headers keep a browser from guessing what an answer is, and other sites from showing it in a frame.
     (asgi.readthedocs.io/en/latest/specs/www.html)
     """
 
-    def __init__(self, other: ASGIApp, taxii: ASGIApp) -> None:
-        self._other = other
+    def __init__(self, main: ASGIApp, taxii: ASGIApp) -> None:
+        self._main = main
         self._taxii = taxii
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,4 +136,4 @@ class _Front:
 
         path: str = scope["path"]
         is_taxii = path == endpoints.PREFIX or path.startswith(f"{endpoints.PREFIX}/")
-        await (self._taxii if is_taxii else self._other)(scope, receive, send_with_headers)
+        await (self._taxii if is_taxii else self._main)(scope, receive, send_with_headers)

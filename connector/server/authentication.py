@@ -1,6 +1,6 @@
-"""Who asks: a token, as a bearer (RFC 6750) or as the password of HTTP Basic (RFC 7617), and how often it may.
+"""Who asks, told by a token as a bearer (RFC 6750) or as the password of HTTP Basic (RFC 7617); and how often it may.
 
-The headers decide; nothing of a body is read before.
+The headers decide this, before anything of a body is read.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ _CHALLENGES = (
 )
 
 UNKNOWN_SECONDS = 60
+"""How often the log tells of requests with a wrong token, at most."""
 
 
 class _Scheme(SecurityBase):
-    """What the OpenAPI document says of a way to give the token; `Gate` is what reads it."""
+    """One way to give the token, for the OpenAPI document alone: `Gate` reads the token."""
 
     def __init__(self, scheme: str, description: str) -> None:
         self.model = HTTPBase(scheme=scheme, description=description)
@@ -41,7 +42,7 @@ SECURITY = (
     Security(_Scheme("bearer", "A token from `iocstream token NAME`.")),
     Security(_Scheme("basic", "The token's name as the user, and the token as the password.")),
 )
-"""Of every endpoint that the OpenAPI document describes."""
+"""How the OpenAPI document says that a token is given, for every endpoint."""
 
 
 class Gate:
@@ -107,7 +108,7 @@ class Gate:
         return found
 
     def _tell_of_unknown(self, client: str) -> None:
-        """At most once a minute, lest strangers fill the log."""
+        """Log it, at most once in `UNKNOWN_SECONDS`, so that nobody can fill the log."""
         self._unknown += 1
         now = self._clock()
         if now >= self._tell_again:
@@ -115,6 +116,7 @@ class Gate:
             self._unknown, self._tell_again = 0, now + UNKNOWN_SECONDS
 
     def _count(self, token: TokenSettings, patience: float) -> float:
+        """Take one request from the allowance of a token; the seconds that the request has to wait."""
         left, at = self._left[token.name]
         now = self._clock()
         rate = self._allowance / 60
@@ -175,7 +177,7 @@ def requires(scope: str) -> Callable[[Request], Awaitable[TokenSettings]]:
 
 
 def refuse_cross_site(request: Request) -> None:
-    """Refuse cross-site request forgery: a page of another site has a browser ask, and the browser adds its login.
+    """Refuse cross-site request forgery: another site's page makes a browser ask, and the browser adds the login.
 
     Browsers say where a request comes from: in Sec-Fetch-Site (W3C Fetch Metadata), and where that is not sent, in
     Origin (RFC 6454 section 7). Other clients send neither. Requests that only read are let through, because the other
@@ -195,8 +197,8 @@ def refuse_cross_site(request: Request) -> None:
     if not is_ours:
         raise Problem(
             "forbidden",
-            "a page of another site had the browser ask this",
-            "Ask from the page of this server, or with a client that is no browser.",
+            "the request comes from a page of another site",
+            "Use the page of this server, or a client that is no browser.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Request bodies: so many bytes, within so many seconds, and JSON."""
+"""Request bodies: limited in bytes and seconds, and JSON."""
 
 import asyncio
 from email.message import Message

@@ -1,6 +1,7 @@
 """`GET /docs`: the OpenAPI document as a page to read, which loads nothing from elsewhere."""
 
 import html
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ nav ul { padding: 0; }
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page."""
+    """The page, as HTML."""
     return "\n".join(_lines(document))
 
 
@@ -87,8 +88,6 @@ def kind(schema: dict[str, Any]) -> str:
 
 
 def _curl(method: str, path: str, body: dict[str, Any]) -> str:
-    import json  # noqa: PLC0415 -- for the one place that writes it readably
-
     lines = [f'curl -X {method} "$SERVER{path}" -H "Authorization: Bearer $TOKEN"']
     if body:
         (example,) = body.get("examples", {"": {"value": {}}}).values()

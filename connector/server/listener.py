@@ -27,12 +27,12 @@ UNSENT_BYTES = 128 * 1024
 
 
 def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until SIGTERM or SIGINT; then let what is at work finish within `shutdown_seconds`.
+    """Serve until SIGTERM or SIGINT; then let running actions finish within `shutdown_seconds`.
 
     Args:
         plan: what is served.
-        stop: set when the end has come, for the actions at work.
-        tell: is given the address once it is listened on.
+        stop: set at the signal, for the running actions.
+        tell: called with the URL once the server listens.
 
     Raises:
         Misconfigured: there is no token, the address cannot be listened on, or a certificate cannot be used.
@@ -44,7 +44,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
             " `iocstream token NAME --scope read` makes one"
         )
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
-        journal.status({})  # made and migrated here, where what is wrong with it is an error of starting
+        journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
         config = uvicorn.Config(
             application(ActionContext(plan, stop), journal.collections),
             http=functools.partial(Connection, seconds=settings.request_seconds),  # type: ignore[arg-type]  # is called
@@ -74,7 +74,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
 
 
 class _Server(uvicorn.Server):
-    """Tells the actions at work that the end has come.
+    """Tells the running actions to end.
 
     uvicorn sets signal handlers of its own while it runs, in the place of those of the command line.
     """
@@ -90,10 +90,10 @@ class _Server(uvicorn.Server):
 
 
 class _EventLog(logging.Handler):
-    """What uvicorn has to say, as events of this program."""
+    """Writes what uvicorn logs as events of this program's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
+        """Write one."""
         say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
         say("http_server", message=record.getMessage(), exc_info=record.exc_info)
 
@@ -107,7 +107,8 @@ def _listening(settings: ServerSettings) -> socket.socket:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
     # asyncio sets this only on sockets that it makes itself. Without it the second part of an answer may wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A kernel that takes megabytes at once then takes nothing for long, and a slow client looks like one that stopped.
+    # Without it the kernel takes megabytes of an answer at once, then nothing for long: a slow client would look like
+    # one that has stopped reading.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 

@@ -81,7 +81,7 @@ class Problem(Exception):
     def response(self) -> Response:
         """The answer."""
         body = self.details.model_dump_json(exclude_defaults=True, exclude_none=True)
-        # `type` is the default, and is said all the same.
+        # `type` has its default, and would be left out.
         body = '{"type":"about:blank",' + body[1:]
         answer = Response(body, self.details.status, media_type=MEDIA_TYPE)
         answer.headers["Cache-Control"] = "no-store"
@@ -146,11 +146,11 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 def bug(request: Request, error: Exception) -> Problem:
-    """An error that nobody foresaw: loud in the log, and the client has an answer."""
+    """The answer to a request that failed because of a bug, which goes to the log."""
     telemetry.logger().error("request_failed", method=request.method, path=request.url.path, exc_info=error)
     return Problem(
         "internal",
-        "an error of this program's own; its log has the particulars",
+        "a bug in this program; its log has the details",
         "Report it, with that part of the log.",
     )
 

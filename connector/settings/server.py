@@ -2,8 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
-import re
 import secrets
 from collections.abc import Iterable
 from typing import Annotated, Self
@@ -12,12 +10,13 @@ from pydantic import Field, field_validator, model_validator
 
 from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings
 from connector.settings.telemetry import address_and_port
+from connector.values.addresses import is_loopback
 
 PREFIX = "iocs_"
 """Begins every token, so that scanners for leaked secrets find it."""
 _TOKEN_BYTES = 32
 _RIGHTS = {"read": frozenset(("read",)), "act": frozenset(("read", "act"))}
-"""What a scope includes beside itself; `admin` includes everything."""
+"""Which scopes each scope includes; `admin` includes all."""
 
 ScopeName = Annotated[str, Field(pattern=f"^(read|act|admin|taxii|taxii:{NAME_PATTERN})$")]
 
@@ -152,7 +151,7 @@ class ServerSettings(Settings):
     @model_validator(mode="after")
     def _encrypted_where_others_listen(self) -> Self:
         host, _ = self.address()
-        if self.tls is None and not self.behind_proxy and not _is_loopback(host):
+        if self.tls is None and not self.behind_proxy and not is_loopback(host):
             raise ValueError(
                 f"tokens would go over the network in the clear on {host}: set tls, or behind_proxy where a proxy in"
                 " front speaks TLS, or listen on 127.0.0.1"
@@ -187,10 +186,3 @@ def find_token(tokens: Iterable[TokenSettings], token: str, name: str | None = N
         if hmac.compare_digest(known.hash, presented):
             found = known
     return found if found is None or name is None or found.name == name else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return bool(re.fullmatch(r"localhost", host, re.IGNORECASE))

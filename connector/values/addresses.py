@@ -41,6 +41,14 @@ def canonical(text: str) -> str | None:
     return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address or host name stands for this machine alone (RFC 6761 section 6.3 for names)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return f".{host.lower()}".endswith(".localhost")
+
+
 def _written(address: Address) -> str:
     # Python's own text of an IPv4-mapped address is not the same in all its versions; this is RFC 5952 section 5.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -96,11 +96,11 @@ class StixFormat:
         return pattern.literal(cleaned) if key == "pattern" else cleaned
 
     def finalizer(self, shape: Members | None, *, check: bool = True) -> Callable[[Document], Document]:
-        """One that adds spec_version, an SCO's id, the author and the marking, where the mapping says nothing else.
+        """A function that adds what the mapping leaves out: spec_version, an SCO's id, the author and the marking.
 
-        Text loses what neither JSON nor the receivers' databases can store: U+0000 and lone surrogates. It raises
-        Refused for what has no type that can be made, or no id; and for what is no valid STIX 2.1, but for the times
-        of its version, which it has not yet.
+        From text it takes U+0000 and lone surrogates, which JSON or the receivers' databases cannot store. It raises
+        Refused for a document without a known type or without an id, and for one that is not valid STIX 2.1. The times
+        of its version may be missing: they are given later.
         """
         can_be_stored = shape is not None and is_storable(shape)
         kinds = {name: self._kind(name, shape) for name in _TYPES}
@@ -147,7 +147,7 @@ class StixFormat:
         return always, object_type.observable, fault_finder(object_type, shape)
 
     def identify(self, document: Document) -> Identity:
-        """The id; `created` and `modified` belong to what a mapping makes, but not to SCO and markings."""
+        """The id, and whether it has versions: what a mapping makes has them, but for SCO and markings."""
         identifier = document["id"]
         if identifier in self._shared_ids:
             return Identity(identifier, versioned=False, dependency_level=0)
@@ -169,7 +169,7 @@ class StixFormat:
         return b"%b" % orjson.dumps(document)
 
     def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
-        """What is no property of the object's type, nor of the extension that is defined here."""
+        """The properties that neither STIX defines for the type, nor the schema of the connector's own extension."""
         object_type = _TYPES.get(document["type"])
         if object_type is None:
             return {}
@@ -225,7 +225,7 @@ def _refers_to_relationships(document: Document) -> bool:
 
 
 def _stored(document: Document) -> Document:
-    """The document itself where it can be stored, else one that can."""
+    """The document, without text that cannot be stored."""
     try:
         encoded = orjson.dumps(document)  # the fastest way to find out
     except TypeError:
@@ -236,7 +236,11 @@ def _stored(document: Document) -> Document:
 
 
 def _storable(document: Document) -> Document:
-    """The document without text that cannot be stored; a number or a depth that JSON cannot say remains, and shows."""
+    """A copy without text that cannot be stored.
+
+    Raises:
+        Refused: JSON cannot hold it for another reason, such as the size of a number.
+    """
     cleaned: Document = _clean(document, 0)
     try:
         orjson.dumps(cleaned)

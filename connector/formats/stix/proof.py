@@ -1,4 +1,4 @@
-"""What is left of a check once it is known what a mapping always makes."""
+"""Checks made cheaper by what loading a mapping has proven of the values it makes."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -34,9 +34,9 @@ _PROPERTY_EXTENSION = Constant("property-extension")
 
 
 def remaining(check: Check, shape: Shape | None) -> Check | None:
-    """A check that finds fault where this one does, in values of a shape; None when none of them has any.
+    """A cheaper check that fails for the same values of a shape as `check` does; None when it can never fail.
 
-    It does not say which fault: whoever finds one asks the whole check.
+    The fault that it returns need not be that of `check`: ask `check` for the one to show.
     """
     match shape:
         case Elements(shapes) if check in ELEMENT:
@@ -49,6 +49,7 @@ def remaining(check: Check, shape: Shape | None) -> Check | None:
 
 
 def _holds(check: Check, shape: Shape | None) -> bool:
+    """Whether every value of a shape passes the check."""
     match shape:
         case Constant(value):
             return check(value) is None
@@ -110,7 +111,7 @@ def _of_record(members: Members, record: Record, check: Check) -> Check | None:
 
 
 def _of_extensions(shapes: _Shapes) -> Check | None:
-    """The names and the kind of an extension are the mapping's; its values may be anything."""
+    """The cheaper check of `extensions`: the mapping gives the keys and the kind of each; what is in it may vary."""
     left = {}
     for key, content in shapes.items():
         if (
@@ -126,7 +127,7 @@ def _of_extensions(shapes: _Shapes) -> Check | None:
 
 
 def _of_free(shape: Shape | None, depth: int) -> Check | None:
-    """What is left of `free`."""
+    """The cheaper check of `free`."""
     whole = partial(free, depth=depth)
     match shape:
         case Constant(value):
@@ -148,7 +149,7 @@ def _of_free_values(left: _Checks) -> Check | None:
     def check_left(value: Json) -> Fault | None:
         for name, check in left:
             found = value.get(name)
-            if found is None or found.__class__ is str:  # it is not there, or is text, as most are: both are right
+            if found is None or found.__class__ is str:  # both are right, and most are text
                 continue
             fault = check(found)
             if fault is not None:

@@ -42,7 +42,8 @@ class Rule:
 
     Attributes:
         fault: how a document breaks it; None when it does not.
-        reads: the properties whose values it compares; where one of them is missing, it is kept. None: it may read any.
+        reads: the properties whose values it compares; a document that lacks one cannot break it. None: it may read
+            any.
         about_names: whether only the names of the properties matter to it, and not their values.
     """
 
@@ -53,14 +54,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)  # each type is only itself, and can be a key
 class ObjectType:
-    """One type.
+    """A type of STIX object.
 
     Attributes:
-        checks: every property that it may have.
-        required: those that it must have.
-        rules: what holds between them.
+        checks: the check of each property that an object of the type may have.
+        required: the properties that it must have.
+        rules: what must hold between its properties.
         observable: whether it is an SCO.
-        versioned: whether it carries `created` and `modified` that the connector gives it.
+        versioned: whether the connector gives it `created` and `modified`.
         dependency_level: see `connector.model.Identity`.
     """
 
@@ -73,46 +74,47 @@ class ObjectType:
 
     @property
     def given_later(self) -> frozenset[str]:
-        """What a document need not have yet when it is checked: the times of its version."""
+        """The properties that a document may lack when it is checked: the times of its version."""
         return _TIMES if self.versioned else frozenset()
 
 
 _TIMES = frozenset(("created", "modified", "valid_from"))
-_OUTLINES = 256
-"""Remembered of the documents from one place in a mapping."""
+_MAX_OUTLINES = 256
+"""How many are remembered for one place in a mapping."""
 
 
 def fault_finder(object_type: ObjectType, shape: Members | None = None) -> Callable[[JsonObject], Fault | None]:
-    """What finds the first rule that a document breaks, None when it is valid: a whole object, but for `given_later`.
+    """A function that returns the first fault of a document, None when it is valid; `given_later` may be missing.
 
     Args:
-        object_type: that of the documents' `type`.
-        shape: what is known of what a mapping says in them; what else there is, the format has made.
+        object_type: that of the documents.
+        shape: what loading the mapping has proven of the properties that it gives; the format has added all others.
+            None: nothing is known.
     """
-    return functools.partial(_find, object_type, _Outlines(object_type, shape))
+    return functools.partial(_fault_by_outline, object_type, _Outlines(object_type, shape))
 
 
-def _find(object_type: ObjectType, outlines: "_Outlines", document: JsonObject) -> Fault | None:
+def _fault_by_outline(object_type: ObjectType, outlines: "_Outlines", document: JsonObject) -> Fault | None:
     texts, ids, checks, rules = outlines[tuple(document)]
-    # Whatever does not fit is looked at again, slower, by what can say why.
+    # These checks say only that there may be a fault. `_first_fault` takes longer, and says which it is, if any.
     for name in texts:
         value = document[name]
         if value.__class__ is not str or not value:
-            return _find_fault(object_type, document)
+            return _first_fault(object_type, document)
     for name, allowed in ids:
         value = document[name]
         if value.__class__ is not str or type_of(value) not in allowed:
-            return _find_fault(object_type, document)
+            return _first_fault(object_type, document)
     for name, check in checks:
         if check(document[name]) is not None:
-            return _find_fault(object_type, document)
+            return _first_fault(object_type, document)
     for fault in rules:
         if fault(document) is not None:
-            return _find_fault(object_type, document)
+            return _first_fault(object_type, document)
     return None
 
 
-def _find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
+def _first_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
     checks = object_type.checks
     for name, value in document.items():
         check = checks.get(name)
@@ -132,17 +134,18 @@ def _find_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
 
 
 class _Outline(NamedTuple):
-    """What is left to be checked of a document of which it is known what properties it has.
+    """What remains to be checked of a document, given the names of its properties.
 
-    A mapping makes documents of the same few outlines over and over. That everything required is there, that nothing
-    else is, which rules apply, and what the mapping's load has proven, is found out once for each.
+    A mapping makes documents with the same few sets of names over and over. What the names alone decide is decided once
+    for each set: whether all required properties are there and no others, which rules apply, and which checks are
+    needless after what loading the mapping has proven.
 
     Attributes:
-        texts: the properties that are text, and not empty as far as is known without a check. With the ids they are
-            most, and a call for each would take longer than to look at them.
-        ids: those that are ids, and the types that they may be of.
-        checks: the rest.
-        rules: those that depend on what the properties say.
+        texts: properties that must be text. Most are text or ids, and are looked at without the call of a check,
+            which would take longer. Where a text is empty, `_first_fault` decides whether it may be.
+        ids: properties that must be an id, and the types that each may be of.
+        checks: all other properties that need a check, and the check.
+        rules: those that depend on the values of properties.
     """
 
     texts: tuple[str, ...]
@@ -152,7 +155,7 @@ class _Outline(NamedTuple):
 
 
 class _Outlines(dict[tuple[str, ...], _Outline]):
-    """The outlines of one type by the names of properties, found out when first asked for."""
+    """The outlines of one type, by the names of properties; each is made when it is first asked for."""
 
     def __init__(self, object_type: ObjectType, shape: Members | None) -> None:
         self._object_type = object_type
@@ -160,17 +163,14 @@ class _Outlines(dict[tuple[str, ...], _Outline]):
 
     def __missing__(self, names: tuple[str, ...]) -> _Outline:
         outline = _outline(self._object_type, names, self._shape)
-        if len(self) >= _OUTLINES:
+        if len(self) >= _MAX_OUTLINES:
             self.clear()
         self[names] = outline
         return outline
 
 
-def _never(document: JsonObject) -> Fault | None:
-    return Fault("has the wrong properties", document)
-
-
-_INVALID = _Outline((), (), (), (_never,))
+_INVALID = _Outline((), (), (), (lambda document: Fault("has the wrong properties", document),))
+"""That of names which no valid document has; `_first_fault` says what is wrong with them."""
 
 
 def _outline(object_type: ObjectType, names: tuple[str, ...], shape: Members | None) -> _Outline:
@@ -207,7 +207,7 @@ def _rules_left(object_type: ObjectType, names: tuple[str, ...], shape: Members 
 
 
 def _checks_left(checks: Mapping[str, Check], names: Iterable[str], shape: Members | None) -> dict[str, Check]:
-    """What must be looked at of each of these properties, given what is known of it; the type has been looked at."""
+    """The checks that these properties still need; `type` needs none, as it is what this object type was chosen by."""
     left: dict[str, Check] = {}
     for name in names:
         if name == "type" or _is_made_by_format(name, shape):
@@ -222,7 +222,7 @@ _MADE_BY_FORMAT = frozenset(("spec_version", "id", "created_by_ref", "object_mar
 
 
 def _is_made_by_format(name: str, shape: Members | None) -> bool:
-    """Whether the format has made this property, since the mapping is known to say nothing of it."""
+    """Whether the format has added this property, because the mapping is proven not to give it."""
     return shape is not None and name in _MADE_BY_FORMAT and name not in shape.shapes
 
 
@@ -230,7 +230,7 @@ def _is_made_by_format(name: str, shape: Members | None) -> bool:
 
 
 def ascending(first: str, last: str, *, equal: bool) -> Rule:
-    """Two moments in order, when both are there."""
+    """Two times in order, when both are there."""
 
     def fault(document: JsonObject) -> Fault | None:
         one, other = document.get(first), document.get(last)
@@ -297,7 +297,7 @@ OWN_ID = Rule(_own_id)
 """An SCO has the id that its properties make."""
 
 
-# Who made an object, and when
+# Properties of every SDO and SRO: who made it, and when
 
 IN_ORDER = ascending("created", "modified", equal=True)
 SIGNATURE: Mapping[str, Check] = {

@@ -48,7 +48,7 @@ def text(value: Json) -> Fault | None:
 
 
 def filled(value: Json) -> Fault | None:
-    """Text that says something."""
+    """Text that is not empty."""
     return None if isinstance(value, str) and value else Fault("must be text that is not empty", value)
 
 
@@ -58,10 +58,11 @@ def boolean(value: Json) -> Fault | None:
 
 
 LARGEST = 2**53 - 1
+"""The largest whole number that every JSON parser reads exactly (section 2.8)."""
 
 
 def integer(low: int = -LARGEST, high: int = LARGEST) -> Check:
-    """A whole number; by default as large as section 2.8 allows."""
+    """A whole number within bounds."""
     rule = f"must be a whole number from {low} to {high}"
 
     def check(value: Json) -> Fault | None:
@@ -74,7 +75,7 @@ _whole = integer()
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Check:
-    """A number that JSON can say."""
+    """A number within bounds; no infinity and no NaN, which JSON does not have."""
     rule = f"must be a number from {low:g} to {high:g}"
 
     def check(value: Json) -> Fault | None:
@@ -96,7 +97,7 @@ def choice(*values: str) -> Check:
 
 
 def matching(pattern: str, rule: str) -> Check:
-    """Text of a form."""
+    """Text that matches a regular expression."""
     fullmatch = re.compile(pattern).fullmatch
 
     def check(value: Json) -> Fault | None:
@@ -140,14 +141,14 @@ def _is_timestamp(value: str) -> bool:
 
 
 def timestamp(value: Json) -> Fault | None:
-    """A moment in UTC, of any precision."""
+    """A time in UTC, of any precision."""
     if isinstance(value, str) and _is_timestamp(value):
         return None
     return Fault("must be a timestamp such as 2023-05-17T08:12:05.000Z", value)
 
 
 def milliseconds(value: Json) -> Fault | None:
-    """A moment with exactly three digits: what the Best Practice Guide asks of `created` and `modified`."""
+    """A time with exactly three digits after the point, as the Best Practice Guide asks of `created` and `modified`."""
     if isinstance(value, str) and len(value) == _MILLISECONDS and _is_timestamp(value):
         return None
     return Fault("must be a timestamp with three digits, such as 2023-05-17T08:12:05.000Z", value)
@@ -177,7 +178,7 @@ def type_of(value: str) -> str | None:
 
 
 TYPES_ALLOWED: dict[Check, frozenset[str]] = {}
-"""Of the checks of ids: the types that they allow."""
+"""For each check of an id: the types that it allows."""
 
 
 def identifier(object_type: str) -> Check:
@@ -200,7 +201,7 @@ def _of_types(allowed: frozenset[str], rule: str) -> Check:
     return check
 
 
-# What holds other values
+# Lists and objects
 
 _PROPERTY_NAME = re.compile(r"[a-z0-9_]{3,250}")
 _DICTIONARY_KEY = re.compile(r"[A-Za-z0-9_-]{1,250}")
@@ -226,7 +227,7 @@ def wrong_dictionary_key(keys: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What an object within an object is made of."""
+    """What an object within an object may and must have."""
 
     checks: Mapping[str, Check]
     required: frozenset[str]
@@ -234,9 +235,9 @@ class Record:
 
 
 ELEMENT: dict[Check, Check] = {}
-"""Of the checks of lists: that of each element."""
+"""For each check of a list: the check of its elements."""
 RECORD: dict[Check, Record] = {}
-"""Of the checks of objects: what these are made of."""
+"""For each check of an object: what the object may and must have."""
 
 
 def many(check_one: Check) -> Check:
@@ -334,7 +335,7 @@ extension_definition = reference("extension-definition")
 
 
 def extensions(value: Json) -> Fault | None:
-    """Property extensions (section 7.3): others would change what a property of the object itself means."""
+    """Property extensions (section 7.3); those of other kinds would define new properties of the object itself."""
     if not isinstance(value, dict) or not value:
         return Fault("must be an object that is not empty", value)
     for key, extension in value.items():
@@ -346,7 +347,7 @@ def extensions(value: Json) -> Fault | None:
         if wrong is not None:
             return Fault("must have names of 3 to 250 of the letters a-z, 0-9 and _", wrong, f".{key}")
         for name, element in extension.items():
-            if type(element) is str:  # most are, and this is asked for each
+            if type(element) is str:  # most are, and need no call
                 continue
             fault = free(element, 1)
             if fault is not None:

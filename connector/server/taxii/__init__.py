@@ -1,5 +1,5 @@
 """The TAXII 2.1 server.
 
-`endpoints` answer, `query` reads what is asked for, `answer` writes it, and `description` is the part of the OpenAPI
-document that tells of them.
+`endpoints` has the resources, `query` parses the parameters of a request, `answer` makes HTTP answers. `description` is
+the part of the OpenAPI document that tells of the resources.
 """

@@ -22,7 +22,7 @@ class _TaxiiResponse(Response):
 def described() -> APIRouter:
     """Its resources, as FastAPI describes them; `connector.server.taxii.endpoints.TaxiiServer` is what serves them."""
     made = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=SECURITY)
-    resources = Endpoints((), cast("Collections", None))  # nobody reads it
+    resources = Endpoints((), cast("Collections", None))  # never called: only described
     for each in RESOURCES:
         for method, answer in each.methods.items():
             has_parameters = method == "GET" and bool(each.fields)

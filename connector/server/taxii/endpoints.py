@@ -39,11 +39,11 @@ API_ROOT = f"{PREFIX}/root/"
 TITLE = "IoC-Stream Connector"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 MAX_PAGE_BYTES = 8 * 1024 * 1024
-"""After which a page ends, however many objects were asked for."""
+"""A page ends after so many bytes, even if more objects were asked for."""
 MAX_READING = 16
-"""Answers that are made at once."""
+"""How many answers are made at once."""
 MAX_CONTENT_LENGTH = 1024 * 1024
-"""What an API root must state, though nothing is taken here."""
+"""An API root must state it, although nothing can be added here."""
 
 FIELDS = {
     "objects": ("id", "type", "version", "spec_version"),
@@ -80,7 +80,7 @@ class Published:
 class TaxiiServer:
     """All that is below `/taxii2/`, as an ASGI application.
 
-    Not one of FastAPI's: to find and call an endpoint, that takes several times as long as the journal for a page.
+    Made without FastAPI, which takes several times as long to find and call an endpoint as the journal for a page.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class TaxiiServer:
         Args:
             published: in the order in which they are listed.
             collections: where their objects are.
-            authenticate: who asks; raises Problem for those who do not say who they are.
+            authenticate: finds out who asks; raises Problem when the request does not say.
         """
         self._authenticate = authenticate
         self._threads = ThreadPoolExecutor(MAX_READING, "taxii")
@@ -114,7 +114,7 @@ class TaxiiServer:
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        # The login comes first: whoever has none learns nothing. No body is ever read.
+        # The login comes first, so that nobody learns anything without one. No body is ever read.
         request.state.reader = await self._authenticate(request)
         must_accept_taxii(request)
         path = request.scope["path"]
@@ -123,7 +123,7 @@ class TaxiiServer:
                 answer = methods.get("GET" if request.method == "HEAD" else request.method)
                 if answer is None:
                     allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
-                    raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can be read alone", [("Allow", allow)])
+                    raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", [("Allow", allow)])
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
         if request.method in ("GET", "HEAD") and not path.endswith("/"):
@@ -165,48 +165,50 @@ class Endpoints:
 
     def manifest(self, request: Request, collection_id: str) -> Response:
         """Which versions of which objects there are (section 5.3)."""
-        of = self._readable(request, collection_id)
+        published = self._readable(request, collection_id)
 
         def page(query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
-            found, more = self._collections.manifest(of.name, query.selection, query.limit)
+            found, more = self._collections.manifest(published.name, query.selection, query.limit)
             return b'"objects":' + orjson.dumps([_record(each) for each in found]), found, more
 
-        return self._page(request, of, "manifest", page)
+        return self._page(request, published, "manifest", page)
 
     def objects(self, request: Request, collection_id: str) -> Response:
         """The objects (section 5.4)."""
-        of = self._readable(request, collection_id)
-        return self._page(request, of, "objects", lambda query: self._envelope(of, query))
+        published = self._readable(request, collection_id)
+        return self._page(request, published, "objects", lambda query: self._envelope(published, query))
 
     def add_objects(self, request: Request, collection_id: str) -> Response:
         """Refused, since clients cannot add objects here (section 5.5)."""
         self._readable(request, collection_id)
-        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be added")
+        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can only be read: nothing can be added")
 
     def object(self, request: Request, collection_id: str, object_id: str) -> Response:
         """One object (section 5.6)."""
-        of = self._readable(request, collection_id)
-        self._must_hold(of, object_id)
+        published = self._readable(request, collection_id)
+        self._must_hold(published, object_id)
         only = frozenset((object_id,))
-        return self._page(request, of, "object", lambda query: self._envelope(of, query.among(only)), object_id)
+        return self._page(
+            request, published, "object", lambda query: self._envelope(published, query.among(only)), object_id
+        )
 
     def delete_object(self, request: Request, collection_id: str, object_id: str) -> Response:  # noqa: ARG002
         """Refused, since clients cannot delete objects here (section 5.7)."""
         self._readable(request, collection_id)
-        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can be read alone: nothing can be deleted")
+        raise ErrorAnswer(HTTPStatus.FORBIDDEN, "this collection can only be read: nothing can be deleted")
 
     def versions(self, request: Request, collection_id: str, object_id: str) -> Response:
         """Which versions of one object there are (section 5.8)."""
-        of = self._readable(request, collection_id)
-        self._must_hold(of, object_id)
+        published = self._readable(request, collection_id)
+        self._must_hold(published, object_id)
         only = frozenset((object_id,))
 
         def page(query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
             selection = query.among(only, every=True).selection
-            found, more = self._collections.manifest(of.name, selection, query.limit)
+            found, more = self._collections.manifest(published.name, selection, query.limit)
             return b'"versions":' + orjson.dumps([each.version for each in found]), found, more
 
-        return self._page(request, of, "versions", page, object_id)
+        return self._page(request, published, "versions", page, object_id)
 
     def _readable(self, request: Request, key: str) -> Published:
         found = self._by_key.get(key)
@@ -214,30 +216,30 @@ class Endpoints:
             raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such collection, or this login may not read it")
         return found
 
-    def _must_hold(self, of: Published, object_id: str) -> None:
-        if not OBJECT_ID.fullmatch(object_id) or not self._collections.holds(of.name, object_id):
+    def _must_hold(self, published: Published, object_id: str) -> None:
+        if not OBJECT_ID.fullmatch(object_id) or not self._collections.holds(published.name, object_id):
             raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such object in this collection")
 
-    def _envelope(self, of: Published, query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
-        found, more = self._collections.objects(of.name, query.selection, query.limit, MAX_PAGE_BYTES)
+    def _envelope(self, published: Published, query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
+        found, more = self._collections.objects(published.name, query.selection, query.limit, MAX_PAGE_BYTES)
         # The objects are JSON as they are: nothing is parsed, and their bytes stay the same for every client.
         return b'"objects":[%s]' % b",".join([each.body for each in found]), found, more
 
     def _page(
         self,
         request: Request,
-        of: Published,
+        published: Published,
         kind: str,
         page: Callable[[Query], tuple[bytes, Sequence[CollectedObject], bool]],
         object_id: str = "",
     ) -> Response:
-        target = f"{kind} {of.id} {object_id}"
+        target = f"{kind} {published.id} {object_id}"
         try:
             query = read_query(request.query_params.multi_items(), target, FIELDS[kind])
         except Malformed as error:
             raise ErrorAnswer(HTTPStatus.BAD_REQUEST, str(error)) from None
-        # Before the page is read: if something is added in between, the tag is too old, and the client asks again.
-        tag = _tag(target, self._collections.newest(of.name), query)
+        # Made before the page is read: if something is added in between, the tag is too old, and the client asks again.
+        tag = _tag(target, self._collections.newest(published.name), query)
         if is_known(request, tag):
             return unchanged(tag)
         content, found, more = (b"", (), False) if query.nothing else page(query)

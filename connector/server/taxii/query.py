@@ -14,7 +14,7 @@ from connector.values.timestamps import microseconds
 
 SPEC_VERSION = "2.1"
 MAX_PAGE = 10_000
-"""Objects in one answer; more may be asked for, and are not given."""
+"""Objects in one answer at most, even if more are asked for."""
 PAGE = 1000
 """Objects in one answer to a client that does not say how many."""
 
@@ -33,7 +33,7 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked, understood.
+    """The parameters of a request, parsed.
 
     Attributes:
         nothing: whether no object can match, since only STIX 2.1 is kept and other versions of STIX are asked for.
@@ -46,13 +46,13 @@ class Query:
     filters: Mapping[str, str]
 
     def among(self, ids: frozenset[str], *, every: bool = False) -> "Query":
-        """The same question, of these objects alone, and perhaps of every version of them."""
+        """The same query, limited to these objects; with `every`, for every version of them."""
         selection = replace(self.selection, ids=ids, every=every or self.selection.every)
         return replace(self, selection=selection)
 
 
 def read_query(parameters: Sequence[tuple[str, str]], target: str, fields: Collection[str]) -> Query:
-    """Understand the parameters of a request.
+    """Parse the parameters of a request.
 
     Args:
         parameters: of the URL's query, decoded; those that TAXII does not have are ignored.
@@ -84,7 +84,7 @@ def read_query(parameters: Sequence[tuple[str, str]], target: str, fields: Colle
 
 
 def following(query: Query, target: str, position: int) -> str:
-    """The `next` with which the same question goes on after what was added at `position`."""
+    """The `next` with which the same query goes on after what was added at `position`."""
     return base64.urlsafe_b64encode(orjson.dumps([target, position, query.filters])).rstrip(b"=").decode()
 
 
@@ -102,7 +102,7 @@ def _opened(token: str, target: str) -> tuple[int, dict[str, str]]:
         case _:
             raise Malformed("next is not one that this server gave")
     if asked != target:
-        raise Malformed("next was given for another question: repeat the one that it came with")
+        raise Malformed("next belongs to another request: repeat the one that it came with")
     if not filters.keys() <= _READERS.keys():
         raise Malformed("next is not one that this server gave")
     return position, filters
@@ -112,7 +112,7 @@ def _must_agree(given: Mapping[str, str], filters: Mapping[str, str]) -> None:
     """A client may repeat the filters of its first request, or leave them out, but not change them."""
     for name, value in given.items():
         if name not in filters or _READERS[name](name, value) != _READERS[name](name, filters[name]):
-            raise Malformed(f"next was given for another {name}: repeat the question that it came with")
+            raise Malformed(f"next belongs to a request with another {name}: repeat the one that it came with")
 
 
 def _query(filters: Mapping[str, str], limit: int) -> Query:

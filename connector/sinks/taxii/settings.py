@@ -1,6 +1,5 @@
 """The options of a TAXII 2.1 sink, refused where they contradict each other."""
 
-import ipaddress
 import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connector.http import HeaderSecret, HttpSettings
 from connector.settings.parts import Misfit, SinkSettings
+from connector.values.addresses import is_loopback
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -164,13 +164,7 @@ def root_of(collection_url: str) -> str:
 def is_plain_http(url: str) -> bool:
     """Whether requests to the address cross a network unencrypted."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _address(url: str) -> str:

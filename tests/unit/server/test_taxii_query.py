@@ -131,11 +131,11 @@ class TestNext:
         ],
     )
     def test_is_no_good_for_other_filters(self, name, value):
-        with pytest.raises(Malformed, match="next was given for another"):
+        with pytest.raises(Malformed, match="next belongs to a request with another"):
             query((name, value), ("next", self.token()))
 
     def test_is_no_good_for_another_resource(self):
-        with pytest.raises(Malformed, match="next was given for another question"):
+        with pytest.raises(Malformed, match="next belongs to another request"):
             query(("next", self.token(resource="manifest")))
 
     def test_cannot_go_back_before_added_after(self):

@@ -40,3 +40,13 @@ def test_the_scope_of_an_address(scope, text):
 @pytest.mark.parametrize(("scope", "text"), [("private", "10.0.0.0/8"), ("documentation", "2001:db8::/48")])
 def test_the_scope_of_a_network_is_that_of_its_first_address(scope, text):
     assert addresses.scope(ipaddress.ip_network(text)) == scope
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LocalHost", "a.localhost"])
+def test_names_and_addresses_of_this_machine_alone(host):
+    assert addresses.is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "10.0.0.1", "::", "notlocalhost", "localhost.example", "example.com"])
+def test_names_and_addresses_of_other_machines_too(host):
+    assert not addresses.is_loopback(host)
