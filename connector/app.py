@@ -272,7 +272,7 @@ def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], Non
             with _naming(f"sources.{name}"):
                 source = kinds.make_source(settings)
             stack.callback(source.close)
-            sources[name] = PolledSource(source, settings.poll_seconds, settings.look_up_limit())
+            sources[name] = PolledSource(source, settings.poll_seconds, settings.look_up_limit(), settings.waits_for())
         routes = {}
         for name, route in plan.settings.routes.items():
             # Half of the time to stop for the receiver to finish, half for what then remains to be done.
@@ -280,19 +280,31 @@ def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], Non
                 sink = kinds.make_sink(route.sink, journal.collections, sleep_until(stop, shutdown_seconds / 2))
             stack.callback(sink.close)
             routes[name] = make_route(plan, name, sink)
-        runner = Runner(
-            sources,
-            routes,
-            journal,
-            retention_seconds=plan.settings.journal.retention_days * 86400.0,
-            shutdown_seconds=shutdown_seconds,
-            stop=stop,
-            on_progress=on_progress,
-        )
+        runner = make_runner(plan, sources, routes, journal, stop=stop, on_progress=on_progress)
         yield runner, journal
         if runner.left_behind():
-            # Their threads still use what would be closed here; the end of the process, which is next, closes it.
-            stack.pop_all()
+            stack.pop_all()  # they still use what would be closed here; the end of the process closes it
+
+
+def make_runner(
+    plan: Plan,
+    sources: Mapping[str, PolledSource],
+    routes: Mapping[str, Route],
+    journal: Journal,
+    *,
+    stop: threading.Event,
+    on_progress: Callable[[Part], None] = lambda _: None,
+) -> Runner:
+    """What runs these sources and routes of a plan. Once it has left parts behind, nothing they use may be closed."""
+    return Runner(
+        sources,
+        routes,
+        journal,
+        retention_seconds=plan.settings.journal.retention_days * 86400.0,
+        shutdown_seconds=plan.settings.shutdown_seconds,
+        stop=stop,
+        on_progress=on_progress,
+    )
 
 
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
@@ -305,6 +317,7 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         sink=sink,
         receiver=plan.route(name).sink.receiver(),
         reads_all=plan.route(name).sources is None,
+        waits_for=plan.route(name).sink.waits_for(),
     )
 
 

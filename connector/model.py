@@ -167,6 +167,19 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What tells that routes have something to do.
+
+    Attributes:
+        sources: for each source a mark, which is another as soon as it has new entries, or more is known of old ones.
+        to_retry: the routes with dead letters of which a retry was asked.
+    """
+
+    sources: Mapping[str, tuple[int, int]]
+    to_retry: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Outdated:
     """Entries that a route has delivered knowing less than is known now.
 

@@ -22,6 +22,7 @@ from connector.model import (
     JsonObject,
     LookUp,
     Message,
+    News,
     Notification,
     Outdated,
     Page,
@@ -248,6 +249,17 @@ class Journal(Outbox, Protocol):
         """
         ...
 
+    def renew_leases(self) -> Sequence[str]:
+        """Renew every lease held, where it is time for that; return the names of those that were lost meanwhile.
+
+        What needs a lost one is refused from then on, until it is taken anew.
+        """
+        ...
+
+    def news(self) -> News:
+        """What tells that routes have something to do; it costs little, however many routes there are."""
+        ...
+
     def checkpoint(self, source: str) -> Json | None:
         """The checkpoint stored with the source's last page."""
         ...
@@ -265,6 +277,10 @@ class Journal(Outbox, Protocol):
 
         At most `limit`; those never looked up come first, and of these the one that was named last.
         """
+        ...
+
+    def asked_since(self, source: str, since: int) -> int:
+        """How many subjects of the source were last asked about at a time (Unix seconds) or later."""
         ...
 
     def learn(self, source: str, look_up: LookUp) -> bool:

@@ -9,8 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
-import tenacity
-
 from connector import app
 from connector.pipeline import retry, runner
 from connector.pipeline.route import Route
@@ -29,7 +27,7 @@ def small_steps(size: float) -> None:
 
 def quick_waits(longest: float) -> None:
     """No wait between two attempts, and no wait of an idle route, is longer than `longest` seconds."""
-    retry._backoff = tenacity.wait_random_exponential(multiplier=longest / 8, max=longest)  # noqa: SLF001 -- see module
+    retry.FIRST_BACKOFF_SECONDS, retry.MAX_BACKOFF_SECONDS = longest / 8, longest
     runner.IDLE_SECONDS = longest
 
 

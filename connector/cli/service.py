@@ -99,7 +99,8 @@ class Service:
         elif number is not None:
             self._is_ending = True
             notify("STOPPING=1")
-        if seconds is not None and self._runner is not None and not self._runner.dead():
+        runner = self._runner
+        if seconds is not None and runner is not None and not runner.ended() and not runner.stalled():
             notify("WATCHDOG=1")
 
     def _reload(self) -> None:

@@ -17,15 +17,19 @@ class Health:
 
 
 def alive(runner: Runner) -> Health:
-    """Every source and route has a living thread."""
-    reasons = [f"{name} should be running and is not: restart the connector and report a bug" for name in runner.dead()]
+    """Every source and route runs, and finds a thread when it has something to do."""
+    reasons = [
+        *(f"{name} should be running and is not: restart the connector and report a bug" for name in runner.ended()),
+        *(f"{name} finds no thread to run on: all wait for others that do not answer" for name in runner.stalled()),
+    ]
     return Health(not reasons, reasons)
 
 
 def ready(runner: Runner, status: CurrentStatus) -> Health:
-    """No source or route is blocked, and the journal can be read. One that waits out an outage is ready, and listed."""
+    """All of them can do their work, and the journal can be read. One that waits out an outage is ready, and listed."""
     parts = list(runner.parts.values())
     reasons = [f"{part.name} is blocked: {part.message}" for part in parts if part.state == "blocked"]
+    reasons += [f"{name} has been at one step for a quarter of an hour or longer" for name in runner.hanging()]
     known, problem = status.now()
     if known is None:
         reasons.append(problem)

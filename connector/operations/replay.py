@@ -14,7 +14,6 @@ from connector.pipeline.deliver import Delivery
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route
-from connector.pipeline.runner import Runner
 from connector.ports import Journal, Outbox
 from connector.values.timestamps import timestamp
 
@@ -40,24 +39,15 @@ def replay(
         Misconfigured: there is no such route, or no journal.
     """
     stop = stop or threading.Event()
-    settings = plan.settings
     with ExitStack() as stack:
         journal = stack.enter_context(app.open_journal(plan))
         route = stack.enter_context(open_route(plan, name, journal, stop))
         with journal.lease(name):
             on_start(rewind(route, journal, journal.positions_since(name, route.sources, since)))
-        runner = Runner(
-            {},
-            {name: route},
-            journal,
-            retention_seconds=settings.journal.retention_days * 86400.0,
-            shutdown_seconds=settings.shutdown_seconds,
-            stop=stop,
-            on_progress=on_progress,
-        )
+        runner = app.make_runner(plan, {}, {name: route}, journal, stop=stop, on_progress=on_progress)
         (part,) = runner.run_once()
         if runner.left_behind():
-            stack.pop_all()  # its thread still uses what would be closed here; the process ends next
+            stack.pop_all()  # it still uses what would be closed here; the process ends next
         return part
 
 

@@ -6,7 +6,7 @@ make dead letters of what was refused, and moves the route's position. `redelive
 `reread` for what a source could not read.
 Of what a receiver refuses, `refusal_log` tells, and `refused_streak` knows whether it is everything.
 
-Around them: `runner` gives each source and route a thread, `part` holds what one of these has done, `retry` waits for
-an outage to end, `upkeep` sees to quotas and to what is past the retention, and `look_ups` asks for more about what
-notifications name.
+Around them: `runner` says when each source and route has something to do, `pool` gives them threads in turn, `part`
+holds what one of these has done, `retry` waits for an outage to end, `upkeep` sees to quotas and to what is past the
+retention, and `look_ups` asks for more about what notifications name.
 """

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connector.model import Advance, Entry, Misconfigured
@@ -27,9 +27,11 @@ class Delivery:
         streak: how much was refused without anything accepted; the runner keeps it for the next run.
     """
 
-    def __init__(self, route: Route, journal: Outbox) -> None:
+    def __init__(self, route: Route, journal: Outbox, on_work: Callable[[], None] = lambda: None) -> None:
+        """With `on_work`, which is called whenever there is something to deal with, before that is sent."""
         self._route = route
         self._journal = journal
+        self._on_work = on_work
         self._read_to = 0
         self._held: deque[tuple[Advance, int]] = deque()  # batches not advanced past yet, with their messages
         self._accepted_before: set[int] = set()  # entries that were accepted before their turn
@@ -64,6 +66,11 @@ class Delivery:
             self._forget()
             raise
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the position waits for what was sent to be confirmed, by time if by nothing else."""
+        return bool(self._held)
+
     def _step(self) -> BatchOutcome | None:
         route, streak = self._route, self.streak
         if streak.is_everything and (pending := self._journal.pending(route.name, route.sources, route.batch)):
@@ -85,6 +92,7 @@ class Delivery:
         entries = journal.pending(route.name, route.sources, limit, self._read_to)
         if not entries:
             return None
+        self._on_work()
         rendered = [render(entry, route.mapping, route.wants) for entry in entries]
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
@@ -145,6 +153,7 @@ class Delivery:
         entries = self._journal.to_retry(self._route.name, self._route.batch)
         if not entries:
             return None
+        self._on_work()
         self.finish()  # before anything is compared with what the receiver has
         delivered = redeliver(self._route, self._journal, entries)
         self.streak.count(delivered)
@@ -158,6 +167,7 @@ class Delivery:
         outdated = journal.outdated(route.name, route.sources, 1 if was_everything else route.batch)
         if outdated is None:
             return None
+        self._on_work()
         self.finish()  # before anything is compared with what the receiver has
         delivered = revise(route, journal, outdated)
         if self.streak.count(delivered) and was_everything and self.streak.is_everything:

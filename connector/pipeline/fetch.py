@@ -29,17 +29,17 @@ def fetch(name: str, source: Source, journal: Journal) -> Iterator[StoredPage]:
         yield StoredPage(len(page.notifications), new, page.gap, [each.reason for each in page.unreadable])
 
 
-class Pages:
-    """The pages of one walk; after an error, of a new walk from the last stored checkpoint."""
+class Walk:
+    """From page to page; after an error, anew from the last stored checkpoint."""
 
     def __init__(self, name: str, source: Source, journal: Journal) -> None:
         self._begin = partial(fetch, name, source, journal)
-        self._walk = self._begin()
+        self._pages = self._begin()
 
     def next(self) -> StoredPage | None:
         """Store the next page; None when there is nothing more now."""
         try:
-            return next(self._walk, None)
+            return next(self._pages, None)
         except ConnectorError:
-            self._walk = self._begin()
+            self._pages = self._begin()
             raise

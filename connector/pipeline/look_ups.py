@@ -13,13 +13,15 @@ from functools import partial
 from connector import telemetry
 from connector.model import ConnectorError, LookUp, Subject, Unavailable
 from connector.pipeline.part import Part
-from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Worker
+from connector.pipeline.pool import NOT_AT_ALL, Steps
+from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Attempts
 from connector.ports import Journal, Source
 
 FIRST_PAUSE_SECONDS = 60.0
 PAUSE_SECONDS = 900.0
 """How long nothing is looked up after a look-up could not be answered: after each in a row twice as long as after the
 one before, from the first pause up to this, unless the answer says longer."""
+DAY_SECONDS = 86_400
 AGAIN_SECONDS = 3600.0
 """After how long that subject is asked about again, likewise; others go first, in case the failure is due to it."""
 
@@ -38,34 +40,35 @@ class LookUps:
         self._per_day = per_day
         self._journal = journal
         self._on_news = on_news
-        self._resume = float("-inf")
+        self._paused_until = float("-inf")
         self._failures = 0
         self._failed: Counter[Subject] = Counter()
 
-    def make(self, worker: Worker, seconds: float, stop: threading.Event) -> None:
+    def make(self, attempts: Attempts, seconds: float, stop: threading.Event) -> Steps[None]:
         """Look up what is due, each stored before the next is asked for, until so many seconds are over."""
         part, until = self._part, time.monotonic() + seconds
-        if not self._per_day or time.monotonic() < self._resume:
+        if not self._per_day or time.monotonic() < self._paused_until:
             return
         looked_up, learned = part.looked_up, part.learned
-        for subject in worker.patiently(self._due):
+        for subject in (yield from attempts.until_done(self._due)):
             if stop.is_set() or time.monotonic() >= until:
                 break
             look_up = self._answer(subject)
-            if worker.patiently(partial(self._journal.learn, part.name, look_up)):
+            if (yield from attempts.until_done(partial(self._journal.learn, part.name, look_up))):
                 part.learned += 1
                 self._on_news()
             if part.look_up_trouble:
                 break
+            yield NOT_AT_ALL
         if part.looked_up > looked_up:
             answers, new = part.looked_up - looked_up, part.learned - learned
             telemetry.logger().info("looked_up", part=part.name, subjects=answers, new=new)
 
     def _due(self) -> Sequence[Subject]:
         """What is to be looked up, and no more than may be today."""
-        name = self._part.name
-        today = sum(each.look_ups.asked_today for each in self._journal.status({}).sources if each.name == name)
-        return self._journal.due(name, int(time.time()), self._per_day - today)
+        name, now = self._part.name, int(time.time())
+        today = self._journal.asked_since(name, now - now % DAY_SECONDS)
+        return self._journal.due(name, now, self._per_day - today)
 
     def _answer(self, subject: Subject) -> LookUp:
         """What the source says of a subject; when it cannot, why, and then nothing is asked for a while."""
@@ -78,7 +81,7 @@ class LookUps:
             self._failed[subject] += 1
             said = error.retry_after if isinstance(error, Unavailable) else None
             pause = max(_doubled(self._failures, PAUSE_SECONDS), min(said or 0.0, MAX_RETRY_AFTER_SECONDS))
-            self._resume = time.monotonic() + pause
+            self._paused_until = time.monotonic() + pause
             telemetry.logger().warning(
                 "look_up_failed", part=part.name, type=subject.type, id=subject.id, reason=part.look_up_trouble
             )

@@ -1,23 +1,23 @@
 """What is done about an outage, or where a person must act: wait, and do the same again.
 
-The waits between tries of sources and routes are timed here; those between look-ups in `look_ups`.
+The waits between tries of sources and routes are decided here; those between look-ups in `look_ups`.
 
 (A dead letter that is retried on command is another matter: `redeliver`.)
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
-
-import tenacity
 
 from connector import telemetry
 from connector.model import Misconfigured, Unavailable
 from connector.pipeline.part import Part, State
+from connector.pipeline.pool import Pause, Result, Steps
 from connector.ports import Journal
 
+FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
 """The longest that is waited between two tries, unless a Retry-After says longer."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -27,17 +27,13 @@ BLOCKED_WAIT_SECONDS = 60.0
 MAX_BLOCKED_WAIT_SECONDS = 900.0
 """The longest that is waited between two tries of what needs a person."""
 
-Result = TypeVar("Result")
-
-_backoff = tenacity.wait_random_exponential(multiplier=1, max=MAX_BACKOFF_SECONDS)
-
 
 class Stopping(Exception):
     """The runner was asked to stop while a part was waiting."""
 
 
-class Worker:
-    """One part's thread: holds its lease while all goes well, waits and repeats while something is wrong."""
+class Attempts:
+    """One part's steps: under its lease while all goes well, waited for and repeated while something is wrong."""
 
     def __init__(
         self,
@@ -61,7 +57,7 @@ class Worker:
         self._blocked_tries = 0
         self._blocked_by = ""
 
-    def patiently(self, step: Callable[[], Result]) -> Result:
+    def until_done(self, step: Callable[[], Result]) -> Steps[Result]:
         """Repeat a step while it is `Unavailable` or `Misconfigured`, which is `blocked` until a person has acted.
 
         An outage is waited out by exponential backoff with jitter, Retry-After respected. What needs a person is tried
@@ -74,21 +70,21 @@ class Worker:
             Misconfigured: a person must act, and there is a patience, or the runner was asked to stop.
             Stopping: the runner was asked to stop.
         """
-        temporary = Unavailable if self.is_once else (Unavailable, Misconfigured)
-        limit = [] if self._patience is None else [tenacity.stop_before_delay(self._patience)]
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(temporary),
-            wait=self._wait_seconds,
-            stop=tenacity.stop_any(tenacity.stop_when_event_set(self._stop), *limit),
-            sleep=tenacity.sleep_using_event(self._stop),
-            before_sleep=self._tell,
-            reraise=True,
-        )
-        return retrying(lambda: self._try(step))
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                return self._try(step)
+            except (Unavailable, Misconfigured) as error:
+                tries += 1
+                seconds = self._wait_seconds(error, tries)
+                if self._stop.is_set() or self._is_given_up(error, time.monotonic() - began + seconds):
+                    raise
+                self._tell(error, seconds, tries)
+            yield Pause(seconds)
 
     @property
     def name(self) -> str:
-        """Whose thread it is."""
+        """Whose steps they are."""
         return self._part.name
 
     @property
@@ -138,33 +134,25 @@ class Worker:
             telemetry.logger().info("unblocked", part=self._part.name)
         return result
 
-    def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
-        if self._blocked_tries and isinstance(_error(state), Misconfigured):
+    def _is_given_up(self, error: Unavailable | Misconfigured, seconds: float) -> bool:
+        return self._patience is not None and (isinstance(error, Misconfigured) or seconds >= self._patience)
+
+    def _wait_seconds(self, error: Unavailable | Misconfigured, tries: int) -> float:
+        if isinstance(error, Misconfigured):
             # No power of two that cannot be a float, however long it takes a person.
             return min(BLOCKED_WAIT_SECONDS * (1 << min(self._blocked_tries - 1, 30)), MAX_BLOCKED_WAIT_SECONDS)
-        return _wait_seconds(state)
+        return max(min(error.retry_after or 0.0, MAX_RETRY_AFTER_SECONDS), _backoff(tries))
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
-        error = _error(state)
+    def _tell(self, error: Unavailable | Misconfigured, seconds: float, tries: int) -> None:
         if isinstance(error, Misconfigured):
             self.block(error)
             return
-        seconds = state.next_action.sleep if state.next_action else 0.0
         self._say("waiting", self._part.message)
         telemetry.logger().warning(
-            "waiting",
-            part=self._part.name,
-            seconds=round(seconds, 1),
-            attempt=state.attempt_number,
-            reason=self._part.message,
+            "waiting", part=self._part.name, seconds=round(seconds, 1), attempt=tries, reason=self._part.message
         )
 
 
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def _wait_seconds(state: tenacity.RetryCallState) -> float:
-    error = _error(state)
-    said = error.retry_after if isinstance(error, Unavailable) else None
-    return max(min(said or 0.0, MAX_RETRY_AFTER_SECONDS), _backoff(state))
+def _backoff(tries: int) -> float:
+    longest = min(FIRST_BACKOFF_SECONDS * 2 ** min(tries - 1, 30), MAX_BACKOFF_SECONDS)
+    return random.uniform(0.0, longest)  # noqa: S311 -- no secret: so that not all ask again at the same moment

@@ -31,6 +31,7 @@ class Route:
         receiver: the identity of where the sink sends; see `connector.ports.Outbox.versions`.
         reads_all: whether sources that are added later are read too.
         batch: how many notifications are rendered, sent and advanced past at once.
+        waits_for: see `connector.settings.parts.SinkSettings.waits_for`.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Route:
     receiver: str = ""
     reads_all: bool = False
     batch: int = 500
+    waits_for: str = ""

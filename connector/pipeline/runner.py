@@ -1,4 +1,8 @@
-"""Threads: one for each source and route, when each fetches, delivers or looks up, and how all are stopped."""
+"""When each source and route fetches, delivers or looks up, and how all are stopped.
+
+What each does is a generator, of which `connector.pipeline.pool` takes step after step. A step is a page, a batch or a
+look-up, so that all have their turn.
+"""
 
 import threading
 import time
@@ -6,16 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from connector import telemetry
 from connector.model import ConnectorError, Misconfigured, Unavailable
 from connector.pipeline.deliver import Delivery
-from connector.pipeline.fetch import Pages
+from connector.pipeline.fetch import Walk
 from connector.pipeline.look_ups import LookUps
 from connector.pipeline.part import Part, State
+from connector.pipeline.pool import NOT_AT_ALL, UNTIL_WOKEN, Pause, Pool, Steps
 from connector.pipeline.refusal_log import RefusalLog
 from connector.pipeline.reread import reread_asked
-from connector.pipeline.retry import Stopping, Worker
+from connector.pipeline.retry import Attempts, Stopping
 from connector.pipeline.route import Route
 from connector.pipeline.send import BatchOutcome
 from connector.pipeline.upkeep import KEPT, Upkeep, restore
@@ -26,20 +32,31 @@ PATIENCE_ONCE_SECONDS = 60.0
 LOOK_UPS_ONCE_SECONDS = 60.0
 """How long `run_once` looks up what notifications name before it leaves the rest for the next run."""
 IDLE_SECONDS = 5.0
-"""How often an idle route looks for notifications that another process stored."""
+"""How often one look is taken at the journal, for all routes, at what other processes have stored."""
 SHUTDOWN_SECONDS = 30.0
 """How long those at work may go on when asked to stop, unless the configuration says otherwise."""
+HANGING_SECONDS = 900.0
+"""A part that is in one step for longer is named in the log and by `/readyz`."""
+STALLED_SECONDS = 600.0
+"""A pool in which a part finds no thread for longer does not work: the process is worth a restart."""
 _GLANCE_SECONDS = 0.5
-"""How often the runner looks whether it was asked to stop, while its threads work."""
+"""How often a sink that waits for its receiver looks whether its time is up, once asked to stop."""
+_WATCH = "the journal's news"
+"""The name of the task that takes the one look for all routes; no part has a space in its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolledSource:
-    """A source, how long to wait between polls, and how many look-ups a day (UTC) it may make."""
+    """A source, how long to wait between polls, and how many look-ups a day (UTC) it may make.
+
+    Attributes:
+        waits_for: see `connector.settings.parts.SourceSettings.waits_for`.
+    """
 
     source: Source
     poll_seconds: float
     look_ups_per_day: int = 0
+    waits_for: str = ""
 
 
 class Runner:
@@ -67,7 +84,9 @@ class Runner:
         self._on_progress = on_progress
         self._log = telemetry.logger()
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
-        self._deliveries = {name: Delivery(route, journal) for name, route in routes.items()}
+        self._deliveries = {
+            name: Delivery(route, journal, partial(self._go_on, self.parts[name])) for name, route in routes.items()
+        }
         self._refusals = {name: RefusalLog(name) for name in routes}
         self._look_ups = {
             name: LookUps(
@@ -75,19 +94,22 @@ class Runner:
                 polled.source,
                 polled.look_ups_per_day,
                 journal=journal,
-                on_news=partial(self._wake, self.parts[name]),
+                on_news=partial(self._wake_readers, self.parts[name]),
             )
             for name, polled in sources.items()
         }
-        self._appended = {name: threading.Event() for name in routes}
-        self._bugs: list[BaseException] = []
-        self._running: Mapping[str, threading.Thread] = {}
+        self._readers = {
+            source: [name for name, route in routes.items() if source in route.sources] for source in sources
+        }
+        self._pool = Pool({}, self._stop)
+        self._is_once = False
 
     def run(self) -> Sequence[Part]:
         """Run until `stop` is set."""
-        self._threads(
+        self._take_turns(
             dict.fromkeys(self._sources, self._poll_until_stopped)
-            | dict.fromkeys(self._routes, self._deliver_until_stopped)
+            | dict.fromkeys(self._routes, self._deliver_until_stopped),
+            {_WATCH: (self._watch_journal(), _WATCH)},
         )
         return list(self.parts.values())
 
@@ -96,74 +118,71 @@ class Runner:
 
         Look-ups come after that, and what they say of what was delivered goes out last.
         """
-        self._threads(dict.fromkeys(self._sources, self._fetch), PATIENCE_ONCE_SECONDS)
+        self._is_once = True
+        self._take_turns(dict.fromkeys(self._sources, self._fetch))
         if not self._stop.is_set():
-            self._threads(dict.fromkeys(self._routes, self._deliver), PATIENCE_ONCE_SECONDS)
+            self._take_turns(dict.fromkeys(self._routes, self._deliver))
         if not self._stop.is_set():
             done = [name for name in self._sources if self.parts[name].state == "done"]
-            self._threads(dict.fromkeys(done, self._look_up), PATIENCE_ONCE_SECONDS)
+            self._take_turns(dict.fromkeys(done, self._look_up))
         if not self._stop.is_set() and any(self.parts[name].learned for name in self._sources):
             done = [name for name in self._routes if self.parts[name].state == "done"]
-            self._threads(dict.fromkeys(done, self._deliver), PATIENCE_ONCE_SECONDS)
+            self._take_turns(dict.fromkeys(done, self._deliver))
         return list(self.parts.values())
 
     def left_behind(self) -> Sequence[str]:
-        """The parts whose threads were still at work when the time to stop was up; they end with the process."""
-        return [name for name, thread in self._running.items() if thread.is_alive()]
+        """The parts that had not ended when the time to stop was up; they go on, and end with the process."""
+        return [name for name in self._pool.unfinished() if name != _WATCH]
 
-    def dead(self) -> Sequence[str]:
-        """The parts that should be running and have no thread, which only a bug brings about."""
-        if self._stop.is_set():
+    def ended(self) -> Sequence[str]:
+        """The parts that should be running and have ended, which only a bug brings about."""
+        if self._stop.is_set() or self._is_once:
             return []
-        return [name for name, thread in self._running.items() if not thread.is_alive()]
+        running = set(self._pool.unfinished())
+        return [name for name in self.parts if name not in running]
 
-    def _threads(self, works: Mapping[str, Callable[[Worker], None]], patience: float | None = None) -> None:
-        """Give each part a thread, and wait for all; once asked to stop, not for longer than the time to stop."""
+    def hanging(self) -> Sequence[str]:
+        """The parts that have been in one step for very long, such as one whose receiver takes hours to answer."""
+        return self._pool.at_work(HANGING_SECONDS)
 
-        def guarded(name: str, work: Callable[[Worker], None]) -> None:
-            try:
-                self._part(name, work, patience)
-            except BaseException as bug:  # noqa: BLE001 -- raised again below, in the caller's thread: it ends the program
-                self._bugs.append(bug)
-                self._stop.set()
+    def stalled(self) -> Sequence[str]:
+        """The parts that have something to do, and for which there has been no thread for very long."""
+        return [] if self._stop.is_set() else self._pool.kept_waiting(STALLED_SECONDS)
 
-        threads = {
-            name: threading.Thread(target=guarded, args=(name, work), name=name, daemon=True)
-            for name, work in works.items()
-        }
-        for thread in threads.values():
-            thread.start()
-        self._running = threads
-        for thread in threads.values():
-            while thread.is_alive() and not self._stop.is_set():
-                thread.join(_GLANCE_SECONDS)
-        if self._stop.is_set():
-            self._end(threads)
-        if self._bugs:
-            raise self._bugs[0]
+    def _take_turns(
+        self,
+        works: Mapping[str, Callable[[Attempts], Steps[None]]],
+        others: Mapping[str, tuple[Steps[None], str]] = MappingProxyType({}),
+    ) -> None:
+        """Run parts until they have ended; once asked to stop, not for longer than the time to stop."""
+        tasks = {name: (self._serve(name, work), self._waits_for(name)) for name, work in works.items()}
+        self._pool = Pool({**others, **tasks}, self._stop)
+        self._pool.run()
+        if not self._stop.is_set():
+            return
+        if not self._pool.has_failed():
+            self._log.info("stopping", at_work=self._pool.at_work(), seconds=self._shutdown_seconds)
+        try:
+            self._pool.end(self._shutdown_seconds)
+        finally:
+            for name in self.left_behind():
+                self._log.warning("left_behind", part=name, seconds=self._shutdown_seconds)
 
-    def _end(self, threads: Mapping[str, threading.Thread]) -> None:
-        """Let those at work finish their batches. What takes too long is not lost: it is done again by the next run."""
-        if not self._bugs:
-            self._log.info("stopping", at_work=self.left_behind(), seconds=self._shutdown_seconds)
-        deadline = time.monotonic() + self._shutdown_seconds
-        for appended in self._appended.values():
-            appended.set()  # wakes idle routes
-        for thread in threads.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for name in self.left_behind():
-            self._log.warning("left_behind", part=name, seconds=self._shutdown_seconds)
+    def _waits_for(self, name: str) -> str:
+        waits_for = self._routes[name].waits_for if name in self._routes else self._sources[name].waits_for
+        return waits_for or name
 
-    def _part(self, name: str, work: Callable[[Worker], None], patience: float | None = None) -> None:
-        """Run one source or route, until there is nothing left to do or it is asked to stop."""
+    def _serve(self, name: str, work: Callable[[Attempts], Steps[None]]) -> Steps[None]:
+        """What one source or route does, until there is nothing left to do or it is asked to stop."""
         part = self.parts[name]
-        worker = Worker(
+        patience = PATIENCE_ONCE_SECONDS if self._is_once else None
+        attempts = Attempts(
             part, self._journal, self._stop, patience, say=partial(self._say, part), begin=partial(self._begin, part)
         )
         try:
-            work(worker)
+            yield from work(attempts)
         except Misconfigured as error:
-            worker.block(error)
+            attempts.block(error)
         except Unavailable as error:
             self._log.warning("left_for_the_next_run", part=name, reason=str(error))
         except Stopping:
@@ -171,20 +190,43 @@ class Runner:
         finally:
             if part.kind == "route":
                 self._refusals[name].sum_up(at_end=True)
-            worker.release()
+            attempts.release()
 
-    def _poll_until_stopped(self, worker: Worker) -> None:
+    def _watch_journal(self) -> Steps[None]:
+        """Have routes look for what other processes have stored, and keep the leases: one look for all of them."""
+        seen: Mapping[str, object] = {}
+        hanging: Sequence[str] = ()
         while not self._stop.is_set():
-            self._fetch(worker)
-            next_poll = time.monotonic() + self._sources[worker.name].poll_seconds
-            self._look_up(worker)
-            self._stop.wait(max(0.0, next_poll - time.monotonic()))
+            try:
+                self._pool.wake(self._journal.renew_leases())
+                news = self._journal.news()
+            except ConnectorError:
+                self._pool.wake(self._routes)  # each finds out for itself, and says so
+            else:
+                self._pool.wake(news.to_retry)
+                for source, mark in news.sources.items():
+                    if seen.get(source) != mark:
+                        self._pool.wake(self._readers.get(source, ()))
+                seen = news.sources
+            before, hanging = hanging, self.hanging()
+            for name in hanging:
+                if name not in before:
+                    self._log.error("hanging", part=name, seconds=HANGING_SECONDS)
+            yield Pause(IDLE_SECONDS)
 
-    def _fetch(self, worker: Worker) -> None:
+    def _poll_until_stopped(self, attempts: Attempts) -> Steps[None]:
+        while not self._stop.is_set():
+            yield from self._fetch(attempts)
+            next_poll = time.monotonic() + self._sources[attempts.name].poll_seconds
+            yield from self._look_up(attempts)
+            yield Pause(next_poll - time.monotonic())
+
+    def _fetch(self, attempts: Attempts) -> Steps[None]:
         """Store all pages that there are now."""
-        part = self.parts[worker.name]
-        pages = Pages(part.name, self._sources[part.name].source, self._journal)
-        while (stored := worker.patiently(pages.next)) is not None:
+        part = self.parts[attempts.name]
+        source = self._sources[part.name].source
+        walk = Walk(part.name, source, self._journal)
+        while (stored := (yield from attempts.until_done(walk.next))) is not None:
             part.fetched += stored.notifications
             part.new += stored.new
             for reason in stored.unreadable:
@@ -193,53 +235,50 @@ class Runner:
                 part.gaps.append(stored.gap)
                 self._log.error("notifications_lost", part=part.name, start=stored.gap.start, end=stored.gap.end)
             if stored.new:
-                self._resume(part)
+                self._go_on(part)
                 self._log.info("stored", part=part.name, notifications=stored.notifications, new=stored.new)
-                self._wake(part)
+                self._wake_readers(part)
             self._on_progress(part)
-        if worker.patiently(lambda: reread_asked(part.name, self._sources[part.name].source, self._journal)):
-            self._wake(part)
-        worker.patiently(lambda: self._upkeep.see_to(part, self._sources[part.name].source))
+            yield NOT_AT_ALL
+        if (yield from attempts.until_done(lambda: reread_asked(part.name, source, self._journal))):
+            self._wake_readers(part)
+        yield from attempts.until_done(lambda: self._upkeep.see_to(part, source))
         self._say(part, "done", "")
 
-    def _look_up(self, worker: Worker) -> None:
+    def _look_up(self, attempts: Attempts) -> Steps[None]:
         """Look up what notifications name, until the next poll is due or the time for it is up."""
-        part, polled = self.parts[worker.name], self._sources[worker.name]
+        part, polled = self.parts[attempts.name], self._sources[attempts.name]
         trouble = part.look_up_trouble
-        seconds = LOOK_UPS_ONCE_SECONDS if worker.is_once else polled.poll_seconds
-        self._look_ups[part.name].make(worker, seconds, self._stop)
+        seconds = LOOK_UPS_ONCE_SECONDS if attempts.is_once else polled.poll_seconds
+        yield from self._look_ups[part.name].make(attempts, seconds, self._stop)
         if part.state != "done" or part.look_up_trouble != trouble:
             self._say(part, "done", "")
 
-    def _wake(self, part: Part) -> None:
+    def _wake_readers(self, part: Part) -> None:
         """Have the routes that read a source look for what is new."""
-        for name, route in self._routes.items():
-            if part.name in route.sources:
-                self._appended[name].set()
+        self._pool.wake(self._readers[part.name])
 
-    def _deliver_until_stopped(self, worker: Worker) -> None:
+    def _deliver_until_stopped(self, attempts: Attempts) -> Steps[None]:
+        delivery = self._deliveries[attempts.name]
         with suppress(Stopping):
             while not self._stop.is_set():
-                self._appended[worker.name].clear()
-                self._deliver(worker)
-                if self._appended[worker.name].wait(IDLE_SECONDS) and not self._stop.is_set():
-                    self._resume(self.parts[worker.name])
-        self._deliveries[worker.name].finish()
+                yield from self._deliver(attempts)
+                yield Pause(IDLE_SECONDS, until_woken=True) if delivery.is_held else UNTIL_WOKEN
+        delivery.finish()
 
-    def _deliver(self, worker: Worker) -> None:
+    def _deliver(self, attempts: Attempts) -> Steps[None]:
         """Deliver all that is pending now."""
-        part = self.parts[worker.name]
+        part = self.parts[attempts.name]
         delivery, refusals = self._deliveries[part.name], self._refusals[part.name]
 
         def step() -> BatchOutcome | None:
             batch = delivery.step()
-            if batch is None and worker.is_once:
+            if batch is None and attempts.is_once:
                 delivery.finish()
             return batch
 
-        while (batch := worker.patiently(step)) is not None:
+        while (batch := (yield from attempts.until_done(step))) is not None:
             part.count(batch)
-            self._resume(part)
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
             if batch.made_nothing:
                 done["made_nothing"] = batch.made_nothing
@@ -249,7 +288,8 @@ class Runner:
                 self._log.info("delivered", part=part.name, notifications=batch.delivered, **done)
             refusals.tell(batch.dead_letters)
             self._on_progress(part)
-        refusals.sum_up(at_end=worker.is_once)
+            yield NOT_AT_ALL
+        refusals.sum_up(at_end=attempts.is_once)
         if part.state != "done":
             self._say(part, "done", "")
 
@@ -265,7 +305,7 @@ class Runner:
             self._deliveries[part.name].streak.restore(report.get("refused_streak", {}))
         self._say(part, "running", "")
 
-    def _resume(self, part: Part) -> None:
+    def _go_on(self, part: Part) -> None:
         """Say that a part that was done has found more to do."""
         if part.state == "done":
             self._say(part, "running", "")

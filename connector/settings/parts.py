@@ -17,6 +17,10 @@ class SourceSettings(Settings):
         """How many look-ups it may make a day; 0: it makes none."""
         return 0
 
+    def waits_for(self) -> str:
+        """Whose answers it waits for: parts that wait for the same share a few threads, and so hold up no others."""
+        return self.type
+
     def upstream(self) -> Hashable | None:
         """What a single notification can be asked of, by id (`connector.ports.SearchableSource`); None: nothing.
 
@@ -74,6 +78,10 @@ class SinkSettings(Settings):
         While it stays the same, what was delivered there counts as delivered.
         """
         return self.type
+
+    def waits_for(self) -> str:
+        """Whose answers it waits for: parts that wait for the same share a few threads, and so hold up no others."""
+        return self.receiver()
 
     def misfit(self, format_name: str) -> Misfit | None:
         """Why it cannot take documents of a format; None: it can."""

@@ -26,6 +26,7 @@ from connector.model import (
     JsonObject,
     LookUp,
     Misconfigured,
+    News,
     Notification,
     Outdated,
     Page,
@@ -367,6 +368,49 @@ def test_whoever_serves_a_route_is_told_what_to_retry_until_it_has(open_journal)
     assert journal.to_retry("route", 10) == []
     assert [each.id for each in journal.dead_letters("route")] == [ids[0], ids[2], ids[3]]
     journal.close()
+
+
+def test_the_news_of_a_source_is_another_when_it_has_new_entries_or_more_is_known_and_only_then(journal):
+    assert journal.news() == News({}, [])
+    store(journal, "vt", Page([naming(1, ACTOR)], None))
+    store(journal, "other", Page([naming(2, ACTOR)], None))
+    seen = [journal.news().sources]
+    for change in (
+        lambda: store(journal, "vt", page(3)),
+        lambda: learn(journal, answer(ACTOR)),
+        lambda: learn(journal, answer(ACTOR, said=2)),
+    ):
+        change()
+        seen.append(journal.news().sources)
+    marks = [each["vt"] for each in seen]
+    assert len(set(marks)) == len(marks)
+    assert {each["other"] for each in seen} == {seen[0]["other"]}
+    store(journal, "vt", page(3))
+    learn(journal, answer(ACTOR, said=2))
+    assert journal.news().sources == seen[-1]
+
+
+def test_the_news_name_the_routes_with_dead_letters_to_retry(journal):
+    store(journal, "vt", page(1))
+    (entry,) = journal.pending("route", ["vt"], 10)
+    for route in ("route", "other"):
+        advance(journal, route, ["vt"], Advance(entry.seq, 0, 0, 1, [DeadLetter(entry.seq, "sink", "no", "1")]))
+    assert journal.news().to_retry == []
+    (letter,) = journal.dead_letters("other")
+    journal.ask_retry([letter.id])
+    assert journal.news().to_retry == ["other"]
+    with journal.lease("other"):
+        journal.record_redelivery("other", Redelivery([entry.seq], 1, 0, 0))
+    assert journal.news().to_retry == []
+
+
+def test_it_is_known_how_many_subjects_a_source_was_asked_about_since_a_time(journal):
+    store(journal, "vt", Page([naming(1, ACTOR, RULES)], None))
+    store(journal, "other", Page([naming(2, ACTOR)], None))
+    learn(journal, answer(ACTOR, at=10), LookUp(RULES, "failed", 20, 60))
+    learn(journal, answer(ACTOR, at=30), source="other")
+    assert [journal.asked_since("vt", since) for since in (10, 11, 20, 21)] == [2, 1, 1, 0]
+    assert journal.asked_since("never heard of", 1) == 0
 
 
 def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source(journal):

@@ -253,19 +253,27 @@ def test_the_journal_is_not_asked_more_often_than_once_a_second():
 
 
 class FakeRunner:
-    def __init__(self, *parts, dead=()):
+    def __init__(self, *parts, ended=(), stalled=(), hanging=()):
         self.parts = {part.name: part for part in parts}
-        self._dead = dead
+        self._ended, self._stalled, self._hanging = ended, stalled, hanging
 
-    def dead(self):
-        return self._dead
+    def ended(self):
+        return self._ended
+
+    def stalled(self):
+        return self._stalled
+
+    def hanging(self):
+        return self._hanging
 
 
-def test_healthy_is_a_process_whose_threads_live():
+@pytest.mark.parametrize("trouble", ["ended", "stalled"])
+def test_healthy_is_a_process_whose_parts_run_and_find_threads(trouble):
     assert health.alive(FakeRunner(Part("out", "route", state="blocked"))).good
-    dead = health.alive(FakeRunner(Part("out", "route"), dead=["out"]))
-    assert not dead.good
-    assert "out" in dead.reasons[0]
+    assert health.alive(FakeRunner(Part("out", "route"), hanging=["out"])).good
+    verdict = health.alive(FakeRunner(Part("out", "route"), **{trouble: ["out"]}))
+    assert not verdict.good
+    assert "out" in verdict.reasons[0]
 
 
 def test_ready_is_a_run_in_which_nothing_is_blocked_and_the_journal_can_be_read():
@@ -278,7 +286,9 @@ def test_ready_is_a_run_in_which_nothing_is_blocked_and_the_journal_can_be_read(
     assert health.ready(FakeRunner(), known(Misconfigured("the journal is damaged"))).reasons == [
         "the journal is damaged"
     ]
-    assert not health.ready(FakeRunner(Part("vt", "source"), dead=["vt"]), known(REPORT)).good
+    assert not health.ready(FakeRunner(Part("vt", "source"), ended=["vt"]), known(REPORT)).good
+    hanging = health.ready(FakeRunner(Part("vt", "source"), hanging=["vt"]), known(REPORT))
+    assert hanging.reasons == ["vt has been at one step for a quarter of an hour or longer"]
 
 
 @pytest.mark.parametrize("listen", ["9464", ":9464", "127.0.0.1", "127.0.0.1:70000", "a b:1", "::1:9464", "u@h:1", ""])

@@ -1,6 +1,6 @@
 """What an SQL store gives to the verbs of the journal: transactions in which statements run by name, and leases."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import resources
 from typing import Any, Protocol
@@ -74,6 +74,10 @@ class Leases(Protocol):
 
     def renew(self, name: str) -> None:
         """Renew a lease held while there is nothing to write."""
+        ...
+
+    def renew_all(self) -> Sequence[str]:
+        """As `connector.ports.Journal.renew_leases`."""
         ...
 
     def fence(self, db: Any, name: str) -> None:

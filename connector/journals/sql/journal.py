@@ -20,6 +20,7 @@ from connector.model import (
     Json,
     JsonObject,
     LookUp,
+    News,
     Outdated,
     Page,
     Redelivery,
@@ -46,6 +47,16 @@ class SqlJournal:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""
         return self._leases.hold(name)
 
+    def renew_leases(self) -> Sequence[str]:
+        """As `connector.ports.Journal.renew_leases`."""
+        return self._leases.renew_all()
+
+    def news(self) -> News:
+        """As `connector.ports.Journal.news`."""
+        with self._database.read() as db:
+            sources = {name: (newest, learned) for name, newest, learned in db.run("news")}
+            return News(sources, [name for (name,) in db.run("routes_to_retry")])
+
     def checkpoint(self, source: str) -> Json | None:
         """As `connector.ports.Journal.checkpoint`."""
         self._leases.renew(source)
@@ -64,6 +75,12 @@ class SqlJournal:
         """As `connector.ports.Journal.due`."""
         with self._database.read() as db:
             return look_ups.due(db, source, now, limit)
+
+    def asked_since(self, source: str, since: int) -> int:
+        """As `connector.ports.Journal.asked_since`."""
+        with self._database.read() as db:
+            (count,) = db.run("asked_since", {"source": source, "since": since}).fetchone()
+            return int(count)
 
     def learn(self, source: str, look_up: LookUp) -> bool:
         """As `connector.ports.Journal.learn`."""

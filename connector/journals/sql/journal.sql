@@ -19,6 +19,10 @@ VALUES (:source, :notification_id, :date, :raised, :checksum, :body);
 -- name: add_gap
 INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLICT DO NOTHING;
 
+-- name: news
+SELECT name, (SELECT coalesce(max(seq), 0) FROM notifications WHERE notifications.source = sources.id), learned
+FROM sources;
+
 -- name: entries_after
 -- One source at a time, because only then does the index give the order; the caller merges.
 SELECT seq, :source, notification_id, date, checksum, body

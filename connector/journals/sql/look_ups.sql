@@ -20,6 +20,11 @@ WHERE source = (SELECT id FROM sources WHERE name = :source) AND due <= :now
 ORDER BY due, id DESC
 LIMIT :limit;
 
+-- name: asked_since
+SELECT count(*)
+FROM subjects
+WHERE source = (SELECT id FROM sources WHERE name = :source) AND asked_at >= :since;
+
 -- name: postpone_look_up
 UPDATE subjects SET asked_at = :asked_at, due = :due WHERE id = :id;
 

@@ -53,6 +53,9 @@ WHERE routes.name = :route
 ORDER BY dead_letters.seq
 LIMIT :limit;
 
+-- name: routes_to_retry
+SELECT name FROM routes WHERE EXISTS (SELECT 1 FROM dead_letters WHERE route = routes.id AND retry_asked = 1);
+
 -- name: dead_letters
 -- CROSS JOIN keeps the order of the tables, and with it that of the index.
 SELECT dead_letters.id, routes.name, sources.name, date, refused_at,

@@ -18,6 +18,12 @@ SET holder = excluded.holder,
 -- name: renew_lease
 UPDATE leases SET expires = :expires WHERE name = :name AND holder = :holder;
 
+-- name: renew_leases
+UPDATE leases SET expires = :expires WHERE holder = :holder AND expires <> 0;
+
+-- name: leases_held
+SELECT name FROM leases WHERE holder = :holder AND expires <> 0;
+
 -- name: offer_lease
 UPDATE leases SET expires = 0 WHERE name = :name AND holder = :holder;
 

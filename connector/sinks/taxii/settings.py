@@ -74,11 +74,15 @@ class TaxiiSettings(HttpSettings, SinkSettings):
 
     def receiver(self) -> str:
         """See `connector.settings.parts.SinkSettings`. What an address says beside host and path may be a secret."""
+        path = urlsplit(self.collection_url or self.discovery_url or "").path
+        within = [part for part in (self.api_root, self.collection) if part is not None]
+        return " ".join([f"{self.waits_for()}{path}", *within])
+
+    def waits_for(self) -> str:
+        """See `connector.settings.parts.SinkSettings`. The server, whatever the collection."""
         address = urlsplit(self.collection_url or self.discovery_url or "")
         port = "" if address.port is None else f":{address.port}"
-        server = f"taxii {address.scheme}://{address.hostname}{port}{address.path}"
-        within = [part for part in (self.api_root, self.collection) if part is not None]
-        return " ".join([server, *within])
+        return f"taxii {address.scheme}://{address.hostname}{port}"
 
     @field_validator("collection_url")
     @classmethod

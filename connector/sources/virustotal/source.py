@@ -124,6 +124,10 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         """See `connector.settings.parts.SourceSettings`."""
         return self.look_ups_per_day
 
+    def waits_for(self) -> str:
+        """See `connector.settings.parts.SourceSettings`."""
+        return self.api_url
+
     def upstream(self) -> Hashable | None:
         """See `connector.settings.parts.SourceSettings`. The notifications of one API key at one API."""
         return self.api_url, self.api_key.get_secret_value()

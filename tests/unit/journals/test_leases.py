@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from contextlib import suppress
 
 import pytest
 
@@ -137,6 +138,41 @@ def test_a_holder_that_lost_its_lease_writes_nothing_more(opened, clock, use):
     assert [entry.notification.id for entry in successor.pending("route", ["name"], 10)] == ["2"]
     assert successor.versions("name", ["a"]) == {}
     assert successor.status({"name": ["name"]}).routes[0].delivered == 0
+
+
+def test_all_leases_are_renewed_at_once_before_half_of_their_time_is_left(opened, clock):
+    holder = opened(ELSEWHERE)
+    with holder.lease("route"), holder.lease("vt"):
+        clock.now += LEASE_SECONDS // 2
+        assert holder.renew_leases() == []
+        clock.now += 1
+        assert holder.renew_leases() == []
+        clock.now += LEASE_SECONDS - 1
+        for name in ("route", "vt"):
+            with pytest.raises(Unavailable), opened().lease(name):
+                pass
+
+
+def test_a_lease_found_lost_while_all_are_renewed_is_named_and_its_holder_refused(opened, clock):
+    sleeper, successor = opened(ELSEWHERE), opened()
+    with sleeper.lease("kept"), sleeper.lease("route"):
+        clock.now += LEASE_SECONDS
+        with successor.lease("route"):
+            assert sleeper.renew_leases() == ["route"]
+            with pytest.raises(Unavailable, match=f"route is served by process {os.getpid()}"):
+                sleeper.pending("route", ["vt"], 1)
+        sleeper.pending("kept", ["vt"], 1)
+
+
+def test_a_lease_that_was_let_go_for_an_outage_is_not_taken_back_by_renewing(opened, clock):
+    holder = opened(ELSEWHERE)
+    with holder.lease("held"):
+        with suppress(Unavailable), holder.lease("offered"):
+            raise Unavailable("down")
+        clock.now += LEASE_SECONDS - 1
+        assert holder.renew_leases() == []
+        with opened().lease("offered"):
+            pass
 
 
 def test_giving_back_a_lost_lease_leaves_the_new_holders_alone(opened, clock):

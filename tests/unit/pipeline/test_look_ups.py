@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from types import SimpleNamespace
+from collections import deque
 
 import pytest
 
@@ -16,7 +16,14 @@ from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS
 
 NOW = 1_700_000_000  # 22:13:20 UTC
 SUBJECTS = [Subject("collection", str(number)) for number in range(4)]
-WORKER = SimpleNamespace(patiently=lambda step: step())
+
+
+class Attempts:
+    """Does each step at once."""
+
+    def until_done(self, step):
+        return step()
+        yield
 
 
 class Clock:
@@ -89,7 +96,7 @@ def made(journal, source, part, news):
         if per_day not in by_limit:
             on_news = lambda: news.append(len(source.asked))  # noqa: E731 -- a name would say no more
             by_limit[per_day] = LookUps(part, source, per_day, journal=journal, on_news=on_news)
-        by_limit[per_day].make(WORKER, seconds, stop or threading.Event())
+        deque(by_limit[per_day].make(Attempts(), seconds, stop or threading.Event()))
         asked, source.asked = source.asked, []
         return asked
 

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from concurrent.futures import Future
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,8 @@ from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
 from connector.pipeline.part import Part
-from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Worker, _wait_seconds
+from connector.pipeline.pool import Pause
+from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Attempts
 from connector.pipeline.route import Route
 from connector.pipeline.runner import PolledSource, Runner, sleep_until
 
@@ -110,6 +111,15 @@ def running(run):
     assert outcome, "the runner did not end"
 
 
+def eventually(holds):
+    """Whether something comes true soon."""
+    for _ in range(2000):
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def test_once_fetches_then_delivers_everything_and_says_so(journal):
     sink = Sink()
     source, route = runner(journal, {"vt": Source(page(1, 2), page(3))}, {"out": sink}).run_once()
@@ -126,13 +136,32 @@ def test_an_outage_is_waited_out_and_nothing_is_lost_or_fetched_twice(journal):
     assert sink.sent == ["d1.example", "d2.example", "d3.example"]
 
 
+def attempts(patience=None):
+    class Open:
+        @contextmanager
+        def lease(self, name):
+            yield
+
+    part = Part("vt", "source")
+    return Attempts(part, Open(), threading.Event(), patience, say=lambda *_: None, begin=lambda: None)
+
+
+def scripted(*script):
+    """A step that raises or returns what the script says."""
+    left = list(script)
+
+    def step():
+        if isinstance(what := left.pop(0), Exception):
+            raise what
+        return what
+
+    return step
+
+
 @pytest.mark.parametrize("said", [1e300, 2.5e11, float("inf")])
 def test_no_retry_after_however_far_off_ends_the_service_or_waits_for_ever(said):
-    class State:
-        outcome = Future()
-
-    State.outcome.set_exception(Unavailable("come back in the year 9999", retry_after=said))
-    assert _wait_seconds(State) == MAX_RETRY_AFTER_SECONDS
+    step = scripted(Unavailable("come back in the year 9999", retry_after=said), "done")
+    assert list(attempts().until_done(step)) == [Pause(MAX_RETRY_AFTER_SECONDS)]
 
 
 def test_once_does_not_sit_out_a_long_wait_and_still_delivers_what_it_has(journal):
@@ -226,10 +255,11 @@ def test_stopping_waits_no_longer_than_allowed_and_the_rest_is_sent_by_the_next_
         assert good.arrived.wait(20)
         stop.set()
     assert run.left_behind() == ["hanging"]
-    standing = {route.name: route.backlog for route in journal.status({"good": ("vt",), "hanging": ("vt",)}).routes}
-    assert standing == {"good": 0, "hanging": 1}
+    known = journal.status({"good": ("vt",), "hanging": ("vt",)}).routes
+    assert {route.name: route.backlog for route in known} == {"good": 0, "hanging": 1}
     hanging.released.set()
-    run._running["hanging"].join(20)
+    assert eventually(lambda: run.left_behind() == [])
+    assert eventually(lambda: said(journal, "hanging").served_by is None)
 
 
 def test_what_the_receiver_has_yet_to_confirm_is_confirmed_before_the_end(journal):
@@ -253,18 +283,36 @@ def test_what_the_receiver_has_yet_to_confirm_is_confirmed_before_the_end(journa
     assert journal.status({"out": ("vt",)}).routes[0].backlog == 0
 
 
-def test_a_part_is_dead_when_its_thread_is_gone(journal):
+def test_the_position_follows_when_what_was_sent_is_confirmed_by_time_alone(journal, monkeypatch):
+    monkeypatch.setattr("connector.pipeline.runner.IDLE_SECONDS", 0.01)
+
+    class Windowed(Sink):
+        in_doubt = True
+
+        def unconfirmed(self):
+            return len(self.sent) if self.in_doubt else 0
+
+        def finish(self):
+            raise AssertionError("there is time")
+
+    sink = Windowed()
+    with running(runner(journal, {"vt": Source(page(1, 2))}, {"out": sink})):
+        assert sink.arrived.wait(20)
+        assert said(journal, "out").backlog == 2
+        sink.in_doubt = False
+        assert eventually(lambda: said(journal, "out").backlog == 0)
+
+
+def test_a_part_that_has_ended_although_nobody_asked_is_told(journal):
     held = Held()
     run = runner(journal, {"vt": Source(page(1))}, {"out": Sink(), "held": held})
+    run._deliver_until_stopped = lambda attempts: iter(()) if attempts.name == "out" else until_stopped(attempts)
+    until_stopped = Runner._deliver_until_stopped.__get__(run)
     with running(run):
         assert held.entered.wait(20)
-        assert run.dead() == []
-        gone = threading.Thread(target=lambda: None)
-        gone.start()
-        gone.join(20)
-        run._running = {**run._running, "out": gone}
-        assert run.dead() == ["out"]
+        assert eventually(lambda: run.ended() == ["out"])
         held.released.set()
+    assert run.ended() == []
 
 
 def test_dead_letters_are_counted_by_who_refused(journal):
@@ -346,7 +394,7 @@ def test_a_second_process_waits_for_the_lease_of_the_first(journal, tmp_path):
 
 
 def said(journal, name):
-    known = journal.status({"out": ("vt",)})
+    known = journal.status({"out": ("vt",), "hanging": ("vt",)})
     return next(part for part in (*known.sources, *known.routes) if part.name == name)
 
 
@@ -512,30 +560,10 @@ def test_a_blocked_part_leaves_its_lease_to_others_and_is_still_shown_as_served(
 def test_what_needs_a_person_is_tried_more_and_more_seldom(monkeypatch):
     monkeypatch.setattr("connector.pipeline.retry.BLOCKED_WAIT_SECONDS", 60.0)
     monkeypatch.setattr("connector.pipeline.retry.MAX_BLOCKED_WAIT_SECONDS", 900.0)
-    waits = []
-
-    class Stop:
-        def is_set(self):
-            return False
-
-        def wait(self, timeout):
-            waits.append(timeout)
-
-    class Open:
-        @contextmanager
-        def lease(self, name):
-            yield
-
-    worker = Worker(Part("vt", "source"), Open(), Stop(), None, say=lambda *_: None, begin=lambda: None)
-    script = [Misconfigured("401")] * 6 + ["done", Misconfigured("401"), "done"]
-
-    def step():
-        if isinstance(what := script.pop(0), Exception):
-            raise what
-
-    worker.patiently(step)
-    worker.patiently(step)
-    assert waits == [60, 120, 240, 480, 900, 900, 60]
+    step = scripted(*[Misconfigured("401")] * 6, "done", Misconfigured("401"), "done")
+    tried = attempts()
+    assert [pause.seconds for pause in tried.until_done(step)] == [60, 120, 240, 480, 900, 900]
+    assert [pause.seconds for pause in tried.until_done(step)] == [60]
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])

@@ -1,0 +1,445 @@
+"""Turns on a bounded pool of threads: who gets one, who waits for whom, and how all end. Tasks do what a test says."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from connector.pipeline import pool as module
+from connector.pipeline.pool import NOT_AT_ALL, UNTIL_WOKEN, Pause, Pool
+
+PATIENCE = 20.0
+"""How long anything is waited for that will happen."""
+
+
+def eventually(holds):
+    """Whether something comes true soon."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.002)
+    return False
+
+
+@pytest.fixture
+def stop():
+    return threading.Event()
+
+
+@pytest.fixture
+def released():
+    """Set when the test has ended: whatever hangs goes on then."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@contextmanager
+def running(pool, stop, seconds=PATIENCE):
+    """The pool in a thread, ended with the block."""
+
+    def run():
+        pool.run()
+        pool.end(seconds)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the pool does not end"
+
+
+def idle(stop, seen, name):
+    """A task that waits until it is woken, again and again."""
+    while not stop.is_set():
+        seen.append(name)
+        yield UNTIL_WOKEN
+
+
+def hang(released, seen=None, name=""):
+    """A task whose first step ends only with the test."""
+    if seen is not None:
+        seen.append(name)
+    assert released.wait(3 * PATIENCE)
+    yield NOT_AT_ALL
+
+
+def counting(steps, seen, name):
+    for _ in range(steps):
+        seen.append(name)
+        yield NOT_AT_ALL
+
+
+def lanes(tasks):
+    """Each in a lane of its own."""
+    return {name: (steps, name) for name, steps in tasks.items()}
+
+
+def test_it_runs_every_task_to_its_end(stop):
+    seen = []
+    pool = Pool(lanes({name: counting(3, seen, name) for name in "abc"}), stop)
+    pool.run()
+    assert sorted(seen) == [*"aaabbbccc"]
+    assert (pool.unfinished(), pool.at_work(), pool.has_failed(), stop.is_set()) == ([], [], False, False)
+
+
+def test_without_tasks_there_is_nothing_to_do(stop):
+    Pool({}, stop).run()
+
+
+def test_tasks_take_turns(stop, monkeypatch):
+    monkeypatch.setattr(module, "THREADS", 1)
+    monkeypatch.setattr(module, "EAGER_THREADS", 1)
+    seen = []
+    Pool(lanes({name: counting(3, seen, name) for name in "abc"}), stop).run()
+    assert seen == [*"abcabcabc"]
+
+
+def test_lanes_take_turns_however_many_tasks_one_has(stop, monkeypatch):
+    monkeypatch.setattr(module, "THREADS", 1)
+    monkeypatch.setattr(module, "EAGER_THREADS", 1)
+    seen = []
+    crowd = {f"crowd{number}": (counting(1, seen, "crowd"), "crowd") for number in range(5)}
+    Pool({**crowd, "one": (counting(3, seen, "one"), "one")}, stop).run()
+    assert seen == ["crowd", "one"] * 3 + ["crowd"] * 2
+
+
+def test_a_task_is_never_in_two_steps_at_once(stop):
+    at_once, most = [], []
+
+    def steps():
+        for _ in range(200):
+            at_once.append(1)
+            most.append(len(at_once))
+            at_once.pop()
+            yield NOT_AT_ALL
+
+    pool = Pool({"a": (steps(), "x"), **{f"b{number}": (counting(200, [], ""), "x") for number in range(5)}}, stop)
+    waker = threading.Thread(target=lambda: [pool.wake(["a"]) for _ in range(2000)])
+    waker.start()
+    pool.run()
+    waker.join()
+    assert set(most) == {1}
+
+
+def test_waiting_takes_up_no_thread(stop):
+    seen, done = [], threading.Event()
+    tasks = {f"idle{number}": idle(stop, seen, number) for number in range(300)}
+
+    def waiting():
+        while not stop.is_set():
+            yield Pause(3600.0)
+
+    before = threading.active_count()
+    pool = Pool(lanes({**tasks, **{f"wait{number}": waiting() for number in range(300)}}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(seen) == 300 and pool.at_work() == [])
+        assert threading.active_count() - before <= module.EAGER_THREADS + 1
+        done.set()
+
+
+def test_a_task_goes_on_when_its_time_has_come_and_not_before(stop):
+    at = []
+
+    def steps():
+        at.append(time.monotonic())
+        yield Pause(0.2)
+        at.append(time.monotonic())
+        yield Pause(0.01)
+        at.append(time.monotonic())
+
+    Pool({"a": (steps(), "a")}, stop).run()
+    assert at[1] - at[0] >= 0.2
+    assert at[2] - at[1] >= 0.01
+
+
+def test_those_that_wait_go_on_in_the_order_of_their_times(stop, monkeypatch):
+    monkeypatch.setattr(module, "EAGER_THREADS", 1)
+    monkeypatch.setattr(module, "THREADS", 1)
+    seen = []
+
+    def steps(seconds):
+        yield Pause(seconds)
+        seen.append(seconds)
+
+    Pool(lanes({str(seconds): steps(seconds) for seconds in (0.3, 0.1, 0.2)}), stop).run()
+    assert seen == [0.1, 0.2, 0.3]
+
+
+def test_an_idle_task_goes_on_when_it_is_woken(stop):
+    seen = []
+    pool = Pool(lanes({"a": idle(stop, seen, "a"), "b": idle(stop, seen, "b")}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: sorted(seen) == ["a", "b"])
+        pool.wake(["a", "nobody"])
+        assert eventually(lambda: seen.count("a") == 2)
+        assert seen.count("b") == 1
+
+
+def test_an_idle_task_goes_on_after_a_time_unless_it_is_woken_before(stop):
+    at = []
+
+    def steps():
+        yield Pause(0.2, until_woken=True)
+        at.append(time.monotonic())
+        yield Pause(3600.0, until_woken=True)
+        at.append(time.monotonic())
+        yield Pause(0.4, until_woken=True)
+        at.append(time.monotonic())
+
+    began = time.monotonic()
+    pool = Pool(lanes({"a": steps()}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(at) == 1 and pool.at_work() == [])
+        pool.wake(["a"])
+        assert eventually(lambda: len(at) == 3)
+    assert at[0] - began >= 0.2
+    assert at[2] - at[1] >= 0.4, "the time of a wait that was cut short does not end a later one"
+
+
+def test_a_task_that_is_woken_while_it_is_at_work_looks_once_more(stop):
+    seen, entered, go_on = [], threading.Event(), threading.Event()
+
+    def steps():
+        while not stop.is_set():
+            seen.append(1)
+            entered.set()
+            assert go_on.wait(PATIENCE)
+            yield UNTIL_WOKEN
+
+    pool = Pool(lanes({"a": steps()}), stop)
+    with running(pool, stop):
+        assert entered.wait(PATIENCE)
+        pool.wake(["a"])
+        go_on.set()
+        assert eventually(lambda: len(seen) == 2)
+        assert eventually(lambda: pool.at_work() == [])
+        assert len(seen) == 2
+
+
+def test_a_wait_for_a_time_is_not_cut_short_by_waking(stop):
+    seen = []
+
+    def steps():
+        yield Pause(0.3)
+        seen.append(time.monotonic())
+        yield UNTIL_WOKEN
+        seen.append(time.monotonic())
+
+    pool = Pool(lanes({"a": steps()}), stop)
+    began = time.monotonic()
+    with running(pool, stop):
+        assert eventually(lambda: pool.at_work() == [])
+        pool.wake(["a"])
+        assert eventually(lambda: len(seen) == 1)
+        assert seen[0] - began >= 0.3
+        assert len(seen) == 1, "what woke it was seen to by the step after the wait"
+
+
+def test_a_server_that_hangs_takes_up_a_part_of_the_threads(stop, released):
+    seen = []
+    crowd = {f"hang{number}": (hang(released, seen, "hang"), "server") for number in range(40)}
+    pool = Pool({**crowd, "other": (counting(5, seen, "other"), "another server")}, stop)
+    with running(pool, stop):
+        assert eventually(lambda: seen.count("other") == 5)
+        assert eventually(lambda: len(pool.at_work()) == module.LANE_THREADS)
+        time.sleep(0.3)
+        assert seen.count("hang") == module.LANE_THREADS
+        released.set()
+
+
+def test_servers_that_hang_from_the_start_leave_half_of_the_threads_to_others(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
+    seen = []
+    tasks = {f"hang{number}": hang(released, seen, "hang") for number in range(40)}
+
+    def late():
+        yield Pause(1.0)
+        yield from counting(5, seen, "late")
+
+    pool = Pool(lanes({"late": late(), **tasks}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(pool.at_work()) == module.SLOW_THREADS)
+        assert eventually(lambda: seen.count("late") == 5)
+        assert seen.count("hang") == module.SLOW_THREADS
+        released.set()
+
+
+def slow_at_first(*, then):
+    """A task whose first step takes too long."""
+    time.sleep(0.3)
+    yield NOT_AT_ALL
+    yield from then
+
+
+def test_a_server_is_slow_no_more_once_it_answers_soon(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(module, "SLOW_THREADS", 1)
+    seen, hung = [], []
+
+    def hang_when_woken():
+        yield UNTIL_WOKEN
+        yield from hang(released, hung)
+
+    tasks = {"recovers": idle(stop, seen, ""), "hangs": hang_when_woken()}
+    pool = Pool(lanes({name: slow_at_first(then=then) for name, then in tasks.items()}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: seen and pool.at_work() == [])
+        monkeypatch.setattr(module, "SLOW_SECONDS", 0.0)  # the one that will hang is slow from now on
+        pool.wake(["hangs"])
+        assert eventually(lambda: hung)
+        pool.wake(["recovers"])
+        assert eventually(lambda: len(seen) == 2)
+        released.set()
+
+
+def test_slow_servers_wait_for_each_other(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(module, "SLOW_THREADS", 1)
+    seen = []
+    pool = Pool(lanes({"a": hang(released, seen, "a"), "b": hang(released, seen, "b")}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: seen == ["a"])
+        time.sleep(0.3)
+        assert seen == ["a"]
+        released.set()
+
+
+def test_a_lane_that_has_answered_soon_keeps_its_turn_while_others_hang(stop, released, monkeypatch):
+    """It stood in the line of the slow ones when its first step came back."""
+    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
+    seen = []
+    tasks = {f"hang{number}": hang(released) for number in range(module.SLOW_THREADS + 5)}
+    good = {f"good{number}": (counting(1, seen, number), "good") for number in range(50)}
+    pool = Pool({**good, **lanes(tasks)}, stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(seen) == 50)
+        released.set()
+
+
+def test_more_threads_come_while_work_waits_and_the_processor_does_not(stop, released):
+    tasks = {f"{number}": hang(released) for number in range(module.SLOW_THREADS)}
+    pool = Pool(lanes(tasks), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(pool.at_work()) == module.SLOW_THREADS)
+        released.set()
+
+
+def test_no_more_threads_come_while_the_processor_is_busy(stop, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_PROCESSOR", 0.0)
+    most = []
+
+    def steps():
+        for _ in range(20):
+            most.append(len(pool.at_work()))
+            time.sleep(0.01)
+            yield NOT_AT_ALL
+
+    pool = Pool(lanes({str(number): steps() for number in range(20)}), stop)
+    pool.run()
+    assert max(most) == module.EAGER_THREADS
+
+
+def test_a_system_that_allows_no_more_threads_is_made_do_with(stop, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def refusing(thread):
+        if thread.name.startswith("parts-"):
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    seen = []
+    Pool(lanes({name: counting(3, seen, name) for name in "abc"}), stop).run()
+    assert sorted(seen) == [*"aaabbbccc"]
+
+
+def test_a_system_that_allows_no_thread_at_all_is_said_to(stop, monkeypatch):
+    def refusing(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    with pytest.raises(RuntimeError, match="can't start"):
+        Pool(lanes({"a": counting(1, [], "a")}), stop).run()
+
+
+def test_stopping_waits_neither_for_a_time_nor_for_a_wake_up(stop):
+    ended = []
+
+    def waiting():
+        yield Pause(3600.0)
+        ended.append("waited")
+
+    def resting():
+        yield UNTIL_WOKEN
+        ended.append("rested")
+
+    def stubborn():
+        while not stop.is_set():
+            yield Pause(3600.0)
+        yield Pause(3600.0)
+        yield UNTIL_WOKEN
+        ended.append("stubborn")
+
+    pool = Pool(lanes({"a": waiting(), "b": resting(), "c": stubborn()}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: pool.at_work() == [])
+    assert sorted(ended) == ["rested", "stubborn", "waited"]
+    assert pool.unfinished() == []
+
+
+def test_stopping_waits_no_longer_than_it_may_and_what_is_left_goes_on_by_itself(stop, released):
+    ended, entered = [], threading.Event()
+
+    def hanging():
+        entered.set()
+        assert released.wait(PATIENCE)
+        yield NOT_AT_ALL
+        ended.append(1)
+
+    pool = Pool(lanes({"a": hanging(), "b": idle(stop, [], "")}), stop)
+    with running(pool, stop, seconds=0.1):
+        assert entered.wait(PATIENCE)
+    assert (pool.unfinished(), pool.at_work(), ended) == (["a"], ["a"], [])
+    released.set()
+    assert eventually(lambda: pool.unfinished() == [])
+    assert ended == [1]
+
+
+def test_a_bug_stops_everything_and_is_raised_in_the_end(stop):
+    def buggy():
+        yield NOT_AT_ALL
+        raise ZeroDivisionError("bug")
+
+    pool = Pool(lanes({"a": buggy(), "b": idle(stop, [], "")}), stop)
+    pool.run()
+    assert (stop.is_set(), pool.has_failed()) == (True, True)
+    with pytest.raises(ZeroDivisionError):
+        pool.end(PATIENCE)
+    assert pool.unfinished() == []
+
+
+def test_it_is_known_who_is_long_in_a_step_and_who_finds_no_thread(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "LANE_THREADS", 1)
+    pool = Pool(
+        {"first": (hang(released), "x"), "second": (counting(1, [], ""), "x"), "idle": (idle(stop, [], ""), "y")}, stop
+    )
+    with running(pool, stop):
+        assert eventually(lambda: pool.at_work(0.1) == ["first"])
+        assert eventually(lambda: pool.kept_waiting(0.1) == ["second"])
+        assert pool.at_work(1000.0) == pool.kept_waiting(1000.0) == []
+        released.set()
+    assert pool.at_work() == pool.kept_waiting(0.0) == []
+
+
+def test_its_threads_end_with_its_tasks(stop):
+    before = threading.active_count()
+    Pool(lanes({name: counting(3, [], name) for name in "abcdefgh"}), stop).run()
+    assert eventually(lambda: threading.active_count() <= before)
