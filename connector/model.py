@@ -481,13 +481,15 @@ class CollectedObject(NamedTuple):
     Attributes:
         added: when it was added, in milliseconds since 1970; each version's own, and greater than every earlier one.
         version: see `StixObject`; of one that has none, the time it was added, as a TAXII timestamp.
-        body: the object as JSON; empty when it was not asked for.
+        body: the object as JSON; empty when it was not asked for, or is damaged.
+        damaged: whether it is not what was stored any more.
     """
 
     added: int
     id: str
     version: str
     body: bytes = b""
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

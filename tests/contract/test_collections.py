@@ -1,6 +1,7 @@
 """What `connector.ports.Collections` promises, asked of every store of collections."""
 
 import itertools
+import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -49,6 +50,21 @@ def open_journal(request, tmp_path, clock):
 def collections(open_journal):
     with closing(open_journal()) as journal:
         yield journal.collections
+
+
+@pytest.fixture
+def garble(tmp_path):
+    """Changes a bit of what is stored of some objects."""
+
+    def change(ids):
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            for object_id in ids:
+                select = "SELECT body FROM collection_objects WHERE object_id = ?"
+                (body,) = db.execute(select, (object_id,)).fetchone()
+                changed = body[:-1] + bytes([body[-1] ^ 1])
+                db.execute("UPDATE collection_objects SET body = ? WHERE object_id = ?", (changed, object_id))
+
+    return change
 
 
 def stix(name, version=1, kind="indicator", **properties):
@@ -113,6 +129,21 @@ def test_other_bytes_under_a_version_are_not_taken(collections):
     same_instant = stix(1, x=1)._replace(version="2026-01-01T00:00:01.000000000Z")
     assert list(collections.store("iocs", [stix(1, x=1), stix(2), same_instant])) == [False, True, False]
     assert held(collections) == bodies(stix(1), stix(2))
+
+
+def test_what_the_disk_garbled_is_told_and_mended_when_it_comes_again(collections, garble):
+    objects = [stix(1), stix(2), stix("a", None, "url")]
+    collections.store("iocs", objects)
+    garble(["indicator--1", "url--a"])
+    found, _ = collections.objects("iocs", ALL, 10, 10_000)
+    assert [(each.id, each.damaged, each.body) for each in found] == [
+        ("indicator--1", True, b""),
+        ("indicator--2", False, stix(2).body),
+        ("url--a", True, b""),
+    ]
+    assert list(collections.store("iocs", objects[:2])) == [True, True]
+    assert held(collections)[:2] == bodies(*objects[:2])
+    assert list(collections.store("iocs", [stix(1, x=1)])) == [False]
 
 
 def test_two_contents_for_one_version_in_one_batch_are_not_both_taken(collections):

@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Transaction
-from connector.journals.sql.rows import json_list
+from connector.journals.sql.rows import checksum, is_damaged, json_list
 from connector.model import CollectedObject, Selection, StixObject
 from connector.values import timestamps
 
@@ -18,8 +19,11 @@ class SqlCollections:
     added at once, or the clock be set back, it runs ahead of the clock until that has caught up.
     """
 
-    def __init__(self, database: Database, check: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, bodies: Bodies, check: Callable[[], str], clock: Callable[[], float]
+    ) -> None:
         self._database = database
+        self._bodies = bodies
         self.check = check
         self._clock = clock
 
@@ -29,8 +33,10 @@ class SqlCollections:
         if not dated:
             return []
         with self._database.write() as db:
-            writer = _CollectionWriter(db, collection, int(self._clock() * 1000))
-            return [writer.put(each, modified) for each, modified in dated]
+            writer = _CollectionWriter(db, self._bodies, collection, int(self._clock() * 1000))
+            are_there = [writer.put(each, modified) for each, modified in dated]
+            writer.finish()
+        return are_there
 
     def objects(
         self, collection: str, selection: Selection, limit: int, max_bytes: int
@@ -40,12 +46,12 @@ class SqlCollections:
         size = 0
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
-            for row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
-                each = _collected(*row)
-                size += len(each.body)
+            for added, *row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
+                body = _body(db, self._bodies, row)
+                size += len(body or b"")
                 if size > max_bytes and found:
                     break
-                found.append(each)
+                found.append(_collected(added, row[0], row[1], body))
         return found, len(found) < len(selected)
 
     def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
@@ -72,12 +78,14 @@ class SqlCollections:
 class _CollectionWriter:
     """One collection, within the transaction that adds to it."""
 
-    def __init__(self, db: Transaction, collection: str, now: int) -> None:
+    def __init__(self, db: Transaction, bodies: Bodies, collection: str, now: int) -> None:
         self._db = db
+        self._bodies = bodies
+        self._codec = bodies.newest(db, "objects")
         db.run("add_collection", {"name": collection})
         self._id = _collection_id(db, collection)
         (last_added,) = db.run("last_added").fetchone()
-        self._added = max(now, last_added + 1)
+        self._added = self._first = max(now, last_added + 1)
         self._types: dict[str, int] = {}
 
     def put(self, each: StixObject, modified: int | None) -> bool:
@@ -85,13 +93,13 @@ class _CollectionWriter:
         db = self._db
         one: dict[str, Any] = {"collection": self._id, "object_id": each.id}
         if modified is None:
-            if db.run("has_body", {**one, "body": each.body}).fetchone():
+            if any(_body(db, self._bodies, row) == each.body for row in db.run("bodies_of_object", one)):
                 return True
             modified = self._added * 1000
         else:
             held = db.run("body_of_version", {**one, "modified": modified}).fetchone()
             if held is not None:
-                return bool(held[0] == each.body)
+                return self._agrees(each, modified, _body(db, self._bodies, held))
         oldest, newest = db.run("oldest_and_newest_version", one).fetchone()
         is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
         if is_first and oldest is not None:
@@ -99,9 +107,26 @@ class _CollectionWriter:
         if is_last and newest is not None:
             db.run("no_longer_last", {**one, "modified": newest})
         row = {"added": self._added, "type": self._type_id(each.type), "modified": modified, "version": each.version}
-        db.run("add_object", {**one, **row, "is_first": is_first, "is_last": is_last, "body": each.body})
+        db.run("add_object", {**one, **row, "is_first": is_first, "is_last": is_last, **self._stored(each)})
         self._added += 1
         return True
+
+    def finish(self) -> None:
+        """Note how much was added; within the transaction, when everything is."""
+        if self._added > self._first:
+            self._bodies.grown(self._db, "objects", self._added - self._first)
+
+    def _agrees(self, each: StixObject, modified: int, held: bytes | None) -> bool:
+        """Whether what is held of a version is the same; what the disk garbled is mended."""
+        if held is None:
+            key = {"collection": self._id, "object_id": each.id, "modified": modified}
+            self._db.run("mend_object", {**key, "version": each.version, **self._stored(each)})
+        return held is None or held == each.body
+
+    def _stored(self, each: StixObject) -> dict[str, Any]:
+        body = self._codec.compressed(each.body)
+        check = checksum(self._codec.number, body, each.id, each.version)
+        return {"checksum": check, "dictionary": self._codec.number, "body": body}
 
     def _type_id(self, name: str) -> int:
         if name not in self._types:
@@ -161,5 +186,14 @@ def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
     return [added for (added,) in db.run(name, asked)]
 
 
-def _collected(added: int, object_id: str, version: str | None, body: bytes = b"") -> CollectedObject:
-    return CollectedObject(added, object_id, version or timestamps.taxii(added), body)
+def _body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> bytes | None:
+    """The JSON of (object id, version, checksum, dictionary, body); None when it is damaged."""
+    object_id, version, check, dictionary, stored = row
+    if is_damaged(check, dictionary, stored, object_id, version):
+        return None
+    return bodies.read(db, dictionary, stored)
+
+
+def _collected(added: int, object_id: str, version: str | None, body: bytes | None = b"") -> CollectedObject:
+    version = version or timestamps.taxii(added)
+    return CollectedObject(added, object_id, version, body or b"", damaged=body is None)

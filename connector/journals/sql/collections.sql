@@ -16,17 +16,28 @@ SELECT id FROM collection_types WHERE collection = :collection AND type = :type;
 SELECT coalesce(max(added), 0) FROM collection_objects;
 
 -- name: body_of_version
-SELECT body FROM collection_objects WHERE collection = :collection AND object_id = :object_id AND modified = :modified;
+SELECT object_id, version, checksum, dictionary, body
+FROM collection_objects
+WHERE collection = :collection AND object_id = :object_id AND modified = :modified;
 
--- name: has_body
-SELECT 1 FROM collection_objects WHERE collection = :collection AND object_id = :object_id AND body = :body;
+-- name: bodies_of_object
+SELECT object_id, version, checksum, dictionary, body
+FROM collection_objects
+WHERE collection = :collection AND object_id = :object_id;
+
+-- name: mend_object
+UPDATE collection_objects
+SET version = :version, checksum = :checksum, dictionary = :dictionary, body = :body
+WHERE collection = :collection AND object_id = :object_id AND modified = :modified;
 
 -- name: oldest_and_newest_version
 SELECT min(modified), max(modified) FROM collection_objects WHERE collection = :collection AND object_id = :object_id;
 
 -- name: add_object
-INSERT INTO collection_objects (added, collection, type, object_id, modified, version, is_first, is_last, body)
-VALUES (:added, :collection, :type, :object_id, :modified, :version, :is_first, :is_last, :body);
+INSERT INTO collection_objects
+    (added, collection, type, object_id, modified, version, is_first, is_last, checksum, dictionary, body)
+VALUES
+    (:added, :collection, :type, :object_id, :modified, :version, :is_first, :is_last, :checksum, :dictionary, :body);
 
 -- name: no_longer_first
 UPDATE collection_objects SET is_first = 0

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import orjson
 
 from connector.journals.sql import dead_letters, entries, ledger, look_ups
+from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.positions import position, positions, positions_since, route_id, source_id
 from connector.journals.sql.pruning import prune_source
@@ -36,9 +37,10 @@ class SqlJournal:
     """A `connector.ports.Journal` over any SQL store."""
 
     def __init__(
-        self, database: Database, leases: Leases, collections: Collections, clock: Callable[[], float]
+        self, database: Database, leases: Leases, bodies: Bodies, collections: Collections, clock: Callable[[], float]
     ) -> None:
         self._database = database
+        self._bodies = bodies
         self._leases = leases
         self._clock = clock
         self.collections = collections
@@ -69,7 +71,7 @@ class SqlJournal:
         now = int(self._clock())
         with self._database.write() as db:
             self._leases.fence(db, source)
-            return entries.store(db, source, page, now)
+            return entries.store(db, self._bodies, source, page, now)
 
     def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
         """As `connector.ports.Journal.due`."""
@@ -91,12 +93,12 @@ class SqlJournal:
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """As `connector.ports.Journal.entries`."""
         with self._database.read() as db:
-            return entries.numbered(db, seqs)
+            return entries.numbered(db, self._bodies, seqs)
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
         """As `connector.ports.Journal.find`."""
         with self._database.read() as db:
-            return entries.find(db, sources, notification_id)
+            return entries.find(db, self._bodies, sources, notification_id)
 
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.pending`.
@@ -106,17 +108,17 @@ class SqlJournal:
         """
         self._leases.renew(route)
         with self._database.read() as db:
-            return entries.after(db, positions(db, route, sources), limit, after)
+            return entries.after(db, self._bodies, positions(db, route, sources), limit, after)
 
     def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.history`."""
         with self._database.read() as db:
-            return entries.after(db, positions, limit, after)
+            return entries.after(db, self._bodies, positions, limit, after)
 
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """As `connector.ports.Journal.latest`."""
         with self._database.read() as db:
-            return entries.latest(db, sources, limit, before)
+            return entries.latest(db, self._bodies, sources, limit, before)
 
     def positions_since(self, route: str | None, sources: Sequence[str], since: int | None) -> Mapping[str, int]:
         """As `connector.ports.Journal.positions_since`. A notification without a date was raised when it was stored."""
@@ -209,8 +211,9 @@ class SqlJournal:
                 return None
             seqs, mark = found
             (route_number,) = db.run("route_id", {"route": route}).fetchone()
-            letters = dead_letters.of_entries(db, route_number, seqs)
-            return Outdated(entries.numbered(db, seqs), mark, {(seq, object_id) for _, seq, object_id in letters})
+            former = dead_letters.of_entries(db, route_number, seqs)
+            letters = {(seq, object_id) for _, seq, object_id in former}
+            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters)
 
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
         """As `connector.ports.Journal.dead_letters`."""
@@ -226,7 +229,8 @@ class SqlJournal:
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """As `connector.ports.Outbox.to_retry`."""
         with self._database.read() as db:
-            return entries.numbered(db, [seq for (seq,) in db.run("to_retry", {"route": route, "limit": limit})])
+            seqs = [seq for (seq,) in db.run("to_retry", {"route": route, "limit": limit})]
+            return entries.numbered(db, self._bodies, seqs)
 
     def drop(self, ids: Sequence[int]) -> int:
         """As `connector.ports.Journal.drop`."""

@@ -13,8 +13,8 @@ SELECT id FROM sources WHERE name = :source;
 INSERT INTO seen (source, notification_id) VALUES (:source, :notification_id) ON CONFLICT DO NOTHING;
 
 -- name: add_notification
-INSERT INTO notifications (source, notification_id, date, raised, checksum, body)
-VALUES (:source, :notification_id, :date, :raised, :checksum, :body);
+INSERT INTO notifications (source, notification_id, date, raised, checksum, dictionary, body)
+VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body);
 
 -- name: add_gap
 INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLICT DO NOTHING;
@@ -25,14 +25,14 @@ FROM sources;
 
 -- name: entries_after
 -- One source at a time, because only then does the index give the order; the caller merges.
-SELECT seq, :source, notification_id, date, checksum, body
+SELECT seq, :source, notification_id, date, checksum, dictionary, body
 FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source) AND seq > :after
 ORDER BY seq
 LIMIT :limit;
 
 -- name: latest_entries
-SELECT seq, :source, notification_id, date, checksum, body
+SELECT seq, :source, notification_id, date, checksum, dictionary, body
 FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source) AND seq < :before
 ORDER BY seq DESC
@@ -46,7 +46,7 @@ JOIN sources ON sources.id = positions.source
 WHERE routes.name = :route AND sources.name = :source;
 
 -- name: find_entry
-SELECT seq, :source, notification_id, date, checksum, body
+SELECT seq, :source, notification_id, date, checksum, dictionary, body
 FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source) AND notification_id = :notification_id;
 

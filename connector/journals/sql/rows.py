@@ -1,4 +1,4 @@
-"""What columns hold, and what is made of it; bodies are written and read here alone."""
+"""What columns hold, and what is made of it."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,25 +6,21 @@ from typing import Any
 
 import orjson
 
-from connector.model import DeadLetter, Entry, JsonObject, Notification, StoredDeadLetter
+from connector.model import DeadLetter, JsonObject, StoredDeadLetter
 
 
-def entry(row: Any) -> Entry:
-    """From (seq, source, notification id, date, checksum, body); what the disk garbled is empty."""
-    seq, source, notification_id, date, stored, body = row
-    if is_damaged(stored, notification_id, date, body):
-        return Entry(seq, source, Notification(notification_id, date, {}), damaged=True)
-    return Entry(seq, source, Notification(notification_id, date, decoded_object(body)))
+def is_damaged(check: int | None, dictionary: int | None, stored: Any, *said: object) -> bool:
+    """Whether a row is not what was stored; one stored without a checksum is taken as it is."""
+    return check is not None and (not isinstance(stored, bytes) or check != checksum(dictionary, stored, *said))
 
 
-def is_damaged(stored: int | None, notification_id: str, date: int | None, body: Any) -> bool:
-    """Whether a notification is not what was stored; one stored without a checksum is taken as it is."""
-    return stored is not None and (not isinstance(body, bytes) or stored != checksum(notification_id, date, body))
+def checksum(dictionary: int | None, stored: bytes, *said: object) -> int:
+    """Over a body as it is stored, and what else its row says: CRC-32, which finds every flipped bit.
 
-
-def checksum(notification_id: str, date: int | None, body: bytes) -> int:
-    """Over what is stored of a notification: CRC-32, which finds every flipped bit."""
-    return zlib.crc32(body, zlib.crc32(f"{date} {notification_id}".encode()))
+    It is of the compressed body, so that nothing garbled is ever decompressed, and a check needs no dictionary.
+    """
+    known = said if dictionary is None else (dictionary, *said)
+    return zlib.crc32(stored, zlib.crc32(" ".join(map(str, known)).encode()))
 
 
 def dead_letter(row: Any) -> StoredDeadLetter:

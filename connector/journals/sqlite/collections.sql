@@ -38,7 +38,7 @@ WHERE collection = :collection AND object_id IN (SELECT value FROM json_each(:id
 ORDER BY added LIMIT :limit;
 
 -- name: collected_objects
-SELECT added, object_id, version, body FROM collection_objects
+SELECT added, object_id, version, checksum, dictionary, body FROM collection_objects
 WHERE added IN (SELECT value FROM json_each(:added)) ORDER BY added;
 
 -- name: collected_manifest

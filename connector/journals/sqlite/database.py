@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ _PRAGMAS = (
     "PRAGMA cache_size = -16384",  # KiB
     "PRAGMA journal_size_limit = 67108864",  # bytes to which the -wal file shrinks after a burst
 )
+
+
+_text = partial(str, encoding="utf-8", errors="replace")
+"""Text as it is read: what the disk garbled is read too, so that its checksum tells, and not an error of SQLite."""
 
 
 class Connection(sqlite3.Connection):
@@ -223,6 +228,7 @@ class Database:
             isolation_level=None,
             check_same_thread=False,  # one thread at a time, but not always the same
         )
+        connection.text_factory = _text
         try:
             for pragma in _PRAGMAS:
                 connection.execute(pragma)

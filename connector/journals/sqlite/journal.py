@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.collections import SqlCollections
 from connector.journals.sql.journal import SqlJournal
 from connector.journals.sqlite.database import Database, migrations
@@ -66,4 +67,6 @@ class SqliteJournal(SqlJournal):
     ) -> None:
         database = Database(settings.path, busy_timeout_seconds=settings.busy_timeout_seconds, migrations=migrations())
         leases = Leases(database, process or Process.current(), clock)
-        super().__init__(database, leases, SqlCollections(database, partial(check_file, settings.path), clock), clock)
+        bodies = Bodies(database.damaged)
+        collections = SqlCollections(database, bodies, partial(check_file, settings.path), clock)
+        super().__init__(database, leases, bodies, collections, clock)

@@ -10,7 +10,7 @@ SET checkpoint = :checkpoint,
 WHERE id = :id;
 
 -- name: numbered_entries
-SELECT notifications.seq, sources.name, notification_id, date, checksum, body
+SELECT notifications.seq, sources.name, notification_id, date, checksum, dictionary, body
 FROM notifications
 JOIN sources ON sources.id = notifications.source
 WHERE notifications.seq IN (SELECT value FROM json_each(:seqs))

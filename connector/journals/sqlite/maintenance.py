@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connector.journals.sql.bodies import is_garbled
 from connector.journals.sql.rows import is_damaged
 from connector.journals.sqlite.database import Connection, Database, migrations
 from connector.journals.sqlite.process import Process
@@ -20,7 +21,13 @@ Progress = Callable[[int, int], None]
 """Called with how much has been dealt with, and how much there is."""
 READ_ROWS = 1000
 COPY_PAGES = 1000
-_EVERY_NOTIFICATION = "SELECT seq, notification_id, date, checksum, body FROM notifications ORDER BY seq"
+_EVERY_DICTIONARY = "SELECT number, copy, content, checksum FROM dictionaries ORDER BY number, copy"
+_MEND_DICTIONARY = "UPDATE dictionaries SET content = ?, checksum = ? WHERE number = ? AND copy = ?"
+_EVERY_OBJECT = (
+    "SELECT collections.name, object_id, version, checksum, dictionary, body"
+    " FROM collection_objects JOIN collections ON collections.id = collection_objects.collection ORDER BY added"
+)
+_EVERY_NOTIFICATION = "SELECT seq, notification_id, date, checksum, dictionary, body FROM notifications ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,20 @@ def check(path: Path, progress: Progress) -> tuple[int, Sequence[str]]:
         wrong += [f"a row of {row[0]} refers to none in {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
         (total,) = db.execute("SELECT count(*) FROM notifications").fetchone()
         rows = db.execute(_EVERY_NOTIFICATION)
-        for done, (seq, notification_id, date, stored, body) in enumerate(rows, start=1):
-            if is_damaged(stored, notification_id, date, body):
+        for done, (seq, notification_id, date, check, dictionary, stored) in enumerate(rows, start=1):
+            if is_damaged(check, dictionary, stored, date, notification_id):
                 wrong.append(f"the notification {notification_id} (entry {seq}) is not what was stored")
             if done % READ_ROWS == 0 or done == total:
                 progress(done, total)
+        for name, object_id, version, check, dictionary, stored in db.execute(_EVERY_OBJECT):
+            if is_damaged(check, dictionary, stored, object_id, version):
+                wrong.append(
+                    f"the object {object_id} in the collection {name} is not what was stored: a replay of its route"
+                    " from the start mends it"
+                )
+        for number, copy, content, check in db.execute(_EVERY_DICTIONARY):
+            if is_garbled(content, check):
+                wrong.append(f"the copy {copy} of the dictionary {number} is not what was stored: `compact` mends it")
     return total, wrong
 
 
@@ -103,6 +119,7 @@ def compact(path: Path) -> tuple[int, int]:
         raise Misconfigured(f"to compact {path} takes up to {2 * before} bytes for a while; its disk has {free} left")
     with _open(path) as database, database.read():
         pass  # which looks whether it is a journal, and migrates it
+    _mend_dictionaries(path)
     try:
         with closing(sqlite3.connect(path, timeout=60, isolation_level=None, factory=Connection)) as db:
             db.execute("VACUUM")
@@ -110,6 +127,17 @@ def compact(path: Path) -> tuple[int, int]:
     except sqlite3.OperationalError as error:
         raise Unavailable(f"{path} cannot be compacted just now ({error}); nothing has changed") from error
     return before, path.stat().st_size
+
+
+def _mend_dictionaries(path: Path) -> None:
+    """Put the whole copy of a dictionary in the place of one that the disk garbled."""
+    with _open(path) as database, database.write() as db:
+        rows = db.execute(_EVERY_DICTIONARY).fetchall()
+        whole = {number: (content, check) for number, _, content, check in rows if not is_garbled(content, check)}
+        garbled = [(number, copy) for number, copy, content, check in rows if is_garbled(content, check)]
+        for number, copy in garbled:
+            if number in whole:
+                db.execute(_MEND_DICTIONARY, (*whole[number], number, copy))
 
 
 def leases(path: Path) -> Sequence[Lease]:

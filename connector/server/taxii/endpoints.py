@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
+from connector import telemetry
 from connector.model import CollectedObject
 from connector.ports import Collections
 from connector.server.taxii.answer import (
@@ -222,8 +223,11 @@ class Endpoints:
 
     def _envelope(self, published: Published, query: Query) -> tuple[bytes, Sequence[CollectedObject], bool]:
         found, more = self._collections.objects(published.name, query.selection, query.limit, MAX_PAGE_BYTES)
+        for each in found:
+            if each.damaged:
+                telemetry.logger().error("object_damaged", collection=published.name, id=each.id, version=each.version)
         # The objects are JSON as they are: nothing is parsed, and their bytes stay the same for every client.
-        return b'"objects":[%s]' % b",".join([each.body for each in found]), found, more
+        return b'"objects":[%s]' % b",".join([each.body for each in found if not each.damaged]), found, more
 
     def _page(
         self,

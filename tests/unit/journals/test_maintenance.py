@@ -1,0 +1,73 @@
+"""What operators do to a journal: what `check` finds, and `compact` mends."""
+
+import sqlite3
+from contextlib import closing
+
+import orjson
+import pytest
+import simulated_notifications
+
+from connector.journals.sqlite import maintenance
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import Notification, Page, StixObject
+
+NOTIFICATIONS = [
+    Notification(str(number), number, body) for number, body in enumerate(simulated_notifications.bodies(1010))
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A journal with notifications, a dictionary and a collection."""
+    path = tmp_path / "journal.db"
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal, journal.lease("vt"):
+        journal.append("vt", Page(NOTIFICATIONS[:1000], None))
+        journal.append("vt", Page(NOTIFICATIONS[1000:], None))
+        body = orjson.dumps({"type": "indicator", "id": "indicator--1"})
+        journal.collections.store("iocs", [StixObject("indicator--1", "indicator", None, body)])
+    return path
+
+
+def change(path, statement):
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+
+def check(path):
+    seen = []
+    found = maintenance.check(path, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(NOTIFICATIONS), len(NOTIFICATIONS))
+    return found
+
+
+def test_a_whole_journal_has_nothing_wrong(path):
+    assert check(path) == (len(NOTIFICATIONS), [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE notifications SET body = body || x'00' WHERE seq = 3", "the notification 2 (entry 3) is not"),
+        ("UPDATE notifications SET dictionary = 0 WHERE seq = 1003", "(entry 1003) is not what was stored"),
+        ("UPDATE collection_objects SET body = x'00'", "the object indicator--1 in the collection iocs is not"),
+        ("UPDATE collection_objects SET version = 'x'", "a replay of its route from the start mends it"),
+        ("UPDATE dictionaries SET content = zeroblob(9) WHERE copy = 2", "the copy 2 of the dictionary 1 is not"),
+    ],
+)
+def test_what_the_disk_garbled_is_named(path, statement, said):
+    change(path, statement)
+    _, (wrong,) = check(path)
+    assert said in wrong
+
+
+@pytest.mark.parametrize("copy", [1, 2])
+def test_compacting_mends_a_dictionary_of_which_a_copy_is_whole(path, copy):
+    change(path, f"UPDATE dictionaries SET content = 'x' WHERE copy = {copy}")
+    maintenance.compact(path)
+    assert check(path)[1] == []
+
+
+def test_compacting_leaves_a_dictionary_of_which_no_copy_is_whole(path):
+    change(path, "UPDATE dictionaries SET content = 'x'")
+    maintenance.compact(path)
+    assert len(check(path)[1]) == 2
