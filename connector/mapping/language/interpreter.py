@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from jmespath.exceptions import JMESPathTypeError
@@ -44,13 +45,13 @@ def _check_merge(arguments: Sequence[Any]) -> None:
             raise JMESPathTypeError("merge", argument, type_name(argument), ["object"])
 
 
-def _check_by(arguments: Sequence[Any]) -> None:
+def _check_by(name: str, arguments: Sequence[Any]) -> None:
     # The specification wants one type for all keys; the library finds out by comparing them.
     match arguments:
         case [list() as items, reference] if hasattr(reference, "expression"):
             keys = [reference.visit(reference.expression, item) for item in items]
             if len({type_name(key) for key in keys}) > 1:
-                raise JMESPathTypeError("max_by", keys, "array", ["array-string", "array-number"])
+                raise JMESPathTypeError(name, keys, "array", ["array-string", "array-number"])
 
 
 def base_types(types: Iterable[str]) -> Types:
@@ -60,8 +61,8 @@ def base_types(types: Iterable[str]) -> Types:
 
 _CHECKS: dict[str, Callable[[Sequence[Any]], None]] = {
     "merge": _check_merge,
-    "max_by": _check_by,
-    "min_by": _check_by,
+    "max_by": partial(_check_by, "max_by"),
+    "min_by": partial(_check_by, "min_by"),
 }
 
 

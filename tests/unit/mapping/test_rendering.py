@@ -132,6 +132,27 @@ def test_a_function_given_what_it_does_not_take_refuses_the_notification_and_say
     assert caught.value.by == "mapping"
 
 
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("merge(entity, notification.tags)", "merge() takes object, and was given array"),
+        ("sort([`1`, 'a'])", "sort() takes array-string or array-number, and was given array"),
+        ("max_by([{a: `1`}, {a: 'x'}], &a)", "max_by() takes array-string or array-number, and was given array"),
+        ("min_by([{a: `1`}, {a: 'x'}], &a)", "min_by() takes array-string or array-number, and was given array"),
+        ("join('', [`1`])", "join() takes array-string, and was given array"),
+        ("contains('abc', `1`)", "contains() takes string, and was given number"),
+        ("length(entity.score)", "length() takes array or object or string, and was given number"),
+        ("sum([`1e308`, `1e308`])", "sum() made a number that JSON cannot write"),
+        ("sum([entity.huge, `0.5`])", "sum() was given numbers too large to reckon with"),
+    ],
+)
+def test_a_refusal_names_the_function_what_it_takes_and_what_it_was_given(expression, fault):
+    view = {**VIEW, "entity": {"score": 7, "huge": 10**400}}
+    with pytest.raises(Refused) as caught:
+        rendered(f"a: >-\n  ${{{{ {expression} }}}}", view)
+    assert str(caught.value) == f"test.yaml:4:8: emit.one.a: in `{expression}`: {fault}"
+
+
 def test_a_refusal_does_not_repeat_the_value():
     with pytest.raises(Refused) as caught:
         rendered("name: ${{ abs(entity.secret) }}", {**VIEW, "entity": {"secret": "hunter2"}})
@@ -414,6 +435,7 @@ def source(number, **more):
 
 def test_what_is_remembered_of_earlier_notifications_changes_nothing():
     mapping = compiled(OWN)
+    traced = mapping.traced()  # which remembers nothing
     stream = [
         seen("1", source(1), source(2)),
         seen("2", source(2), source(1), source(2)),
@@ -426,9 +448,9 @@ def test_what_is_remembered_of_earlier_notifications_changes_nothing():
         seen("8", source(3, label=None), source(3, label=float("nan")), source(3, label=float("inf"))),
     ]
     for view in stream:
-        made = mapping.render(view)
-        assert made == compiled(OWN).render(view) == mapping.traced().render(view)
-        assert [type(document) for document in made] == [type(each) for each in compiled(OWN).render(view)]
+        made, fresh = mapping.render(view), compiled(OWN).render(view)
+        assert made == fresh == traced.render(view)
+        assert [type(document) for document in made] == [type(document) for document in fresh]
 
 
 def test_what_is_remembered_is_shared_with_no_document():
