@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.command import print_json
+from connector.cli.command import extra, print_json
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -36,5 +36,7 @@ def manifest(target: str | None, folder: Path | None) -> None:
 
     if target not in TARGETS:
         raise click.UsageError(f"there is no package for {target!r}; there is one for {', '.join(TARGETS)}")
-    for path in TARGETS[target].package().write(folder):
+    with extra("server", f"the package for {target}"):
+        package = TARGETS[target].package()
+    for path in package.write(folder):
         click.echo(path)

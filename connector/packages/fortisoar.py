@@ -10,10 +10,10 @@ from connector.packages.rendering import (
     SETTINGS,
     SUMMARY,
     TITLE,
-    action_table,
     client,
     json_bytes,
     picture,
+    readme,
     template,
 )
 from connector.version import VERSION
@@ -24,7 +24,6 @@ MINIMUM = "7.2.0"
 
 def package() -> Package:
     """The connector as a folder, and as the archive to upload."""
-    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "info.json": json_bytes(description()),
         "__init__.py": b"",
@@ -34,7 +33,7 @@ def package() -> Package:
         "requirements.txt": b"requests\n",
         "images/small.png": picture(32, 32),
         "images/large.png": picture(80, 80),
-        "README.md": template("fortisoar/README.md", **values),
+        "README.md": readme("fortisoar/README.md"),
     }
     files = {f"iocstream/{name}": content for name, content in files.items()}
     return Package(files, {"iocstream.tgz": tgz(files)})
@@ -90,10 +89,7 @@ def _operation(action: Action) -> dict[str, Any]:
 def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
     kinds = {"integer": "integer", "boolean": "checkbox", "object": "json"}
     kind = "select" if parameter.options else kinds.get(parameter.kind, "text")
-    description = parameter.description or f"{parameter.title}."
-    if parameter.kind == "array":
-        description += " Separated by commas."
-    made = _field(parameter.name, parameter.title, kind, description, required=parameter.required)
+    made = _field(parameter.name, parameter.title, kind, parameter.text_description, required=parameter.required)
     if parameter.options:
         made["options"] = list(parameter.options)
     if parameter.default is not None:

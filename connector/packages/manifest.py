@@ -1,4 +1,4 @@
-"""`manifest.json`: what this product is and can do, told from the code so that it is true."""
+"""`manifest.json`: what this product is and can do, made from the code so that it stays true."""
 
 import importlib.metadata
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ FEEDS = [
         "cursor": "added_after",
     },
 ]
-"""What platforms read again and again, and how they go on where they were."""
+"""What platforms read again and again, and which value says where to go on."""
 
 
 def manifest() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def manifest() -> dict[str, Any]:
 
 
 def _mapping(name: str, path: Path) -> dict[str, Any]:
-    """A mapping that comes along, and its profiles."""
+    """A bundled mapping, and its profiles."""
     made = app.load_mapping(name)
     profiles = [
         {"name": profile, "description": app.load_mapping(name, profile=profile).description}

@@ -1,4 +1,4 @@
-"""A package as files, and how it comes to a folder or into an archive: the same bytes each time."""
+"""A package as files, written to a folder or packed into an archive: the same bytes each time."""
 
 import gzip
 import io
@@ -16,7 +16,7 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What a platform takes.
+    """The files that a platform installs.
 
     Attributes:
         files: path with slashes → content.

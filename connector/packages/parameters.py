@@ -1,4 +1,4 @@
-"""What an action takes, in the few words that platforms have for types."""
+"""The parameters of an action, in the few types that platforms know."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +14,7 @@ class Parameter:
 
     Attributes:
         items: the kind of an array's items.
-        options: the values there are, when they are few.
+        options: the values that may be chosen; empty when it may have any.
         default: None when there is none.
     """
 
@@ -30,6 +30,11 @@ class Parameter:
     def title(self) -> str:
         """The name in words."""
         return self.name.replace("_", " ").capitalize()
+
+    @property
+    def text_description(self) -> str:
+        """The description for a form where a list is typed as text."""
+        return f"{self.description} Separated by commas." if self.kind == "array" else self.description
 
 
 def of(action: Action) -> list[Parameter]:

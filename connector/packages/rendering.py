@@ -13,6 +13,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 
 from connector.actions import ACTIONS
 from connector.packages import parameters
+from connector.version import VERSION
 
 TITLE = "IoC-Stream Connector"
 SUMMARY = "VirusTotal IoC-Stream notifications: look at them, convert them to STIX and CEF, deliver them, retry."
@@ -23,24 +24,29 @@ SETTINGS = {
     "token": "A token that `iocstream token NAME --scope act` made",
     "verify": "Verify the server's certificate",
 }
-"""What each package must be told to reach the server, and the words for it."""
+"""The settings that each package needs to reach the server, as they are explained to the user."""
 
 _BLUE, _WHITE = b"\x39\x4e\xff", b"\xff\xff\xff"
 
 
 def template(name: str, **values: str) -> bytes:
-    """A file of `templates/`, with `$name` replaced in those that have such places."""
+    """A file of `templates/`; with `values`, each `$name` in it is replaced."""
     text = resources.files("connector.packages").joinpath("templates", name).read_text("utf-8")
     return (string.Template(text).substitute(values) if values else text).encode()
 
 
+def readme(name: str) -> bytes:
+    """A README among `templates/`: it may name `$title`, `$version`, `$summary` and `$actions`, a table of them."""
+    return template(name, title=TITLE, version=VERSION, summary=SUMMARY, actions=_action_table())
+
+
 def json_bytes(value: Any) -> bytes:
-    """JSON to read."""
+    """JSON for people to read."""
     return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
 
 
 def yaml_bytes(value: Any) -> bytes:
-    """YAML to read: text of several lines as a block."""
+    """YAML for people to read: text of several lines is a block."""
     yaml = YAML()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -50,12 +56,12 @@ def yaml_bytes(value: Any) -> bytes:
 
 
 def client() -> bytes:
-    """The module that calls actions over HTTP, which knows what each takes."""
+    """The module that calls actions over HTTP, with the parameters of each action filled in."""
     kinds = json.dumps(parameters.kinds(), indent=4)
     return template("iocstream_client.py").replace(b"KINDS = {}  # filled in\n", f"KINDS = {kinds}\n".encode())
 
 
-def action_table() -> str:
+def _action_table() -> str:
     """The actions as a table in Markdown."""
     rows = ["| action | scope of the token | what it does |", "|---|---|---|"]
     return "\n".join([*rows, *(f"| `{each.name}` | {each.scope} | {each.title}. |" for each in ACTIONS.values())])

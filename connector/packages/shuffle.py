@@ -11,9 +11,9 @@ from connector.packages.rendering import (
     SETTINGS,
     SUMMARY,
     TITLE,
-    action_table,
     client,
     picture,
+    readme,
     template,
     yaml_bytes,
 )
@@ -25,7 +25,6 @@ MINIMUM = "1.4.0"
 
 def package() -> Package:
     """The app as a folder, in one of its version as Shuffle wants it."""
-    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     code = template("shuffle/app.py").decode().replace("VERSION", VERSION)
     methods = "\n".join(_method(action) for action in ACTIONS.values())
     files = {
@@ -34,7 +33,7 @@ def package() -> Package:
         "requirements.txt": b"requests>=2.31\nshuffle_sdk\n",
         "src/app.py": code.replace("    # methods\n", methods).encode(),
         "src/iocstream_client.py": client(),
-        "README.md": template("shuffle/README.md", **values),
+        "README.md": readme("shuffle/README.md"),
     }
     return Package({f"iocstream/{VERSION}/{name}": content for name, content in files.items()})
 
@@ -76,7 +75,7 @@ def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
     default = "" if parameter.default is None else str(parameter.default)
     made = _field(
         parameter.name,
-        parameter.description or f"{parameter.title}.",
+        parameter.description,
         required=parameter.required,
         example=default.lower() if parameter.kind == "boolean" else default,
         **({"options": list(options)} if options else {}),

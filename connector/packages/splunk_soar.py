@@ -12,9 +12,9 @@ from connector.packages.rendering import (
     SETTINGS,
     SUMMARY,
     TITLE,
-    action_table,
     client,
     json_bytes,
+    readme,
     template,
 )
 from connector.version import VERSION
@@ -33,7 +33,6 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40" width="1
 
 def package() -> Package:
     """The app as a folder, and as the archive to install."""
-    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "iocstream.json": json_bytes(description()),
         "iocstream_connector.py": template("splunk_soar/iocstream_connector.py"),
@@ -42,7 +41,7 @@ def package() -> Package:
         "default/app.conf": _app_conf().encode(),
         "logo.svg": _LOGO.format("#394eff").encode(),
         "logo_dark.svg": _LOGO.format("#ffffff").encode(),
-        "README.md": template("splunk_soar/README.md", **values),
+        "README.md": readme("splunk_soar/README.md"),
     }
     files = {f"iocstream/{name}": content for name, content in files.items()}
     return Package(files, {"iocstream.tgz": tgz(files)})
@@ -122,11 +121,8 @@ def _action(action: Action) -> dict[str, Any]:
 
 def _parameter(parameter: parameters.Parameter, order: int) -> dict[str, Any]:
     kinds = {"integer": "numeric", "boolean": "boolean"}
-    description = parameter.description or f"{parameter.title}."
-    if parameter.kind == "array":
-        description += " Separated by commas."
     made: dict[str, Any] = {
-        "description": description,
+        "description": parameter.text_description,
         "data_type": kinds.get(parameter.kind, "string"),
         "required": parameter.required,
         "order": order,

@@ -9,10 +9,9 @@ from connector.packages.rendering import (
     PUBLISHER,
     SETTINGS,
     SUMMARY,
-    TITLE,
-    action_table,
     client,
     picture,
+    readme,
     template,
     yaml_bytes,
 )
@@ -24,14 +23,13 @@ MINIMUM = "3.7.0"
 
 def package() -> Package:
     """The pack as a folder."""
-    values = {"title": TITLE, "version": VERSION, "summary": SUMMARY, "actions": action_table()}
     files = {
         "pack.yaml": yaml_bytes(_pack()),
         "config.schema.yaml": yaml_bytes(_configuration()),
         "iocstream.yaml.example": yaml_bytes({"url": "https://iocstream.example:8640", "token": "", "verify": True}),
         "icon.png": picture(64, 64),
         "requirements.txt": b"requests>=2.25\n",
-        "README.md": template("stackstorm/README.md", **values),
+        "README.md": readme("stackstorm/README.md"),
         "actions/run_action.py": template("stackstorm/run_action.py"),
         "actions/iocstream_client.py": client(),
         "sensors/notification_sensor.py": template("stackstorm/notification_sensor.py"),
@@ -77,7 +75,7 @@ def _action(action: Action) -> dict[str, Any]:
 
 
 def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
-    made: dict[str, Any] = {"type": parameter.kind, "description": parameter.description or f"{parameter.title}."}
+    made: dict[str, Any] = {"type": parameter.kind, "description": parameter.description}
     if parameter.kind == "array":
         made["items"] = {"type": parameter.items}
     if parameter.required:

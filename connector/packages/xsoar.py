@@ -11,10 +11,10 @@ from connector.packages.rendering import (
     SETTINGS,
     SUMMARY,
     TITLE,
-    action_table,
     client,
     json_bytes,
     picture,
+    readme,
     template,
     yaml_bytes,
 )
@@ -34,21 +34,21 @@ def package() -> Package:
     """The pack as in Cortex's content repository; the integration as one file to upload, and the pack as an archive."""
     folder = f"Packs/{_ID}/Integrations/{_ID}"
     code = client() + b"\n\n" + template("xsoar/IoCStream.py")
-    readme = template("xsoar/README.md", summary=SUMMARY, version=VERSION, actions=action_table())
+    readme_bytes = readme("xsoar/README.md")
     description = (
         f"{SUMMARY}\n\nMake a token with `iocstream token xsoar --scope act` on the connector's host.\n".encode()
     )
     picture_bytes = picture(120, 50)
     pack = {
         f"Packs/{_ID}/pack_metadata.json": json_bytes(_metadata()),
-        f"Packs/{_ID}/README.md": readme,
+        f"Packs/{_ID}/README.md": readme_bytes,
         f"Packs/{_ID}/.pack-ignore": b"",
         f"Packs/{_ID}/.secrets-ignore": b"",
         f"{folder}/{_ID}.yml": yaml_bytes(integration("-")),
         f"{folder}/{_ID}.py": _IMPORT + b"\n" + code,
         f"{folder}/{_ID}_description.md": description,
         f"{folder}/{_ID}_image.png": picture_bytes,
-        f"{folder}/README.md": readme,
+        f"{folder}/README.md": readme_bytes,
     }
     unified = integration(code.decode()) | {
         "image": _data_uri(picture_bytes),
@@ -155,7 +155,7 @@ def _command(action: Action) -> dict[str, Any]:
 
 
 def _argument(parameter: parameters.Parameter) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": parameter.name, "description": parameter.description or f"{parameter.title}."}
+    made: dict[str, Any] = {"name": parameter.name, "description": parameter.description}
     if parameter.required:
         made["required"] = True
     if parameter.kind == "array":
