@@ -146,7 +146,7 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
 
 
 def _find(plan: Plan, route: str | None) -> list[dict[str, Any]]:
-    """As `dead_letters.find`; a route that is configured no more may have some too."""
+    """As `dead_letters.find`; a route that is no longer configured may have some too."""
     if route in plan.settings.routes:
         return dead_letters.find(plan, route)
     found = [each for each in dead_letters.find(plan) if route in (None, each["route"])]

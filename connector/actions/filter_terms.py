@@ -23,7 +23,7 @@ _TERMS: Mapping[str, _Values] = {
 
 
 def matcher(text: str) -> Callable[[JsonObject], bool]:
-    """Whether what a notification says (`notification` of its view) matches all terms, which spaces separate.
+    """A test for what a notification says (`notification` of its view): whether it matches all terms, in one text.
 
     Raises:
         InvalidParameters: a term is not of this language.

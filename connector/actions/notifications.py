@@ -25,10 +25,10 @@ from connector.sources.bodies import storable
 from connector.values.timestamps import timestamp
 
 MOST_LOOKED_AT = 10_000
-"""Notifications of the journal that one call looks through for those that match; the next goes on from there."""
+"""How many notifications of the journal one call looks at, at most; the next call goes on from there."""
 _BATCH = 500
 _INT64_DIGITS = 18
-"""Any number of so many fits into 64 bits."""
+"""A number of so many digits always fits into 64 bits."""
 
 Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
 Place = Literal["journal", "virustotal"]
@@ -157,13 +157,13 @@ def list_notifications(context: ActionContext, asked: ListNotifications) -> List
 def _listed_here(
     plan: Plan, journal: Journal, asked: ListNotifications, matches: Callable[[JsonObject], bool]
 ) -> ListResult:
-    place = _place(asked.next)
+    position = _position(asked.next)
     found: list[Entry] = []
     looked_at, more = 0, True
-    for entry in _entries(journal, plan, asked, place):
+    for entry in _entries(journal, plan, asked, position):
         if len(found) == asked.limit or looked_at == MOST_LOOKED_AT:
             break
-        place, looked_at = entry.seq, looked_at + 1
+        position, looked_at = entry.seq, looked_at + 1
         if _fits(entry.notification, asked.since, matches, is_filtered=bool(asked.filter.strip())):
             found.append(entry)
     else:
@@ -174,25 +174,25 @@ def _listed_here(
             NotificationResult.of(entry.notification, entry.source, entry.seq, with_body=asked.bodies)
             for entry in found
         ],
-        next=str(place or 0) if kept else None,
+        next=str(position or 0) if kept else None,
         more=more,
     )
 
 
-def _entries(journal: Journal, plan: Plan, asked: ListNotifications, place: int | None) -> Iterator[Entry]:
-    """Entries in the order asked for, from the place on, batch by batch."""
+def _entries(journal: Journal, plan: Plan, asked: ListNotifications, position: int | None) -> Iterator[Entry]:
+    """Entries in the order asked for, from the position on, batch by batch."""
     sources = [asked.source] if asked.source else list(plan.settings.sources)
     positions = journal.positions_since(None, sources, asked.since)
     first = min(positions.values())
     while True:
         if asked.order == "oldest":
-            batch = journal.history(positions, _BATCH, place or 0)
+            batch = journal.history(positions, _BATCH, position or 0)
         else:
-            batch = [entry for entry in journal.latest(sources, _BATCH, place) if entry.seq > first]
+            batch = [entry for entry in journal.latest(sources, _BATCH, position) if entry.seq > first]
         if not batch:
             return
         yield from batch
-        place = batch[-1].seq
+        position = batch[-1].seq
 
 
 def _fits(item: Notification, since: int | None, matches: Callable[[JsonObject], bool], *, is_filtered: bool) -> bool:
@@ -391,8 +391,8 @@ def delete_notification(context: ActionContext, asked: DeleteNotification) -> De
     upstreams = {plan.settings.sources[name].upstream() for name in sources} - {None}
     if not upstreams:
         raise NotFound(f"no source of the notification can delete it: {', '.join(sources)}")
-    kin = [name for name, each in plan.settings.sources.items() if each.upstream() in upstreams]
-    undelivered = _undelivered(plan, entries, kin) if entries else ["the journal does not have it"]
+    same_upstream = [name for name, each in plan.settings.sources.items() if each.upstream() in upstreams]
+    undelivered = _undelivered(plan, entries, same_upstream) if entries else ["the journal does not have it"]
     if undelivered and not asked.override:
         raise NotDelivered(f"notification {asked.id} is not delivered everywhere: {'; '.join(undelivered)}")
     refusal: Refused | None = None
@@ -407,12 +407,12 @@ def delete_notification(context: ActionContext, asked: DeleteNotification) -> De
     raise NotFound(str(refusal))
 
 
-def _undelivered(plan: Plan, entries: Sequence[Entry], kin: Sequence[str]) -> list[str]:
-    """Which routes that read these sources have not delivered the notification, and why one must say so."""
+def _undelivered(plan: Plan, entries: Sequence[Entry], sources: Sequence[str]) -> list[str]:
+    """Why the notification is not delivered everywhere: a reason for each route that reads one of these sources."""
     found = []
     with app.open_journal(plan) as journal:
         for route, reads in plan.reads().items():
-            if not set(reads) & set(kin):
+            if not set(reads) & set(sources):
                 continue
             of_route = [entry for entry in entries if entry.source in reads]
             if not of_route:
@@ -434,7 +434,7 @@ def _is_refused(journal: Journal, route: str, seq: int) -> bool:
 
 
 def _found(plan: Plan, notification_id: str, where: str) -> tuple[Place, str, int | None, Notification]:
-    """Where a notification was found, its source, its place in the journal, and itself."""
+    """Where a notification was found, its source, its position in the journal, and the notification."""
     if where != "virustotal" and (entries := _in_journal(plan, notification_id)):
         return "journal", entries[0].source, entries[0].seq, entries[0].notification
     if where == "journal":
@@ -460,7 +460,7 @@ def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
 
 
 def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
-    """A bundled mapping, or that of a route: other files are not for callers over a network to name."""
+    """A bundled mapping, or that of a route; callers over a network cannot name other files."""
     if using in files.bundled_mappings():
         try:
             return _bundled(using, profile, plan.settings.producer)
@@ -501,7 +501,7 @@ def _opened(plan: Plan, name: str) -> Iterator[SearchableSource]:
         yield source
 
 
-def _place(text: str | None) -> int | None:
+def _position(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= _INT64_DIGITS):

@@ -1,4 +1,4 @@
-"""What an action makes sure of before it fetches or delivers."""
+"""What an action checks before it fetches or delivers."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,7 +19,7 @@ def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
 
 
 def serving_processes(plan: Plan, parts: Iterable[str]) -> Mapping[str, LeaseHolder]:
-    """Of these sources and routes those that a process serves; their leases would tell after a minute of waiting."""
+    """Which of these sources and routes a process serves, and which process; a lease would tell after a minute only."""
     if not plan.settings.journal.path.exists():
         return {}
     with app.open_journal(plan) as journal:
@@ -33,6 +33,6 @@ def nobody_else_serves(plan: Plan, parts: Iterable[str]) -> None:
     """Raises ServedElsewhere when another process serves a source or route, naming it."""
     for name, by in serving_processes(plan, parts).items():
         raise ServedElsewhere(
-            f"{name} is served by process {by.process} on {by.host}, and by one process at a time:"
-            " what is to be fetched and delivered, that one fetches and delivers"
+            f"{name} is served by process {by.process} on {by.host}, which fetches and delivers;"
+            " only one process at a time may do so"
         )

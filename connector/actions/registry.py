@@ -16,7 +16,7 @@ from connector.app import Plan
 from connector.model import ConnectorError, Json
 
 Scope = Literal["read", "act", "admin"]
-"""What a caller must be allowed: to look, to have things sent, to have things gone."""
+"""What a caller must be allowed: `read` to look, `act` to deliver, `admin` to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ActionContext:
 
 
 class Parameters(BaseModel):
-    """What an action takes: what it does not know is refused, and values never appear in errors."""
+    """The parameters of an action: unknown ones are refused, and their values never appear in errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -44,7 +44,7 @@ class Parameters(BaseModel):
 
 
 class Result(BaseModel):
-    """What an action gives; it says itself how it is told."""
+    """The result of an action, which also gives the message, the summary and the errors of its envelope."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,7 +57,7 @@ class Result(BaseModel):
         return {}
 
     def errors(self) -> list[ErrorDetail]:
-        """What went wrong in what was done nevertheless."""
+        """What went wrong, although there is a result."""
         return []
 
 
@@ -90,7 +90,7 @@ class Action:
 
     @property
     def needs_parameters(self) -> bool:
-        """Whether it cannot be called without any."""
+        """Whether it has parameters that must be given."""
         return any(field.is_required() for field in self.parameters.model_fields.values())
 
 
@@ -114,13 +114,13 @@ def action(scope: Scope, **example: Json) -> Callable[[Callable[[ActionContext, 
 
 
 def call(context: ActionContext, which: Action, parameters: Json, *, strict: bool = True) -> Envelope:
-    """Call an action with parameters as decoded JSON; whatever is no bug comes back in the envelope.
+    """Call an action with parameters as decoded JSON; every error but a bug comes back in the envelope.
 
     Args:
         context: the configuration, and when to stop.
         which: the action.
         parameters: a JSON object.
-        strict: whether values must be of their types; else text that says a number or a truth value will do.
+        strict: whether values must have their types; otherwise a number or a truth value may be given as text.
     """
     try:
         asked = which.parameters.model_validate(parameters, strict=strict)

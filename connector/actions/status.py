@@ -74,16 +74,16 @@ class StatusResult(Result, StatusReport):
     """What is known of everything."""
 
     def message(self) -> str:
-        """What a person would want to know first."""
+        """How much is kept, waiting and refused, and which parts are in trouble."""
         counts = self.summary()
-        ailing = [
+        in_trouble = [
             f"{part.name} {part.state}"
             for part in (*self.sources, *self.routes)
             if part.state in ("waiting", "blocked")
         ]
         return (
             f"{counts['notifications']} notifications kept, {counts['backlog']} waiting to be delivered,"
-            f" {counts['dead_letters']} dead letters" + (f"; {', '.join(ailing)}" if ailing else "")
+            f" {counts['dead_letters']} dead letters" + (f"; {', '.join(in_trouble)}" if in_trouble else "")
         )
 
     def summary(self) -> dict[str, int]:

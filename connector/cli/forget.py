@@ -1,4 +1,4 @@
-"""`iocstream forget`: gives up what the journal holds for what is configured no more."""
+"""`iocstream forget`: gives up what the journal holds for a route or source that is no longer configured."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ _yes_option = click.option("--yes", is_flag=True, help="Forget without asking. N
 
 @click.group()
 def forget() -> None:
-    """Give up what the journal holds for a route or source that is configured no more."""
+    """Give up what the journal holds for a route or source that is no longer configured."""
 
 
 @forget.command()

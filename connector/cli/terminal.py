@@ -146,7 +146,7 @@ def _show_remarks(report: StatusReport) -> None:
 
 
 def former_part(part: FormerPart) -> str:
-    """What is held for a part that is configured no more, or otherwise, in one sentence."""
+    """What is held for a part that is no longer configured as it was, in one sentence."""
     held = []
     if part.sources:
         held.append(f"{part.unread:,} unread notifications of {', '.join(part.sources)}")
@@ -156,7 +156,7 @@ def former_part(part: FormerPart) -> str:
     what = f"for it the journal holds {' and '.join(held)}" if held else "the journal holds its position"
     if part.kind == "source":
         what = "the journal holds what came from it"
-    return f"the {part.kind} {part.name} is configured no more, or otherwise: {what}; `{part.forget}` gives it up"
+    return f"the {part.kind} {part.name} is no longer configured as it was: {what}; `{part.forget}` gives it up"
 
 
 def _show_remarks_on_source(source: SourceReport) -> None:

@@ -115,15 +115,15 @@ class JournalReport(BaseModel):
 
 
 class FormerPart(BaseModel):
-    """What the journal holds for what the configuration names no more, until someone has it forgotten."""
+    """What the journal holds for a route or source that is no longer configured as it was, until it is forgotten."""
 
     kind: str = Field(description="What it was: route or source.")
     name: str = Field(description="Name of the route or source.")
     sources: list[str] = Field(description="Names of the sources that a route read and reads no more.")
     unread: int = Field(description="How many notifications of these sources the route has not dealt with.")
     receivers: list[str] = Field(description="Receivers that a route sent to and sends to no more.")
-    dead_letters: int = Field(description="How many dead letters there are of a route that is configured no more.")
-    forget: str = Field(description="The command that has it forgotten.")
+    dead_letters: int = Field(description="How many dead letters there are of a route that is no longer configured.")
+    forget: str = Field(description="The command that forgets it.")
 
 
 class StatusReport(BaseModel):
@@ -136,7 +136,7 @@ class StatusReport(BaseModel):
         description="How many dead letters there are of routes that are no longer configured, by route."
     )
     former: list[FormerPart] = Field(
-        description="What the journal still holds for routes and sources that are configured no more, or otherwise."
+        description="What the journal still holds for routes and sources that are no longer configured as they were."
     )
 
     def as_json(self) -> JsonObject:
@@ -147,7 +147,7 @@ class StatusReport(BaseModel):
 def report(
     known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int], former: Sequence[FormerPart] = ()
 ) -> StatusReport:
-    """What a journal knows now, as others are told it.
+    """The status report of what a journal knows now.
 
     Args:
         known: what the journal says.
@@ -178,7 +178,7 @@ def former_parts(
     reads: Mapping[str, Sequence[str]],
     receivers: Mapping[str, str],
 ) -> Sequence[FormerPart]:
-    """What a journal holds for what is configured no more.
+    """What a journal holds for routes and sources that are no longer configured as they were.
 
     Args:
         served: the routes it knows.
@@ -215,10 +215,10 @@ def former_parts(
 def _source(source: SourceStatus, now: float, per_day: int, dead_letters: int) -> SourceReport:
     checkpoint = source.checkpoint if isinstance(source.checkpoint, dict) else {}
     watermark, quota = checkpoint.get("watermark"), source.report.get("quota")
-    # A source that found nothing new is not behind: what counts is until when it has looked.
+    # A source that looked and found nothing new is not behind: the lag is since it last looked.
     seen_until = max((at for at in (watermark, checkpoint.get("seen_until")) if at is not None), default=None)
     return SourceReport(
-        **_said(source),
+        **_of_part(source),
         lag_seconds=None if seen_until is None else max(0, round(now - seen_until)),
         watermark=None if watermark is None else timestamp(watermark),
         notifications=source.notifications,
@@ -245,7 +245,7 @@ def _look_ups(source: SourceStatus, per_day: int) -> LookUpsReport:
 
 def _route(route: RouteStatus, now: float) -> RouteReport:
     return RouteReport(
-        **_said(route),
+        **_of_part(route),
         lag_seconds=0 if route.oldest_pending is None else max(0, round(now - route.oldest_pending)),
         sources=list(route.sources),
         position=route.position,
@@ -261,7 +261,7 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
     )
 
 
-def _said(part: SourceStatus | RouteStatus) -> dict[str, Any]:
+def _of_part(part: SourceStatus | RouteStatus) -> dict[str, Any]:
     by = part.served_by
     return {
         "name": part.name,

@@ -25,7 +25,7 @@ def held(plan: Plan, kind: Kind, name: str) -> FormerPart:
     if name in (plan.settings.routes if kind == "route" else plan.settings.sources):
         raise Misconfigured(f"the {kind} {name} is configured: take it out of there to have it forgotten")
     known = ", ".join(part.name for part in former if part.kind == kind) or "none"
-    raise NotFound(f"the journal holds nothing for a {kind} {name!r}; of those configured no more it knows: {known}")
+    raise NotFound(f"the journal holds nothing for a {kind} {name!r}; no longer configured are: {known}")
 
 
 def forget(plan: Plan, kind: Kind, name: str) -> FormerPart:
