@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from connector import telemetry
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
-from connector.values import jsontext
+from connector.values import display, jsontext
 from connector.values.display import one_line, shortened
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -125,7 +125,7 @@ class Response:
 
     def excerpt(self, limit: int = 200) -> str:
         """The start of the body as one line of printable text, for an error message."""
-        return shortened(one_line(self.body[: limit * 4].decode("utf-8", errors="replace")), limit)
+        return display.excerpt(self.body, limit)
 
 
 class _Headers(requests.auth.AuthBase):
@@ -141,9 +141,9 @@ class _Headers(requests.auth.AuthBase):
 
 
 class _Watch(requests.adapters.HTTPAdapter):
-    """Ends the exchange under way when its time is over.
+    """Ends an exchange that takes too long.
 
-    A time limit of a socket is one for each piece that arrives, and an answer can come byte by byte for ever.
+    The time limit of a socket begins anew with each piece that arrives, and an answer can come byte by byte for ever.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class _Watch(requests.adapters.HTTPAdapter):
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        """As in requests, with connections that are known here."""
+        """As in requests; the connections are remembered."""
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         kind = pool.ConnectionCls
         if kind not in self._classes.values():
@@ -170,7 +170,7 @@ class _Watch(requests.adapters.HTTPAdapter):
                 for each in (connection.sock, connection.connected):
                     if each is not None:
                         with contextlib.suppress(OSError):  # closed in the meantime
-                            # Not the method of a TLS socket, which would take the session from under the reader.
+                            # Not the method of the TLS socket, which would end the session while another thread reads.
                             socket.socket.shutdown(each, socket.SHUT_RDWR)
 
         timer = threading.Timer(seconds, cut)
@@ -184,7 +184,7 @@ class _Watch(requests.adapters.HTTPAdapter):
 
 def _watched(kind: Any, connections: weakref.WeakSet[Any]) -> type:
     class Watched(kind):  # type: ignore[misc]  # urllib3's classes for http and https
-        # Held here because http.client lets go of it when an answer says that it is the last.
+        # Kept here because http.client drops it when an answer says that it is the last.
         connected: socket.socket | None = None
 
         def connect(self) -> None:
@@ -259,7 +259,7 @@ class Client:
         headers: Mapping[str, str] | None,
     ) -> Response:
         host = url.split("?", 1)[0]
-        # So long for the connection, and so long for the answer.
+        # The time-out once for the connection, and once for the answer.
         too_late = Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
         with self._watch.limit(2 * self._timeout) as is_over:
             try:
@@ -286,7 +286,7 @@ class Client:
                         raise too_late
                     lower = {name.lower(): value for name, value in answer.headers.items()}
                     if size == 0 and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
-                        # Cut off within its headers, an answer looks like this one: http.client does not mind.
+                        # An answer that is cut off within its headers looks like this, and http.client does not notice.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
                     return Response(answer.status_code, lower, b"".join(chunks))
             except (requests.exceptions.RequestException, OSError) as error:
@@ -317,7 +317,7 @@ class Client:
 
 
 def _tells_its_length(headers: Mapping[str, str]) -> bool:
-    """Whether the end of the connection is not what ends the body (RFC 9112 section 6.3)."""
+    """Whether the headers say where the body ends, and not only the end of the connection (RFC 9112 section 6.3)."""
     is_chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
     return is_chunked or headers.get("content-length", "").strip().isdecimal()
 
@@ -370,7 +370,7 @@ def _tls_failure(error: BaseException, host: str) -> Misconfigured | Unavailable
         )
     return Unavailable(
         f"TLS with {host} failed: {_cause(error)}. If this stays so, look at whether that address speaks TLS, "
-        "and at what stands between"
+        "and at any proxy on the way"
     )
 
 

@@ -28,6 +28,11 @@ def shortened_in_the_middle(text: str, limit: int) -> str:
     return f"{text[:head]} … {text[head + 3 - limit :]}"
 
 
+def excerpt(said: bytes, limit: int = 40) -> str:
+    """The beginning of what somebody sent, as one printable line of at most `limit` characters."""
+    return shortened(one_line(said[: limit * 4].decode("utf-8", errors="replace")), limit)
+
+
 def value_text(value: Json, limit: int) -> str:
     """A value as JSON in one line, cut to about so many characters, printable as `printable` has it.
 

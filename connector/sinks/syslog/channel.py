@@ -61,7 +61,7 @@ class Channel:
         """Hand all of it to this machine's kernel within so many seconds.
 
         Raises:
-            Unavailable: it could not. Why often stands there to be read.
+            Unavailable: it could not. The reason can often be read.
         """
         self._socket.settimeout(timeout)
         try:

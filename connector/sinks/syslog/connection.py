@@ -1,4 +1,4 @@
-"""What every way to a syslog receiver has in common."""
+"""What every transport to a syslog receiver has in common."""
 
 import ssl
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connector.model import Misconfigured
-from connector.values.display import one_line, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +20,11 @@ class Address:
 
 
 class WrongReceiver(Misconfigured):
-    """What answers there speaks another language, or garbles ours: a matter for a person, unless it worked before."""
+    """What answers there is no receiver of this kind. A person must act, unless it has worked before."""
 
 
 class Connection(Protocol):
-    """An open way to a receiver. Not shared between threads."""
+    """An open connection to a receiver. Not shared between threads."""
 
     def send(self, frames: Sequence[bytes]) -> Sequence[tuple[int, str]]:
         """Send all, in order; return the positions of those that cannot be delivered, each with the reason.
@@ -58,8 +57,3 @@ def cause(error: OSError) -> str:
 def words(reason: str) -> str:
     """OpenSSL's name of a reason, readable."""
     return reason.replace("_", " ").lower()
-
-
-def excerpt(said: bytes, limit: int = 40) -> str:
-    """The beginning of what a stranger said, fit for a message."""
-    return shortened(one_line(said[: limit * 4].decode("utf-8", errors="replace")), limit)

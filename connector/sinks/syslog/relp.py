@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from connector.model import ConnectorError, Unavailable
 from connector.sinks.syslog import relp_frame
 from connector.sinks.syslog.channel import Channel
-from connector.sinks.syslog.connection import Address, WrongReceiver, excerpt
+from connector.sinks.syslog.connection import Address, WrongReceiver
 from connector.sinks.syslog.relp_frame import Answer, BrokenFrame, Frame
 from connector.sinks.syslog.tls import Tls, speaks_tls
+from connector.values.display import excerpt
 
 _OFFERS = b"relp_version=0\nrelp_software=iocstream-connector\ncommands=syslog"
 _CHUNK_BYTES = 64 * 1024
@@ -18,7 +19,7 @@ _LONGEST_REASON = 200
 _DONE = 200
 _HINT = "if it expects TLS, set transport: relp-tls; if it is no RELP receiver, check port and transport"
 _TLS_HINT = (
-    "either nothing stands behind it, or it does not accept this client; if it asks for a client certificate, "
+    "either there is no receiver behind it, or it does not accept this client; if it asks for a client certificate, "
     "set client_certificate to one whose name it permits"
 )
 
@@ -173,7 +174,7 @@ class RelpSession:
         try:
             self._channel.write(data, timeout or self._send_timeout)
         except Unavailable:
-            self._channel.read()  # why it was closed often stands there to be read
+            self._channel.read()  # the reason for the end can often still be read
             raise
 
     def _next_transaction(self) -> int:

@@ -1,4 +1,4 @@
-"""Syslog over TCP or TLS (RFC 6587, RFC 5425): one way, without an answer."""
+"""Syslog over TCP or TLS (RFC 6587, RFC 5425): the receiver answers nothing."""
 
 import contextlib
 import sys
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 from connector.model import ConnectorError, Unavailable
 from connector.sinks.syslog.channel import Channel
-from connector.sinks.syslog.connection import Address, WrongReceiver, excerpt
+from connector.sinks.syslog.connection import Address, WrongReceiver
 from connector.sinks.syslog.tls import Tls, speaks_tls
+from connector.values.display import excerpt
 
 _CHUNK_BYTES = 64 * 1024
 _LINGER_SECONDS = 1.0
 _VERDICT_SECONDS = 0.2
-"""How long a stranger is given to object, once for each connection."""
+"""How long to wait for an objection of the receiver, once for each connection."""
 _ENDED_AT_ONCE = (
-    " right after the TLS handshake: either nothing stands behind it, or it does not accept this client; "
+    " right after the TLS handshake: either there is no receiver behind it, or it does not accept this client; "
     "if it asks for a client certificate, set client_certificate to one whose name it permits"
 )
 
@@ -74,7 +75,7 @@ class Stream:
                 chunk, size = [], 0
         if chunk:
             self._write(b"".join(chunk))
-        self._settle()
+        self._wait_until_received()
         self._look(self._verdict)
         self._verdict = 0.0
         return ()
@@ -113,10 +114,10 @@ class Stream:
         try:
             self._channel.write(data, self._send_timeout)
         except Unavailable:
-            self._look()  # why it was closed often stands there to be read
+            self._look()  # the reason for the end can often still be read
             raise
 
-    def _settle(self) -> None:
+    def _wait_until_received(self) -> None:
         """Wait until the receiver's kernel has all of it, for as long as it goes on taking some."""
         pause = 0.0
         left, deadline = sys.maxsize, 0.0

@@ -228,7 +228,7 @@ class TaxiiClient:
         login = f" {self._login_hint}." if status in _LOGIN else ""
         return Unavailable(
             f"{what} at {url} answers {status} with something that is not TAXII: {self._words(response)}.{login} "
-            "If this stays so, check the address, and look at what stands between here and the TAXII server",
+            "If this stays so, check the address, and look at any proxy between here and the TAXII server",
             retry_after=response.retry_after(),
         )
 

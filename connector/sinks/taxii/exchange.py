@@ -72,7 +72,7 @@ class Exchange:
         answer = self._client.post(collection.url, enveloped(messages))
         if isinstance(answer, Trouble):
             return Outcome(suspects=messages, trouble=answer)
-        return self._outcome(collection, self._settled(collection, answer), messages)
+        return self._outcome(collection, self._final_status(collection, answer), messages)
 
     def resume(self, collection: Collection) -> None:
         """Look what has become of the envelope that the last `send` left unprocessed, so that it is not sent again."""
@@ -140,7 +140,7 @@ class Exchange:
             self.held.add(version)
         return version in self.held
 
-    def _settled(self, collection: Collection, status: Status) -> Status | ConnectorError:
+    def _final_status(self, collection: Collection, status: Status) -> Status | ConnectorError:
         """Poll until the server has processed the envelope (section 4.3); the last status, or why there is none."""
         status_id, wait = status.id, _FIRST_POLL_SECONDS
         deadline = self._clock() + self._settings.status_timeout_seconds

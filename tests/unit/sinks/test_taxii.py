@@ -252,7 +252,7 @@ class TestAcceptance:
         with pytest.raises(Unavailable, match="Please log in") as caught:
             make().send(messages(1))
         assert OBJECTS in str(caught.value)
-        assert "look at what stands between here and the TAXII server" in str(caught.value)
+        assert "look at any proxy between here and the TAXII server" in str(caught.value)
 
     def test_a_pending_status_is_polled_ever_more_slowly_until_it_is_complete(self, server, make, clock):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
