@@ -277,7 +277,6 @@ def for_each(loops: Sequence[Loop], body: Evaluate, *, is_memoized: bool = False
 
 
 _UNKNOWN = object()
-_AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 _MEMO_RESULTS = 256
 """How many results each memoized function keeps."""
 _MEMO_KEY_BYTES = 4096
@@ -314,7 +313,7 @@ def memoized(name: str, evaluate: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _key(item: Json) -> bytes | None:
     """A key that no other JSON value has; None for a value that is large, or no JSON."""
     try:
-        key = orjson.dumps(item, option=_AS_IT_IS)
+        key = orjson.dumps(item)
     except TypeError:
         return None
     # orjson writes null for NaN and infinity, too.

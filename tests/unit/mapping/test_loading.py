@@ -143,6 +143,24 @@ def test_a_type_found_for_a_name_holds_where_it_is_used():
     assert "upper() takes string as argument 1, not number" in refusal(text)
 
 
+@pytest.mark.parametrize(
+    ("value", "types"),
+    [
+        ("[a]", "array"),
+        ("['${{ entity_value }}']", "array"),
+        ("['${{ entity_value }}', a]", "array"),
+        ("{a: b}", "object"),
+        ("{$when: entity_value, a: b}", "object"),
+        ("{$switch: entity_value, a: [b]}", "array"),
+        ("{$switch: entity_value, a: [b], $default: 5}", "array or number"),
+        ("{$each: entity.list, a: b}", "array"),
+    ],
+)
+def test_the_types_of_a_name_are_those_of_its_value(value, types):
+    text = f"format: plain\nlet: {{name: {value}}}\nemit: {{one: {{a: '${{{{ upper(name) }}}}'}}}}"
+    assert f"upper() takes string as argument 1, not {types}" in refusal(text)
+
+
 @pytest.mark.parametrize("text", ["(" * 5_000, "[" * 5_000, "!" * 5_000 + "a", "a" + ".a || a" * 1_400])
 def test_an_expression_nested_beyond_measure_is_refused(text):
     assert "too deeply" in (said := refusal_of(f'a: "${{{{ {text} }}}}"')) or "levels" in said or "early" in said

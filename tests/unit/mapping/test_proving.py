@@ -1,10 +1,13 @@
 """What is known of an expression's value when the mapping is loaded."""
 
 import pytest
+from unit.mapping.formats import VIEW, Plain
 
+from connector.mapping import compile_mapping
 from connector.mapping.compilation.proving import shape_of
 from connector.mapping.language.expressions import parse
-from connector.values.shapes import Constant, Elements, Identifier, Members, Timestamp, Url, shared
+from connector.settings import yamldoc
+from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url, shared
 
 INNER = Members({"id": Identifier("malware"), "since": Timestamp(), "name": None})
 KNOWN = {"inner": INNER, "seen": Timestamp(), "list": Elements((INNER,)), "unknown": None}
@@ -62,3 +65,85 @@ def test_what_python_holds_for_equal_shares_no_shape():
     assert shared([Constant(1), Constant(True)]) is None
     assert shared([Elements((Constant(1),)), Elements((Constant(True),))]) is None
     assert shared([Constant(1), Constant(1)]) == Constant(1)
+
+
+class Told(Plain):
+    """Remembers the shape that it is told of each document, and tells the same of what it completes."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def finalizer(self, shape, *, check=True):
+        self.shapes.append(shape)
+        return super().finalizer(shape)
+
+    def finalized_shape(self, shape):
+        return shape
+
+
+def told(text):
+    output = Told()
+    mapping = compile_mapping(yamldoc.parse(f"format: told\n{text}", "test.yaml"), {"told": output})
+    assert mapping.render(VIEW)
+    return output.shapes
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ("text", Constant("text")),
+        ("5", Constant(5)),
+        ("'${{ url(entity_value) }}'", Url()),
+        ("'${{ entity_value }}'", Text()),
+        ("'${{ entity.score }}'", None),
+        ("'a ${{ entity_value }}'", Text()),
+        ("[a, 5]", Elements((Constant("a"), Constant(5)))),
+        ('["${{ url(entity_value) }}"]', Elements((Url(),))),
+        ('[a, "${{ url(entity_value) }}"]', Elements((Constant("a"), Url()))),
+        ("{$switch: entity_value, a: x, b: x}", Constant("x")),
+        ("{$switch: entity_value, a: x, $default: x}", Constant("x")),
+        ("{$switch: entity_value, a: x, b: y}", None),
+        ("{$switch: entity_value, a: x, $default: y}", None),
+    ],
+)
+def test_the_shape_of_a_property(value, shape):
+    (document,) = told(f"emit: {{one: {{type: x, a: {value}}}}}")
+    assert document.shapes == {"type": Constant("x"), "a": shape}
+    assert document.certain == {"type"} | ({"a"} if isinstance(shape, Constant) and "$" not in value else set())
+
+
+@pytest.mark.parametrize(
+    "directive", ["$when: entity_value", "$provisional: entity_value", "$each: notification.sources"]
+)
+def test_a_document_has_the_shape_of_its_properties_under_any_directive(directive):
+    (document,) = told(f"emit: {{one: {{{directive}, type: x, a: '${{{{ url(entity_value) }}}}'}}}}")
+    assert (document.shapes, document.certain) == ({"type": Constant("x"), "a": Url()}, {"type"})
+
+
+@pytest.mark.parametrize(
+    ("let", "expression", "shape"),
+    [
+        ("{a: '${{ url(entity_value) }}'}", "let.a", Url()),
+        ("{$when: entity_value, a: '${{ url(entity_value) }}'}", "let.a", Url()),
+        ("'${{ url(entity_value) }}'", "let", Url()),
+        ("{$each: notification.sources, a: '${{ url(item.id) }}'}", "let", Elements(({"a": Url()},))),
+    ],
+)
+def test_a_name_has_the_shape_of_what_it_stands_for(let, expression, shape):
+    (document,) = told(f"let: {{let: {let}}}\nemit: {{one: {{type: x, b: '${{{{ {expression} }}}}'}}}}")
+    found = document.shapes["b"]
+    if isinstance(found, Elements):
+        found = Elements(tuple(each.shapes for each in found.shapes))
+    assert found == shape
+
+
+def test_an_element_has_the_shape_that_its_list_says():
+    text = """
+emit:
+  first: {$each: notification.sources, type: x, link: "${{ url(item.id) }}"}
+  second: {$each: first, type: y, a: "${{ item.link }}"}
+  third: {$each: {one: first, other: "[one.id]"}, type: z, a: "${{ one.link }}", b: "${{ other }}"}
+"""
+    _, second, third = told(text)
+    assert second.shapes["a"] == Url()
+    assert third.shapes == {"type": Constant("z"), "a": Url(), "b": None}

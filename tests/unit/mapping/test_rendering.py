@@ -93,6 +93,20 @@ def test_a_document_without_a_property_is_left_out():
     assert rendered("a: ${{ notification.link }}") is None
 
 
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("TAGS", ["a", "b"]),
+        ("[TAGS]", [["a", "b"]]),
+        ("[TAGS, x]", [["a", "b"], "x"]),
+        ("{$switch: entity_value, $default: TAGS, x: y}", ["a", "b"]),
+        ("{$switch: entity_value, example.com: TAGS}", ["a", "b"]),
+    ],
+)
+def test_a_list_of_the_notification_has_nothing_missing_in_it_wherever_it_is_put(value, made):
+    assert rendered("a: " + value.replace("TAGS", "'${{ notification.tags }}'")) == {"a": made}
+
+
 def test_false_zero_and_empty_text_are_values():
     assert rendered("a: ${{ `0` }}\nb: ${{ `false` }}\nc: ${{ '' }}") == {"a": 0, "b": False, "c": ""}
 
@@ -300,8 +314,11 @@ def test_a_format_may_have_names_of_its_own():
 
 
 def test_each_over_what_is_no_list_refuses_the_notification():
-    with pytest.raises(Refused, match=r"emit\.one\.a\.\$each: in `entity\.score`: \$each goes through a list"):
+    with pytest.raises(Refused) as caught:
         rendered("a: {$each: entity.score, b: c}")
+    assert str(caught.value) == (
+        "test.yaml:4:16: emit.one.a.$each: in `entity.score`: $each goes through a list, not through number"
+    )
 
 
 @pytest.mark.parametrize(
@@ -411,7 +428,7 @@ let:
     $each: notification.sources
     name: ${{ item.label || item.id }}
     parts: ["${{ item.id }}"]
-  country: ${{ notification.country }}
+  country: ${{ text(notification.country) }}
 emit:
   place: {$when: country, type: place, at: "${{ country }}", held: [{in: "${{ country }}"}]}
   each:
@@ -419,7 +436,7 @@ emit:
     $provisional: "!(item.label)"
     type: source
     name: ${{ item.id }}
-    held: [{labels: ["${{ item.label || 'none' }}"]}]
+    held: [{labels: ["${{ item.label || 'none' }}"], of: "${{ item.id }}"}]
   named: {type: named, subjects: "${{ subjects }}", by: "${{ notification.id }}"}
 """
 """Documents and names that depend on one element or name alone, beside one that does not."""
@@ -502,9 +519,55 @@ def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
     assert given == few
     build({"list": [*few, {"id": "one more"}, few[0]]})
     assert given == [*few, {"id": "one more"}, few[0]]
-    for large in ({"text": "x" * values._MEMO_KEY_BYTES}, "x" * values._MEMO_KEY_BYTES):
-        build({"list": [large, large]})
-        assert given[-2:] == [large, large]
+    largest = "x" * (values._MEMO_KEY_BYTES - len('""'))
+    for kept in ({"id": None}, {"list": [None, 0.5]}, largest):
+        before = len(given)
+        build({"list": [kept, kept]})
+        assert given[before:] == [kept]
+    nan = float("nan")
+    for too_odd in ({"text": largest}, largest + "x", {"id": nan}, {"list": [nan]}, {"id": 10**40}):
+        before = len(given)
+        build({"list": [too_odd, too_odd]})
+        assert given[before:] == [too_odd, too_odd]
+
+
+def test_when_beside_each_leaves_out_what_is_remembered_too():
+    mapping = compiled("""
+format: plain
+let:
+  own: {$each: "notification.sources", $when: "item.label", id: "${{ item.id }}"}
+emit:
+  each: {$each: "notification.sources", $when: "item.label", type: "${{ item.id }}"}
+  named: {type: y, own: "${{ own }}"}
+""")
+    for _ in range(2):
+        assert mapping.render(VIEW) == [
+            {"id": "1--1", "type": "1"},
+            {"id": "y--1", "type": "y", "own": [{"id": "1"}]},
+        ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("text", "text"),
+        ("[a, b]", ["a", "b"]),
+        ("[[a]]", [["a"]]),
+        ("[[a], {b: [c]}]", [["a"], {"b": ["c"]}]),
+    ],
+)
+def test_a_name_that_stands_for_the_same_always_is_made_once(value, kept):
+    program = compiled(f"format: plain\nlet: {{name: {value}}}\nemit: {{one: {{type: x}}}}")._program
+    assert program.names == {"name": kept}
+    assert program.lets == ()
+
+
+@pytest.mark.parametrize(
+    "value", ["'${{ entity_value }}'", "['${{ entity_value }}']", "[a, '${{ entity_value }}']", "{a: '${{ entity }}'}"]
+)
+def test_a_name_that_stands_for_something_of_the_notification_is_made_each_time(value):
+    program = compiled(f"format: plain\nlet: {{name: {value}}}\nemit: {{one: {{type: x}}}}")._program
+    assert [name for name, _ in program.lets] == ["name"]
 
 
 def test_a_refused_element_is_refused_each_time():
