@@ -183,6 +183,11 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
                 "Spans of time that VirusTotal deleted before they were fetched.",
                 lambda source: len(source.lost),
             ),
+            (
+                "source_dead_letters",
+                "Items that a source could not read, and that wait for someone to act.",
+                lambda source: source.dead_letters,
+            ),
         ],
     )
     quotas = [((source.name, each.span, each.whose), each) for source in sources for each in allowances(source.quota)]

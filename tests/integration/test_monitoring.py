@@ -168,6 +168,25 @@ def folder(tmp_path, api, receiver):
         receiver.free.set()
 
 
+def test_what_a_source_could_not_read_has_a_metric(folder, api, raised):
+    broken = raised[50]["context_attributes"]["notification_id"]
+
+    def spoil(document):
+        for item in document.get("data", []):
+            if item["context_attributes"]["notification_id"] == broken:
+                item["context_attributes"]["odd"] = float("nan")  # which json.dumps writes, and JSON does not have
+        return document
+
+    api.faults.append(Fault(path="^/ioc_stream$", times=10_000, edit=spoil))
+    with running(folder) as run:
+        found = run.until(lambda m: m["iocstream_journal_notifications",] == len(raised))
+        assert found["iocstream_source_dead_letters", "virustotal"] == 1
+        assert found["iocstream_dead_letters", "events"] == 0
+        run.event("unreadable")
+        run.until(lambda m: m["iocstream_notifications_deduplicated_total", "virustotal"] > 100)  # polled again
+        assert len(run.events("unreadable")) == 1
+
+
 def edit(folder, old, new):
     path = folder / "iocstream.yaml"
     assert old in path.read_text()

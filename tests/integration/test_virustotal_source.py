@@ -1,5 +1,6 @@
 """The VirusTotal source against a simulated API over HTTP: wherever a walk is interrupted, nothing is left out."""
 
+import itertools
 import re
 import socket
 import socketserver
@@ -414,6 +415,108 @@ def test_an_item_that_makes_the_api_fail_is_told_from_an_outage():
         for _ in range(5):
             with pytest.raises(Unavailable):
                 store.drain(some)
+
+
+@contextmanager
+def failing_at(made, *bad):
+    """Serves them, with an API that answers 500 to every question whose answer would have one of these in it."""
+    wanted = [item["context_attributes"]["notification_id"].encode() for item in bad]
+
+    def middleware(api):
+        def application(environ, start_response):
+            environ.pop("HTTP_ACCEPT_ENCODING", None)
+            started = []
+            body = b"".join(api(environ, lambda *given: started.append(given)))
+            if any(each in body for each in wanted):
+                started, body = [("500 x", [("Content-Type", "application/json")])], b'{"error": {"code": "x"}}'
+            start_response(*started[0])
+            return [body]
+
+        return application
+
+    with simulated(made, middleware=middleware) as served:
+        yield served
+
+
+def drained_in_spite_of_outages(store, some, tries=12):
+    pages = []
+    for _ in range(tries):
+        try:
+            for page in some.pages(store.checkpoint):
+                store.append(page)
+                pages.append(page)
+        except Unavailable:
+            continue
+        return pages
+    raise AssertionError("it is held up")
+
+
+@pytest.mark.parametrize("victims", [[0], [45], [89], [45, 46], [10, 45, 80], [0, 89]])
+def test_an_item_that_not_even_a_descriptor_can_be_had_of_holds_up_nothing(victims):
+    made = items(range(NOW - 900, NOW, 10))
+    bad = [made[each] for each in victims]
+    with failing_at(made, *bad) as (api, url):
+        store, some = Store(), source(url)
+        pages = drained_in_spite_of_outages(store, some, 12 * len(victims))
+        assert store.notifications.keys() == ids(made) - ids(bad)
+        unreadable = [each for page in pages for each in page.unreadable]
+        assert [each.date for each in unreadable] == sorted(
+            item["context_attributes"]["notification_date"] for item in bad
+        )
+        assert all("fails at something that was raised at" in each.reason for each in unreadable)
+        assert store.checkpoint["walk"] is None
+        assert len(stream_requests(api)) < 90 * len(victims)
+        more = items([NOW - 1], first_id=500)
+        api.add(more)
+        api.requests.clear()
+        assert not [each for page in drained_in_spite_of_outages(store, some) for each in page.unreadable]
+        assert ids(more) <= store.notifications.keys()
+        # What is known to be at fault is gone around at once.
+        assert len(stream_requests(api)) < 12 * len(victims)
+
+
+def test_of_the_second_of_an_item_that_the_api_fails_at_both_ends_are_read():
+    made = items([*range(NOW - 300, NOW - 200), *[NOW - 100] * 30, *range(NOW - 90, NOW)])
+    bad = made[112]
+    with failing_at(made, bad) as (_, url):
+        store = Store()
+        pages = drained_in_spite_of_outages(store, source(url))
+        assert store.notifications.keys() == ids(made) - ids([bad])
+        assert [each.date for page in pages for each in page.unreadable] == [NOW - 100]
+
+
+def test_an_api_that_fails_at_everything_is_asked_little_and_nothing_is_stepped_over():
+    with simulated(items(range(NOW - 90, NOW))) as (api, url):
+        api.faults.append(Fault(times=10**6, status=500, body=b'{"error": {"code": "x"}}'))
+        store, some = Store(), source(url)
+        for _ in range(12):
+            with pytest.raises(Unavailable):
+                store.drain(some)
+        assert len(api.requests) <= 3 * 12
+
+
+def test_walks_by_date_that_meet_nothing_new_are_followed_by_a_pause_that_grows(monkeypatch):
+    made = items([*range(NOW - 400, NOW - 350), *[NOW - 300] * 200, *range(NOW - 200, NOW - 150)])
+    now = [1000.0]
+    monkeypatch.setattr("connector.sources.virustotal.source.time.monotonic", lambda: now[0])
+    with simulated(made) as (api, url):
+        api.faults.append(Fault("/ioc_stream$", with_cursor=True, times=10**6, **REFUSE))
+        store, some = Store(), source(url)
+        told = [each for page in store.drain(some) for each in page.unreadable]
+        assert len(told) == 1
+        walks = []
+        for _ in range(3600):
+            now[0] += 1
+            before = len(stream_requests(api))
+            assert not [each for page in store.drain(some) for each in page.unreadable]
+            if len(stream_requests(api)) > before:
+                walks.append(now[0])
+        assert [round(b - a) for a, b in itertools.pairwise(walks)][:4] == [60, 120, 240, 300]
+        api.add(items([NOW - 1], first_id=5000))
+        while len(store.drain(some)) == 0:
+            now[0] += 1
+        now[0] += 1
+        assert store.drain(some), "something new has come, and it is polled as before"
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -5,7 +5,7 @@ import { brief, counted, moment, number, span } from "./words.js";
 
 export function totals({ sources, routes, journal }) {
   const sum = (parts, key) => parts.reduce((all, part) => all + part[key], 0);
-  const rejected = sum(routes, "dead_letters");
+  const rejected = sum(routes, "dead_letters") + sum(sources, "dead_letters");
   const lost = sources.reduce((all, source) => all + source.lost.length, 0);
   return [
     total("Notifications kept", journal.notifications),
@@ -21,11 +21,11 @@ export function sources(list) {
   if (!list.length) return empty("No source has run yet: iocstream run, or the action poll, fetches.");
   const columns = [
     ["Source"], ["State"], ["Lag", "number"], ["Fetched until"], ["Notifications", "number"], ["Quota used"],
-    ["Looked up"], ["Lost upstream"],
+    ["Looked up"], ["Unreadable", "number"], ["Lost upstream"],
   ];
   return table("Where notifications come from", columns, list.map((each) => [
     each.name, state(each), span(each.lag_seconds), moment(each.watermark), number(each.notifications),
-    quota(each.quota), lookUps(each.look_ups), lost(each),
+    quota(each.quota), lookUps(each.look_ups), refused(each), lost(each),
   ]));
 }
 
@@ -40,10 +40,12 @@ export function routes(list) {
     state(each), number(each.position),
     each.backlog ? el("strong", {}, number(each.backlog)) : "0",
     span(each.lag_seconds), number(each.delivered),
-    each.dead_letters ? el("a", { href: "#rejected-title", class: "warn" }, number(each.dead_letters)) : "0",
-    answer(each),
+    refused(each), answer(each),
   ]));
 }
+
+const refused = ({ dead_letters: count }) =>
+  count ? el("a", { href: "#rejected-title", class: "warn" }, number(count)) : "0";
 
 const KINDS = { running: "good", done: "good", waiting: "warn", blocked: "bad" };
 

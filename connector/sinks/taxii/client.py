@@ -267,7 +267,8 @@ class TaxiiClient:
                 f"does not speak {MEDIA_TYPE}. TAXII 2.0 and 1.x are not supported; "
                 "if the server does speak 2.1, a proxy may have changed the headers"
             )
-        return "refuses the request. Check the address"
+        too_large = "refuses the request for its size. Have the server, and any proxy before it, take larger ones"
+        return too_large if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "refuses the request. Check the address"
 
     def _words(self, response: Response) -> str:
         body = _object(response)

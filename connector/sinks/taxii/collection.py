@@ -10,6 +10,8 @@ from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of
 from connector.values.jsontext import list_or_empty, text_or_empty
 
 _MAX_NAMED = 10
+_SMALLEST_REQUEST_BYTES = 512
+"""Of the requests that a server must take; next to nothing that a mapping makes is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,18 @@ def find_collection(client: TaxiiClient, settings: TaxiiSettings) -> Collection:
             "Ask the server's administrator for the right to write, or choose another collection"
         )
     length = root.get("max_content_length")
+    limit = length if isinstance(length, int) and not isinstance(length, bool) and length > 0 else None
+    if limit is not None and limit < _SMALLEST_REQUEST_BYTES:
+        raise Misconfigured(
+            f"the API root {root_url} takes no request of more than {limit} bytes (max_content_length), and so "
+            "next to no object. Ask the server's administrator to raise that; 10,000,000 are usual"
+        )
     return Collection(
         url=url,
         root_url=root_url,
         title=title,
         can_read=resource.get("can_read") is not False,
-        max_content_length=length if isinstance(length, int) and not isinstance(length, bool) and length > 0 else None,
+        max_content_length=limit,
     )
 
 

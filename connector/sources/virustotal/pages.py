@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +10,8 @@ from connector import model
 from connector.http import TooLarge
 from connector.model import Misconfigured, Unavailable
 from connector.sources.virustotal.api import Answer, Api, NotTheApi, Unreadable
+from connector.sources.virustotal.detour import Detour
+from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.walk import Walk
 from connector.values.display import one_line, shortened
 
@@ -50,28 +51,12 @@ _DATE = re.compile(rb'"notification_date"\s*:\s*(\d{1,12})\b')
 _CURSOR = re.compile(rb'"cursor"\s*:\s*"([!-~]+?)"')
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPage:
-    """What was read at once.
-
-    Attributes:
-        items: as they came.
-        cursor: to the next page; None at the end.
-        clock: the server's, in Unix seconds.
-        unreadable: what was stepped over.
-    """
-
-    items: Sequence[Any]
-    cursor: str | None
-    clock: int
-    unreadable: Sequence[model.Unreadable] = ()
-
-
 class PageReader:
     """Reads the pages of walks, and halves them where one cannot be read, down to the item that is at fault.
 
     Of that one the descriptor is asked for, which is the notification without its entity's attributes. Where that
-    cannot be read either, it is stepped over. An API that fails altogether stays an outage.
+    cannot be read either, it is stepped over: by date where the API does not say what follows it (`Detour`). An API
+    that fails altogether stays an outage.
     """
 
     def __init__(self, api: Api, wanted: str) -> None:
@@ -81,9 +66,10 @@ class PageReader:
         self._failures = 0
         self._cursors_lead = True
         self._handed: dict[str, None] = {}
+        self._detour = Detour(self._in, lambda: PAGE_LIMIT)
 
     def read(self, walk: Walk) -> StreamPage | None:
-        """The next page of a walk; None when its cursor is refused.
+        """The next page of a walk; None when it has to go on by date.
 
         Raises:
             Unavailable: an outage.
@@ -97,14 +83,16 @@ class PageReader:
                 status = error.status if isinstance(error, NotTheApi) else None
                 if walk.cursor is not None and status in _CURSOR_REFUSED:
                     return None
+                if self._detour.knows(walk.since):
+                    return self._detour.again(walk.since) if walk.by_date else None
                 self._failures += 1
                 is_patient = self._cursors_lead and self._limit == PAGE_LIMIT and self._failures % MAX_FAILURES
-                if is_patient or error.retry_after is not None or status in _WHATEVER_IS_ASKED:
+                if is_patient or _is_whatever_is_asked(error):
                     raise
                 if walk.cursor is not None:
                     self._cursors_lead = False
                     return None
-                if status is None:
+                if self._detour.is_outage(error):
                     raise
             page = self._narrowed(walk, error)
         else:
@@ -123,12 +111,20 @@ class PageReader:
         return has_new
 
     def last_of(self, second: int) -> StreamPage | None:
-        """The other end of all that was raised in one second: the last first. None when it is not given."""
+        """The other end of all that was raised in one second: the last first. None when it is not given.
+
+        Where the API fails at something in that second: both ends, as far as they can be read, and `past` says so.
+        """
         within = f"date:{second}+ date:{second}-"
         try:
             answer = self._ask(within, order="date-")
         except Unavailable:
-            answer = self._ask(within, order="date-", descriptors_only="true")
+            try:
+                answer = self._ask(within, order="date-", descriptors_only="true")
+            except Unavailable as error:
+                if _is_whatever_is_asked(error) or self._detour.is_outage(error):
+                    raise
+                return self._detour.within(second, error)
         return _page(answer) if answer.status == HTTPStatus.OK else None
 
     def _page(self, walk: Walk, limit: int, **more: str) -> StreamPage | None:
@@ -140,6 +136,13 @@ class PageReader:
         if walk.cursor is None:
             raise refused(answer)
         return None
+
+    def _in(self, dates: str, **params: str) -> StreamPage:
+        """The page of a span of time."""
+        answer = self._ask(dates, **params)
+        if answer.status != HTTPStatus.OK:
+            raise NotTheApi(f"VirusTotal refuses the question ({answer.said})", answer.status)
+        return _page(answer)
 
     def _ask(self, date: str, **params: str) -> Answer:
         wanted = f"{self._filter} {date}".strip()
@@ -168,10 +171,13 @@ class PageReader:
             if page is not None:
                 self._limit = PAGE_LIMIT
                 return page
-        if not isinstance(error, Unreadable):
-            raise error
         self._limit = PAGE_LIMIT
-        return _stepped_over(error)
+        if isinstance(error, Unreadable):
+            return _stepped_over(error)
+        if not walk.by_date:
+            self._cursors_lead = False
+            return None
+        return self._detour.around(walk.since, error)
 
 
 def _stepped_over(error: Unreadable) -> StreamPage:
@@ -192,6 +198,11 @@ def _stepped_over(error: Unreadable) -> StreamPage:
 def _around(error: Unreadable) -> bytes:
     start = max(0, error.offset - _EXCERPT // 2)
     return error.body[start : start + _EXCERPT]
+
+
+def _is_whatever_is_asked(error: Unavailable) -> bool:
+    """Whether another question would get this answer as well."""
+    return error.retry_after is not None or (isinstance(error, NotTheApi) and error.status in _WHATEVER_IS_ASKED)
 
 
 def _notification_id(item: Any) -> str:

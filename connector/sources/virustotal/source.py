@@ -34,7 +34,8 @@ from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
 from connector.sources.virustotal import api
 from connector.sources.virustotal.api import Api, ApiSettings, nearly_spent
-from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, StreamPage, items_of, refused
+from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, items_of, refused
+from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.subjects import answered, endpoint
 from connector.sources.virustotal.walk import Checkpoint, Walk
 
@@ -49,6 +50,8 @@ _MAX_CURSOR = 4096
 """Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
 _FIRST_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 900.0
+_LONGEST_PAUSE_SECONDS = 300.0
+"""Between two walks by date that met nothing new; each costs more requests than one that cursors lead through."""
 _URL_PAUSE_SECONDS = 900.0
 """How long no page waits for the look-up of a URL after one that failed; `look_up` asks for these URLs later."""
 _GONE = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE))
@@ -148,6 +151,8 @@ class VirusTotalSource:
         self._progress = _Progress()
         self._restarted = False
         self._fruitless = 0
+        self._by_date_resume = float("-inf")
+        self._stepped_over: set[str] = set()
         self._urls_resume = float("-inf")
 
     def pages(self, checkpoint: Json | None) -> Iterator[Page]:
@@ -156,13 +161,16 @@ class VirusTotalSource:
         Each complete walk yields a page, an empty one when there is nothing new: its checkpoint says until when there
         was nothing. A changed filter starts anew, as the first run does; the journal knows what comes again. A walk
         that was interrupted is followed by another, for what has come since. When the very first question is not
-        answered, an empty page keeps from when on a first run looks, and then the error is raised.
+        answered, an empty page keeps from when on a first run looks, and then the error is raised. After a walk by date
+        that met nothing new there is a pause, in which no page comes; it grows until something new is met.
         """
+        if time.monotonic() < self._by_date_resume:
+            return
         state = self._restored(checkpoint)
         is_taken_up = state.walk is not None and state.walk.started is not None
         if state.walk is None:
             state = self._begun(state, int(time.time()))
-        gap_looked_for = self._restarted = False
+        gap_looked_for = self._restarted = has_new = False
         self._progress = _Progress()
         while (walk := state.walk) is not None:
             try:
@@ -182,8 +190,9 @@ class VirusTotalSource:
             state, stored = self._after(state, page, gap)
             yield stored
             checkpoint = stored.checkpoint
-            if self._reader.handed(_ids(stored.notifications)):
-                self._fruitless = 0
+            has_new |= self._note(stored)
+            if state.walk is None:
+                self._pause(is_due=walk.by_date and not has_new)
             if state.walk is None and is_taken_up:
                 state, is_taken_up = self._begun(state, page.clock), False
                 self._progress, self._restarted = _Progress(), False
@@ -317,8 +326,8 @@ class VirusTotalSource:
         raise Misconfigured(
             f"what the journal has under this source's name was read at {state.api_url}, and "
             f"{self._settings.api_url} does not know the last of it: correct the source's api_url, or give the source "
-            "another name (and a journal of its own, if the routes must not deliver what came from there), so that it "
-            "starts anew"
+            "another name (and a journal of its own, if the routes must not deliver what came from there), or have "
+            "what came from there forgotten with `iocstream forget source NAME`, so that it starts anew"
         )
 
     def _begun(self, state: Checkpoint, now: int) -> Checkpoint:
@@ -337,20 +346,37 @@ class VirusTotalSource:
         before = state.walk or Walk(since=0)
         notifications = [self._notification(item) for item in page.items]
         unreadable = [*page.unreadable]
-        state = state.after([each.date for each in notifications], page.cursor, page.clock)
+        lead = page.cursor if page.past is None else ""  # no cursor, and not the end
+        state = state.after([each.date for each in notifications], lead, page.clock)
         if notifications:
             state = state.model_copy(update={"last_id": notifications[-1].id})
         if state.walk is not None and gap is not None:
             # Reported with this page: a run that takes up this walk must not report it again.
             state = state.model_copy(update={"seen_until": gap.end})
-        if state.walk is not None and not self._is_led_on(before, page):
+        if page.past is not None:
+            state = state.past(page.past)
+        elif state.walk is not None and not self._is_led_on(before, page):
             state = self._by_date(state)
             if before.by_date and state.walk is not None and state.walk.since == before.since:
                 more, missing = self._rest_of(before.since, notifications)
                 notifications += more
                 unreadable += missing
                 state = state.past(before.since)
-        return state, Page(notifications, state.model_dump(), gap, unreadable)
+        unheard = [each for each in unreadable if each.id not in self._stepped_over]
+        return state, Page(notifications, state.model_dump(), gap, unheard)
+
+    def _note(self, stored: Page) -> bool:
+        """Remember what has been stored; return whether any notification was new."""
+        self._stepped_over |= {each.id for each in stored.unreadable}
+        has_new = self._reader.handed(_ids(stored.notifications))
+        if has_new:
+            self._fruitless = 0
+        return has_new
+
+    def _pause(self, *, is_due: bool) -> None:
+        """Have the next walk wait."""
+        if is_due:
+            self._by_date_resume = time.monotonic() + min(_LONGEST_PAUSE_SECONDS, self._fruitless_wait())
 
     def _is_led_on(self, walk: Walk, page: StreamPage) -> bool:
         """Whether the cursor of a page is one to follow."""
@@ -369,9 +395,11 @@ class VirusTotalSource:
 
     def _no_progress(self, message: str) -> Unavailable:
         """An outage that lasts longer each time, until something has come in."""
+        return Unavailable(message, retry_after=self._fruitless_wait())
+
+    def _fruitless_wait(self) -> float:
         self._fruitless += 1
-        wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._fruitless - 1, 10))
-        return Unavailable(message, retry_after=wait)
+        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._fruitless - 1, 10))
 
     def _rest_of(
         self, second: int, read: Sequence[Notification]
@@ -384,6 +412,8 @@ class VirusTotalSource:
             raise self._no_progress("VirusTotal refuses the cursors that it gives, and its dates lead nowhere")
         page = self._reader.last_of(second)
         more = [each for item in (page.items if page else ()) if (each := self._notification(item)).date == second]
+        if page is not None and page.past is not None:
+            return more, page.unreadable
         is_all = page is not None and (page.cursor is None or not {*_ids(more)}.isdisjoint(_ids(read)))
         at = datetime.datetime.fromtimestamp(second, datetime.UTC)
         reason = (

@@ -78,6 +78,18 @@ class TestOpening:
             make().send(MESSAGES)
         assert posts(server) == 0
 
+    @pytest.mark.parametrize("limit", [1, 100, 511])
+    def test_a_server_that_takes_next_to_no_size_is_refused_with_the_remedy(self, server, limit):
+        server.get(ROOT, json={"title": "root", "max_content_length": limit})
+        with pytest.raises(Misconfigured, match=rf"more than {limit} bytes .*administrator to raise that"):
+            make().send(MESSAGES)
+        assert posts(server) == 0
+
+    def test_a_request_refused_for_its_size_points_to_the_size(self, server):
+        server.post(f"{COLLECTION}objects/", status_code=413, json={"title": "too large"})
+        with pytest.raises(Misconfigured, match=r"for its size\. Have the server, and any proxy before it,"):
+            make().send([*MESSAGES, Message(1, "indicator--2", b'{"type":"indicator","id":"indicator--2"}', 0)])
+
     def test_check_says_what_was_found_in_one_sentence_and_sends_nothing(self, server):
         assert make().check() == f"the collection 'Feed' at {COLLECTION} takes objects, in requests below 10000 bytes"
         server.get(COLLECTION, json={"id": "c1", "title": "Feed\x1b[0m", "can_write": True, "can_read": False})
