@@ -12,6 +12,7 @@ from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
 from connector.formats.stix.format import Producer, StixFormat
+from connector.kinds import FORMATS
 from connector.model import Document, Refused
 from connector.pipeline.versions import Ledger
 from connector.ports import Finalizing, Format, ObjectFormat
@@ -158,3 +159,7 @@ def test_a_value_inside_text_is_written_plainly(output, value, text):
 def test_what_is_no_text_cannot_stand_inside_text(output, value):
     with pytest.raises(Refused):
         output.quote("name", value)
+
+
+def test_every_format_is_held_to_the_contract():
+    assert set(KINDS) == set(FORMATS)

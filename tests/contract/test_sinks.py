@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.kinds import SINKS
 from connector.model import Message, Refusal, Selection, Unavailable
 from connector.ports import Confirmation, Sink
 from connector.simulator.relp import RelpReceiver
@@ -330,3 +331,7 @@ def test_no_secret_shows_in_what_a_sink_says_of_itself(receiver, sink):
             send_until_it_shows(sink, [message(1)])
         said.append(str(caught.value))
     assert SECRET not in "".join(said)
+
+
+def test_every_kind_of_sink_is_held_to_the_contract():
+    assert {name.partition("-")[0] for name in RECEIVERS} == set(SINKS)

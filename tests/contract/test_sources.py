@@ -15,6 +15,7 @@ from hypothesis_profiles import examples
 from integration.simulated_virustotal import NOW, Clock, items, simulated
 from integration.simulated_virustotal import source as virustotal_source
 
+from connector.kinds import SOURCES
 from connector.model import ConnectorError, Json, Misconfigured, Notification, Unavailable
 from connector.ports import Source
 from connector.simulator.api import Fault
@@ -210,3 +211,7 @@ def test_stopping_anywhere_and_going_on_from_the_last_stored_checkpoint_loses_no
                     known |= {each.id for each in page.notifications}
                     checkpoint = page.checkpoint
         assert len(known) == count
+
+
+def test_every_kind_of_source_is_held_to_the_contract():
+    assert set(SOURCES) <= set(FEEDS)
