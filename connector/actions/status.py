@@ -9,10 +9,10 @@ from connector import kinds
 from connector.actions.envelope import ErrorDetail
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.model import ConnectorError
-from connector.monitoring.quota import by_span
 from connector.monitoring.status import StatusReport
 from connector.operations.check import check
 from connector.operations.status import status
+from connector.values.quota import by_span
 
 
 class NoParameters(Parameters):

@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from connector.monitoring.quota import by_span
 from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, SourceReport, StatusReport
 from connector.pipeline.part import Part
+from connector.values.quota import by_span
 
 _T = TypeVar("_T")
 

@@ -14,10 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from connector.monitoring.current_status import CurrentStatus
-from connector.monitoring.quota import allowances
 from connector.monitoring.status import LookUpsReport, RouteReport, SourceReport, StatusReport
 from connector.pipeline.part import REFUSERS, Part
 from connector.telemetry import Exchange
+from connector.values.quota import allowances
 
 MAX_HOSTS = 32
 """How many hosts have request durations of their own; the others share the name `other`."""

@@ -19,6 +19,7 @@ from pydantic import Field, field_validator
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 from connector.values import jsontext
+from connector.values.quota import allowances
 
 LONGEST_WAIT_SECONDS = 3600.0
 """How long to wait for a quota to be renewed before asking again: someone may have raised it."""
@@ -315,7 +316,7 @@ def nearly_spent(quota: JsonObject, sent: int, reserve: float) -> str | None:
         sent: how many requests were sent since.
         reserve: the part to be left.
     """
-    for span, whose, used, allowed in _allowances(quota):
+    for span, whose, used, allowed in allowances(quota):
         if allowed > 0 and used + sent >= allowed * (1 - reserve):
             return f"{span} {used + sent:,} of {allowed:,} requests used by the {whose}"
     return None
@@ -323,18 +324,9 @@ def nearly_spent(quota: JsonObject, sent: int, reserve: float) -> str | None:
 
 def _spent(quota: JsonObject, now: int) -> Iterator[tuple[str, int]]:
     """Each quota that is used up, in words, and when it is renewed, in Unix seconds."""
-    for span, whose, used, allowed in _allowances(quota):
+    for span, whose, used, allowed in allowances(quota):
         if used >= allowed:
             yield f"{span} {used:,} of {allowed:,} requests used by the {whose}", _renewed(span, now)
-
-
-def _allowances(quota: JsonObject) -> Iterator[tuple[str, str, int, int]]:
-    """Span, whose, used, allowed."""
-    for name, spans in quota.items():
-        for whose, numbers in (spans if isinstance(spans, dict) else {}).items():
-            used, allowed = (numbers.get("used"), numbers.get("allowed")) if isinstance(numbers, dict) else (None, None)
-            if isinstance(used, int) and isinstance(allowed, int):
-                yield name.removeprefix("api_requests_"), whose, used, allowed
 
 
 def _renewed(span: str, now: int) -> int:

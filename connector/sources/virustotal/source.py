@@ -38,6 +38,7 @@ from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, items_of,
 from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.subjects import answered, endpoint
 from connector.sources.virustotal.walk import Checkpoint, Walk
+from connector.values.quota import by_span
 
 LOOK_UP_TIMEOUT_SECONDS = 10.0
 LOOK_UP_MAX_BYTES = 8 * 1024 * 1024
@@ -460,11 +461,7 @@ class VirusTotalSource:
             quota = self._api.quota() or {}
         except ConnectorError as error:
             return f"; its quota is unknown: {error}"
-        said = [
-            f"{name.removeprefix('api_requests_')} {numbers.get('used')} of {numbers.get('allowed')}"
-            for name, spans in quota.items()
-            if isinstance(spans, dict) and isinstance(numbers := spans.get("user") or spans.get("group"), dict)
-        ]
+        said = [f"{span} {each.used} of {each.allowed}" for span, each in by_span(quota).items()]
         return f"; requests used: {', '.join(said)}" if said else ""
 
 
