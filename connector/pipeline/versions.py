@@ -14,6 +14,9 @@ import orjson
 from connector.model import Document, Identity, Provisional, Refused, Version
 from connector.values.timestamps import timestamp
 
+DIGEST_BYTES = 16
+"""Of a content's SHA-256, as much as the ledger keeps: enough to tell the contents of one object apart."""
+
 _SHA256 = hashlib.sha256()
 _modified = operator.attrgetter("modified")
 
@@ -135,7 +138,7 @@ def _digest(document: Document) -> bytes:
         hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
     except orjson.JSONEncodeError as error:
         raise Refused(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
-    return hashed.digest()
+    return hashed.digest()[:DIGEST_BYTES]
 
 
 def _current(versions: Sequence[Version], seq: int, digest: bytes) -> Version | None:

@@ -77,3 +77,8 @@ def taxii(milliseconds: int) -> str:
     """Milliseconds since 1970 as a TAXII timestamp: with six digits, of which the last three are 0 (section 2)."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def stix(milliseconds: int) -> str:
+    """Milliseconds since 1970 as `timestamp` writes them, with three digits."""
+    return (_EPOCH_IN_UTC + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds") + "Z"

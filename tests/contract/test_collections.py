@@ -54,15 +54,14 @@ def collections(open_journal):
 
 @pytest.fixture
 def garble(tmp_path):
-    """Changes a bit of what is stored of some objects."""
+    """Changes a bit of what is stored of the objects of these numbers, in the order they were added."""
 
-    def change(ids):
+    def change(numbers):
         with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
-            for object_id in ids:
-                select = "SELECT body FROM collection_objects WHERE object_id = ?"
-                (body,) = db.execute(select, (object_id,)).fetchone()
+            rows = db.execute("SELECT added, body FROM collection_objects ORDER BY added").fetchall()
+            for added, body in (rows[number] for number in numbers):
                 changed = body[:-1] + bytes([body[-1] ^ 1])
-                db.execute("UPDATE collection_objects SET body = ? WHERE object_id = ?", (changed, object_id))
+                db.execute("UPDATE collection_objects SET body = ? WHERE added = ?", (changed, added))
 
     return change
 
@@ -88,6 +87,47 @@ def test_what_is_stored_comes_back_byte_for_byte_in_order(collections):
     odd = StixObject("indicator--x", "indicator", None, b'{ "type":"indicator",\t"id":"indicator--x", "n":1.50 }')
     assert list(collections.store("iocs", [stix(2), odd, stix(1)])) == [True] * 3
     assert held(collections) == bodies(stix(2), odd, stix(1))
+
+
+@pytest.mark.parametrize(
+    "object_id",
+    [
+        "indicator--2c7c1a1e-8a4c-4b5a-9d3e-1f2a3b4c5d6e",
+        "x-odd-2--00000000-0000-0000-0000-000000000000",
+        "indicator--2C7C1A1E-8A4C-4B5A-9D3E-1F2A3B4C5D6E",
+        "--2c7c1a1e-8a4c-4b5a-9d3e-1f2a3b4c5d6e",
+        "größe--2c7c1a1e-8a4c-4b5a-9d3e-1f2a3b4c5d6e",
+        "a--b--2c7c1a1e-8a4c-4b5a-9d3e-1f2a3b4c5d6e",
+        "2c7c1a1e8a4c4b5a",
+        "\x01indicator",
+        " ",
+    ],
+)
+def test_any_id_comes_back_as_it_was(collections, object_id):
+    collections.store("iocs", [StixObject(object_id, "indicator", None, b"{}")])
+    assert [each.id for each in collections.manifest("iocs", ALL, 9)[0]] == [object_id]
+    assert collections.holds("iocs", object_id)
+    assert not collections.holds("iocs", object_id + "x")
+    assert held(collections, Selection(ids=frozenset([object_id]))) == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "2026-01-01T00:00:00.000Z",
+        "2026-01-01T00:00:00.123Z",
+        "2026-01-01T00:00:00.123000Z",
+        "2026-01-01T00:00:00.123456Z",
+        "2026-01-01T00:00:00Z",
+        "2016-12-31T23:59:60.000Z",
+        "0001-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+    ],
+)
+def test_any_version_comes_back_as_it_was(collections, version):
+    collections.store("iocs", [StixObject("indicator--1", "indicator", version, b"{}")])
+    assert [each.version for each in collections.manifest("iocs", ALL, 9)[0]] == [version]
+    assert [(each.version, each.damaged) for each in collections.objects("iocs", ALL, 9, 99)[0]] == [(version, False)]
 
 
 def test_everything_is_there_after_reopening(open_journal):
@@ -134,7 +174,7 @@ def test_other_bytes_under_a_version_are_not_taken(collections):
 def test_what_the_disk_garbled_is_told_and_mended_when_it_comes_again(collections, garble):
     objects = [stix(1), stix(2), stix("a", None, "url")]
     collections.store("iocs", objects)
-    garble(["indicator--1", "url--a"])
+    garble([0, 2])
     found, _ = collections.objects("iocs", ALL, 10, 10_000)
     assert [(each.id, each.damaged, each.body) for each in found] == [
         ("indicator--1", True, b""),

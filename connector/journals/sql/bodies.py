@@ -4,6 +4,8 @@ Most of a body is what others of its kind say too: names of properties, engines,
 each body can be read by itself and still is a sixth of its size (docs/decisions/0019-compressed-bodies.md).
 """
 
+import itertools
+import math
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -20,7 +22,9 @@ Kind = Literal["notifications", "objects"]
 LEVEL = 3
 DICTIONARY_BYTES = 64 * 1024
 SAMPLES = 1000
-"""Bodies that a dictionary is trained on, the newest; fewer if they are large (`SAMPLE_BYTES`)."""
+"""Bodies that a dictionary is trained on; fewer if they are large (`SAMPLE_BYTES`)."""
+SAMPLED = 10_000
+"""They are taken evenly from so many, the newest: those of one batch are sorted, and its end alone is all of a kind."""
 SAMPLE_BYTES = 4 * 1024 * 1024
 GROWTH = 10
 """A dictionary is trained when there are so many times as many bodies as at the last one: a journal has few, ever."""
@@ -91,18 +95,19 @@ class Bodies:
         if stored < train_at:
             return
         db.run("train_next_at", {"kind": kind, "train_at": stored * GROWTH})
-        content = self._trained(db, kind)
+        content = self._trained(db, kind, min(stored, SAMPLED))
         if content:
             # It is not kept in memory: the transaction may yet be undone, and its number given to another one.
             (last,) = db.run("last_dictionary").fetchone()
             row = {"number": last + 1, "kind": kind, "content": content, "checksum": zlib.crc32(content)}
             db.run_many("add_dictionary", [{**row, "copy": copy} for copy in COPIES])
 
-    def _trained(self, db: Transaction, kind: Kind) -> bytes:
-        """A dictionary of what is stored; empty when nothing can be made of it."""
+    def _trained(self, db: Transaction, kind: Kind, among: int) -> bytes:
+        """A dictionary of the newest bodies, taken among so many; empty when nothing can be made of it."""
         samples: list[bytes | bytearray | memoryview] = []
         size = 0
-        for dictionary, stored in db.run(_SAMPLES[kind], {"limit": SAMPLES}):
+        rows = db.run(_SAMPLES[kind], {"limit": among})
+        for dictionary, stored in itertools.islice(rows, 0, None, math.ceil(among / SAMPLES)):
             with suppress(Misconfigured):  # what cannot be read is no sample
                 if body := self.read(db, dictionary, stored):
                     samples.append(body)

@@ -11,6 +11,11 @@ from connector.journals.sql.rows import checksum, is_damaged, json_list
 from connector.model import CollectedObject, Selection, StixObject
 from connector.values import timestamps
 
+_IS_LAST, _IS_FIRST = 1, 2
+_AS_MODIFIED = ""
+_PLACES = (3, 2, 1, 0)
+"""Of a version among those of its object: the sum of both."""
+
 
 class SqlCollections:
     """A `connector.ports.Collections`.
@@ -47,11 +52,12 @@ class SqlCollections:
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
             for added, *row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
+                object_id, modified, version, *_ = row
                 body = _body(db, self._bodies, row)
                 size += len(body or b"")
                 if size > max_bytes and found:
                     break
-                found.append(_collected(added, row[0], row[1], body))
+                found.append(_collected(added, object_id, modified, version, body))
         return found, len(found) < len(selected)
 
     def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
@@ -71,7 +77,8 @@ class SqlCollections:
     def newest(self, collection: str) -> int:
         """As `connector.ports.Collections.newest`."""
         with self._database.read() as db:
-            (added,) = db.run("newest_added", {"collection": _collection_id(db, collection)}).fetchone()
+            asked = {"collection": _collection_id(db, collection), "places": json_list(_PLACES)}
+            (added,) = db.run("newest_added", asked).fetchone()
         return -1 if added is None else int(added)
 
 
@@ -103,11 +110,12 @@ class _CollectionWriter:
         oldest, newest = db.run("oldest_and_newest_version", one).fetchone()
         is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
         if is_first and oldest is not None:
-            db.run("no_longer_first", {**one, "modified": oldest})
+            db.run("lose_place", {**one, "modified": oldest, "place": _IS_FIRST})
         if is_last and newest is not None:
-            db.run("no_longer_last", {**one, "modified": newest})
-        row = {"added": self._added, "type": self._type_id(each.type), "modified": modified, "version": each.version}
-        db.run("add_object", {**one, **row, "is_first": is_first, "is_last": is_last, **self._stored(each)})
+            db.run("lose_place", {**one, "modified": newest, "place": _IS_LAST})
+        row = {"added": self._added, "type": self._type_id(each.type), "modified": modified}
+        place = _IS_FIRST * is_first + _IS_LAST * is_last
+        db.run("add_object", {**one, **row, "place": place, **self._stored(each, modified)})
         self._added += 1
         return True
 
@@ -120,13 +128,14 @@ class _CollectionWriter:
         """Whether what is held of a version is the same; what the disk garbled is mended."""
         if held is None:
             key = {"collection": self._id, "object_id": each.id, "modified": modified}
-            self._db.run("mend_object", {**key, "version": each.version, **self._stored(each)})
+            self._db.run("mend_object", {**key, **self._stored(each, modified)})
         return held is None or held == each.body
 
-    def _stored(self, each: StixObject) -> dict[str, Any]:
+    def _stored(self, each: StixObject, modified: int) -> dict[str, Any]:
         body = self._codec.compressed(each.body)
         check = checksum(self._codec.number, body, each.id, each.version)
-        return {"checksum": check, "dictionary": self._codec.number, "body": body}
+        version = _AS_MODIFIED if each.version == timestamps.stix(modified // 1000) else each.version
+        return {"version": version, "checksum": check, "dictionary": self._codec.number, "body": body}
 
     def _type_id(self, name: str) -> int:
         if name not in self._types:
@@ -160,26 +169,22 @@ def _selected(db: Transaction, collection: str, selection: Selection, limit: int
 
 def _lists(selection: Selection, types: Sequence[int] | None) -> Iterator[tuple[str, dict[str, Any]]]:
     """The statements that together give what is selected; each gives it in order."""
+    wanted = _IS_LAST * selection.last | _IS_FIRST * selection.first
+    places = [place for place in _PLACES if selection.every or place & wanted]
     among = {
         "types": None if types is None else json_list(types),
         "versions": json_list(sorted(selection.versions)),
     }
     if selection.ids is not None:
-        wanted = {"every": selection.every, "last": selection.last, "first": selection.first}
-        yield "list_of_ids", {**among, **wanted, "ids": json_list(sorted(selection.ids))}
+        yield "list_of_ids", {**among, "places": json_list(places), "ids": json_list(sorted(selection.ids))}
         return
-    if selection.every:
-        names = ["list_every"]
-    else:
-        lists = (("list_last", selection.last), ("list_first", selection.first))
-        names = [name for name, is_wanted in lists if is_wanted]
-        if selection.versions:
-            yield "list_of_versions", among
-    for name in names:
+    if selection.versions and not selection.every:
+        yield "list_of_versions", among
+    for place in places:
         if types is None:
-            yield name, {}
+            yield "list", {"place": place}
         else:
-            yield from ((f"{name}_of_type", {"type": each}) for each in types)
+            yield from (("list_of_type", {"place": place, "type": each}) for each in types)
 
 
 def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
@@ -187,13 +192,20 @@ def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
 
 
 def _body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> bytes | None:
-    """The JSON of (object id, version, checksum, dictionary, body); None when it is damaged."""
-    object_id, version, check, dictionary, stored = row
-    if is_damaged(check, dictionary, stored, object_id, version):
+    """The JSON of (object id, modified, version, checksum, dictionary, body); None when it is damaged."""
+    object_id, modified, version, check, dictionary, stored = row
+    if is_damaged(check, dictionary, stored, object_id, said_version(modified, version)):
         return None
     return bodies.read(db, dictionary, stored)
 
 
-def _collected(added: int, object_id: str, version: str | None, body: bytes | None = b"") -> CollectedObject:
-    version = version or timestamps.taxii(added)
-    return CollectedObject(added, object_id, version, body or b"", damaged=body is None)
+def said_version(modified: int, version: str | None) -> str | None:
+    """The version as the object has it; None when it has none."""
+    return timestamps.stix(modified // 1000) if version == _AS_MODIFIED else version
+
+
+def _collected(
+    added: int, object_id: str, modified: int, version: str | None, body: bytes | None = b""
+) -> CollectedObject:
+    said = said_version(modified, version) or timestamps.taxii(added)
+    return CollectedObject(added, object_id, said, body or b"", damaged=body is None)

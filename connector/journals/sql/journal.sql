@@ -76,9 +76,6 @@ INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
 -- name: adopt_ledger
 UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
 
--- name: mark_unsent
-UPDATE versions SET sent = 0 WHERE ledger = :ledger AND object_id = :object_id AND modified = :modified;
-
 -- name: mark_all_unsent
 UPDATE versions SET sent = 0 WHERE ledger = :ledger AND sent <> 0;
 

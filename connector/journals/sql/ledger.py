@@ -3,10 +3,10 @@
 Two routes into one receiver have a ledger each: neither waits for the other, whose mapping may be another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from connector.journals.sql.dialect import Transaction
-from connector.journals.sql.rows import json_list
+from connector.journals.sql.rows import checksum, is_damaged, json_list
 from connector.model import Version
 
 
@@ -16,10 +16,9 @@ def versions(db: Transaction, route: str, object_ids: Sequence[str], receiver: s
     ledger = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
     if ledger is None:
         return found
-    rows = db.run("versions", {"ledger": ledger[0], "object_ids": json_list(object_ids)})
-    for object_id, seq, digest, created, modified, sent, last_seq in rows:
-        version = Version(object_id, seq, digest, created, modified, sent=bool(sent), last_seq=last_seq)
-        found.setdefault(object_id, []).append(version)
+    for version, check in _rows(db, ledger[0], object_ids):
+        if not _is_damaged(version, check):
+            found.setdefault(version.object_id, []).append(version)
     return found
 
 
@@ -43,12 +42,45 @@ def record(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
     Raises:
         RuntimeError: one is written down with another content, which only a bug brings about.
     """
-    rows = [{**version._asdict(), "ledger": ledger} for version in versions]
-    if db.run_many("record_version", rows) < len(rows):
+    if _record(db, ledger, versions) == len(versions):
+        return
+    ids = sorted({version.object_id for version in versions})
+    damaged = [version for version, check in _rows(db, ledger, ids) if _is_damaged(version, check)]
+    db.run_many("delete_version", [{**_key(version), "ledger": ledger} for version in damaged])
+    if _record(db, ledger, versions) < len(versions):
         raise RuntimeError("two contents for one version of an object")
 
 
 def mark_unsent(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
     """Forget that the sink has accepted these versions."""
-    keys = ({"object_id": each.object_id, "modified": each.modified} for each in versions)
-    db.run_many("mark_unsent", [{**key, "ledger": ledger} for key in keys])
+    db.run_many("mark_unsent", [{**_key(version), "ledger": ledger} for version in versions])
+
+
+def _record(db: Transaction, ledger: int, versions: Sequence[Version]) -> int:
+    rows = [{**version._asdict(), "ledger": ledger, "checksum": _checksum(version)} for version in versions]
+    return db.run_many("record_version", rows)
+
+
+def _rows(db: Transaction, ledger: int, object_ids: Sequence[str]) -> Iterator[tuple[Version, int | None]]:
+    """The versions of these objects in order, each with its checksum."""
+    rows = db.run("versions", {"ledger": ledger, "object_ids": json_list(object_ids)})
+    for object_id, seq, digest, created, modified, sent, last_seq, check in rows:
+        yield Version(object_id, seq, digest, created, modified, sent=bool(sent), last_seq=last_seq), check
+
+
+def _key(version: Version) -> dict[str, str]:
+    return {"object_id": version.object_id, "modified": version.modified}
+
+
+def _is_damaged(version: Version, check: int | None) -> bool:
+    """Whether a version is not what was recorded. It is then unknown, as one whose id was garbled: it is sent again."""
+    return is_damaged(check, None, version.digest, *_checked(version))
+
+
+def _checksum(version: Version) -> int:
+    return checksum(None, version.digest, *_checked(version))
+
+
+def _checked(version: Version) -> tuple[object, ...]:
+    """Of a version, what never changes."""
+    return version.object_id, version.modified, version.created, version.seq

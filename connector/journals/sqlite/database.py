@@ -18,6 +18,7 @@ from typing import Any
 
 from connector.journals.sql.dialect import named_statements
 from connector.journals.sqlite import mark, open_files
+from connector.journals.sqlite.packed_ids import packed_id, unpacked_id
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
@@ -38,6 +39,12 @@ _text = partial(str, encoding="utf-8", errors="replace")
 
 class Connection(sqlite3.Connection):
     """A connection on which statements run by name; a `connector.journals.sql.dialect.Transaction` after `BEGIN`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.text_factory = _text
+        for function in (packed_id, unpacked_id):
+            self.create_function(function.__name__, 1, function, deterministic=True)
 
     def run(self, name: str, values: Mapping[str, Any] | tuple[()] = ()) -> sqlite3.Cursor:
         """Run a statement with these values for its parameters."""
@@ -228,7 +235,6 @@ class Database:
             isolation_level=None,
             check_same_thread=False,  # one thread at a time, but not always the same
         )
-        connection.text_factory = _text
         try:
             for pragma in _PRAGMAS:
                 connection.execute(pragma)

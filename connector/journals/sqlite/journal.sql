@@ -17,18 +17,27 @@ WHERE notifications.seq IN (SELECT value FROM json_each(:seqs))
 ORDER BY notifications.seq;
 
 -- name: versions
-SELECT object_id, seq, digest, created, modified, sent, last_seq
+SELECT unpacked_id(object_id), seq, digest, coalesce(created, modified), modified, sent, last_seq, checksum
 FROM versions
-WHERE ledger = :ledger AND object_id IN (SELECT value FROM json_each(:object_ids))
+WHERE ledger = :ledger AND object_id IN (SELECT packed_id(value) FROM json_each(:object_ids))
 ORDER BY seq, modified;
 
 -- name: record_version
 -- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
-INSERT INTO versions (ledger, object_id, modified, created, seq, digest, sent, last_seq)
-VALUES (:ledger, :object_id, :modified, :created, :seq, :digest, :sent, :last_seq)
+INSERT INTO versions (ledger, object_id, modified, created, seq, digest, sent, last_seq, checksum)
+VALUES (
+    :ledger, packed_id(:object_id), :modified, nullif(:created, :modified), :seq, :digest, :sent, :last_seq, :checksum
+)
 ON CONFLICT (ledger, object_id, modified) DO UPDATE
 SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
-WHERE created = excluded.created AND digest = excluded.digest;
+WHERE created IS excluded.created AND seq = excluded.seq AND digest = excluded.digest;
+
+-- name: mark_unsent
+UPDATE versions SET sent = 0
+WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
+
+-- name: delete_version
+DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
 
 -- name: move_position
 INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.journals.sql.bodies import is_garbled
+from connector.journals.sql.collections import said_version
 from connector.journals.sql.rows import is_damaged
 from connector.journals.sqlite.database import Connection, Database, migrations
 from connector.journals.sqlite.process import Process
@@ -24,7 +25,7 @@ COPY_PAGES = 1000
 _EVERY_DICTIONARY = "SELECT number, copy, content, checksum FROM dictionaries ORDER BY number, copy"
 _MEND_DICTIONARY = "UPDATE dictionaries SET content = ?, checksum = ? WHERE number = ? AND copy = ?"
 _EVERY_OBJECT = (
-    "SELECT collections.name, object_id, version, checksum, dictionary, body"
+    "SELECT collections.name, unpacked_id(object_id), modified, version, checksum, dictionary, body"
     " FROM collection_objects JOIN collections ON collections.id = collection_objects.collection ORDER BY added"
 )
 _EVERY_NOTIFICATION = "SELECT seq, notification_id, date, checksum, dictionary, body FROM notifications ORDER BY seq"
@@ -66,8 +67,8 @@ def check(path: Path, progress: Progress) -> tuple[int, Sequence[str]]:
                 wrong.append(f"the notification {notification_id} (entry {seq}) is not what was stored")
             if done % READ_ROWS == 0 or done == total:
                 progress(done, total)
-        for name, object_id, version, check, dictionary, stored in db.execute(_EVERY_OBJECT):
-            if is_damaged(check, dictionary, stored, object_id, version):
+        for name, object_id, modified, version, check, dictionary, stored in db.execute(_EVERY_OBJECT):
+            if is_damaged(check, dictionary, stored, object_id, said_version(modified, version)):
                 wrong.append(
                     f"the object {object_id} in the collection {name} is not what was stored: a replay of its route"
                     " from the start mends it"

@@ -124,6 +124,14 @@ def test_bodies_of_which_no_dictionary_can_be_made_are_kept_without(open_journal
     assert read(journal) == NOTIFICATIONS
 
 
+def test_samples_are_taken_from_all_of_a_large_batch(open_journal, monkeypatch):
+    seen = []
+    monkeypatch.setattr("zstandard.train_dictionary", lambda size, samples, level: seen.append(samples) or NOTHING)
+    open_journal().collections.store("iocs", objects(2500))
+    ((*samples,),) = seen
+    assert [orjson.loads(sample)["n"] for sample in samples] == list(range(2499, -1, -3))
+
+
 def test_of_large_bodies_fewer_are_trained_on(open_journal, path, monkeypatch):
     seen = []
     monkeypatch.setattr("zstandard.train_dictionary", lambda size, samples, level: seen.append(samples) or NOTHING)

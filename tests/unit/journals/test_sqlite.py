@@ -11,9 +11,20 @@ import pytest
 import connector.journals
 from connector.journals.sql import entries as entries_module
 from connector.journals.sql.dialect import named_statements
-from connector.journals.sqlite.database import SQL, Database, migrations, statements
+from connector.journals.sqlite.database import SQL, Connection, Database, migrations, statements
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import DeadLetter, Entry, LookUp, Misconfigured, Notification, Page, StoredDeadLetter, Version
+from connector.model import (
+    CollectedObject,
+    DeadLetter,
+    Entry,
+    LookUp,
+    Misconfigured,
+    Notification,
+    Page,
+    Selection,
+    StoredDeadLetter,
+    Version,
+)
 from connector.notification import subjects
 
 GROWING = ("notifications", "seen", "versions", "dead_letters", "subjects", "mentions", "outdated")
@@ -33,7 +44,7 @@ def journal(path):
 
 @pytest.fixture
 def tables():
-    db = sqlite3.connect(":memory:")
+    db = sqlite3.connect(":memory:", factory=Connection)
     for script in migrations():
         db.executescript(script)
     yield db
@@ -313,4 +324,64 @@ def test_what_a_route_sent_before_receivers_were_told_apart_is_what_its_first_on
     assert journal.versions("out", ["a", "b"], "there") == {}
     (_, out) = journal.served()
     assert (out.receiver, out.former_receivers, out.unread) == ("here", [], {"vt": 0})
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    ["digest = x'00'", "created = 'x'", "modified = 'x'", "seq = 99", "object_id = x'01616161'", "object_id = 'text'"],
+)
+def test_a_version_that_the_disk_garbled_is_unknown_and_can_be_recorded_anew(journal, path, garbled):
+    begun = [
+        Version(each, 1, b"digest", "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", sent=True) for each in "ab"
+    ]
+    with journal.lease("out"):
+        journal.record("out", begun)
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE versions SET {garbled} WHERE object_id = x'0061'")
+    db.close()
+    assert journal.versions("out", ["a", "b"]) == {"b": [begun[1]]}
+    with journal.lease("out"):
+        journal.record("out", begun)
+    assert journal.versions("out", ["a", "b"]) == {"a": [begun[0]], "b": [begun[1]]}
+
+
+def test_ledgers_and_collections_of_before_are_kept_whole(path):
+    ninth = Database(path, busy_timeout_seconds=1, migrations=migrations()[:9])
+    ids = ["indicator--2c7c1a1e-8a4c-4b5a-9d3e-1f2a3b4c5d6e", "odd"]
+    times = ["2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z"]
+    with ninth.write() as db:
+        db.execute("INSERT INTO sources (name, stored, kept) VALUES ('vt', 0, 0)")
+        db.execute("INSERT INTO routes (name) VALUES ('out')")
+        db.execute("INSERT INTO ledgers (id, route, receiver) VALUES (1, 1, 'here')")
+        versions = [(1, ids[0], times[1], times[0], 5, b"d" * 32, 1, 7), (1, ids[1], "", "", 6, b"", 1, 0)]
+        db.executemany("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", versions)
+        db.execute("INSERT INTO collections (id, name) VALUES (1, 'iocs')")
+        db.execute("INSERT INTO collection_types (id, collection, type) VALUES (1, 1, 'indicator')")
+        start = 1_767_225_601_000_000
+        rows = [
+            (1, 1, 1, ids[0], start, times[0], 1, 0, b"1", None, None),
+            (2, 1, 1, ids[0], start + 1_000_000, times[1].replace(".000", ""), 0, 1, b"2", None, None),
+            (3, 1, 1, ids[1], start + 2_000_000, None, 1, 1, b"3", None, None),
+        ]
+        db.executemany("INSERT INTO collection_objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    ninth.close()
+
+    journal = SqliteJournal(SqliteSettings(path=path))
+
+    assert journal.versions("out", ids, "here") == {
+        ids[0]: [Version(ids[0], 5, b"d" * 16, times[0], times[1], sent=True, last_seq=7)],
+        ids[1]: [Version(ids[1], 6, b"", "", "", sent=True)],
+    }
+    every = [
+        CollectedObject(1, ids[0], times[0], b"1"),
+        CollectedObject(2, ids[0], "2026-01-01T00:00:02Z", b"2"),
+        CollectedObject(3, ids[1], "1970-01-01T00:00:00.003000Z", b"3"),
+    ]
+    assert journal.collections.objects("iocs", Selection(every=True), 9, 99) == (every, False)
+    assert journal.collections.objects("iocs", Selection(), 9, 99) == (every[1:], False)
+    assert journal.collections.objects("iocs", Selection(last=False, first=True), 9, 99) == (
+        [every[0], every[2]],
+        False,
+    )
     journal.close()
