@@ -7,7 +7,7 @@ from typing import Any
 from connector import notification
 from connector.mapping import CompiledMapping
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.explanation import Evaluation, Explainer, Explanation, Part, ScopePath
+from connector.mapping.explanation import Evaluation, ExplainedValue, Explainer, Explanation, ScopePath
 from connector.model import Json, Notification, Refused
 from connector.pipeline.convert import convert
 from connector.ports import ObjectFormat
@@ -85,7 +85,7 @@ def sources(evaluation: Evaluation) -> Mapping[ScopePath, Json]:
     return {**names, **evaluation.inputs}
 
 
-def _part(part: Part) -> dict[str, Json]:
+def _part(part: ExplainedValue) -> dict[str, Json]:
     made: dict[str, Json] = {"key": part.key, "path": dotted(part.path), "place": part.place or None}
     if part.left_out:
         made["left_out"] = part.left_out

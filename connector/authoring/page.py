@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from connector.authoring.explain import ExplainedConversion, sources
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.explanation import Evaluation, Part, ScopePath
+from connector.mapping.explanation import Evaluation, ExplainedValue, ScopePath
 from connector.model import Json
 from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text
@@ -72,7 +72,7 @@ class _Output:
             made.append(_details(summary, sent, is_open=False))
         self.section = _section("output", "Output", "and where each value comes from", *made)
 
-    def part(self, part: Part, *, top: bool = False) -> ET.Element:
+    def part(self, part: ExplainedValue, *, top: bool = False) -> ET.Element:
         """A value with its row, and those below it."""
         content: list[_Content] = [_element("span", _key(part.key), class_="key")]
         if part.left_out:

@@ -8,7 +8,7 @@ from typing import Literal
 from connector import notification
 from connector.mapping import CompiledMapping
 from connector.mapping.examples import Examples
-from connector.mapping.explanation import Explainer, Explanation, Part
+from connector.mapping.explanation import ExplainedValue, Explainer, Explanation
 from connector.model import Json, Refused
 from connector.pipeline.convert import convert
 from connector.ports import Vocabulary
@@ -93,7 +93,7 @@ def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> I
         yield Remark("note", "undefined", message, place, subject)
 
 
-def _documents(explanation: Explanation) -> Iterator[Part]:
+def _documents(explanation: Explanation) -> Iterator[ExplainedValue]:
     for part in explanation.emitted:
         if isinstance(part.value, list):
             yield from (each for each in part.parts if not each.left_out)
@@ -101,7 +101,7 @@ def _documents(explanation: Explanation) -> Iterator[Part]:
             yield part
 
 
-def _inner(part: Part, path: Sequence[str]) -> Part:
+def _inner(part: ExplainedValue, path: Sequence[str]) -> ExplainedValue:
     """The part that says what stands at a path, or that around it which one expression gave."""
     for key in path:
         inner = next((each for each in part.parts if each.key == key), None)

@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from connector.authoring.explain import ExplainedConversion, sources
-from connector.mapping.explanation import Evaluation, Part
+from connector.mapping.explanation import Evaluation, ExplainedValue
 from connector.settings.yamldoc import dotted
 from connector.values.display import printable, value_text
 
@@ -48,7 +48,7 @@ def _lines(explained: ExplainedConversion) -> Iterator[Text | Tree]:
             yield _tree(part)
 
 
-def _tree(part: Part) -> Tree:
+def _tree(part: ExplainedValue) -> Tree:
     tree = Tree(_label(part), guide_style="dim")
     for line in _evaluations(part.evaluations):
         tree.add(line)
@@ -57,7 +57,7 @@ def _tree(part: Part) -> Tree:
     return tree
 
 
-def _label(part: Part) -> Text:
+def _label(part: ExplainedValue) -> Text:
     key = Text(f"[{part.key}]" if isinstance(part.key, int) else printable(part.key), "bold")
     if part.left_out:
         key = Text(key.plain, "dim strike")

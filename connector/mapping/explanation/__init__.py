@@ -4,7 +4,7 @@
 beside the mapping's YAML.
 """
 
-from connector.mapping.explanation.explainer import Evaluation, Explainer, Explanation, Part
+from connector.mapping.explanation.explainer import Evaluation, ExplainedValue, Explainer, Explanation
 from connector.mapping.explanation.reads import ScopePath
 
-__all__ = ["Evaluation", "Explainer", "Explanation", "Part", "ScopePath"]
+__all__ = ["Evaluation", "ExplainedValue", "Explainer", "Explanation", "ScopePath"]

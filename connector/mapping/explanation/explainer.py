@@ -34,7 +34,7 @@ class Evaluation:
         place: `file:line:column`.
         role: what its value is used for.
         reads: the places it read, by names from the scope downwards, and what was there.
-        inputs: the same, with what the names under `let` and `emit` in turn came of: places of the notification.
+        inputs: the places of the notification that it came of, also through names under `let` and `emit`.
     """
 
     expression: str
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 @dataclass(slots=True)
-class Part:
+class ExplainedValue:
     """A value that a mapping makes, or would have.
 
     Attributes:
@@ -64,12 +64,12 @@ class Part:
     path: YamlPath
     place: str
     evaluations: list[Evaluation] = field(default_factory=list)
-    parts: list["Part"] = field(default_factory=list)
+    parts: list["ExplainedValue"] = field(default_factory=list)
     value: Json = None
     left_out: str = ""
     by_format: bool = False
 
-    def walk(self) -> Iterator["Part"]:
+    def walk(self) -> Iterator["ExplainedValue"]:
         """This and all below."""
         yield self
         for part in self.parts:
@@ -78,7 +78,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a notification became what it became.
+    """What a mapping made of a notification, and of what.
 
     Attributes:
         view: the notification as the mapping sees it.
@@ -92,8 +92,8 @@ class Explanation:
 
     view: JsonObject
     match: Evaluation | None
-    names: Sequence[Part]
-    emitted: Sequence[Part]
+    names: Sequence[ExplainedValue]
+    emitted: Sequence[ExplainedValue]
     documents: Sequence[Document]
     refused: str
     wanted: bool
@@ -112,7 +112,7 @@ class Explainer:
 
     Args:
         mapping: the mapping.
-        every_branch: whether reads are also those of `||` and `&&` that had no need of them.
+        every_branch: whether `reads` also has what the right side of `||` and `&&` would read where it was not needed.
     """
 
     def __init__(self, mapping: CompiledMapping, *, every_branch: bool = False) -> None:
@@ -151,7 +151,7 @@ class _Walk:
         self.values = {path: deque(values) for path, values in recording.values.items()}
         self.given = mapping.format.names
         self.scope = {name: Traced(recording.scope[name], (name,)) for name in (*NOTIFICATION_SCOPE, *self.given)}
-        self.names: dict[str, Part] = {}
+        self.names: dict[str, ExplainedValue] = {}
         self.items: dict[str, Mapping[ScopePath, Json]] = {}
         self.has_ended = False
 
@@ -165,7 +165,7 @@ class _Walk:
         refused = str(recording.refusal or "")
         return Explanation(view, match, lets, emitted, recording.documents, refused, recording.wanted)
 
-    def top(self, section: str, name: str, data: Json) -> Part:
+    def top(self, section: str, name: str, data: Json) -> ExplainedValue:
         """What is under `let` or `emit`, which then is a name that others may use."""
         path = (section, name)
         part = self.value(data, path, name)
@@ -181,15 +181,15 @@ class _Walk:
         self.names[name] = part
         return part
 
-    def value(self, data: Json, path: YamlPath, key: str | int) -> Part:
-        part = Part(key, path, self.document.place(path))
+    def value(self, data: Json, path: YamlPath, key: str | int) -> ExplainedValue:
+        part = ExplainedValue(key, path, self.document.place(path))
         try:
             self.make(part, data)
         except _UnreachedError:
             part.left_out = self.ended(part)
         return part
 
-    def make(self, part: Part, data: Json) -> None:
+    def make(self, part: ExplainedValue, data: Json) -> None:
         match data:
             case str():
                 self.text(part, data)
@@ -203,7 +203,7 @@ class _Walk:
             case _:
                 part.value = data
 
-    def text(self, part: Part, data: str) -> None:
+    def text(self, part: ExplainedValue, data: str) -> None:
         match placeholders.parts(data.strip()):
             case [Placeholder(expression)]:
                 evaluation = self.noted(part, expression, part.path, "value")
@@ -217,7 +217,7 @@ class _Walk:
                 if evaluation.value is None:
                     part.left_out = f"refused: {_without_value(evaluation)}, and the text around it needs one"
 
-    def each(self, part: Part, data: dict[str, Json]) -> None:
+    def each(self, part: ExplainedValue, data: dict[str, Json]) -> None:
         given, place = data["$each"], (*part.path, "$each")
         loops = [(ITEM, given, place)]
         if isinstance(given, dict):
@@ -227,7 +227,7 @@ class _Walk:
         if part.parts:
             self.check_left(part)
 
-    def loop(self, part: Part, loops: Sequence[tuple[str, str, YamlPath]], body: dict[str, Json]) -> None:
+    def loop(self, part: ExplainedValue, loops: Sequence[tuple[str, str, YamlPath]], body: dict[str, Json]) -> None:
         """Go through a list, and for each element through those after it."""
         (name, expression, path), *inner = loops
         elements = self.noted(part, expression, path, "$each")
@@ -247,7 +247,7 @@ class _Walk:
         if outer is not None:
             self.scope[name] = outer
 
-    def body(self, part: Part, data: dict[str, Json]) -> None:
+    def body(self, part: ExplainedValue, data: dict[str, Json]) -> None:
         if "$when" in data:
             wanted = self.noted(part, data["$when"], (*part.path, "$when"), "$when")
             if is_false(wanted.value):
@@ -263,7 +263,7 @@ class _Walk:
         if not part.left_out and "$provisional" in data:
             self.noted(part, data["$provisional"], provisional, "$provisional")
 
-    def switch(self, part: Part, data: dict[str, Json]) -> None:
+    def switch(self, part: ExplainedValue, data: dict[str, Json]) -> None:
         chosen = self.noted(part, data["$switch"], (*part.path, "$switch"), "$switch")
         case = chosen.value if chosen.value is None or isinstance(chosen.value, str) else json.dumps(chosen.value)
         name = case if case in data and case not in ("$switch", "$default") else "$default"
@@ -277,7 +277,7 @@ class _Walk:
         part.evaluations, part.parts = inner.evaluations, inner.parts
         part.value, part.left_out = inner.value, inner.left_out
 
-    def noted(self, part: Part, expression: str, path: YamlPath, role: Role) -> Evaluation:
+    def noted(self, part: ExplainedValue, expression: str, path: YamlPath, role: Role) -> Evaluation:
         evaluation = self.evaluation(expression, path, role)
         part.evaluations.append(evaluation)
         return evaluation
@@ -293,7 +293,7 @@ class _Walk:
         return Evaluation(expression, self.document.place(path), role, value, read, inputs)
 
     def inputs(self, path: ScopePath, value: Json) -> Mapping[ScopePath, Json]:
-        """The places of the notification that what stands at a path came of."""
+        """The places of the notification that the value at a path came of."""
         root, *keys = path
         if root in NOTIFICATION_SCOPE:
             return {path: value}
@@ -316,8 +316,8 @@ class _Walk:
             found.update(_inputs(each.evaluations))
         return found
 
-    def unmade(self, part: Part) -> None:
-        """Say why a name has no value: refused within it, or by the format that was given it, or before."""
+    def unmade(self, part: ExplainedValue) -> None:
+        """Say why a name has no value: the notification was refused while it was made, or by the format, or before."""
         if self.has_ended:
             part.left_out = _ENDED
         elif any(each.left_out.startswith("refused") for each in part.walk()):
@@ -326,12 +326,12 @@ class _Walk:
             part.left_out = f"refused: {self.recording.refusal}"
         self.has_ended = True
 
-    def check_left(self, part: Part) -> None:
+    def check_left(self, part: ExplainedValue) -> None:
         if all(each.left_out for each in part.parts):
             ended = any(each.left_out == _ENDED for each in part.parts)
             part.left_out = _ENDED if ended else "nothing is left of it"
 
-    def ended(self, part: Part) -> str:
+    def ended(self, part: ExplainedValue) -> str:
         """Why a part was not reached."""
         refusal = str(self.recording.refusal)
         return f"refused: {refusal}" if refusal.startswith(f"{part.place}: {dotted(part.path)}") else _ENDED
@@ -340,7 +340,7 @@ class _Walk:
 _ENDED = "not reached: the notification was refused before"
 
 
-def _fill(part: Part, made: Json) -> None:
+def _fill(part: ExplainedValue, made: Json) -> None:
     """Give a part, and those below, what they really became."""
     part.value = made
     if made is None:
@@ -353,7 +353,9 @@ def _fill(part: Part, made: Json) -> None:
             _fill(each, made.get(str(each.key)))
         known = {each.key for each in part.parts}
         if part.parts:
-            added = [Part(key, part.path, "", value=made[key], by_format=True) for key in made if key not in known]
+            added = [
+                ExplainedValue(key, part.path, "", value=made[key], by_format=True) for key in made if key not in known
+            ]
             part.parts += added
     elif isinstance(made, list):
         for each, member in zip(kept, made, strict=False):
