@@ -115,7 +115,7 @@ def _hashed(content: bytes) -> str:
 
 
 def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
-    """Serve the page and the collection on loopback, to who has a token that is good for this time alone."""
+    """Serve the page and the collection on loopback, with a token that is valid for this run only."""
     try:
         with extra("server", "the page"):
             from connector.server import listener as server  # noqa: PLC0415 -- an extra of the package

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _let_go_of_stderr() -> None:
-    """Give up what cannot be written, which Python would try once more at exit and exit with a code of its own."""
+    """Flush stderr, or give it up: Python would try again at exit, and exit with a code of its own."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()

@@ -40,9 +40,9 @@ class Service:
         self._bugs: list[BaseException] = []
 
     def run(self, plan: Plan) -> Sequence[Part]:
-        """Run until SIGTERM or SIGINT; what the parts of the last plan came to.
+        """Run until SIGTERM or SIGINT; return the parts of the last plan.
 
-        A plan that cannot be started gives way to the one before it.
+        Where a plan cannot be started, the one before it is run again.
 
         Raises:
             Misconfigured: the first plan cannot be started.
@@ -115,7 +115,7 @@ class Service:
 
 
 def notify(message: str) -> None:
-    """Tell systemd, if it is that which started us; it must not matter to anything else whether it hears."""
+    """Tell systemd, if it started this process. A failure is ignored: nothing else depends on it."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -126,7 +126,7 @@ def notify(message: str) -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """How often systemd must hear from this process: twice in the time that it gives; None: it need not."""
+    """Seconds between two messages to systemd's watchdog: half the time that it allows; None: it wants none."""
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
     return int(microseconds) / 2e6 if microseconds.isdigit() and pid == str(os.getpid()) else None
 

@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class PartProgress:
-    """Shows how sources and routes get on, at a terminal; elsewhere the event log has it line by line."""
+    """Shows the progress of sources and routes at a terminal; elsewhere the log has it line by line."""
 
     def __init__(self, totals: dict[str, int] | None = None) -> None:
         self._totals = totals or {}
@@ -54,7 +54,7 @@ class PartProgress:
 
 
 def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
-    """The items, with a bar on stderr for how many have been dealt with; elsewhere than at a terminal, nothing."""
+    """The items, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:

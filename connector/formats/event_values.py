@@ -75,7 +75,7 @@ def address(value: Json, *versions: int) -> str | None:
 
 
 def milliseconds(value: Json) -> int | None:
-    """Milliseconds since 1970, of themselves or of an RFC 3339 time; None for all else, and beyond the year 9999."""
+    """Milliseconds since 1970, from a number or an RFC 3339 time; None for all else, and beyond the year 9999."""
     if isinstance(value, str):
         try:
             moment = datetime.datetime.fromisoformat(value)

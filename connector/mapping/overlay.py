@@ -71,7 +71,7 @@ def _checked(overlay: YamlDocument) -> _Dict:
 
 
 class _Overlaid:
-    """A mapping while an overlay is laid over it; a path is one of the mapping, a source the overlay's for it."""
+    """A mapping while an overlay is laid over it. A `path` is in the mapping, a `source` is the path in the overlay."""
 
     def __init__(self, mapping: YamlDocument, overlay: YamlDocument) -> None:
         self.mapping = mapping

@@ -60,7 +60,7 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:
-    """What becomes of what the journal knows, and the configuration has otherwise."""
+    """What will become of routes and sources that the journal knows and that are configured otherwise."""
     reads, receivers = plan.reads(), plan.receivers()
     try:
         known, served = journal.status(reads), journal.served(reads)
@@ -151,7 +151,7 @@ def try_route(
     available: Examples,
     level: Literal["warning", "error"] = "error",
 ) -> Iterator[Finding]:
-    """Have the examples come through the route `part`: whether its condition fits them, and anything reaches the sink.
+    """Try the examples on the route `part`: whether its condition fits them, and anything would reach the sink.
 
     Args:
         part: the name of the route.

@@ -151,7 +151,7 @@ def validate(document: YamlDocument, model: type[SettingsType], placeholders: Pl
 
 @contextmanager
 def placeholders_shown(document: YamlDocument, placeholders: Placeholders) -> Iterator[None]:
-    """What is wrong with a configuration, in words that show a placeholder where they would show what it stands for.
+    """In errors of this block, show the placeholder in place of the text that it was filled with.
 
     Whatever came out of a variable or a file may be a secret, even where no secret belongs.
     """
@@ -168,7 +168,7 @@ def placeholders_shown(document: YamlDocument, placeholders: Placeholders) -> It
 
 
 def _filled(value: Json, placeholders: Placeholders) -> Iterator[tuple[str, str]]:
-    """What stands in for placeholders, and they."""
+    """The text that each placeholder was filled with, and the placeholder; not texts too short for a secret."""
     if isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
             yield from _filled(child, placeholders)

@@ -22,7 +22,7 @@ class SourceSettings(Settings):
         return self.type
 
     def upstream(self) -> Hashable | None:
-        """What a single notification can be asked of, by id (`connector.ports.SearchableSource`); None: nothing.
+        """Where single notifications can be asked for, by id (`connector.ports.SearchableSource`); None: nowhere.
 
         Two sources with the same upstream see the same notifications.
         """
@@ -73,7 +73,7 @@ class SinkSettings(Settings):
         return None
 
     def receiver(self) -> str:
-        """What its destination is told by from all others, for people too; no secret is in it.
+        """A text that tells its destination from all others, for people to read too; without secrets.
 
         While it stays the same, what was delivered there counts as delivered.
         """

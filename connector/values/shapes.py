@@ -1,6 +1,6 @@
-"""What is known of a value before there is one: what loading a mapping proves, a format need not look at again.
+"""Shapes: what loading a mapping proves of the values that it will make, so that a format need not check it again.
 
-Each holds of the value when there is one; any value may be missing.
+A shape holds for the value if there is one; any value may be missing.
 """
 
 from collections.abc import Mapping, Sequence

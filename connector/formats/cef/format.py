@@ -131,7 +131,7 @@ class CefFormat:
         return " ".join(pairs)
 
     def _other(self, key: str, value: Json) -> str:
-        """The value of a key that does not hold dictionary text: typed, of one's own, or not allowed."""
+        """The value of a key that is no text of the dictionary: a typed key, a key of the mapping's own, or none."""
         entry = DICTIONARY.get(key)
         if entry is None:
             _check_custom(key)
@@ -152,7 +152,7 @@ class CefFormat:
 
 
 def _is_in_words(text: str) -> bool:
-    """Whether a time is written as CEF has it beside milliseconds, with the year and in UTC."""
+    """Whether a text is a time in the form that CEF allows beside milliseconds, with the year and in UTC."""
     match = _IN_WORDS.match(text)
     if match is None:
         return False
@@ -257,7 +257,7 @@ def _check_custom(key: str) -> None:
 
 @lru_cache(maxsize=512)
 def _labelled(key: str, label: str) -> str:
-    """What stands before the value of a custom field; kept, for there are few and they are in every event."""
+    """What comes before the value of a custom field. Cached: there are few, and every event has them."""
     # Some receivers rename the value to its label, where it must not meet another field.
     taken = label in DICTIONARY or label in CONSUMER_KEYS or label in _FULL_NAMES or label.lower() in _HEADER_NAMES
     if taken or not (_LABEL.match(label) or label in _STANDARD_LABELS):

@@ -13,7 +13,7 @@ _SHORTEST_SLEEP_SECONDS = 0.01
 
 
 class Pace:
-    """Spreads events in time, at most so many a second; short bursts are let through, as no sleep is that short."""
+    """Spreads events over time, at most so many a second; short bursts go through, since no sleep is short enough."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class RelpDelivery:
         return [event for event in events if event not in self._answers and event not in self._stepped_over]
 
     def _step_over(self, events: Sequence[Event], error: Unavailable) -> None:
-        """Count a failure at the first unanswered event; after some, see whether it is why, and refuse it.
+        """Count a failure at the first unanswered event; after a few, find out whether it is the cause, and refuse it.
 
         Raises:
             Unavailable: not yet, or it is not.
@@ -77,7 +77,7 @@ class RelpDelivery:
         self._stepped_over[stuck] = f"the receiver answers other events, and each time at this one: {error}"
 
     def _try(self, events: Sequence[Event]) -> Unavailable | None:
-        """Send events over one session; why it broke, or None. A receiver that opens no session raises."""
+        """Send events over one session; the reason why it broke, or None. Raises when the receiver opens no session."""
         session = self._connect()
         try:
             session.send([frame for frame, _ in events])

@@ -35,7 +35,7 @@ class SyslogSink:
 
     Only RELP acknowledges events. Over TCP and TLS a message counts as accepted when the receiver's machine has it and
     the connection still stands (see `Stream`), and stays unconfirmed for a while (see `ReplayWindow`). Over UDP it
-    counts as accepted when it is on its way.
+    counts as accepted when it was sent.
 
     RELP alone can tell an event at which the receiver fails from an outage (see `RelpDelivery`): over TCP, TLS and UDP
     nobody knows at which event a connection ended.
@@ -170,7 +170,7 @@ class SyslogSink:
 
     @contextmanager
     def _abandoning(self) -> Iterator[None]:
-        """Abandon the connection when anything is raised: whatever it was, it may have ended within a frame."""
+        """Abandon the connection when anything is raised: it may have ended in the middle of a frame."""
         try:
             yield
         except WrongReceiver as error:

@@ -13,7 +13,7 @@ _CLIENT_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DEN
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to know the receiver, and how to be known to it.
+    """How to recognize the receiver, and be recognized by it.
 
     Attributes:
         ca_bundle: PEM file of the CA certificates to trust instead of the system's.
@@ -50,7 +50,7 @@ class Tls:
 
 
 def secured(plain: socket.socket, context: ssl.SSLContext, server_name: str, address: Address) -> ssl.SSLSocket:
-    """Shake hands; whatever happens, `plain` is not the caller's any more.
+    """Make TLS of a connection; in any case `plain` must not be used any more.
 
     Raises:
         Unavailable: no complete handshake.

@@ -20,7 +20,7 @@ class ReplayWindow:
         self._total = 0
 
     def __bool__(self) -> bool:
-        """Whether any was counted and has not been seen to leave: time alone decides nothing until `count` is asked."""
+        """Whether any message is counted. Those whose time is over are counted until `count` is called."""
         return bool(self._sent)
 
     def add(self, messages: int) -> None:

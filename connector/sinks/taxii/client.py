@@ -52,7 +52,7 @@ class Trouble:
 
     @property
     def is_verdict(self) -> bool:
-        """Whether it is the server's word on the content, and not only what the content makes of the server."""
+        """Whether the server judges the content, and did not merely fail at it."""
         return self.blames_content or self.kind == COUNTED_AS_FAILED
 
     @property
@@ -75,7 +75,7 @@ class TaxiiClient:
         )
         secrets = (settings.password, settings.token, settings.api_key, *login.values())
         texts = {secret.get_secret_value() for secret in secrets if secret is not None}
-        # What stands after `Basic` alone is the login too.
+        # What follows `Basic` is the login by itself, too.
         texts |= {secret.get_secret_value().rpartition(" ")[2] for secret in login.values()}
         # The longest first, so that none is cut up by one within it.
         self._secrets = sorted(texts - {""}, key=len, reverse=True)
@@ -215,7 +215,7 @@ class TaxiiClient:
         self._http.close()
 
     def _status(self, response: Response) -> Status | None:
-        """None for what must not pass for an acceptance, lest it be lost: a maintenance page, an error with 200."""
+        """None for what is no acceptance, such as a maintenance page or an error with status 200."""
         if not response.body.strip():
             return status_resource.ACCEPTED
         body = _object(response)
@@ -309,7 +309,7 @@ def _is_error(body: JsonObject) -> bool:
 
 
 def _is_own(response: Response) -> bool:
-    """Whether a TAXII server says this, as far as can be told, and nothing that stands before it.
+    """Whether a TAXII server says this, as far as can be told, and not a proxy on the way.
 
     TAXII leaves the body of an error out or gives it a title (section 3.6); OpenTAXII gives it name and description.
     medallion's 401 is text, with the challenge that proxies and log-in pages seldom have.

@@ -22,7 +22,7 @@ ObjectVersion = tuple[str, str | None]
 
 
 def object_version(message: Message) -> ObjectVersion:
-    """What a server tells objects apart by."""
+    """The id and version by which a server tells objects apart."""
     return message.id, message.version
 
 
@@ -75,7 +75,7 @@ class Exchange:
         return self._outcome(collection, self._final_status(collection, answer), messages)
 
     def resume(self, collection: Collection) -> None:
-        """Look what has become of the envelope that the last `send` left unprocessed, so that it is not sent again."""
+        """Ask what has become of the envelope that the last `send` left unprocessed, so that it is not sent again."""
         unprocessed, self._unprocessed = self._unprocessed, None
         if unprocessed is None:
             return
@@ -123,7 +123,7 @@ class Exchange:
             self.held |= {object_version(message) for message in messages}
 
     def forget(self) -> None:
-        """All was delivered, or the collection may be another one: nothing is known of it."""
+        """Forget what the collection holds: all was delivered, or it may be another collection."""
         self.held.clear()
         self._unprocessed = None
 

@@ -16,7 +16,7 @@ _PATIENCE = 16
 
 
 class Search:
-    """Halves what is not taken until the objects at fault are alone; for one envelope.
+    """Finds the objects at fault by halving what is not taken; for one envelope.
 
     While the server takes none of the objects it is an outage, and nothing is refused. What the server does not blame
     on the content itself is tried again, each time right after an object that it does take. n objects cost at most
@@ -91,7 +91,7 @@ class Search:
         raise self._trouble.error
 
     def _send(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Trouble | None]:
-        """Send some; those among which are objects at fault, and what the server said of them if it took none."""
+        """Send some; return those among which are objects at fault, and the trouble if the server took none of them."""
         outcome = self._exchange.send(self._collection, messages)
         trouble = outcome.trouble
         if trouble is not None and not (trouble.is_verdict or trouble.kind == self._trouble.kind):

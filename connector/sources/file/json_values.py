@@ -44,7 +44,7 @@ class Unfinished(Misconfigured):
 
 
 class _Fault(Exception):
-    """Why a text is not JSON, where, and whether it would be with more to follow."""
+    """Why a text is not JSON, where, and whether it is only incomplete."""
 
     def __init__(self, reason: str, line: int, column: int, *, unfinished: bool) -> None:
         super().__init__(reason)

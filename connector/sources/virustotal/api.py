@@ -47,7 +47,7 @@ _LATER = frozenset(
 """Statuses of the 4xx range that pass by themselves."""
 _MAX_SAID = 300
 _OBJECT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
-"""How an answer of the API begins; in any other, no item is to blame."""
+"""How an answer of the API begins. Any other answer is not about one item."""
 
 
 class ApiSettings(HttpSettings):
@@ -87,7 +87,7 @@ class ApiSettings(HttpSettings):
 
 
 class NotTheApi(Unavailable):
-    """What answered is not the API, or not able to: its status."""
+    """Something other than the API answered, or the API was not able to; with the status of the answer."""
 
     def __init__(self, message: str, status: int, *, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
@@ -281,7 +281,7 @@ class Api:
         return Unavailable(f"the API key's quota is used up ({said}): {which}", retry_after=wait)
 
     def _said(self, response: Response) -> str:
-        """The error in VirusTotal's words, or the start of whatever came, without the key, should it be echoed."""
+        """The error in VirusTotal's words, or the start of the answer; without the key, in case it is in there."""
         error = _error(response)
         if error:
             text = f"HTTP {response.status}, {error.get('code')}: {error.get('message')}"
@@ -309,7 +309,7 @@ def _error(response: Response) -> Mapping[str, Any]:
 
 
 def nearly_spent(quota: JsonObject, sent: int, reserve: float) -> str | None:
-    """The first quota, in words, of which no more than the reserve (0 to 1) is left; None when there is none.
+    """The first quota of which no more than the reserve (0 to 1) is left, in words; None when there is no such quota.
 
     Args:
         quota: as `Api.quota` gave it.

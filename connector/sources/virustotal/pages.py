@@ -1,4 +1,4 @@
-"""Pages of the IoC Stream, read as far as they can be: an item that cannot be read, or a cursor, holds up nothing."""
+"""Pages of the IoC Stream, read as far as they can be: an unreadable item or a bad cursor holds up nothing else."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ from connector.values.display import one_line, shortened
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
 MAX_FAILURES = 3
-"""Each time that there were so many outages in a row, the same is asked for in another way, once."""
+"""After each so many outages in a row, the same items are asked for in another way, once."""
 
 _MOST_ITEMS = 25 * PAGE_LIMIT
-"""Of an answer: what is beyond it costs memory without bound, and is no page of the real API's."""
+"""Items in an answer at most: more would cost memory without bound, and no page of the real API has more."""
 _REMEMBERED = 20_000
 _EXCERPT = 2000
 _CURSOR_REFUSED = frozenset(
@@ -34,7 +34,7 @@ _CURSOR_REFUSED = frozenset(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     )
 )
-"""Statuses that say so of a request with a cursor, whoever answers: what stands between may not take so long a URL."""
+"""Statuses that refuse the cursor, whoever answers: a proxy on the way may not take so long a URL."""
 _WHATEVER_IS_ASKED = frozenset(
     (
         HTTPStatus.UNAUTHORIZED,
@@ -45,7 +45,7 @@ _WHATEVER_IS_ASKED = frozenset(
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 )
-"""Statuses that another question would get as well: to ask more then makes it worse."""
+"""Statuses that any other request would get as well: more requests make it worse."""
 _ID = re.compile(rb'"notification_id"\s*:\s*"([!-~]{1,128}?)"')
 _DATE = re.compile(rb'"notification_date"\s*:\s*(\d{1,12})\b')
 _CURSOR = re.compile(rb'"cursor"\s*:\s*"([!-~]+?)"')
@@ -111,7 +111,7 @@ class PageReader:
         return has_new
 
     def last_of(self, second: int) -> StreamPage | None:
-        """The other end of all that was raised in one second: the last first. None when it is not given.
+        """The last page of what was raised in one second, last item first; None when VirusTotal does not give it.
 
         Where the API fails at something in that second: both ends, as far as they can be read, and `past` says so.
         """
@@ -181,7 +181,7 @@ class PageReader:
 
 
 def _stepped_over(error: Unreadable) -> StreamPage:
-    """The page of one item that is not JSON: what leads past it is told by its text."""
+    """The page of one item that is not JSON; the cursor that leads past it is found in the text."""
     identifier, date, cursor = (pattern.search(error.body) for pattern in (_ID, _DATE, _CURSOR))
     name = identifier[1].decode() if identifier else None
     place = f"the notification {name}" if name else "an item of the stream"
@@ -201,7 +201,7 @@ def _around(error: Unreadable) -> bytes:
 
 
 def _is_whatever_is_asked(error: Unavailable) -> bool:
-    """Whether another question would get this answer as well."""
+    """Whether any other request would get this answer as well."""
     return error.retry_after is not None or (isinstance(error, NotTheApi) and error.status in _WHATEVER_IS_ASKED)
 
 
@@ -211,13 +211,13 @@ def _notification_id(item: Any) -> str:
 
 
 def _page(answer: Answer) -> StreamPage:
-    """A page: at the end without a cursor, which VirusTotal also says as an empty one."""
+    """A page of the stream."""
     items, cursor = items_of(answer)
     return StreamPage(items, cursor, answer.clock)
 
 
 def items_of(answer: Answer) -> tuple[Sequence[Any], str | None]:
-    """The items of a page, and the cursor to the next: None at the end, which VirusTotal also says as an empty one.
+    """The items of a page, and the cursor to the next: None at the end, where VirusTotal may also give an empty one.
 
     Raises:
         Unavailable: it is none.
@@ -235,7 +235,7 @@ def items_of(answer: Answer) -> tuple[Sequence[Any], str | None]:
 
 
 def refused(answer: Answer) -> Misconfigured:
-    """What a person has to correct, by the API's own error."""
+    """The error that says what a person has to correct, in the API's words."""
     if answer.status == HTTPStatus.BAD_REQUEST:
         return Misconfigured(f"VirusTotal refuses the request ({answer.said}): correct the source's filter")
     if answer.status == HTTPStatus.FORBIDDEN:

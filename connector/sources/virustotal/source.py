@@ -261,7 +261,7 @@ class VirusTotalSource:
         return found + self._quota_in_words()
 
     def quota(self) -> JsonObject | None:
-        """What is left of the key's allowance; see `virustotal_api.Api.quota`."""
+        """What is left of the key's allowance; see `api.Api.quota`."""
         self._quota, self._quota_at = None, time.monotonic()
         try:
             self._quota = self._api.quota()
@@ -337,7 +337,7 @@ class VirusTotalSource:
         )
 
     def _corrected(self, state: Checkpoint, clock: int) -> Checkpoint | None:
-        """With the walk that a first run begins by the server's clock, where this machine's runs ahead of it."""
+        """The checkpoint of a first run, begun by the server's clock; None unless this machine's clock is ahead."""
         corrected = self._begun(state, clock)
         is_ahead = state.walk and corrected.walk and corrected.walk.since + _CLOCK_TOLERANCE_SECONDS < state.walk.since
         return corrected if is_ahead else None
@@ -385,7 +385,7 @@ class VirusTotalSource:
         return is_new and not walk.by_date and len(page.cursor or "") <= _MAX_CURSOR
 
     def _by_date(self, state: Checkpoint) -> Checkpoint:
-        """Go on by date where a cursor leads nowhere; where dates fall, once more from where the walk began."""
+        """Go on by date, where a cursor leads nowhere; where dates do not ascend, begin the walk again, once."""
         self._progress = _Progress()
         if state.walk is None or state.walk.ordered:
             return state.by_date()
@@ -395,7 +395,7 @@ class VirusTotalSource:
         return state.restarted()
 
     def _no_progress(self, message: str) -> Unavailable:
-        """An outage that lasts longer each time, until something has come in."""
+        """An outage, with a longer wait each time until something has come in."""
         return Unavailable(message, retry_after=self._fruitless_wait())
 
     def _fruitless_wait(self) -> float:
@@ -405,9 +405,9 @@ class VirusTotalSource:
     def _rest_of(
         self, second: int, read: Sequence[Notification]
     ) -> tuple[Sequence[Notification], Sequence[Unreadable]]:
-        """What else was raised in a second of which a whole page was read and no cursor leads on.
+        """What else was raised in a second of which one page was read, and no cursor leads to the next.
 
-        From its other end another page can be read. If that does not meet the first, something is between them.
+        A page from the other end of the second can be read. If the two do not meet, something is missing.
         """
         if not any(each.date == second for each in read):
             raise self._no_progress("VirusTotal refuses the cursors that it gives, and its dates lead nowhere")
@@ -435,7 +435,7 @@ class VirusTotalSource:
         return read(body)
 
     def _url(self, url_id: str) -> JsonObject | None:
-        """What is known of a URL, at once or not now: then it is a subject, to be looked up later."""
+        """The attributes of a URL; None when they cannot be had now. The URL is then a subject, looked up later."""
         if time.monotonic() < self._urls_resume:
             return None
         try:
@@ -466,7 +466,7 @@ class VirusTotalSource:
 
 
 class _Progress:
-    """Watches that pages lead on, so that no answer of the server's keeps a walk going for ever."""
+    """Watches that each page leads to another, so that no server keeps a walk going for ever."""
 
     def __init__(self) -> None:
         self._used: set[int] = set()

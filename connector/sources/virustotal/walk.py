@@ -70,13 +70,13 @@ class Checkpoint(BaseModel):
 
     @property
     def known_until(self) -> int | None:
-        """Until when the stream is known: by what was read, or by there having been nothing to read."""
+        """The time up to which the stream is known: it was read until then, or there was nothing to read."""
         return _newer(self.watermark, self.seen_until)
 
     def begun(self, now: int, *, since_seconds: int, overlap_seconds: int) -> "Checkpoint":
-        """With a new walk: from the watermark, less the overlap; without a watermark, from `since_seconds` ago.
+        """The checkpoint with a new walk, from the watermark less the overlap.
 
-        Without a watermark it also reaches back to the last walk, which found nothing: it may be longer ago than that.
+        Without a watermark it begins `since_seconds` ago; or earlier, where the last walk, which found nothing, ended.
         """
         if self.watermark is not None:
             since = self.watermark - overlap_seconds
@@ -89,7 +89,7 @@ class Checkpoint(BaseModel):
         return self.model_copy(update={"walk": Walk(since=since, base=self.watermark, next_since=next_since)})
 
     def after(self, dates: Iterable[int | None], cursor: str | None, clock: int) -> "Checkpoint":
-        """With a page handed over; `cursor` leads to the next one, None ends the walk; `clock` is the server's.
+        """The checkpoint after a page. `cursor` leads to the next one, None ends the walk; `clock` is the server's.
 
         Within a walk whose dates never fall, the watermark follows them. Once one has, older ones may yet come, and
         it stays where the walk began until the walk is complete. A date in the future says nothing: believed, it
@@ -115,18 +115,18 @@ class Checkpoint(BaseModel):
         )
 
     def by_date(self) -> "Checkpoint":
-        """With a walk that goes on without a cursor: from the newest date that it has met, which comes again."""
+        """The checkpoint with a walk that goes on without a cursor: from the newest date that it has met, once more."""
         walk = self.walk or Walk(since=0)
         return self._at(walk.since if walk.highest is None else max(walk.since, walk.highest))
 
     def restarted(self) -> "Checkpoint":
-        """With the walk from where it began, when it is not known which of what followed it has met."""
+        """The checkpoint with the walk at its beginning again, when nobody can tell what it has met since."""
         walk = self.walk or Walk(since=0)
         anew = {"cursor": None, "highest": None, "ordered": True}
         return self.model_copy(update={"walk": walk.model_copy(update=anew)})
 
     def past(self, second: int) -> "Checkpoint":
-        """With a walk that goes on by date after this second."""
+        """The checkpoint with a walk that goes on by date after this second."""
         return self._at(second + 1)
 
     def _at(self, since: int) -> "Checkpoint":
@@ -135,7 +135,7 @@ class Checkpoint(BaseModel):
         return self.model_copy(update={"walk": walk.model_copy(update=went_on)})
 
     def gap(self, clock: int) -> Gap | None:
-        """What VirusTotal has deleted since this checkpoint, if anything can have been."""
+        """The span that VirusTotal has deleted since this checkpoint; None when there can be none."""
         horizon = clock - RETENTION_SECONDS
         known = self.known_until
         return Gap(known, horizon) if known is not None and known < horizon else None
