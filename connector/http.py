@@ -248,7 +248,7 @@ class Client:
             return response
         finally:
             seconds = time.monotonic() - started
-            telemetry.exchanged(telemetry.Exchange(_authority(url), method, outcome, seconds))
+            telemetry.exchanged(telemetry.HttpExchange(_authority(url), method, outcome, seconds))
 
     def _exchange(
         self,

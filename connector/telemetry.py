@@ -17,7 +17,7 @@ Event = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpExchange:
     """An HTTP request that has ended.
 
     Attributes:
@@ -32,11 +32,11 @@ class Exchange:
     seconds: float
 
 
-_listeners: list[Callable[[Exchange], None]] = []
+_listeners: list[Callable[[HttpExchange], None]] = []
 
 
 @contextmanager
-def listening(listener: Callable[[Exchange], None]) -> Iterator[None]:
+def listening(listener: Callable[[HttpExchange], None]) -> Iterator[None]:
     """Have a function called, in whichever thread, with each HTTP request that ends while the block lasts."""
     _listeners.append(listener)
     try:
@@ -45,7 +45,7 @@ def listening(listener: Callable[[Exchange], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def exchanged(exchange: Exchange) -> None:
+def exchanged(exchange: HttpExchange) -> None:
     """Tell those who listen of an HTTP request that has ended."""
     for listener in tuple(_listeners):
         listener(exchange)

@@ -27,7 +27,7 @@ from connector.packages import manifest
 from connector.pipeline.part import Part
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
-from connector.telemetry import Exchange
+from connector.telemetry import HttpExchange
 
 ROOT = Path(__file__).parent.parent
 
@@ -140,7 +140,7 @@ def metrics() -> str:
         "0",
     )
     registry, durations = monitoring.registry(run)
-    durations(Exchange("h", "GET", "2xx", 0.0))
+    durations(HttpExchange("h", "GET", "2xx", 0.0))
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for metric in registry.collect():
         if metric.name.startswith("iocstream_"):

@@ -31,7 +31,7 @@ _INT64_DIGITS = 18
 """A number of so many digits always fits into 64 bits."""
 
 Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
-Place = Literal["journal", "virustotal"]
+Where = Literal["journal", "virustotal"]
 
 
 class NotificationResult(BaseModel):
@@ -85,7 +85,7 @@ class NotificationResult(BaseModel):
 class ListNotifications(Parameters):
     """Which notifications, where from, how many."""
 
-    where: Place = Field(
+    where: Where = Field(
         "journal",
         description=(
             "Where to look: `journal` for what has been fetched, `virustotal` to ask VirusTotal now, "
@@ -245,7 +245,7 @@ class GetNotification(Parameters):
 class GetResult(Result):
     """A notification with its entity, as mappings see them, and as VirusTotal sent them."""
 
-    where: Place = Field(description="Where the notification was found.")
+    where: Where = Field(description="Where the notification was found.")
     brief: NotificationResult = Field(description="The notification in short, as list_notifications gives it.")
     notification: dict[str, Any] = Field(description="What VirusTotal says of the match.")
     entity: dict[str, Any] = Field(description="The attributes of the file, URL, domain or IP address.")
@@ -433,7 +433,7 @@ def _is_refused(journal: Journal, route: str, seq: int) -> bool:
     return False
 
 
-def _found(plan: Plan, notification_id: str, where: str) -> tuple[Place, str, int | None, Notification]:
+def _found(plan: Plan, notification_id: str, where: str) -> tuple[Where, str, int | None, Notification]:
     """Where a notification was found, its source, its position in the journal, and the notification."""
     if where != "virustotal" and (entries := _in_journal(plan, notification_id)):
         return "journal", entries[0].source, entries[0].seq, entries[0].notification

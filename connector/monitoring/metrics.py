@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import LookUpsReport, RouteReport, SourceReport, StatusReport
 from connector.pipeline.part import REFUSERS, Part
-from connector.telemetry import Exchange
+from connector.telemetry import HttpExchange
 from connector.values.quota import allowances
 
 MAX_HOSTS = 32
@@ -44,7 +44,7 @@ class RequestDurations:
             registry=registry,
         )
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: HttpExchange) -> None:
         """Count one request."""
         host = exchange.host
         if host not in self._hosts:

@@ -66,6 +66,16 @@ def placed(path: Path, info: ValidationInfo) -> Path:
     return info.context / path if info.context is not None else path
 
 
+def _stream_path(path: str, info: ValidationInfo) -> str:
+    if "\0" in path:
+        raise ValueError("no path holds a NUL character")
+    return path if path == "-" else str(placed(Path(path), info))
+
+
+StreamPath = Annotated[str, Field(min_length=1), AfterValidator(_stream_path)]
+"""The path of a file, or `-` for standard input or output."""
+
+
 def _existing(path: Path, info: ValidationInfo) -> Path:
     path = placed(path, info)
     if not path.is_file():

@@ -16,7 +16,7 @@ from connector.cli.main import iocstream
 from connector.monitoring import metrics
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import JournalReport, StatusReport
-from connector.telemetry import Exchange
+from connector.telemetry import HttpExchange
 
 FEWEST_WORDS = 4
 LEANS_ON_ANOTHER = re.compile(
@@ -70,7 +70,7 @@ def metric_texts() -> dict[str, tuple[str, str]]:
     report = StatusReport(journal=journal, sources=[], routes=[], dead_letters_of_former_routes={}, former=[])
     status = CurrentStatus(lambda: report)
     registry, durations = metrics.registry(metrics.RunCollector({}, status, Path("none"), "0"))
-    durations(Exchange("host", "GET", "2xx", 0.0))
+    durations(HttpExchange("host", "GET", "2xx", 0.0))
     return {
         each.name: (each.name, each.documentation) for each in registry.collect() if each.name.startswith("iocstream_")
     }

@@ -22,7 +22,7 @@ from connector.pipeline.part import Part
 from connector.settings.config import Placeholders, Settings, validate
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import parse
-from connector.telemetry import Exchange
+from connector.telemetry import HttpExchange
 
 SOURCE = {
     "name": "vt",
@@ -226,8 +226,8 @@ def test_whatever_a_server_says_of_quotas_makes_few_well_formed_series(journal, 
 
 
 def test_requests_are_timed_by_host_and_outcome_and_hosts_are_bounded(journal):
-    exchanges = [Exchange("a.example", "GET", "2xx", 0.2), Exchange("a.example", "GET", "failed", 9)]
-    exchanges += [Exchange(f"h{n}.example", "GET", "2xx", 0.1) for n in range(1000)]
+    exchanges = [HttpExchange("a.example", "GET", "2xx", 0.2), HttpExchange("a.example", "GET", "failed", 9)]
+    exchanges += [HttpExchange(f"h{n}.example", "GET", "2xx", 0.1) for n in range(1000)]
     found = samples(exchanges=exchanges, journal=journal)
     name = "iocstream_http_request_duration_seconds"
     assert found[f"{name}_sum", ("host", "a.example"), ("method", "GET"), ("outcome", "failed")] == 9
@@ -239,8 +239,8 @@ def test_requests_are_timed_by_host_and_outcome_and_hosts_are_bounded(journal):
 def test_listeners_hear_of_requests_only_while_they_listen():
     heard = []
     with telemetry.listening(heard.append):
-        telemetry.exchanged(Exchange("a", "GET", "2xx", 1))
-    telemetry.exchanged(Exchange("b", "GET", "2xx", 1))
+        telemetry.exchanged(HttpExchange("a", "GET", "2xx", 1))
+    telemetry.exchanged(HttpExchange("b", "GET", "2xx", 1))
     assert [exchange.host for exchange in heard] == ["a"]
 
 

@@ -128,7 +128,7 @@ class Explainer:
         """
         recording = self._recorder.record(view)
         try:
-            return _Walk(self._mapping, recording, every_branch=self._every_branch).explanation(view)
+            return _Explaining(self._mapping, recording, every_branch=self._every_branch).explanation(view)
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
@@ -141,7 +141,7 @@ class _UnreachedError(Exception):
     """An expression was not evaluated, since the rendering had ended."""
 
 
-class _Walk:
+class _Explaining:
     """Goes through the mapping in the order of the rendering."""
 
     def __init__(self, mapping: CompiledMapping, recording: Recording, *, every_branch: bool) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
-from connector.settings.config import placed
+from connector.settings.config import StreamPath
 from connector.settings.parts import Destination, Misfit, SinkSettings
 from connector.sinks.file.layout import Bundle, Foreign, Layout, Lines
 
@@ -41,8 +41,8 @@ class FileSinkSettings(SinkSettings):
     """A file, or standard output."""
 
     type: Literal["file"] = Field("file", description="The kind of sink: a file.")
-    path: str = Field(
-        min_length=1, description="The file to write; it and its folders are made if missing. `-` is standard output."
+    path: StreamPath = Field(
+        description="The file to write; it and its folders are made if missing. `-` is standard output."
     )
     layout: Literal["lines", "stix-bundle"] = Field(
         "lines",
@@ -51,13 +51,6 @@ class FileSinkSettings(SinkSettings):
             "object a line, complete and valid after each batch (on standard output: at the end)."
         ),
     )
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: str, info: ValidationInfo) -> str:
-        if "\0" in path:
-            raise ValueError("no path holds a NUL character")
-        return path if path == "-" else str(placed(Path(path), info))
 
     def writes_to_stdout(self) -> bool:
         """See `connector.settings.parts.SinkSettings`."""

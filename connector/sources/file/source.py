@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
-from connector.settings.config import placed
+from connector.settings.config import StreamPath
 from connector.settings.parts import SourceSettings
 from connector.sources.file.json_values import START, Place, Unfinished, Value, values
 
@@ -28,8 +28,7 @@ class FileSourceSettings(SourceSettings):
     """Notifications from a file, a folder or standard input."""
 
     type: Literal["file"] = Field(description="The kind of source: files.")
-    path: str = Field(
-        min_length=1,
+    path: StreamPath = Field(
         description=(
             "A JSON or JSON Lines file, a folder of *.json, *.jsonl and *.ndjson files, or - for standard input."
         ),
@@ -43,11 +42,6 @@ class FileSourceSettings(SourceSettings):
             "the default is a minute."
         ),
     )
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: str, info: ValidationInfo) -> str:
-        return path if path == "-" else str(placed(Path(path), info))
 
 
 class _Mark(BaseModel):

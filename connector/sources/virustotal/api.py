@@ -94,7 +94,7 @@ class NotTheApi(Unavailable):
         self.status = status
 
 
-class Unreadable(Unavailable):
+class UnreadableAnswer(Unavailable):
     """An answer of the API that cannot be read.
 
     Attributes:
@@ -157,7 +157,7 @@ class Api:
 
         Raises:
             Unavailable: an outage, a rate limit, a quota used up; `NotTheApi`: a status that the API did not give, or
-                one of an outage; `Unreadable`: an answer of the API's that cannot be decoded.
+                one of an outage; `UnreadableAnswer`: one of the API's that cannot be decoded.
             Misconfigured: the key is not accepted, or `api_url` redirects.
         """
         response = self._send(path, params)
@@ -255,7 +255,7 @@ class Api:
             offset, reason = jsontext.fault(response.body, error)
             said = f"{self._host} answered with what is not JSON at byte {offset:,}: {reason} ({self._said(response)})"
             clock = response.date() or int(time.time())
-            raise Unreadable(said, offset=offset, reason=reason, body=response.body, clock=clock) from None
+            raise UnreadableAnswer(said, offset=offset, reason=reason, body=response.body, clock=clock) from None
         if not isinstance(document, dict) or ("error" in document and "data" not in document):
             raise Unavailable(f"{self._host} answered with JSON that is no object ({self._said(response)})")
         return document

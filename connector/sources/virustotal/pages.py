@@ -9,7 +9,7 @@ from typing import Any
 from connector import model
 from connector.http import TooLarge
 from connector.model import Misconfigured, Unavailable
-from connector.sources.virustotal.api import Answer, Api, NotTheApi, Unreadable
+from connector.sources.virustotal.api import Answer, Api, NotTheApi, UnreadableAnswer
 from connector.sources.virustotal.detour import Detour
 from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.walk import Walk
@@ -78,7 +78,7 @@ class PageReader:
         try:
             page = self._page(walk, self._limit)
         except Unavailable as error:
-            is_unreadable = isinstance(error, Unreadable | TooLarge)
+            is_unreadable = isinstance(error, UnreadableAnswer | TooLarge)
             if not is_unreadable:
                 status = error.status if isinstance(error, NotTheApi) else None
                 if walk.cursor is not None and status in _CURSOR_REFUSED:
@@ -172,7 +172,7 @@ class PageReader:
                 self._limit = PAGE_LIMIT
                 return page
         self._limit = PAGE_LIMIT
-        if isinstance(error, Unreadable):
+        if isinstance(error, UnreadableAnswer):
             return _stepped_over(error)
         if not walk.by_date:
             self._cursors_lead = False
@@ -180,7 +180,7 @@ class PageReader:
         return self._detour.around(walk.since, error)
 
 
-def _stepped_over(error: Unreadable) -> StreamPage:
+def _stepped_over(error: UnreadableAnswer) -> StreamPage:
     """The page of one item that is not JSON; the cursor that leads past it is found in the text."""
     identifier, date, cursor = (pattern.search(error.body) for pattern in (_ID, _DATE, _CURSOR))
     name = identifier[1].decode() if identifier else None
@@ -195,7 +195,7 @@ def _stepped_over(error: Unreadable) -> StreamPage:
     return StreamPage([], cursor[1].decode() if cursor else None, error.clock, [unreadable])
 
 
-def _around(error: Unreadable) -> bytes:
+def _around(error: UnreadableAnswer) -> bytes:
     start = max(0, error.offset - _EXCERPT // 2)
     return error.body[start : start + _EXCERPT]
 

@@ -202,7 +202,7 @@ class VirusTotalSource:
         """See `connector.ports.SearchableSource`."""
         try:
             answer = self._api.get("ioc_stream_notifications", notification_id)
-        except api.Unreadable as error:
+        except api.UnreadableAnswer as error:
             raise Refused(
                 f"the notification {notification_id} cannot be read: {error.reason}, at byte {error.offset:,} of "
                 "VirusTotal's answer",
