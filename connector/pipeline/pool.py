@@ -279,9 +279,13 @@ class Pool:
         seconds = now - self._seen_at
         if seconds >= GROWTH_SECONDS:
             used = time.process_time()
-            if used - self._used < IDLE_PROCESSOR * seconds and self._next_line() is not None:
+            if used - self._used < IDLE_PROCESSOR * seconds and self._is_short_of_threads(now):
                 self._add_thread(THREADS)
             self._seen_at, self._used = now, used
+
+    def _is_short_of_threads(self, now: float) -> bool:
+        line = self._next_line()
+        return line is not None and not self._resting and now - line[0].ready[0].since >= GROWTH_SECONDS
 
     def _seconds_until_next(self) -> float:
         if self._next_line() is not None:

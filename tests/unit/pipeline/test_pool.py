@@ -345,6 +345,19 @@ def test_no_more_threads_come_while_the_processor_is_busy(stop, monkeypatch):
     assert max(most) == module.EAGER_THREADS
 
 
+def test_no_thread_comes_while_one_rests(stop, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
+    before, most = threading.active_count(), []
+
+    def steps():
+        for _ in range(40):
+            most.append(threading.active_count() - before)
+            yield Pause(0.06)
+
+    Pool(lanes({str(number): steps() for number in range(3)}), stop).run()
+    assert max(most) < 2 * module.EAGER_THREADS
+
+
 def test_a_system_that_allows_no_more_threads_is_made_do_with(stop, monkeypatch):
     start, started = threading.Thread.start, []
 
