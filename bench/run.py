@@ -9,6 +9,7 @@ from importlib.metadata import version
 import conversion
 import pipeline
 import taxii
+import tenants
 from measure import Row
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +23,7 @@ MEASUREMENTS: list[Callable[[], list[Row]]] = [
     pipeline.memory,
     pipeline.start_up,
     taxii.taxii,
+    tenants.tenants,
 ]
 
 

@@ -23,6 +23,8 @@ POLL_SECONDS = 60
 IDLE_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
 PATIENCE_SECONDS = 1800.0
+QUIET_SECONDS = 0.2
+"""Processor seconds in two seconds: less is next to nothing."""
 READY_LIMIT, THREADS_LIMIT, MEMORY_LIMIT, IDLE_LIMIT, LINES_LIMIT = 3.0, 64, 250, 5.0, 60.0
 
 
@@ -52,8 +54,8 @@ class Run:
 def tenants() -> list[Row]:
     """One source with one route, and many."""
     one, many = _run(1, 1), _run(MANY, EACH)
-    what = f"{MANY} sources × {EACH} routes"
-    rows = [Row(f"{what}, as a multiple of 1 × 1", "")]
+    what = f"{MANY} sources of {EACH} routes each"
+    rows = [Row(f"{what}, as a multiple of one source and one route", "")]
     for name, unit, first, second, limit in (
         ("processor seconds until ready", "s", one.ready, many.ready, READY_LIMIT),
         ("… until all have looked for work", "s", one.begun, many.begun, None),
@@ -63,11 +65,11 @@ def tenants() -> list[Row]:
         (f"processor seconds for {LINES:,} lines", "s", one.delivered, many.delivered, LINES_LIMIT),
         ("seconds from SIGTERM to the end", "s", one.end, many.end, SHUTDOWN_SECONDS),
     ):
-        ratio = f"{second / first:.1f} ×" if first else "-"
+        ratio = f"{second / first:.1f} times" if first else "-"
         shown = f"{second:.0f}" if unit in ("", "MiB") else f"{second:.2f}"
         limit_shown = "" if limit is None else f"≤ {limit:g} {unit}".strip()
         met = None if limit is None else second <= limit
-        rows.append(Row(f"  {name}", f"{shown} {unit} ({ratio})".replace(" (", " (", 1), limit_shown, met))
+        rows.append(Row(f"  {name}", f"{shown} {unit}, {ratio}".replace(" ,", ","), limit_shown, met))
     return rows
 
 
@@ -133,7 +135,7 @@ def _when_quiet(used: Callable[[], float]) -> float:
         for _ in range(20):
             time.sleep(0.1)
             now = used()
-        if now - before < 0.2:
+        if now - before < QUIET_SECONDS:
             return now
         before = now
 
@@ -175,7 +177,7 @@ def _peers(count: int) -> Iterator[list[int]]:
         [sys.executable, str(program), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as peers:
         try:
-            assert peers.stdout is not None  # noqa: S101 -- what PIPE says
+            assert peers.stdout is not None
             yield json.loads(peers.stdout.readline())
         finally:
             peers.kill()

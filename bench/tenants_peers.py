@@ -77,7 +77,9 @@ class Peers:
             return EMPTY
         begin = int(asked.get("cursor", ["0"])[0])
         numbers = [
-            number for number, date in enumerate(self._dates) if number >= begin and (not since or date >= int(since[1]))
+            number
+            for number, date in enumerate(self._dates)
+            if number >= begin and (not since or date >= int(since[1]))
         ][: PAGE + 1]
         items = ",".join(
             self._item.replace("THE-ID", f"{key}-{number}").replace("424242", str(self._dates[number]))
@@ -91,8 +93,7 @@ async def main() -> None:
     """Listen until stdin ends."""
     peers = Peers(int(sys.argv[1]))
     servers = [await asyncio.start_server(peers.api, "127.0.0.1", 0, backlog=1024)]
-    for _ in range(RECEIVERS):
-        servers.append(await asyncio.start_server(peers.receiver, "127.0.0.1", 0, backlog=4096))
+    servers += [await asyncio.start_server(peers.receiver, "127.0.0.1", 0, backlog=4096) for _ in range(RECEIVERS)]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

@@ -111,7 +111,11 @@ class Plan:
 
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
-        return {name: tuple(route.sources or self.settings.sources) for name, route in self.settings.routes.items()}
+        return {name: self.read_by(route) for name, route in self.settings.routes.items()}
+
+    def read_by(self, route: RouteSettings) -> Sequence[str]:
+        """The sources that a route reads."""
+        return tuple(route.sources or self.settings.sources)
 
     def receivers(self) -> Mapping[str, str]:
         """Route → where it sends."""
@@ -234,7 +238,7 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
     path = plan.settings.journal.path
     now = current_status.CurrentStatus(lambda: status_report(plan, journal))
     registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
-    pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, now))
+    pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, journal))
     is_over = threading.Event()
 
     def serve() -> None:
@@ -309,15 +313,16 @@ def make_runner(
 
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     """A route of a plan, into a sink."""
+    settings = plan.route(name)
     return Route(
         name=name,
-        sources=plan.reads()[name],
+        sources=plan.read_by(settings),
         wants=plan.conditions.get(name, _everything),
         mapping=plan.mappings[name],
         sink=sink,
-        receiver=plan.route(name).sink.receiver(),
-        reads_all=plan.route(name).sources is None,
-        waits_for=plan.route(name).sink.waits_for(),
+        receiver=settings.sink.receiver(),
+        reads_all=settings.sources is None,
+        waits_for=settings.sink.waits_for(),
     )
 
 

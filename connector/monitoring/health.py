@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from connector.model import JsonObject
-from connector.monitoring.current_status import CurrentStatus
+from connector.model import ConnectorError, JsonObject
 from connector.pipeline.runner import Runner
+from connector.ports import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,15 @@ def alive(runner: Runner) -> Health:
     return Health(not reasons, reasons)
 
 
-def ready(runner: Runner, status: CurrentStatus) -> Health:
+def ready(runner: Runner, journal: Journal) -> Health:
     """All of them can do their work, and the journal can be read. One that waits out an outage is ready, and listed."""
     parts = list(runner.parts.values())
     reasons = [f"{part.name} is blocked: {part.message}" for part in parts if part.state == "blocked"]
     reasons += [f"{name} has been at one step for a quarter of an hour or longer" for name in runner.hanging()]
-    known, problem = status.now()
-    if known is None:
-        reasons.append(problem)
+    try:
+        journal.news()  # which costs little, whatever there is
+    except ConnectorError as error:
+        reasons.append(str(error))
     reasons += alive(runner).reasons
     shown: list[JsonObject] = [{"name": p.name, "kind": p.kind, "state": p.state, "message": p.message} for p in parts]
     return Health(not reasons, reasons, shown)

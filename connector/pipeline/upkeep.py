@@ -1,5 +1,7 @@
 """What is seen to now and then for a source: its quota, and notifications that are past the retention."""
 
+import math
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -21,9 +23,14 @@ class Upkeep:
         self._journal = journal
         self._reads = reads
         self._retention_seconds = retention_seconds
+        self._pruning = threading.Lock()
+        self._pruned_at = -math.inf
 
     def see_to(self, part: Part, source: Source) -> None:
-        """Ask for the quota, and forget notifications that are past the retention and dealt with, unless just done."""
+        """Ask for the quota, and forget notifications that are past the retention and dealt with, unless just done.
+
+        These are forgotten of all sources at once, for whichever of them it is time first.
+        """
         restore(part, self._journal.reported(part.name))
         if 0 <= time.time() - part.upkept_at < UPKEEP_SECONDS:
             return
@@ -34,6 +41,15 @@ class Upkeep:
             # A key may fetch notifications and not see its quota: that must hold nothing up.
             part.quota = None
             telemetry.logger().warning("quota_unknown", part=part.name, reason=str(error))
+        if self._pruning.acquire(blocking=False):
+            try:
+                self._prune(part)
+            finally:
+                self._pruning.release()
+
+    def _prune(self, part: Part) -> None:
+        if time.monotonic() - self._pruned_at < UPKEEP_SECONDS:
+            return
         newest = [known.newest for known in self._journal.status({}).sources if known.newest is not None]
         if newest:
             # The earlier of both: neither a clock that runs ahead nor one absurd date may empty the journal.
@@ -41,6 +57,7 @@ class Upkeep:
             pruned = self._journal.prune(before, self._reads)
             if pruned:
                 telemetry.logger().info("pruned", part=part.name, notifications=pruned)
+        self._pruned_at = time.monotonic()
 
 
 def restore(part: Part, report: JsonObject) -> None:

@@ -276,18 +276,27 @@ def test_healthy_is_a_process_whose_parts_run_and_find_threads(trouble):
     assert "out" in verdict.reasons[0]
 
 
+class FakeJournal:
+    def __init__(self, error=None):
+        self._error = error
+
+    def news(self):
+        if self._error:
+            raise self._error
+
+
 def test_ready_is_a_run_in_which_nothing_is_blocked_and_the_journal_can_be_read():
     waiting = Part("out", "route", state="waiting", message="no route to host")
-    verdict = health.ready(FakeRunner(waiting), known(REPORT))
+    verdict = health.ready(FakeRunner(waiting), FakeJournal())
     assert verdict.good
     assert verdict.parts[0]["message"] == "no route to host"
     blocked = Part("out", "route", state="blocked", message="401: set the password")
-    assert health.ready(FakeRunner(blocked), known(REPORT)).reasons == ["out is blocked: 401: set the password"]
-    assert health.ready(FakeRunner(), known(Misconfigured("the journal is damaged"))).reasons == [
+    assert health.ready(FakeRunner(blocked), FakeJournal()).reasons == ["out is blocked: 401: set the password"]
+    assert health.ready(FakeRunner(), FakeJournal(Misconfigured("the journal is damaged"))).reasons == [
         "the journal is damaged"
     ]
-    assert not health.ready(FakeRunner(Part("vt", "source"), ended=["vt"]), known(REPORT)).good
-    hanging = health.ready(FakeRunner(Part("vt", "source"), hanging=["vt"]), known(REPORT))
+    assert not health.ready(FakeRunner(Part("vt", "source"), ended=["vt"]), FakeJournal()).good
+    hanging = health.ready(FakeRunner(Part("vt", "source"), hanging=["vt"]), FakeJournal())
     assert hanging.reasons == ["vt has been at one step for a quarter of an hour or longer"]
 
 
