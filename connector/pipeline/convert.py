@@ -7,7 +7,7 @@ import orjson
 
 from connector import notification
 from connector.model import UNREADABLE, Document, Entry, Identity, JsonObject, Message, Notification, Refused
-from connector.pipeline.route import Mapping
+from connector.pipeline.route import RouteMapping
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
 
@@ -31,7 +31,7 @@ class Conversion:
     refused_document: bytes | None = None
 
 
-def convert(notifications: Iterable[Notification], mapping: Mapping) -> Iterator[Conversion]:
+def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
     rendered = (render(Entry(seq, "", item), mapping) for seq, item in enumerate(notifications, start=1))
     yield from encode(rendered, mapping.format, Ledger({}))
@@ -47,7 +47,7 @@ class Rendered:
     wanted: bool = True
 
 
-def render(entry: Entry, mapping: Mapping, wants: Callable[[JsonObject], bool] | None = None) -> Rendered:
+def render(entry: Entry, mapping: RouteMapping, wants: Callable[[JsonObject], bool] | None = None) -> Rendered:
     """What a mapping makes of an entry, unless `wants` turns it away; what could not be read is the source's matter."""
     if entry.notification.id.startswith(UNREADABLE):
         return Rendered(entry, wanted=False)

@@ -8,7 +8,7 @@ from connector.model import Document, JsonObject
 from connector.ports import Format, Sink
 
 
-class Mapping(Protocol):
+class RouteMapping(Protocol):
     """A compiled mapping, as far as the pipeline uses it."""
 
     @property
@@ -37,7 +37,7 @@ class Route:
     name: str
     sources: Sequence[str]
     wants: Callable[[JsonObject], bool]
-    mapping: Mapping
+    mapping: RouteMapping
     sink: Sink
     receiver: str = ""
     reads_all: bool = False
