@@ -237,6 +237,36 @@ def test_what_the_receiver_refuses_itself_is_told_beside_the_event_at_which_it_h
     assert sorted({refusal.reason[:22] for refusal in refusals}) == ["the receiver answers o", "the receiver answers: "]
 
 
+def test_an_event_of_which_there_are_several_is_delivered_as_often_past_one_that_is_refused(way):
+    sink, receiver = way
+    receiver.verdict = hanging_up_at(3)
+    refusals, failed = until_delivered(sink, [[message(n) for n in (1, 3, 1, 1, 1)]] * 5)
+    assert [refusal.message.seq for refusal in refusals] == [3]
+    assert receiver.lines() == [LINES[1]] * (failed + 4)
+
+
+def test_a_receiver_that_hangs_up_at_another_event_each_time_is_an_outage_each_time(way):
+    sink, receiver = way
+    batch = [message(n) for n in range(20)]
+    for bad in (3, 9, 5, 1, 7):
+        receiver.verdict = hanging_up_at(bad)
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+    receiver.verdict = hanging_up_at()
+    assert sink.send(batch) == []
+
+
+def test_failures_of_one_batch_do_not_count_for_another_with_the_same_event(way):
+    sink, receiver = way
+    receiver.verdict = hanging_up_at(3)
+    for batch in ([message(n) for n in (0, 3, 4)], [message(n) for n in (1, 3, 4)]):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                sink.send(batch)
+    refusals = sink.send(batch)
+    assert [refusal.message.seq for refusal in refusals] == [3]
+
+
 def test_another_batch_knows_nothing_of_the_one_that_failed(way):
     sink, receiver = way
     receiver.verdict = hanging_up_at(3)
@@ -283,6 +313,15 @@ def test_what_is_acknowledged_after_the_receiver_said_that_it_ends_the_session_c
         assert sink.send([message(1)]) == []
 
 
+def test_what_is_acknowledged_before_nonsense_counts():
+    def serve(dialogue):
+        dialogue.say(rsp(dialogue.next().transaction) + rsp(77))
+        dialogue.next()
+
+    with in_dialogue(serve) as port, sink_to(port, "relp") as sink:
+        assert sink.send([message(1)]) == []
+
+
 @pytest.mark.parametrize("ending", ["close", "hint", "reset"])
 def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(ending):
     sessions, read, ended = [], threading.Event(), threading.Event()
@@ -309,6 +348,33 @@ def test_a_session_that_was_ended_while_idle_is_replaced_without_an_outage(endin
         assert ended.wait(10)
         sink.send([message(2)])
     assert len(sessions) == 2
+
+
+def test_a_session_is_opened_with_the_version_and_the_command_that_we_offer():
+    said = []
+
+    def serve(connection):
+        dialogue = Dialogue(connection)
+        said.append(dialogue.next())
+        dialogue.say(rsp(1, OPENED))
+        dialogue.next()
+
+    with talking(serve) as port, sink_to(port, "relp") as sink:
+        sink.check()
+    assert (said[0].transaction, said[0].command) == (1, b"open")
+    assert said[0].data == b"relp_version=0\nrelp_software=iocstream-connector\ncommands=syslog"
+
+
+def test_a_receiver_may_offer_more_than_syslog_and_say_what_it_is_in_any_words():
+    def serve(connection):
+        dialogue = Dialogue(connection)
+        offers = b"commands=starttls,syslog,limit=5\nrelp_software=some relp, commands=few\nrelp_version=0"
+        dialogue.say(rsp(dialogue.next().transaction, b"200 OK\n" + offers))
+        dialogue.say(rsp(dialogue.next().transaction))
+        dialogue.next()
+
+    with talking(serve) as port, sink_to(port, "relp") as sink:
+        assert sink.send([message(1)]) == []
 
 
 def test_a_session_is_ended_with_the_command_close_under_the_next_number():
@@ -439,6 +505,20 @@ def test_who_hangs_up_at_the_opening_is_an_outage_with_a_hint():
         talking(lambda connection: connection.recv(65536)) as port,
         sink_to(port, "relp") as sink,
         pytest.raises(Unavailable, match="set transport: relp-tls"),
+    ):
+        sink.send([message(1)])
+
+
+def test_who_ends_the_session_at_the_opening_is_an_outage_with_a_hint():
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(relp_frame.encoded(0, b"serverclose"))
+        connection.recv(100)
+
+    with (
+        talking(serve) as port,
+        sink_to(port, "relp") as sink,
+        pytest.raises(Unavailable, match=r"opens none; if it expects TLS, set transport: relp-tls"),
     ):
         sink.send([message(1)])
 

@@ -20,7 +20,10 @@ def test_messages_leave_when_their_time_is_over():
     clock.now += 0.1
     assert window.count() == 4
     assert window.seconds_left() == 20
-    clock.now += 20
+    clock.now += 19.5
+    assert window.seconds_left() == 0.5
+    clock.now += 60
+    assert window.seconds_left() == 0
     assert window.count() == 0
     assert window.seconds_left() == 0
 
