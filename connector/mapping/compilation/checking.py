@@ -178,8 +178,9 @@ class _Checker:
                 continue
             given = self.types(argument, scope)
             if not (given - NULL or given) & types:
+                takes = "an &expression" if types == _EXPRESSION else described(types)
                 raise ExpressionError(
-                    f"{name}() takes {described(types)} as argument {index + 1}, not {described(given)}", position
+                    f"{name}() takes {takes} as argument {index + 1}, not {described(given)}", position
                 )
         return returns
 

@@ -56,6 +56,8 @@ def test_a_mapping_is_loaded_from_a_file(tmp_path):
         (TOP + "let: {item: 1}", "test.yaml:3:13: let.item: the name item is already taken"),
         (TOP + "let: {one: 1}", "test.yaml:2:13: emit.one: the name one is already taken"),
         (TOP + "match: 1", "test.yaml:3:8: match: a JMESPath expression is expected here, not a number"),
+        (TOP + "match:", "match: a JMESPath expression is expected here, not null"),
+        (TOP + "match: {}", "match: a JMESPath expression is expected here, not an object"),
         (TOP + "match: item.x", "the name 'item' is not known here"),
         (TOP + "let: {a: '${{ one.id }}'}", "the name 'one' is not known here"),
         (TOP + "let: {a: '${{ b }}', b: 1}", "the name 'b' is not known here"),
@@ -76,7 +78,13 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: {}", "emit.one.a: an empty mapping can never appear"),
         ("a: {$when: entity}", "emit.one.a: an empty mapping can never appear"),
         ("a: 1e999", "emit.one.a: JSON has no such number"),
-        ("a: {$wehn: x, b: c}", "emit.one.a.$wehn: there is no such directive here; did you mean $when?"),
+        (
+            "a: {$wehn: x, b: c}",
+            (
+                "emit.one.a.$wehn: there is no such directive here; did you mean $when? (known: $when, $each, $switch, "
+                "$default, $provisional; $default beside $switch, $provisional on a document)"
+            ),
+        ),
         ("a: {$default: x, b: c}", "emit.one.a.$default: there is no such directive here"),
         ("a: {$switch: entity_value, $case: x}", "emit.one.a.$case: there is no such directive here"),
         ("a: {$switch: entity_value}", "emit.one.a: a $switch needs at least one case beside it"),
@@ -84,6 +92,11 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: {$switch: notification.date, x: y}", "emit.one.a.x: this case is never chosen: the value is number"),
         ("a: {$switch: '!entity', yes: y}", "emit.one.a.yes: this case is never chosen: the value is boolean"),
         ("a: {$switch: notification, x: y}", "emit.one.a.$switch: chooses by text, number or boolean, not by object"),
+        ("a: {$switch: nope, x: y}", "emit.one.a.$switch: in `nope`: the name 'nope' is not known here"),
+        ("a: {$switch: entity.a, x: y, $default: [[]]}", "emit.one.a.$default[0]: an empty list can never appear"),
+        ("a: {$when: nope, x: y}", "emit.one.a.$when: in `nope`: the name 'nope' is not known here"),
+        ("$provisional: nope\nx: y", "emit.one.$provisional: in `nope`: the name 'nope' is not known here"),
+        ("a: ['x ${{ nope }}']", "test.yaml:4:9: emit.one.a[0]: in `nope`: the name 'nope' is not known here"),
         ("a: {$each: entity_value, x: y}", "emit.one.a.$each: goes through a list, not through string"),
         ("a: {$each: {}, x: y}", "emit.one.a.$each: names with a list each are expected here, or one list"),
         ("a: {$each: {item: entity.a}, x: y}", "emit.one.a.$each.item: the name item is already taken"),
@@ -136,6 +149,41 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
 )
 def test_a_mistake_in_a_document_is_refused(body, expected):
     assert expected in refusal_of(body)
+
+
+@pytest.mark.parametrize(
+    ("value", "case"),
+    [
+        ("entity_value", "anything"),
+        ("entity.any", "anything"),
+        ("'!entity'", "true"),
+        ("'!entity'", "false"),
+        ("notification.date", "5"),
+        ("notification.date", "-0.5"),
+        ("notification.date", "1e+3"),
+        ("ip_version(entity_value)", "6"),
+        ("'notification.date || !entity'", "5"),
+        ("'notification.date || !entity'", "true"),
+    ],
+)
+def test_a_case_that_can_be_chosen_is_accepted(value, case):
+    assert emitting(f"type: x\na: {{$switch: {value}, {case}: y}}").render(VIEW)
+
+
+@pytest.mark.parametrize(
+    ("value", "case"),
+    [
+        ("'!entity'", "True"),
+        ("'!entity'", "5"),
+        ("notification.date", "true"),
+        ("notification.date", "05"),
+        ("notification.date", "5."),
+        ("'notification.date || !entity'", "yes"),
+    ],
+)
+def test_a_case_that_is_never_chosen_is_refused(value, case):
+    said = refusal_of(f"type: x\na: {{$switch: {value}, '{case}': y}}")
+    assert f"emit.one.a.{case}: this case is never chosen: the value is " in said
 
 
 def test_a_type_found_for_a_name_holds_where_it_is_used():

@@ -55,15 +55,15 @@ def test_the_format_quotes_what_stands_in_text_by_the_property_it_is_in():
 pattern:
   $switch: notification.entity_type
   domain: "[value = ${{ entity_value }}]"
+  $default: "[number = ${{ entity.score }}]"
 name: "${{ entity_value }} it is"
 nested:
   pattern: ["is ${{ entity_value }}"]
 """
-    assert rendered(body) == {
-        "pattern": "[value = 'example.com']",
-        "name": "example.com it is",
-        "nested": {"pattern": ["is 'example.com'"]},
-    }
+    nested = {"name": "example.com it is", "nested": {"pattern": ["is 'example.com'"]}}
+    assert rendered(body) == {"pattern": "[value = 'example.com']", **nested}
+    other = {**VIEW, "notification": {**VIEW["notification"], "entity_type": "other"}}
+    assert rendered(body, other) == {"pattern": "[number = '7']", **nested}
 
 
 def test_what_the_format_refuses_to_quote_refuses_the_notification():
@@ -120,10 +120,16 @@ def test_a_value_missing_in_text_refuses_the_notification_and_says_where():
     assert caught.value.by == "mapping"
 
 
-@pytest.mark.parametrize("expression", ["entity.nested", "notification.tags"])
-def test_a_list_or_object_in_text_refuses_the_notification(expression):
-    with pytest.raises(Refused, match="cannot stand inside text"):
-        rendered(f"name: see ${{{{ {expression} }}}}")
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [("entity.nested", "an object"), ("notification.tags", "an array"), ("entity.nan", "a number")],
+)
+def test_what_is_no_text_in_text_refuses_the_notification_and_says_where(expression, kind):
+    view = {**VIEW, "entity": {**VIEW["entity"], "nan": float("nan")}}
+    with pytest.raises(Refused) as caught:
+        rendered(f"name: see ${{{{ {expression} }}}}", view)
+    assert str(caught.value) == f"test.yaml:4:11: emit.one.name: in `{expression}`: {kind} cannot stand inside text"
+    assert caught.value.by == "mapping"
 
 
 def test_a_stream_of_notifications_that_do_not_fit_has_the_mapping_compiled_once_more_at_most(monkeypatch):
@@ -345,8 +351,13 @@ def test_switch_without_a_fitting_case_is_missing():
 
 
 def test_switch_over_a_list_refuses_the_notification():
-    with pytest.raises(Refused, match="chooses by text, number or boolean, not by an array"):
+    with pytest.raises(Refused) as caught:
         rendered("a: {$switch: notification.tags, file: y}")
+    assert str(caught.value) == (
+        "test.yaml:4:18: emit.one.a.$switch: in `notification.tags`: "
+        "$switch chooses by text, number or boolean, not by an array"
+    )
+    assert caught.value.by == "mapping"
 
 
 def test_a_case_may_be_anything_and_a_document_may_be_chosen():
