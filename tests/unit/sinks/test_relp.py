@@ -404,6 +404,24 @@ def test_a_receiver_that_acknowledges_nothing_is_an_outage():
         sink.send([message(1)])
 
 
+def test_a_receiver_that_reads_nothing_is_an_outage():
+    done = threading.Event()
+
+    def serve(dialogue):
+        done.wait(60)
+
+    batch = [message(n, b"x" * 7000) for n in range(1000)]
+    with (
+        in_dialogue(serve) as port,
+        sink_to(port, "relp", relp_window_messages=1000, send_timeout_seconds=0.2) as sink,
+    ):
+        try:
+            with pytest.raises(Unavailable, match=r"took nothing for 0\.2 s"):
+                sink.send(batch)
+        finally:
+            done.set()
+
+
 def test_a_receiver_that_stops_acknowledging_with_the_window_full_is_an_outage():
     def serve(dialogue):
         dialogue.connection.settimeout(5)  # whoever does not wait for answers is cut off then, and tells of that
@@ -519,6 +537,21 @@ def test_who_ends_the_session_at_the_opening_is_an_outage_with_a_hint():
         talking(serve) as port,
         sink_to(port, "relp") as sink,
         pytest.raises(Unavailable, match=r"opens none; if it expects TLS, set transport: relp-tls"),
+    ):
+        sink.send([message(1)])
+
+
+def test_who_hangs_up_at_the_opening_over_tls_may_want_a_certificate_of_another_name(certificates):
+    context = certificates.server_context()
+
+    def serve(connection):
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            encrypted.recv(65536)
+
+    with (
+        talking(serve) as port,
+        sink_to(port, "relp-tls", ca_bundle=certificates.ca) as sink,
+        pytest.raises(Unavailable, match=r"no RELP session: .* set client_certificate to one whose name it permits"),
     ):
         sink.send([message(1)])
 

@@ -240,7 +240,29 @@ class TestAcceptance:
         else:
             with pytest.raises(Unavailable, match="they are not there"):
                 sink.send(messages(2))
-        assert asked.last_request.qs == {"match[id]": ["indicator--0000,indicator--0001"], "match[version]": ["all"]}
+        assert urllib.parse.unquote(asked.last_request.url) == (
+            f"{COLLECTION}manifest/?match[id]=indicator--0000,indicator--0001&match[version]=all"
+        )
+
+    @pytest.mark.parametrize("status", [202, 404, 500])
+    def test_a_manifest_is_believed_only_where_the_server_says_that_it_is_one(self, server, make, status):
+        listed = [{"id": "indicator--0000", "version": VERSION}]
+        server.get(f"{COLLECTION}manifest/", status_code=status, json={"objects": listed})
+        server.post(OBJECTS, status_code=202, json={"id": 7, "status": "pending"})
+        absent(server, "0000")
+        with pytest.raises(Unavailable, match="they are not there"):
+            make().send(messages(1))
+
+    def test_a_manifest_is_asked_for_some_objects_at_a_time_and_no_other_request_is_needed(self, server, make):
+        def answer(request, context):
+            ids = request.qs["match[id]"][0].split(",")
+            assert len(ids) <= 50
+            return {"objects": [{"id": each, "version": VERSION} for each in ids]}
+
+        server.post(OBJECTS, status_code=202, text="{}")
+        server.get(f"{COLLECTION}manifest/", json=answer)
+        assert list(make().send(messages(120))) == []
+        assert [r.method for r in server.request_history] == ["GET", "GET", "POST", "GET", "GET", "GET"]
 
     def test_an_answer_cut_off_in_its_headers_is_no_acceptance(self, server, make):
         server.post(OBJECTS, status_code=202)
@@ -253,6 +275,18 @@ class TestAcceptance:
             make().send(messages(1))
         assert OBJECTS in str(caught.value)
         assert "look at any proxy between here and the TAXII server" in str(caught.value)
+
+    def test_a_page_that_is_not_taxii_and_says_when_to_come_back_is_an_outage_until_then(self, server, make):
+        server.post(OBJECTS, status_code=200, text="<html>Maintenance</html>", headers={"Retry-After": "30"})
+        with pytest.raises(Unavailable, match="Maintenance") as caught:
+            make().send(messages(1))
+        assert caught.value.retry_after == 30
+
+    @pytest.mark.parametrize("status", [401, 407])
+    def test_a_page_that_wants_a_login_is_an_outage_that_speaks_of_it(self, server, make, status):
+        server.post(OBJECTS, status_code=status, text="<html>Log in</html>")
+        with pytest.raises(Unavailable, match=r"not TAXII: <html>Log in</html>\. Check the login given under"):
+            make().send(messages(1))
 
     def test_a_pending_status_is_polled_ever_more_slowly_until_it_is_complete(self, server, make, clock):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
@@ -291,6 +325,11 @@ class TestAcceptance:
                 {"text": "<html>"},
                 Unavailable,
                 "The status of an accepted request at {url} answers 200 with something that is not TAXII: <html>",
+            ),
+            (
+                {"json": {"title": "Gone", "http_status": "500"}},
+                Unavailable,
+                "The status of an accepted request at {url} answers 200 with something that is not TAXII: Gone",
             ),
         ],
     )
@@ -582,8 +621,8 @@ class TestOutagesAndMistakes:
             (404, r"TAXII servers answer both alike\. Check the address, the login and its rights"),
             (405, "Check the address"),
             (406, r"does not speak application/taxii\+json;version=2.1"),
-            (415, "a proxy may have changed the headers"),
-            (418, "refuses the request"),
+            (415, r"not supported; if the server does speak 2\.1, a proxy may have changed the headers\. The server"),
+            (418, r" refuses the request\. Check the address\. The server"),
         ],
     )
     def test_what_a_person_must_mend_is_said_with_its_remedy(self, server, make, status, remedy):

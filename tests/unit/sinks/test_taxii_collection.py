@@ -217,7 +217,9 @@ class TestDiscovery:
 
     def test_no_collection_at_all_points_to_the_logins_rights(self, discovered):
         discovered([], api_roots=["/api/"])
-        with pytest.raises(Misconfigured, match="none at all: check the login's rights"):
+        with pytest.raises(
+            Misconfigured, match=r"'feed'\. It shows none at all: check the login's rights\. If the collection"
+        ):
             make(discovery_url=self.URL, collection="feed").check()
 
     def test_a_title_that_two_collections_share_is_not_guessed(self, discovered):

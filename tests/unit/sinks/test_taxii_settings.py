@@ -1,6 +1,7 @@
 import pydantic
 import pytest
 
+from connector.settings.parts import Misfit
 from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of
 
 COLLECTION = "https://taxii.example/api/collections/abc/"
@@ -62,6 +63,31 @@ def test_options_that_contradict_each_other_are_refused_with_a_sentence(options,
     with pytest.raises(pydantic.ValidationError, match=sentence) as caught:
         TaxiiSettings(**options)
     assert "pw" not in str(caught.value)
+
+
+def test_a_collection_takes_stix_alone():
+    settings = TaxiiSettings(collection_url=COLLECTION)
+    assert settings.misfit("stix") is None
+    assert settings.misfit("cef") == Misfit("type", "a TAXII collection takes STIX alone, and this mapping makes cef")
+
+
+@pytest.mark.parametrize(
+    ("options", "server", "rest"),
+    [
+        ({"collection_url": COLLECTION}, "taxii https://taxii.example", "/api/collections/abc/"),
+        ({"collection_url": "https://[::1]:8443/collections/c"}, "taxii https://::1:8443", "/collections/c/"),
+        ({"discovery_url": "https://taxii.example", "collection": "c"}, "taxii https://taxii.example", "/taxii2/ c"),
+        (
+            {"discovery_url": "https://taxii.example", "collection": "c", "api_root": "/api"},
+            "taxii https://taxii.example",
+            "/taxii2/ /api/ c",
+        ),
+    ],
+)
+def test_routes_to_one_collection_are_told_by_its_address_and_wait_for_its_server(options, server, rest):
+    settings = TaxiiSettings(**options)
+    assert settings.waits_for() == server
+    assert settings.receiver() == server + rest
 
 
 def test_plain_http_to_another_machine_can_be_allowed():
