@@ -153,11 +153,12 @@ class TestEnvelopes:
         assert [r.method for r in server.request_history[2:]] == ["POST", "GET"] * 3
 
     def test_every_envelope_stays_strictly_below_the_servers_limit(self, server, make):
-        envelope = b'{"objects":[' + b",".join(m.body for m in messages(3)) + b"]}"
+        batch = messages(5, padding=200)
+        envelope = b'{"objects":[' + b",".join(m.body for m in batch[:3]) + b"]}"
         for limit, expected in [(len(envelope) + 1, [3, 2]), (len(envelope), [2, 2, 1])]:
             server.reset_mock()
             server.get(ROOT, json={"max_content_length": limit})
-            make().send(messages(5))
+            make().send(batch)
             assert [len(e) for e in envelopes(server)] == expected
             assert all(len(r.body) < limit for r in server.request_history if r.method == "POST")
 
