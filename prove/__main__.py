@@ -22,9 +22,9 @@ from prove.canaries import Sweep
 from prove.figures import Figure, broken, must
 from prove.parties import Missing
 
-PARTS = ("kills", "faults", "storms", "disks", "hostile", "backlog", "fuzz", "leaks")
+PARTS = ("kills", "faults", "storms", "operation", "disks", "hostile", "backlog", "fuzz", "leaks")
 TOGETHER = (
-    (("kills", "storms", "disks", "hostile"), ("faults", "backlog")),
+    (("kills", "storms", "disks", "hostile"), ("faults", "backlog", "operation")),
     (("fuzz",),),
     (("leaks",),),
 )

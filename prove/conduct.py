@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from connector import app
 from connector.pipeline import retry, runner
 from connector.pipeline.route import Route
-from connector.sources.virustotal import pages
+from connector.sources.virustotal import pages, source
 from prove import defects
 
 
@@ -29,6 +29,12 @@ def quick_waits(longest: float) -> None:
     """No wait between two attempts, and no wait of an idle route, is longer than `longest` seconds."""
     retry.FIRST_BACKOFF_SECONDS, retry.MAX_BACKOFF_SECONDS = longest / 8, longest
     runner.IDLE_SECONDS = longest
+
+
+def quick_returns(longest: float) -> None:
+    """What needs a person, and a walk that leads nowhere, is tried again after `longest` seconds at first."""
+    retry.BLOCKED_WAIT_SECONDS, retry.MAX_BLOCKED_WAIT_SECONDS = longest, 4 * longest
+    source._FIRST_WAIT_SECONDS, source._LONGEST_WAIT_SECONDS = longest, 4 * longest  # noqa: SLF001 -- see module
 
 
 def patience(seconds: float) -> None:
@@ -59,6 +65,7 @@ CONDUCTS: Mapping[str, Callable[[float], None]] = {
     for each in (
         small_steps,
         quick_waits,
+        quick_returns,
         patience,
         clock_offset,
         clock_steps,

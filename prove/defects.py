@@ -1,7 +1,7 @@
 """Mistakes that a maintainer could make: what each proof must notice, or it proves nothing."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,10 +10,16 @@ import requests
 from connector import app, http, kinds, telemetry
 from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
+from connector.journals.sql import entries
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import Advance, Page, Unavailable
-from connector.pipeline import versions
+from connector.pipeline import retry, versions
+from connector.pipeline.refused_streak import RefusedStreak
+from connector.sinks.taxii import status_resource
+from connector.sinks.taxii.settings import TaxiiSettings
+from connector.sinks.taxii.sink import TaxiiSink
 from connector.sources.virustotal import pages
+from connector.sources.virustotal.source import VirusTotalSource
 from connector.sources.virustotal.walk import Checkpoint, Walk
 from prove.figures import Figure, broken, must
 
@@ -142,6 +148,91 @@ def forget_outages(_: float) -> None:
     kinds.make_sink = forgetful
 
 
+def once_blocked_for_good(_: float) -> None:
+    """What needs a person is not tried again."""
+    retry.BLOCKED_WAIT_SECONDS = retry.MAX_BLOCKED_WAIT_SECONDS = 1e6
+
+
+def refused_one_by_one(_: float) -> None:
+    """A receiver that refuses everything is taken for one that refuses each."""
+    RefusedStreak.is_everything = False
+
+
+def statuses_believed(_: float) -> None:
+    """Whatever a TAXII server reports of an envelope that it accepted, it has been stored."""
+    status_resource.read = lambda *_: status_resource.ACCEPTED
+
+
+def no_search(_: float) -> None:
+    """An envelope that a TAXII server does not take is an outage."""
+
+    def hasty(_: TaxiiSink, __: Any, outcome: Any) -> Any:
+        raise Unavailable(outcome.trouble.words if outcome.trouble else "not taken")
+
+    TaxiiSink._search = hasty  # noqa: SLF001 -- see module
+
+
+def no_halving(_: float) -> None:
+    """A page that cannot be read is an outage."""
+
+    def hasty(_: pages.PageReader, __: Walk, error: Unavailable) -> Any:
+        raise error
+
+    pages.PageReader._narrowed = hasty  # noqa: SLF001 -- see module
+
+
+def cursors_alone(_: float) -> None:
+    """A cursor that is refused is an outage."""
+    read = pages.PageReader.read
+
+    def hasty(reader: pages.PageReader, walk: Walk) -> Any:
+        page = read(reader, walk)
+        if page is None:
+            raise Unavailable("the cursor is refused")
+        return page
+
+    pages.PageReader.read = hasty
+
+
+def overlap_forgotten(_: float) -> None:
+    """A walk begins an overlap before the newest notification, wherever the one before it began."""
+    begun = Checkpoint.begun
+
+    def hasty(state: Checkpoint, *arguments: Any, **options: Any) -> Checkpoint:
+        return begun(state.model_copy(update={"next_since": None}), *arguments, **options)
+
+    Checkpoint.begun = hasty
+
+
+def ledger_of_the_route(_: float) -> None:
+    """What a route has sent, it has sent to whatever receiver it has."""
+    TaxiiSettings.receiver = lambda _: ""
+
+
+def prunes_for_its_own(_: float) -> None:
+    """What no route of this configuration needs is pruned."""
+    prune = SqliteJournal.prune
+
+    def hasty(journal: SqliteJournal, before: int, routes: Mapping[str, Sequence[str]]) -> int:
+        with journal._database.write() as db:  # noqa: SLF001 -- see module
+            for name in {route.name for route in journal.served(routes)} - routes.keys():
+                db.execute("UPDATE routes SET reads_all = 0 WHERE name = ?", (name,))
+                db.execute("DELETE FROM positions WHERE route = (SELECT id FROM routes WHERE name = ?)", (name,))
+        return prune(journal, before, routes)
+
+    SqliteJournal.prune = hasty
+
+
+def unchecked_bodies(_: float) -> None:
+    """What the disk gives back is taken for what was stored."""
+    entries.is_damaged = lambda *_: False
+
+
+def any_upstream(_: float) -> None:
+    """A source goes on wherever it is pointed."""
+    VirusTotalSource._expect_same_stream = lambda *_: None  # noqa: SLF001 -- see module
+
+
 def silent_gap(_: float) -> None:
     """Nobody looks for what the API forgot."""
     Checkpoint.gap = lambda *_: None
@@ -187,6 +278,17 @@ DEFECTS: Sequence[Callable[[float], None]] = (
     generous_limits,
     followed_redirects,
     forget_outages,
+    once_blocked_for_good,
+    refused_one_by_one,
+    statuses_believed,
+    no_search,
+    no_halving,
+    cursors_alone,
+    overlap_forgotten,
+    ledger_of_the_route,
+    prunes_for_its_own,
+    unchecked_bodies,
+    any_upstream,
     silent_gap,
     telling_key,
     unescaped,

@@ -1,14 +1,15 @@
-"""The short form of prove/: network faults, a misbehaving API, damaged journals, hostile peers."""
+"""The short form of prove/: network faults, a misbehaving API, damaged journals, hostile peers, ordinary operation."""
 
 import pytest
 from missing_software import or_skip
 
-from prove import backlog, disks, hostile, leaks, storms
+from prove import backlog, disks, hostile, leaks, operation, storms
 from prove.canaries import Sweep
 from prove.faults import faults
 from prove.figures import broken
 from prove.fuzz import fuzz
 from prove.nursery import nursery
+from prove.operation.scene import Bench
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,6 +30,22 @@ def test_whatever_the_api_does_nothing_is_lost_unnamed(tmp_path, storm):
 @pytest.mark.parametrize("defect", storms.DEFECTS)
 def test_a_storm_notices_the_defect_that_it_is_for(tmp_path, defect):
     assert broken([storms.DEFECTS[defect](tmp_path, {defect: 1})])
+
+
+@pytest.fixture(scope="module")
+def children():
+    with nursery() as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", operation.CASES, ids=lambda case: case.__name__)
+def test_whatever_operation_brings_nothing_is_lost_and_all_goes_on(tmp_path, children, case):
+    assert broken([case(Bench(tmp_path, children, is_short=True))]) == []
+
+
+@pytest.mark.parametrize("defect", operation.DEFECTS)
+def test_a_case_of_operation_notices_the_defect_that_it_is_for(tmp_path, children, defect):
+    assert broken([operation.DEFECTS[defect](operation.with_defect(tmp_path, children, defect))])
 
 
 @pytest.mark.parametrize("state", disks.STATES, ids=lambda state: state.__name__)

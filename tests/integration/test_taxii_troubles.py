@@ -184,6 +184,16 @@ def test_the_only_object_is_refused_when_the_server_takes_the_one_before_it(gate
     assert len(refusals) == 1
 
 
+@pytest.mark.parametrize("failures", range(1, 16))
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_a_server_that_begins_to_take_objects_during_the_search_has_refused_none(gate, taxii, code, failures):
+    gate.judge = lambda _: said(code, {"title": "no"}) if len(gate.sent) <= failures else None
+    batch = messages(8)
+    refusals, _ = until_delivered(taxii, batch)
+    assert refusals == []
+    assert gate.names() == [f"n{n}" for n in range(8)]
+
+
 def test_an_outage_while_the_object_at_fault_is_searched_refuses_nothing_and_sends_nothing_again(gate, taxii):
     def judge(objects):
         names = [each["name"] for each in objects]

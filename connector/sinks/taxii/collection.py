@@ -10,7 +10,7 @@ from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of
 from connector.values.jsontext import list_or_empty, text_or_empty
 
 _MAX_NAMED = 10
-_SMALLEST_REQUEST_BYTES = 512
+_SMALLEST_REQUEST_BYTES = 256
 """Of the requests that a server must take; next to nothing that a mapping makes is smaller."""
 
 

@@ -20,7 +20,7 @@ class Search:
 
     While the server takes none of the objects it is an outage, and nothing is refused. What the server does not blame
     on the content itself is tried again, each time right after an object that it does take. n objects cost at most
-    2n - 1 requests, 7 more for each of those at fault, and a few to tell an outage early.
+    2n - 1 requests, 8 more for each of those at fault, and a few to tell an outage early.
 
     Attributes:
         taken: the object that the server has taken last; None while it has taken none.
@@ -36,7 +36,7 @@ class Search:
         self._trouble = trouble
         self._known_good = known_good
         self._untaken = self._count = 0
-        self._alone: list[tuple[Message, Trouble]] = []
+        self._alone: list[tuple[Message, Trouble, bool]] = []  # whether the server had taken others before
         self._refusals: list[Refusal] = []
         self.taken: Message | None = None
         self.too_large: int | None = None
@@ -54,8 +54,10 @@ class Search:
         self._halve(messages)
         if self._alone and self.taken is None:
             raise self._trouble.error
-        for message, trouble in self._alone:
-            self._refuse(message, trouble)
+        for message, trouble, is_told_apart in self._alone:
+            # A server that took nothing by then may have begun to take objects since.
+            if is_told_apart or self._send([message])[0]:
+                self._refuse(message, trouble)
         return self._refusals
 
     def _only(self, message: Message) -> Sequence[Refusal]:
@@ -80,7 +82,7 @@ class Search:
             if len(left) > 1:
                 self._halve(left)
             else:
-                self._alone.append((left[0], trouble or self._trouble))
+                self._alone.append((left[0], trouble or self._trouble, self.taken is not None))
 
     def _sample(self, messages: Sequence[Message]) -> None:
         """Find an object that the server takes by itself, so that searching on makes sense."""
