@@ -354,7 +354,7 @@ class Journal(Outbox, Protocol):
 
         Never drops what a route in `routes`, or one that the journal has ever served, has not read, nor what a dead
         letter of any route still needs. Their ids
-        stay known for deduplication, so that a repeat is not stored again.
+        stay known for a while longer, so that a repeat is not stored again. What that frees is given back to the disk.
         """
         ...
 

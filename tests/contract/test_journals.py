@@ -753,7 +753,7 @@ def test_what_one_receiver_has_another_has_not(journal):
 def test_what_was_pruned_stays_known_and_its_number_is_not_used_again(journal):
     store(journal, "vt", page(1, 2))
     last = journal.pending("route", ["vt"], 2)[-1].seq
-    journal.prune(2_000_000_000, {})
+    journal.prune(1_760_000_001, {})
 
     assert store(journal, "vt", page(1, 2, 3)) == [1]
     (entry,) = journal.pending("route", ["vt"], 10)
@@ -761,6 +761,22 @@ def test_what_was_pruned_stays_known_and_its_number_is_not_used_again(journal):
     assert entry.seq > last
     status = journal.status({})
     assert (status.entries, status.sources[0].notifications) == (1, 3)
+
+
+def test_the_id_of_what_was_pruned_is_forgotten_later(journal):
+    day = 86_400
+
+    def raised(on):
+        return Page([Notification(str(on), on * day, {})], None)
+
+    store(journal, "vt", *(raised(on) for on in (100, 101, 102)))
+    advance(journal, "route", ["vt"], Advance(3, 2, 0, 1, [DeadLetter(3, "mapping", "odd")]))
+    assert journal.prune(150 * day, {"route": ["vt"]}) == 2
+    assert store(journal, "vt", raised(100)) == [0]
+    journal.prune(161 * day, {"route": ["vt"]})  # the ids of day 100 alone, 60 days longer than what they are of
+    assert store(journal, "vt", raised(101), raised(100)) == [0, 1]
+    journal.prune(400 * day, {})
+    assert store(journal, "vt", raised(102)) == [0]  # which is kept, for its dead letter
 
 
 def test_more_can_be_pruned_than_one_transaction_takes(journal):

@@ -56,6 +56,10 @@ class Database(Protocol):
         """One transaction: durable when the block has ended, undone when it raised."""
         ...
 
+    def reclaim(self) -> None:
+        """Give back to the disk what is free since much was forgotten."""
+        ...
+
     def damaged(self, detail: str) -> Misconfigured:
         """The error that tells a person what to do about a damaged store."""
         ...

@@ -13,6 +13,7 @@ from connector.journals.sql import dead_letters, look_ups, positions
 from connector.journals.sql.bodies import Bodies, Codec
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.positions import AFTER_ALL
+from connector.journals.sql.pruning import DAY_SECONDS
 from connector.journals.sql.rows import checksum, decoded_object, encoded_body, is_damaged, json_list
 from connector.model import UNREADABLE, DeadLetter, Entry, Notification, Page, Unreadable
 
@@ -39,6 +40,8 @@ def store(db: Transaction, bodies: Bodies, source: str, page: Page, now: int) ->
     if page.gap is not None:
         db.run("add_gap", {"source": source_id, "start": page.gap.start, "end": page.gap.end})
     if new:
+        last = max([seq for seq, _ in stored] + [letter.seq for letter in letters])
+        db.run("reach_day", {"day": now // DAY_SECONDS, "seq": last})
         bodies.grown(db, "notifications", new)
     return len(stored)
 
@@ -46,12 +49,13 @@ def store(db: Transaction, bodies: Bodies, source: str, page: Page, now: int) ->
 def _add(db: Transaction, codec: Codec, source_id: int, notification: Notification, now: int) -> int | None:
     """Store a notification; its number, or None when it is known."""
     date = notification.date
-    key = {"source": source_id, "notification_id": notification.id}
+    raised = now if date is None else date
+    key = {"source": source_id, "notification_id": notification.id, "raised": raised}
     if db.run("add_seen", key).rowcount == 0:
         return None
     stored = codec.compressed(encoded_body(notification.body))
     check = checksum(codec.number, stored, date, notification.id)
-    row = {"date": date, "raised": now if date is None else date, "checksum": check, "dictionary": codec.number}
+    row = {"date": date, "checksum": check, "dictionary": codec.number}
     return db.insert("add_notification", {**key, **row, "body": stored})
 
 

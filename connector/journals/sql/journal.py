@@ -10,7 +10,7 @@ from connector.journals.sql import dead_letters, entries, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.positions import position, positions, positions_since, route_id, source_id
-from connector.journals.sql.pruning import prune_source
+from connector.journals.sql.pruning import DAY_SECONDS, forget_ids, prune_source
 from connector.journals.sql.rows import json_list
 from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded, reported
@@ -34,11 +34,23 @@ from connector.ports import Collections
 
 
 class SqlJournal:
-    """A `connector.ports.Journal` over any SQL store."""
+    """A `connector.ports.Journal` over any SQL store.
+
+    Args:
+        ids_longer_days: for how many days longer than a notification its id is kept.
+    """
 
     def __init__(
-        self, database: Database, leases: Leases, bodies: Bodies, collections: Collections, clock: Callable[[], float]
+        self,
+        database: Database,
+        leases: Leases,
+        bodies: Bodies,
+        collections: Collections,
+        clock: Callable[[], float],
+        *,
+        ids_longer_days: int,
     ) -> None:
+        self._ids_longer_days = ids_longer_days
         self._database = database
         self._bodies = bodies
         self._leases = leases
@@ -266,7 +278,11 @@ class SqlJournal:
         with self._database.read() as db:
             ids = {name: number for number, name, *_ in db.run("sources")}
         readers = {name: [route for route, sources in routes.items() if name in sources] for name in ids}
-        return sum(prune_source(self._database, ids[name], readers[name], before) for name in ids)
+        pruned = sum(prune_source(self._database, ids[name], readers[name], before) for name in ids)
+        for number in ids.values():
+            forget_ids(self._database, number, before - self._ids_longer_days * DAY_SECONDS)
+        self._database.reclaim()
+        return pruned
 
     def served(self, routes: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sequence[ServedRoute]:
         """As `connector.ports.Journal.served`."""

@@ -10,7 +10,7 @@ INSERT INTO sources (name) VALUES (:source) ON CONFLICT (name) DO NOTHING;
 SELECT id FROM sources WHERE name = :source;
 
 -- name: add_seen
-INSERT INTO seen (source, notification_id) VALUES (:source, :notification_id) ON CONFLICT DO NOTHING;
+INSERT INTO seen (source, notification_id, raised) VALUES (:source, :notification_id, :raised) ON CONFLICT DO NOTHING;
 
 -- name: add_notification
 INSERT INTO notifications (source, notification_id, date, raised, checksum, dictionary, body)
@@ -168,6 +168,20 @@ WHERE source = :source
     AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = notifications.seq)
 ORDER BY raised, seq
 LIMIT :limit;
+
+-- name: old_ids
+SELECT raised, notification_id,
+    EXISTS (
+        SELECT 1 FROM notifications
+        WHERE notifications.source = seen.source AND notifications.notification_id = seen.notification_id
+    )
+FROM seen
+WHERE source = :source AND (raised, notification_id) > (:after_raised, :after_id) AND raised < :before
+ORDER BY raised, notification_id
+LIMIT :limit;
+
+-- name: delete_id
+DELETE FROM seen WHERE source = :source AND notification_id = :notification_id;
 
 -- name: delete_notification
 DELETE FROM notifications WHERE seq = :seq;

@@ -1,10 +1,11 @@
-"""Forgetting notifications that every route has dealt with, and subjects with the last that names them."""
+"""Forgetting notifications that every route has dealt with, subjects with the last that names them, and ids later."""
 
 from collections.abc import Sequence
 
 from connector.journals.sql.dialect import Database
 from connector.journals.sql.positions import AFTER_ALL, BEFORE_ALL, position, route_id
 
+DAY_SECONDS = 86_400
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""
 
@@ -35,3 +36,17 @@ def prune_source(database: Database, source_id: int, readers: Sequence[str], bef
         with database.write() as db:
             db.run("delete_unnamed_subjects", {"source": source_id})
     return pruned
+
+
+def forget_ids(database: Database, source_id: int, before: int) -> None:
+    """Forget the ids of what was raised before a time (Unix seconds), but for those of notifications that are kept."""
+    after_raised, after_id = BEFORE_ALL, ""
+    while True:
+        with database.write() as db:
+            asked = {"source": source_id, "after_raised": after_raised, "after_id": after_id, "before": before}
+            rows = db.run("old_ids", {**asked, "limit": PRUNE_ROWS}).fetchall()
+            gone = [{"source": source_id, "notification_id": each} for _, each, is_kept in rows if not is_kept]
+            db.run_many("delete_id", gone)
+        if len(rows) < PRUNE_ROWS:
+            return
+        after_raised, after_id, _ = rows[-1]

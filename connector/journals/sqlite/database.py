@@ -24,6 +24,11 @@ from connector.model import ConnectorError, Misconfigured, Unavailable
 APPLICATION_ID = 1229148977
 """Set by the first migration; in the file's header (sqlite.org/fileformat2.html#application_id)."""
 SQL = named_statements("connector.journals.sql", "connector.journals.sqlite")
+KEPT_FREE_PAGES, KEPT_FREE_PART = 256, 10
+"""Free pages that stay, and free pages as a part of the file that do: what is stored next needs no new ones."""
+RECLAIMED_PAGES = 1000
+"""Pages that are given back in one step, so that others wait only shortly."""
+_INCREMENTAL = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -106,6 +111,24 @@ class Database:
                 self._writer = None
                 _abandon(connection)
                 raise
+
+    def reclaim(self) -> None:
+        """Give free pages back to the disk, but for a part that is used again soon; in steps, others write in between.
+
+        A file that was made before this could be done keeps them until it is compacted.
+        """
+        is_left = True
+        while is_left:
+            with self._lock, self._explained():
+                connection = self._prepared()
+                (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+                (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+                (pages,) = connection.execute("PRAGMA page_count").fetchone()
+                spare = free - max(KEPT_FREE_PAGES, pages // KEPT_FREE_PART)
+                is_left = mode == _INCREMENTAL and spare > 0
+                if is_left:
+                    # A script, because `execute` would free one page and stop.
+                    connection.executescript(f"PRAGMA incremental_vacuum({min(spare, RECLAIMED_PAGES)})")
 
     def close(self) -> None:
         """Close every connection; those still reading are closed when they have read."""
@@ -250,6 +273,8 @@ class Database:
             raise Misconfigured(
                 f"{self._path} is a database of another program, not a journal; set `path` to another file"
             )
+        if _is_empty(connection):
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of an older file, `compact` sets it
         if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise Misconfigured(f"the journal {self._path} must lie on a local disk: its file system has no locks")
         if version == len(self._migrations):

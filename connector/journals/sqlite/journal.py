@@ -36,6 +36,16 @@ class SqliteSettings(Settings):
             "least 8, because VirusTotal may repeat a notification for 7 days."
         ),
     )
+    repeat_days: int = Field(
+        90,
+        ge=8,
+        le=36_500,
+        description=(
+            "How many days the id of a notification is known after it was raised, so that a repeat is not stored "
+            "again; at least for as long as the notification is kept. VirusTotal may repeat one for 7 days; a file "
+            "that is handed in again may be older. What comes again later is delivered again, as the same objects."
+        ),
+    )
     busy_timeout_seconds: float = Field(
         10,
         gt=0,
@@ -69,4 +79,5 @@ class SqliteJournal(SqlJournal):
         leases = Leases(database, process or Process.current(), clock)
         bodies = Bodies(database.damaged)
         collections = SqlCollections(database, bodies, partial(check_file, settings.path), clock)
-        super().__init__(database, leases, bodies, collections, clock)
+        longer = max(0, settings.repeat_days - settings.retention_days)
+        super().__init__(database, leases, bodies, collections, clock, ids_longer_days=longer)

@@ -9,6 +9,9 @@ SET checkpoint = :checkpoint,
     newest = coalesce(max(newest, :newest), newest, :newest)
 WHERE id = :id;
 
+-- name: reach_day
+INSERT INTO days (day, seq) VALUES (:day, :seq) ON CONFLICT (day) DO UPDATE SET seq = max(seq, excluded.seq);
+
 -- name: numbered_entries
 SELECT notifications.seq, sources.name, notification_id, date, checksum, dictionary, body
 FROM notifications

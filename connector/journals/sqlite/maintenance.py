@@ -123,6 +123,7 @@ def compact(path: Path) -> tuple[int, int]:
     _mend_dictionaries(path)
     try:
         with closing(sqlite3.connect(path, timeout=60, isolation_level=None, factory=Connection)) as db:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.OperationalError as error:

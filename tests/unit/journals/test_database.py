@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from connector.journals.sqlite.database import Database, migrations
+from connector.journals.sqlite import maintenance
+from connector.journals.sqlite.database import KEPT_FREE_PAGES, Database, migrations
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Misconfigured, Unavailable
 
 CREATE = "CREATE TABLE t (x BLOB);\nPRAGMA application_id = 1229148977;\nPRAGMA user_version = 1;\n"
@@ -216,6 +218,49 @@ def test_a_file_of_a_newer_program_is_refused(opened, path):
         write(opened(path, CREATE))
 
 
+def test_what_was_deleted_is_given_back_to_the_disk_but_for_what_is_used_again(opened, path):
+    database = opened(path)
+    with database.write() as db:
+        db.execute("CREATE TABLE large (x)")
+        db.executemany("INSERT INTO large VALUES (zeroblob(3000))", [()] * 4000)
+    with database.write() as db:
+        db.execute("DELETE FROM large WHERE rowid % 2 = 0")
+    database.reclaim()
+    with database.read() as db:
+        (free,) = db.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        assert db.execute("SELECT count(*) FROM large").fetchone() == (2000,)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert free == KEPT_FREE_PAGES
+    assert pages < 2400
+    with database.write() as db:
+        db.execute("DELETE FROM large")
+    database.reclaim()
+    database.close()
+    assert path.stat().st_size < 300 * 4096
+
+
+def test_a_file_of_before_gives_nothing_back_until_it_is_compacted(opened, tmp_path):
+    path = tmp_path / "before.db"
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal:
+        journal.status({})
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA auto_vacuum = NONE")
+        db.execute("VACUUM")
+        db.execute("CREATE TABLE large (x)")
+        db.executemany("INSERT INTO large VALUES (zeroblob(3000))", [()] * 2000)
+        db.execute("DELETE FROM large")
+    before = path.stat().st_size
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal:
+        journal.prune(0, {})
+    assert path.stat().st_size >= before
+    maintenance.compact(path)
+    assert path.stat().st_size < before / 4
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
 # What is not ours
 
 
@@ -248,7 +293,7 @@ def test_a_damaged_file_stops_with_the_remedy(opened, path):
     write(database)
     database.close()
     with path.open("r+b") as file:
-        file.seek(4096)
+        file.seek(2 * 4096)
         file.write(b"\xaa" * 4096)
     with pytest.raises(Misconfigured, match=r"is damaged .*malformed.*Restore a backup.*move .* away.*last 7 days"):
         count(opened(path))

@@ -27,7 +27,10 @@ from connector.model import (
 )
 from connector.notification import subjects
 
-GROWING = ("notifications", "seen", "versions", "dead_letters", "subjects", "mentions", "outdated")
+GROWING = (
+    *("notifications", "seen", "days", "versions", "collection_objects", "dead_letters"),
+    *("subjects", "mentions", "outdated"),
+)
 
 
 @pytest.fixture
