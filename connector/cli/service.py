@@ -5,6 +5,7 @@ What systemd is told (sd_notify(3)) is a datagram of a line or two on a UNIX soc
 
 import os
 import queue
+import resource
 import signal
 import socket
 import sys
@@ -18,6 +19,9 @@ from connector.app import Plan
 from connector.model import Misconfigured
 from connector.pipeline.part import Part
 from connector.pipeline.runner import Runner
+
+OPEN_FILES = 65_536
+"""So many files the service may have open, where the system allows it."""
 
 
 class Service:
@@ -47,6 +51,7 @@ class Service:
         Raises:
             Misconfigured: the first plan cannot be started.
         """
+        allow_open_files()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._receive)
         threading.Thread(target=self._attend, name="signals", daemon=True).start()
@@ -112,6 +117,14 @@ class Service:
             return
         telemetry.logger().info("configuration_taken_up")
         self._end_of_plan.set()
+
+
+def allow_open_files() -> None:
+    """Let this process have more files open than the customary 1,024: each route may keep a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def notify(message: str) -> None:

@@ -98,9 +98,10 @@ class Runner:
             )
             for name, polled in sources.items()
         }
-        self._readers = {
-            source: [name for name, route in routes.items() if source in route.sources] for source in sources
-        }
+        self._readers: dict[str, list[str]] = {}
+        for name, route in routes.items():
+            for source in route.sources:
+                self._readers.setdefault(source, []).append(name)
         self._pool = Pool({}, self._stop)
         self._is_once = False
 
@@ -256,7 +257,7 @@ class Runner:
 
     def _wake_readers(self, part: Part) -> None:
         """Have the routes that read a source look for what is new."""
-        self._pool.wake(self._readers[part.name])
+        self._pool.wake(self._readers.get(part.name, ()))
 
     def _deliver_until_stopped(self, attempts: Attempts) -> Steps[None]:
         delivery = self._deliveries[attempts.name]

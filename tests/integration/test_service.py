@@ -140,7 +140,7 @@ def test_many_sighups_at_once_end_in_the_last_configuration(folder):
     assert len(lines(folder / "one.cef")) == 1
 
 
-def test_the_watchdog_is_told_while_all_threads_live_and_no_longer(folder, systemd):
+def test_the_watchdog_is_told_while_all_parts_run_and_no_longer(folder, systemd):
     with service(folder, NOTIFY_SOCKET=str(folder / "notify"), WATCHDOG_USEC="400000") as process:
         assert "READY=1" in heard(systemd)
         assert [heard(systemd) for _ in range(3)] == [["WATCHDOG=1"]] * 3

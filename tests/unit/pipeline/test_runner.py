@@ -3,13 +3,16 @@
 import os
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
 
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Gap, Misconfigured, Page, Refused, Unavailable
+from connector.journals.sqlite.leases import LEASE_SECONDS
+from connector.journals.sqlite.process import Process
+from connector.model import Gap, Misconfigured, Page, Refusal, Refused, Unavailable
 from connector.pipeline.part import Part
 from connector.pipeline.pool import Pause
 from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Attempts
@@ -315,6 +318,145 @@ def test_a_part_that_has_ended_although_nobody_asked_is_told(journal):
     assert run.ended() == []
 
 
+def idle(run):
+    """Whether every route has looked for work, and waits."""
+    return all(part.state == "done" for part in run.parts.values()) and run._pool.at_work() == []
+
+
+@pytest.fixture
+def quick_looks(monkeypatch):
+    monkeypatch.setattr("connector.pipeline.runner.IDLE_SECONDS", 0.01)
+
+
+class Counted:
+    """The journal, with a count of what is asked of it."""
+
+    def __init__(self, journal):
+        self._journal = journal
+        self.asked = Counter()
+
+    def __getattr__(self, name):
+        self.asked[name] += 1
+        return getattr(self._journal, name)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_route_delivers_what_another_process_fetches(journal, tmp_path):
+    other = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+    sink, elsewhere = Sink(), Sink()
+    routes = {
+        "out": Route("out", ("vt",), lambda _: True, Mapping(), sink),
+        "elsewhere": Route("elsewhere", ("another",), lambda _: True, Mapping(), elsewhere),
+    }
+    run = Runner({}, routes, journal, retention_seconds=1.0)
+    with running(run):
+        assert eventually(lambda: idle(run))
+        with other.lease("vt"):
+            other.append("vt", page(1))
+        assert sink.arrived.wait(20)
+        assert eventually(lambda: idle(run))
+    assert (sink.sent, elsewhere.sent) == (["d1.example"], [])
+    other.close()
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_route_retries_what_another_process_asks_it_to(journal):
+    sink = Sink()
+    send, sink.send = sink.send, lambda messages: [Refusal(message, "no") for message in messages]
+    run = runner(journal, {"vt": Source(page(1))}, {"out": sink})
+    with running(run):
+        assert eventually(lambda: idle(run) and said(journal, "out").refused == 1)
+        sink.send = send
+        journal.ask_retry([letter.id for letter in journal.dead_letters("out")])
+        assert sink.arrived.wait(20)
+        assert eventually(lambda: said(journal, "out").dead_letters == 0)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_idle_routes_ask_nothing_of_the_journal_one_look_is_taken_for_all(journal):
+    counted = Counted(journal)
+    routes = {str(n): Route(str(n), ("vt",), lambda _: True, Mapping(), Sink()) for n in range(20)}
+    run = Runner({}, routes, counted, retention_seconds=1.0)
+    with running(run):
+        assert eventually(lambda: idle(run))
+        before = counted.asked.copy()
+        assert eventually(lambda: counted.asked["news"] > before["news"] + 20)
+        assert counted.asked["pending"] == before["pending"]
+        assert set(counted.asked) - set(before) == set()
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_leases_are_kept_while_there_is_nothing_to_do_and_a_lost_one_is_noticed(tmp_path):
+    now = [1_760_000_000.0]
+    elsewhere = Process("elsewhere", "another boot", 7, "1")
+    settings = SqliteSettings(path=tmp_path / "journal.db")
+    ours = SqliteJournal(settings, process=elsewhere, clock=lambda: now[0])
+    other = SqliteJournal(settings, clock=lambda: now[0])
+    run = Runner({}, {"out": Route("out", ("vt",), lambda _: True, Mapping(), Sink())}, ours, retention_seconds=1.0)
+    with running(run):
+        assert eventually(lambda: idle(run))
+        now[0] += LEASE_SECONDS - 1
+        assert eventually(lambda: lease_ends(other) > now[0] + LEASE_SECONDS / 2)
+        with other._database.write() as db:
+            db.run("delete_lease", {"name": "out"})
+        with other.lease("out"):
+            now[0] += LEASE_SECONDS - 1
+            assert eventually(lambda: run.parts["out"].state == "waiting")
+    ours.close()
+    other.close()
+
+
+def lease_ends(journal):
+    with journal._database.read() as db:
+        ((*_, expires),) = db.run("all_leases").fetchall()
+    return expires
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_part_that_hangs_is_named_once(journal, log, monkeypatch):
+    monkeypatch.setattr("connector.pipeline.runner.HANGING_SECONDS", 0.2)
+    held = Held()
+    run = runner(journal, {"vt": Source(page(1))}, {"held": held, "out": Sink()})
+    with running(run):
+        assert eventually(lambda: run.hanging() == ["held"])
+        assert eventually(lambda: ("hanging", "held") in log.of_parts)
+        looks = Counted(journal)
+        run._journal = looks
+        assert eventually(lambda: looks.asked["news"] > 5)
+        assert (run.stalled(), run.ended()) == ([], [])
+        held.released.set()
+        assert eventually(lambda: run.hanging() == [])
+    assert log.of_parts.count(("hanging", "held")) == 1
+
+
+def test_a_run_in_which_a_part_finds_no_thread_is_stalled(journal, monkeypatch):
+    monkeypatch.setattr("connector.pipeline.runner.STALLED_SECONDS", 0.05)
+    monkeypatch.setattr("connector.pipeline.pool.LANE_THREADS", 1)
+    sinks = {"one": Held(), "two": Held()}
+    routes = {
+        name: Route(name, ("vt",), lambda _: True, Mapping(), sink, waits_for="a server")
+        for name, sink in sinks.items()
+    }
+    run = Runner({"vt": PolledSource(Source(page(1)), 0.01)}, routes, journal, retention_seconds=1.0)
+    with running(run):
+        assert eventually(lambda: any(sink.entered.is_set() for sink in sinks.values()))
+        (entered,) = [name for name, sink in sinks.items() if sink.entered.is_set()]
+        assert eventually(lambda: run.stalled() == [name for name in sinks if name != entered])
+        for sink in sinks.values():
+            sink.released.set()
+        assert eventually(lambda: run.stalled() == [])
+
+
+def test_what_is_past_the_retention_is_forgotten_once_for_all_sources(journal):
+    counted = Counted(journal)
+    fed = {name: PolledSource(Source(page(1, 2)), 0.01) for name in ("a", "b", "c")}
+    run = Runner(fed, {}, counted, retention_seconds=1.0)
+    with running(run):
+        assert eventually(lambda: all(part.state == "done" for part in run.parts.values()))
+    assert counted.asked["prune"] == 1
+    assert {known.name for known in journal.status({}).sources if known.pruned_until} == set()
+
+
 def test_dead_letters_are_counted_by_who_refused(journal):
     class Picky(Mapping):
         def render(self, view):
@@ -490,10 +632,11 @@ def test_a_run_that_is_stopped_while_it_fetches_says_so_once(journal, capsys):
 
 class RecordingLog:
     def __init__(self):
-        self.events = []
+        self.events, self.of_parts = [], []
 
-    def info(self, event, **_):
+    def info(self, event, part="", **_):
         self.events.append(event)
+        self.of_parts.append((event, part))
 
     warning = error = info
 
