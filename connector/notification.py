@@ -22,11 +22,11 @@ MAX_DATE = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
 
 LOOKED_UP = ("hunting_ruleset", "retrohunt_job", "collection", "threat_actor")
-"""The types of source that there is something to be learned of; of a `threat_profile` there is not. The URL that a
-notification is about is one of its subjects too, of the type `url`, while only its digest is known."""
+"""The types of `notification.sources` that can be looked up; a `threat_profile` cannot. The URL that a notification is
+about is a subject too, of the type `url`, while only its digest is known."""
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
-"""Of a notification, and of an id in characters: more is no notification of VirusTotal's."""
+"""Subjects of a notification, and characters of a subject's id, at most; VirusTotal gives fewer."""
 
 _GUI = "https://www.virustotal.com/gui/"
 _GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}

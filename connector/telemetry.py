@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-Event = Any
+Logger = Any
 """A bound logger: `log.info("page_stored", source=…, new=…)`."""
 
 
@@ -52,7 +52,7 @@ def exchanged(exchange: HttpExchange) -> None:
 
 
 class _Stderr:
-    """The stderr there is now. A log that cannot be written, for want of a reader or of space, ends no work."""
+    """The process's stderr. That the log cannot be written, for lack of a reader or of space, stops nothing."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
@@ -63,7 +63,7 @@ class _Stderr:
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Write what has been kept back, if it can be written."""
+        """Write what is buffered, if it can be written."""
         with suppress(OSError):
             self._stream.flush()
 
@@ -101,7 +101,7 @@ def _processors(*, json_lines: bool | None) -> list[Any]:
     ]
 
 
-def logger() -> Event:
+def logger() -> Logger:
     """The program's event log; in a program that has not configured structlog, WARNING and above go to stderr."""
     if structlog.is_configured():
         return structlog.get_logger()
@@ -113,7 +113,7 @@ def logger() -> Event:
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What others wrote must not steer the terminal: escape sequences are shown as text."""
+    """Show escape sequences as text: what others wrote must not steer the terminal."""
     return {
         name: value if name == "exception" or not isinstance(value, str) or value.isprintable() else ascii(value)
         for name, value in event.items()

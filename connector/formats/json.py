@@ -9,7 +9,7 @@ import orjson
 from connector.model import Document, Json, JsonObject, Refused
 
 _NUL = b"\\u0000"
-"""As JSON writes U+0000; and so it writes a backslash and what looks like that, in which nothing is replaced."""
+"""How JSON writes U+0000. The text `\\u0000` has these bytes in it as well; `_without_nul` leaves that as it is."""
 
 
 class JsonFormat:

@@ -47,7 +47,7 @@ ATTRIBUTES: Mapping[str, Kind] = {
 RESERVED = frozenset(
     ("devTimeFormat", "identMAC", "isLoginEvent", "isLogoutEvent", "identSecondlp", "calLanguage", "calCountryOrRegion")
 )
-"""Reserved by LEEF and read by nothing; and `devTimeFormat`, for `devTime` is written so that it needs none."""
+"""Keys that LEEF reserves and nothing reads; and `devTimeFormat`, which `devTime` as written here does not need."""
 
 TEXT_LENGTHS: Mapping[str, int] = dict.fromkeys(
     ("usrName", "identHostName", "identNetBios", "identGrpName", "vSrcName", "accountName"), 255

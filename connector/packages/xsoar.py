@@ -25,8 +25,8 @@ MINIMUM = "6.10.0"
 _ID = "IoCStream"
 _CATEGORY = "Data Enrichment & Threat Intelligence"
 _IMAGE = "demisto/python3:3.12.8.1983910"
-_TEXT, _NUMBER_TYPES, _SWITCH, _CREDENTIALS, _CHOICE = 0, ("integer", "number"), 8, 9, 15
-_REPUTATION, _EXPIRY, _INTERVAL, _SHORT = 18, 17, 19, 1
+_TEXT, _SHORT, _SWITCH, _CREDENTIALS, _CHOICE, _EXPIRY, _REPUTATION, _INTERVAL = 0, 1, 8, 9, 15, 17, 18, 19
+"""The platform's numbers for the types of settings."""
 _IMPORT = b"import demistomock as demisto\n"
 
 
@@ -170,7 +170,7 @@ def _argument(parameter: parameters.Parameter) -> dict[str, Any]:
 
 def _outputs(action: Action) -> list[dict[str, Any]]:
     prefix = f"{_ID}.{''.join(part.capitalize() for part in action.name.split('_'))}"
-    kinds = {"string": "String", "boolean": "Boolean", **dict.fromkeys(_NUMBER_TYPES, "Number")}
+    kinds = {"string": "String", "boolean": "Boolean", "integer": "Number", "number": "Number"}
     return [
         {
             "contextPath": f"{prefix}.{name}",

@@ -19,8 +19,7 @@ from werkzeug.wrappers import Request, Response
 
 from connector.simulator import subjects
 from connector.simulator.stream import BadRequest, Query, context, matcher, position
-
-Item = dict[str, Any]
+from connector.simulator.subjects import Item
 
 RETENTION_SECONDS = 7 * 86400
 """Notifications are deleted after 7 days (docs.virustotal.com/docs/ioc-stream-threat-feeds)."""

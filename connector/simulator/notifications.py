@@ -7,11 +7,8 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 
-from connector.simulator.subjects import FAMILIES, JOBS, RULES, Rule, rule_of_job, sources
-
-Item = dict[str, Any]
+from connector.simulator.subjects import FAMILIES, JOBS, RULES, Item, Rule, rule_of_job, sources
 
 _SPAN_SECONDS = 2 * 86400
 """How far before `now` the notifications reach: well within what VirusTotal keeps."""

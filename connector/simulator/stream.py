@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Item = dict[str, Any]
+from connector.simulator.subjects import Item
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 40

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Item = dict[str, Any]
+"""An object as the API writes it in JSON."""
 
 _CREATED = 1_735_689_600  # 2025-01-01
 _DAY = 86_400

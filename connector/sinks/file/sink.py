@@ -33,8 +33,8 @@ _FOR_A_PERSON = frozenset(
         errno.EFBIG,
     )
 )
-"""What waiting does not mend; ENOENT: nothing can be made on /proc and the like. A full disk (ENOSPC, EDQUOT) is
-emptied by those who watch it."""
+"""Errors that waiting does not mend (ENOENT: on /proc and the like nothing can be made). A full disk (ENOSPC, EDQUOT)
+is none of them: whoever watches it makes room."""
 
 
 class FileSinkSettings(SinkSettings):
@@ -86,7 +86,7 @@ class FileSink:
         self._layout: Layout = Bundle() if settings.layout == "stix-bundle" else Lines()
         self._sink: _File | _Stdout | None = None
         self._to_stdout = settings.writes_to_stdout()
-        self._may_begin = True  # a bundle, without those who asked `is_emptied` being told first
+        self._may_begin = True  # a new bundle; false while the route believes that the last one is there
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`. A file refuses nothing.
