@@ -1,4 +1,4 @@
-"""`iocstream demo`: everything on this machine alone. What it does is in `demonstration`."""
+"""`iocstream demo`: everything on this machine only. What it does is in `demonstration`."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ from connector.cli.command import extra, stop_on_signals
     "--no-serve", is_flag=True, help="End with the table and serve no page. Without a terminal that is always so."
 )
 def demo(count: int, folder: Path, *, no_serve: bool) -> None:
-    """Run everything with a simulated VirusTotal and two receivers, on this machine alone.
+    """Run everything with a simulated VirusTotal and two receivers, on this machine only.
 
     At a terminal it ends by serving a page on loopback, until Ctrl-C. Needs the extra of the package:
     pip install 'iocstream-connector[demo]'

@@ -1,4 +1,4 @@
-"""The whole job on this machine alone: simulated VirusTotal → journal → STIX and CEF → files, TAXII and syslog.
+"""The whole job on this machine only: simulated VirusTotal → journal → STIX and CEF → files, TAXII and syslog.
 
 In the end the server shows where everything stands, until it is told to end.
 """

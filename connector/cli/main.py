@@ -106,5 +106,5 @@ def _main(arguments: Sequence[str] | None) -> int:
 def iocstream() -> None:
     """VirusTotal IoC-Stream notifications to STIX 2.1 over TAXII 2.1 and CEF over syslog, losing none.
 
-    New here? `iocstream demo` shows everything on this machine alone; `iocstream init` writes a configuration.
+    New here? `iocstream demo` shows everything on this machine only; `iocstream init` writes a configuration.
     """

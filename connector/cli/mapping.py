@@ -321,7 +321,7 @@ def _print_comparison(found: "Comparison") -> None:
         f"{found.added:,} added, {found.removed:,} removed"
     )
     click.echo(
-        f"notifications refused by the new mapping alone: {found.refused:,}, by the old alone: {found.accepted:,}, "
+        f"notifications refused only by the new mapping: {found.refused:,}, only by the old: {found.accepted:,}, "
         f"by both: {found.refused_by_both:,}"
     )
     if found.places:

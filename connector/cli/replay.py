@@ -51,7 +51,7 @@ class _Time(click.ParamType[int]):
     "--since", type=_Time(), help="Replay what was raised at this time or later: 2026-01-31, or 2026-01-31T08:00:00Z."
 )
 @click.option("--from-start", is_flag=True, help="Replay all that the journal has.")
-@click.option("--notification", metavar="ID", help="Replay this notification alone; the route's position stays.")
+@click.option("--notification", metavar="ID", help="Replay only this notification; the route's position stays.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; only say what would be sent.")
 @config_option
 @json_option

@@ -139,14 +139,14 @@ class _Overlaid:
             self.removed.add(path)
             return
         if not isinstance(value, dict):
-            raise self.overlay.error(source, f"what is to be removed has no value: write `{name}:` alone")
+            raise self.overlay.error(source, f"what is to be removed has no value: write only `{name}:`")
         if not isinstance(there, dict):
             raise self.misfit(
-                source, f"{dotted(path)} holds nothing by name ({self.place_of(path)}); write `{name}:` alone"
+                source, f"{dotted(path)} holds nothing by name ({self.place_of(path)}); write only `{name}:`"
             )
         self.deeper(self.remove, value, there, path, source)
         if not there and path != ("let",):
-            raise self.overlay.error(source, f"nothing would be left of {dotted(path)}: write `{name}:` alone")
+            raise self.overlay.error(source, f"nothing would be left of {dotted(path)}: write only `{name}:`")
 
     def put(self, path: YamlPath, value: Json, source: YamlPath) -> None:
         """Give the mapping a value of the overlay, with its places."""

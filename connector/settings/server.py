@@ -70,7 +70,7 @@ class ServerSettings(Settings):
         "127.0.0.1:8640",
         description=(
             "Address and port to listen on, such as 127.0.0.1:8640 or 0.0.0.0:8640. The default is "
-            "reachable from this machine alone."
+            "reachable only from this machine."
         ),
     )
     tokens: list[TokenSettings] = Field(
@@ -79,7 +79,7 @@ class ServerSettings(Settings):
     tls: ServerTlsSettings | None = Field(
         None,
         description=(
-            "The server's certificate. Without it the server listens on loopback alone, unless "
+            "The server's certificate. Without it the server listens only on loopback, unless "
             "`behind_proxy` is set, because tokens would cross the network unencrypted."
         ),
     )

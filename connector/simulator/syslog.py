@@ -83,7 +83,7 @@ class SyslogReceiver:
             return len(self._connections)
 
     def wait_for(self, count: int, *, seconds: float) -> bool:
-        """Whether so many messages have arrived, now or within so many seconds."""
+        """Whether so many messages have arrived, now or within `seconds`."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._lines) >= count, timeout=seconds)
 

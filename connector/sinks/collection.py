@@ -45,7 +45,7 @@ class CollectionSettings(SinkSettings):
         """See `connector.settings.parts.SinkSettings`."""
         if format_name == "stix":
             return None
-        return Misfit("type", f"a collection takes STIX alone, and this mapping makes {format_name}")
+        return Misfit("type", f"a collection takes only STIX, and this mapping makes {format_name}")
 
     def published(self) -> PublishedCollection | None:
         """See `connector.settings.parts.SinkSettings`."""

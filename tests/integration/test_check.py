@@ -204,7 +204,7 @@ class TestFiles:
     def test_a_bundle_is_of_stix_alone(self, refused):
         sink = "{type: file, path: x, layout: stix-bundle}"
         said = refused(configuration(route("r", "cef", sink)))
-        assert "iocstream.yaml:4:57: routes.r.sink.layout: stix-bundle takes STIX objects alone" in said
+        assert "iocstream.yaml:4:57: routes.r.sink.layout: stix-bundle takes only STIX objects" in said
 
 
 class TestCollections:
@@ -215,7 +215,7 @@ class TestCollections:
 
     def test_one_is_of_stix_alone(self, refused):
         said = refused(configuration(route("r", "cef", "{type: collection, name: iocs}")))
-        assert "routes.r.sink.type: a collection takes STIX alone, and this mapping makes cef" in said
+        assert "routes.r.sink.type: a collection takes only STIX, and this mapping makes cef" in said
 
     def test_one_that_will_be_made_is_not_made(self, check, tmp_path):
         _, findings = check(configuration(route("r", "stix21", "{type: collection, name: iocs}")))
@@ -231,7 +231,7 @@ class TestTaxii:
     def test_it_takes_stix_alone(self, refused, mapping):
         said = refused(configuration(route("r", mapping, self.COLLECTION)))
         assert "iocstream.yaml:4:" in said
-        assert "routes.r.sink.type: a TAXII collection takes STIX alone, and this mapping makes" in said
+        assert "routes.r.sink.type: a TAXII collection takes only STIX, and this mapping makes" in said
 
     def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
         (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")

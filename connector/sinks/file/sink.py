@@ -70,7 +70,7 @@ class FileSinkSettings(SinkSettings):
         """See `connector.settings.parts.SinkSettings`."""
         if self.layout == "lines" or format_name == "stix":
             return None
-        return Misfit("layout", f"stix-bundle takes STIX objects alone, and this mapping makes {format_name}")
+        return Misfit("layout", f"stix-bundle takes only STIX objects, and this mapping makes {format_name}")
 
 
 class FileSink:
@@ -99,7 +99,7 @@ class FileSink:
             return ()
         bodies = [message.body for message in sorted(messages, key=lambda each: each.dependency_level)]
         if not all(map(self._layout.fits, bodies)):
-            raise Misconfigured(f"{self._path}: the layout stix-bundle takes STIX objects alone; set layout: lines")
+            raise Misconfigured(f"{self._path}: the layout stix-bundle takes only STIX objects; set layout: lines")
         try:
             if isinstance(self._sink, _File) and self._sink.moved():
                 self.close()

@@ -58,7 +58,7 @@ class Channel:
         return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
 
     def write(self, data: bytes, timeout: float) -> None:
-        """Hand all of it to this machine's kernel within so many seconds.
+        """Hand all of it to this machine's kernel within `timeout` seconds.
 
         Raises:
             Unavailable: it could not. The reason can often be read.
@@ -72,7 +72,7 @@ class Channel:
             raise Unavailable(f"the connection to {self._address} broke: {cause(error)}") from None
 
     def read(self, seconds: float = 0.0) -> bytes | None:
-        """What the other side says, now or within so many seconds; None if nothing, empty when it has ended.
+        """What the other side says, now or within `seconds`; None if nothing, empty when it has ended.
 
         Raises:
             Unavailable: it broke the connection.
@@ -103,7 +103,7 @@ class Channel:
         return int(struct.unpack("i", answer)[0])
 
     def end(self, seconds: float) -> bool:
-        """Say that nothing more will come; whether the other side ended in turn, within so many seconds.
+        """Say that nothing more will come; whether the other side ended in turn, within `seconds`.
 
         A machine whose program left something unread resets the connection instead of ending it. Until the end is
         read here, closing would have our own kernel do the same, and throw away what is under way.

@@ -177,7 +177,7 @@ class SyslogSettings(SinkSettings):
     @classmethod
     def _one_word(cls, name: str | None) -> str | None:
         if name is not None and (not name.isprintable() or " " in name or "://" in name):
-            raise ValueError("must be a name or an address alone")
+            raise ValueError("must be nothing but a name or an address")
         return name
 
     @field_validator("hostname")

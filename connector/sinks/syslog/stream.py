@@ -89,7 +89,7 @@ class Stream:
         return True
 
     def finish(self, seconds: float) -> bool:
-        """End it; whether the receiver showed, within so many seconds, that it has read everything.
+        """End it; whether the receiver showed, within `seconds`, that it has read everything.
 
         A receiver that ends the connection too, and does not reset it, has read everything.
 
@@ -134,7 +134,7 @@ class Stream:
             pause = min(0.05, pause * 2 or 0.001)
 
     def _look(self, wait: float = 0.0, when: str = "") -> None:
-        """Raise if the receiver has ended the connection, now or within so many seconds."""
+        """Raise if the receiver has ended the connection, now or within `wait` seconds."""
         said = self._channel.read(wait)
         if said is None:
             return

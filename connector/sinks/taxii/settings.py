@@ -70,7 +70,7 @@ class TaxiiSettings(HttpSettings, SinkSettings):
         """See `connector.settings.parts.SinkSettings`."""
         if format_name == "stix":
             return None
-        return Misfit("type", f"a TAXII collection takes STIX alone, and this mapping makes {format_name}")
+        return Misfit("type", f"a TAXII collection takes only STIX, and this mapping makes {format_name}")
 
     def receiver(self) -> str:
         """See `connector.settings.parts.SinkSettings`. What an address says beside host and path may be a secret."""

@@ -44,7 +44,7 @@ def test_the_defaults_are_those_that_most_receivers_take():
         ({"tag": "'CEF:'"}, "tag must be"),
         ({"tag": "a" * 33}, "tag must be 1 to 32"),
         ({"tag": "a" * 49, "header": "rfc5424"}, "tag must be 1 to 48"),
-        ({"host": "tcp://logs.example"}, "a name or an address alone"),
+        ({"host": "tcp://logs.example"}, "nothing but a name or an address"),
         ({"facility": "local8"}, "local7"),
         ({"max_frame_bytes": 100}, "480"),
         ({"allow_unverified_tls": "true"}, "there is no such option"),
