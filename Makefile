@@ -69,7 +69,6 @@ format: $(VENV)/ready  ## put the code into its one layout
 
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m connector.mapping.reference docs/mappings.md
 
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
 

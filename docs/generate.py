@@ -20,6 +20,8 @@ from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
 from connector.kinds import SINKS, SOURCES, JournalSettings, SinkKind, SourceKind
 from connector.mapping.files import MappingSettings
+from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.json_types import described
 from connector.monitoring import metrics as monitoring
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import StatusReport
@@ -192,6 +194,22 @@ def decisions() -> str:
     return "\n".join(["| | decision |", "|---|---|", *rows])
 
 
+def functions() -> str:
+    """A table of the functions of the mapping language: what each takes, what it gives, an example."""
+    rows = ["| Function | Gives | Example |", "|---|---|---|"]
+    for _, function in sorted(FUNCTIONS.items()):
+        summary = (inspect.getdoc(function.call) or "").splitlines()[0]
+        takes = ", ".join(f"{parameter.name}: {described(parameter.types)}" for parameter in function.parameters)
+        expression, value = map(_code, function.example)
+        cells = (f"`{function.signature}`<br>{takes}", summary, f"{expression}<br>→ {value}")
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def _code(text: str) -> str:
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "config": lambda: options(app.Config),
     "telemetry": lambda: options(app.TelemetrySettings),
@@ -212,6 +230,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "actions": actions,
     "commands": commands,
     "decisions": decisions,
+    "functions": functions,
     "metrics": metrics,
 }
 

@@ -3,7 +3,7 @@
 Read first `compiled`, a mapping as the rest of the program uses it; then `compilation/compiler`, which makes of its
 YAML the `rendering/program` that is run for each notification. `language/` is what stands between `${{` and `}}`.
 `files` and `overlay` say which YAML a mapping is; `explanation/` why its output is what it is, for people.
-`schema` and `reference` describe the language to editors and readers; `examples` are notifications to try it on.
+`schema` describes the language to editors; `examples` are notifications to try it on.
 """
 
 from connector.mapping.compilation.compiler import Location

@@ -5,6 +5,7 @@ names is a JMESPath type error. The first line of a docstring and its example ar
 """
 
 import functools
+import inspect
 import json
 import math
 import re
@@ -125,6 +126,13 @@ class Function:
             return self.makes
         first = arguments[0]["value"] if arguments[0]["type"] == "literal" else None
         return self.makes(first) if isinstance(first, str) and _OBJECT_TYPE.fullmatch(first) else None
+
+    @property
+    def example(self) -> tuple[str, str]:
+        """An expression and its value as JSON, from the docstring: `lower('A') → "a"`."""
+        lines = (inspect.getdoc(self.call) or "").splitlines()
+        expression, value = next(line for line in lines if " → " in line).split(" → ")
+        return expression, value
 
     @property
     def signature(self) -> str:

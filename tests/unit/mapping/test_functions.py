@@ -18,7 +18,6 @@ from connector.mapping.language.expressions import parse
 from connector.mapping.language.functions import FUNCTIONS
 from connector.mapping.language.interpreter import INTERPRETER
 from connector.mapping.language.json_types import type_name
-from connector.mapping.reference import example
 from connector.values.identifiers import stix_id
 
 
@@ -28,7 +27,7 @@ def call(name, *arguments):
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_the_example_of_a_function_is_true(name):
-    expression, expected = example(FUNCTIONS[name])
+    expression, expected = FUNCTIONS[name].example
     assert compiled(parse(expression))({}) == json.loads(expected)
     assert INTERPRETER.visit(parse(expression), {}) == json.loads(expected)
 

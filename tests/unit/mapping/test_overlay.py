@@ -193,7 +193,10 @@ THERE = MISFIT + "emit.one.name is there already (base.yaml:12:11); to give it a
             "remove: {emit: {one: {name: {a: }}}}",
             "one.name holds nothing by name (base.yaml:12:11); write only `name:`",
         ),
-        ("remove: {emit: {one: {nested: {a: , b: }}}}", "nothing would be left of emit.one.nested: write only `nested:`"),
+        (
+            "remove: {emit: {one: {nested: {a: , b: }}}}",
+            "nothing would be left of emit.one.nested: write only `nested:`",
+        ),
         ("remove: {let: {days: }}\nchange: {let: {days: 1}}", "change.let.days: let.days is removed by this overlay"),
         ("change: {emit: {one: {name: }}}", "a value is expected here; to leave something out, put it under remove"),
         ("add: {emit: {two: {}}}", "over1.yaml:2:19: add.emit.two: a value is expected here"),
