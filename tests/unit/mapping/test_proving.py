@@ -51,6 +51,7 @@ KNOWN = {"inner": INNER, "seen": Timestamp(), "list": Elements((INNER,)), "unkno
         ("unknown && seen || `null`", Timestamp()),
         ("unknown && seen || inner.since", Timestamp()),
         ("unknown && (unknown && seen || inner.since) || `null`", Timestamp()),
+        ("unknown && (seen || unknown && seen) || `null`", Timestamp()),
         ("unknown && seen || inner.id", None),
         ("'a' || 'b'", None),
         ("'a' || 'a'", Constant("a")),

@@ -198,6 +198,28 @@ emit:
     assert mapping.render(VIEW) == [{"id": "None--1", "a": "a", "b": "a!", "d": 0}]
 
 
+def test_the_format_quotes_what_stands_in_the_text_of_a_name_as_in_a_property_of_that_name():
+    mapping = compiled("""
+format: plain
+let:
+  pattern: "is ${{ entity_value }}"
+  text: "is ${{ entity_value }}"
+emit:
+  one: {a: "${{ pattern }}", b: "${{ text }}"}
+""")
+    assert mapping.render(VIEW) == [{"id": "None--1", "a": "is 'example.com'", "b": "is example.com"}]
+
+
+def test_a_later_document_names_an_earlier_list_of_documents():
+    mapping = compiled("""
+format: plain
+emit:
+  many: {$each: notification.sources, type: "${{ item.id }}", by: "${{ entity_value }}"}
+  last: {ids: "${{ many[].id }}"}
+""")
+    assert mapping.render(VIEW)[-1] == {"id": "None--1", "ids": ["1--1", "2--1"]}
+
+
 def test_a_later_document_names_an_earlier_one_as_the_format_left_it():
     mapping = compiled("""
 format: plain
@@ -540,6 +562,29 @@ def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
         before = len(given)
         build({"list": [too_odd, too_odd]})
         assert given[before:] == [too_odd, too_odd]
+
+
+def test_what_depends_on_one_element_or_name_alone_is_completed_once_in_a_stream():
+    completed = []
+
+    class Counting(Plain):
+        def finalizer(self, shape, *, check=True):
+            complete = super().finalizer(shape)
+            return lambda document: completed.append(document["type"]) or complete(document)
+
+    mapping = compile_mapping(yamldoc.parse(OWN.replace("plain", "counting"), "test.yaml"), {"counting": Counting()})
+    for number in "123":
+        mapping.render(seen(number, source(1), source(2), source(1)))
+    assert sorted(completed) == ["named", "named", "named", "place", "source", "source"]
+
+
+def test_a_name_that_depends_on_its_elements_alone_is_made_once_in_a_stream():
+    program = compiled(OWN)._program
+    first, second = ({**seen(number, source(1)), **program.names} for number in "12")
+    for scope in (first, second):
+        assert program.run_in(scope, [])
+    assert first["subjects"] == [{"name": "one", "parts": ["1"]}]
+    assert second["subjects"][0] is first["subjects"][0]
 
 
 def test_when_beside_each_leaves_out_what_is_remembered_too():
