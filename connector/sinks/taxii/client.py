@@ -321,7 +321,7 @@ def _is_own(response: Response) -> bool:
     body = _object(response)
     if body is None:
         return False
-    return response.status == HTTPStatus.OK or not body or "title" in body or {"name", "description"} <= body.keys()
+    return not body or "title" in body or {"name", "description"} <= body.keys()
 
 
 def _spoken(part: Json) -> str:

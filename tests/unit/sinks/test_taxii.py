@@ -274,8 +274,17 @@ class TestAcceptance:
         server.post(OBJECTS, status_code=200, text="<html>Please log in</html>")
         with pytest.raises(Unavailable, match="Please log in") as caught:
             make().send(messages(1))
-        assert OBJECTS in str(caught.value)
+        assert str(caught.value).startswith(f"The collection at {OBJECTS} answers 200 with something that is not TAXII")
         assert "look at any proxy between here and the TAXII server" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "body",
+        [{"hello": "world"}, {"title": "No room", "http_status": "507"}, {"error_id": "7", "status": "complete"}],
+    )
+    def test_json_that_is_no_status_or_an_error_is_no_acceptance(self, server, make, body):
+        server.post(OBJECTS, status_code=202, json=body)
+        with pytest.raises(Unavailable, match="something that is not TAXII"):
+            make().send(messages(1))
 
     def test_a_page_that_is_not_taxii_and_says_when_to_come_back_is_an_outage_until_then(self, server, make):
         server.post(OBJECTS, status_code=200, text="<html>Maintenance</html>", headers={"Retry-After": "30"})
@@ -459,7 +468,7 @@ class TestFailures:
     @pytest.mark.parametrize("status", [401, 403, 404, 406])
     def test_an_object_that_cannot_be_looked_at_is_refused(self, server, make, status):
         self.failing(server, "0001")
-        self.held(server, "0001", status)
+        self.held(server, "0001", status, objects=[{"id": "indicator--0001", "modified": VERSION}])
         assert len(make().send(messages(3))) == 1
         server.get(f"{OBJECTS}indicator--0001/", status_code=status, text="<html>")
         assert len(make().send(messages(3))) == 1
@@ -494,8 +503,11 @@ class TestFailures:
         self.failing(server, "0001")
         self.listed(server, "0001", status_code=404)
         server.get(f"{OBJECTS}indicator--0001/", content=b'{"objects": [{"id": "indic\xf0\x01')
-        with pytest.raises(Unavailable, match="not TAXII"):
+        with pytest.raises(Unavailable) as caught:
             make().send(messages(3))
+        assert str(caught.value).startswith(
+            f"The object at {OBJECTS}indicator--0001/ answers 200 with something that is not TAXII"
+        )
 
     def test_in_a_collection_that_cannot_be_read_nothing_is_looked_at(self, server, make):
         server.get(COLLECTION, json={"id": "c1", "can_read": False, "can_write": True})
@@ -564,6 +576,7 @@ class TestRefusedEnvelopes:
             ({"text": ""}, "an answer without text"),
             ({"json": {"title": "T", "description": "D", "http_status": "400"}}, "T: D"),
             ({"json": {"code": 400, "name": "validation error", "description": ["a", "b"]}}, "validation error: a; b"),
+            ({"json": {"name": "validation error", "description": {"a": 1}}}, 'validation error: {"a":1}'),
             ({"json": {"title": {"a": 1}}}, '{"a":1}'),
         ],
     )
@@ -632,6 +645,18 @@ class TestOutagesAndMistakes:
             make().send(messages(3))
         assert f"{status} Server says so" in str(caught.value)
         assert str(caught.value).startswith(f"The collection at {OBJECTS} ")
+
+    def test_a_login_that_is_refused_in_plain_text_is_a_matter_for_a_person_when_a_challenge_comes_along(
+        self, server, make
+    ):
+        # As medallion answers; without the challenge it may be a log-in page of something in between.
+        challenge = {"WWW-Authenticate": 'Basic realm="Authentication Required"'}
+        server.post(OBJECTS, status_code=401, text="Unauthorized Access", headers=challenge)
+        with pytest.raises(Misconfigured, match=r"does not accept the login\. Check .*: 401 Unauthorized Access$"):
+            make().send(messages(1))
+        server.post(OBJECTS, status_code=407, text="Unauthorized Access", headers=challenge)
+        with pytest.raises(Unavailable, match="something that is not TAXII"):
+            make().send(messages(1))
 
     def test_after_it_was_mended_the_collection_is_looked_up_afresh(self, server, make):
         server.post(OBJECTS, [{"status_code": 404}, {"status_code": 202, "json": {"status": "complete"}}])
