@@ -347,6 +347,7 @@ def test_each_over_what_is_no_list_refuses_the_notification():
     assert str(caught.value) == (
         "test.yaml:4:16: emit.one.a.$each: in `entity.score`: $each goes through a list, not through number"
     )
+    assert caught.value.by == "mapping"
 
 
 @pytest.mark.parametrize(
@@ -536,6 +537,18 @@ emit:
     found = [mapping.render(seen(number, source(1))) for number in "123"]
     assert [len(documents) for documents in found] == [2, 1, 2]
     assert [documents[-1]["own"][0]["by"] for documents in found] == ["1", "2", "3"]
+
+
+def test_what_depends_on_more_than_its_element_before_a_list_within_it_is_made_each_time():
+    mapping = compiled("""
+format: plain
+emit:
+  each:
+    $each: notification.sources
+    by: ${{ notification.id }}
+    inner: {$each: "['a']", of: "${{ item }}"}
+""")
+    assert [mapping.render(seen(number, source(1)))[0]["by"] for number in "123"] == ["1", "2", "3"]
 
 
 def test_what_is_remembered_is_made_once_and_does_not_grow_without_end():
