@@ -91,6 +91,22 @@ def test_epoch_ms_gives_whole_milliseconds(seconds, expected):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "Jan 01 1970 00:00:00 UTC"),
+        (1684311125.9, "May 17 2023 08:12:05 UTC"),
+        (253_402_300_799, "Dec 31 9999 23:59:59 UTC"),
+        (253_402_300_800, None),
+        (-1, None),
+        (10**400, None),
+        (float("nan"), None),
+    ],
+)
+def test_cef_time_covers_the_years_from_1970_to_9999(seconds, expected):
+    assert call("cef_time", seconds) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "days", "expected"),
     [
         ("2023-05-17T08:12:05.123Z", 0, "2023-05-17T08:12:05.123Z"),
@@ -117,6 +133,13 @@ def test_stix_id_is_that_of_the_rest_of_the_program_and_null_when_a_part_is():
 def test_stix_id_refuses_what_cannot_be_written_as_json(part):
     with pytest.raises(JMESPathError, match="lone surrogates or a number beyond 64 bits"):
         call("stix_id", "sighting", part)
+
+
+def test_opencti_id_is_null_when_a_property_is_and_refuses_what_cannot_be_written_as_json():
+    assert call("opencti_id", "malware", {"name": None}) is None
+    for name in ("\ud800", 2**80):
+        with pytest.raises(JMESPathError, match=r"opencti_id\(\) cannot use .* lone surrogates or a number beyond 64"):
+            call("opencti_id", "malware", {"name": name})
 
 
 @pytest.mark.parametrize(
@@ -151,6 +174,7 @@ def test_ip_version_knows_addresses_and_networks(text, version):
 def test_unique_keeps_what_differs_in_type_alone():
     items = [1, True, 1.0, "1", [1], [1], {"a": 1, "b": 2}, {"b": 2, "a": 1}, None, None]
     assert call("unique", items) == [1, True, "1", [1], {"a": 1, "b": 2}, None]
+    assert call("unique", [[2**80], [2**80], [2**80 + 1], ["\ud800"], ["\ud800"]]) == [[2**80], [2**80 + 1], ["\ud800"]]
 
 
 @pytest.mark.parametrize(
@@ -390,6 +414,8 @@ def test_ip_scope_says_where_an_address_means_something(text, expected):
         ("a" * 64 + ".example", None),
         ("a." * 127 + "example", None),
         ("ü" * 300 + ".example", None),
+        ("b\ud800.example", None),
+        (" " * 100_000 + "example.com", None),
         ("", None),
     ],
 )

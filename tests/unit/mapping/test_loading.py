@@ -224,6 +224,14 @@ def test_a_number_of_immoderate_length_is_refused():
     assert "more digits than any reader takes" in refusal_of(f"a: ${{{{ entity[{'1' * 5_000}] }}}}")
 
 
+def test_a_mapping_nested_beyond_measure_is_refused():
+    deep = "x"
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(Misconfigured, match=r"^test\.yaml: nested too deeply$"):
+        mapping.compile_mapping(mapping_document({"format": "plain", "emit": {"one": deep}}), FORMATS)
+
+
 def test_a_mapping_nested_as_deep_as_yaml_goes_is_compiled_and_rendered():
     depth = 90
     body = "".join("  " * level + "a:\n" for level in range(depth)) + "  " * depth + "a: ${{ entity_value }}"

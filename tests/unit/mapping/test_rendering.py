@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
 
-from connector.mapping import compile_mapping
+from connector.mapping import compile_condition, compile_mapping
 from connector.mapping.compilation import compiler
 from connector.mapping.rendering import values
 from connector.model import Provisional, Refused
@@ -437,8 +437,12 @@ def test_a_notification_nested_beyond_measure_is_refused():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(Refused, match="nested too deeply"):
-        rendered("a: ${{ entity.deep }}", {**VIEW, "entity": {"deep": deep}})
+    view = {**VIEW, "entity": {"deep": deep}}
+    mapping = emitting("a: ${{ entity.deep }}")
+    for render in (mapping.render, mapping.traced().render, compile_condition("entity.deep[] == entity.deep", "when")):
+        with pytest.raises(Refused, match="nested too deeply") as caught:
+            render(view)
+        assert caught.value.by == "mapping"
 
 
 def test_watching_names_the_expressions_that_never_had_a_value():
