@@ -277,16 +277,16 @@ def test_convert_says_where_the_input_is_broken(tmp_path, text):
 
 
 def test_the_schema_describes_the_configuration_that_init_writes(tmp_path):
-    import jsonschema
+    import jsonschema_rs
     from ruamel.yaml import YAML
 
     schema = json.loads(iocstream_here("schema", "config", cwd=tmp_path).stdout)
     iocstream_here("init", cwd=tmp_path)
     written = YAML(typ="safe", pure=True).load(tmp_path / "iocstream.yaml")
-    jsonschema.validate(written, schema)
+    jsonschema_rs.validate(schema, written)
     written["routes"]["events"]["snk"] = {}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(written, schema)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(schema, written)
 
 
 def test_the_demo_shows_what_arrived(tmp_path):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import requests
 from integration.simulated_virustotal import KEY, NOW, simulated
@@ -55,7 +55,7 @@ def test_pages_are_as_googles_description_has_them(description, url):
     cursor = {}
     for _ in range(3):
         page = ask(f"{url}/ioc_stream", limit=40, order="date+", **cursor).json()
-        jsonschema.validate(page, schema)
+        jsonschema_rs.validate(schema, page)
         cursor = {"cursor": page["meta"].get("cursor")}
     assert cursor == {"cursor": None}
 
@@ -72,14 +72,14 @@ def test_a_refusal_is_word_for_word_the_documented_one(description, url):
     answer = ask(f"{url}/ioc_stream", filter="origin:notHunting")
     assert answer.status_code == 400
     assert answer.json() == json.loads(sample("ioc_stream_get_400.json"))
-    jsonschema.validate(answer.json(), answer_schema(description, "/ioc_stream", "get", 400))
+    jsonschema_rs.validate(answer_schema(description, "/ioc_stream", "get", 400), answer.json())
 
 
 @pytest.mark.parametrize("identifier", ["1", "x"])
 def test_errors_have_the_envelope_of_the_description(description, url, identifier):
     answer = ask(f"{url}/ioc_stream_notifications/{identifier}")
     assert answer.status_code == 404
-    jsonschema.validate(answer.json(), answer_schema(description, "/ioc_stream_notifications/{id}", "delete", 404))
+    jsonschema_rs.validate(answer_schema(description, "/ioc_stream_notifications/{id}", "delete", 404), answer.json())
 
 
 def test_an_item_has_the_shape_of_a_real_one(url):
