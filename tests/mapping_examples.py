@@ -1,16 +1,24 @@
 """The examples beside the mappings: notifications whose output `iocstream mapping test` compares with a file."""
 
+import functools
 from pathlib import Path
 
 import orjson
 
-from connector import notification
+from connector import app, notification
+from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.pipeline.convert import Conversion, convert
 
 MAPPINGS = Path(__file__).parents[1] / "mappings"
 INPUTS = sorted((MAPPINGS / "examples" / "inputs").glob("*.json"))
 CASES = [path.stem for path in INPUTS]
+
+
+@functools.cache
+def bundled(name: str, profile: str | None = None) -> CompiledMapping:
+    """A bundled mapping, compiled once for all tests, which takes longer than most of what they do with it."""
+    return app.load_mapping(name, Producer(), profile)
 
 
 def conversion(mapping: CompiledMapping, case: str) -> Conversion:

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import functools
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -12,19 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from integration.command import iocstream_here
-from mapping_examples import CASES, MAPPINGS
+from mapping_examples import CASES, MAPPINGS, bundled
 
-from connector import app
 from connector.authoring import explain, page, tree
-from connector.formats.stix.format import Producer
 from connector.mapping.examples import read_one
 from connector.model import Notification, Refused
 from connector.notification import read
 
-STIX, CEF = (app.load_mapping(name, Producer()) for name in ("stix21", "cef"))
+STIX, CEF = bundled("stix21"), bundled("cef")
 INPUTS = MAPPINGS / "examples" / "inputs"
 
 
+@functools.cache
 def told(case, mapping=STIX):
     return explain.explain(mapping, read_one(INPUTS / f"{case}.json"))
 

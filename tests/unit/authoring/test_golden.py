@@ -5,7 +5,7 @@ import shutil
 import orjson
 import pytest
 from integration.command import iocstream_here
-from mapping_examples import CASES, MAPPINGS
+from mapping_examples import CASES, MAPPINGS, bundled
 
 from connector import app
 from connector.authoring import golden
@@ -39,7 +39,7 @@ def outcomes(folder, **options):
 
 @pytest.mark.parametrize("name", files.bundled_mappings())
 def test_the_examples_of_a_bundled_mapping_become_what_their_files_say(name):
-    found = list(golden.run(app.load_mapping(name, Producer()), *examples.folder_and_name(name)))
+    found = list(golden.run(bundled(name), *examples.folder_and_name(name)))
     assert found
     assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
 

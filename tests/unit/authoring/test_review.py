@@ -3,9 +3,8 @@
 import orjson
 import pytest
 from integration.command import iocstream_here
-from mapping_examples import MAPPINGS
+from mapping_examples import MAPPINGS, bundled
 
-from connector import app
 from connector.authoring.review import review
 from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
@@ -130,7 +129,7 @@ def test_formats_that_know_their_specification_say_so():
 
 @pytest.mark.parametrize("name", files.bundled_mappings())
 def test_a_bundled_mapping_has_nothing_to_correct(name):
-    found = list(review(app.load_mapping(name, Producer()), examples.of(name)))
+    found = list(review(bundled(name), examples.of(name)))
     assert [each for each in found if each.level in ("warning", "error")] == []
 
 

@@ -5,11 +5,9 @@ import contextlib
 import pytest
 from hypothesis import given
 from malformed_notifications import body_of, dirty, emptied, misshapen
-from mapping_examples import CASES, conversion
+from mapping_examples import CASES, bundled, conversion
 
 from connector import notification
-from connector.app import load_mapping
-from connector.formats.stix.format import Producer
 from connector.model import Refused
 
 NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl", "udm": "jsonl"}
@@ -17,24 +15,22 @@ NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl",
 REFUSED = {"udm": {"ip_network", "unknown_entity_type", "url_sha256_only"}}
 """Mapping → examples that it cannot say."""
 
-MADE = {name: load_mapping(name, Producer()) for name in ("cef", *NAMES)}
-
 
 def lines(name, body):
     """What a notification becomes, encoded."""
-    mapping = MADE[name]
+    mapping = bundled(name)
     return [mapping.format.encode(document) for document in mapping.render(notification.view(notification.read(body)))]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("case", CASES)
 def test_only_what_the_format_cannot_say_is_refused(name, case):
-    assert bool(conversion(MADE[name], case).refusal) == (case in REFUSED.get(name, ()))
+    assert bool(conversion(bundled(name), case).refusal) == (case in REFUSED.get(name, ()))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_expression_finds_a_value_in_some_example(name):
-    traced = MADE[name].traced()
+    traced = bundled(name).traced()
     for case in CASES:
         with contextlib.suppress(Refused):
             traced.render(notification.view(notification.read(body_of(case))))

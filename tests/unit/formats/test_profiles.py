@@ -1,17 +1,14 @@
 """`mappings/profiles`: what the examples become with each, and that none loses what the mapping itself would send."""
 
 import contextlib
-import functools
 
 import pytest
 from hypothesis import given
 from malformed_notifications import body_of, misshapen
-from mapping_examples import CASES, MAPPINGS, conversion
+from mapping_examples import CASES, MAPPINGS, bundled, conversion
 
 from connector import notification
-from connector.app import load_mapping
 from connector.authoring import golden
-from connector.formats.stix.format import Producer
 from connector.mapping import examples
 from connector.model import Refused
 
@@ -19,21 +16,16 @@ PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profile
 CEF_PROFILES = [profile for mapping, profile in PROFILES if mapping == "cef"]
 
 
-@functools.cache
-def made(mapping, profile=None):
-    return load_mapping(mapping, Producer(), profile)
-
-
 def lines(mapping, profile, body):
     """What a notification becomes, encoded."""
-    compiled = made(mapping, profile)
+    compiled = bundled(mapping, profile)
     documents = compiled.render(notification.view(notification.read(body)))
     return [compiled.format.encode(document) for document in documents]
 
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_the_examples_become_what_their_files_say(mapping, profile):
-    found = list(golden.run(made(mapping, profile), *examples.folder_and_name(mapping, profile)))
+    found = list(golden.run(bundled(mapping, profile), *examples.folder_and_name(mapping, profile)))
     assert [each.case for each in found] == CASES
     assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
 
@@ -41,12 +33,12 @@ def test_the_examples_become_what_their_files_say(mapping, profile):
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 @pytest.mark.parametrize("case", CASES)
 def test_a_profile_refuses_what_the_mapping_refuses(mapping, profile, case):
-    assert bool(conversion(made(mapping, profile), case).refusal) == bool(conversion(made(mapping), case).refusal)
+    assert bool(conversion(bundled(mapping, profile), case).refusal) == bool(conversion(bundled(mapping), case).refusal)
 
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_every_expression_finds_a_value_in_some_example(mapping, profile):
-    traced = made(mapping, profile).traced()
+    traced = bundled(mapping, profile).traced()
     for case in CASES:
         with contextlib.suppress(Refused):
             traced.render(notification.view(notification.read(body_of(case))))
@@ -55,7 +47,7 @@ def test_every_expression_finds_a_value_in_some_example(mapping, profile):
 
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_a_profile_says_in_one_line_what_it_is_for(mapping, profile):
-    assert made(mapping, profile).description not in ("", made(mapping).description)
+    assert bundled(mapping, profile).description not in ("", bundled(mapping).description)
 
 
 @pytest.mark.parametrize("profile", CEF_PROFILES)

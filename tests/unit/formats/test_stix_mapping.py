@@ -7,10 +7,9 @@ import jsonschema_rs
 import orjson
 import pytest
 from malformed_notifications import emptied
-from mapping_examples import CASES, MAPPINGS, conversion
+from mapping_examples import CASES, MAPPINGS, bundled, conversion
 
 from connector import notification
-from connector.app import load_mapping
 from connector.formats.stix.format import Producer, StixFormat
 from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.mapping import load
@@ -217,7 +216,7 @@ PROFILES = sorted(path.stem for path in (MAPPINGS / "profiles" / "stix21").iterd
 @pytest.mark.parametrize("profile", [None, *PROFILES])
 @pytest.mark.parametrize("case", sorted(set(CASES) - REFUSED))
 def test_nothing_that_virustotal_leaves_empty_costs_a_notification(case, profile):
-    mapping = load_mapping("stix21", Producer(), profile)
+    mapping = bundled("stix21", profile)
     refusal = {str(made.refusal) for body in emptied(case) for made in convert([notification.read(body)], mapping)}
     assert refusal <= {"None", "nothing says which URL it is"}
 

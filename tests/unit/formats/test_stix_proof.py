@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from malformed_notifications import body_of, dirty, misshapen
-from mapping_examples import CASES
+from mapping_examples import CASES, bundled
 
 from connector import notification
-from connector.app import load_mapping
 from connector.formats.stix import values
 from connector.formats.stix.format import _TYPES, Producer, StixFormat
 from connector.formats.stix.proof import remaining
@@ -69,7 +68,7 @@ class Twice(StixFormat):
 @pytest.fixture(scope="module", params=PROFILES)
 def twice(request):
     """A mapping of which every document is checked both ways."""
-    made = load_mapping("stix21", Producer(), request.param)
+    made = bundled("stix21", request.param)
     output = Twice()
     return type(made)(made.document, {"stix": output}), output
 

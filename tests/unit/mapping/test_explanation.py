@@ -1,14 +1,15 @@
 """An explanation says of every value where it came from, and of what is not there why."""
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis_profiles import examples
-from mapping_examples import CASES, MAPPINGS, conversion
+from mapping_examples import CASES, MAPPINGS, bundled, conversion
 from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 from unit.mapping.test_loading import mapping_document, mappings, views
 
-from connector import app, mapping, notification
-from connector.formats.stix.format import Producer
+from connector import mapping, notification
 from connector.mapping import files
 from connector.mapping.examples import read_one
 from connector.mapping.explanation import Explainer
@@ -42,18 +43,21 @@ def documents_of(explanation):
     return [document for each in made for document in (each if isinstance(each, list) else [each])]
 
 
+@functools.cache
+def explainer(name):
+    return Explainer(bundled(name))
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", files.bundled_mappings())
 def test_the_parts_are_the_document(name, case):
-    compiled_mapping = app.load_mapping(name, Producer())
-    explanation = Explainer(compiled_mapping).explain(
-        notification.view(read_one(MAPPINGS / "examples" / "inputs" / f"{case}.json"))
-    )
+    view = notification.view(read_one(MAPPINGS / "examples" / "inputs" / f"{case}.json"))
+    explanation = explainer(name).explain(view)
     assert len(explanation.documents) == len(documents_of(explanation))
     for document, made in zip(explanation.documents, documents_of(explanation), strict=True):
         assert document == made
     if explanation.refused:
-        assert explanation.refused == str(conversion(compiled_mapping, case).refusal)
+        assert explanation.refused == str(conversion(bundled(name), case).refusal)
 
 
 @examples(300)

@@ -5,7 +5,7 @@ import threading
 from types import MappingProxyType
 
 import pytest
-from unit.mapping.formats import VIEW, Plain, compiled, emitting, rendered
+from unit.mapping.formats import FORMATS, VIEW, Plain, compiled, emitting, rendered
 
 from connector.mapping import compile_condition, compile_mapping
 from connector.mapping.compilation import compiler
@@ -489,7 +489,8 @@ def source(number, **more):
 
 
 def test_what_is_remembered_of_earlier_notifications_changes_nothing():
-    mapping = compiled(OWN)
+    document = yamldoc.parse(OWN, "own.yaml")
+    mapping = compile_mapping(document, FORMATS)
     traced = mapping.traced()  # which remembers nothing
     stream = [
         seen("1", source(1), source(2)),
@@ -503,9 +504,9 @@ def test_what_is_remembered_of_earlier_notifications_changes_nothing():
         seen("8", source(3, label=None), source(3, label=float("nan")), source(3, label=float("inf"))),
     ]
     for view in stream:
-        made, anew = mapping.render(view), traced.render(view)
-        assert made == anew
-        assert [type(document) for document in made] == [type(document) for document in anew]
+        made, afresh = mapping.render(view), compile_mapping(document, FORMATS).render(view)
+        assert made == afresh == traced.render(view)
+        assert [type(each) for each in made] == [type(each) for each in afresh]
 
 
 def test_what_is_remembered_is_shared_with_no_document():

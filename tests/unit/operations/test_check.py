@@ -1,8 +1,7 @@
 """Mappings tried on their examples."""
 
-from mapping_examples import CASES, INPUTS
+from mapping_examples import CASES, INPUTS, bundled
 
-from connector.app import load_mapping
 from connector.formats.stix.format import Producer, StixFormat
 from connector.mapping.examples import Examples, read_one
 from connector.operations.check import try_mapping
@@ -24,7 +23,7 @@ def tried(mapping, *notifications):
 
 
 def test_an_object_that_stix2_does_not_take_is_named_with_its_example_and_what_is_said_of_it():
-    mapping = load_mapping("stix21", Producer())
+    mapping = bundled("stix21")
     broken = type(mapping)(mapping.document, {"stix": Lenient(Producer())})
     errors = [message for level, message in tried(broken, EXAMPLE, EXAMPLE) if level == "error"]
     [error] = errors
@@ -33,9 +32,9 @@ def test_an_object_that_stix2_does_not_take_is_named_with_its_example_and_what_i
 
 
 def test_stix_that_is_valid_leaves_nothing_to_say():
-    assert [level for level, _ in tried(load_mapping("stix21", Producer()), EXAMPLE) if level == "error"] == []
+    assert [level for level, _ in tried(bundled("stix21"), EXAMPLE) if level == "error"] == []
 
 
 def test_other_formats_are_not_given_to_stix2(monkeypatch):
     monkeypatch.setattr("connector.formats.stix.strict.parsed", lambda body: 1 / 0)
-    assert tried(load_mapping("cef", Producer()), EXAMPLE)[0][0] == "ok"
+    assert tried(bundled("cef"), EXAMPLE)[0][0] == "ok"
