@@ -100,7 +100,7 @@ ClientKey = Annotated[
 class Settings(BaseModel):
     """Options of one part: unknown keys are refused, values never appear in errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
