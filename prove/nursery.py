@@ -4,6 +4,7 @@ Started as `python -m prove.nursery`, it reads one JSON order a line and answers
 Each child is the command line itself (`connector.cli`) in a process of its own, with its own folder and environment.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -27,6 +28,7 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._child: Child | None = None
 
     def start(
         self,
@@ -45,7 +47,8 @@ class Nursery:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        return Child(self, self.answer(LONGEST_SECONDS)["pid"])
+        self._child = Child(self, self.answer(LONGEST_SECONDS)["pid"])
+        return self._child
 
     def run(self, folder: Path, *arguments: str, timeout: float = LONGEST_SECONDS, **options: Any) -> "Ended":
         """Run to the end, with what this one said; one that does not end in time is killed."""
@@ -65,6 +68,10 @@ class Nursery:
         if not select.select([stdout], [], [], timeout)[0]:
             return None
         return json.loads(stdout.readline())
+
+    def idle(self) -> bool:
+        """Whether its child has ended, so that it can start another."""
+        return self._child is None or self._child.poll() is not None
 
     def close(self) -> None:
         """End the nursery."""
@@ -132,12 +139,24 @@ class Ended:
 
 @contextlib.contextmanager
 def nursery() -> Iterator[Nursery]:
-    """A nursery for as long as the block lasts."""
-    made = Nursery()
+    """A nursery for as long as the block lasts; then it is kept for the next, as it keeps nothing of its children."""
+    made = _kept.pop() if _kept else Nursery()
     try:
         yield made
     finally:
-        made.close()
+        if made.idle():
+            _kept.append(made)
+        else:
+            made.close()
+
+
+_kept: list[Nursery] = []
+
+
+@atexit.register
+def _close_kept() -> None:
+    while _kept:
+        _kept.pop().close()
 
 
 def _size(path: Path) -> int:

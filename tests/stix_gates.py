@@ -3,6 +3,7 @@
 `UNMET` has the findings of stix2-validator (`--strict` and `--interop`) that we accept, each with its reason.
 """
 
+import functools
 import ipaddress
 import json
 import re
@@ -12,6 +13,7 @@ import stix2
 import stix2matcher.matcher
 import stix2validator
 import yara_x
+from referencing import Registry
 
 OASIS = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 UNTOLD = "VirusTotal does not say, and a guess would be one"
@@ -92,6 +94,19 @@ def _shortened(document):
     """stix2 writes a fraction of zeros only where the specification asks for three digits."""
     names = ("valid_from", "valid_until", "first_seen", "last_seen", "first_observed", "last_observed", "published")
     return {name: document[name].replace(".000Z", "Z") for name in names if name in document}
+
+
+@functools.cache
+def _read_so_far(_count):
+    return Registry().with_resources(stix2validator.validator._FILE_SCHEMAS.items()).crawl()
+
+
+def _registry(retrieve):
+    """The schemas that stix2-validator has read: for each object it would look through all of them again."""
+    return _read_so_far(len(stix2validator.validator._FILE_SCHEMAS)).combine(Registry(retrieve=retrieve))
+
+
+stix2validator.validator.Registry = _registry
 
 
 def validator_findings(documents):
