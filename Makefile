@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE  # or each process of a test run compiles all that it imports
 
+# Tests of processes and sockets wait for a third of their time, so that half as many workers again as cores keep these busy.
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -21,11 +24,11 @@ unit: $(VENV)/ready  ## the tests that need no server, in a minute
 	$(BIN)/pytest -n auto tests/unit tests/contract
 
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 coverage: $(VENV)/ready  ## every test, and which lines and branches of connector/ none of them reaches
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto --dist loadgroup
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
