@@ -16,6 +16,7 @@ from connector.formats.cef.format import CefFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.model import Json, Notification
 from connector.ports import Format
+from connector.settings import yamldoc
 
 MAPPINGS = Path(__file__).resolve().parent.parent / "mappings"
 OTHERS = ("leef", "ecs", "ocsf", "udm", "splunk-hec")
@@ -83,7 +84,7 @@ def _converted(compiled: mapping.CompiledMapping, items: list[Notification]) -> 
 
 
 def _load(name: str, format_name: str, output: Format) -> mapping.CompiledMapping:
-    return mapping.load(MAPPINGS / f"{name}.yaml", {format_name: output})
+    return mapping.compile_mapping(yamldoc.load(MAPPINGS / f"{name}.yaml"), {format_name: output})
 
 
 def _examples() -> list[Notification]:

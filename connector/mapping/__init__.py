@@ -6,16 +6,12 @@ YAML the `rendering/program` that is run for each notification. `language/` is w
 `schema` describes the language to editors; `examples` are notifications to try it on.
 """
 
-from connector.mapping.compilation.compiler import Location
-from connector.mapping.compiled import CompiledMapping, TracedMapping, compile_condition, compile_mapping, load
+from connector.mapping.compiled import CompiledMapping, compile_condition, compile_mapping
 from connector.mapping.overlay import apply_overlay
 
 __all__ = [
     "CompiledMapping",
-    "Location",
-    "TracedMapping",
     "apply_overlay",
     "compile_condition",
     "compile_mapping",
-    "load",
 ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
@@ -15,7 +14,6 @@ from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
 from connector.model import Document, Json, JsonObject, Misconfigured, Refused
 from connector.ports import Format
-from connector.settings import yamldoc
 from connector.settings.yamldoc import YamlDocument
 
 TOO_DEEP = "the notification is nested too deeply to be mapped"
@@ -118,17 +116,12 @@ class TracedMapping:
             self._had_value[location] = True
 
 
-def load(path: Path, formats: Mapping[str, Format], name: str | None = None) -> CompiledMapping:
-    """Read and compile a mapping; `name` is what errors call it, else its path.
+def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
+    """Compile a mapping that has been read, with or without overlays laid over it.
 
     Raises:
         Misconfigured: with `file:line:column: path: what is wrong and what was expected`.
     """
-    return compile_mapping(yamldoc.load(path, name), formats)
-
-
-def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
-    """Compile a mapping that has been read, overlays laid over it or none; errors as for `load`."""
     try:
         return CompiledMapping(document, formats)
     except Misconfigured as error:

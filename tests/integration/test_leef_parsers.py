@@ -17,11 +17,12 @@ from connector.formats.leef import (
     Kind,
     LeefFormat,
 )
+from connector.settings import yamldoc
 
 pytest_plugins = "integration.validators"
 
 FORMAT = LeefFormat()
-MAPPING = mapping.load(MAPPINGS / "leef.yaml", {"leef": FORMAT})
+MAPPING = mapping.compile_mapping(yamldoc.load(MAPPINGS / "leef.yaml"), {"leef": FORMAT})
 
 header_text = st.tuples(odd_text, st.sampled_from("abc1"), odd_text).map("".join)
 of_kind = {

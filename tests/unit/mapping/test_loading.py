@@ -9,6 +9,7 @@ from unit.mapping.formats import FORMATS, VIEW, compiled, emitting
 
 from connector import mapping
 from connector.model import Misconfigured, Refused
+from connector.settings import yamldoc
 
 TOP = "format: plain\nemit: {one: {type: x}}\n"
 
@@ -28,7 +29,7 @@ def refusal_of(body):
 def test_a_mapping_is_loaded_from_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(TOP + "description: For a test", encoding="utf-8")
-    loaded = mapping.load(path, FORMATS, name="mine.yaml")
+    loaded = mapping.compile_mapping(yamldoc.load(path, "mine.yaml"), FORMATS)
     assert (loaded.name, loaded.format_name, loaded.description) == ("mine.yaml", "plain", "For a test")
     assert loaded.format is FORMATS["plain"]
     assert loaded.render(VIEW) == [{"id": "x--1", "type": "x"}]
