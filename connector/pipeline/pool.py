@@ -163,11 +163,13 @@ class Pool:
             return [task.name for task in self._at_work if now - task.since >= seconds]
 
     def kept_waiting(self, seconds: float) -> Sequence[str]:
-        """The tasks that could take a step and have found no thread for so many seconds."""
+        """The tasks whose turn would be next in lanes that are not slow, and that found no thread for so many seconds.
+
+        There are none unless all threads are in steps that do not end.
+        """
         now = time.monotonic()
         with self._lock:
-            lanes = {id(task.lane): task.lane for task in self._tasks.values()}.values()
-            heads = [lane.ready[0] for lane in lanes if lane.ready]
+            heads = [lane.ready[0] for lane in self._lines[False]]
         return [task.name for task in heads if now - task.since >= seconds]
 
     def _make_ready(self, task: _Task) -> None:

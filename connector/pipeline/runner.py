@@ -103,6 +103,7 @@ class Runner:
             for source in route.sources:
                 self._readers.setdefault(source, []).append(name)
         self._pool = Pool({}, self._stop)
+        self._begun: Sequence[str] = ()
         self._is_once = False
 
     def run(self) -> Sequence[Part]:
@@ -133,22 +134,25 @@ class Runner:
 
     def left_behind(self) -> Sequence[str]:
         """The parts that had not ended when the time to stop was up; they go on, and end with the process."""
-        return [name for name in self._pool.unfinished() if name != _WATCH]
+        return self._parts_of(self._pool.unfinished())
 
     def ended(self) -> Sequence[str]:
         """The parts that should be running and have ended, which only a bug brings about."""
         if self._stop.is_set() or self._is_once:
             return []
-        running = set(self._pool.unfinished())
-        return [name for name in self.parts if name not in running]
+        unfinished = set(self._pool.unfinished())
+        return [name for name in self._begun if name not in unfinished]
 
     def hanging(self) -> Sequence[str]:
         """The parts that have been in one step for very long, such as one whose receiver takes hours to answer."""
-        return self._pool.at_work(HANGING_SECONDS)
+        return self._parts_of(self._pool.at_work(HANGING_SECONDS))
 
     def stalled(self) -> Sequence[str]:
-        """The parts that have something to do, and for which there has been no thread for very long."""
-        return [] if self._stop.is_set() else self._pool.kept_waiting(STALLED_SECONDS)
+        """The parts that have something to do and found no thread for very long, although they keep none for long."""
+        return [] if self._stop.is_set() else self._parts_of(self._pool.kept_waiting(STALLED_SECONDS))
+
+    def _parts_of(self, tasks: Sequence[str]) -> Sequence[str]:
+        return [name for name in tasks if name in self.parts]
 
     def _take_turns(
         self,
@@ -158,11 +162,12 @@ class Runner:
         """Run parts until they have ended; once asked to stop, not for longer than the time to stop."""
         tasks = {name: (self._serve(name, work), self._waits_for(name)) for name, work in works.items()}
         self._pool = Pool({**others, **tasks}, self._stop)
+        self._begun = list(tasks)
         self._pool.run()
         if not self._stop.is_set():
             return
         if not self._pool.has_failed():
-            self._log.info("stopping", at_work=self._pool.at_work(), seconds=self._shutdown_seconds)
+            self._log.info("stopping", at_work=self._parts_of(self._pool.at_work()), seconds=self._shutdown_seconds)
         try:
             self._pool.end(self._shutdown_seconds)
         finally:

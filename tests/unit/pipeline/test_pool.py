@@ -440,16 +440,34 @@ def test_a_bug_stops_everything_and_is_raised_in_the_end(stop):
 
 
 def test_it_is_known_who_is_long_in_a_step_and_who_finds_no_thread(stop, released, monkeypatch):
-    monkeypatch.setattr(module, "LANE_THREADS", 1)
-    pool = Pool(
-        {"first": (hang(released), "x"), "second": (counting(1, [], ""), "x"), "idle": (idle(stop, [], ""), "y")}, stop
-    )
+    monkeypatch.setattr(module, "THREADS", 1)
+    monkeypatch.setattr(module, "EAGER_THREADS", 1)
+    seen = []
+
+    def hang_when_woken():
+        yield UNTIL_WOKEN
+        yield from hang(released, seen, "hangs")
+
+    pool = Pool(lanes({"hangs": hang_when_woken(), "waits": idle(stop, seen, "waits")}), stop)
     with running(pool, stop):
-        assert eventually(lambda: pool.at_work(0.1) == ["first"])
-        assert eventually(lambda: pool.kept_waiting(0.1) == ["second"])
+        assert eventually(lambda: seen == ["waits"] and pool.at_work() == [])
+        pool.wake(["hangs"])
+        assert eventually(lambda: "hangs" in seen)
+        pool.wake(["waits"])
+        assert eventually(lambda: pool.at_work(0.1) == ["hangs"])
+        assert eventually(lambda: pool.kept_waiting(0.1) == ["waits"])
         assert pool.at_work(1000.0) == pool.kept_waiting(1000.0) == []
         released.set()
     assert pool.at_work() == pool.kept_waiting(0.0) == []
+
+
+def test_those_that_wait_for_a_slow_server_are_not_kept_waiting(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "LANE_THREADS", 1)
+    pool = Pool({name: (hang(released), "server") for name in ("first", "second")}, stop)
+    with running(pool, stop):
+        assert eventually(lambda: pool.at_work(0.2) == ["first"])
+        assert pool.kept_waiting(0.0) == []
+        released.set()
 
 
 def test_its_threads_end_with_its_tasks(stop):

@@ -311,6 +311,7 @@ def test_a_part_that_has_ended_although_nobody_asked_is_told(journal):
     run = runner(journal, {"vt": Source(page(1))}, {"out": Sink(), "held": held})
     run._deliver_until_stopped = lambda attempts: iter(()) if attempts.name == "out" else until_stopped(attempts)
     until_stopped = Runner._deliver_until_stopped.__get__(run)
+    assert run.ended() == [], "none has begun"
     with running(run):
         assert held.entered.wait(20)
         assert eventually(lambda: run.ended() == ["out"])
@@ -431,19 +432,21 @@ def test_a_part_that_hangs_is_named_once(journal, log, monkeypatch):
 
 def test_a_run_in_which_a_part_finds_no_thread_is_stalled(journal, monkeypatch):
     monkeypatch.setattr("connector.pipeline.runner.STALLED_SECONDS", 0.05)
-    monkeypatch.setattr("connector.pipeline.pool.LANE_THREADS", 1)
-    sinks = {"one": Held(), "two": Held()}
-    routes = {
-        name: Route(name, ("vt",), lambda _: True, Mapping(), sink, waits_for="a server")
-        for name, sink in sinks.items()
-    }
-    run = Runner({"vt": PolledSource(Source(page(1)), 0.01)}, routes, journal, retention_seconds=1.0)
+    for limit in ("THREADS", "EAGER_THREADS"):
+        monkeypatch.setattr(f"connector.pipeline.pool.{limit}", 1)
+    held, release = Held(), threading.Event()
+
+    class Late(Source):
+        def pages(self, checkpoint):
+            yield from super().pages(checkpoint) if release.is_set() else ()
+
+    run = runner(journal, {"vt": Late(page(1))}, {"held": held, "out": Sink()})
     with running(run):
-        assert eventually(lambda: any(sink.entered.is_set() for sink in sinks.values()))
-        (entered,) = [name for name, sink in sinks.items() if sink.entered.is_set()]
-        assert eventually(lambda: run.stalled() == [name for name in sinks if name != entered])
-        for sink in sinks.values():
-            sink.released.set()
+        assert eventually(lambda: {part.state for part in run.parts.values()} == {"done"})
+        release.set()
+        assert held.entered.wait(20)
+        assert eventually(lambda: "vt" in run.stalled())
+        held.released.set()
         assert eventually(lambda: run.stalled() == [])
 
 
