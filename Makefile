@@ -64,8 +64,8 @@ lint: $(VENV)/ready  ## style, types, layers, declared dependencies, and whether
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run; PART=taxii: one part of it
 	$(BIN)/python bench/run.py $(PART)
 
-prove: $(VENV)/ready peers  ## the proof of docs/reliability.md, in an hour at most; QUICK=1: in five minutes
-	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED))
+prove: $(VENV)/ready peers  ## the proof of docs/reliability.md; QUICK=1: a short form; PART=kills: one part of it
+	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(INTO),--into $(INTO))
 
 format: $(VENV)/ready  ## put the code into its one layout
 	$(BIN)/ruff check --fix-only --quiet .

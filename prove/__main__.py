@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from prove import reliability_page
 from prove.canaries import Sweep
 from prove.figures import Figure, broken, must
 from prove.parties import Missing
@@ -35,11 +36,14 @@ VERDICT = {True: "kept", False: "BROKEN", None: ""}
 def main() -> int:
     """Parse the command line, run the parts, print the table."""
     parser = argparse.ArgumentParser(prog="python -m prove", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short form, in about five minutes")
+    parser.add_argument("--quick", action="store_true", help="a short form")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given several times")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of all that is random")
+    parser.add_argument("--into", type=Path, help="a page to write the figures into: docs/reliability.md")
     parser.add_argument("--keep", type=Path, help="a folder for what the runs leave behind; default: none is kept")
     options = parser.parse_args()
+    if options.into and options.quick:
+        parser.error("the figures of the short form belong into no page")
     console = Console(width=None if sys.stdout.isatty() else 160, file=os.fdopen(os.dup(1), "w"))
     console.print(f"seed {options.seed}; what cannot be run here says why")
     with contextlib.ExitStack() as stack:
@@ -51,6 +55,7 @@ def main() -> int:
         stack.enter_context(contextlib.redirect_stderr(chatter))
         sweep = Sweep()
         figures: dict[str, list[Figure]] = {}
+        took: dict[str, float] = {}
 
         def run(lane: Sequence[str]) -> Sweep:
             mine = Sweep()
@@ -58,16 +63,21 @@ def main() -> int:
                 started = time.monotonic()
                 searched = sweep if name == "leaks" else mine
                 figures[name] = _figures(name, folder, options.seed, searched, quick=options.quick)
+                took[name] = time.monotonic() - started
                 # A run that is cut short has said what it found.
-                _show(console, {name: figures[name]}, f"{name}: {time.monotonic() - started:.0f} s")
+                _show(console, {name: figures[name]}, f"{name}: {took[name]:.0f} s")
             return mine
 
         wanted = options.only or PARTS
+        begun = time.monotonic()
         for lanes in TOGETHER:
             with ThreadPoolExecutor(len(lanes)) as pool:
                 for searched in pool.map(run, [[name for name in lane if name in wanted] for lane in lanes]):
                     sweep.add(searched)
     _show(console, {name: figures[name] for name in PARTS if name in figures}, "The proof")
+    if options.into:
+        whole = {name: figures[name] for name in PARTS if name in figures}
+        reliability_page.write(options.into, options.seed, (time.monotonic() - begun) / 60, whole, took)
     return 1 if broken(itertools.chain.from_iterable(figures.values())) else 0
 
 

@@ -167,15 +167,22 @@ def receiver_says_that_it_failed(bench: Bench) -> Figure:
     """It stores nothing and says so in ways that are easy to overlook; then it stores."""
     ways = bench.some(FAILED)
     with bench.scene("statuses") as scene:
-        scene.start()
-        for form in ways.values():
-            scene.taxii_gate.rule = _reporting(form)
-            scene.raises(2)
-            before = scene.taxii_gate.inflicted
-            scene.until(lambda before=before: scene.taxii_gate.inflicted >= before + 3, "the status was given")
-            scene.taxii_gate.heals()
-            scene.until_arrived(scene.taxii_gate)
-        scene.stop()
+        for mapping in ("stix21", "small.yaml"):
+            # Five objects for each notification, and one: then there is nothing beside it to tell faults apart by.
+            (scene.home / "small.yaml").write_text(INDICATORS)
+            scene.configuration["routes"]["taxii"]["mapping"] = mapping
+            scene.configure()
+            scene.start()
+            for form in ways.values():
+                scene.taxii_gate.rule = _reporting(form)
+                scene.raises(1)
+                before = scene.taxii_gate.envelopes
+                scene.until(
+                    lambda before=before: scene.taxii_gate.envelopes >= before + 5, "envelopes were reported so"
+                )
+                scene.taxii_gate.heals()
+                scene.until_arrived(scene.taxii_gate)
+            scene.stop()
         letters = len(scene.letters())
         return outcome(
             "A TAXII server reports failures, in every form",

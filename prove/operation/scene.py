@@ -26,7 +26,7 @@ from prove.figures import Figure, must
 from prove.nursery import Child, Ended, Nursery
 
 NAME = re.compile(rb"n(\d+)\.operation\.example")
-STUCK_SECONDS = 30.0
+STUCK_SECONDS = 60.0
 """What has not gone on for so long after the trouble has ended is stuck."""
 STUCK_WITH_DEFECT_SECONDS = 6.0
 DAY = 86400
@@ -42,6 +42,7 @@ class Gate:
     Attributes:
         rule: gets a request and how to have the truth; gives an answer, or None to pass on what is true.
         inflicted: how often it answered.
+        asked, envelopes: how many requests there were, and how many of them brought something.
         last_at: when it last did (monotonic clock).
     """
 
@@ -50,7 +51,7 @@ class Gate:
         self._lock = threading.Lock()
         self.rule: Rule = lambda _, __: None
         self.inflicted = 0
-        self.asked = 0
+        self.asked = self.envelopes = 0
         self.last_at = time.monotonic()
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -65,6 +66,7 @@ class Gate:
 
         with self._lock:
             self.asked += 1
+            self.envelopes += request.method == "POST"
         answer = self.rule(request, truth)
         if answer is not None:
             with self._lock:

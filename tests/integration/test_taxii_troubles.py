@@ -184,6 +184,37 @@ def test_the_only_object_is_refused_when_the_server_takes_the_one_before_it(gate
     assert len(refusals) == 1
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": "failed"},
+        {"status": "pending", "success_count": 0, "pending_count": 1, "successes": None},
+        {"success_count": 0, "failure_count": 1, "successes": None},
+    ],
+    ids=["failed", "pending", "counted"],
+)
+def test_what_the_server_holds_from_before_does_not_show_that_it_takes_anything_now(gate, taxii, told):
+    until_delivered(taxii, messages(2))
+    gate.judge = lambda objects: said(202, status(objects, **told))
+    gate.poll = lambda _: said(200, status([{"id": "x", "modified": VERSION}], **told))
+    batch = messages(1)
+    for _ in range(8):
+        with pytest.raises(Unavailable):
+            taxii.send(batch)
+    gate.judge = gate.poll = lambda _: None
+    assert until_delivered(taxii, batch)[0] == []
+
+
+@pytest.mark.parametrize("failures", range(1, 6))
+@pytest.mark.parametrize("told", [{"status": "failed"}, {"success_count": 0, "failure_count": 1, "successes": None}])
+def test_a_server_that_takes_the_only_object_after_all_has_not_refused_it(gate, taxii, told, failures):
+    until_delivered(taxii, messages(2))
+    gate.sent.clear()
+    gate.judge = lambda objects: said(202, status(objects, **told)) if len(gate.sent) <= failures else None
+    assert until_delivered(taxii, messages(1))[0] == []
+    assert len(gate.names()) == 3
+
+
 @pytest.mark.parametrize("failures", range(1, 16))
 @pytest.mark.parametrize("code", [400, 413, 422])
 def test_a_server_that_begins_to_take_objects_during_the_search_has_refused_none(gate, taxii, code, failures):

@@ -34,11 +34,14 @@ class Outcome:
         failed: what the server refused for good, with its words.
         suspects: objects that it may not have taken, and does not name.
         trouble: why it has taken none of the suspects; None when it has taken some.
+        in_spite_of: the kind of trouble that there would be if the collection did not hold all of them, perhaps from
+            before; else empty.
     """
 
     failed: Sequence[tuple[Message, str]] = ()
     suspects: Sequence[Message] = ()
     trouble: Trouble | None = None
+    in_spite_of: str = ""
 
 
 class Exchange:
@@ -154,8 +157,8 @@ class Exchange:
                 polled = self._client.status(collection.root_url, status_id)
             except ConnectorError as error:
                 return error
-            if polled is None:
-                return status_resource.ACCEPTED
+            if polled is None:  # that it has forgotten the status says nothing, where the objects can be asked for
+                return status if collection.can_read else status_resource.ACCEPTED
             status = polled
         return status
 
@@ -172,7 +175,7 @@ class Exchange:
                     "they have failed, naming none; they are sent again"
                 )
                 return Outcome(failed, left, Trouble(COUNTED_AS_FAILED, NO_REASON, error))
-            return Outcome(failed)
+            return Outcome(failed, in_spite_of=COUNTED_AS_FAILED)
         return Outcome(failed, verdict.suspects)
 
     def _unfinished(
@@ -185,17 +188,18 @@ class Exchange:
             return Outcome()  # the acceptance is all there is to know
         self._unprocessed = (status.id if isinstance(status, Status) else None), messages
         left = self._missing(collection, messages) if collection.can_read else messages
+        kind = "no status" if isinstance(status, ConnectorError) else "unprocessed"
         if not left:
-            return Outcome()
+            return Outcome(in_spite_of=kind)
         if isinstance(status, ConnectorError):
-            return Outcome(suspects=left, trouble=Trouble("no status", str(status), status))
+            return Outcome(suspects=left, trouble=Trouble(kind, str(status), status))
         seconds = self._settings.status_timeout_seconds
         words = "it says nothing of what became of them" if is_silent else f"it has not processed them in {seconds:g} s"
         error = Unavailable(
             f"the server has accepted objects for the collection {collection.title!r}, but {words}, and they are not "
             "there; they are sent again. If it is merely slow, raise status_timeout_seconds"
         )
-        return Outcome(suspects=left, trouble=Trouble("unprocessed", f"the server has accepted it, but {words}", error))
+        return Outcome(suspects=left, trouble=Trouble(kind, f"the server has accepted it, but {words}", error))
 
 
 def enveloped(messages: Sequence[Message]) -> bytes:

@@ -65,8 +65,11 @@ class Search:
         self.taken = self._known_good
         if self.taken is None and not self._trouble.blames_content:
             raise self._trouble.error
-        if self._trouble.is_verdict and self.taken is not None and not self._takes(self.taken):
-            raise self._trouble.error
+        if self._trouble.is_verdict and self.taken is not None:
+            if not self._takes(self.taken):
+                raise self._trouble.error
+            if not self._send([message])[0]:  # the server has begun to take objects meanwhile
+                return self._refusals
         self._refuse(message, self._trouble)
         return self._refusals
 
@@ -120,7 +123,9 @@ class Search:
         self._refusals.append(Refusal(message, reason))
 
     def _takes(self, message: Message) -> bool:
-        return self._exchange.send(self._collection, [message]).trouble is None
+        """Whether the server takes an object that it has taken before, and does not merely hold it from then."""
+        outcome = self._exchange.send(self._collection, [message])
+        return outcome.trouble is None and outcome.in_spite_of != self._trouble.kind
 
     def _note_size(self, trouble: Trouble | None, messages: Sequence[Message]) -> None:
         if trouble is not None and trouble.is_too_large and len(messages) > 1:

@@ -315,9 +315,20 @@ class TestAcceptance:
         assert sum(clock.slept) == pytest.approx(7)
 
     @pytest.mark.parametrize("gone", [404, 410])
-    def test_a_status_that_the_server_does_not_know_leaves_the_acceptance_as_it_is(self, server, make, gone):
+    def test_of_a_status_that_the_server_has_forgotten_the_objects_themselves_tell(self, server, make, gone):
         server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
         server.get(f"{ROOT}status/s/", status_code=gone)
+        absent(server, "0000")
+        with pytest.raises(Unavailable, match="they are not there; they are sent again"):
+            make().send(messages(1))
+        versions = {"versions": [messages(1)[0].version]}
+        server.get(f"{OBJECTS}indicator--0000/versions/", json=versions)
+        assert list(make().send(messages(1))) == []
+
+    def test_where_nothing_can_be_read_a_status_that_was_forgotten_leaves_the_acceptance_as_it_is(self, server, make):
+        server.get(COLLECTION, json={"can_write": True, "can_read": False})
+        server.post(OBJECTS, status_code=202, json={"id": "s", "status": "pending"})
+        server.get(f"{ROOT}status/s/", status_code=404)
         assert list(make().send(messages(1))) == []
 
     def test_an_outage_while_polling_is_an_outage(self, server, make):
