@@ -190,7 +190,7 @@ class Outbox(Protocol):
 
 
 class Collections(Protocol):
-    """The STIX objects that others may read over TAXII, in collections by name. Nothing is ever removed.
+    """The STIX objects that others may read over TAXII, in collections by name. `Journal.forget_old` alone removes any.
 
     Safe for use from several threads and processes.
     """
@@ -355,6 +355,18 @@ class Journal(Outbox, Protocol):
         Never drops what a route in `routes`, or one that the journal has ever served, has not read, nor what a dead
         letter of any route still needs. Their ids
         stay known for a while longer, so that a repeat is not stored again. What that frees is given back to the disk.
+        """
+        ...
+
+    def forget_old(self, route: str, receiver: str, collection: str = "", keep_days: int | None = None) -> int:
+        """Forget what the route sent to the receiver long ago; return how many versions, or objects of a collection.
+
+        Of the ledger: superseded versions whose entries are past the retention, and objects that were not said for
+        longer. Of the collection that the route fills, if it keeps what is old for some days alone: what was added
+        before these, but for the newest version of what is still valid and of what something that stays refers to.
+        Such an object is unknown to the ledger from then on.
+
+        Does nothing if it was done on the same day. Requires the lease on the route.
         """
         ...
 

@@ -32,6 +32,8 @@ class Route:
         reads_all: whether sources that are added later are read too.
         batch: how many notifications are rendered, sent and advanced past at once.
         waits_for: see `connector.settings.parts.SinkSettings.waits_for`.
+        collection: the collection of the journal that the sink fills, if it does.
+        keep_days: how many days that keeps what is not valid any more; None: for ever.
     """
 
     name: str
@@ -43,3 +45,5 @@ class Route:
     reads_all: bool = False
     batch: int = 500
     waits_for: str = ""
+    collection: str = ""
+    keep_days: int | None = None

@@ -281,6 +281,8 @@ class Runner:
             batch = delivery.step()
             if batch is None and attempts.is_once:
                 delivery.finish()
+            if batch is None:
+                self._upkeep.see_to_route(self._routes[part.name])
             return batch
 
         while (batch := (yield from attempts.until_done(step))) is not None:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from connector import telemetry
 from connector.model import ConnectorError, JsonObject
 from connector.pipeline.part import Part
+from connector.pipeline.route import Route
 from connector.ports import Journal, Source
 
+DAY_SECONDS = 86_400
 UPKEEP_SECONDS = 3600.0
 """How often a source's quota is asked for and old notifications are pruned."""
 KEPT = ("quota", "upkept_at", "look_up_trouble")
@@ -25,6 +27,7 @@ class Upkeep:
         self._retention_seconds = retention_seconds
         self._pruning = threading.Lock()
         self._pruned_at = -math.inf
+        self._looked_through: dict[str, int] = {}  # by route, the day
 
     def see_to(self, part: Part, source: Source) -> None:
         """Ask for the quota, and forget notifications that are past the retention and dealt with, unless just done.
@@ -58,6 +61,16 @@ class Upkeep:
             if pruned:
                 telemetry.logger().info("pruned", part=part.name, notifications=pruned)
         self._pruned_at = time.monotonic()
+
+    def see_to_route(self, route: Route) -> None:
+        """Forget what a route sent long ago, once a day."""
+        today = int(time.time()) // DAY_SECONDS
+        if self._looked_through.get(route.name) == today:
+            return
+        forgotten = self._journal.forget_old(route.name, route.receiver, route.collection, route.keep_days)
+        self._looked_through[route.name] = today
+        if forgotten:
+            telemetry.logger().info("forgotten", part=route.name, versions=forgotten)
 
 
 def restore(part: Part, report: JsonObject) -> None:

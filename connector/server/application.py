@@ -104,7 +104,7 @@ def document() -> dict[str, Any]:
 
 def _published(plan: Plan) -> list[endpoints.Published]:
     found = (route.sink.published() for route in plan.settings.routes.values())
-    return [endpoints.Published(*each) for each in found if each is not None]
+    return [endpoints.Published(each.name, each.title, each.description) for each in found if each is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class PublishedCollection(NamedTuple):
     name: str
     title: str
     description: str | None
+    keep_days: int | None = None
 
 
 class SinkSettings(Settings):

@@ -32,6 +32,17 @@ class CollectionSettings(SinkSettings):
     description: str | None = Field(
         None, min_length=1, description="Text for people that says what the collection holds."
     )
+    keep_days: int | None = Field(
+        None,
+        ge=8,
+        le=36_500,
+        description=(
+            "How many days superseded versions are kept after they were added, and objects that are not valid any "
+            "more. An object whose `valid_until` is to come, and one that an object to be kept refers to, is kept for "
+            "longer. What was forgotten is added again when a notification says it again. Without it, everything is "
+            "kept."
+        ),
+    )
 
     def destination(self) -> Destination | None:
         """See `connector.settings.parts.SinkSettings`."""
@@ -49,7 +60,7 @@ class CollectionSettings(SinkSettings):
 
     def published(self) -> PublishedCollection | None:
         """See `connector.settings.parts.SinkSettings`."""
-        return PublishedCollection(self.name, self.title or self.name, self.description)
+        return PublishedCollection(self.name, self.title or self.name, self.description, self.keep_days)
 
 
 class CollectionSink:

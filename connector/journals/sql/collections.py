@@ -53,7 +53,7 @@ class SqlCollections:
             selected = _selected(db, collection, selection, limit + 1)
             for added, *row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
                 object_id, modified, version, *_ = row
-                body = _body(db, self._bodies, row)
+                body = stored_body(db, self._bodies, row)
                 size += len(body or b"")
                 if size > max_bytes and found:
                     break
@@ -71,13 +71,13 @@ class SqlCollections:
     def holds(self, collection: str, object_id: str) -> bool:
         """As `connector.ports.Collections.holds`."""
         with self._database.read() as db:
-            asked = {"collection": _collection_id(db, collection), "object_id": object_id}
+            asked = {"collection": collection_id(db, collection), "object_id": object_id}
             return db.run("holds_object", asked).fetchone() is not None
 
     def newest(self, collection: str) -> int:
         """As `connector.ports.Collections.newest`."""
         with self._database.read() as db:
-            asked = {"collection": _collection_id(db, collection), "places": json_list(_PLACES)}
+            asked = {"collection": collection_id(db, collection), "places": json_list(_PLACES)}
             (added,) = db.run("newest_added", asked).fetchone()
         return -1 if added is None else int(added)
 
@@ -90,7 +90,7 @@ class _CollectionWriter:
         self._bodies = bodies
         self._codec = bodies.newest(db, "objects")
         db.run("add_collection", {"name": collection})
-        self._id = _collection_id(db, collection)
+        self._id = collection_id(db, collection)
         (last_added,) = db.run("last_added").fetchone()
         self._added = self._first = max(now, last_added + 1)
         self._types: dict[str, int] = {}
@@ -100,13 +100,13 @@ class _CollectionWriter:
         db = self._db
         one: dict[str, Any] = {"collection": self._id, "object_id": each.id}
         if modified is None:
-            if any(_body(db, self._bodies, row) == each.body for row in db.run("bodies_of_object", one)):
+            if any(stored_body(db, self._bodies, row) == each.body for row in db.run("bodies_of_object", one)):
                 return True
             modified = self._added * 1000
         else:
             held = db.run("body_of_version", {**one, "modified": modified}).fetchone()
             if held is not None:
-                return self._agrees(each, modified, _body(db, self._bodies, held))
+                return self._agrees(each, modified, stored_body(db, self._bodies, held))
         oldest, newest = db.run("oldest_and_newest_version", one).fetchone()
         is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
         if is_first and oldest is not None:
@@ -145,14 +145,15 @@ class _CollectionWriter:
         return self._types[name]
 
 
-def _collection_id(db: Transaction, name: str) -> int:
+def collection_id(db: Transaction, name: str) -> int:
+    """The number of a collection; 0 when there is none."""
     row = db.run("collection_id", {"name": name}).fetchone()
     return 0 if row is None else int(row[0])
 
 
 def _selected(db: Transaction, collection: str, selection: Selection, limit: int) -> Sequence[int]:
     """When the first of what is selected were added, in order."""
-    asked = {"collection": _collection_id(db, collection), "after": selection.after, "limit": limit}
+    asked = {"collection": collection_id(db, collection), "after": selection.after, "limit": limit}
     types = None
     if selection.types is not None:
         rows = (
@@ -191,7 +192,7 @@ def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
     return [added for (added,) in db.run(name, asked)]
 
 
-def _body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> bytes | None:
+def stored_body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> bytes | None:
     """The JSON of (object id, modified, version, checksum, dictionary, body); None when it is damaged."""
     object_id, modified, version, check, dictionary, stored = row
     if is_damaged(check, dictionary, stored, object_id, said_version(modified, version)):

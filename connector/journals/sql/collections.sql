@@ -14,3 +14,6 @@ SELECT id FROM collection_types WHERE collection = :collection AND type = :type;
 
 -- name: last_added
 SELECT coalesce(max(added), 0) FROM collection_objects;
+
+-- name: delete_added
+DELETE FROM collection_objects WHERE added = :added;

@@ -9,8 +9,9 @@ import orjson
 from connector.journals.sql import dead_letters, entries, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
+from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import position, positions, positions_since, route_id, source_id
-from connector.journals.sql.pruning import DAY_SECONDS, forget_ids, prune_source
+from connector.journals.sql.pruning import DAY_SECONDS, Retention, forget_ids, prune_source
 from connector.journals.sql.rows import json_list
 from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded, reported
@@ -34,11 +35,7 @@ from connector.ports import Collections
 
 
 class SqlJournal:
-    """A `connector.ports.Journal` over any SQL store.
-
-    Args:
-        ids_longer_days: for how many days longer than a notification its id is kept.
-    """
+    """A `connector.ports.Journal` over any SQL store."""
 
     def __init__(
         self,
@@ -48,9 +45,9 @@ class SqlJournal:
         collections: Collections,
         clock: Callable[[], float],
         *,
-        ids_longer_days: int,
+        retention: Retention,
     ) -> None:
-        self._ids_longer_days = ids_longer_days
+        self._retention = retention
         self._database = database
         self._bodies = bodies
         self._leases = leases
@@ -279,10 +276,36 @@ class SqlJournal:
             ids = {name: number for number, name, *_ in db.run("sources")}
         readers = {name: [route for route, sources in routes.items() if name in sources] for name in ids}
         pruned = sum(prune_source(self._database, ids[name], readers[name], before) for name in ids)
+        longer = max(0, self._retention.ids - self._retention.notifications)
         for number in ids.values():
-            forget_ids(self._database, number, before - self._ids_longer_days * DAY_SECONDS)
+            forget_ids(self._database, number, before - longer * DAY_SECONDS)
         self._database.reclaim()
         return pruned
+
+    def forget_old(self, route: str, receiver: str, collection: str = "", keep_days: int | None = None) -> int:
+        """As `connector.ports.Journal.forget_old`."""
+        with self._database.read() as db:
+            row = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
+            if row is None:
+                return 0
+            number = int(row[0])
+            # The earlier of both: neither a clock that runs ahead nor one absurd date may empty a collection.
+            (newest,) = db.run("newest_raised").fetchone()
+            now = min(self._clock(), self._clock() if newest is None else newest)
+            today = int(now) // DAY_SECONDS
+            if today <= db.run("looked_through", {"ledger": number}).fetchone()[0]:
+                return 0
+            superseded_until = last_before(db, today - self._retention.notifications)
+            said_until = 0 if collection else last_before(db, today - self._retention.objects)
+        old = OldObjects(self._database, self._leases, self._bodies, route, number)
+        forgotten = old.forget_versions(superseded_until, said_until)
+        if collection and keep_days is not None:
+            before = int((now - keep_days * DAY_SECONDS) * 1000)
+            forgotten += old.forget_collected(collection, before, int(now * 1_000_000))
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            db.run("look_through", {"ledger": number, "day": today})
+        return forgotten
 
     def served(self, routes: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sequence[ServedRoute]:
         """As `connector.ports.Journal.served`."""

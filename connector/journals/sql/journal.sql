@@ -76,6 +76,18 @@ INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
 -- name: adopt_ledger
 UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
 
+-- name: looked_through
+SELECT looked_through FROM ledgers WHERE id = :ledger;
+
+-- name: look_through
+UPDATE ledgers SET looked_through = :day WHERE id = :ledger;
+
+-- name: last_before_day
+SELECT seq FROM days WHERE day < :day ORDER BY day DESC LIMIT 1;
+
+-- name: newest_raised
+SELECT max(newest) FROM sources;
+
 -- name: mark_all_unsent
 UPDATE versions SET sent = 0 WHERE ledger = :ledger AND sent <> 0;
 

@@ -1,6 +1,7 @@
 """Forgetting notifications that every route has dealt with, subjects with the last that names them, and ids later."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from connector.journals.sql.dialect import Database
 from connector.journals.sql.positions import AFTER_ALL, BEFORE_ALL, position, route_id
@@ -8,6 +9,21 @@ from connector.journals.sql.positions import AFTER_ALL, BEFORE_ALL, position, ro
 DAY_SECONDS = 86_400
 PRUNE_ROWS = 1000
 """Rows that one transaction prunes, so that those who append and advance wait only shortly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days things are kept.
+
+    Attributes:
+        notifications: after every route has dealt with them.
+        ids: of notifications, after they were raised; never for less long than the notification.
+        objects: what a route has sent, after a notification last said it.
+    """
+
+    notifications: int
+    ids: int
+    objects: int
 
 
 def prune_source(database: Database, source_id: int, readers: Sequence[str], before: int) -> int:

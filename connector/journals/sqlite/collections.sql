@@ -71,3 +71,23 @@ WHERE collection = :collection AND object_id = packed_id(:object_id) AND modifie
 -- name: lose_place
 UPDATE collection_objects SET place = place - :place
 WHERE collection = :collection AND object_id = packed_id(:object_id) AND modified = :modified;
+
+-- name: objects_between
+SELECT added, unpacked_id(object_id), modified, version, checksum, dictionary, body
+FROM collection_objects INDEXED BY collection_place
+WHERE collection = :collection AND place = :place AND added > :after AND added < :before
+ORDER BY added
+LIMIT :limit;
+
+-- name: delete_object
+DELETE FROM collection_objects WHERE collection = :collection AND object_id = packed_id(:object_id);
+
+-- name: become_first
+UPDATE collection_objects SET place = place | 2
+WHERE collection = :collection
+    AND object_id = packed_id(:object_id)
+    AND modified = (
+        SELECT min(modified)
+        FROM collection_objects
+        WHERE collection = :collection AND object_id = packed_id(:object_id)
+    );

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.collections import SqlCollections
 from connector.journals.sql.journal import SqlJournal
+from connector.journals.sql.pruning import Retention
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.leases import Leases
@@ -46,6 +47,17 @@ class SqliteSettings(Settings):
             "that is handed in again may be older. What comes again later is delivered again, as the same objects."
         ),
     )
+    ledger_days: int = Field(
+        400,
+        ge=30,
+        le=36_500,
+        description=(
+            "How many days it is known what a route has sent of an object, after a notification last said it. The "
+            "bundled mappings make no indicator that is valid for longer than 365 days. What is said again later is "
+            "sent again, and its `created` is then that of the new match. Of superseded versions it is known for "
+            "`retention_days`. What is in a collection of the journal is known for as long as it is there."
+        ),
+    )
     busy_timeout_seconds: float = Field(
         10,
         gt=0,
@@ -79,5 +91,5 @@ class SqliteJournal(SqlJournal):
         leases = Leases(database, process or Process.current(), clock)
         bodies = Bodies(database.damaged)
         collections = SqlCollections(database, bodies, partial(check_file, settings.path), clock)
-        longer = max(0, settings.repeat_days - settings.retention_days)
-        super().__init__(database, leases, bodies, collections, clock, ids_longer_days=longer)
+        retention = Retention(settings.retention_days, settings.repeat_days, settings.ledger_days)
+        super().__init__(database, leases, bodies, collections, clock, retention=retention)

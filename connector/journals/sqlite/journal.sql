@@ -42,6 +42,17 @@ WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :mod
 -- name: delete_version
 DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
 
+-- name: delete_versions_of
+DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id);
+
+-- name: ledger_after
+-- Each version with the last entry that said it.
+SELECT unpacked_id(object_id), modified, max(seq, last_seq)
+FROM versions
+WHERE ledger = :ledger AND (object_id, modified) > (packed_id(:object_id), :modified)
+ORDER BY object_id, modified
+LIMIT :limit;
+
 -- name: move_position
 INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)
 ON CONFLICT (route, source) DO UPDATE SET seq = max(seq, excluded.seq);
