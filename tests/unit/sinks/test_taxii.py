@@ -632,6 +632,29 @@ class TestOutagesAndMistakes:
         assert caught.value.retry_after == 17
         assert len(envelopes(server)) == 1
 
+    def test_failures_before_a_delivery_do_not_count_after_it(self, server, make):
+        failing = {"status_code": 500, "json": {"title": "boom"}}
+        taken = {"status_code": 202, "json": {"status": "complete"}}
+        server.post(OBJECTS, [failing, failing, taken, failing, failing])
+        absent(server, "0000")
+        sink = make()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                sink.send(messages(1))
+        assert list(sink.send(messages(1))) == []
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                sink.send(messages(1))
+        assert [r.method for r in server.request_history] == ["GET", "GET", *["POST"] * 5]
+
+    def test_a_page_in_the_place_of_the_api_root_is_an_outage_that_names_it(self, server, make):
+        server.get(ROOT, text="<html>Welcome</html>")
+        with pytest.raises(Unavailable) as caught:
+            make().send(messages(1))
+        assert str(caught.value).startswith(
+            f"The API root at {ROOT} answers 200 with something that is not TAXII: <html>Welcome</html>"
+        )
+
     @pytest.mark.parametrize("error", [requests.ConnectionError, requests.ReadTimeout, requests.ConnectTimeout])
     def test_a_lost_connection_is_unavailable(self, server, make, error):
         server.post(OBJECTS, exc=error)
