@@ -267,7 +267,7 @@ class _Compiler:
     def finalized_shape(self, shape: Shape | None) -> Shape | None:
         if isinstance(shape, Members) and isinstance(self.output, Finalizing):
             return self.output.finalized_shape(shape)
-        return shape if isinstance(shape, Members) else None
+        return None  # a format that completes no documents asks for no shapes
 
     def check_document(self, data: Json, path: YamlPath, *, each_allowed: bool) -> None:
         if not isinstance(data, dict):

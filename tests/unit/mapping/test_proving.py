@@ -1,10 +1,13 @@
 """What is known of an expression's value when the mapping is loaded."""
 
+from types import MappingProxyType
+
 import pytest
 from unit.mapping.formats import VIEW, Plain
 
 from connector.mapping import compile_mapping
 from connector.mapping.compilation.proving import shape_of
+from connector.mapping.compiled import TracedMapping
 from connector.mapping.language.expressions import parse
 from connector.settings import yamldoc
 from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url, shared
@@ -73,12 +76,15 @@ class Told(Plain):
 
     def __init__(self):
         self.shapes = []
+        self.checks = []
 
     def finalizer(self, shape, *, check=True):
         self.shapes.append(shape)
+        self.checks.append(check)
         return super().finalizer(shape)
 
     def finalized_shape(self, shape):
+        assert isinstance(shape, Members)
         return shape
 
 
@@ -148,3 +154,32 @@ emit:
     _, second, third = told(text)
     assert second.shapes["a"] == Url()
     assert third.shapes == {"type": Constant("z"), "a": Url(), "b": None}
+
+
+def test_a_document_of_which_nothing_is_known_has_no_shape_for_later_ones_either():
+    text = """
+emit:
+  first: {$switch: entity_value, a: {type: x}, $default: {type: y}}
+  second: {type: z, a: "${{ first.type }}"}
+"""
+    first, second = told(text)
+    assert first is None
+    assert second.shapes == {"type": Constant("z"), "a": None}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_format_is_told_whether_to_check(check):
+    output = Told()
+    document = yamldoc.parse("format: told\nemit: {one: {type: x}}", "test.yaml")
+    TracedMapping(document, output, check=check)
+    assert output.checks == [check]
+
+
+def test_the_names_of_a_format_have_shapes_too():
+    class Signed(Told):
+        names = MappingProxyType({"producer": {"name": "someone"}})
+
+    output = Signed()
+    text = "format: signed\nemit: {one: {type: x, by: '${{ producer.name }}'}}"
+    compile_mapping(yamldoc.parse(text, "test.yaml"), {"signed": output})
+    assert output.shapes[0].shapes["by"] == Constant("someone")

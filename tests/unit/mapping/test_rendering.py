@@ -210,6 +210,34 @@ emit:
     assert mapping.render(VIEW) == [{"id": "None--1", "a": "is 'example.com'", "b": "is example.com"}]
 
 
+def test_the_format_quotes_what_stands_in_the_texts_of_a_list_by_the_name_of_the_list():
+    mapping = compiled("""
+format: plain
+let:
+  pattern: {$each: notification.sources, $switch: item.id, "1": "is ${{ item.label }}"}
+emit:
+  one: {a: "${{ pattern }}", pattern: {$each: notification.sources, $switch: item.id, "1": "no ${{ item.label }}"}}
+""")
+    assert mapping.render(VIEW) == [{"id": "None--1", "a": ["is 'one'"], "pattern": ["no 'one'"]}]
+
+
+def test_a_format_that_completes_nothing_gets_documents_as_the_mapping_builds_them():
+    class Bare:
+        names = MappingProxyType({})
+        quote = Plain.quote
+        encode = Plain.encode
+
+    text = """
+format: bare
+emit:
+  first: {$provisional: entity_value, type: x}
+  second: {type: y, of: "${{ first.type }}"}
+"""
+    first, second = compile_mapping(yamldoc.parse(text, "test.yaml"), {"bare": Bare()}).render(VIEW)
+    assert (type(first), first) == (Provisional, {"type": "x"})
+    assert (type(second), second) == (dict, {"type": "y", "of": "x"})
+
+
 def test_a_later_document_names_an_earlier_list_of_documents():
     mapping = compiled("""
 format: plain
