@@ -572,6 +572,22 @@ emit:
     assert [documents[-1]["own"][0]["by"] for documents in found] == ["1", "2", "3"]
 
 
+def test_what_depends_on_more_than_its_element_or_name_is_made_each_time_whatever_stands_last():
+    mapping = compiled("""
+format: plain
+let:
+  kind: ${{ text(notification.entity_type) }}
+  own: {$each: notification.sources, by: "${{ notification.id }}", name: "${{ item.id }}"}
+emit:
+  each: {$each: notification.sources, by: "${{ notification.id }}", name: "${{ item.id }}"}
+  one: {by: "${{ notification.id }}", kind: "${{ kind }}"}
+  named: {own: "${{ own }}"}
+""")
+    for number in "123":
+        each, one, named = mapping.render(seen(number, source(1)))
+        assert each["by"] == one["by"] == named["own"][0]["by"] == number
+
+
 def test_what_depends_on_more_than_its_element_before_a_list_within_it_is_made_each_time():
     mapping = compiled("""
 format: plain
