@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import orjson
 import pytest
-from integration.command import iocstream
+from integration.command import iocstream, iocstream_here
 
 import connector
 from connector import app
@@ -196,11 +196,11 @@ def test_once_after_once_probes_what_refuses_everything_and_makes_no_dead_letter
     with scene.served():
         for _ in range(2):
             scene.posts = 0
-            done = iocstream("run", "--once", cwd=scene.folder)
+            done = iocstream_here("run", "--once", cwd=scene.folder)
             assert done.returncode == 2
         assert scene.posts <= 2 * 3  # two notifications, a request for each level of what they rest on
         assert scene.parts()["taxii"]["dead_letters"] == 0
         scene.refusing.clear()
-        iocstream("run", "--once", cwd=scene.folder)
+        iocstream_here("run", "--once", cwd=scene.folder)
         taxii = scene.parts()["taxii"]
     assert (taxii["backlog"], taxii["dead_letters"]) == (0, unreadable(scene))

@@ -54,16 +54,16 @@ def folder(tmp_path, url):
 def test_from_init_to_status(tmp_path, url):
     assert iocstream("init", cwd=tmp_path).returncode == 0
     written = (tmp_path / "iocstream.yaml").read_text()
-    again = iocstream("init", cwd=tmp_path)
+    again = iocstream_here("init", cwd=tmp_path)
     assert again.returncode == 2
     assert "exists already" in again.stderr
     assert (tmp_path / "iocstream.yaml").read_text() == written
 
-    unset = iocstream("check", cwd=tmp_path)
+    unset = iocstream_here("check", cwd=tmp_path)
     assert unset.returncode == 2
     assert re.search(r"iocstream\.yaml:7:14: sources\.virustotal\.api_key: .*VT_API_KEY is not set", unset.stderr)
 
-    never = iocstream("status", cwd=tmp_path, env=KEY)
+    never = iocstream_here("status", cwd=tmp_path, env=KEY)
     assert never.returncode == 2
     assert "no journal" in never.stderr
 
@@ -92,7 +92,7 @@ def test_run_once_delivers_all_and_a_second_run_adds_nothing(folder, raised):
     assert sum(item["type"] == "sighting" for item in bundle["objects"]) == indicators["delivered"]
 
     before = {name: (folder / name).read_bytes() for name in ("events.cef", "indicators.json")}
-    second = iocstream("run", "--once", "--json", cwd=folder, env=KEY)
+    second = iocstream_here("run", "--once", "--json", cwd=folder, env=KEY)
     assert second.returncode == 0
     assert [part.get("new", part.get("delivered")) for part in json.loads(second.stdout)] == [0, 0, 0]
     assert {name: (folder / name).read_bytes() for name in before} == before
@@ -265,7 +265,7 @@ def test_output_on_stdout_is_nothing_but_output(folder):
     path.write_text(path.read_text().replace("path: indicators.json", 'path: "-"'))
     done = iocstream("run", "--once", cwd=folder, env=KEY)
     assert json.loads(done.stdout)["type"] == "bundle"
-    assert iocstream("run", "--once", "--json", cwd=folder, env=KEY).returncode == 2
+    assert iocstream_here("run", "--once", "--json", cwd=folder, env=KEY).returncode == 2
 
 
 @pytest.mark.parametrize("text", [b"nonsense", b'{"data": [1', b"\xff\xfe"])
@@ -301,7 +301,7 @@ def test_the_demo_shows_what_arrived(tmp_path):
     configuration = tmp_path / "out/iocstream.yaml"
     configuration.write_text(configuration.read_text() + "# and my own key\n")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    refused = iocstream("demo", "--dir", "out", cwd=tmp_path)
+    refused = iocstream_here("demo", "--dir", "out", cwd=tmp_path)
     assert refused.returncode == 2
     assert "out holds iocstream.db, iocstream.db-id, indicators.json, events.cef, iocstream.yaml" in refused.stderr
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
@@ -310,7 +310,7 @@ def test_the_demo_shows_what_arrived(tmp_path):
 @pytest.mark.parametrize("name", ["iocstream.yaml", "iocstream.db", "events.cef"])
 def test_the_demo_replaces_nothing_that_is_not_its_own(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    done = iocstream("demo", "--count", "2", "--dir", ".", cwd=tmp_path)
+    done = iocstream_here("demo", "--count", "2", "--dir", ".", cwd=tmp_path)
     assert done.returncode == 2
     assert f"error: . holds {name}, and not as a demonstration left it: name another folder with --dir" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from integration.command import iocstream
+from integration.command import iocstream_here
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
@@ -31,9 +31,9 @@ def ran(tmp_path):
         (tmp_path / "misspelt.yaml").write_text(MISSPELT)
         with serving(Api(notifications(60), key="key")) as api:
             (tmp_path / "iocstream.yaml").write_text(CONFIGURATION.format(api=api, mapping=mapping, when=when))
-            done = iocstream("run", "--once", cwd=tmp_path)
-        status = json.loads(iocstream("status", "--json", cwd=tmp_path).stdout)
-        return done, status["routes"][0], iocstream("status", cwd=tmp_path).stdout
+            done = iocstream_here("run", "--once", cwd=tmp_path)
+        status = json.loads(iocstream_here("status", "--json", cwd=tmp_path).stdout)
+        return done, status["routes"][0], iocstream_here("status", cwd=tmp_path).stdout
 
     return run
 

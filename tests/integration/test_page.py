@@ -14,7 +14,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from integration.browser import NARROW, WIDE, browsing
-from integration.command import environment, iocstream
+from integration.command import environment, iocstream_here
 from integration.servers import serving_actions
 
 from connector.simulator.api import Api
@@ -186,7 +186,7 @@ def test_what_is_new_appears_by_itself(browser, own_server, tmp_path):
     look = seen(browser, server)
     before = look.page.locator("#totals dd").first.inner_text()
     server.virustotal.add(notifications(80))
-    done = iocstream("run", "--once", cwd=tmp_path)
+    done = iocstream_here("run", "--once", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     look.page.locator("#totals dd").first.filter(has_not_text=re.compile(f"^{before}$")).wait_for(timeout=15_000)
     assert int(look.page.locator("#totals dd").first.inner_text()) == status(server)["journal"]["notifications"]

@@ -456,7 +456,7 @@ def test_tls_and_client_certificates(api, tmp_path, certificates):
 def test_a_server_that_would_serve_nobody_or_everybody_does_not_start(api, tmp_path, options, said):
     path = configured(tmp_path, api)
     path.write_text(path.read_text() + section({"reader": new_token()}, **options))
-    done = iocstream("serve", "-c", path, cwd=tmp_path)
+    done = iocstream_here("serve", "-c", path, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said.format(folder=tmp_path) in done.stderr
     assert "server" in done.stderr
