@@ -36,7 +36,8 @@ class Refused(ConnectorError):
     """This one notification or document cannot be handled, and never will be as it is: list it, go on.
 
     Attributes:
-        by: who refused: `notification`, `mapping`, `format` or `sink`; `source`, when a source refused a question.
+        by: who refused: `notification`, `mapping`, `format`, `sink` or `person`; `source`, when a source refused a
+            question.
         document: what the mapping made and the format did not take; None when no document was at fault.
     """
 
@@ -73,6 +74,10 @@ class Gap:
     end: int
 
 
+PERSON = "person"
+"""Who refused what was set aside by hand (`Journal.set_aside`)."""
+SET_ASIDE = "set aside by hand: the route goes on without it"
+"""Why."""
 UNREADABLE = "unreadable:"
 """What the id of an entry begins with that stands for an item its source could not read: no route delivers it."""
 
@@ -269,7 +274,7 @@ class DeadLetter:
 
     Attributes:
         seq: the journal entry.
-        by: who refused it: `notification`, `mapping`, `format` or `sink`; of a source, `source`.
+        by: who refused it: `notification`, `mapping`, `format`, `sink` or `person`; of a source, `source`.
         reason: one sentence.
         object_id: the refused document; empty when the whole notification was refused.
         document: the rendered document, when there was one.

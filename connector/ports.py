@@ -6,7 +6,7 @@ The docstring of each is its contract, and `tests/contract/` holds every impleme
 same arguments) and `Misconfigured` (a person must act). Anything else that is raised is a bug.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
@@ -181,6 +181,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """Those of these entries that a person has set aside for the route (`Journal.set_aside`)."""
+        ...
+
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """Entries with dead letters that are to be retried (`Journal.ask_retry`), in order, at most `limit`.
 
@@ -324,6 +328,13 @@ class Journal(Outbox, Protocol):
         """Dead letters, in the order of their entries: those of a route, or of these numbers, or all; read in pages.
 
         All of them include those of routes that are no longer configured.
+        """
+        ...
+
+    def set_aside(self, route: str, seq: int, reason: str) -> bool:
+        """Make a dead letter of an entry that the route is yet to deliver, so that it passes it without sending it.
+
+        Returns False, and changes nothing, if the route has passed it already.
         """
         ...
 

@@ -31,7 +31,7 @@ class DeadLetterResult(BaseModel):
         description="Name of the route that was to deliver it; of the source, when the source could not read it."
     )
     by: str = Field(
-        description="Who refused it: notification, mapping, format or sink; source, when it could not be read."
+        description="Who refused it: notification, mapping, format, sink or person; source, when it could not be read."
     )
     reason: str = Field(description="Why it was refused, in the words of whoever refused it.")
     object: str | None = Field(description="Id of the refused object; null when the whole notification was refused.")

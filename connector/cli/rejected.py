@@ -1,4 +1,4 @@
-"""`iocstream rejected`: list, show, retry, export and drop dead letters."""
+"""`iocstream rejected`: list, show, retry, skip, export and drop dead letters."""
 
 import itertools
 import os
@@ -32,7 +32,7 @@ _route_option = click.option("-r", "--route", help="Only the dead letters of thi
 
 @click.group()
 def rejected() -> None:
-    """List and show dead letters; retry, export or drop them."""
+    """List and show dead letters; retry, export or drop them; make one of a notification that is to be skipped."""
 
 
 @rejected.command("list")
@@ -104,6 +104,21 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
     else:
         print_parts(parts, err=uses_stdout)
     return exit_code(parts, once=True)
+
+
+@rejected.command()
+@click.argument("route")
+@click.argument("notification")
+@config_option
+def skip(route: str, notification: str, path: Path) -> None:
+    """Set NOTIFICATION aside: ROUTE goes on without it, and it becomes a dead letter, to be retried or dropped.
+
+    For what holds a route up, as a last resort. A process that serves the route takes it up when it next tries.
+    """
+    from connector.operations import dead_letters
+
+    dead_letters.skip(load(path), route, notification)
+    click.echo(f"{route} goes on without the notification {notification}, which is a dead letter")
 
 
 @rejected.command()

@@ -11,7 +11,7 @@ import orjson
 
 from connector import app, kinds
 from connector.app import Plan
-from connector.model import Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
+from connector.model import SET_ASIDE, Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
 from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.part import Part
 from connector.pipeline.redeliver import redeliver
@@ -103,6 +103,27 @@ def export(plan: Plan, route: str | None = None) -> Iterator[bytes]:
             rejected = [_summary(stored) for stored in letters]
             for entry in journal.entries([seq]):
                 yield orjson.dumps({"data": entry.notification.body, "rejected": rejected}) + b"\n"
+
+
+def skip(plan: Plan, route: str, notification_id: str) -> None:
+    """Set a notification of a route aside: it becomes a dead letter, and the route goes on without it.
+
+    A process may serve the route: it passes the notification when it next tries.
+
+    Raises:
+        Misconfigured: there is no such route or notification, or the route has dealt with it already.
+    """
+    reads = plan.read_by(plan.route(route))
+    with app.open_journal(plan) as journal:
+        entries = journal.find(reads, notification_id)
+        if not entries:
+            raise Misconfigured(f"the journal has no notification {notification_id!r} from {', '.join(reads)}")
+        aside = [journal.set_aside(route, entry.seq, SET_ASIDE) for entry in entries]
+    if not any(aside):
+        raise Misconfigured(
+            f"the route {route} has dealt with the notification {notification_id} already: `iocstream rejected list` "
+            "says whether it is a dead letter"
+        )
 
 
 def drop(plan: Plan, numbers: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """Trying out what a route would deliver: an outbox and a sink that change nothing."""
 # ruff: noqa: ARG002 -- the signatures are those of the ports
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connector.model import Advance, Entry, Message, Outdated, Redelivery, Refusal, Version
@@ -78,6 +78,10 @@ class DryRunOutbox:
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """See `connector.ports.Outbox`. None, because a replay does not deliver these."""
         return None
+
+    def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.are_set_aside(route, seqs)
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """See `connector.ports.Outbox`. None, for the same reason."""

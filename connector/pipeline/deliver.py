@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from connector.model import Advance, Entry, Misconfigured
-from connector.pipeline.convert import Conversion, encode, object_ids, render
+from connector.model import PERSON, SET_ASIDE, Advance, Entry, Misconfigured, Refused
+from connector.pipeline.convert import Conversion, Rendered, encode, object_ids, render
 from connector.pipeline.redeliver import probe, redeliver, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.route import Route
@@ -93,7 +93,7 @@ class Delivery:
         if not entries:
             return None
         self._on_work()
-        rendered = [render(entry, route.mapping, route.wants) for entry in entries]
+        rendered = self._rendered(entries)
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
         ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))
@@ -117,6 +117,15 @@ class Delivery:
         self._held.append((advance, delivered.messages))
         return delivered
 
+    def _rendered(self, entries: Sequence[Entry]) -> Sequence[Rendered]:
+        aside = self._journal.are_set_aside(self._route.name, [entry.seq for entry in entries])
+        return [
+            Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON))
+            if entry.seq in aside
+            else render(entry, self._route.mapping, self._route.wants)
+            for entry in entries
+        ]
+
     def _probe(self, pending: Sequence[Entry]) -> None:
         """See whether the receiver takes the oldest entry that makes messages, or any one of the others.
 
@@ -125,7 +134,7 @@ class Delivery:
         Raises:
             Misconfigured: it refuses them as before.
         """
-        rendered = [render(entry, self._route.mapping, self._route.wants) for entry in pending]
+        rendered = self._rendered(pending)
         entries = [each.entry for each in rendered if each.documents]
         for entry in [*entries[:1], *([secrets.choice(entries[1:])] if entries[1:] else [])]:
             delivered = probe(self._route, self._journal, entry)

@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from connector.model import Gap, JsonObject
+from connector.model import PERSON, Gap, JsonObject
 from connector.pipeline.send import BatchOutcome
 
 State = Literal["running", "done", "waiting", "blocked"]
 """`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves."""
-REFUSERS = ("notification", "mapping", "format", "sink")
+REFUSERS = ("notification", "mapping", "format", "sink", PERSON)
 """Who makes dead letters of routes; see `DeadLetter.by`."""
 MAX_REASONS = 20
 

@@ -468,6 +468,23 @@ def test_what_is_dropped_is_counted_and_nothing_else_goes(journal):
     assert [each.id for each in journal.dead_letters()] == [b]
 
 
+def test_what_is_set_aside_is_a_dead_letter_until_it_is_dealt_with_otherwise(journal):
+    store(journal, "vt", page(1, 2, 3))
+    first, second, third = (entry.seq for entry in journal.pending("route", ["vt"], 3))
+    assert journal.are_set_aside("route", [first, second, third]) == set()
+    assert journal.set_aside("route", second, "enough")
+    assert journal.are_set_aside("route", [first, second, third]) == {second}
+    assert journal.are_set_aside("route", [first, third]) == journal.are_set_aside("other", [second]) == set()
+    assert [entry.seq for entry in journal.pending("route", ["vt"], 3)] == [first, second, third]
+    (stored,) = journal.dead_letters()
+    assert (stored.route, stored.letter.by, stored.letter.reason) == ("route", "person", "enough")
+
+    advance(journal, "route", ["vt"], Advance(third, 2, 0, 1, [DeadLetter(second, "person", "enough")]))
+    assert [each.id for each in journal.dead_letters()] == [stored.id]
+    assert not journal.set_aside("route", third, "too late")
+    assert len(list(journal.dead_letters())) == 1
+
+
 def test_more_dead_letters_can_be_read_than_are_read_at_once(journal):
     numbers = range(450)
     store(journal, "vt", page(*numbers))

@@ -52,6 +52,34 @@ def saved(folder, items):
     (folder / "saved.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
 
 
+def test_what_holds_a_route_up_is_skipped_by_hand_and_retried_later(tmp_path):
+    (tmp_path / "iocstream.yaml").write_text(
+        "sources: {saved: {type: file, path: saved.jsonl}}\n"
+        "routes: {out: {mapping: json, sink: {type: file, path: out.jsonl}}}\n"
+    )
+    some = domains(3)
+    saved(tmp_path, some)
+    (tmp_path / "out.jsonl").mkdir()
+    assert iocstream_here("run", "--once", cwd=tmp_path).returncode != 0
+    victim = some[1]["context_attributes"]["notification_id"]
+
+    def skip(route, notification):
+        return iocstream_here("rejected", "skip", route, notification, cwd=tmp_path)
+
+    assert "out goes on without the notification" in skip("out", victim).stdout
+    assert "no notification 'absent'" in skip("out", "absent").stderr
+    assert skip("absent", victim).returncode == 2
+    (tmp_path / "out.jsonl").rmdir()
+    assert iocstream_here("run", "--once", cwd=tmp_path).returncode == 1
+    lines = (tmp_path / "out.jsonl").read_text()
+    assert [each["id"] in lines for each in some] == [True, False, True]
+    (letter,) = json.loads(iocstream_here("rejected", "list", "--json", cwd=tmp_path).stdout)
+    assert (letter["by"], letter["notification"]) == ("person", victim)
+    assert "has dealt with the notification" in skip("out", victim).stderr
+    assert iocstream_here("rejected", "retry", cwd=tmp_path).returncode == 0
+    assert some[1]["id"] in (tmp_path / "out.jsonl").read_text()
+
+
 @pytest.fixture
 def receiver():
     receiver = TaxiiReceiver(username="u", password="p")

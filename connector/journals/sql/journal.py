@@ -1,6 +1,6 @@
 """The verbs of the journal, each with its transaction; the docstring of each is in `connector.ports`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
@@ -16,7 +16,9 @@ from connector.journals.sql.rows import json_list
 from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded, reported
 from connector.model import (
+    PERSON,
     Advance,
+    DeadLetter,
     Entry,
     JournalStatus,
     Json,
@@ -240,6 +242,22 @@ class SqlJournal:
         with self._database.read() as db:
             seqs = [seq for (seq,) in db.run("to_retry", {"route": route, "limit": limit})]
             return entries.numbered(db, self._bodies, seqs)
+
+    def set_aside(self, route: str, seq: int, reason: str) -> bool:
+        """As `connector.ports.Journal.set_aside`."""
+        with self._database.write() as db:
+            (entry,) = entries.numbered(db, self._bodies, [seq])
+            route_number = route_id(db, route)
+            if position(db, route_number, source_id(db, entry.source)) >= seq:
+                return False
+            dead_letters.replace(db, route_number, (), [DeadLetter(seq, PERSON, reason)], int(self._clock()))
+        return True
+
+    def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """As `connector.ports.Outbox.are_set_aside`."""
+        with self._database.read() as db:
+            found = db.run("set_aside", {"route": route, "seqs": json_list(seqs)})
+            return {seq for (seq,) in found}
 
     def drop(self, ids: Sequence[int]) -> int:
         """As `connector.ports.Journal.drop`."""

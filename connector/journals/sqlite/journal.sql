@@ -65,6 +65,13 @@ SELECT id, seq, object_id
 FROM dead_letters
 WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
 
+-- name: set_aside
+SELECT seq
+FROM dead_letters
+WHERE route = (SELECT id FROM routes WHERE name = :route)
+    AND by = 'person'
+    AND seq IN (SELECT value FROM json_each(:seqs));
+
 -- name: ask_retry
 UPDATE dead_letters SET retry_asked = 1 WHERE id IN (SELECT value FROM json_each(:ids));
 

@@ -239,6 +239,19 @@ def test_what_the_sink_refuses_is_a_dead_letter_with_its_document_and_words(jour
     assert [versions[key][0].sent for key in ("sighting--1", "sighting--2")] == [True, False]
 
 
+def test_what_a_person_set_aside_is_passed_and_sent_by_a_retry_alone(journal, route, sink):
+    journal.append("vt", page(item(1), item(2), item(3)))
+    (_, bad, _) = journal.pending("out", ["vt"], 3)
+    journal.set_aside("out", bad.seq, "x")
+    (done,) = drained(route, journal)
+    assert (done.delivered, done.refused) == (2, 1)
+    (stored,) = journal.dead_letters()
+    assert (stored.letter.by, stored.letter.notification_id) == ("person", "2")
+    assert not any("d2.example" in str(message) for message in sink.sent)
+    assert redeliver(route, journal, [bad]).delivered == 1
+    assert list(journal.dead_letters()) == []
+
+
 def test_what_the_filter_does_not_want_is_counted_and_passed(journal, route, sink):
     journal.append("vt", page(item(1, unwanted=True), item(2)))
     (batch,) = drained(route, journal)
