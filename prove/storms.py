@@ -1,5 +1,6 @@
 """An API that answers badly in every way: each notification arrives, and one that is lost upstream is reported."""
 
+import contextlib
 import json
 import random
 import threading
@@ -8,9 +9,11 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from connector import app
-from connector.pipeline import retry, runner
+from connector.pipeline import retry
+from connector.pipeline.pool import Pause
 from connector.simulator.api import Fault
 from prove import canaries, parties
 from prove.canaries import Sweep
@@ -99,32 +102,21 @@ def _figure(what: str, here: Site, more: str = "", *, kept: bool = True, lost: i
     return must(what, f"{measured}{'; ' if more else ''}{more}", "0", kept=kept and count == 0)
 
 
-class _Hour(threading.Event):
-    """A stop event whose waits return at once and move the API's clock ahead instead."""
+class _Hour:
+    """The API's clock, which a wait after an outage moves ahead, so that nobody waits for it."""
 
-    def __init__(self, ends: Callable[[], bool]) -> None:
-        super().__init__()
+    def __init__(self) -> None:
         self.now = time.time()
-        self.waits: list[float] = []
-        self._ends = ends
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def pause(self, seconds: float) -> Pause:
         """Let the time pass."""
-        self.now += timeout or 0
-        self.waits.append(timeout or 0)
-        if self._ends():
-            self.set()
-        return self.is_set()
+        self.now += seconds
+        return Pause(0.0)
 
 
 def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | None) -> Figure:
     """429 for an hour of simulated time, with and without Retry-After."""
-    ids: set[str] = set()
-
-    def ends() -> bool:
-        return parties.stored(here.home) >= ids
-
-    hour = _Hour(ends)
+    hour = _Hour()
     start = hour.now
     refused: list[float] = []
     served: list[float] = []
@@ -144,7 +136,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
 
     with site(folder, f"hour-{retry_after}", conduct, clock=lambda: hour.now, wrap=wrap) as here:
         here.raises(parties.notifications(120, seed=3))
-        ids |= {parties.identifier(item) for item in here.raised}
+        ids = {parties.identifier(item) for item in here.raised}
         plan = app.load(here.home / "iocstream.yaml", canaries.ENVIRONMENT)
         journal = plan.settings.journal.model_copy(update={"path": here.home / "iocstream.db"})
         routes = {
@@ -157,14 +149,19 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
             )
         }
         settings = plan.settings.model_copy(update={"journal": journal, "routes": routes})
-        idle, runner.IDLE_SECONDS = runner.IDLE_SECONDS, 0.05
-        try:
-            app.run(app.Plan(settings, plan.mappings, plan.conditions), stop=hour)
-        finally:
-            runner.IDLE_SECONDS = idle
+        stop = threading.Event()
+
+        def stop_in_the_end() -> None:
+            with contextlib.suppress(TimeoutError):
+                parties.until(lambda: parties.stored(here.home) >= ids, 60, "everything is stored")
+            stop.set()
+
+        with mock.patch.object(retry, "Pause", hour.pause):
+            threading.Thread(target=stop_in_the_end, daemon=True).start()
+            app.run(app.Plan(settings, plan.mappings, plan.conditions), stop=stop)
         here.run()
         said = f"Retry-After {retry_after} s" if retry_after else "no Retry-After"
-        after = served[0] - start - 3600
+        after = served[0] - start - 3600 if served else float("inf")
         return _figure(
             f"429 for an hour ({said})",
             here,
