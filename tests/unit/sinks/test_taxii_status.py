@@ -57,6 +57,82 @@ def test_an_id_has_512_characters_at_most():
     assert [read({"id": "x" * length}).id for length in (512, 513)] == ["x" * 512, None]
 
 
+@pytest.mark.parametrize(
+    ("body", "pending"),
+    [
+        ({"status": "complete"}, False),
+        ({"status": " Complete "}, False),
+        ({"status": "pending"}, True),
+        ({"status": "queued"}, True),
+        ({"total_count": 3}, False),
+        # What is left decides, whatever the status calls itself.
+        ({"status": "complete", "pending_count": 1}, True),
+        ({"status": "complete", "pending_count": "1"}, True),
+        ({"status": "complete", "pending_count": 0, "pendings": [{"id": A.id}]}, False),
+        ({"status": "complete", "pendings": [{"id": A.id}]}, True),
+        ({"pending_count": 2}, True),
+        # A status that has not been brought up to date, of which the counts add up.
+        ({"status": "pending", "total_count": 3, "success_count": 3}, False),
+        ({"status": "pending", "total_count": 3, "failure_count": 3}, False),
+        ({"status": "pending", "total_count": 3, "success_count": 2, "failure_count": 1}, False),
+        ({"status": "pending", "total_count": "3", "success_count": " 3 ", "pending_count": "0"}, False),
+        ({"status": "pending", "total_count": 3, "success_count": 1, "failure_count": 1}, True),
+        ({"status": "pending", "total_count": 3, "success_count": 2, "pending_count": 1}, True),
+        ({"status": "pending", "total_count": 3, "success_count": 3, "pending_count": 1}, True),
+        ({"status": "pending", "total_count": 0, "success_count": 0}, True),
+        ({"status": "pending", "total_count": 1}, True),
+        ({"status": "pending", "success_count": 3}, True),
+        # What has failed as a whole is over.
+        ({"status": "failed", "pending_count": 3}, False),
+        ({"status": "Failure", "pending_count": 3}, False),
+        ({"status": "error", "pending_count": 3}, False),
+    ],
+)
+def test_a_server_is_at_work_until_nothing_is_left(body, pending):
+    assert read(body).pending is pending
+
+
+@pytest.mark.parametrize(
+    ("given_", "count"),
+    [
+        (0, 0),
+        (1, 1),
+        ("0", 0),
+        (" 12 ", 12),
+        (-1, None),
+        (True, None),
+        (1.0, None),
+        ("-1", None),
+        ("many", None),
+        ([], None),
+    ],
+)
+def test_a_count_is_a_whole_number_from_zero_on_or_its_digits(given_, count):
+    status = read({"status": "complete", "total_count": given_, "success_count": given_, "failure_count": given_})
+    assert (status.total, status.succeeded, status.failure_count) == (count, count, count)
+
+
+@pytest.mark.parametrize(
+    ("body", "silent"),
+    [
+        ({"id": "s"}, True),
+        ({"id": "s", "total_count": 3, "successes": []}, True),
+        ({"status": "complete"}, False),
+        ({"success_count": 0}, False),
+        ({"failure_count": 0}, False),
+        ({"failures": [{"id": A.id}]}, False),
+    ],
+)
+def test_a_status_is_silent_that_says_nothing_of_what_became_of_the_envelope(body, silent):
+    assert read(body).is_silent is silent
+
+
+def test_words_are_shown_as_the_caller_wants_them():
+    body = {"failures": [{"id": A.id, "message": "no room"}], "successes": [{"id": B.id, "message": "fine"}]}
+    status = read(body, str.upper)
+    assert [each.message for each in (*status.failures, *status.successes)] == ["NO ROOM", "FINE"]
+
+
 def judged(messages=(A, B, C), **status):
     verdict = judge(read({"status": "complete", **status}), messages)
     return [m.id for m, _ in verdict.failed], [m.id for m in verdict.suspects]
@@ -85,6 +161,41 @@ def test_failures_counted_but_not_named_make_suspects_of_all_that_is_not_named_a
     assert judged(failure_count=1) == ([], [A.id, B.id, C.id])
     assert judged(failure_count=2, failures=[{"id": A.id}]) == ([A.id], [B.id, C.id])
     assert judged(failure_count=1, successes=[{"id": A.id, "version": V1}, {"id": C.id}]) == ([], [B.id])
+
+
+@pytest.mark.parametrize("state", ["failed", "Failure", "ERROR"])
+def test_where_the_whole_has_failed_no_success_is_believed(state):
+    named = [{"id": A.id, "version": V1}]
+    assert judged(status=state, successes=named, failure_count=1) == ([], [A.id, B.id, C.id])
+    assert judged(status=state, failures=named) == ([A.id], [B.id, C.id])
+
+
+def test_successes_that_fall_short_are_failures_though_none_is_counted():
+    assert judged(success_count=2) == ([], [A.id, B.id, C.id])
+    assert judged(success_count=2, total_count=2) == ([], [])
+    assert judged(success_count=0, total_count=1, failures=[{"id": B.id}]) == ([B.id], [])
+    assert judged(success_count=3, failure_count=0) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "all_failed"),
+    [
+        ({"failure_count": 3}, True),
+        ({"failure_count": 2}, False),
+        ({"failure_count": 4}, True),
+        ({"failure_count": 2, "successes": [{"id": A.id, "version": V1}]}, True),
+        ({"failure_count": 2, "failures": [{"id": A.id, "version": V1}]}, False),
+        ({"failure_count": 0}, False),
+    ],
+)
+def test_all_suspects_have_failed_when_as_many_are_counted(status, all_failed):
+    assert judge(read({"status": "complete", **status}), [A, B, C]).all_failed is all_failed
+
+
+def test_of_two_versions_the_one_that_succeeded_is_no_suspect():
+    newer = message(A.id, V2)
+    status = read({"failure_count": 1, "successes": [{"id": A.id, "version": V2}, {"id": "x--1", "version": V1}]})
+    assert judge(status, [A, newer]).suspects == [A]
 
 
 def test_failures_that_name_strangers_are_as_good_as_unnamed():
