@@ -230,11 +230,10 @@ class _Compiler:
 
     def document(self, name: str, data: dict[str, Json], path: YamlPath, scope: dict[str, Types]) -> Emit:
         """One document; memoized where all of it depends on one name."""
-        before, self.read = self.read, set()
+        self.read = set()
         value = self.body(data, path, name, scope)
-        read, self.read = self.read, before | self.read
         build, complete = value.function(), self.completed(data, value.shape)
-        only = self.decided_by(frozenset(read), scope)
+        only = self.decided_by(frozenset(self.read), scope)
         if only is not None:
             build, complete = memoized(only, _prototypes(build, complete)), copy_of
         scope[name], self.shapes[name] = OBJECT | NULL, self.finalized_shape(value.shape)

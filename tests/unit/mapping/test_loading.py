@@ -40,7 +40,12 @@ def test_a_mapping_is_loaded_from_a_file(tmp_path):
     [
         ("", "test.yaml:1:1: a mapping is expected here, with format, description, match, let, emit"),
         ("- a", "test.yaml:1:1: a mapping is expected here"),
-        (TOP + "emits: {}", "test.yaml:3:8: emits: there is no such key; did you mean emit?"),
+        (TOP + "emits: {}", "test.yaml:3:8: emits: there is no such key; did you mean emit? (known: format, desc"),
+        (TOP + "zzz: {}", "zzz: there is no such key (known: format, description, match, let, emit)"),
+        (
+            TOP + "extends: stix21",
+            "test.yaml:3:10: extends: this is an overlay: name the mapping it extends, and this as its overlay",
+        ),
         ("emit: {one: {type: x}}", "test.yaml:1:1: format is required"),
         ("format: plain", "test.yaml:1:1: emit is required"),
         (
@@ -189,6 +194,18 @@ def test_a_case_that_is_never_chosen_is_refused(value, case):
     assert f"emit.one.a.{case}: this case is never chosen: the value is " in said
 
 
+def test_every_directive_may_stand_beside_the_cases_of_a_document():
+    body = """
+$switch: item.label
+$when: item
+$each: notification.sources
+$provisional: item.label
+one: {type: x}
+$default: {type: y}
+"""
+    assert emitting(body).render(VIEW) == [{"id": "x--1", "type": "x"}, {"id": "y--1", "type": "y"}]
+
+
 def test_a_type_found_for_a_name_holds_where_it_is_used():
     text = "format: plain\nlet: {size: '${{ length(entity) }}'}\nemit: {one: {a: '${{ upper(size) }}'}}"
     assert "upper() takes string as argument 1, not number" in refusal(text)
@@ -205,6 +222,7 @@ def test_a_type_found_for_a_name_holds_where_it_is_used():
         ("{$switch: entity_value, a: [b]}", "array"),
         ("{$switch: entity_value, a: [b], $default: 5}", "array or number"),
         ("{$each: entity.list, a: b}", "array"),
+        ("{$switch: entity_value, a: {$each: entity.list, a: b}}", "array"),
     ],
 )
 def test_the_types_of_a_name_are_those_of_its_value(value, types):

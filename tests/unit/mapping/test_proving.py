@@ -92,6 +92,7 @@ def told(text):
     output = Told()
     mapping = compile_mapping(yamldoc.parse(f"format: told\n{text}", "test.yaml"), {"told": output})
     assert mapping.render(VIEW)
+    assert all(output.checks)
     return output.shapes
 
 
@@ -154,6 +155,18 @@ emit:
     _, second, third = told(text)
     assert second.shapes["a"] == Url()
     assert third.shapes == {"type": Constant("z"), "a": Url(), "b": None}
+
+
+def test_a_list_and_a_document_have_the_shapes_of_what_is_in_them():
+    text = """
+emit:
+  first: {type: x, link: "${{ url(entity_value) }}", list: {$each: notification.sources, a: "${{ url(item.id) }}"}}
+  second: {type: y, a: "${{ first.link }}"}
+"""
+    first, second = told(text)
+    (element,) = first.shapes["list"].shapes
+    assert element.shapes == {"a": Url()}
+    assert second.shapes["a"] == Url()
 
 
 def test_a_document_of_which_nothing_is_known_has_no_shape_for_later_ones_either():
