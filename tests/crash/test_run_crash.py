@@ -2,17 +2,15 @@
 
 import json
 import random
-import signal
-import subprocess
 import time
 
 import pytest
-from integration.command import iocstream, started
 
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
 from connector.simulator.taxii import TaxiiReceiver
 from connector.simulator.wsgi_server import serving
+from prove.nursery import nursery
 
 CONFIGURATION = """
 sources:
@@ -42,22 +40,23 @@ def run(folder, raised, kills, look_ups):
     print(f"seed {seed}")
     folder.mkdir()
     receiver = TaxiiReceiver(username="u", password="p")
-    with serving(Api(raised, key="demo-key")) as url, serving(receiver) as taxii:
+    with serving(Api(raised, key="demo-key")) as url, serving(receiver) as taxii, nursery() as children:
         text = CONFIGURATION.format(url=url, collection=taxii + receiver.path, look_ups=look_ups)
         (folder / "iocstream.yaml").write_text(text)
         for _ in range(kills):
-            process = started("run", cwd=folder, stderr=subprocess.DEVNULL)
+            process = children.start(folder, "run")
             # The time to the kill is counted once the journal exists, so that most kills hit work and not start-up.
             while not (folder / "iocstream.db").exists() and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(0.3 + chance.random() * 1.2)
-            process.send_signal(signal.SIGKILL)
+            time.sleep(0.05 + chance.random() * 0.6)
+            process.kill()
             process.wait()
         waiting = None
         while waiting != 0:  # look-ups have a minute in each run
-            done = iocstream("run", "--once", cwd=folder, timeout=150)
-            assert done.returncode in (0, 1), done.stderr
-            (source,) = json.loads(iocstream("status", "--json", cwd=folder).stdout)["sources"]
+            done = children.run(folder, "run", "--once", timeout=150)
+            assert done.code in (0, 1), done
+            assert "Traceback" not in done.err, done
+            (source,) = json.loads(children.run(folder, "status", "--json").out)["sources"]
             waiting = source["look_ups"]["waiting"] if look_ups else 0
     bundle = json.loads((folder / "indicators.json").read_text())["objects"]
     return receiver.objects(), bundle, set((folder / "events.cef").read_text().splitlines())
