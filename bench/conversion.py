@@ -11,7 +11,7 @@ import conversion_stix
 import orjson
 from measure import Row, taken
 
-from connector import app, mapping, notification
+from connector import configuration, mapping, notification
 from connector.formats.cef.format import CefFormat
 from connector.formats.stix.format import Producer, StixFormat
 from connector.model import Json, Notification
@@ -72,7 +72,7 @@ def cef() -> list[Row]:
 
 def others() -> list[Row]:
     """Events of the other bundled mappings, encoded: no comparison, for there is no other way to have them."""
-    loaded = {name: app.load_mapping(name, Producer()) for name in OTHERS}
+    loaded = {name: configuration.load_mapping(name, Producer()) for name in OTHERS}
     ways = {name: partial(_converted, compiled) for name, compiled in loaded.items()}
     times = taken(ways, _full_files().__next__)
     return [Row(f"notification → {name} bytes", _microseconds(times.median(name) / COUNT)) for name in OTHERS]

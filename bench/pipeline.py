@@ -27,9 +27,9 @@ START_LIMIT_SECONDS = 0.3
 _PROGRAM = """
 import resource, sys
 from pathlib import Path
-from connector import app, telemetry
+from connector import app, configuration, telemetry
 telemetry.configure(level="CRITICAL")
-app.run(app.load(Path("iocstream.yaml")), once=True)
+app.run(configuration.load(Path("iocstream.yaml")), once=True)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -11,7 +11,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector.app import Plan, load, run
+    from connector.app import run
+    from connector.configuration import Plan, load
     from connector.formats.stix.bundle import bundle
     from connector.formats.stix.format import Producer
     from connector.formats.stix.strict import stix2_objects
@@ -45,6 +46,7 @@ __all__ = [
 
 _ORIGIN = {
     "connector.model": ("ConnectorError", "Message", "Misconfigured", "Notification", "Refused", "Unavailable"),
+    "connector.configuration": ("Plan", "load"),
     "connector.operations.check": ("Finding", "check"),
     "connector.operations.convert": ("convert",),
     "connector.operations.status": ("status",),

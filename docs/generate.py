@@ -15,9 +15,10 @@ import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector import app
+from connector import configuration
 from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
+from connector.formats.stix.format import Producer
 from connector.kinds import SINKS, SOURCES, JournalSettings, SinkKind, SourceKind
 from connector.mapping.files import MappingSettings
 from connector.mapping.language.functions import FUNCTIONS
@@ -29,6 +30,7 @@ from connector.packages import manifest
 from connector.pipeline.part import Part
 from connector.settings.config import Settings
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
+from connector.settings.telemetry import TelemetrySettings
 from connector.telemetry import HttpExchange
 
 ROOT = Path(__file__).parent.parent
@@ -211,11 +213,11 @@ def _code(text: str) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "config": lambda: options(app.Config),
-    "telemetry": lambda: options(app.TelemetrySettings),
-    "producer": lambda: options(app.Producer),
+    "config": lambda: options(configuration.Config),
+    "telemetry": lambda: options(TelemetrySettings),
+    "producer": lambda: options(Producer),
     "journal": lambda: options(JournalSettings),
-    "route": lambda: options(app.RouteSettings),
+    "route": lambda: options(configuration.RouteSettings),
     "mapping": lambda: options(MappingSettings),
     "sources": lambda: kinds(SOURCES),
     "sinks": lambda: kinds(SINKS),

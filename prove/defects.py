@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import requests
 
-from connector import app, http, kinds, telemetry
+from connector import app, configuration, http, kinds, telemetry
 from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sql import entries
@@ -242,7 +242,7 @@ def telling_key(_: float) -> None:
     """The configuration, secrets and all, goes into the log."""
     run = app.run
 
-    def telling(plan: app.Plan, **options: Any) -> Any:
+    def telling(plan: configuration.Plan, **options: Any) -> Any:
         for source in plan.settings.sources.values():
             if hasattr(source, "api_key"):
                 telemetry.logger().info("configured", api_key=source.api_key.get_secret_value())

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from connector import app
+from connector import configuration
 from connector.operations.status import status
 from prove import canaries, parties
 from prove.canaries import Sweep
@@ -134,10 +134,10 @@ class Scene:
                 if transport.endswith("tls"):
                     text += TLS.format(ca=made.ca, client=made.client, key=self.folder / "secret_key.pem")
             (self.home / "iocstream.yaml").write_text(text)
-            self.plan = app.load(self.home / "iocstream.yaml", canaries.ENVIRONMENT)
+            self.plan = configuration.load(self.home / "iocstream.yaml", canaries.ENVIRONMENT)
             # The journal's path is taken from the folder that a command runs in.
             self.journal = self.plan.settings.journal.model_copy(update={"path": self.home / "iocstream.db"})
-            self.plan = app.Plan(
+            self.plan = configuration.Plan(
                 self.plan.settings.model_copy(update={"journal": self.journal}),
                 self.plan.mappings,
                 self.plan.conditions,

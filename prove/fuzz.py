@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from connector import app, notification
+from connector import configuration, notification
 from connector.formats.stix.format import Producer
 from connector.model import Notification
 from connector.pipeline.convert import convert
@@ -254,7 +254,7 @@ def fuzz(seed: int, count: int, defect: str = "") -> Findings:
     started = time.monotonic()
     found = Findings()
     mutator = Mutator(seed)
-    mappings = {name: app.load_mapping(name, Producer()) for name in ("stix21", "cef")}
+    mappings = {name: configuration.load_mapping(name, Producer()) for name in ("stix21", "cef")}
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         readers = Readers(Path(folder))

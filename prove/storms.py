@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from connector import app
+from connector import app, configuration
 from connector.pipeline import retry
 from connector.pipeline.pool import Pause
 from connector.simulator.api import Fault
@@ -137,7 +137,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
     with site(folder, f"hour-{retry_after}", conduct, clock=lambda: hour.now, wrap=wrap) as here:
         here.raises(parties.notifications(120, seed=3))
         ids = {parties.identifier(item) for item in here.raised}
-        plan = app.load(here.home / "iocstream.yaml", canaries.ENVIRONMENT)
+        plan = configuration.load(here.home / "iocstream.yaml", canaries.ENVIRONMENT)
         journal = plan.settings.journal.model_copy(update={"path": here.home / "iocstream.db"})
         routes = {
             "events": plan.settings.routes["events"].model_copy(
@@ -158,7 +158,7 @@ def hour_of_429(folder: Path, conduct: Mapping[str, float], retry_after: int | N
 
         with mock.patch.object(retry, "Pause", hour.pause):
             threading.Thread(target=stop_in_the_end, daemon=True).start()
-            app.run(app.Plan(settings, plan.mappings, plan.conditions), stop=stop)
+            app.run(configuration.Plan(settings, plan.mappings, plan.conditions), stop=stop)
         here.run()
         said = f"Retry-After {retry_after} s" if retry_after else "no Retry-After"
         after = served[0] - start - 3600 if served else float("inf")

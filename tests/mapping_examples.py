@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from connector import app, notification
+from connector import configuration, notification
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.pipeline.convert import Conversion, convert
@@ -18,7 +18,7 @@ CASES = [path.stem for path in INPUTS]
 @functools.cache
 def bundled(name: str, profile: str | None = None) -> CompiledMapping:
     """A bundled mapping, compiled once for all tests, which takes longer than most of what they do with it."""
-    return app.load_mapping(name, Producer(), profile)
+    return configuration.load_mapping(name, Producer(), profile)
 
 
 def conversion(mapping: CompiledMapping, case: str) -> Conversion:

@@ -9,7 +9,7 @@ from connector.actions.delivery import RouteResult, errors_of
 from connector.actions.envelope import ErrorDetail
 from connector.actions.preconditions import nothing_to_stdout, serving_processes
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.app import NotFound, Plan
+from connector.configuration import NotFound, Plan
 from connector.operations import dead_letters
 
 

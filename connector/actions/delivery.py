@@ -9,7 +9,7 @@ from connector import app
 from connector.actions.envelope import Code, ErrorDetail
 from connector.actions.preconditions import nobody_else_serves, nothing_to_stdout
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.app import NotFound
+from connector.configuration import NotFound
 from connector.model import Message, Refused
 from connector.monitoring.status import Lost
 from connector.operations import push

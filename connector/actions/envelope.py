@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.app import NotFound
+from connector.configuration import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 
 Code = Literal[

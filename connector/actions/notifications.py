@@ -8,12 +8,12 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from connector import app, kinds, notification
+from connector import app, configuration, kinds, notification
 from connector.actions.envelope import InvalidParameters, NotDelivered
 from connector.actions.filter_terms import matcher
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
-from connector.app import NotFound, Plan
+from connector.configuration import NotFound, Plan
 from connector.formats.stix.bundle import bundle as bundle_of
 from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files
@@ -476,7 +476,7 @@ def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
 
 @functools.lru_cache(maxsize=32)
 def _bundled(using: str, profile: str | None, producer: Producer) -> CompiledMapping:
-    return app.load_mapping(using, producer, profile)
+    return configuration.load_mapping(using, producer, profile)
 
 
 def _searchable_sources(plan: Plan) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from connector import app
 from connector.actions.envelope import ServedElsewhere
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import LeaseHolder, Misconfigured
 
 

@@ -12,7 +12,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from connector.actions.envelope import Envelope, ErrorDetail, envelope_of, error_detail, failed, faults
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import ConnectorError, Json
 
 Scope = Literal["read", "act", "admin"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from connector import app
+from connector import configuration
 from connector.authoring import golden
 from connector.mapping import examples
 from connector.model import Misconfigured
@@ -61,6 +61,6 @@ def start(using: str, format_name: str) -> Started:
             output.write(formats()[format_name])
     except OSError as error:
         raise Misconfigured(f"{error.filename} cannot be written: {error.strerror}") from None
-    for _ in golden.run(app.load_mapping(file), folder, file.stem, update=True):
+    for _ in golden.run(configuration.load_mapping(file), folder, file.stem, update=True):
         pass
     return Started(file, folder)

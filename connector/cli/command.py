@@ -16,7 +16,7 @@ import click
 from connector.values.display import printable
 
 if TYPE_CHECKING:
-    from connector.app import Plan
+    from connector.configuration import Plan
     from connector.pipeline.part import Part
 
 # Everything else is imported where it is needed: `--help` must be instant.
@@ -40,11 +40,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def load(path: Path) -> "Plan":
     """The plan in a configuration file."""
-    from connector import app
+    from connector import configuration
 
     if not path.exists():
         raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
-    return app.load(path)
+    return configuration.load(path)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
     converted, such as a broken line of JSON Lines, is named on stderr; the rest is still converted, and the exit code
     is 1.
     """
-    from connector import app
+    from connector import configuration
     from connector.formats.stix.bundle import bundle
     from connector.operations.convert import convert as converted
     from connector.sources.file.source import read_bodies
@@ -50,7 +50,7 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
-    as_bundle = app.load_mapping(using, None, profile, overlays).format_name == "stix"
+    as_bundle = configuration.load_mapping(using, None, profile, overlays).format_name == "stix"
     with open_input(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
         for conversion in converted(bodies, using, profile=profile, overlays=overlays):

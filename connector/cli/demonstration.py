@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from connector import app, telemetry
+from connector import app, configuration, telemetry
 from connector.cli import terminal
 from connector.cli.command import extra
 from connector.model import Misconfigured
@@ -76,7 +76,7 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
         text = CONFIGURATION.format(api_url=api_url, collection_url=taxii_url + taxii.path, syslog_port=syslog.port)
         (folder / _MARKER).write_text(_hashed(text.encode()))
         path.write_text(text)
-        plan = app.load(path, {"VT_API_KEY": "demo-key", "TAXII_PASSWORD": _PASSWORD})
+        plan = configuration.load(path, {"VT_API_KEY": "demo-key", "TAXII_PASSWORD": _PASSWORD})
         routes = dict.fromkeys(plan.settings.routes, count)
         with terminal.PartProgress({"virustotal": count, **routes}) as progress:
             telemetry.configure(level="CRITICAL")  # the table below says it all
@@ -114,7 +114,7 @@ def _hashed(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _serve(plan: app.Plan, until_stopped: Callable[[], threading.Event]) -> None:
+def _serve(plan: configuration.Plan, until_stopped: Callable[[], threading.Event]) -> None:
     """Serve the page and the collection on loopback, with a token that is valid for this run only."""
     try:
         with extra("server", "the page"):

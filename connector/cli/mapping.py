@@ -114,14 +114,14 @@ def check(names: tuple[str, ...], profile: str | None, overlays: Sequence[str], 
 
 
 def _reviewed(name: str, profile: str | None, overlays: Sequence[str]) -> "Iterator[Remark]":
-    from connector import app
+    from connector import configuration
     from connector.authoring import review
     from connector.mapping import examples
     from connector.model import Misconfigured
 
     available = examples.of(name)
     try:
-        compiled = app.load_mapping(name, None, profile, overlays)
+        compiled = configuration.load_mapping(name, None, profile, overlays)
     except Misconfigured as error:
         yield review.Remark("error", "invalid", str(error))
     else:
@@ -155,13 +155,15 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     Beside the mapping, `examples/inputs` has the notifications and `examples/NAME` the expected output. The exit
     code is 1 when something differs, or a file is missing or left over.
     """
-    from connector import app
+    from connector import configuration
     from connector.authoring import golden
     from connector.mapping import examples
 
     outcomes = {
         name: list(
-            golden.run(app.load_mapping(name, None, profile), *examples.folder_and_name(name, profile), update=update)
+            golden.run(
+                configuration.load_mapping(name, None, profile), *examples.folder_and_name(name, profile), update=update
+            )
         )
         for name in _chosen(names, profile)
     }
@@ -201,14 +203,14 @@ def explain(
     For a value that was left out it shows why. The page has input and output side by side, with matching parts
     highlighted; it needs no other file and no network.
     """
-    from connector import app
+    from connector import configuration
     from connector.authoring import explain
     from connector.model import Refused
 
     to_stdout = str(page) == "-"
     if to_stdout and as_json:
         raise click.UsageError("--json and `--html -` both write to stdout; leave one of them out")
-    compiled = app.load_mapping(name, None, profile, overlays)
+    compiled = configuration.load_mapping(name, None, profile, overlays)
     try:
         explained = explain.explain(compiled, _notification(file, identifier))
     except Refused as rejected:
@@ -281,7 +283,7 @@ def diff(
     Each is the name of a bundled mapping, or a file. --profile and --overlay apply to NEW, --old-profile and
     --old-overlay to OLD. Nothing is sent, and nothing changes. The exit code is 0 with and without differences.
     """
-    from connector import app
+    from connector import app, configuration
     from connector.authoring import comparison
     from connector.cli import terminal
 
@@ -296,8 +298,8 @@ def diff(
         with app.open_journal(plan) as journal:
             entries = comparison.last(journal, list(plan.settings.sources), count or _COMPARED)
         notifications = [entry.notification for entry in entries]
-    before = app.load_mapping(old, producer, old_profile, old_overlays)
-    after = app.load_mapping(new, producer, profile, overlays)
+    before = configuration.load_mapping(old, producer, old_profile, old_overlays)
+    after = configuration.load_mapping(new, producer, profile, overlays)
     found = comparison.compare(before, after, terminal.tracked(notifications, "comparing"))
     if as_json:
         print_json(found.as_json())

@@ -23,7 +23,7 @@ from connector.values.display import printable
 from connector.values.timestamps import unix_seconds
 
 if TYPE_CHECKING:
-    from connector.app import Plan
+    from connector.configuration import Plan
     from connector.operations.replay import DryRun
     from connector.pipeline.part import Part
 

@@ -27,7 +27,7 @@ from connector.cli.command import (
 @json_option
 def run(path: Path, *, once: bool, as_json: bool) -> int:
     """Fetch and deliver until SIGTERM; SIGHUP takes up a changed configuration."""
-    from connector import app, telemetry
+    from connector import app, configuration, telemetry
     from connector.cli import terminal
     from connector.cli.service import Service
 
@@ -42,7 +42,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
         parts = app.run(plan, once=True, stop=stop_on_signals())
     else:
         telemetry.configure()
-        parts = Service(lambda: app.load(path)).run(plan)
+        parts = Service(lambda: configuration.load(path)).run(plan)
     if as_json:
         print_json([part_json(part) for part in parts])
     elif once:

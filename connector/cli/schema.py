@@ -12,7 +12,7 @@ from connector.cli.command import print_json
 @click.argument("of", type=click.Choice(["config", "mapping"]))
 def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
-    from connector import app, kinds
+    from connector import configuration, kinds
     from connector.formats.stix.format import Producer
     from connector.mapping.schema import json_schema
     from connector.settings import config
@@ -20,4 +20,4 @@ def schema(of: str) -> None:
     if of == "mapping":
         print_json(json_schema(kinds.make_formats(Producer())))
     else:
-        print_json(config.json_schema(app.Config, "IoC-Stream Connector configuration"))
+        print_json(config.json_schema(configuration.Config, "IoC-Stream Connector configuration"))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from connector import app, telemetry
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import Misconfigured
 from connector.pipeline.part import Part
 from connector.pipeline.runner import Runner

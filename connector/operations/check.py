@@ -8,7 +8,8 @@ from functools import partial
 from typing import Literal
 
 from connector import kinds, notification
-from connector.app import Plan, status_report
+from connector.app import status_report
+from connector.configuration import Plan
 from connector.formats.stix import strict
 from connector.journals.sqlite.file_check import check_file, is_of_this_version
 from connector.mapping import CompiledMapping, examples

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from connector import app, notification
+from connector import configuration, notification
 from connector.formats.stix.format import Producer
 from connector.model import JsonObject
 from connector.pipeline.convert import Conversion
@@ -30,5 +30,5 @@ def convert(
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    compiled = app.load_mapping(using, producer, profile, overlays)
+    compiled = configuration.load_mapping(using, producer, profile, overlays)
     return convert_notifications((notification.read(body) for body in bodies), compiled)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from connector import app, kinds
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import SET_ASIDE, Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
 from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.part import Part

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from connector import app
-from connector.app import NotFound, Plan
+from connector.configuration import NotFound, Plan
 from connector.model import Misconfigured
 from connector.monitoring.status import FormerPart
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.maintenance import Lease

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from connector import app, kinds, notification
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import Entry, Message, Misconfigured, Notification, Page, Refusal, Refused
 from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.deliver import Delivery

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from connector import app
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import Entry, Misconfigured
 from connector.operations.dry_run import DryRunOutbox, RecordingSink
 from connector.operations.route import Interrupted, open_route, until_stopped

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from connector import app, kinds
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import Unavailable
 from connector.pipeline.route import Route
 from connector.pipeline.runner import sleep_until

@@ -1,7 +1,7 @@
 """What is known of each source and route, by the journal alone."""
 
 from connector import app
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.monitoring.status import StatusReport
 
 

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from connector import app
+from connector import configuration
 from connector.actions import ACTIONS, Action
-from connector.app import Config
+from connector.configuration import Config
 from connector.kinds import SINKS, SOURCES, SinkKind, SourceKind
 from connector.mapping import files
 from connector.packages.rendering import SETTINGS
@@ -70,9 +70,9 @@ def manifest() -> dict[str, Any]:
 
 def _mapping(name: str, path: Path) -> dict[str, Any]:
     """A bundled mapping, and its profiles."""
-    made = app.load_mapping(name)
+    made = configuration.load_mapping(name)
     profiles = [
-        {"name": profile, "description": app.load_mapping(name, profile=profile).description}
+        {"name": profile, "description": configuration.load_mapping(name, profile=profile).description}
         for profile in files.profiles(path)
     ]
     return {"name": name, "format": made.format_name, "description": made.description, "profiles": profiles}

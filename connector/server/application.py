@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.actions import ActionContext
-from connector.app import Config, Plan
+from connector.configuration import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
 from connector.server.authentication import AuthenticationMiddleware, Gate

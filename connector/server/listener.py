@@ -14,7 +14,7 @@ import uvicorn
 
 from connector import app, telemetry
 from connector.actions import ActionContext
-from connector.app import Plan
+from connector.configuration import Plan
 from connector.model import Misconfigured
 from connector.server.application import application
 from connector.server.connection import Connection

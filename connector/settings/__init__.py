@@ -2,5 +2,5 @@
 
 `yamldoc` is a YAML file that knows the line of each value; `config` fills in `${…}` and validates any section. `server`
 and `telemetry` are sections; the options of a source, sink or journal are in its own folder, those of a route in
-`connector/app.py`. `parts` is what every kind of source and sink says of itself.
+`connector/configuration.py`. `parts` is what every kind of source and sink says of itself.
 """

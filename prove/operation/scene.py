@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from werkzeug.wrappers import Request, Response
 
-from connector import app
+from connector import configuration
 from connector.operations.status import status
 from connector.simulator.taxii import MEDIA_TYPE, TaxiiReceiver
 from prove import canaries, parties
@@ -286,7 +286,7 @@ class Scene:
         """What `status` says of each source and route; nothing before there is a journal."""
         if not (self.home / "iocstream.db").exists():
             return {}
-        known = status(app.load(self.home / "iocstream.yaml", canaries.ENVIRONMENT)).as_json()
+        known = status(configuration.load(self.home / "iocstream.yaml", canaries.ENVIRONMENT)).as_json()
         return {part["name"]: part for part in [*known["sources"], *known["routes"]]}
 
     def arrived(self, route: str) -> set[int]:

@@ -10,7 +10,7 @@ import orjson
 import requests
 import uvicorn
 
-from connector import app
+from connector import configuration
 from connector.actions import ActionContext
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import StixObject
@@ -66,7 +66,7 @@ class Served:
         return answer.json()
 
 
-def configuration(requests_per_minute=1_000_000):
+def settings(requests_per_minute=1_000_000):
     tokens = [f"    - {{name: {name}, hash: '{hashed(name[::-1])}', scopes: [{SCOPES[name]}]}}\n" for name in SCOPES]
     return CONFIGURATION % requests_per_minute + "".join(tokens)
 
@@ -74,8 +74,8 @@ def configuration(requests_per_minute=1_000_000):
 @contextmanager
 def serving(folder, **limits):
     """Two collections, `iocs` and `empty`, for the login `reader`, and `private` for another."""
-    (folder / "iocstream.yaml").write_text(configuration(**limits).replace("served.db", str(folder / "served.db")))
-    plan = app.load(folder / "iocstream.yaml")
+    (folder / "iocstream.yaml").write_text(settings(**limits).replace("served.db", str(folder / "served.db")))
+    plan = configuration.load(folder / "iocstream.yaml")
     with (
         closing(SqliteJournal(plan.settings.journal)) as journal,
         listening(application(ActionContext(plan), journal.collections)) as url,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 from integration.command import iocstream, iocstream_here, started
 
-from connector import app, convert
+from connector import configuration, convert
 from connector.actions import ACTIONS, ActionContext, call
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
@@ -57,7 +57,7 @@ class World:
         )
 
     def call(self, action, **parameters):
-        return call(ActionContext(app.load(self.path)), ACTIONS[action], parameters)
+        return call(ActionContext(configuration.load(self.path)), ACTIONS[action], parameters)
 
     def done(self, action, **parameters):
         envelope = self.call(action, **parameters)
@@ -468,7 +468,7 @@ def until(happened, seconds=30):
 def test_a_poll_that_is_asked_to_stop_ends_and_loses_nothing(world):
     hold = threading.Event()
     world.api.faults.append(Fault(path="/ioc_stream", hold=hold))
-    context = ActionContext(app.load(world.path))
+    context = ActionContext(configuration.load(world.path))
     results = []
     thread = threading.Thread(target=lambda: results.append(call(context, ACTIONS["poll"], {})))
     thread.start()

@@ -8,7 +8,7 @@ import pytest
 from integration.command import iocstream, iocstream_here
 
 import connector
-from connector import app
+from connector import app, configuration
 from connector.operations import status as operations
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
@@ -92,7 +92,7 @@ class Scene:
         with serving(self.api) as api, serving(self) as taxii:
             text = CONFIGURATION.format(api=api, taxii=taxii + self.receiver.path, folder=self.folder)
             (self.folder / "iocstream.yaml").write_text(text)
-            self.plan = app.load(self.folder / "iocstream.yaml")
+            self.plan = configuration.load(self.folder / "iocstream.yaml")
             yield
 
 

@@ -15,7 +15,7 @@ from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.cef.dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
 from connector.formats.cef.format import SEVERITY_WORDS, CefFormat
 from connector.formats.stix.format import Producer

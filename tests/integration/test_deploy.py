@@ -11,7 +11,7 @@ from http import HTTPStatus
 import pytest
 from integration.command import ROOT
 
-from connector import app
+from connector import configuration
 from connector.monitoring import server
 
 DEPLOY = ROOT / "deploy"
@@ -55,7 +55,7 @@ def test_the_unit_starts_again_unless_a_person_must_act_and_gives_time_to_stop()
     assert setting("Restart") == ["on-failure"]
     assert setting("RestartPreventExitStatus") == ["2"]
     (seconds,) = setting("TimeoutStopSec")
-    assert int(seconds) > app.Config.model_fields["shutdown_seconds"].default
+    assert int(seconds) > configuration.Config.model_fields["shutdown_seconds"].default
 
 
 def test_the_unit_is_told_when_it_is_ready_at_work_or_to_read_its_configuration_again():
@@ -75,7 +75,7 @@ def test_the_configuration_is_one_that_can_run_with_secrets_from_where_the_unit_
         (tmp_path / name).write_text("secret\n")
     path = tmp_path / "iocstream.yaml"
     path.write_text(text.replace("/run/credentials/iocstream.service", str(tmp_path)))
-    plan = app.load(path, {})
+    plan = configuration.load(path, {})
     assert plan.settings.telemetry.address() == ("127.0.0.1", 9464)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connector import app
+from connector import configuration
 from connector.mapping import examples, files
 from connector.operations import check
 
@@ -17,7 +17,7 @@ OTHERS = {"leef", "ecs", "ocsf", "udm", "splunk-hec"}
 def plan_of(routes, tmp_path):
     path = tmp_path / "iocstream.yaml"
     path.write_text(f"sources:\n  file:\n    type: file\n    path: '-'\n{routes}")
-    return app.load(path)
+    return configuration.load(path)
 
 
 def test_there_is_a_route_for_each_mapping_and_a_line_in_the_table(tmp_path):

@@ -6,7 +6,7 @@ import orjson
 import pytest
 import stix2
 
-from connector import app, convert
+from connector import app, configuration, convert
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
@@ -37,7 +37,7 @@ TIMES = {
 def run(folder, api, collection, login, port):
     path = folder / "iocstream.yaml"
     path.write_text(CONFIGURATION.format(api=api, folder=folder, collection=collection, port=port, **login))
-    return {part.name: part for part in app.run(app.load(path), once=True)}
+    return {part.name: part for part in app.run(configuration.load(path), once=True)}
 
 
 @pytest.mark.xdist_group("main-job")

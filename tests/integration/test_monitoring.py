@@ -18,7 +18,7 @@ from integration.command import ROOT, iocstream_here, started
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
-from connector import app, kinds
+from connector import app, configuration, kinds
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
@@ -337,7 +337,9 @@ def test_what_a_thread_left_behind_still_uses_is_not_closed_under_it(folder, mon
     monkeypatch.setattr(kinds, "make_sink", lambda *_: Hanging())
     monkeypatch.setattr(kinds, "make_journal", lambda settings: journals.append(SqliteJournal(settings)) or journals[0])
     stop, ended = threading.Event(), []
-    thread = threading.Thread(target=lambda: ended.extend(app.run(app.load(Path("iocstream.yaml")), stop=stop)))
+    thread = threading.Thread(
+        target=lambda: ended.extend(app.run(configuration.load(Path("iocstream.yaml")), stop=stop))
+    )
     thread.start()
     assert asked.wait(60)
     stop.set()

@@ -11,7 +11,7 @@ from missing_software import or_skip
 from peers.syslog import running, syslog_ng_with
 
 from connector import notification
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.stix.format import Producer
 
 pytestmark = pytest.mark.xdist_group("syslog")

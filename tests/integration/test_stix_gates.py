@@ -16,7 +16,7 @@ from mapping_examples import MAPPINGS, conversion
 from simulated_notifications import bodies
 
 from connector import notification
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.stix.format import Producer
 from connector.pipeline.convert import convert
 

@@ -8,7 +8,7 @@ import stix_gates
 from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.stix.format import Producer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stix.md").read_text(encoding="utf-8")

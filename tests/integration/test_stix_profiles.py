@@ -21,7 +21,7 @@ from malformed_notifications import body_of, misshapen
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.stix.bundle import bundle
 from connector.formats.stix.format import Producer
 from connector.pipeline.convert import convert

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from connector import app, notification
+from connector import configuration, notification
 from connector.formats.stix.format import Producer
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
@@ -38,7 +38,7 @@ class Run:
             host="127.0.0.1", port=server.ports[source], transport=TRANSPORTS[source], hostname="vt-1", **options
         )
         self.sink = stack.enter_context(contextlib.closing(SyslogSink(settings)))
-        self.mapping = app.load_mapping("cef", Producer())
+        self.mapping = configuration.load_mapping("cef", Producer())
         self.server, self.source = server, source
         self.raised, self.breaks = set(), 0
         self.delivery = Delivery(Route("syslog", ["vt"], lambda _: True, self.mapping, self.sink), self.journal)

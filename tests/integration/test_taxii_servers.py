@@ -11,7 +11,7 @@ from malformed_notifications import body_of
 from mapping_examples import CASES
 
 from connector import notification
-from connector.app import load_mapping
+from connector.configuration import load_mapping
 from connector.formats.stix.format import Producer
 from connector.model import Message, Misconfigured, Unavailable
 from connector.pipeline.convert import convert

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector import app
+from connector import configuration
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def plan(tmp_path):
     def loaded(text):
         path = tmp_path / "iocstream.yaml"
         path.write_text(text)
-        return app.load(path, {})
+        return configuration.load(path, {})
 
     return loaded
 

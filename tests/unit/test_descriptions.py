@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from connector.actions import ACTIONS
 from connector.actions.envelope import Envelope
-from connector.app import Config
 from connector.cli.main import iocstream
+from connector.configuration import Config
 from connector.monitoring import metrics
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import JournalReport, StatusReport

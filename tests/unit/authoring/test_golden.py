@@ -7,7 +7,7 @@ import pytest
 from integration.command import iocstream_here
 from mapping_examples import CASES, MAPPINGS, bundled
 
-from connector import app
+from connector import configuration
 from connector.authoring import golden
 from connector.formats.stix.format import Producer
 from connector.mapping import examples, files
@@ -33,7 +33,7 @@ def own(tmp_path):
 
 
 def outcomes(folder, **options):
-    mapping = app.load_mapping(folder / "own.yaml", Producer())
+    mapping = configuration.load_mapping(folder / "own.yaml", Producer())
     return {each.case: each for each in golden.run(mapping, folder / "examples", "own", **options)}
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from connector import app, kinds
+from connector import app, configuration, kinds
 from connector.cli import command, demonstration, terminal
 from connector.cli.main import iocstream, main
 from connector.model import Gap, Refusal
@@ -37,7 +37,7 @@ def refused(folder, monkeypatch):
     """A journal whose notifications were all refused by the sink."""
     make = kinds.make_sink
     monkeypatch.setattr(kinds, "make_sink", lambda *_: Refusing())
-    app.run(app.load(folder / "iocstream.yaml"), once=True)
+    app.run(configuration.load(folder / "iocstream.yaml"), once=True)
     monkeypatch.setattr(kinds, "make_sink", make)
     return folder
 
@@ -277,5 +277,5 @@ def test_the_configuration_of_the_demonstration_is_one(tmp_path):
         syslog_port=1,
     )
     path.write_text(text)
-    plan = app.load(path, {"VT_API_KEY": "k", "TAXII_PASSWORD": "p"})
+    plan = configuration.load(path, {"VT_API_KEY": "k", "TAXII_PASSWORD": "p"})
     assert {route.sink.type for route in plan.settings.routes.values()} == set(kinds.SINKS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connector import app, kinds
+from connector import app, configuration, kinds
 from connector.model import Refusal, Unavailable
 from connector.simulator.notifications import notifications
 
@@ -60,7 +60,7 @@ class World:
         self.path = folder / "iocstream.yaml"
         self.path.write_text(CONFIGURATION)
         (folder / "saved.jsonl").write_text("".join(json.dumps(item) + "\n" for item in self.raised))
-        self.plan = app.load(self.path)
+        self.plan = configuration.load(self.path)
 
     def ids(self):
         return [item["context_attributes"]["notification_id"] for item in self.raised]

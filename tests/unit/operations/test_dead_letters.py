@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from connector.app import NotFound
+from connector.configuration import NotFound
 from connector.model import Misconfigured
 from connector.operations import dead_letters
 

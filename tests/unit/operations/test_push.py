@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from connector import app, kinds, notification
-from connector.app import NotFound
+from connector.configuration import NotFound
 from connector.model import Misconfigured, Page, Refused, Unavailable
 from connector.operations.push import push, stream_item
 from connector.operations.route import Interrupted

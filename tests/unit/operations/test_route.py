@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from connector.app import NotFound
+from connector.configuration import NotFound
 from connector.model import Misconfigured
 from connector.operations.route import Interrupted, open_route, until_stopped
 

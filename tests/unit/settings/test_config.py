@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import Field, SecretStr, model_validator
 
-from connector import app
+from connector import configuration
 from connector.model import Misconfigured
 from connector.settings import config, yamldoc
 from connector.settings.config import Placeholders, Settings
@@ -132,7 +132,7 @@ def test_an_error_shows_a_placeholder_and_not_what_it_stands_for(tmp_path, optio
         f"sources: {{v: {{type: file, path: x}}}}\nroutes: {{r: {{{option}, sink: {{type: file, path: '-'}}}}}}"
     )
     with pytest.raises(Misconfigured) as caught:
-        app.load(path, {"S": secret})
+        configuration.load(path, {"S": secret})
     assert secret not in str(caught.value)
     assert repr(secret)[1:-1] not in str(caught.value)
     assert "${S}" in str(caught.value)

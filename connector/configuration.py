@@ -1,0 +1,206 @@
+"""The configuration file: its options, and the plan that it becomes, with every mapping compiled."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field
+
+from connector import kinds, mapping
+from connector.formats.stix.format import Producer
+from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
+from connector.mapping import CompiledMapping, files
+from connector.mapping.files import MappingChoice
+from connector.model import JsonObject, Misconfigured
+from connector.pipeline.runner import SHUTDOWN_SECONDS
+from connector.settings import config, yamldoc
+from connector.settings.config import Name, Placeholders, Settings
+from connector.settings.parts import Destination
+from connector.settings.server import ServerSettings
+from connector.settings.telemetry import TelemetrySettings
+from connector.settings.yamldoc import YamlDocument
+
+
+class NotFound(Misconfigured):
+    """The caller named something that is not there."""
+
+
+class RouteSettings(Settings):
+    """One way out: what to convert to, where to send it, and which notifications."""
+
+    mapping: MappingChoice = Field(
+        description="What to convert to: a bundled mapping by name, the path of a YAML file, or a section."
+    )
+    sink: AnySinkSettings = Field(description="Where the output goes: a section, whose `type` names the kind of sink.")
+    sources: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="The names of the sources whose notifications the route delivers. Without it: all sources.",
+    )
+    when: str | None = Field(
+        None,
+        description=(
+            "A JMESPath condition over `notification`, `entity` and `entity_value`. The route delivers "
+            "only notifications for which it is true. Without it: all."
+        ),
+    )
+    examples_must_pass: bool = Field(
+        default=True,
+        description=(
+            "Whether `iocstream check` fails when nothing of all examples comes through the route: because "
+            "`when` is true for none, or the mapping makes nothing of any. Set it to false for a route "
+            "whose notifications are unlike the examples."
+        ),
+    )
+
+
+class Config(Settings):
+    """The configuration file, `iocstream.yaml`."""
+
+    sources: dict[Name, AnySourceSettings] = Field(
+        min_length=1, description="Where notifications come from: each source by a name of your choice."
+    )
+    routes: dict[Name, RouteSettings] = Field(
+        min_length=1, description="Where notifications go: each route by a name of your choice."
+    )
+    journal: JournalSettings = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Where notifications are kept between source and route.",
+    )
+    producer: Producer = Field(
+        default_factory=Producer, description="Who is named as the author of STIX objects, and their TLP marking."
+    )
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="What `iocstream serve` serves, and to whom."
+    )
+    telemetry: TelemetrySettings = Field(
+        default_factory=TelemetrySettings, description="What a monitoring system may ask `iocstream run`."
+    )
+    shutdown_seconds: float = Field(
+        SHUTDOWN_SECONDS,
+        ge=0,
+        le=3600,
+        description=(
+            "How many seconds SIGTERM waits for batches that are being sent. A batch that takes longer "
+            "is sent again by the next run. The default leaves a slow receiver time to answer, and ends "
+            "before the 90 seconds after which systemd kills a service."
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A configuration that has been validated, with its mappings compiled; nothing is open yet."""
+
+    settings: Config
+    mappings: Mapping[str, CompiledMapping]
+    conditions: Mapping[str, Callable[[JsonObject], bool]]
+
+    def reads(self) -> Mapping[str, Sequence[str]]:
+        """Route → the sources it reads."""
+        return {name: self.read_by(route) for name, route in self.settings.routes.items()}
+
+    def read_by(self, route: RouteSettings) -> Sequence[str]:
+        """The sources that a route reads."""
+        return tuple(route.sources or self.settings.sources)
+
+    def receivers(self) -> Mapping[str, str]:
+        """Route → where it sends."""
+        return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
+
+    def route(self, name: str) -> RouteSettings:
+        """A route by its name.
+
+        Raises:
+            NotFound: there is no such route.
+        """
+        return _named(self.settings.routes, "route", name)
+
+    def source(self, name: str) -> AnySourceSettings:
+        """A source by its name.
+
+        Raises:
+            NotFound: there is no such source.
+        """
+        return _named(self.settings.sources, "source", name)
+
+
+_Part = TypeVar("_Part")
+
+
+def _named(parts: Mapping[str, _Part], what: str, name: str) -> _Part:
+    if name not in parts:
+        raise NotFound(f"there is no {what} {name!r}; there is {', '.join(parts)}")
+    return parts[name]
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
+    """Read and validate a configuration file and the mappings it names. No I/O beyond these files.
+
+    Raises:
+        Misconfigured: naming file, line, path and remedy.
+    """
+    document = yamldoc.load(path)
+    placeholders = Placeholders(path.parent.resolve(), environ)
+    with config.placeholders_shown(document, placeholders):
+        return _plan(document, placeholders)
+
+
+def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
+    settings = config.validate(document, Config, placeholders)
+    for name in settings.routes.keys() & settings.sources.keys():
+        raise document.error(("routes", name), "a route and a source cannot have the same name")
+    taken: dict[Hashable, str] = {}
+    used: dict[str, CompiledMapping] = {}
+    mappings: dict[str, CompiledMapping] = {}
+    conditions: dict[str, Callable[[JsonObject], bool]] = {}
+    for name, route in settings.routes.items():
+        where = ("routes", name)
+        for index, source in enumerate(route.sources or ()):
+            if source not in settings.sources:
+                known = ", ".join(settings.sources)
+                raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
+        if (compiled := used.get(key := route.mapping.model_dump_json())) is None:
+            chosen = route.mapping
+            compiled = load_mapping(chosen.use, settings.producer, chosen.profile, chosen.overlay)
+            used[key] = compiled
+        mappings[name] = compiled
+        destination = route.sink.destination()
+        if destination is not None and (other := taken.setdefault(destination.key, name)) != name:
+            raise _already_taken(document, name, destination, other)
+        if misfit := route.sink.misfit(mappings[name].format_name):
+            raise document.error((*where, "sink", misfit.option), misfit.reason)
+        if route.when is not None:
+            place = f"{document.place((*where, 'when'))}: routes.{name}.when"
+            conditions[name] = mapping.compile_condition(route.when, place)
+    return Plan(settings, mappings, conditions)
+
+
+def _already_taken(document: YamlDocument, route: str, destination: Destination, other: str) -> Misconfigured:
+    option = destination.option
+    return document.error(
+        ("routes", route, "sink", option),
+        f"the route {other} {destination.taken} already; give each a {option} of its own",
+    )
+
+
+def load_mapping(
+    using: str | Path,
+    producer: Producer | None = None,
+    profile: str | None = None,
+    overlays: Sequence[str | Path] = (),
+) -> CompiledMapping:
+    """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
+
+    Args:
+        using: a bundled mapping by name, or the path of a mapping file.
+        producer: who signs STIX objects; without one the default of the configuration.
+        profile: a bundled overlay for one kind of receiver, by name: `opencti`.
+        overlays: the paths of overlays, laid over the mapping in this order, after the profile.
+
+    Raises:
+        Misconfigured: there is no such mapping, profile or overlay, or one has an error.
+    """
+    return mapping.compile_mapping(files.read(using, profile, overlays), kinds.make_formats(producer or Producer()))
