@@ -76,8 +76,8 @@ def object_that_fails(bench: Bench) -> Figure:
 
 @tried("An event at which a RELP receiver fails")
 def event_that_fails(bench: Bench) -> Figure:
-    """It hangs up at one event, refuses it, or never acknowledges it; the others arrive."""
-    ways = bench.some({"hangs up": _hung_up, "refuses": _refused, "answers nothing": _silent})
+    """It hangs up at one event, refuses it, never answers, or answers what is no RELP; the others arrive."""
+    ways = bench.some({"hangs up": _hung_up, "refuses": _refused, "is silent": _silent, "garbles": _garbled})
     inflicted = [0]
     with bench.scene("event") as scene, RelpReceiver() as relp:
         sink = {"type": "syslog", "host": "127.0.0.1", "port": relp.port, "transport": "relp", "hostname": "vt-1"}
@@ -118,6 +118,10 @@ def event_that_fails(bench: Bench) -> Figure:
 
 def _hung_up() -> None:
     return None
+
+
+def _garbled() -> bytes:
+    return b""  # an answer has a code
 
 
 def _refused() -> bytes:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from connector.model import Unavailable
+from connector.sinks.syslog.connection import WrongReceiver
 from connector.sinks.syslog.relp import RelpSession
 
 _FAILURES_BEFORE_SEARCH = 3
@@ -17,8 +18,8 @@ Event = tuple[bytes, int]
 class RelpDelivery:
     """Sends batches, each as a whole again after a break, and steps over an event at which session after session ends.
 
-    Such an event, or one that is never answered, is refused if the receiver answers others in between, which may arrive
-    twice by that. While it answers none, it is an outage, and nothing is refused.
+    Such an event, or one that is never answered or by what is no RELP, is refused if the receiver answers others in
+    between, which may arrive twice by that. While it answers none, it is an outage, and nothing is refused.
     """
 
     def __init__(self, connect: Callable[[], RelpSession], abandon: Callable[[], None]) -> None:
@@ -55,11 +56,11 @@ class RelpDelivery:
     def _unanswered(self, events: Sequence[Event]) -> list[Event]:
         return [event for event in events if event not in self._answers and event not in self._stepped_over]
 
-    def _step_over(self, events: Sequence[Event], error: Unavailable) -> None:
+    def _step_over(self, events: Sequence[Event], error: Unavailable | WrongReceiver) -> None:
         """Count a failure at the first unanswered event; after a few, find out whether it is the cause, and refuse it.
 
         Raises:
-            Unavailable: not yet, or it is not.
+            Unavailable, WrongReceiver: not yet, or it is not.
         """
         stuck, *waiting = self._unanswered(events)
         self._failures = self._failures + 1 if stuck == self._stuck_at else 1
@@ -76,12 +77,12 @@ class RelpDelivery:
             others = others[1:] + others[:1]
         self._stepped_over[stuck] = f"the receiver answers other events, and each time at this one: {error}"
 
-    def _try(self, events: Sequence[Event]) -> Unavailable | None:
+    def _try(self, events: Sequence[Event]) -> Unavailable | WrongReceiver | None:
         """Send events over one session; the reason why it broke, or None. Raises when the receiver opens no session."""
         session = self._connect()
         try:
             session.send([frame for frame, _ in events])
-        except Unavailable as error:
+        except (Unavailable, WrongReceiver) as error:
             self._abandon()
             return error
         finally:

@@ -200,6 +200,20 @@ def test_an_event_at_which_the_receiver_hangs_up_each_time_is_refused_and_the_ot
     assert failed <= 2 * len(bad)
 
 
+def test_an_event_that_is_answered_by_what_is_no_relp_is_refused(way):
+    sink, receiver = way
+    sink.send([message(30)])  # who understood us before is no wrong receiver
+    receiver.verdict = lambda event: b"" if event.endswith(b"cnt=3") else b"200 OK"
+    refusals, failed = until_delivered(sink, [[message(n) for n in range(20)]] * 5)
+    assert [refusal.message.seq for refusal in refusals] == [3]
+    assert "does not keep to RELP" in refusals[0].reason
+    assert failed == 2
+    receiver.verdict = lambda _: b""
+    for _ in range(5):
+        with pytest.raises(Unavailable, match="does not keep to RELP"):
+            sink.send([message(n) for n in range(31, 35)])
+
+
 def test_an_event_that_is_never_acknowledged_is_refused():
     def serve(dialogue):
         while (frame := dialogue.next()) is not None:
