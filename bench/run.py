@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import conversion
 import pipeline
+import size
 import taxii
 import tenants
 from measure import Row
@@ -22,6 +23,8 @@ MEASUREMENTS: list[Callable[[], list[Row]]] = [
     conversion.others,
     pipeline.memory,
     pipeline.start_up,
+    size.size,
+    size.dry_run,
     taxii.taxii,
     tenants.tenants,
 ]

@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 work that failed, 2 something a person must put right firs
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -147,6 +147,20 @@ def print_json(value: Any) -> None:
 
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def print_json_with_list(value: dict[str, Any], name: str, lines: Iterable[str]) -> None:
+    """Print an object as `print_json` does, with one more property: a list of texts, each a line of JSON."""
+    import orjson
+
+    head = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().removesuffix("\n}")
+    sys.stdout.write(f'{head},\n  "{name}": [')
+    separator = "\n    "
+    for line in lines:
+        sys.stdout.write(separator + line.rstrip("\n"))
+        separator = ",\n    "
+    sys.stdout.write("]\n}\n" if separator == "\n    " else "\n  ]\n}\n")
+    sys.stdout.flush()
 
 
 def write(file: Path, content: bytes) -> None:

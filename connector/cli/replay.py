@@ -1,7 +1,10 @@
 """`iocstream replay`: deliver again what was delivered."""
 
+import json
 import sys
+import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ from connector.cli.command import (
     load,
     part_json,
     print_json,
+    print_json_with_list,
     print_parts,
     sinks_use_stdout,
     stop_on_signals,
@@ -24,7 +28,6 @@ from connector.values.timestamps import unix_seconds
 
 if TYPE_CHECKING:
     from connector.configuration import Plan
-    from connector.operations.replay import DryRun
     from connector.pipeline.part import Part
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
@@ -79,12 +82,19 @@ def replay(
     if notification is None:
         _tell_what_was_pruned(plan, route, since)
     if dry_run:
-        outcome = (
-            replaying.dry_run(plan, route, since)
-            if notification is None
-            else replaying.dry_run_one(plan, route, notification)
-        )
-        _show_dry_run(outcome, as_json=as_json)
+        with tempfile.TemporaryFile("w+") as ids:  # of all objects that were ever sent, perhaps
+
+            def tell(each: str) -> None:
+                ids.write(json.dumps(each) + "\n")
+
+            told = tell if as_json else lambda _: None
+            part = (
+                replaying.dry_run(plan, route, since, tell=told)
+                if notification is None
+                else replaying.dry_run_one(plan, route, notification, tell=told)
+            )
+            ids.seek(0)
+            _show_dry_run(part, ids if as_json else None)
         return DONE
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
     stop = stop_on_signals()
@@ -129,10 +139,10 @@ def _tell_what_was_pruned(plan: "Plan", route: str, since: int | None) -> None:
         )
 
 
-def _show_dry_run(outcome: "DryRun", *, as_json: bool) -> None:
-    part = outcome.part
-    if as_json:
-        print_json({**part_json(part), "ids": outcome.ids})
+def _show_dry_run(part: "Part", ids: Iterable[str] | None) -> None:
+    """In words; or, with the ids, each a line of JSON, as JSON."""
+    if ids is not None:
+        print_json_with_list(part_json(part), "ids", ids)
         return
     click.echo(
         f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"

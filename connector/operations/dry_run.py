@@ -1,22 +1,27 @@
 """Trying out what a route would deliver: an outbox and a sink that change nothing."""
 # ruff: noqa: ARG002 -- the signatures are those of the ports
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 
+from connector import kinds
+from connector.kinds import JournalSettings
 from connector.model import Advance, Entry, Message, Outdated, Redelivery, Refusal, Version
 from connector.ports import Journal
 
 
-@dataclass(slots=True)
 class RecordingSink:
-    """A sink that takes everything and keeps the ids."""
+    """A sink that takes everything and tells the ids, in the order of sending."""
 
-    ids: list[str] = field(default_factory=list)
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """See `connector.ports.Sink`."""
-        self.ids += [message.id for message in sorted(messages, key=lambda message: message.dependency_level)]
+        for message in sorted(messages, key=lambda message: message.dependency_level):
+            self._tell(message.id)
         return ()
 
     def check(self) -> str:
@@ -27,12 +32,28 @@ class RecordingSink:
         """See `connector.ports.Sink`."""
 
 
-class DryRunOutbox:
-    """A `connector.ports.Outbox` of one route that reads a journal, and keeps in memory what would change there."""
+@contextmanager
+def dry_run_outbox(journal: Journal, route: str) -> Iterator["DryRunOutbox"]:
+    """An outbox of a route, for as long as the block lasts."""
+    with (
+        tempfile.TemporaryDirectory(prefix="iocstream-dry-run-") as folder,
+        closing(kinds.make_journal(JournalSettings(path=Path(folder) / "changed.db"))) as changed,
+        changed.lease(route),
+    ):
+        yield DryRunOutbox(journal, changed)
 
-    def __init__(self, journal: Journal) -> None:
+
+class DryRunOutbox:
+    """A `connector.ports.Outbox` of one route that reads a journal, and keeps elsewhere what would change there.
+
+    Args:
+        journal: what is read.
+        changed: an empty one, for the versions of the objects that came up: more of them than memory may hold.
+    """
+
+    def __init__(self, journal: Journal, changed: Journal) -> None:
         self._journal = journal
-        self._versions: dict[str, dict[str, Version]] = {}  # by object and `modified`
+        self._changed = changed
         self._positions: Mapping[str, int] = {}
         self._passed = 0
 
@@ -46,26 +67,23 @@ class DryRunOutbox:
 
     def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
         """See `connector.ports.Outbox`."""
-        new = [object_id for object_id in object_ids if object_id not in self._versions]
-        found = self._journal.versions(route, new, receiver)
-        self._versions |= {object_id: {v.modified: v for v in found.get(object_id, ())} for object_id in new}
-        known = ((object_id, self._versions[object_id].values()) for object_id in object_ids)
-        return {object_id: sorted(versions, key=_by_seq) for object_id, versions in known if versions}
+        found = self._changed.versions(route, object_ids, receiver)
+        new = self._journal.versions(route, [each for each in object_ids if each not in found], receiver)
+        self._changed.record(route, [version for versions in new.values() for version in versions], receiver)
+        return {**found, **new}
 
     def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
         """See `connector.ports.Outbox`."""
-        for version in versions:
-            self._versions[version.object_id].setdefault(version.modified, version)
+        self._changed.record(route, versions, receiver)
 
     def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
-        """See `connector.ports.Outbox`."""
-        for version in versions or ():
-            self._versions[version.object_id][version.modified] = version._replace(sent=False)
+        """See `connector.ports.Outbox`. A sink that only records is never emptied, so that it is never asked of all."""
+        self._changed.mark_unsent(route, versions or (), receiver)
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """See `connector.ports.Outbox`."""
         self._passed = advance.position
-        self._accept(advance.sent)
+        self._changed.record(route, advance.sent, advance.receiver)
 
     def rewind(self, route: str, positions: Mapping[str, int]) -> None:
         """See `connector.ports.Outbox`."""
@@ -73,7 +91,7 @@ class DryRunOutbox:
 
     def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
         """See `connector.ports.Outbox`."""
-        self._accept(redelivery.sent)
+        self._changed.record(route, redelivery.sent, redelivery.receiver)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """See `connector.ports.Outbox`. None, because a replay does not deliver these."""
@@ -86,11 +104,3 @@ class DryRunOutbox:
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """See `connector.ports.Outbox`. None, for the same reason."""
         return ()
-
-    def _accept(self, versions: Sequence[Version]) -> None:
-        for version in versions:
-            self._versions[version.object_id][version.modified] = version
-
-
-def _by_seq(version: Version) -> tuple[int, str]:
-    return version.seq, version.modified

@@ -3,12 +3,11 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from connector import app
 from connector.configuration import Plan
 from connector.model import Entry, Misconfigured
-from connector.operations.dry_run import DryRunOutbox, RecordingSink
+from connector.operations.dry_run import RecordingSink, dry_run_outbox
 from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.part import Part
@@ -76,45 +75,39 @@ def _resend(plan: Plan, part: Part, notification_id: str, stop: threading.Event)
         _redeliver(route, journal, _found(plan, journal, route, notification_id), part)
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What a replay would do.
-
-    Attributes:
-        part: counts; `reasons` has what mapping and format would refuse. What the receiver would refuse is not known.
-        ids: what would be sent, in order: the ids of objects; for events, of their notifications.
-    """
-
-    part: Part
-    ids: Sequence[str]
-
-
-def dry_run(plan: Plan, name: str, since: int | None) -> DryRun:
+def dry_run(plan: Plan, name: str, since: int | None, *, tell: Callable[[str], None] = lambda _: None) -> Part:
     """What `replay` would send now. Nothing is changed; another process may serve the route.
+
+    Args:
+        plan: the configuration.
+        name: the route.
+        since: see `replay`.
+        tell: is called with what would be sent, in order: the ids of objects; for events, of their notifications.
+
+    Returns:
+        Counts; `reasons` has what mapping and format would refuse. What the receiver would refuse is not known.
 
     Raises:
         Misconfigured: there is no such route, or no journal.
     """
     plan.route(name)
-    with app.open_journal(plan) as journal:
-        sink, outbox = RecordingSink(), DryRunOutbox(journal)
-        route = app.make_route(plan, name, sink)
+    with app.open_journal(plan) as journal, dry_run_outbox(journal, name) as outbox:
+        route = app.make_route(plan, name, RecordingSink(tell))
         rewind(route, outbox, journal.positions_since(name, route.sources, since))
         delivery, part = Delivery(route, outbox), Part(name, "route", "done")
         while (batch := delivery.step()) is not None:
             part.count(batch)
-    return DryRun(part, sink.ids)
+    return part
 
 
-def dry_run_one(plan: Plan, name: str, notification_id: str) -> DryRun:
+def dry_run_one(plan: Plan, name: str, notification_id: str, *, tell: Callable[[str], None] = lambda _: None) -> Part:
     """What `resend` would send now; see `dry_run`."""
     plan.route(name)
-    with app.open_journal(plan) as journal:
-        sink = RecordingSink()
-        route = app.make_route(plan, name, sink)
+    with app.open_journal(plan) as journal, dry_run_outbox(journal, name) as outbox:
+        route = app.make_route(plan, name, RecordingSink(tell))
         part = Part(name, "route")
-        _redeliver(route, DryRunOutbox(journal), _found(plan, journal, route, notification_id), part)
-    return DryRun(part, sink.ids)
+        _redeliver(route, outbox, _found(plan, journal, route, notification_id), part)
+    return part
 
 
 def pruned_until(plan: Plan, name: str) -> int | None:

@@ -4,7 +4,7 @@ import pytest
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Advance, Notification, Page, Redelivery, Version
-from connector.operations.dry_run import DryRunOutbox
+from connector.operations.dry_run import dry_run_outbox
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def everything_tried(outbox):
 
 def test_a_trial_shows_what_the_journal_would_show_and_leaves_it_as_it_is(journal):
     before = journal.status({"out": ["vt"]}), journal.versions("out", ["a"])
-    tried = list(everything_tried(DryRunOutbox(journal)))
+    with dry_run_outbox(journal, "out") as outbox:
+        tried = list(everything_tried(outbox))
     assert (journal.status({"out": ["vt"]}), journal.versions("out", ["a"])) == before
     assert tried == list(everything_tried(journal))

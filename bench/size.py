@@ -1,0 +1,133 @@
+"""What a notification takes of the journal's file, and what is given back when it is forgotten."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from measure import Row
+
+from connector.simulator.notifications import notifications
+
+COUNT = 20_000
+KEPT_DAYS = 10
+SPAN_DAYS = 100
+LIMITS = {"CEF alone": 1000, "a STIX collection": 3000}
+ROUTES = {
+    "CEF alone": "events: {mapping: cef, sink: {type: file, path: events.cef}}",
+    "a STIX collection": "objects: {mapping: stix21, sink: {type: collection, name: iocs}}",
+}
+DRY_RUN_LIMIT = 1.2
+_CONFIGURATION = """
+sources:
+  files: {{type: file, path: notifications.jsonl}}
+routes:
+  {route}
+"""
+_RUN = """
+import resource, sys
+from pathlib import Path
+from connector import app, telemetry
+telemetry.configure(level="CRITICAL")
+app.run(app.load(Path("iocstream.yaml")), once=True)
+"""
+_PRUNE = """
+from pathlib import Path
+from connector import app, kinds
+plan = app.load(Path("iocstream.yaml"))
+journal = kinds.make_journal(plan.settings.journal)
+newest = max(each.newest for each in journal.status({}).sources)
+print(journal.prune(newest - %d * 86400, plan.reads()))
+journal.close()
+"""
+_DRY_RUN = """
+import resource
+from pathlib import Path
+from connector import app
+from connector.operations.replay import dry_run
+part = dry_run(app.load(Path("iocstream.yaml")), "objects", None)
+print(part.messages, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def _program(folder: Path, text: str) -> Sequence[int]:
+    done = subprocess.run([sys.executable, "-c", text], cwd=folder, check=True, capture_output=True, text=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+def _filled(folder: Path, kind: str, count: int) -> float:
+    """A journal in a folder that has dealt with so many notifications, no two alike; bytes of one as JSON."""
+    (folder / "iocstream.yaml").write_text(_CONFIGURATION.format(route=ROUTES[kind]))
+    items = [item for item in notifications(count) if item["context_attributes"]["notification_id"]]
+    newest = max(item["context_attributes"]["notification_date"] for item in items)
+    size = 0
+    with (folder / "notifications.jsonl").open("w") as file:
+        for number, item in enumerate(items):
+            age = (len(items) - number) * SPAN_DAYS * 86_400 // len(items)
+            context = item["context_attributes"] | {"notification_date": newest - age}
+            line = json.dumps(item | {"context_attributes": context}, separators=(",", ":"), ensure_ascii=False)
+            size += len(line.encode())
+            file.write(line + "\n")
+    _program(folder, _RUN)
+    return size / len(items)
+
+
+def _bytes(folder: Path) -> int:
+    path = folder / "iocstream.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.stat().st_size
+
+
+def size() -> list[Row]:
+    """Bytes on disk for a notification, before and after pruning."""
+    rows = []
+    for kind, limit in LIMITS.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            raw = _filled(folder, kind, COUNT)
+            before = _bytes(folder)
+            each = before / COUNT
+            rows += [
+                Row(
+                    f"{COUNT:,} notifications of {raw:,.0f} bytes, {kind}",
+                    f"{each:,.0f} bytes each",
+                    f"≤ {limit:,}",
+                    each <= limit,
+                ),
+                Row("  as a multiple of the raw JSON", f"{each / raw:.2f}"),
+            ]
+            (pruned,) = _program(folder, _PRUNE % KEPT_DAYS)
+            after = _bytes(folder)
+            rows.append(
+                Row(
+                    f"  the file after {pruned:,} of them were pruned",
+                    f"{after / before:.2f} of it",
+                    "< 1",
+                    after < before,
+                )
+            )
+    return rows
+
+
+def dry_run() -> list[Row]:
+    """Peak memory of a dry run with four times the notifications."""
+    peaks = []
+    for count in (COUNT // 4, COUNT):
+        with tempfile.TemporaryDirectory() as name:
+            _filled(Path(name), "a STIX collection", count)
+            peaks.append(_program(Path(name), _DRY_RUN)[-1])
+    small, large = peaks
+    return [
+        Row(f"peak memory of a dry run of {COUNT:,} notifications", f"{large / 1024:.0f} MiB"),
+        Row(
+            f"  as a multiple of that of {COUNT // 4:,}",
+            f"{large / small:.2f}",
+            f"≤ {DRY_RUN_LIMIT}",
+            large / small <= DRY_RUN_LIMIT,
+        ),
+    ]
