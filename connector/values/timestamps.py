@@ -81,4 +81,6 @@ def taxii(milliseconds: int) -> str:
 
 def stix(milliseconds: int) -> str:
     """Milliseconds since 1970 as `timestamp` writes them, with three digits."""
-    return (_EPOCH_IN_UTC + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds") + "Z"
+    seconds, rest = divmod(milliseconds, 1000)
+    text = timestamp(seconds)
+    return f"{text[:-4]}{rest:03d}Z" if rest else text

@@ -52,12 +52,11 @@ class SqlCollections:
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
             for added, *row in db.run("collected_objects", {"added": json_list(selected[:limit])}):
-                object_id, modified, version, *_ = row
-                body = stored_body(db, self._bodies, row)
+                version, body = stored_body(db, self._bodies, row)
                 size += len(body or b"")
                 if size > max_bytes and found:
                     break
-                found.append(_collected(added, object_id, modified, version, body))
+                found.append(_collected(added, row[0], version, body))
         return found, len(found) < len(selected)
 
     def manifest(self, collection: str, selection: Selection, limit: int) -> tuple[Sequence[CollectedObject], bool]:
@@ -65,7 +64,7 @@ class SqlCollections:
         with self._database.read() as db:
             selected = _selected(db, collection, selection, limit + 1)
             rows = db.run("collected_manifest", {"added": json_list(selected[:limit])})
-            found = [_collected(*row) for row in rows]
+            found = [_collected(added, each, said_version(*version)) for added, each, *version in rows]
         return found, len(found) < len(selected)
 
     def holds(self, collection: str, object_id: str) -> bool:
@@ -100,13 +99,13 @@ class _CollectionWriter:
         db = self._db
         one: dict[str, Any] = {"collection": self._id, "object_id": each.id}
         if modified is None:
-            if any(stored_body(db, self._bodies, row) == each.body for row in db.run("bodies_of_object", one)):
+            if any(stored_body(db, self._bodies, row)[1] == each.body for row in db.run("bodies_of_object", one)):
                 return True
             modified = self._added * 1000
         else:
             held = db.run("body_of_version", {**one, "modified": modified}).fetchone()
             if held is not None:
-                return self._agrees(each, modified, stored_body(db, self._bodies, held))
+                return self._agrees(each, modified, stored_body(db, self._bodies, held)[1])
         oldest, newest = db.run("oldest_and_newest_version", one).fetchone()
         is_first, is_last = oldest is None or modified < oldest, newest is None or modified > newest
         if is_first and oldest is not None:
@@ -192,12 +191,16 @@ def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
     return [added for (added,) in db.run(name, asked)]
 
 
-def stored_body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> bytes | None:
-    """The JSON of (object id, modified, version, checksum, dictionary, body); None when it is damaged."""
+def stored_body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> tuple[str | None, bytes | None]:
+    """The version as the object has it, and the JSON, of (object id, modified, version, checksum, dictionary, body).
+
+    The JSON is None when it is damaged.
+    """
     object_id, modified, version, check, dictionary, stored = row
-    if is_damaged(check, dictionary, stored, object_id, said_version(modified, version)):
-        return None
-    return bodies.read(db, dictionary, stored)
+    said = said_version(modified, version)
+    if is_damaged(check, dictionary, stored, object_id, said):
+        return said, None
+    return said, bodies.read(db, dictionary, stored)
 
 
 def said_version(modified: int, version: str | None) -> str | None:
@@ -205,8 +208,5 @@ def said_version(modified: int, version: str | None) -> str | None:
     return timestamps.stix(modified // 1000) if version == _AS_MODIFIED else version
 
 
-def _collected(
-    added: int, object_id: str, modified: int, version: str | None, body: bytes | None = b""
-) -> CollectedObject:
-    said = said_version(modified, version) or timestamps.taxii(added)
-    return CollectedObject(added, object_id, said, body or b"", damaged=body is None)
+def _collected(added: int, object_id: str, version: str | None, body: bytes | None = b"") -> CollectedObject:
+    return CollectedObject(added, object_id, version or timestamps.taxii(added), body or b"", damaged=body is None)

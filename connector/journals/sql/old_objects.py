@@ -115,7 +115,7 @@ class OldObjects:
             while True:
                 with self._database.read() as db:
                     rows = self._rows(db, collection, place, reached, before)
-                    found = [(row[1], stored_body(db, self._bodies, row[1:])) for row in rows]
+                    found = [(row[1], stored_body(db, self._bodies, row[1:])[1]) for row in rows]
                 yield from found
                 if len(rows) < LOOKED_AT:
                     break
