@@ -102,9 +102,9 @@ class _Checker:
     def _index_expression(self, node: Node, scope: Scope | None) -> Types:
         first, *rest = node["children"]
         found = self.types(first, scope)
-        for child in rest:
+        for _ in rest:
             self._need(found, ARRAY, "has no elements")
-            found = ARRAY | NULL if child["type"] == "slice" else ANY
+            found = ANY
         return found
 
     def _or_expression(self, node: Node, scope: Scope | None) -> Types:
@@ -204,9 +204,8 @@ def _signature(name: str, position: int | None) -> tuple[list[Types], bool, Type
     """What a function takes, whether its last parameter repeats, and what it gives."""
     ours = FUNCTIONS.get(name)
     if ours is not None:
-        passes = all(parameter.passes_null for parameter in ours.parameters)
         types = [parameter.types | NULL for parameter in ours.parameters]
-        return types, ours.variadic, ours.returns if passes else ours.returns | NULL
+        return types, ours.variadic, ours.returns | NULL
     if name in SIGNATURES:
         parameters = SIGNATURES[name]
         types = [base_types(parameter["types"]) for parameter in parameters]
