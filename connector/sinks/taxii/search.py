@@ -35,7 +35,8 @@ class Search:
         self._collection = collection
         self._trouble = trouble
         self._known_good = known_good
-        self._untaken = self._count = 0
+        self._envelope: Sequence[Message] = ()
+        self._untaken = 0
         self._alone: list[tuple[Message, Trouble, bool]] = []  # whether the server had taken others before
         self._refusals: list[Refusal] = []
         self.taken: Message | None = None
@@ -49,7 +50,7 @@ class Search:
         """
         if len(messages) == 1:
             return self._only(messages[0])
-        self._count = len(messages)
+        self._envelope = messages
         self._note_size(self._trouble, messages)
         self._halve(messages)
         if self._alone and self.taken is None:
@@ -76,8 +77,8 @@ class Search:
     def _halve(self, messages: Sequence[Message]) -> None:
         middle = (len(messages) + 1) // 2
         for half in (messages[:middle], messages[middle:]):
-            if self.taken is None and self._untaken == _PATIENCE < self._count:
-                self._sample(messages)
+            if self.taken is None and self._untaken == _PATIENCE < len(self._envelope):
+                self._sample()
             left, trouble = self._send(half)
             if not left:
                 continue
@@ -87,10 +88,11 @@ class Search:
             else:
                 self._alone.append((left[0], trouble or self._trouble, self.taken is not None))
 
-    def _sample(self, messages: Sequence[Message]) -> None:
-        """Find an object that the server takes by itself, so that searching on makes sense."""
-        step = max(1, len(messages) // _SAMPLES)
-        for message in messages[::step][:_SAMPLES]:
+    def _sample(self) -> None:
+        """Find an object of the envelope that the server takes by itself, so that searching on makes sense."""
+        # From the end: the search begins at the front, which the server has not taken so far.
+        step = len(self._envelope) // _SAMPLES
+        for message in self._envelope[::-step][:_SAMPLES]:
             if not self._send([message])[0]:
                 return
         raise self._trouble.error

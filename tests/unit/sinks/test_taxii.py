@@ -566,6 +566,25 @@ class TestRefusedEnvelopes:
         assert list(itertools.chain(*delivered)) == [f"{n:04}" for n in range(100) if f"{n:04}" not in bad]
         assert len(envelopes(server)) <= 1 + len(bad) * (2 * 7 + 1)
 
+    @pytest.mark.parametrize("count", [12, 40, 79, 99])
+    def test_many_objects_at_fault_in_front_do_not_pass_for_an_outage(self, server, make, count):
+        bad = [f"{n:04}" for n in range(count)]
+        server.post(OBJECTS, json=refusing(*bad))
+        refusals = make().send(messages(100))
+        assert [r.message.id.removeprefix("indicator--") for r in refusals] == bad
+        delivered = {name for e in envelopes(server) if not set(e) & set(bad) for name in e}
+        assert delivered == {f"{n:04}" for n in range(count, 100)}
+
+    def test_the_only_object_is_refused_while_the_server_still_takes_the_one_before_it(self, server, make):
+        sink = make()
+        sink.send(messages(1))
+        server.post(OBJECTS, json=refusing("bad"))
+        (refusal,) = sink.send([message("bad")])
+        assert refusal.reason == "Bad object: bad"
+        server.post(OBJECTS, status_code=400, json={"title": "Nothing today"})
+        with pytest.raises(Misconfigured, match="Nothing today"):
+            sink.send([message("other")])
+
     def test_an_object_at_fault_makes_later_envelopes_no_smaller(self, server, make):
         server.post(OBJECTS, json=refusing("0000"))
         sink = make()
