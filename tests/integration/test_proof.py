@@ -3,12 +3,13 @@
 import pytest
 from missing_software import or_skip
 
-from prove import backlog, disks, hostile, leaks, operation, storms
+from prove import backlog, disks, hostile, leaks, operation, reliability_page, storms
+from prove.__main__ import PARTS
 from prove.canaries import Sweep
 from prove.faults import faults
-from prove.figures import broken
+from prove.figures import Figure, broken
 from prove.fuzz import fuzz
-from prove.nursery import nursery
+from prove.nursery import ROOT, nursery
 from prove.operation.scene import Bench
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,6 +31,19 @@ def test_whatever_the_api_does_nothing_is_lost_unnamed(tmp_path, storm):
 @pytest.mark.parametrize("defect", storms.DEFECTS)
 def test_a_storm_notices_the_defect_that_it_is_for(tmp_path, defect):
     assert broken([storms.DEFECTS[defect](tmp_path, {defect: 1})])
+
+
+def test_the_page_has_a_place_for_the_figures_of_each_part(tmp_path):
+    page = tmp_path / "reliability.md"
+    page.write_text((ROOT / "docs/reliability.md").read_text())
+    figures = {name: [Figure(f"what {name} does", "a|b", "0", kept=True)] for name in PARTS}
+    reliability_page.write(page, 5, 61.2, figures, dict.fromkeys(PARTS, 3.2))
+    text = page.read_text()
+    assert all(f"make prove PART={name} SEED=5`, 3 s.\n\n" in text for name in PARTS)
+    assert all(rf"| what {name} does | a\|b | 0 |" in text for name in PARTS)
+    assert "One run of `make prove SEED=5`, 61 minutes" in text
+    with pytest.raises(ValueError, match="marks of other"):
+        reliability_page.write(page, 5, 1, {"other": []}, {"other": 1})
 
 
 @pytest.fixture(scope="module")
