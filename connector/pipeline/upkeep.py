@@ -51,7 +51,7 @@ class Upkeep:
                 self._pruning.release()
 
     def _prune(self, part: Part) -> None:
-        if time.monotonic() - self._pruned_at < UPKEEP_SECONDS:
+        if time.monotonic() - self._pruned_at < UPKEEP_SECONDS / 2:  # for another source
             return
         newest = [known.newest for known in self._journal.status({}).sources if known.newest is not None]
         if newest:
