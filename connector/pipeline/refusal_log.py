@@ -46,6 +46,11 @@ class RefusalLog:
                 reason=letter.reason,
             )
 
+    @property
+    def has_repeats(self) -> bool:
+        """Whether there is something to sum up, now or later."""
+        return any(told.repeats for told in self._told.values())
+
     def sum_up(self, *, at_end: bool = False) -> None:
         """Log how often each reason came again, when it is time for that; a reason that did not will be new."""
         now = time.monotonic()

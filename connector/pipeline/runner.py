@@ -19,7 +19,7 @@ from connector.pipeline.fetch import Walk
 from connector.pipeline.look_ups import LookUps
 from connector.pipeline.part import Part, State
 from connector.pipeline.pool import NOT_AT_ALL, UNTIL_WOKEN, Pause, Pool, Steps
-from connector.pipeline.refusal_log import RefusalLog
+from connector.pipeline.refusal_log import SUM_UP_SECONDS, RefusalLog
 from connector.pipeline.reread import reread_asked
 from connector.pipeline.retry import Attempts, Stopping
 from connector.pipeline.route import Route
@@ -214,6 +214,9 @@ class Runner:
                     if seen.get(source) != mark:
                         self._pool.wake(self._readers.get(source, ()))
                 seen = news.sources
+                for name in self._routes:
+                    if self.parts[name].state == "done":  # and it would have been woken if there were more
+                        self.parts[name].succeeded_at = time.time()
             before, hanging = hanging, self.hanging()
             for name in hanging:
                 if name not in before:
@@ -265,12 +268,19 @@ class Runner:
         self._pool.wake(self._readers.get(part.name, ()))
 
     def _deliver_until_stopped(self, attempts: Attempts) -> Steps[None]:
-        delivery = self._deliveries[attempts.name]
         with suppress(Stopping):
             while not self._stop.is_set():
                 yield from self._deliver(attempts)
-                yield Pause(IDLE_SECONDS, until_woken=True) if delivery.is_held else UNTIL_WOKEN
-        delivery.finish()
+                yield self._until_woken(attempts.name)
+        self._deliveries[attempts.name].finish()
+
+    def _until_woken(self, name: str) -> Pause:
+        """How long a route waits that has nothing to deliver: for as long as there is nothing else to do either."""
+        if self._deliveries[name].is_held:
+            return Pause(IDLE_SECONDS, until_woken=True)
+        if self._refusals[name].has_repeats:
+            return Pause(SUM_UP_SECONDS, until_woken=True)
+        return UNTIL_WOKEN
 
     def _deliver(self, attempts: Attempts) -> Steps[None]:
         """Deliver all that is pending now."""

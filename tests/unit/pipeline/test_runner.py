@@ -387,6 +387,26 @@ def test_idle_routes_ask_nothing_of_the_journal_one_look_is_taken_for_all(journa
 
 
 @pytest.mark.usefixtures("quick_looks")
+def test_an_idle_route_succeeds_for_as_long_as_the_journal_can_be_read(journal):
+    run = Runner({}, {"out": Route("out", ("vt",), lambda _: True, Mapping(), Sink())}, journal, retention_seconds=1.0)
+    part = run.parts["out"]
+    with running(run):
+        assert eventually(lambda: idle(run))
+        before = part.succeeded_at
+        assert eventually(lambda: part.succeeded_at > before)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_an_idle_route_still_sums_up_what_was_refused(journal, log, monkeypatch):
+    monkeypatch.setattr("connector.pipeline.runner.SUM_UP_SECONDS", 0.05)
+    monkeypatch.setattr("connector.pipeline.refusal_log.SUM_UP_SECONDS", 0.05)
+    sink = Sink()
+    sink.send = lambda messages: [Refusal(message, "no") for message in messages]
+    with running(runner(journal, {"vt": Source(page(1, 2))}, {"out": sink})):
+        assert eventually(lambda: "refused_again" in log.events)
+
+
+@pytest.mark.usefixtures("quick_looks")
 def test_leases_are_kept_while_there_is_nothing_to_do_and_a_lost_one_is_noticed(tmp_path):
     now = [1_760_000_000.0]
     elsewhere = Process("elsewhere", "another boot", 7, "1")
