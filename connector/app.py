@@ -136,6 +136,7 @@ def make_runner(
 def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     """A route of a plan, into a sink."""
     settings = plan.route(name)
+    published = settings.sink.published()
     return Route(
         name=name,
         sources=plan.read_by(settings),
@@ -145,6 +146,8 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         receiver=settings.sink.receiver(),
         reads_all=settings.sources is None,
         waits_for=settings.sink.waits_for(),
+        collection="" if published is None else published.name,
+        keep_days=None if published is None else published.keep_days,
     )
 
 

@@ -41,7 +41,6 @@ class Pause:
 
 
 NOT_AT_ALL = Pause(0.0)
-UNTIL_WOKEN = Pause(until_woken=True)
 
 Result = TypeVar("Result")
 Steps = Generator[Pause, None, Result]

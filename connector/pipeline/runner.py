@@ -18,13 +18,13 @@ from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import Walk
 from connector.pipeline.look_ups import LookUps
 from connector.pipeline.part import Part, State
-from connector.pipeline.pool import NOT_AT_ALL, UNTIL_WOKEN, Pause, Pool, Steps
+from connector.pipeline.pool import NOT_AT_ALL, Pause, Pool, Steps
 from connector.pipeline.refusal_log import SUM_UP_SECONDS, RefusalLog
 from connector.pipeline.reread import reread_asked
 from connector.pipeline.retry import Attempts, Stopping
 from connector.pipeline.route import Route
 from connector.pipeline.send import BatchOutcome
-from connector.pipeline.upkeep import KEPT, Upkeep, restore
+from connector.pipeline.upkeep import KEPT, UPKEEP_SECONDS, Upkeep, restore
 from connector.ports import Journal, Source
 
 PATIENCE_ONCE_SECONDS = 60.0
@@ -275,12 +275,13 @@ class Runner:
         self._deliveries[attempts.name].finish()
 
     def _until_woken(self, name: str) -> Pause:
-        """How long a route waits that has nothing to deliver: for as long as there is nothing else to do either."""
-        if self._deliveries[name].is_held:
-            return Pause(IDLE_SECONDS, until_woken=True)
+        """How long a route waits that has nothing to deliver: at most until it is time for something else."""
+        seconds = UPKEEP_SECONDS
         if self._refusals[name].has_repeats:
-            return Pause(SUM_UP_SECONDS, until_woken=True)
-        return UNTIL_WOKEN
+            seconds = SUM_UP_SECONDS
+        if self._deliveries[name].is_held:
+            seconds = IDLE_SECONDS
+        return Pause(seconds, until_woken=True)
 
     def _deliver(self, attempts: Attempts) -> Steps[None]:
         """Deliver all that is pending now."""

@@ -33,3 +33,30 @@ class TestMappings:
         assert mappings["a"] is mappings["b"]
         assert mappings["d"] is mappings["e"]
         assert len(set(map(id, mappings.values()))) == 3
+
+
+ROUTES = """
+sources:
+  one: {type: file, path: .}
+  two: {type: file, path: ..}
+routes:
+  all: {mapping: cef, sink: {type: file, path: all.cef}}
+  published: {mapping: stix21, sources: [two], sink: {type: collection, name: iocs, keep_days: 90}}
+  first: {mapping: stix21, sink: {type: taxii, collection_url: "https://taxii.example/a/collections/1/", token: x}}
+  second: {mapping: stix21, sink: {type: taxii, collection_url: "https://taxii.example/a/collections/2/", token: x}}
+"""
+
+
+def test_a_route_of_a_plan_knows_what_it_reads_whom_it_waits_for_and_what_it_keeps(plan):
+    loaded = plan(ROUTES)
+    routes = {name: app.make_route(loaded, name, None) for name in loaded.settings.routes}
+    assert {name: route.sources for name, route in routes.items()} == loaded.reads()
+    assert [(routes[name].sources, routes[name].reads_all) for name in ("all", "published")] == [
+        (("one", "two"), True),
+        (("two",), False),
+    ]
+    assert (routes["published"].collection, routes["published"].keep_days) == ("iocs", 90)
+    assert (routes["all"].collection, routes["all"].keep_days) == ("", None)
+    assert routes["first"].waits_for == routes["second"].waits_for == "taxii https://taxii.example"
+    assert len({route.waits_for for route in routes.values()}) == 3
+    assert routes["first"].receiver != routes["second"].receiver

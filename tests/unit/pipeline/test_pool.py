@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from connector.pipeline import pool as module
-from connector.pipeline.pool import NOT_AT_ALL, UNTIL_WOKEN, Pause, Pool
+from connector.pipeline.pool import NOT_AT_ALL, Pause, Pool
+
+UNTIL_WOKEN = Pause(until_woken=True)
 
 PATIENCE = 20.0
 """How long anything is waited for that will happen."""
