@@ -1,7 +1,7 @@
 """What a part counts of its batches."""
 
 from connector.model import DeadLetter
-from connector.pipeline.part import MAX_REASONS, Part
+from connector.pipeline.part import MAX_REASONS, REFUSERS, Part
 from connector.pipeline.send import BatchOutcome
 
 
@@ -12,7 +12,7 @@ def letters(*reasons, by="sink"):
 def test_it_begins_with_nothing_and_runs():
     part = Part("out", "route")
     assert (part.state, part.message, part.dealt_with, part.reasons) == ("running", "", 0, {})
-    assert part.refused_by == {"notification": 0, "mapping": 0, "format": 0, "sink": 0}
+    assert part.refused_by == dict.fromkeys(REFUSERS, 0)
 
 
 def test_batches_add_up():
