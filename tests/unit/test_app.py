@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector import configuration
+from connector import app, configuration
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.journals.sqlite.leases import LEASE_SECONDS
 from connector.journals.sqlite.process import Process
 from connector.model import Gap, Misconfigured, Page, Refusal, Refused, Unavailable
-from connector.pipeline.part import Part
+from connector.pipeline.part import REFUSERS, Part
 from connector.pipeline.pool import Pause
 from connector.pipeline.retry import MAX_RETRY_AFTER_SECONDS, Attempts
 from connector.pipeline.route import Route
@@ -488,7 +488,7 @@ def test_dead_letters_are_counted_by_who_refused(journal):
     run = runner(journal, {"vt": Source(page(1, 2))}, {"out": Sink()})
     run._deliveries["out"]._route = Route("out", ("vt",), lambda _: True, Picky(), Sink())
     run.run_once()
-    assert run.parts["out"].refused_by == {"notification": 0, "mapping": 2, "format": 0, "sink": 0}
+    assert run.parts["out"].refused_by == dict.fromkeys(REFUSERS, 0) | {"mapping": 2}
 
 
 def test_success_is_dated_and_an_outage_is_none(journal, monkeypatch):
