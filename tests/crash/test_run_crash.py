@@ -48,7 +48,7 @@ def run(folder, raised, kills, look_ups):
             # The time to the kill is counted once the journal exists, so that most kills hit work and not start-up.
             while not (folder / "iocstream.db").exists() and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(0.05 + chance.random() * 0.6)
+            time.sleep(0.3 + chance.random() * 1.2)
             process.kill()
             process.wait()
         waiting = None
