@@ -178,9 +178,26 @@ def test_an_idle_task_goes_on_when_it_is_woken(stop):
     pool = Pool(lanes({"a": idle(stop, seen, "a"), "b": idle(stop, seen, "b")}), stop)
     with running(pool, stop):
         assert eventually(lambda: sorted(seen) == ["a", "b"])
-        pool.wake(["a", "nobody"])
+        pool.wake(["nobody", "a"])
         assert eventually(lambda: seen.count("a") == 2)
         assert seen.count("b") == 1
+
+
+def test_tasks_that_are_woken_together_are_at_work_together_on_threads_that_end_with_the_process(stop):
+    meeting = threading.Barrier(3)
+
+    def steps():
+        yield UNTIL_WOKEN
+        meeting.wait(PATIENCE)
+        yield NOT_AT_ALL
+
+    pool = Pool(lanes({name: steps() for name in "abc"}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: all(task.is_idle for task in pool._tasks.values()))
+        pool.wake("abc")
+        assert eventually(lambda: pool.unfinished() == [])
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("parts-"))
+    assert not meeting.broken
 
 
 def test_an_idle_task_goes_on_after_a_time_unless_it_is_woken_before(stop):

@@ -196,7 +196,7 @@ def test_with_a_patience_the_time_that_has_passed_counts(log, monkeypatch):
 
 
 def test_with_a_patience_what_needs_a_person_is_not_tried_again(log):
-    world = World(patience=60.0)
+    world = World(patience=1000.0)
     with pytest.raises(Misconfigured, match="401"):
         world.does(Misconfigured("401"))
 
