@@ -215,6 +215,19 @@ def test_an_overlay_that_does_not_fit_is_refused_with_its_place(overlay, said):
     assert refusal(overlay).startswith("over1.yaml:")
 
 
+SMALL = "format: plain\nlet: {days: 1}\nemit: {one: {type: x}}\n"
+
+
+def test_every_name_may_be_removed():
+    assert laid("remove: {let: {days: }}", base=SMALL).data["let"] == {}
+
+
+def test_what_the_mapping_does_not_have_at_the_top_is_named_alone():
+    with pytest.raises(Misconfigured) as caught:
+        laid("change: {match: entity}", base=SMALL)
+    assert str(caught.value).endswith("take it out: base.yaml has no match")
+
+
 def test_all_lines_that_do_not_fit_are_named_at_once():
     said = refusal("remove: {emit: {gone: }}\nchange: {let: {nope: 1}, emit: {one: {name: mine, name2: x}}}")
     assert [line.split(": ")[1] for line in said.splitlines()] == [
