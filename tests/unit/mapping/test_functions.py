@@ -322,6 +322,19 @@ def test_url_parts_finds_what_is_there_and_no_password(text, expected):
     assert list(call("url_parts", text).values()) == expected
 
 
+def test_url_parts_are_six():
+    parts = {"scheme": "https", "host": "example.com", "port": 65535, "path": "/a", "query": "q=1", "fragment": "f"}
+    assert call("url_parts", "HTTPS://user@Example.com:65535/a?q=1#f") == parts
+    assert call("url_parts", "https://example.com:65536")["port"] is None
+
+
+def test_a_domain_has_253_characters_at_most():
+    longest = "a." * 126 + "b"
+    assert len(longest) == 253
+    assert call("domain", longest) == longest
+    assert call("domain", longest + "b") is None
+
+
 def test_url_parts_of_no_url_is_null():
     assert call("url_parts", "localhost:8080/x") is None
 
