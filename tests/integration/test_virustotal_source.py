@@ -495,6 +495,15 @@ def test_an_api_that_fails_at_everything_is_asked_little_and_nothing_is_stepped_
         assert len(api.requests) <= 3 * 12
 
 
+def test_an_api_all_of_whose_answers_are_too_large_is_asked_little():
+    with simulated(items(range(NOW - 90, NOW))) as (api, url):
+        some = source(url)
+        some._api._client._max_body_bytes = 50
+        with pytest.raises(Unavailable, match="more than 50 bytes"):
+            Store().drain(some)
+        assert len(api.requests) <= 4
+
+
 def test_walks_by_date_that_meet_nothing_new_are_followed_by_a_pause_that_grows(monkeypatch):
     made = items([*range(NOW - 400, NOW - 350), *[NOW - 300] * 200, *range(NOW - 200, NOW - 150)])
     now = [1000.0]

@@ -92,8 +92,8 @@ class PageReader:
                 if walk.cursor is not None:
                     self._cursors_lead = False
                     return None
-                if self._detour.is_outage(error):
-                    raise
+            if not isinstance(error, UnreadableAnswer) and self._detour.is_outage(error):
+                raise
             page = self._narrowed(walk, error)
         else:
             self._cursors_lead |= walk.cursor is not None and page is not None
