@@ -227,8 +227,11 @@ class Collections(Protocol):
         """Whether there is any version of an object."""
         ...
 
-    def newest(self, collection: str) -> int:
-        """When the last version was added (see `CollectedObject`), or -1. While this stays, nothing has changed."""
+    def state(self, collection: str) -> tuple[int, int]:
+        """When the last version was added (see `CollectedObject`), or -1; and how often any was removed or mended.
+
+        While this stays, nothing has changed.
+        """
         ...
 
     def check(self) -> str:

@@ -141,7 +141,7 @@ def test_everything_is_there_after_reopening(open_journal):
 def test_a_collection_never_heard_of_is_empty(collections):
     assert held(collections) == []
     assert collections.manifest("iocs", ALL, 1) == ([], False)
-    assert collections.newest("iocs") == -1
+    assert collections.state("iocs") == (-1, 0)
     assert not collections.holds("iocs", "indicator--1")
 
 
@@ -181,8 +181,13 @@ def test_what_the_disk_garbled_is_told_and_mended_when_it_comes_again(collection
         ("indicator--2", False, stix(2).body),
         ("url--a", True, b""),
     ]
+    before = collections.state("iocs")
     assert list(collections.store("iocs", objects[:2])) == [True, True]
     assert held(collections)[:2] == bodies(*objects[:2])
+    assert collections.state("iocs") != before
+    before = collections.state("iocs")
+    assert list(collections.store("iocs", objects[:2])) == [True, True]
+    assert collections.state("iocs") == before
     assert list(collections.store("iocs", [stix(1, x=1)])) == [False]
 
 
@@ -218,8 +223,8 @@ def test_each_version_is_added_at_a_time_of_its_own(collections, clock):
     added = [each.added for each in collections.manifest("iocs", ALL, 10)[0]]
     start = int(NOW * 1000)
     assert added == [start, start + 1, start + 2, start + 4, start + 3_600_000]
-    assert collections.newest("iocs") == added[-1]
-    assert collections.newest("others") == start + 3
+    assert collections.state("iocs") == (added[-1], 0)
+    assert collections.state("others") == (start + 3, 0)
 
 
 def test_versions_that_come_out_of_order_leave_first_and_last_right(collections):

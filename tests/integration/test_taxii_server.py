@@ -462,7 +462,7 @@ def test_an_unreadable_journal_is_said_to_be_so(fresh, monkeypatch):
     def unavailable(*_):
         raise Unavailable("the journal /secret/path is locked")
 
-    monkeypatch.setattr(type(fresh.collections), "newest", unavailable)
+    monkeypatch.setattr(type(fresh.collections), "state", unavailable)
     answer = fresh.get("objects/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert "secret" not in answer.text
@@ -473,7 +473,7 @@ def test_a_bug_is_a_taxii_error_that_shows_nothing_and_is_in_the_log(fresh, monk
     def wrong(*_):
         raise ZeroDivisionError("canary")
 
-    monkeypatch.setattr(type(fresh.collections), "newest", wrong)
+    monkeypatch.setattr(type(fresh.collections), "state", wrong)
     with capture_logs() as told:
         answer = fresh.get("objects/")
     assert (answer.status_code, answer.headers["Content-Type"]) == (500, MEDIA_TYPE)

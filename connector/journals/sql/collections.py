@@ -73,12 +73,13 @@ class SqlCollections:
             asked = {"collection": collection_id(db, collection), "object_id": object_id}
             return db.run("holds_object", asked).fetchone() is not None
 
-    def newest(self, collection: str) -> int:
-        """As `connector.ports.Collections.newest`."""
+    def state(self, collection: str) -> tuple[int, int]:
+        """As `connector.ports.Collections.state`."""
         with self._database.read() as db:
-            asked = {"collection": collection_id(db, collection), "places": json_list(_PLACES)}
-            (added,) = db.run("newest_added", asked).fetchone()
-        return -1 if added is None else int(added)
+            asked = {"collection": collection_id(db, collection)}
+            (added,) = db.run("newest_added", {**asked, "places": json_list(_PLACES)}).fetchone()
+            changed = db.run("times_changed", asked).fetchone()
+        return -1 if added is None else added, changed[0] if changed else 0
 
 
 class _CollectionWriter:
@@ -128,6 +129,7 @@ class _CollectionWriter:
         if held is None:
             key = {"collection": self._id, "object_id": each.id, "modified": modified}
             self._db.run("mend_object", {**key, **self._stored(each, modified)})
+            self._db.run("count_change", {"collection": self._id})
         return held is None or held == each.body
 
     def _stored(self, each: StixObject, modified: int) -> dict[str, Any]:

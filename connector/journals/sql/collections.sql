@@ -12,6 +12,12 @@ INSERT INTO collection_types (collection, type) VALUES (:collection, :type) ON C
 -- name: collection_type_id
 SELECT id FROM collection_types WHERE collection = :collection AND type = :type;
 
+-- name: times_changed
+SELECT changed FROM collections WHERE id = :collection;
+
+-- name: count_change
+UPDATE collections SET changed = changed + 1 WHERE id = :collection;
+
 -- name: last_added
 SELECT coalesce(max(added), 0) FROM collection_objects;
 

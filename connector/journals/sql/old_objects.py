@@ -77,6 +77,7 @@ class OldObjects:
                 self._leases.fence(db, self._route)
                 db.run_many("delete_object", [{"collection": number, "object_id": each} for each in part])
                 db.run_many("delete_versions_of", [{"ledger": self._ledger, "object_id": each} for each in part])
+                db.run("count_change", {"collection": number})
         return len(gone)
 
     def _forget_superseded(self, collection: int, before: int) -> bool:
@@ -87,6 +88,8 @@ class OldObjects:
             for added, object_id, *_ in rows:
                 db.run("delete_added", {"added": added})
                 db.run("become_first", {"collection": collection, "object_id": object_id})
+            if rows:
+                db.run("count_change", {"collection": collection})
         return len(rows) >= LOOKED_AT
 
     def _old_and_unneeded(self, collection: int, before: int, now: int) -> Sequence[str]:

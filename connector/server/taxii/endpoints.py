@@ -242,8 +242,8 @@ class Endpoints:
             query = read_query(request.query_params.multi_items(), target, FIELDS[kind])
         except Malformed as error:
             raise ErrorAnswer(HTTPStatus.BAD_REQUEST, str(error)) from None
-        # Made before the page is read: if something is added in between, the tag is too old, and the client asks again.
-        tag = _tag(target, self._collections.newest(published.name), query)
+        # Made before the page is read: if something changes in between, the tag is too old, and the client asks again.
+        tag = _tag(target, self._collections.state(published.name), query)
         if is_known(request, tag):
             return unchanged(tag)
         content, found, more = (b"", (), False) if query.nothing else page(query)
@@ -280,9 +280,9 @@ def _record(each: CollectedObject) -> dict[str, str]:
     }
 
 
-def _tag(target: str, newest: int, query: Query) -> str:
-    """The ETag of an answer. Nothing leaves a collection, so an answer can only change when something is added."""
-    asked = [target, newest, query.limit, query.selection.after, query.filters]
+def _tag(target: str, state: tuple[int, int], query: Query) -> str:
+    """The ETag of an answer to a query about a collection in some state."""
+    asked = [target, state, query.limit, query.selection.after, query.filters]
     digest = hashlib.blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16)
     return f'W/"{digest.hexdigest()}"'
 

@@ -241,6 +241,6 @@ def test_a_journal_of_before_has_its_bodies_as_they_are(path, open_journal):
     assert (found.body, found.damaged) == (b'{"type": "indicator"}', False)
     same = StixObject("indicator--1", "indicator", None, found.body)
     assert list(journal.collections.store("iocs", [same])) == [True]
-    assert journal.collections.newest("iocs") == 7
+    assert journal.collections.state("iocs") == (7, 0)
     asked(path, "UPDATE notifications SET body = x'7b7d' WHERE seq = 2")
     assert [entry.damaged for entry in journal.pending("out", ["vt"], 9)] == [False, True]

@@ -61,7 +61,7 @@ def test_a_poll_of_a_large_collection_takes_as_many_steps_as_of_a_small_one(tmp_
             collections = journal.collections
             kinds = itertools.cycle(["indicator", "sighting", "url"])
             collections.store("iocs", [StixObject(f"x--{n}", next(kinds), None, b"{}") for n in range(count)])
-            newest = collections.newest("iocs")
+            newest, _ = collections.state("iocs")
             for after in (newest, newest - 50):
                 for types in (None, frozenset(["url", "sighting"])):
                     taken = _instructions(collections, Selection(after=after, types=types))

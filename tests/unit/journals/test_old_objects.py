@@ -212,6 +212,18 @@ def test_superseded_versions_are_forgotten_and_the_next_one_is_the_first(journal
     ]
 
 
+def test_a_collection_of_which_something_is_forgotten_is_in_another_state(journal, clock):
+    for day in (0, 10):
+        collect(journal, clock, day, stix("indicator", 1, day))
+    collect(journal, clock, 150, stix("indicator", 2, 150))
+    states = [journal.collections.state("iocs")]
+    for day in (105, 200, 201):
+        stored_on(journal, clock, day)
+        forget_old(journal, collection="iocs", keep_days=100)
+        states.append(journal.collections.state("iocs"))
+    assert states[0] != states[1] != states[2] == states[3]
+
+
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_a_large_collection_is_looked_through_in_parts_and_a_part_a_day_is_forgotten(journal, clock, monkeypatch, rows):
     monkeypatch.setattr(old_objects, "LOOKED_AT", rows + 1)
