@@ -76,15 +76,20 @@ class RelpSession:
         """`TLSv1.3` and the like; None without TLS."""
         return self._channel.tls_version
 
-    def send(self, frames: Sequence[bytes]) -> Sequence[tuple[int, str]]:
-        """See `Connection`. Returns when every event is answered."""
+    def send(self, frames: Sequence[bytes], *, one_by_one: bool = False) -> Sequence[tuple[int, str]]:
+        """See `Connection`. Returns when every event is answered.
+
+        With `one_by_one` each event waits for the answer to the one before: what is not answered when the session ends
+        begins with the event at which it ended. Otherwise a receiver that crashes takes answers under way with it.
+        """
+        window = 1 if one_by_one else self._window
         self.answers = {}
         under_way: dict[int, int] = {}
         position = 0
         while position < len(frames) or under_way:
             chunk: list[bytes] = []
             size = 0
-            while position < len(frames) and len(under_way) < self._window and size < _CHUNK_BYTES:
+            while position < len(frames) and len(under_way) < window and size < _CHUNK_BYTES:
                 transaction = self._next_transaction()
                 under_way[transaction] = position
                 chunk.append(relp_frame.encoded(transaction, b"syslog", frames[position]))
@@ -92,7 +97,7 @@ class RelpSession:
                 position += 1
             if chunk:
                 self._write(b"".join(chunk))
-            must_wait = position == len(frames) or len(under_way) == self._window
+            must_wait = position == len(frames) or len(under_way) == window
             for frame in self._read(self._send_timeout if must_wait else 0.0):
                 if frame.command == b"serverclose":
                     self._is_open = False

@@ -2,6 +2,7 @@ import contextlib
 import re
 import socket
 import threading
+from collections import Counter
 
 import free_ports
 import pytest
@@ -259,15 +260,53 @@ def test_an_event_of_which_there_are_several_is_delivered_as_often_past_one_that
     assert receiver.lines() == [LINES[1]] * (failed + 4)
 
 
-def test_a_receiver_that_hangs_up_at_another_event_each_time_is_an_outage_each_time(way):
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_a_receiver_that_hangs_up_now_and_then_whatever_the_event_has_refused_none(way, every):
     sink, receiver = way
-    batch = [message(n) for n in range(20)]
-    for bad in (3, 9, 5, 1, 7):
-        receiver.verdict = hanging_up_at(bad)
-        with pytest.raises(Unavailable):
-            sink.send(batch)
-    receiver.verdict = hanging_up_at()
-    assert sink.send(batch) == []
+    seen = []
+
+    def verdict(line):
+        seen.append(line)
+        return b"200 OK" if len(seen) % every else None
+
+    receiver.verdict = verdict
+    refusals, _ = until_delivered(sink, [[message(n) for n in range(20)]] * 30)
+    assert refusals == []
+    assert set(receiver.lines()) == set(LINES[:20])
+
+
+TEMPERS = {
+    "closed": ["close"],
+    "reset": ["reset"],
+    "silent": ["silence"],
+    "of every kind": ["silence", "reset", "close"],
+}
+
+
+@pytest.mark.parametrize("tempers", TEMPERS.values(), ids=TEMPERS)
+@pytest.mark.parametrize("bad", [(0, 21, 42, 63, 84, 105, 125), (*range(8), 60)], ids=["apart", "in a row"])
+def test_however_many_events_a_receiver_fails_at_the_others_arrive_and_not_without_end(tempers, bad):
+    taken = Counter()
+
+    def serve(dialogue):
+        while (frame := dialogue.next()) is not None and frame.command == b"syslog":
+            number = LINES.index(frame.data)
+            if number not in bad:
+                taken[number] += 1
+                dialogue.say(rsp(frame.transaction))
+                continue
+            temper = tempers[bad.index(number) % len(tempers)]
+            if temper == "reset":
+                reset(dialogue.connection)
+            if temper != "silence":
+                return
+
+    with in_dialogue(serve) as port, sink_to(port, "relp", send_timeout_seconds=0.2) as sink:
+        refusals, failed = until_delivered(sink, [[message(n) for n in range(126)]] * 6)
+    assert [refusal.message.seq for refusal in refusals] == list(bad)
+    assert set(taken) == set(range(126)) - set(bad)
+    assert failed <= 4
+    assert sum(taken.values()) <= 3 * 126 + 2 * len(bad)
 
 
 def test_failures_of_one_batch_do_not_count_for_another_with_the_same_event(way):
