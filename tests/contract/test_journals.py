@@ -273,7 +273,7 @@ def test_a_version_is_sent_when_the_route_has_advanced_with_it(journal):
 def test_one_version_never_gets_a_second_content(journal):
     with journal.lease("route"):
         journal.record("route", [version("a", 1, 1)])
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="^two contents for one version of an object$"):
             journal.record("route", [version("b", 1, 1), version("a", 2, 1, digest=b"e" * 32)])
 
     assert journal.versions("route", ["a", "b"]) == {"a": [version("a", 1, 1)]}
@@ -429,6 +429,12 @@ def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source(journal):
     with journal.lease("vt"):
         journal.record_redelivery("vt", Redelivery([entry.seq], 1, 0, 0))
     assert list(journal.dead_letters()) == []
+
+
+def test_what_could_not_be_read_is_kept_without_a_date_too(journal):
+    store(journal, "vt", Page([], None, unreadable=[Unreadable("7", "no JSON")]))
+    (letter,) = journal.dead_letters()
+    assert (letter.date, letter.letter.notification_id) == (None, UNREADABLE + "7")
 
 
 def test_a_dead_letter_of_a_source_is_no_route_that_holds_anything_back(journal):

@@ -12,7 +12,7 @@ import simulated_notifications
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Misconfigured, Notification, Page, Selection, StixObject
+from connector.model import Entry, Misconfigured, Notification, Page, Selection, StixObject
 
 TRAINED_AT = 1000
 NOTIFICATIONS = [
@@ -113,6 +113,24 @@ def test_what_one_process_compresses_with_a_new_dictionary_another_reads(open_jo
     append(writer, NOTIFICATIONS[1:TRAINED_AT])
     append(writer, NOTIFICATIONS[TRAINED_AT:])
     assert read(reader) == NOTIFICATIONS
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda journal: journal.pending("out", ["vt"], 1, 1000),
+        lambda journal: journal.history({"vt": 1000}, 1),
+        lambda journal: journal.entries([1001]),
+        lambda journal: journal.find(["vt"], "1000"),
+        lambda journal: journal.latest(["vt"], 1),
+    ],
+    ids=["pending", "history", "entries", "find", "latest"],
+)
+def test_a_body_is_the_first_that_a_process_reads_with_a_dictionary_whichever_way_it_is_read(open_journal, found):
+    append(open_journal(), NOTIFICATIONS[:TRAINED_AT])
+    append(open_journal(), NOTIFICATIONS[TRAINED_AT : TRAINED_AT + 1])
+    (entry,) = found(open_journal())
+    assert entry == Entry(1001, "vt", NOTIFICATIONS[TRAINED_AT])
 
 
 def test_bodies_of_which_no_dictionary_can_be_made_are_kept_without(open_journal, path, monkeypatch):
