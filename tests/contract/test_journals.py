@@ -273,7 +273,7 @@ def test_a_version_is_sent_when_the_route_has_advanced_with_it(journal):
 def test_one_version_never_gets_a_second_content(journal):
     with journal.lease("route"):
         journal.record("route", [version("a", 1, 1)])
-        with pytest.raises(RuntimeError, match="^two contents for one version of an object$"):
+        with pytest.raises(RuntimeError, match=r"^two contents for one version of an object$"):
             journal.record("route", [version("b", 1, 1), version("a", 2, 1, digest=b"e" * 32)])
 
     assert journal.versions("route", ["a", "b"]) == {"a": [version("a", 1, 1)]}
