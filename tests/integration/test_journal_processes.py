@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from integration.command import iocstream_here
 
+from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.journals.sqlite.process import Process
@@ -91,3 +94,24 @@ def test_an_inspection_leaves_the_locks_of_an_open_journal(path):
     journal.close()
     assert not is_locked(path)
     assert "can be gone on with" in check_file(path)
+
+
+def test_no_command_migrates_a_journal_while_a_process_of_the_older_program_serves_it(tmp_path, path):
+    (tmp_path / "iocstream.yaml").write_text(
+        "sources:\n  saved: {type: file, path: saved.jsonl}\njournal: {path: journal.db}\n"
+        "routes:\n  events: {mapping: json, sink: {type: file, path: events.json}}\n"
+    )
+    (tmp_path / "saved.jsonl").touch()
+    with closing(Database(path, busy_timeout_seconds=1, migrations=migrations()[:-1])) as older, child("input()") as it:
+        started = Path(f"/proc/{it.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        here = dataclasses.replace(Process.current(), pid=it.pid, started=started)
+        lease = {"name": "saved", "holder": "x", "host": here.host, "realm": here.realm, "pid": here.pid}
+        with older.write() as db:
+            db.run("take_lease", {**lease, "process_started": here.started, "since": 0, "expires": 0})
+        refused = [iocstream_here(*command, cwd=tmp_path) for command in (["status"], ["rejected", "list"])]
+        it.stdin.close()
+    for done in refused:
+        assert done.returncode == 1
+        assert f"process {here.pid} on {here.host} of the older program still serves saved: end that" in done.stderr
+    assert iocstream_here("run", "--once", cwd=tmp_path).returncode == 0
+    assert iocstream_here("status", cwd=tmp_path).returncode == 0

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any
 from connector.journals.sql.dialect import named_statements
 from connector.journals.sqlite import mark, open_files
 from connector.journals.sqlite.packed_ids import packed_id, unpacked_id
+from connector.journals.sqlite.process import Process
 from connector.model import ConnectorError, Misconfigured, Unavailable
 
 APPLICATION_ID = 1229148977
@@ -286,10 +288,22 @@ class Database:
                 f"the journal {self._path} was written by a newer version of this program (its schema is {version},"
                 f" this program knows {len(self._migrations)}): upgrade, or restore the backup made before"
             )
+        if version:
+            self._must_be_at_rest(connection)
         for migration in self._migrations[version:]:
             for statement in statements(migration):
                 connection.execute(statement)
         connection.execute("COMMIT")
+
+    def _must_be_at_rest(self, connection: Connection) -> None:
+        """Make sure that no process of an older program is at work, which cannot use the new tables."""
+        here, now = Process.current(), time.time()
+        for name, host, realm, pid, started, _, expires in connection.run("all_leases"):
+            if Process(host, realm, pid, started).is_alive(here, expires, now):
+                raise Unavailable(
+                    f"the journal {self._path} is to be brought up to date, and process {pid} on {host} of the older"
+                    f" program still serves {name}: end that one first (SIGTERM loses nothing)"
+                )
 
     def _close_readers(self) -> None:
         while self._readers:

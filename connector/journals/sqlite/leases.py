@@ -97,8 +97,7 @@ class Leases:
             return None
         _, host, realm, pid, started, _, expires = row
         process = Process(host, realm, pid, started)
-        is_gone = process.is_gone() if process.is_neighbour_of(self._process) else expires <= self._clock()
-        return None if is_gone else LeaseHolder(host, pid)
+        return LeaseHolder(host, pid) if process.is_alive(self._process, expires, self._clock()) else None
 
     def close(self) -> None:
         """Give back the leases still held or offered."""

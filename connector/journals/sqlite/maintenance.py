@@ -170,6 +170,5 @@ def release(path: Path, name: str) -> None:
 def _lease(here: Process, row: Any) -> Lease:
     name, host, realm, pid, started, since, expires = row
     process = Process(host, realm, pid, started)
-    is_here = process.is_neighbour_of(here)
-    is_held = not process.is_gone() if is_here else expires > time.time()
-    return Lease(name, host, pid, since, expires, is_held, is_here)
+    is_held = process.is_alive(here, expires, time.time())
+    return Lease(name, host, pid, since, expires, is_held, process.is_neighbour_of(here))

@@ -33,6 +33,13 @@ class Process:
         """Whether the pids of both are numbers in the same table."""
         return (self.host, self.realm) == (other.host, other.realm)
 
+    def is_alive(self, here: "Process", expires: float, now: float) -> bool:
+        """Whether it lives, as far as the process `here` can tell: of no neighbour more than whether its lease lasts.
+
+        `expires` is when the lease ends; both times are in Unix seconds.
+        """
+        return not self.is_gone() if self.is_neighbour_of(here) else expires > now
+
     def is_gone(self) -> bool:
         """Whether a neighbour has ended; a zombie has."""
         try:

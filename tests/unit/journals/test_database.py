@@ -5,8 +5,10 @@ import resource
 import sqlite3
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ import pytest
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import KEPT_FREE_PAGES, Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.journals.sqlite.process import Process
 from connector.model import Misconfigured, Unavailable
 
-CREATE = "CREATE TABLE t (x BLOB);\nPRAGMA application_id = 1229148977;\nPRAGMA user_version = 1;\n"
+LEASES = "CREATE TABLE leases (name, holder, host, realm, pid, process_started, since, expires);\n"
+CREATE = "CREATE TABLE t (x BLOB);\n" + LEASES + "PRAGMA application_id = 1229148977;\nPRAGMA user_version = 1;\n"
 ADD = "ALTER TABLE t ADD COLUMN y;\nPRAGMA user_version = 2;\n"
 ZEROS = "INSERT INTO t (x) VALUES (zeroblob(100000))"
 COUNT = "SELECT count(*) FROM t"
@@ -208,6 +212,39 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(opened, path):
     with pytest.raises(sqlite3.OperationalError):
         write(opened(path, CREATE, ADD + "CREATE TABLE t (x);"))
     assert schema(path) == before
+
+
+HERE = Process.current()
+FAR = Process("far", "x", 7, "")
+
+
+@pytest.mark.parametrize(("holder", "lasts"), [(HERE, -1), (FAR, 1000)])
+def test_while_a_process_of_the_older_program_is_at_work_its_file_is_not_migrated(opened, path, holder, lasts):
+    older = opened(path, CREATE)
+    write(older, lease_of(holder, lasts))
+    before = schema(path)
+    newer = opened(path, CREATE, ADD)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=f"process {holder.pid} on {holder.host} of the older program.*serves vt"):
+            write(newer)
+    assert schema(path) == before
+    write(older, ZEROS, "DELETE FROM leases")
+    write(newer)
+    assert schema(path) != before
+    assert count(newer) == 2
+
+
+@pytest.mark.parametrize(("holder", "lasts"), [(replace(HERE, started="0"), 1000), (FAR, -1)])
+def test_a_lease_of_a_process_that_is_gone_holds_no_migration_up(opened, path, holder, lasts):
+    write(opened(path, CREATE), lease_of(holder, lasts))
+    before = schema(path)
+    write(opened(path, CREATE, ADD))
+    assert schema(path) != before
+
+
+def lease_of(holder, lasts):
+    values = ("vt", "token", holder.host, holder.realm, holder.pid, holder.started, 0, int(time.time()) + lasts)
+    return f"INSERT INTO leases VALUES {values}"
 
 
 def test_a_file_of_a_newer_program_is_refused(opened, path):
