@@ -185,6 +185,14 @@ class Outbox(Protocol):
         """Those of these entries that a person has set aside for the route (`Journal.set_aside`)."""
         ...
 
+    def ask_again(self, seqs: Sequence[int], reason: str) -> None:
+        """Have whoever serves their sources ask for these entries again, once: a route found them damaged.
+
+        Each becomes a dead letter whose route is the source, for this reason, of which a retry is asked. One that
+        there is already stays as it is.
+        """
+        ...
+
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """Entries with dead letters that are to be retried (`Journal.ask_retry`), in order, at most `limit`.
 
@@ -276,6 +284,15 @@ class Journal(Outbox, Protocol):
 
         Deduplicates by source and notification id. What was unreadable becomes an entry (`connector.model.UNREADABLE`)
         and a dead letter whose route is the source, once. Requires the lease on the source.
+        """
+        ...
+
+    def mend(self, source: str, seq: int, notification: Notification) -> bool:
+        """Put a notification in the place of what is damaged of it (`Entry.damaged`); return whether it is whole now.
+
+        Nothing changes unless the entry is damaged, and is of this source and of this notification's id, as it was when
+        it was stored. The dead letters that routes made of the damage are to be retried, in the same transaction.
+        Requires the lease on the source.
         """
         ...
 

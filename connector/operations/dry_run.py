@@ -101,6 +101,9 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.are_set_aside(route, seqs)
 
+    def ask_again(self, seqs: Sequence[int], reason: str) -> None:
+        """See `connector.ports.Outbox`. Nothing is asked for: a delivery does that."""
+
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """See `connector.ports.Outbox`. None, for the same reason."""
         return ()

@@ -11,7 +11,8 @@ from connector.pipeline.route import RouteMapping
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
 
-DAMAGED = "the disk has changed what the journal stored of it (its checksum is another): nothing of it is sent"
+CHANGED = "the disk has changed what the journal stored of it (its checksum is another)"
+DAMAGED = f"{CHANGED}: nothing of it is sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ def render(entry: Entry, mapping: RouteMapping, wants: Callable[[JsonObject], bo
     if documents is None:
         return Rendered(entry, wanted=False)
     return Rendered(entry, documents)
+
+
+def damaged(rendered: Iterable[Rendered]) -> Sequence[int]:
+    """The entries that are refused because they are damaged."""
+    refused = (each for each in rendered if each.refusal is not None and each.refusal.by == "notification")
+    return [each.entry.seq for each in refused if each.entry.damaged]
 
 
 def object_ids(rendered: Iterable[Rendered], output: Format) -> Sequence[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connector.model import PERSON, SET_ASIDE, Advance, Entry, Misconfigured, Refused
-from connector.pipeline.convert import Conversion, Rendered, encode, object_ids, render
+from connector.pipeline.convert import DAMAGED, Conversion, Rendered, damaged, encode, object_ids, render
 from connector.pipeline.redeliver import probe, redeliver, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.route import Route
@@ -94,6 +94,8 @@ class Delivery:
             return None
         self._on_work()
         rendered = self._rendered(entries)
+        if met := damaged(rendered):
+            journal.ask_again(met, DAMAGED)
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
         ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))

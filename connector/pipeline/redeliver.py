@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, Version
-from connector.pipeline.convert import encode, object_ids, render
+from connector.pipeline.convert import DAMAGED, damaged, encode, object_ids, render
 from connector.pipeline.route import Route
 from connector.pipeline.send import BatchOutcome, finish, is_emptied, send
 from connector.pipeline.versions import Ledger
@@ -79,6 +79,8 @@ def _send_again(
 ) -> tuple[BatchOutcome, Sequence[Version]]:
     """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
     rendered = [render(entry, route.mapping, route.wants) for entry in entries]
+    if met := damaged(rendered):
+        journal.ask_again(met, DAMAGED)
     if is_emptied(route.sink):
         journal.mark_unsent(route.name, None, route.receiver)
     known = journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver)

@@ -1,9 +1,20 @@
-"""What a source could not read, asked for again: on command, or by whoever serves the source."""
+"""What a source could not read, and what the disk has changed, asked for again: on command, or by whoever serves it."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 
-from connector.model import DeadLetter, Entry, Misconfigured, Notification, Page, Redelivery, Refused, Unavailable
+from connector.model import (
+    UNREADABLE,
+    DeadLetter,
+    Entry,
+    Misconfigured,
+    Notification,
+    Page,
+    Redelivery,
+    Refused,
+    Unavailable,
+)
+from connector.pipeline.convert import CHANGED
 from connector.pipeline.send import BatchOutcome
 from connector.ports import Journal, SearchableSource
 
@@ -11,22 +22,43 @@ RETRIED_AT_ONCE = 100
 
 
 def reread(name: str, source: SearchableSource, journal: Journal, entry: Entry) -> BatchOutcome:
-    """Ask for what an entry of `connector.model.UNREADABLE` stands for; what comes is stored, for all routes.
+    """Ask for an entry that is damaged, or for what an entry of `connector.model.UNREADABLE` stands for.
 
-    Requires the lease on the source.
+    What comes is stored, for all routes; those that refused the damaged entry deliver it by themselves. Requires the
+    lease on the source.
 
     Raises:
         Unavailable: the source cannot answer now; nothing has changed.
     """
     letters = []
     try:
-        found = _found(source, entry.notification)
-        journal.append(name, Page(found, journal.checkpoint(name)))
+        if entry.notification.id.startswith(UNREADABLE):
+            found = _found(source, entry.notification)
+            journal.append(name, Page(found, journal.checkpoint(name)))
+        else:
+            refetch(name, source, journal, entry)
     except (Refused, Misconfigured) as refusal:
         letters.append(DeadLetter(entry.seq, "source", str(refusal), notification_id=entry.notification.id))
     refused = len(letters)
     journal.record_redelivery(name, Redelivery([entry.seq], 1 - refused, 0, refused, letters))
     return BatchOutcome(1 - refused, 0, letters, refused, 0)
+
+
+def refetch(name: str, source: SearchableSource, journal: Journal, entry: Entry) -> None:
+    """Ask for a notification whose entry is damaged, and mend the entry with it.
+
+    Raises:
+        Refused: the source has it no longer, may not read it, or has another.
+        Unavailable: the source cannot answer now.
+    """
+    if not entry.damaged:  # mended before, by a run that was cut off then
+        return
+    try:
+        found = source.get(entry.notification.id)
+    except (Refused, Misconfigured) as refusal:
+        raise Refused(f"{CHANGED}, and it could not be fetched again: {refusal}", by="source") from refusal
+    if not journal.mend(name, entry.seq, found):
+        raise Refused(f"{CHANGED}, and what the source has under its id is another one", by="source")
 
 
 def reread_asked(name: str, source: object, journal: Journal) -> int:
@@ -35,10 +67,14 @@ def reread_asked(name: str, source: object, journal: Journal) -> int:
     An outage leaves the rest for the next poll.
     """
     count = 0
+    asked = journal.to_retry(name, RETRIED_AT_ONCE)
     if isinstance(source, SearchableSource):
         with suppress(Unavailable):
-            for entry in journal.to_retry(name, RETRIED_AT_ONCE):
+            for entry in asked:
                 count += reread(name, source, journal, entry).delivered
+    elif given_up := [entry.seq for entry in asked if not entry.notification.id.startswith(UNREADABLE)]:
+        # It cannot be asked for one notification: what the routes' dead letters say is all there is to say.
+        journal.record_redelivery(name, Redelivery(given_up, 0, 0, 0))
     return count
 
 

@@ -1,11 +1,12 @@
 """What `connector.ports.Journal` promises, asked of every journal."""
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def make_store(request: pytest.FixtureRequest) -> Callable[[Path], Opener]:
 @pytest.fixture
 def open_journal(make_store, tmp_path):
     return make_store(tmp_path)
+
+
+@pytest.fixture
+def garble(request, tmp_path) -> Callable[[int, str, object], None]:
+    """Has the disk change what is stored of an entry: its `body`, its `date` or its `notification_id`."""
+
+    def sqlite(seq: int, column: str, value: object) -> None:
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            assert db.execute(f"UPDATE notifications SET {column} = ? WHERE seq = ?", (value, seq)).rowcount == 1
+
+    return {"sqlite": sqlite}[request.node.callspec.params["make_store"]]
 
 
 @pytest.fixture
@@ -435,6 +447,89 @@ def test_what_could_not_be_read_is_kept_without_a_date_too(journal):
     store(journal, "vt", Page([], None, unreadable=[Unreadable("7", "no JSON")]))
     (letter,) = journal.dead_letters()
     assert (letter.date, letter.letter.notification_id) == (None, UNREADABLE + "7")
+
+
+def damaged(journal: Journal, garble: Callable[[int, str, object], None], **changed: object) -> int:
+    """Three notifications, of which the disk has changed the second, as two routes have found; its seq."""
+    store(journal, "vt", page(1, 2, 3))
+    seq = journal.find(["vt"], "2")[0].seq
+    for column, value in (changed or {"body": b"x"}).items():
+        garble(seq, column, value)
+    for route in ("route", "other"):
+        entries = journal.pending(route, ["vt"], 10)
+        assert [each.seq for each in entries if each.damaged] == [seq]
+        journal.ask_again([seq], "damaged")
+        letters = [DeadLetter(seq, "notification", "damaged")]
+        advance(journal, route, ["vt"], Advance(entries[-1].seq, 2, 0, 1, letters))
+    return seq
+
+
+def mend(journal: Journal, seq: int, with_: Notification, source: str = "vt") -> bool:
+    with journal.lease(source):
+        return journal.mend(source, seq, with_)
+
+
+def test_what_routes_find_damaged_is_one_dead_letter_of_the_source_to_be_retried(journal, garble):
+    seq = damaged(journal, garble)
+    (letter,) = journal.dead_letters("vt")
+    assert (letter.letter.seq, letter.letter.by, letter.letter.reason) == (seq, "source", "damaged")
+    assert [entry.seq for entry in journal.to_retry("vt", 10)] == [seq]
+    assert journal.to_retry("route", 10) == journal.to_retry("other", 10) == []
+
+
+def test_what_a_source_has_been_asked_for_again_is_not_asked_for_by_itself_a_second_time(journal, garble):
+    seq = damaged(journal, garble)
+    with journal.lease("vt"):
+        journal.record_redelivery("vt", Redelivery([seq], 0, 0, 1, [DeadLetter(seq, "source", "gone")]))
+    journal.ask_again([seq], "damaged")
+    assert journal.to_retry("vt", 10) == []
+    assert [each.letter.reason for each in journal.dead_letters("vt")] == ["gone"]
+
+
+@pytest.mark.parametrize("changed", [{"body": b"x"}, {"date": 5}])
+def test_what_is_mended_is_whole_and_retried_by_the_routes_that_refused_it(open_journal, garble, changed):
+    journal = open_journal()
+    seq = damaged(journal, garble, **changed)
+    assert mend(journal, seq, notification(2))
+    journal.close()
+    journal = open_journal()
+    (entry,) = journal.entries([seq])
+    assert (entry.damaged, entry.notification) == (False, notification(2))
+    assert journal.to_retry("route", 10) == journal.to_retry("other", 10) == [entry]
+    assert store(journal, "vt", page(1, 2, 3)) == [0]
+    journal.close()
+
+
+def test_only_what_is_damaged_is_mended_and_only_with_itself_by_its_own_source(journal, garble):
+    seq = damaged(journal, garble)
+    (whole,) = journal.find(["vt"], "1")
+    other = replace(notification(1), body={"other": 1})
+    assert mend(journal, whole.seq, other)  # it is whole
+    assert journal.entries([whole.seq]) == [whole]
+    assert not mend(journal, seq, notification(1))
+    assert not mend(journal, seq, notification(2), source="another")
+    assert not mend(journal, 10**6, notification(2))
+    assert [entry.damaged for entry in journal.entries([seq])] == [True]
+    assert journal.to_retry("route", 10) == []
+    with pytest.raises(RuntimeError, match="without its lease"):
+        journal.mend("vt", seq, notification(2))
+
+
+@pytest.mark.parametrize("instead", ["1", "7"])
+def test_what_has_another_id_than_it_was_stored_under_is_not_mended(journal, garble, instead):
+    seq = damaged(journal, garble, notification_id=instead)
+    assert not mend(journal, seq, notification(int(instead)))
+    assert [entry.damaged for entry in journal.entries([seq])] == [True]
+
+
+def test_a_retry_of_what_was_damaged_leaves_what_others_refused_of_it(journal, garble):
+    store(journal, "vt", page(1))
+    (entry,) = journal.pending("route", ["vt"], 1)
+    for route, by in (("route", "notification"), ("other", "person"), ("third", "sink")):
+        advance(journal, route, ["vt"], Advance(entry.seq, 0, 0, 1, [DeadLetter(entry.seq, by, "no")]))
+    garble(entry.seq, "body", b"x")
+    assert mend(journal, entry.seq, notification(1))
+    assert journal.news().to_retry == ["route"]
 
 
 def test_a_dead_letter_of_a_source_is_no_route_that_holds_anything_back(journal):

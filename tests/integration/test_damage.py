@@ -4,8 +4,11 @@ import json
 import re
 import sqlite3
 
+import pytest
 from integration.command import iocstream_here
+from integration.simulated_virustotal import KEY, NOW, items, simulated
 
+from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
 
 CONFIGURATION = """
@@ -19,25 +22,48 @@ journal: {path: j.db}
 FILES = [item for item in notifications(100) if item["type"] == "file"][:10]
 
 
+FROM_VIRUSTOTAL = """
+sources:
+  vt: {{type: virustotal, api_key: "{key}", api_url: "{url}/api/v3"}}
+routes:
+  events: {{mapping: cef, sink: {{type: file, path: events.cef}}}}
+  objects: {{mapping: stix21, sink: {{type: file, path: objects.json, layout: stix-bundle}}}}
+journal: {{path: j.db}}
+"""
+
+
 def run(folder, *arguments):
     return iocstream_here(*arguments, cwd=folder, env={"COLUMNS": "200"})
+
+
+def dead_letters(folder):
+    return json.loads(run(folder, "rejected", "list", "--json").stdout)
+
+
+def stored_and_damaged(folder):
+    """Ten notifications are stored and not delivered, and a bit of the fifth flips; returns its id."""
+    receivers = [folder / "events.cef", folder / "objects.json"]
+    for path in receivers:
+        path.mkdir()  # so that nothing is delivered yet
+    assert run(folder, "run", "--once").returncode == 2
+    with sqlite3.connect(folder / "j.db") as db:
+        seq, known_as, body = db.execute(
+            "SELECT seq, notification_id, body FROM notifications ORDER BY seq LIMIT 1 OFFSET 4"
+        ).fetchone()
+        middle = len(body) // 2
+        wrong = body[:middle] + bytes([body[middle] ^ 4]) + body[middle + 1 :]
+        db.execute("UPDATE notifications SET body = ? WHERE seq = ?", (wrong, seq))
+    db.close()
+    for path in receivers:
+        path.rmdir()
+    return known_as
 
 
 def test_a_flipped_bit_is_not_delivered_as_a_hash(tmp_path):
     (tmp_path / "iocstream.yaml").write_text(CONFIGURATION)
     (tmp_path / "saved.jsonl").write_text("".join(json.dumps(item) + "\n" for item in FILES))
+    stored_and_damaged(tmp_path)
     away = tmp_path / "events.cef"
-    away.mkdir()  # so that nothing is delivered yet
-    (tmp_path / "objects.json").mkdir()
-    assert run(tmp_path, "run", "--once").returncode == 2
-    with sqlite3.connect(tmp_path / "j.db") as db:
-        seq, body = db.execute("SELECT seq, body FROM notifications ORDER BY seq LIMIT 1 OFFSET 4").fetchone()
-        middle = len(body) // 2
-        wrong = body[:middle] + bytes([body[middle] ^ 4]) + body[middle + 1 :]
-        db.execute("UPDATE notifications SET body = ? WHERE seq = ?", (wrong, seq))
-    db.close()
-    away.rmdir()
-    (tmp_path / "objects.json").rmdir()
 
     done = run(tmp_path, "run", "--once")
 
@@ -47,13 +73,83 @@ def test_a_flipped_bit_is_not_delivered_as_a_hash(tmp_path):
     assert set(re.findall(r"\b[0-9a-f]{64}\b", away.read_text())) == whole
     assert FILES[4]["id"] not in sent
     assert len(away.read_text().splitlines()) == 9
-    letters = json.loads(run(tmp_path, "rejected", "list", "--json").stdout)
+    run(tmp_path, "run", "--once")  # by then it is known that a file is not asked for one notification
+    letters = dead_letters(tmp_path)
     assert {(each["route"], each["by"]) for each in letters} == {
         ("events", "notification"),
         ("objects", "notification"),
     }
     assert all("checksum" in each["reason"] for each in letters)
     assert len({each["notification"] for each in letters}) == 1
+
+
+@pytest.fixture
+def fetched(tmp_path):
+    """Ten notifications of an API are in the journal, one of them damaged; two routes have delivered the others.
+
+    Yields the folder, the API, and the id and the host of the damaged one.
+    """
+    made = items(range(NOW - 10, NOW))
+    with simulated(made) as (api, url):
+        (tmp_path / "iocstream.yaml").write_text(FROM_VIRUSTOTAL.format(key=KEY, url=url))
+        known_as = stored_and_damaged(tmp_path)
+        assert run(tmp_path, "run", "--once").returncode == 1
+        (host,) = [each["id"] for each in made if each["context_attributes"]["notification_id"] == known_as]
+        assert not said_of(tmp_path, host)
+        assert len((tmp_path / "events.cef").read_text().splitlines()) == 9
+        assert [each["route"] for each in dead_letters(tmp_path)] == ["vt", "events", "objects"]
+        yield tmp_path, api, known_as, host
+
+
+def said_of(folder, host):
+    return [name for name in ("events.cef", "objects.json") if host in (folder / name).read_text()]
+
+
+def asked_for(api):
+    return [each.path for each in api.requests if each.path.startswith("/ioc_stream_notifications/")]
+
+
+def test_what_was_damaged_is_fetched_again_and_delivered_whole(fetched):
+    folder, api, known_as, host = fetched
+    assert run(folder, "run", "--once").returncode == 0
+    assert dead_letters(folder) == []
+    assert said_of(folder, host) == ["events.cef", "objects.json"]
+    assert len((folder / "events.cef").read_text().splitlines()) == 10
+    assert asked_for(api) == [f"/ioc_stream_notifications/{known_as}"]
+    assert "nothing wrong" in run(folder, "journal", "check").stdout
+    run(folder, "run", "--once")
+    assert len(asked_for(api)) == 1
+
+
+def test_what_was_damaged_and_is_gone_upstream_stays_a_dead_letter_and_is_asked_for_once(fetched):
+    folder, api, known_as, host = fetched
+    api.faults.append(Fault("/ioc_stream_notifications/", status=404, body=b'{"error": {"code": "NotFoundError"}}'))
+    for _ in range(3):
+        run(folder, "run", "--once")
+    assert len(asked_for(api)) == 1
+    letters = {each["route"]: each for each in dead_letters(folder)}
+    assert set(letters) == {"vt", "events", "objects"}
+    assert letters["vt"]["by"] == "source"
+    assert f"could not be fetched again: VirusTotal has no notification {known_as!r}" in letters["vt"]["reason"]
+    assert "checksum" in letters["vt"]["reason"]
+    assert not said_of(folder, host)
+
+    run(folder, "rejected", "retry", str(letters["vt"]["id"]))  # a person may still ask
+    assert run(folder, "run", "--once").returncode == 0
+    assert dead_letters(folder) == []
+    assert said_of(folder, host) == ["events.cef", "objects.json"]
+
+
+def test_an_outage_leaves_what_was_damaged_for_the_next_poll(fetched):
+    folder, api, _, host = fetched
+    api.faults.append(Fault("/ioc_stream_notifications/", times=1000, status=503, body=b"{}"))
+    run(folder, "run", "--once")
+    assert asked_for(api)
+    assert [each["route"] for each in dead_letters(folder)] == ["vt", "events", "objects"]
+    api.faults.clear()
+    assert run(folder, "run", "--once").returncode == 0
+    assert dead_letters(folder) == []
+    assert said_of(folder, host) == ["events.cef", "objects.json"]
 
 
 def configured(folder):

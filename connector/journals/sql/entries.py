@@ -66,6 +66,25 @@ def _set_aside(db: Transaction, codec: Codec, source_id: int, unreadable: Unread
     return None if seq is None else DeadLetter(seq, "source", unreadable.reason)
 
 
+def mend(db: Transaction, bodies: Bodies, source: str, seq: int, notification: Notification) -> bool:
+    """As `connector.ports.Journal.mend`."""
+    for row in db.run("numbered_entries", {"seqs": json_list([seq])}).fetchall():
+        _, of_source, notification_id, *_ = row
+        if (of_source, notification_id) != (source, notification.id):
+            return False
+        if _body(db, bodies, row) is not None:
+            return True
+        codec = bodies.newest(db, "notifications")
+        stored = codec.compressed(encoded_body(notification.body))
+        check = checksum(codec.number, stored, notification.date, notification.id)
+        whole = {"date": notification.date, "checksum": check, "dictionary": codec.number, "body": stored}
+        if db.run("mend_notification", {"seq": seq, **whole}).rowcount == 0:
+            return False
+        db.run("retry_mended", {"seq": seq})
+        return True
+    return False
+
+
 def after(db: Transaction, bodies: Bodies, reached: Mapping[str, int], limit: int, read_to: int) -> Sequence[Entry]:
     """The next entries after these positions, by source, and after the entry `read_to`, in order."""
     walks = (

@@ -25,6 +25,7 @@ from connector.model import (
     JsonObject,
     LookUp,
     News,
+    Notification,
     Outdated,
     Page,
     Redelivery,
@@ -83,6 +84,12 @@ class SqlJournal:
         with self._database.write() as db:
             self._leases.fence(db, source)
             return entries.store(db, self._bodies, source, page, now)
+
+    def mend(self, source: str, seq: int, notification: Notification) -> bool:
+        """As `connector.ports.Journal.mend`."""
+        with self._database.write() as db:
+            self._leases.fence(db, source)
+            return entries.mend(db, self._bodies, source, seq, notification)
 
     def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
         """As `connector.ports.Journal.due`."""
@@ -236,6 +243,19 @@ class SqlJournal:
         """As `connector.ports.Journal.ask_retry`."""
         with self._database.write() as db:
             return db.run("ask_retry", {"ids": json_list(ids)}).rowcount
+
+    def ask_again(self, seqs: Sequence[int], reason: str) -> None:
+        """As `connector.ports.Outbox.ask_again`."""
+        if not seqs:
+            return
+        with self._database.write() as db:
+            for entry in entries.numbered(db, self._bodies, seqs):
+                number = route_id(db, entry.source)
+                if not dead_letters.of_entries(db, number, [entry.seq]):
+                    letter = DeadLetter(entry.seq, "source", reason)
+                    dead_letters.replace(db, number, (), [letter], int(self._clock()))
+                    ((letter_id, *_),) = dead_letters.of_entries(db, number, [entry.seq])
+                    db.run("ask_retry", {"ids": json_list([letter_id])})
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """As `connector.ports.Outbox.to_retry`."""

@@ -16,6 +16,24 @@ INSERT INTO seen (source, notification_id, raised) VALUES (:source, :notificatio
 INSERT INTO notifications (source, notification_id, date, raised, checksum, dictionary, body)
 VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body);
 
+-- name: mend_notification
+-- Not where the id may be what was changed: an id that was never stored, or that of another entry.
+UPDATE notifications SET date = :date, checksum = :checksum, dictionary = :dictionary, body = :body
+WHERE seq = :seq
+    AND EXISTS (
+        SELECT 1 FROM seen
+        WHERE seen.source = notifications.source AND seen.notification_id = notifications.notification_id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM notifications AS other
+        WHERE other.source = notifications.source
+            AND other.notification_id = notifications.notification_id
+            AND other.seq <> notifications.seq
+    );
+
+-- name: retry_mended
+UPDATE dead_letters SET retry_asked = 1 WHERE seq = :seq AND by = 'notification';
+
 -- name: add_gap
 INSERT INTO gaps (source, start, "end") VALUES (:source, :start, :end) ON CONFLICT DO NOTHING;
 

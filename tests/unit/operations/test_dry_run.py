@@ -46,3 +46,9 @@ def test_a_trial_shows_what_the_journal_would_show_and_leaves_it_as_it_is(journa
         tried = list(everything_tried(outbox))
     assert (journal.status({"out": ["vt"]}), journal.versions("out", ["a"])) == before
     assert tried == list(everything_tried(journal))
+
+
+def test_a_trial_asks_for_nothing_again(journal):
+    with dry_run_outbox(journal, "out") as outbox:
+        outbox.ask_again([1], "damaged")
+    assert list(journal.dead_letters()) == []

@@ -1,6 +1,7 @@
 """Fetching and delivering over a real journal; source, mapping, format and sink are the smallest that show it."""
 
-from contextlib import ExitStack, suppress
+import sqlite3
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -762,3 +763,25 @@ def test_the_log_has_a_reason_at_once_and_its_repeats_as_a_count(monkeypatch):
     log.tell([DeadLetter(1, "sink", "full: 1"), DeadLetter(1, "format", "full: 1")])
     log.sum_up(at_end=True)
     assert [(event, rest.get("times")) for event, rest in said[3:]] == [("refused", None), ("refused_again", 1)]
+
+
+def test_what_is_met_damaged_is_asked_for_again_and_what_a_person_has_set_aside_is_not(journal, route, tmp_path):
+    journal.append("vt", page(*(item(number) for number in (1, 2, 3))))
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+        db.execute("UPDATE notifications SET body = x'00' WHERE seq < 3")
+    journal.set_aside("out", 1, "enough")
+    drained(route, journal)
+    assert [entry.seq for entry in journal.to_retry("vt", 9)] == [2]
+    assert [(each.letter.seq, each.letter.by) for each in journal.dead_letters("out")] == [
+        (1, "person"),
+        (2, "notification"),
+    ]
+
+
+def test_what_is_met_damaged_by_a_redelivery_is_asked_for_again(journal, route, tmp_path):
+    journal.append("vt", page(item(1)))
+    drained(route, journal)
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+        db.execute("UPDATE notifications SET body = x'00'")
+    redeliver(route, journal, journal.entries([1]))
+    assert [entry.seq for entry in journal.to_retry("vt", 9)] == [1]

@@ -1,0 +1,126 @@
+"""A damaged notification asked for again: what a source answers, and what becomes of the entry and its dead letters."""
+
+import sqlite3
+from contextlib import ExitStack, closing
+
+import pytest
+
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import Advance, DeadLetter, Misconfigured, Notification, Page, Refused, Unavailable
+from connector.pipeline.convert import CHANGED
+from connector.pipeline.reread import reread_asked
+
+DATE = 1_700_000_000
+
+
+class Source:
+    """Has notifications by id; one that is an error is raised."""
+
+    def __init__(self, *has):
+        self.has = {each.id: each for each in has}
+        self.asked = []
+
+    def get(self, notification_id):
+        self.asked.append(notification_id)
+        answer = self.has.get(notification_id, Refused("gone", by="notification"))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def no_other(self, *_):
+        raise AssertionError("it is asked for nothing else")
+
+    pages = look_up = check = quota = close = search = delete = no_other
+
+
+class Files:
+    """A source that cannot be asked for one notification."""
+
+
+def made(number):
+    return Notification(str(number), DATE, {"n": number})
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Three notifications, of which the route `out` has found the first two damaged."""
+    path = tmp_path / "journal.db"
+    with ExitStack() as stack:
+        journal = SqliteJournal(SqliteSettings(path=path))
+        stack.callback(journal.close)
+        for name in ("vt", "out"):
+            stack.enter_context(journal.lease(name))
+        journal.append("vt", Page([made(1), made(2), made(3)], None))
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE notifications SET body = x'00' WHERE seq < 3")
+        journal.ask_again([1, 2], "damaged")
+        letters = [DeadLetter(seq, "notification", "damaged") for seq in (1, 2)]
+        journal.advance("out", ["vt"], Advance(3, 1, 0, 2, letters))
+        yield journal
+
+
+def reasons(journal):
+    return [each.letter.reason for each in journal.dead_letters("vt")]
+
+
+def test_what_the_source_still_has_is_whole_again_and_to_be_retried_by_the_route(journal):
+    source = Source(made(1), made(2))
+    assert reread_asked("vt", source, journal) == 2
+    assert [each.notification for each in journal.entries([1, 2, 3])] == [made(1), made(2), made(3)]
+    assert [each.seq for each in journal.to_retry("out", 9)] == [1, 2]
+    assert reasons(journal) == []
+
+
+@pytest.mark.parametrize("answer", [None, Misconfigured("the key may not")])
+def test_what_cannot_be_had_is_asked_for_once_and_the_dead_letter_of_the_source_says_why(journal, answer):
+    source = Source(made(2))
+    if answer:
+        source.has["1"] = answer
+    for _ in range(3):
+        reread_asked("vt", source, journal)
+    assert source.asked == ["1", "2"]
+    (reason,) = reasons(journal)
+    assert reason == f"{CHANGED}, and it could not be fetched again: {answer or 'gone'}"
+    assert [each.damaged for each in journal.entries([1, 2])] == [True, False]
+    assert [each.seq for each in journal.to_retry("out", 9)] == [2]
+
+
+def test_another_notification_under_its_id_does_not_take_its_place(journal):
+    source = Source(made(2))
+    source.has["1"] = made(7)
+    assert reread_asked("vt", source, journal) == 1
+    assert [each.damaged for each in journal.entries([1, 2])] == [True, False]
+    assert "under its id is another one" in reasons(journal)[0]
+
+
+def test_an_outage_leaves_all_of_it_for_the_next_poll(journal):
+    source = Source(made(2))
+    source.has["1"] = Unavailable("away")
+    assert reread_asked("vt", source, journal) == 0
+    assert reasons(journal) == ["damaged", "damaged"]
+    source.has["1"] = made(1)
+    assert reread_asked("vt", source, journal) == 2
+    assert reasons(journal) == []
+
+
+def test_what_was_mended_by_a_run_that_was_cut_off_is_not_asked_for_again(journal):
+    journal.mend("vt", 1, made(1))
+    source = Source(made(2))
+    assert reread_asked("vt", source, journal) == 2
+    assert source.asked == ["2"]
+    assert reasons(journal) == []
+
+
+def test_a_source_that_cannot_be_asked_leaves_it_to_the_dead_letters_of_the_routes(journal):
+    assert reread_asked("vt", Files(), journal) == 0
+    assert reasons(journal) == []
+    assert [each.letter.seq for each in journal.dead_letters("out")] == [1, 2]
+    assert journal.news().to_retry == []
+
+
+def test_a_retry_of_what_is_still_damaged_asks_the_source_no_second_time(journal):
+    source = Source()
+    reread_asked("vt", source, journal)
+    journal.ask_again([1, 2], "damaged")
+    reread_asked("vt", source, journal)
+    assert source.asked == ["1", "2"]
