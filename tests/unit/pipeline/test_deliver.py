@@ -785,3 +785,10 @@ def test_what_is_met_damaged_by_a_redelivery_is_asked_for_again(journal, route, 
         db.execute("UPDATE notifications SET body = x'00'")
     redeliver(route, journal, journal.entries([1]))
     assert [entry.seq for entry in journal.to_retry("vt", 9)] == [1]
+
+
+def test_what_is_refused_whole_and_is_not_damaged_is_not_asked_for_again(journal, route):
+    journal.append("vt", page(item(1) | {"context_attributes": {"notification_id": "1"}}))
+    drained(route, journal)
+    assert [each.letter.by for each in journal.dead_letters("out")] == ["notification"]
+    assert journal.to_retry("vt", 9) == []
