@@ -97,7 +97,7 @@ def fetched(tmp_path):
         (host,) = [each["id"] for each in made if each["context_attributes"]["notification_id"] == known_as]
         assert not said_of(tmp_path, host)
         assert len((tmp_path / "events.cef").read_text().splitlines()) == 9
-        assert [each["route"] for each in dead_letters(tmp_path)] == ["vt", "events", "objects"]
+        assert sorted(each["route"] for each in dead_letters(tmp_path)) == ["events", "objects", "vt"]
         yield tmp_path, api, known_as, host
 
 
@@ -145,7 +145,7 @@ def test_an_outage_leaves_what_was_damaged_for_the_next_poll(fetched):
     api.faults.append(Fault("/ioc_stream_notifications/", times=1000, status=503, body=b"{}"))
     run(folder, "run", "--once")
     assert asked_for(api)
-    assert [each["route"] for each in dead_letters(folder)] == ["vt", "events", "objects"]
+    assert sorted(each["route"] for each in dead_letters(folder)) == ["events", "objects", "vt"]
     api.faults.clear()
     assert run(folder, "run", "--once").returncode == 0
     assert dead_letters(folder) == []
