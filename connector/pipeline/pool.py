@@ -14,13 +14,20 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 THREADS = 24
-"""The most threads. A step may have a thread beside its own, the timer of an HTTP exchange (`connector.http`)."""
+"""The most threads in steps that have not taken long. A step may have a thread beside its own, the timer of an HTTP
+exchange (`connector.http`)."""
 LANE_THREADS = THREADS // 4
-"""The most threads that are in steps of one lane at once: a server that hangs takes up no more."""
-SLOW_THREADS = THREADS // 2
-"""The most threads that are in steps of slow lanes at once: the others are for servers that answer."""
-SLOW_SECONDS = 5.0
-"""A lane is slow while a step of it takes longer than this, until one comes back sooner; and before its first step."""
+"""The most of them in steps of one lane."""
+SLOW_SECONDS = 1.0
+"""A step that takes longer most likely waits for its server. It is *slow*, and another thread may take its place."""
+MOST_THREADS = 256
+"""The most threads, with those in slow steps."""
+LANE_MOST_THREADS = MOST_THREADS // 4
+"""The most threads in steps of one lane, with slow ones: a server that hangs takes up no more."""
+SUSPECT_THREADS = MOST_THREADS // 2
+LANE_SUSPECT_THREADS = LANE_MOST_THREADS // 2
+"""The most threads in steps of suspects, and of one lane's. A task is *suspect* when its last step was slow: it leaves
+the other half of the threads to those that are not, however many suspects there are."""
 EAGER_THREADS = 4
 """So many threads are started as soon as there is work for them, more only while work waits and the processor does not:
 where it is busy, they would just contend for the interpreter."""
@@ -52,14 +59,19 @@ class _Lane:
     """Tasks that wait for the same server.
 
     Attributes:
-        ready: those that could take a step.
+        ready: those that could take a step, and are not suspect.
+        suspects: those that could, and are.
         at_work: how many are in a step.
+        slow: how many of these steps are slow.
+        suspects_at_work: how many of these are of suspects.
         is_in_line: whether its turn will come.
     """
 
     ready: "deque[_Task]" = field(default_factory=deque)
+    suspects: "deque[_Task]" = field(default_factory=deque)
     at_work: int = 0
-    is_slow: bool = True
+    slow: int = 0
+    suspects_at_work: int = 0
     is_in_line: bool = False
 
 
@@ -72,6 +84,8 @@ class _Task:
         due: the number under which it waits for its time; 0 when it does not.
         is_idle: whether waking it makes it ready.
         is_woken: whether it was woken since its last step began.
+        is_slow: whether the step that it is in is slow.
+        is_suspect: whether its last step was.
     """
 
     name: str
@@ -81,6 +95,8 @@ class _Task:
     due: int = 0
     is_idle: bool = False
     is_woken: bool = False
+    is_slow: bool = False
+    is_suspect: bool = False
 
 
 class Pool:
@@ -98,12 +114,14 @@ class Pool:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._clock = threading.Condition(self._lock)
-        self._lines: Mapping[bool, deque[_Lane]] = {True: deque(), False: deque()}
-        """The lanes whose turn it is, slow ones and others; each has a task that is ready, and room for it."""
+        self._lanes = list(lanes.values())
+        self._line: deque[_Lane] = deque()
+        """The lanes whose turn it is."""
         self._waiting: list[tuple[float, int, _Task]] = []
         self._numbers = itertools.count(1)
         self._at_work: set[_Task] = set()
         self._threads = self._resting = 0
+        self._slow = self._suspects_at_work = 0
         self._bugs: list[BaseException] = []
         self._is_stopping = False
         self._seen_at, self._used = time.monotonic(), time.process_time()
@@ -162,39 +180,48 @@ class Pool:
             return [task.name for task in self._at_work if now - task.since >= seconds]
 
     def kept_waiting(self, seconds: float) -> Sequence[str]:
-        """The tasks whose turn would be next in lanes that are not slow, and that found no thread for so many seconds.
+        """The tasks whose turn would be next in their lanes, and that found no thread for so many seconds.
 
-        There are none unless all threads are in steps that do not end.
+        No suspects: these wait for each other. There are none unless all threads are in steps that do not end.
         """
         now = time.monotonic()
         with self._lock:
-            heads = [lane.ready[0] for lane in self._lines[False]]
+            heads = [lane.ready[0] for lane in self._line if lane.ready and self._queue(lane)]
         return [task.name for task in heads if now - task.since >= seconds]
 
     def _make_ready(self, task: _Task) -> None:
         task.due, task.is_idle = 0, False
         task.since = time.monotonic()
-        task.lane.ready.append(task)
+        (task.lane.suspects if task.is_suspect else task.lane.ready).append(task)
         self._line_up(task.lane)
         self._call_thread()
 
     def _line_up(self, lane: _Lane) -> None:
-        if lane.ready and lane.at_work < LANE_THREADS and not lane.is_in_line:
+        if not lane.is_in_line and self._queue(lane):
             lane.is_in_line = True
-            self._lines[lane.is_slow].append(lane)
+            self._line.append(lane)
 
-    def _mark(self, lane: _Lane, *, is_slow: bool) -> None:
-        if lane.is_in_line and lane.is_slow != is_slow:
-            self._lines[lane.is_slow].remove(lane)
-            self._lines[is_slow].append(lane)
-        lane.is_slow = is_slow
+    def _queue(self, lane: _Lane) -> "deque[_Task] | None":
+        """From which of a lane's queues the next task is to be taken; None when none of it may take a step now."""
+        if lane.at_work - lane.slow >= LANE_THREADS or lane.at_work >= LANE_MOST_THREADS:
+            return None
+        open_queues = [lane.ready] if lane.ready else []
+        if lane.suspects and lane.suspects_at_work < LANE_SUSPECT_THREADS and self._suspects_at_work < SUSPECT_THREADS:
+            open_queues.append(lane.suspects)
+        return min(open_queues, key=lambda queue: queue[0].since, default=None)
 
-    def _next_line(self) -> "deque[_Lane] | None":
-        """The line from which the next lane is to be taken; None when there is nothing to do."""
-        slow, others = self._lines[True], self._lines[False]
-        if slow and sum(task.lane.is_slow for task in self._at_work) < SLOW_THREADS:
-            return slow
-        return others or None
+    def _next_queue(self) -> "deque[_Task] | None":
+        """The queue from which the next task is to be taken, of the first lane in line.
+
+        None when there is nothing to do, or enough threads do something already.
+        """
+        if len(self._at_work) - self._slow >= THREADS:
+            return None
+        while self._line:
+            if queue := self._queue(self._line[0]):
+                return queue
+            self._line.popleft().is_in_line = False
+        return None
 
     def _call_thread(self) -> None:
         if self._resting:
@@ -203,7 +230,7 @@ class Pool:
             self._add_thread(EAGER_THREADS)
 
     def _add_thread(self, most: int) -> None:
-        if self._threads >= most:
+        if self._threads >= min(most + self._slow, MOST_THREADS):
             return
         thread = threading.Thread(target=self._take_steps, name=f"parts-{self._threads + 1}", daemon=True)
         try:
@@ -226,32 +253,35 @@ class Pool:
             self._put_back(task, pause)
 
     def _next_task(self) -> _Task | None:
+        """The task that a thread is to take a step of; None when the thread is to end."""
         with self._lock:
-            while (line := self._next_line()) is None:
-                if not self._tasks:
+            while (queue := self._next_queue()) is None:
+                if not self._tasks or self._threads - self._slow > THREADS:
+                    self._threads -= 1
                     return None
                 self._resting += 1
                 self._work.wait()
                 self._resting -= 1
-            lane = line.popleft()
+            lane = self._line.popleft()
             lane.is_in_line = False
-            task = lane.ready.popleft()
-            lane.at_work += 1
+            task = queue.popleft()
             task.since = time.monotonic()
             task.is_woken = False
             self._at_work.add(task)
+            lane.at_work += 1
+            lane.suspects_at_work += task.is_suspect
+            self._suspects_at_work += task.is_suspect
             self._line_up(lane)
-            if self._next_line() is not None:
+            if self._next_queue() is not None:
                 self._call_thread()
             return task
 
     def _put_back(self, task: _Task, pause: Pause | None) -> None:
         """What becomes of a task after a step: it waits, is ready again, or, without a pause, has ended."""
         with self._lock:
-            lane, now = task.lane, time.monotonic()
-            self._at_work.remove(task)
-            lane.at_work -= 1
-            self._mark(lane, is_slow=now - task.since > SLOW_SECONDS)
+            now = time.monotonic()
+            self._leave(task)
+            task.is_slow, task.is_suspect = False, now - task.since > SLOW_SECONDS
             if pause is None:
                 del self._tasks[task.name]
                 if not self._tasks:
@@ -266,7 +296,20 @@ class Pool:
                     heapq.heappush(self._waiting, (now + pause.seconds, task.due, task))
                     if self._waiting[0][2] is task:
                         self._clock.notify()
-            self._line_up(lane)
+            self._line_up(task.lane)
+
+    def _leave(self, task: _Task) -> None:
+        """Take a task out of the counts of those at work."""
+        lane = task.lane
+        self._at_work.remove(task)
+        lane.at_work -= 1
+        lane.slow -= task.is_slow
+        self._slow -= task.is_slow
+        lane.suspects_at_work -= task.is_suspect
+        self._suspects_at_work -= task.is_suspect
+        if task.is_suspect and self._suspects_at_work == SUSPECT_THREADS - 1:  # others may have waited for that
+            for each in self._lanes:
+                self._line_up(each)
 
     def _see_to(self, now: float) -> None:
         """Make ready what has waited long enough, see which lanes are slow, and whether another thread is of use."""
@@ -275,8 +318,13 @@ class Pool:
             if task.due == number:  # it was not woken meanwhile
                 self._make_ready(task)
         for task in self._at_work:
-            if now - task.since > SLOW_SECONDS:
-                self._mark(task.lane, is_slow=True)
+            if not task.is_slow and now - task.since > SLOW_SECONDS:
+                task.is_slow = True
+                task.lane.slow += 1
+                self._slow += 1
+                self._line_up(task.lane)
+        if self._next_queue() is not None:
+            self._call_thread()
         seconds = now - self._seen_at
         if seconds >= GROWTH_SECONDS:
             used = time.process_time()
@@ -285,11 +333,13 @@ class Pool:
             self._seen_at, self._used = now, used
 
     def _is_short_of_threads(self, now: float) -> bool:
-        line = self._next_line()
-        return line is not None and not self._resting and now - line[0].ready[0].since >= GROWTH_SECONDS
+        queue = self._next_queue()
+        return queue is not None and not self._resting and now - queue[0].since >= GROWTH_SECONDS
 
     def _seconds_until_next(self) -> float:
-        if self._next_line() is not None:
+        if self._next_queue() is not None:
             return GROWTH_SECONDS
+        if len(self._at_work) > self._slow:  # a step may become slow
+            return 2 * GROWTH_SECONDS
         due = self._waiting[0][0] - time.monotonic() if self._waiting else GLANCE_SECONDS
         return max(0.0, min(due, GLANCE_SECONDS))

@@ -82,7 +82,7 @@ class Leases:
         renewed = {"name": name, "holder": self._token, "expires": expires}
         if db.run("renew_lease", renewed).rowcount == 0:
             row = db.run("lease", {"name": name}).fetchone()
-            raise _served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
+            raise self._served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
         self._held[name] = expires
 
     def is_anothers(self, db: Transaction, name: str) -> bool:
@@ -113,7 +113,7 @@ class Leases:
     def _take(self, db: Transaction, name: str) -> int:
         now = int(self._clock())
         if self.is_anothers(db, name):
-            raise _served(name, db.run("lease", {"name": name}).fetchone())
+            raise self._served(name, db.run("lease", {"name": name}).fetchone())
         lease = {
             "name": name,
             "holder": self._token,
@@ -145,11 +145,10 @@ class Leases:
             with suppress(ConnectorError), self._database.write() as db:
                 db.run(statement, {"name": name, "holder": self._token})
 
-
-def _served(name: str, row: Any) -> Unavailable:
-    _, host, _, pid, _, since, _ = row
-    at = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Unavailable(
-        f"{name} is served by process {pid} on {host} since {at}; one process at a time may serve it, so let that one"
-        " end first (SIGTERM loses nothing)"
-    )
+    def _served(self, name: str, row: Any) -> Unavailable:
+        _, host, realm, pid, started, since, _ = row
+        at = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        remedy = "one process at a time may serve it, so let that one end first (SIGTERM loses nothing)"
+        if Process(host, realm, pid, started) == self._process:
+            remedy = "that is this process, with what it began under its former configuration, which ends by itself"
+        return Unavailable(f"{name} is served by process {pid} on {host} since {at}; {remedy}")

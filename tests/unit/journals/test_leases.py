@@ -197,3 +197,9 @@ def test_a_lease_that_an_earlier_journal_of_this_process_left_behind_expires(ope
     with opened().lease("route"):
         pass
     lease.__exit__(None, None, None)
+
+
+def test_a_process_is_not_told_to_end_itself(opened):
+    with opened().lease("route"), pytest.raises(Unavailable, match="that is this process") as raised:
+        opened().lease("route").__enter__()
+    assert "SIGTERM" not in str(raised.value)

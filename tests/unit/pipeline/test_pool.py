@@ -260,56 +260,121 @@ def test_a_wait_for_a_time_is_not_cut_short_by_waking(stop):
         assert len(seen) == 1, "what woke it was seen to by the step after the wait"
 
 
-def test_a_server_that_hangs_takes_up_a_part_of_the_threads(stop, released):
+@pytest.fixture
+def soon_slow(monkeypatch):
+    """A step is slow at once, and threads come whatever the processor does."""
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
+
+
+def test_a_server_that_does_not_answer_soon_has_a_part_of_the_threads(stop, released):
     seen = []
     crowd = {f"hang{number}": (hang(released, seen, "hang"), "server") for number in range(40)}
     pool = Pool({**crowd, "other": (counting(5, seen, "other"), "another server")}, stop)
     with running(pool, stop):
         assert eventually(lambda: seen.count("other") == 5)
-        assert eventually(lambda: len(pool.at_work()) == module.LANE_THREADS)
-        time.sleep(0.3)
-        assert seen.count("hang") == module.LANE_THREADS
+        assert eventually(lambda: seen.count("hang") == module.LANE_THREADS)
+        assert seen.index("other") <= module.LANE_THREADS
         released.set()
 
 
-def test_servers_that_hang_from_the_start_leave_half_of_the_threads_to_others(stop, released, monkeypatch):
-    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
+@pytest.mark.usefixtures("soon_slow")
+def test_a_server_that_hangs_never_has_all_threads(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "LANE_MOST_THREADS", 8)
     seen = []
-    tasks = {f"hang{number}": hang(released, seen, "hang") for number in range(40)}
+    crowd = {f"hang{number}": (hang(released, seen, "hang"), "server") for number in range(40)}
 
     def late():
-        yield Pause(1.0)
+        yield Pause(0.5)
         yield from counting(5, seen, "late")
 
-    pool = Pool(lanes({"late": late(), **tasks}), stop)
+    pool = Pool({**crowd, "late": (late(), "another server")}, stop)
     with running(pool, stop):
-        assert eventually(lambda: len(pool.at_work()) == module.SLOW_THREADS)
+        assert eventually(lambda: len(pool.at_work()) == 8)
         assert eventually(lambda: seen.count("late") == 5)
-        assert seen.count("hang") == module.SLOW_THREADS
+        assert seen.count("hang") == 8
         released.set()
+
+
+@pytest.mark.usefixtures("soon_slow")
+def test_however_many_servers_hang_the_others_are_served(stop, released):
+    seen, count = [], 3 * module.THREADS
+    tasks = {f"hang{number}": hang(released, seen, "hang") for number in range(count)}
+    good = {f"good{number}": counting(1, seen, "good") for number in range(5)}
+    pool = Pool(lanes({**tasks, **good}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: seen.count("good") == 5)
+        assert eventually(lambda: len(pool.at_work()) == count)
+        released.set()
+
+
+@pytest.mark.usefixtures("soon_slow")
+def test_there_is_a_bound_to_all_threads(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "MOST_THREADS", 10)
+    before, seen = threading.active_count(), []
+    pool = Pool(lanes({str(number): hang(released, seen, number) for number in range(30)}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(seen) == 10)
+        time.sleep(0.5)
+        assert len(seen) == 10
+        assert threading.active_count() - before <= 10 + 1
+        released.set()
+
+
+@pytest.mark.usefixtures("soon_slow")
+def test_threads_that_came_for_slow_steps_end_after_them(stop, released):
+    before = threading.active_count()
+    crowd = {f"hang{number}": hang(released) for number in range(3 * module.THREADS)}
+    pool = Pool(lanes({**crowd, "rests": idle(stop, [], "")}), stop)
+    with running(pool, stop):
+        assert eventually(lambda: len(pool.at_work()) == 3 * module.THREADS)
+        released.set()
+        assert eventually(lambda: pool.unfinished() == ["rests"])
+        assert eventually(lambda: threading.active_count() - before <= module.THREADS + 1)
 
 
 def slow_at_first(*, then):
-    """A task whose first step takes too long."""
+    """A task whose first step is slow, by the fixture `soon_slow`."""
     time.sleep(0.3)
     yield NOT_AT_ALL
     yield from then
 
 
-def test_a_server_is_slow_no_more_once_it_answers_soon(stop, released, monkeypatch):
-    monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(module, "SLOW_THREADS", 1)
+@pytest.mark.usefixtures("soon_slow")
+@pytest.mark.parametrize("bound", ["SUSPECT_THREADS", "LANE_SUSPECT_THREADS"])
+def test_suspects_leave_threads_to_those_that_are_not(stop, released, monkeypatch, bound):
+    monkeypatch.setattr(module, bound, 2)
+    seen = []
+    key = "server" if bound == "LANE_SUSPECT_THREADS" else None
+    hung = {f"hang{number}": slow_at_first(then=hang(released, seen, "hang")) for number in range(5)}
+
+    def late():
+        yield Pause(1.5)
+        yield from counting(3, seen, "late")
+
+    tasks = lanes({**hung, "late": late()})
+    pool = Pool({name: (steps, key or lane) for name, (steps, lane) in tasks.items()}, stop)
+    with running(pool, stop):
+        assert eventually(lambda: seen.count("late") == 3)
+        assert seen.count("hang") == 2
+        released.set()
+        assert eventually(lambda: seen.count("hang") == 5)
+
+
+@pytest.mark.usefixtures("soon_slow")
+def test_a_task_is_suspect_no_more_once_a_step_of_it_was_not_slow(stop, released, monkeypatch):
+    monkeypatch.setattr(module, "SUSPECT_THREADS", 1)
     seen, hung = [], []
 
     def hang_when_woken():
         yield UNTIL_WOKEN
         yield from hang(released, hung)
 
-    tasks = {"recovers": idle(stop, seen, ""), "hangs": hang_when_woken()}
-    pool = Pool(lanes({name: slow_at_first(then=then) for name, then in tasks.items()}), stop)
+    tasks = {"recovers": slow_at_first(then=idle(stop, seen, "")), "hangs": slow_at_first(then=hang_when_woken())}
+    pool = Pool(lanes(tasks), stop)
     with running(pool, stop):
-        assert eventually(lambda: seen and pool.at_work() == [])
-        monkeypatch.setattr(module, "SLOW_SECONDS", 0.0)  # the one that will hang is slow from now on
+        assert eventually(lambda: all(task.is_idle for task in pool._tasks.values()))
+        assert not any(task.is_suspect for task in pool._tasks.values())
         pool.wake(["hangs"])
         assert eventually(lambda: hung)
         pool.wake(["recovers"])
@@ -317,35 +382,33 @@ def test_a_server_is_slow_no_more_once_it_answers_soon(stop, released, monkeypat
         released.set()
 
 
-def test_slow_servers_wait_for_each_other(stop, released, monkeypatch):
-    monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(module, "SLOW_THREADS", 1)
+@pytest.mark.usefixtures("soon_slow")
+def test_a_suspect_has_its_turn_among_many_that_are_not(stop, monkeypatch):
+    monkeypatch.setattr(module, "LANE_THREADS", 1)
     seen = []
-    pool = Pool(lanes({"a": hang(released, seen, "a"), "b": hang(released, seen, "b")}), stop)
-    with running(pool, stop):
-        assert eventually(lambda: seen == ["a"])
+
+    def steps():
         time.sleep(0.3)
-        assert seen == ["a"]
-        released.set()
+        yield NOT_AT_ALL
+        seen.append("suspect")
 
+    def busy():
+        for _ in range(40):
+            time.sleep(0.005)
+            seen.append("busy")
+            yield NOT_AT_ALL
 
-def test_a_lane_that_has_answered_soon_keeps_its_turn_while_others_hang(stop, released, monkeypatch):
-    """It stood in the line of the slow ones when its first step came back."""
-    monkeypatch.setattr(module, "IDLE_PROCESSOR", 100.0)
-    seen = []
-    tasks = {f"hang{number}": hang(released) for number in range(module.SLOW_THREADS + 5)}
-    good = {f"good{number}": (counting(1, seen, number), "good") for number in range(50)}
-    pool = Pool({**good, **lanes(tasks)}, stop)
-    with running(pool, stop):
-        assert eventually(lambda: len(seen) == 50)
-        released.set()
+    crowd = {f"busy{number}": (busy(), "server") for number in range(5)}
+    Pool({"suspect": (steps(), "server"), **crowd}, stop).run()
+    assert seen.count("suspect") == 1
+    assert seen[-1] == "busy"
 
 
 def test_more_threads_come_while_work_waits_and_the_processor_does_not(stop, released):
-    tasks = {f"{number}": hang(released) for number in range(module.SLOW_THREADS)}
-    pool = Pool(lanes(tasks), stop)
+    count = module.THREADS
+    pool = Pool(lanes({f"{number}": hang(released) for number in range(count)}), stop)
     with running(pool, stop):
-        assert eventually(lambda: len(pool.at_work()) == module.SLOW_THREADS)
+        assert eventually(lambda: len(pool.at_work()) == count)
         released.set()
 
 
