@@ -101,6 +101,10 @@ class Unreadable:
     excerpt: str = ""
 
 
+ANEW: Json = {"anew": True}
+"""What stands in the place of a checkpoint that is lost: the source reads all that its upstream still has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a source read at once, and where it then stood: stored together or not at all.
@@ -383,12 +387,24 @@ class LookUpStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """What the disk had changed of how far a source or route had come, what is done about it, and when (Unix seconds).
+
+    A damaged value decides nothing.
+    """
+
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """What the journal knows of a source.
 
     Attributes:
         notifications: how many were ever stored.
         newest: the latest date among all ever stored, in Unix seconds.
+        damage: what the disk had changed of its checkpoint, last.
         pruned_until: the latest date of one that was pruned, in Unix seconds; up to then the journal is incomplete.
         report: what it last said of itself; it stays when its process ends.
         served_by: who holds its lease, or has let it go while something is wrong; None when nobody does.
@@ -401,6 +417,7 @@ class SourceStatus:
     gaps: Sequence[Gap]
     report: JsonObject
     pruned_until: int | None = None
+    damage: Damage | None = None
     served_by: LeaseHolder | None = None
     look_ups: LookUpStatus = field(default_factory=LookUpStatus)
 
@@ -416,6 +433,7 @@ class RouteStatus:
         dropped: dead letters that were dropped on command.
         outdated: notifications to be converted again, for what was learned after they were delivered; one counts once
             for each subject.
+        damage: what the disk had changed of its positions, last.
         report, served_by: see `SourceStatus`.
     """
 
@@ -430,6 +448,7 @@ class RouteStatus:
     dead_letters: int
     report: JsonObject
     dropped: int = 0
+    damage: Damage | None = None
     served_by: LeaseHolder | None = None
     outdated: int = 0
 

@@ -44,6 +44,8 @@ class Source(Protocol):
     def pages(self, checkpoint: Json | None) -> Iterator[Page]:
         """Yield what is new since the checkpoint, and end when there is nothing more now.
 
+        Without a checkpoint it begins as the source's settings say; with `connector.model.ANEW`, as early as it can.
+
         A page is yielded before the next one is asked for, so that the caller can store it first. Stopping anywhere
         and going on from the last stored checkpoint loses nothing; it may repeat what the journal then knows. What
         cannot be read holds up nothing that follows: the page says so (`Page.unreadable`).
@@ -276,7 +278,7 @@ class Journal(Outbox, Protocol):
         ...
 
     def checkpoint(self, source: str) -> Json | None:
-        """The checkpoint stored with the source's last page."""
+        """The checkpoint stored with the source's last page; `connector.model.ANEW` when the store has damaged it."""
         ...
 
     def append(self, source: str, page: Page) -> int:

@@ -24,7 +24,7 @@ def journal() -> None:
 @config_option
 @json_option
 def check(path: Path, *, as_json: bool) -> int:
-    """Read the whole journal, and say what is damaged: tables, references, notifications. Changes nothing."""
+    """Read the whole journal, and say what is damaged: tables, notifications, positions, and so on. Changes nothing."""
     from connector.operations import journal as operation
 
     with _progress("checked") as progress:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, SourceReport, StatusReport
+from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, RouteReport, SourceReport, StatusReport
 from connector.pipeline.part import Part
 from connector.values.quota import by_span
 
@@ -124,25 +124,30 @@ def _show_remarks(report: StatusReport) -> None:
     for source in report.sources:
         _show_remarks_on_source(source)
     for part in (*report.sources, *report.routes):
-        if part.message:
-            print_line(f"{part.name}: {part.message}")
+        for said in (part.message, part.damage and f"found damaged at {part.damage.at}: {part.damage.reason}"):
+            if said:
+                print_line(f"{part.name}: {said}")
     for route in report.routes:
-        for count, what in (
-            (route.made_nothing, "notifications of which the mapping made nothing: a path in it may be misspelt"),
-            (route.dropped, "dead letters were dropped on command"),
-            (route.outdated, "notifications to be converted again with what was looked up"),
-        ):
-            if count:
-                print_line(f"{route.name}: {count:,} {what}")
-        if route.nothing_passed >= _NOTHING_PASSED:
-            print_line(
-                f"{route.name}: nothing of the last {route.nothing_passed:,} notifications came through: "
-                "see the route's `when`, and what its mapping wants and makes"
-            )
+        _show_remarks_on_route(route)
     for name, count in report.dead_letters_of_former_routes.items():
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
     for former in report.former:
         print_line(former_part(former))
+
+
+def _show_remarks_on_route(route: RouteReport) -> None:
+    for count, what in (
+        (route.made_nothing, "notifications of which the mapping made nothing: a path in it may be misspelt"),
+        (route.dropped, "dead letters were dropped on command"),
+        (route.outdated, "notifications to be converted again with what was looked up"),
+    ):
+        if count:
+            print_line(f"{route.name}: {count:,} {what}")
+    if route.nothing_passed >= _NOTHING_PASSED:
+        print_line(
+            f"{route.name}: nothing of the last {route.nothing_passed:,} notifications came through: "
+            "see the route's `when`, and what its mapping wants and makes"
+        )
 
 
 def former_part(part: FormerPart) -> str:

@@ -53,6 +53,13 @@ class LookUpsReport(BaseModel):
     rulesets: list[RulesetReport] = Field(description="The rulesets that were looked up, with their limits.")
 
 
+class DamageReport(BaseModel):
+    """What the disk had changed of how far a source or route had come."""
+
+    reason: str = Field(description="What it was, and what is done about it.")
+    at: str = Field(description="When it was found (RFC 3339).")
+
+
 class PartReport(BaseModel):
     """What a source or route last said of itself."""
 
@@ -63,6 +70,9 @@ class PartReport(BaseModel):
     message: str | None = Field(description="Why it waits or is blocked.")
     served_by: ServedBy | None = Field(description="The process that serves it now; null when none does.")
     lag_seconds: int | None = Field(description="How many seconds it is behind.")
+    damage: DamageReport | None = Field(
+        None, description="What the disk had changed of how far it had come, last; null when it never has."
+    )
 
 
 class SourceReport(PartReport):
@@ -267,5 +277,8 @@ def _of_part(part: SourceStatus | RouteStatus) -> dict[str, Any]:
         "name": part.name,
         "state": part.report.get("state"),
         "message": part.report.get("message") or None,
+        "damage": None
+        if part.damage is None
+        else DamageReport(reason=part.damage.reason, at=timestamp(part.damage.at)),
         "served_by": None if by is None else ServedBy(process=by.process, host=by.host),
     }

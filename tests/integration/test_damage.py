@@ -19,7 +19,8 @@ routes:
   objects: {mapping: stix21, sink: {type: file, path: objects.json, layout: stix-bundle}}
 journal: {path: j.db}
 """
-FILES = [item for item in notifications(100) if item["type"] == "file"][:10]
+MORE = [item for item in notifications(100) if item["type"] == "file"][:15]
+FILES = MORE[:10]
 
 
 FROM_VIRUSTOTAL = """
@@ -150,6 +151,59 @@ def test_an_outage_leaves_what_was_damaged_for_the_next_poll(fetched):
     assert run(folder, "run", "--once").returncode == 0
     assert dead_letters(folder) == []
     assert said_of(folder, host) == ["events.cef", "objects.json"]
+
+
+def delivered_once(folder):
+    """A journal whose ten notifications are delivered to a file that is then moved away; five more have come."""
+    configured(folder)
+    (folder / "events.cef").unlink()
+    (folder / "saved.jsonl").write_text("".join(json.dumps(item) + "\n" for item in MORE))
+
+
+def change(folder, statement):
+    with sqlite3.connect(folder / "j.db") as db:
+        assert db.execute(statement).rowcount > 0
+    db.close()
+
+
+def hashes(folder):
+    return [re.findall(r"\b[0-9a-f]{64}\b", line)[0] for line in (folder / "events.cef").read_text().splitlines()]
+
+
+def test_a_flipped_bit_of_a_position_costs_repeats_and_no_notification(tmp_path):
+    delivered_once(tmp_path)
+    change(tmp_path, "UPDATE positions SET seq = seq | 64")
+    checked = run(tmp_path, "journal", "check")
+    assert checked.returncode == 1
+    assert "the position of events in saved is not what was stored" in checked.stdout
+
+    done = run(tmp_path, "run", "--once")
+
+    assert done.returncode == 0
+    assert done.stderr.count('"event": "damaged"') == 2  # a line for each route
+    assert sorted(hashes(tmp_path)) == sorted(item["id"] for item in MORE)
+    status = run(tmp_path, "status").stdout
+    assert "events: found damaged at " in status
+    assert "it begins anew there with the oldest notification kept" in status
+    assert run(tmp_path, "journal", "check").returncode == 0
+    run(tmp_path, "run", "--once")
+    assert len(hashes(tmp_path)) == len(MORE)
+
+
+def test_a_flipped_bit_of_a_checkpoint_has_the_source_read_anew_and_nothing_is_stored_twice(tmp_path):
+    delivered_once(tmp_path)
+    change(tmp_path, "UPDATE sources SET checkpoint = CAST(replace(checkpoint, '\"line\":1', '\"line\":9') AS BLOB)")
+    assert "the checkpoint of saved is not what was stored" in run(tmp_path, "journal", "check").stdout
+
+    done = run(tmp_path, "run", "--once")
+
+    assert done.returncode == 0
+    assert '"event": "damaged"' in done.stderr
+    assert sorted(hashes(tmp_path)) == sorted(item["id"] for item in MORE[len(FILES) :])
+    (source,) = json.loads(run(tmp_path, "status", "--json").stdout)["sources"]
+    assert "it reads anew" in source["damage"]["reason"]
+    assert source["notifications"] == len(MORE)
+    assert run(tmp_path, "journal", "check").returncode == 0
 
 
 def configured(folder):

@@ -26,7 +26,7 @@ from integration.simulated_virustotal import (
     stream_requests,
 )
 
-from connector.model import Gap, Misconfigured, Refused, Subject, Unavailable
+from connector.model import ANEW, Gap, Misconfigured, Refused, Subject, Unavailable
 from connector.notification import subjects, view
 from connector.simulator.api import Fault
 from connector.simulator.notifications import notifications
@@ -110,6 +110,17 @@ def test_an_empty_walk_yields_a_page_that_says_until_when_there_was_nothing():
         known = {"filter": "", "watermark": None, "seen_until": NOW, "walk": None, "next_since": None, "last_id": None}
         assert {key: page.checkpoint[key] for key in known} == known
         assert page.gap is None
+
+
+def test_when_the_checkpoint_is_lost_all_that_virustotal_still_has_is_read():
+    made = items([NOW - 6 * DAY, NOW - 2 * DAY, NOW - 60] * 30)
+    with simulated(made) as (_, url):
+        for since_hours in (1, 24):
+            store = Store()
+            store.checkpoint = ANEW
+            store.drain(source(url, since_hours=since_hours))
+            assert store.notifications.keys() == ids(made)
+            assert store.checkpoint["watermark"] == NOW - 60
 
 
 def test_before_the_first_notification_a_walk_reaches_back_to_the_last_one():

@@ -7,9 +7,7 @@ from dataclasses import asdict
 from operator import attrgetter, itemgetter
 from typing import Any
 
-import orjson
-
-from connector.journals.sql import dead_letters, look_ups, positions
+from connector.journals.sql import damage, dead_letters, look_ups, positions
 from connector.journals.sql.bodies import Bodies, Codec
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.positions import AFTER_ALL
@@ -35,7 +33,7 @@ def store(db: Transaction, bodies: Bodies, source: str, page: Page, now: int) ->
         dead_letters.replace(db, positions.route_id(db, source), [], letters, now)
     new = len(stored) + len(letters)
     dates = [each.date for _, each in stored if each.date is not None]
-    at = {"checkpoint": orjson.dumps(page.checkpoint), "newest": max(dates, default=None)}
+    at = {**damage.checkpoint_row(source_id, page.checkpoint), "newest": max(dates, default=None)}
     db.run("move_checkpoint", {"id": source_id, "new": new, **at})
     if page.gap is not None:
         db.run("add_gap", {"source": source_id, "start": page.gap.start, "end": page.gap.end})

@@ -6,16 +6,26 @@ from types import MappingProxyType
 
 import orjson
 
-from connector.journals.sql import dead_letters, entries, ledger, look_ups
+from connector.journals.sql import damage, dead_letters, entries, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.old_objects import OldObjects, last_before
-from connector.journals.sql.positions import position, positions, positions_since, route_id, source_id
+from connector.journals.sql.positions import (
+    begin,
+    damaged,
+    move,
+    position,
+    positions,
+    positions_since,
+    route_id,
+    source_id,
+)
 from connector.journals.sql.pruning import DAY_SECONDS, Retention, forget_ids, prune_source
 from connector.journals.sql.rows import json_list
 from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded, reported
 from connector.model import (
+    ANEW,
     PERSON,
     Advance,
     DeadLetter,
@@ -76,7 +86,12 @@ class SqlJournal:
         self._leases.renew(source)
         with self._database.read() as db:
             row = db.run("checkpoint", {"source": source}).fetchone()
-        return None if row is None else decoded(row[0], self._database)
+        if row is None:
+            return None
+        if damage.is_checkpoint_damaged(*row):
+            damage.mend_checkpoint(self._database, source, int(self._clock()))
+            return ANEW
+        return decoded(row[1], self._database)
 
     def append(self, source: str, page: Page) -> int:
         """As `connector.ports.Journal.append`."""
@@ -126,7 +141,11 @@ class SqlJournal:
         """
         self._leases.renew(route)
         with self._database.read() as db:
-            return entries.after(db, self._bodies, positions(db, route, sources), limit, after)
+            wrong = damaged(db, route, sources)
+            found = entries.after(db, self._bodies, positions(db, route, sources), limit, after)
+        if wrong:
+            damage.mend_positions(self._database, route, wrong, int(self._clock()))
+        return found
 
     def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
         """As `connector.ports.Journal.history`."""
@@ -151,7 +170,7 @@ class SqlJournal:
             ledger.ledger_id(db, route, route_number, receiver)
             db.run("enlist", {"route": route_number, "receiver": receiver, "reads_all": reads_all})
             for source in dict.fromkeys(sources):
-                db.run("add_position", {"route": route_number, "source": source_id(db, source)})
+                begin(db, route_number, source_id(db, source))
 
     def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
         """As `connector.ports.Outbox.versions`."""
@@ -197,8 +216,7 @@ class SqlJournal:
                 passed = {"route": route_number, "source": source_number, "after": before, "until": advance.position}
                 former += db.run("dead_letters_between", passed).fetchall()
                 look_ups.outdate_read(db, passed, advance.learned)
-                to = {"route": route_number, "source": source_number, "position": advance.position}
-                db.run("move_position", to)
+                move(db, route_number, source_number, max(before, advance.position))
             if is_new:
                 look_ups.set_revises(db, route_number, revises=advance.learned is not None)
             self._record_outcome(db, route, route_number, advance, former, is_counted=is_new)
@@ -209,7 +227,9 @@ class SqlJournal:
             self._leases.fence(db, route)
             route_number = route_id(db, route)
             for source, to in positions.items():
-                db.run("rewind", {"route": route_number, "source": source_id(db, source), "position": to})
+                source_number = source_id(db, source)
+                if to < position(db, route_number, source_number):
+                    move(db, route_number, source_number, to)
 
     def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
         """As `connector.ports.Outbox.record_redelivery`."""

@@ -1,7 +1,7 @@
 -- What every SQL store is asked, each under a name; the tables are in the store's migrations/.
 
 -- name: checkpoint
-SELECT checkpoint FROM sources WHERE name = :source;
+SELECT id, checkpoint, checkpoint_checksum FROM sources WHERE name = :source;
 
 -- name: add_source
 INSERT INTO sources (name) VALUES (:source) ON CONFLICT (name) DO NOTHING;
@@ -57,7 +57,7 @@ ORDER BY seq DESC
 LIMIT :limit;
 
 -- name: named_position
-SELECT positions.seq
+SELECT positions.route, positions.source, positions.seq, positions.checksum
 FROM positions
 JOIN routes ON routes.id = positions.route
 JOIN sources ON sources.id = positions.source
@@ -113,7 +113,25 @@ UPDATE versions SET sent = 0 WHERE ledger = :ledger AND sent <> 0;
 UPDATE routes SET receiver = :receiver, reads_all = :reads_all WHERE id = :route;
 
 -- name: add_position
-INSERT INTO positions (route, source, seq) VALUES (:route, :source, 0) ON CONFLICT (route, source) DO NOTHING;
+INSERT INTO positions (route, source, seq, checksum) VALUES (:route, :source, :seq, :checksum)
+ON CONFLICT (route, source) DO NOTHING;
+
+-- name: set_position
+INSERT INTO positions (route, source, seq, checksum) VALUES (:route, :source, :seq, :checksum)
+ON CONFLICT (route, source) DO UPDATE SET seq = excluded.seq, checksum = excluded.checksum;
+
+-- name: set_checkpoint
+UPDATE sources SET checkpoint = :checkpoint, checkpoint_checksum = :checksum WHERE id = :id;
+
+-- name: store_damage
+INSERT INTO damage (name, reason, at) VALUES (:name, :reason, :at)
+ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, at = excluded.at;
+
+-- name: damage
+SELECT reason, at FROM damage WHERE name = :name;
+
+-- name: delete_damage
+DELETE FROM damage WHERE name = :name;
 
 -- name: readers
 SELECT routes.id
@@ -136,7 +154,7 @@ ORDER BY sources.name;
 SELECT id, receiver FROM ledgers WHERE route = :route ORDER BY receiver;
 
 -- name: position
-SELECT seq FROM positions WHERE route = :route AND source = :source;
+SELECT route, source, seq, checksum FROM positions WHERE route = :route AND source = :source;
 
 -- name: count_notifications
 UPDATE routes
@@ -171,7 +189,7 @@ ON CONFLICT (name) DO UPDATE SET report = excluded.report, at = excluded.at;
 SELECT report FROM reports WHERE name = :name;
 
 -- name: sources
-SELECT id, name, checkpoint, stored, kept, newest, pruned_until FROM sources ORDER BY name;
+SELECT id, name, checkpoint, stored, kept, newest, pruned_until, checkpoint_checksum FROM sources ORDER BY name;
 
 -- name: gaps
 SELECT start, "end" FROM gaps WHERE source = :source ORDER BY start, "end";

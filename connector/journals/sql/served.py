@@ -36,7 +36,7 @@ def forget_route(db: Transaction, route: str, sources: Sequence[str], receiver: 
     if not sources:
         for statement in ("delete_dead_letters", "delete_route"):
             db.run(statement, one)
-        db.run("delete_report", {"name": route})
+        _forget_said(db, route)
 
 
 def forget_source(database: Database, leases: Leases, source: str) -> None:
@@ -60,6 +60,12 @@ def forget_source(database: Database, leases: Leases, source: str) -> None:
         for statement in ("delete_unnamed_subjects", "delete_positions_in_source", "delete_gaps", "delete_source"):
             db.run(statement, one)
         forget_route(db, source, (), None)  # which has its own dead letters
+        _forget_said(db, source)
+
+
+def _forget_said(db: Transaction, name: str) -> None:
+    for statement in ("delete_report", "delete_damage"):
+        db.run(statement, {"name": name})
 
 
 def _served(db: Transaction, number: int, name: str, receiver: str, *, but: Sequence[str]) -> ServedRoute:

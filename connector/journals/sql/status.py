@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from connector.journals.sql import look_ups
+from connector.journals.sql import damage, look_ups, positions
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.positions import position
 from connector.journals.sql.rows import json_list
-from connector.model import Gap, JournalStatus, Json, JsonObject, RouteStatus, SourceStatus
+from connector.model import Damage, Gap, JournalStatus, Json, JsonObject, RouteStatus, SourceStatus
 
 
 class StatusReader:
@@ -36,15 +35,26 @@ class StatusReader:
         )
 
     def _source(self, name: str, row: Any) -> SourceStatus:
-        source_id, _, checkpoint, stored, _, newest, pruned_until = row or (0, name, None, 0, 0, None, None)
+        source_id, _, checkpoint, stored, _, newest, pruned_until, check = row or (
+            0,
+            name,
+            None,
+            0,
+            0,
+            None,
+            None,
+            None,
+        )
+        is_damaged = damage.is_checkpoint_damaged(source_id, checkpoint, check)
         return SourceStatus(
             name=name,
-            checkpoint=decoded(checkpoint, self._database),
+            checkpoint=None if is_damaged else decoded(checkpoint, self._database),
             notifications=stored,
             newest=newest,
             gaps=[Gap(start, end) for start, end in self._db.run("gaps", {"source": source_id})],
             report=reported(self._db, self._database, name),
             pruned_until=pruned_until,
+            damage=Damage(damage.OF_CHECKPOINT, self._now) if is_damaged else damage.last(self._db, name),
             served_by=self._leases.holder(self._db, name),
             look_ups=look_ups.status(self._db, source_id, self._now),
         )
@@ -54,11 +64,12 @@ class StatusReader:
         row = db.run("route", {"route": name}).fetchone()
         route_id, delivered, filtered, refused, dropped = row or (0, 0, 0, 0, 0)
         ranges = [
-            {"source": ids[source], "position": position(db, route_id, ids[source])}
+            {"source": ids[source], "position": positions.position(db, route_id, ids[source])}
             for source in dict.fromkeys(sources)
             if source in ids
         ]
         oldest = [date for at in ranges for (date,) in db.run("oldest_pending", at) if date is not None]
+        wrong = positions.damaged(db, name, sources)
         return RouteStatus(
             name=name,
             sources=tuple(sources),
@@ -71,6 +82,7 @@ class StatusReader:
             dead_letters=db.run("count_dead_letters", {"route": route_id}).fetchone()[0],
             report=reported(db, self._database, name),
             dropped=dropped,
+            damage=Damage(damage.OF_POSITION.format(", ".join(wrong)), self._now) if wrong else damage.last(db, name),
             served_by=self._leases.holder(db, name),
             outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],
         )

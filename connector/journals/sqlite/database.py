@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.journals.sql.dialect import named_statements
+from connector.journals.sql.rows import columns_checksum
 from connector.journals.sqlite import mark, open_files
 from connector.journals.sqlite.packed_ids import packed_id, unpacked_id
 from connector.journals.sqlite.process import Process
@@ -52,6 +53,7 @@ class Connection(sqlite3.Connection):
         self.text_factory = _text
         for function in (packed_id, unpacked_id):
             self.create_function(function.__name__, 1, function, deterministic=True)
+        self.create_function(columns_checksum.__name__, -1, columns_checksum, deterministic=True)
 
     def run(self, name: str, values: Mapping[str, Any] | tuple[()] = ()) -> sqlite3.Cursor:
         """Run a statement with these values for its parameters."""

@@ -4,6 +4,7 @@
 -- max() of two arguments is null when either is.
 UPDATE sources
 SET checkpoint = :checkpoint,
+    checkpoint_checksum = :checksum,
     stored = stored + :new,
     kept = kept + :new,
     newest = coalesce(max(newest, :newest), newest, :newest)
@@ -52,13 +53,6 @@ FROM versions
 WHERE ledger = :ledger AND (object_id, modified) > (packed_id(:object_id), :modified)
 ORDER BY object_id, modified
 LIMIT :limit;
-
--- name: move_position
-INSERT INTO positions (route, source, seq) VALUES (:route, :source, :position)
-ON CONFLICT (route, source) DO UPDATE SET seq = max(seq, excluded.seq);
-
--- name: rewind
-UPDATE positions SET seq = min(seq, :position) WHERE route = :route AND source = :source;
 
 -- name: dead_letters_of
 SELECT id, seq, object_id

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connector.journals.sql import positions
 from connector.journals.sql.bodies import is_garbled
 from connector.journals.sql.collections import said_version
+from connector.journals.sql.damage import is_checkpoint_damaged
 from connector.journals.sql.rows import is_damaged
 from connector.journals.sqlite.database import Connection, Database, migrations
 from connector.journals.sqlite.process import Process
@@ -28,6 +30,11 @@ _EVERY_OBJECT = (
     "SELECT collections.name, unpacked_id(object_id), modified, version, checksum, dictionary, body"
     " FROM collection_objects JOIN collections ON collections.id = collection_objects.collection ORDER BY added"
 )
+_EVERY_POSITION = (
+    "SELECT routes.name, sources.name, positions.route, positions.source, positions.seq, positions.checksum"
+    " FROM positions LEFT JOIN routes ON routes.id = positions.route LEFT JOIN sources ON sources.id = positions.source"
+)
+_EVERY_CHECKPOINT = "SELECT name, id, checkpoint, checkpoint_checksum FROM sources"
 _EVERY_NOTIFICATION = "SELECT seq, notification_id, date, checksum, dictionary, body FROM notifications ORDER BY seq"
 
 
@@ -60,6 +67,7 @@ def check(path: Path, progress: Progress) -> tuple[int, Sequence[str]]:
     with _open(path) as database, database.read() as db:
         wrong = [text for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
         wrong += [f"a row of {row[0]} refers to none in {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
+        wrong += _wrong_progress(db)
         (total,) = db.execute("SELECT count(*) FROM notifications").fetchone()
         rows = db.execute(_EVERY_NOTIFICATION)
         for done, (seq, notification_id, date, check, dictionary, stored) in enumerate(rows, start=1):
@@ -77,6 +85,22 @@ def check(path: Path, progress: Progress) -> tuple[int, Sequence[str]]:
             if is_garbled(content, check):
                 wrong.append(f"the copy {copy} of the dictionary {number} is not what was stored: `compact` mends it")
     return total, wrong
+
+
+def _wrong_progress(db: Connection) -> Iterator[str]:
+    """What is wrong with how far routes and sources have come."""
+    for route, source, *position in db.execute(_EVERY_POSITION):
+        if positions.is_damaged(position):
+            yield (
+                f"the position of {route} in {source} is not what was stored: the next run delivers again from the"
+                " oldest notification kept"
+            )
+    for source, *checkpoint in db.execute(_EVERY_CHECKPOINT):
+        if is_checkpoint_damaged(*checkpoint):
+            yield (
+                f"the checkpoint of {source} is not what was stored: the next run reads again all that its upstream"
+                " still has"
+            )
 
 
 def backup(path: Path, target: Path, progress: Progress) -> int:

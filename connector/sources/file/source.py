@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.model import Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
+from connector.model import ANEW, Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
 from connector.settings.config import StreamPath
 from connector.settings.parts import SourceSettings
@@ -256,7 +256,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _restored(checkpoint: Json | None) -> Mapping[str, _Mark]:
-    if checkpoint is None:
+    if checkpoint in (None, ANEW):
         return {}
     try:
         return _Checkpoint.model_validate(checkpoint).files
@@ -269,7 +269,7 @@ def _restored(checkpoint: Json | None) -> Mapping[str, _Mark]:
 
 def _stdin_pages(checkpoint: Json | None) -> Iterator[Page]:
     notifications: list[Notification] = []
-    checkpoint = checkpoint or {"files": {}}
+    checkpoint = {"files": {}} if checkpoint in (None, ANEW) else checkpoint
     for body in read_bodies(sys.stdin.buffer, "standard input"):
         notifications.append(read(body))
         if len(notifications) == PAGE_NOTIFICATIONS:

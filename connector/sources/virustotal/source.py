@@ -16,6 +16,7 @@ import pydantic
 from pydantic import AliasChoices, Field, field_validator
 
 from connector.model import (
+    ANEW,
     ConnectorError,
     Gap,
     Json,
@@ -37,7 +38,7 @@ from connector.sources.virustotal.api import Api, ApiSettings, nearly_spent
 from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, items_of, refused
 from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.subjects import answered, endpoint
-from connector.sources.virustotal.walk import Checkpoint, Walk
+from connector.sources.virustotal.walk import RETENTION_SECONDS, Checkpoint, Walk
 from connector.values.quota import by_span
 
 LOOK_UP_TIMEOUT_SECONDS = 10.0
@@ -150,6 +151,7 @@ class VirusTotalSource:
         self._sent_at_quota = 0
         self._reader = PageReader(self._api, settings.filter)
         self._progress = _Progress()
+        self._is_anew = False
         self._restarted = False
         self._fruitless = 0
         self._by_date_resume = float("-inf")
@@ -295,7 +297,8 @@ class VirusTotalSource:
     def _restored(self, checkpoint: Json | None) -> Checkpoint:
         url, key = self._settings.api_url, hashlib.sha256(self._settings.api_key.get_secret_value().encode())
         here = {"filter": self._settings.filter, "api_url": url, "key": key.hexdigest()[:16]}
-        if checkpoint is None:
+        self._is_anew = checkpoint == ANEW
+        if checkpoint is None or self._is_anew:
             return Checkpoint(**here)
         try:
             state = Checkpoint.model_validate(checkpoint)
@@ -332,9 +335,8 @@ class VirusTotalSource:
         )
 
     def _begun(self, state: Checkpoint, now: int) -> Checkpoint:
-        return state.begun(
-            now, since_seconds=self._settings.since_hours * 3600, overlap_seconds=self._settings.overlap_seconds
-        )
+        since_seconds = RETENTION_SECONDS if self._is_anew else self._settings.since_hours * 3600
+        return state.begun(now, since_seconds=since_seconds, overlap_seconds=self._settings.overlap_seconds)
 
     def _corrected(self, state: Checkpoint, clock: int) -> Checkpoint | None:
         """The checkpoint of a first run, begun by the server's clock; None unless this machine's clock is ahead."""

@@ -167,14 +167,15 @@ def test_a_body_nested_deeper_than_json_is_written_is_kept_by_its_id(journal):
     assert journal.pending("route", ["vt"], 10) == [Entry(1, "vt", Notification("1", 5, {}))]
 
 
-def test_a_garbled_checkpoint_stops_with_the_remedy(journal, path):
+def test_a_garbled_report_stops_with_the_remedy(journal, path):
     with journal.lease("vt"):
         journal.append("vt", Page([], {"watermark": 1}))
+        journal.report("vt", {"state": "done"})
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE sources SET checkpoint = '{'")
+        db.execute("UPDATE reports SET report = '{'")
     db.close()
     with pytest.raises(Misconfigured, match=r"is damaged.*move .* away"):
-        journal.checkpoint("vt")
+        journal.reported("vt")
 
 
 def test_an_undated_notification_is_pruned_by_when_it_was_stored(path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis_profiles import examples
 
 from connector import notification
-from connector.model import ConnectorError, Misconfigured, Unavailable
+from connector.model import ANEW, ConnectorError, Misconfigured, Unavailable
 from connector.sources.file import json_values
 from connector.sources.file import source as file_module
 from connector.sources.file.source import FileSource, FileSourceSettings, read_bodies
@@ -351,6 +351,16 @@ def test_standard_input_is_read_once(monkeypatch):
     assert [len(page.notifications) for page in some.pages(None)] == [500, 200]
     assert list(some.pages({"files": {}})) == []
     assert some.check() == "notifications come from standard input"
+
+
+def test_when_the_checkpoint_is_lost_everything_is_read_anew(tmp_path, monkeypatch):
+    (tmp_path / "a.jsonl").write_text(lines(1, 2))
+    (page,) = source(tmp_path).pages(ANEW)
+    assert [each.id for each in page.notifications] == ["1", "2"]
+    assert list(source(tmp_path).pages(page.checkpoint)) == []
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(lines(3).encode())}))
+    (page,) = source("-").pages(ANEW)
+    assert page.checkpoint == {"files": {}}
 
 
 def test_the_probe_says_what_there_is(tmp_path):
