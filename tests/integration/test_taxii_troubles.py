@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import uuid
 
 import orjson
@@ -263,14 +264,123 @@ def test_backends_that_are_asked_in_turn_and_of_which_one_is_down_make_no_object
             assert list(taxii.send(messages(1))) == []
 
 
-@pytest.mark.parametrize("code", [401, 429])
-def test_a_login_and_a_pace_are_never_blamed_on_an_object(gate, taxii, code):
-    gate.judge = lambda objects: said(code, {"title": "no"}) if any(each["name"] == "n2" for each in objects) else None
+def test_a_login_is_never_blamed_on_an_object(gate, taxii):
+    gate.judge = lambda objects: said(401, {"title": "no"}) if any(each["name"] == "n2" for each in objects) else None
+    batch = messages(4)
     for _ in range(5):
         gate.sent.clear()
-        with pytest.raises((Unavailable, Misconfigured)):
-            taxii.send(messages(4))
+        with pytest.raises(Misconfigured):
+            taxii.send(batch)
         assert len(gate.sent) == 1
+
+
+PACE = {"429": lambda: said(429, {"title": "boom"}), "503 later": lambda: said(503, HTML, **{"Retry-After": "1"})}
+
+
+def each_in_its_way(ways):
+    """A judge: an envelope gets the answer for the first of its objects that has one."""
+    return lambda objects: next((ways[each["name"]]() for each in objects if each["name"] in ways), None)
+
+
+@pytest.mark.parametrize("answer", PACE.values(), ids=PACE)
+@pytest.mark.parametrize("count", [1, 64])
+def test_an_object_for_which_the_server_asks_for_time_each_time_is_refused_after_several_searches(
+    gate, taxii, answer, count
+):
+    taxii.send(messages(1))
+    gate.judge = each_in_its_way({"n7": answer})
+    batch = [*messages(8)[7:], *messages(7), *messages(64)[8:]][:count]
+    refusals, failed = until_delivered(taxii, batch)
+    assert [refusal.message for refusal in refusals] == batch[:1]
+    assert failed == 4
+    assert len(gate.names()) == count
+
+
+@pytest.mark.parametrize("answer", PACE.values(), ids=PACE)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pace_that_the_server_sets_is_blamed_on_no_object(gate, taxii, answer, share, seed):
+    taxii.send(messages(1))
+    chance = random.Random(seed)
+    gate.judge = lambda _: None if chance.random() < share else answer()
+    for _ in range(8):
+        assert until_delivered(taxii, messages(8), tries=60)[0] == []
+
+
+@pytest.mark.parametrize("answer", PACE.values(), ids=PACE)
+def test_a_server_that_asks_for_time_is_not_asked_often(gate, taxii, answer):
+    taxii.send(messages(1))
+    gate.judge = lambda _: answer()
+    batch = messages(64)
+    for _ in range(8):
+        gate.sent.clear()
+        with pytest.raises(Unavailable):
+            taxii.send(batch)
+        assert len(gate.sent) <= 3
+
+
+MIXTURES = [
+    ["500", "403"],
+    ["403", "500"],
+    ["500", "403", "413"],
+    ["413", "500", "403"],
+    ["500", "429"],
+    ["429", "500"],
+    ["403", "429", "500"],
+    ["503 later", "429", "302", "200 html"],
+]
+ALL_ANSWERS = {**ANSWERS, **PACE, "413": lambda: said(413, {"title": "boom"})}
+
+
+@pytest.mark.parametrize("mixture", MIXTURES, ids="+".join)
+@pytest.mark.parametrize("bad", [["n7", "n8", "n40", "n63"], ["n0", "n1", "n2", "n3"]])
+def test_objects_at_which_the_server_fails_in_different_ways_are_refused_alone(gate, taxii, mixture, bad):
+    bad = bad[: len(mixture)]
+    gate.judge = each_in_its_way({name: ALL_ANSWERS[kind] for name, kind in zip(bad, mixture, strict=True)})
+    batch = messages(64)
+    refusals, failed = until_delivered(taxii, batch)
+    assert [orjson.loads(refusal.message.body)["name"] for refusal in refusals] == bad
+    assert gate.names() == sorted({f"n{n}" for n in range(64)} - set(bad))
+    assert failed <= 4
+    assert len(gate.sent) <= len(bad) * 40
+
+
+@pytest.mark.parametrize("mixture", [each for each in MIXTURES if "413" not in each], ids="+".join)
+def test_where_every_object_fails_in_one_way_or_another_it_is_an_outage(gate, taxii, mixture):
+    until_delivered(taxii, messages(1))
+    batch = [*messages(2, 0), *messages(64)]
+    ways = {f"n{n}": ALL_ANSWERS[mixture[n % len(mixture)]] for n in range(64)}
+    fine = {message.id for message in batch[:2]}
+    gate.judge = lambda objects: None if {each["id"] for each in objects} <= fine else each_in_its_way(ways)(objects)
+    for _ in range(6):
+        gate.sent.clear()
+        with pytest.raises((Unavailable, Misconfigured)):
+            taxii.send(batch)
+        assert len(gate.sent) <= 40
+    gate.judge = lambda _: None
+    assert list(taxii.send(batch)) == []
+
+
+@pytest.mark.parametrize("answer", ["429", "500"])
+def test_a_search_that_ends_early_each_time_comes_to_its_end_all_the_same(gate, taxii, answer):
+    bad = {"n2": "500", "n3": "403", "n17": "409", "n30": "500", "n31": "403"}
+    batch = messages(32)
+    for _ in range(30):
+        last = len(gate.sent) + 20
+        judge = each_in_its_way({name: ANSWERS[kind] for name, kind in bad.items()})
+        gate.judge = lambda objects, j=judge, n=last: ALL_ANSWERS[answer]() if len(gate.sent) > n else j(objects)
+        with contextlib.suppress(Unavailable, Misconfigured):
+            refusals = taxii.send(batch)
+            break
+    assert [orjson.loads(refusal.message.body)["name"] for refusal in refusals] == list(bad)
+    assert len(gate.names()) == 27
+
+
+def test_what_was_taken_is_not_sent_again_because_something_else_fails(gate, taxii):
+    gate.judge = lambda objects: said(500, ERROR) if any(each["name"] == "n3" for each in objects) else None
+    batch = [*messages(3, 0), *messages(8, 1)[3:]]
+    until_delivered(taxii, batch)
+    assert sum("n0" in names for names in gate.sent) == 1
 
 
 def all_failed(objects, **changed):

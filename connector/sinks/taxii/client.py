@@ -43,12 +43,14 @@ class Trouble:
         words: what the server says about it.
         error: what to raise unless an object is found to be at fault.
         blames_content: whether the server says at once that the content is at fault (400, 413, 422).
+        asks_for_time: whether the server says that it would take it later (429, `Retry-After`).
     """
 
     kind: str
     words: str
     error: ConnectorError
     blames_content: bool = False
+    asks_for_time: bool = False
 
     @property
     def is_verdict(self) -> bool:
@@ -104,8 +106,7 @@ class TaxiiClient:
         """Hand over an envelope (section 5.5).
 
         Raises:
-            Unavailable: the server asks for time.
-            Misconfigured: the login or the way to the server is at fault.
+            Misconfigured: the login is at fault.
         """
         url = f"{collection_url}objects/"
         try:
@@ -120,8 +121,10 @@ class TaxiiClient:
             error = self._not_taxii(response, url, "The collection")
             return Trouble(f"{status} without a status", f"{status} {words}", error)
         failure = self._failure(response, url, "The collection", writing=True)
-        if status in (*_LOGIN, *_COME_BACK) or response.retry_after() is not None:
+        if status in _LOGIN:
             raise failure
+        if status in _COME_BACK or response.retry_after() is not None:
+            return Trouble(str(status), f"{status} {words}", failure, asks_for_time=True)
         # A proxy that refuses a size is a fact to live with, too.
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _CONTENT and _is_own(response)):
             return Trouble(str(status), words, failure, blames_content=True)

@@ -4,15 +4,16 @@ An envelope counts as delivered when the server has accepted it and its status i
 the failures. Whatever is left open is `Unavailable`: the caller sends the same bytes again, which the servers read as
 duplicates. A failure that the server reports for an object it holds in this very version is such a duplicate.
 
-An envelope that fails the same way again and again, while the server answers well otherwise, has an object in it that
+An envelope that fails again and again, while the server answers well otherwise, has an object in it that
 makes it fail: it is searched for, refused alone, and the others are delivered (`Search`).
 """
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from connector.model import Message, Misconfigured, Refusal, Unavailable
+from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
 from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
 from connector.sinks.taxii.collection import Collection, find_collection
 from connector.sinks.taxii.exchange import (
@@ -56,12 +57,13 @@ class TaxiiSink:
         self._collection: Collection | None = None
         self._packing_bytes = 0
         self._known_good: Message | None = None
-        # The envelope that failed last, how, and how often in a row.
+        # The envelope that failed last, and how often in a row.
         self._failing: frozenset[ObjectVersion] = frozenset()
-        self._failing_kind = ""
         self._failures = 0
         # Of this batch, from the tries before an outage too: to find an object again takes as many failures again.
         self._refusals: dict[ObjectVersion, Refusal] = {}
+        self._pleas: Counter[ObjectVersion] = Counter()
+        self._taken_in_search: Message | None = None  # in the last one, if that came to no end
 
     def send(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """Send level after level; each envelope is processed before the next one goes out. See `Sink.send`."""
@@ -75,8 +77,7 @@ class TaxiiSink:
                 rest = [each for each in level if not self._is_dealt_with(each)]
                 while rest:
                     count = self._fitting(rest)
-                    for refusal in self._deliver(collection, rest[:count]):
-                        self._refusals[object_version(refusal.message)] = refusal
+                    self._deliver(collection, rest[:count])
                     del rest[:count]
         except Misconfigured:
             # Whatever a person changes on the server is seen when the route goes on.
@@ -90,6 +91,7 @@ class TaxiiSink:
         ]
         self._exchange.forget()
         self._refusals.clear()
+        self._pleas.clear()
         self._failures = 0
         return refusals
 
@@ -130,23 +132,30 @@ class TaxiiSink:
                 return max(count, 1)
         return min(len(messages), self._settings.max_envelope_objects)
 
-    def _deliver(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Refusal]:
-        """Send these as one envelope; where an object in it may be at fault, find it."""
+    def _deliver(self, collection: Collection, messages: Sequence[Message]) -> None:
+        """Send these as one envelope; where an object in it may be at fault, find it. Keep what came of each."""
         size, limit = len(HEAD) + len(messages[0].body) + len(TAIL), _limit(collection, self._settings)
         if len(messages) == 1 and size >= limit:
             whose = (
                 "the server's max_content_length" if limit == collection.max_content_length else "max_envelope_bytes"
             )
-            return [Refusal(messages[0], f"with {size} bytes it is too large: {whose} is {limit}")]
+            self._refuse([Refusal(messages[0], f"with {size} bytes it is too large: {whose} is {limit}")])
+            return
         outcome = self._exchange.send(collection, messages)
         refusals = [Refusal(message, reason) for message, reason in outcome.failed]
         not_taken = {id(message) for message in outcome.suspects} | {id(refusal.message) for refusal in refusals}
-        self._known_good = next((each for each in reversed(messages) if id(each) not in not_taken), self._known_good)
+        taken = [message for message in messages if id(message) not in not_taken]
+        if taken:
+            self._known_good = taken[-1]
+            self._exchange.hold(taken)
+        self._refuse(refusals)
         if outcome.suspects:
-            refusals += self._search(collection, outcome)
-        return refusals
+            self._search(collection, outcome)
 
-    def _search(self, collection: Collection, outcome: Outcome) -> Sequence[Refusal]:
+    def _refuse(self, refusals: Sequence[Refusal]) -> None:
+        self._refusals.update({object_version(refusal.message): refusal for refusal in refusals})
+
+    def _search(self, collection: Collection, outcome: Outcome) -> None:
         """Find what the server does not take among the suspects, when it is time to."""
         trouble, suspects = outcome.trouble, outcome.suspects
         if trouble is None:
@@ -155,22 +164,45 @@ class TaxiiSink:
         elif not trouble.blames_content:
             if not self._is_likely_an_object(trouble, suspects):
                 raise trouble.error
-            if collection.can_read:
+            if collection.can_read and not trouble.asks_for_time:
                 # A server may fail after it has stored them, as OpenTAXII 0.9 does.
                 suspects = self._exchange.missing(collection, suspects)
         if not suspects:
-            return ()
-        search = Search(self._exchange, collection, trouble, self._known_good)
+            return
+        search = Search(
+            self._exchange,
+            collection,
+            trouble,
+            known_good=self._known_good,
+            taken_before=self._taken_before(suspects[0].dependency_level),
+            pleas=self._pleas,
+        )
         try:
-            return search.run(suspects)
+            search.run(suspects)
+            self._taken_in_search = None
+        except ConnectorError:
+            if search.taken is not self._known_good:
+                self._taken_in_search = search.taken
+            raise
         finally:
+            self._refuse(search.refusals)
             self._known_good = search.taken or self._known_good
             if search.too_large is not None:
                 # The server, or a proxy before it, takes less than it says: pack smaller from here on.
                 self._packing_bytes = min(self._packing_bytes, search.too_large // 2)
 
+    def _taken_before(self, dependency_level: int) -> Message | None:
+        """What a search of this batch and level has taken that came to no end.
+
+        No other object will do: a server may take what it holds already, or all of another level, and none of this one.
+        """
+        taken = self._taken_in_search
+        if taken is None or taken.dependency_level != dependency_level:
+            return None
+        return taken if object_version(taken) in self._exchange.held else None
+
     def _is_likely_an_object(self, trouble: Trouble, messages: Sequence[Message]) -> bool:
-        """Whether these have failed the same way often enough, and the server answers well otherwise.
+        """Whether these have failed often enough, in whatever way, and the server answers well otherwise.
 
         The envelope need not be the same to the byte: what has come since may stand behind what failed.
 
@@ -178,8 +210,8 @@ class TaxiiSink:
             Unavailable, Misconfigured: it does not answer well.
         """
         versions = frozenset(map(object_version, messages))
-        is_repeated = trouble.kind == self._failing_kind and not versions.isdisjoint(self._failing)
-        self._failing, self._failing_kind = versions, trouble.kind
+        is_repeated = not versions.isdisjoint(self._failing)
+        self._failing = versions
         self._failures = self._failures + 1 if is_repeated else 1
         is_refusal = isinstance(trouble.error, Misconfigured)
         if self._failures < (_REFUSALS_BEFORE_SEARCH if is_refusal else _FAILURES_BEFORE_SEARCH):
