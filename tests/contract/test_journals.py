@@ -447,6 +447,8 @@ def test_what_could_not_be_read_is_kept_without_a_date_too(journal):
     store(journal, "vt", Page([], None, unreadable=[Unreadable("7", "no JSON")]))
     (letter,) = journal.dead_letters()
     assert (letter.date, letter.letter.notification_id) == (None, UNREADABLE + "7")
+    assert letter.refused_at is not None
+    assert letter.refused_at > 1_760_000_000
 
 
 def damaged(journal: Journal, garble: Callable[[int, str, object], None], **changed: object) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from contextlib import suppress
 
 import pytest
@@ -151,6 +152,45 @@ def test_all_leases_are_renewed_at_once_before_half_of_their_time_is_left(opened
         for name in ("route", "vt"):
             with pytest.raises(Unavailable), opened().lease(name):
                 pass
+
+
+def test_a_lease_is_not_written_down_again_before_half_of_its_time_is_over(opened, clock):
+    holder = opened(ELSEWHERE)
+    with holder.lease("route"):
+        clock.now += LEASE_SECONDS // 2
+        assert holder.renew_leases() == []
+        clock.now += LEASE_SECONDS // 2
+        with opened().lease("route"):
+            pass
+
+
+def test_what_was_renewed_with_all_is_not_renewed_again_at_the_next_use(opened, clock):
+    holder = opened(ELSEWHERE)
+    with holder.lease("route"):
+        clock.now += LEASE_SECONDS // 2 + 1
+        assert holder.renew_leases() == []
+        clock.now += LEASE_SECONDS // 2
+        holder.pending("route", ["vt"], 1)
+        clock.now += LEASE_SECONDS // 2
+        with opened().lease("route"):
+            pass
+
+
+def test_a_journal_that_holds_no_lease_has_none_to_renew(opened):
+    assert opened().renew_leases() == []
+
+
+def test_who_is_refused_is_told_who_serves_it_since_when_and_what_to_do(opened, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    with opened(ELSEWHERE).lease("route"), pytest.raises(Unavailable) as refused, opened().lease("route"):
+        pass
+    monkeypatch.undo()
+    time.tzset()
+    assert str(refused.value) == (
+        "route is served by process 7 on elsewhere since 2025-10-09T08:53:20Z; one process at a time may serve it, so"
+        " let that one end first (SIGTERM loses nothing)"
+    )
 
 
 def test_a_lease_found_lost_while_all_are_renewed_is_named_and_its_holder_refused(opened, clock):
