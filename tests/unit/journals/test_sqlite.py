@@ -10,10 +10,12 @@ import pytest
 
 import connector.journals
 from connector.journals.sql import entries as entries_module
+from connector.journals.sql import pruning
 from connector.journals.sql.dialect import named_statements
 from connector.journals.sqlite.database import SQL, Connection, Database, migrations, statements
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
+    Advance,
     CollectedObject,
     DeadLetter,
     Entry,
@@ -158,6 +160,16 @@ def test_what_was_stored_before_there_were_checksums_is_read_as_it_is(journal, p
     assert journal.pending("route", ["vt"], 1) == [Entry(1, "vt", Notification("1", 5, {"a": 1}))]
 
 
+@pytest.mark.parametrize("body", [b"[1]", b"{", b"null"])
+def test_what_was_garbled_before_there_were_checksums_is_an_empty_object(journal, path, body):
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("1", 5, {"a": 1})], None))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE notifications SET checksum = NULL, dictionary = NULL, body = ?", (body,))
+    db.close()
+    assert journal.pending("route", ["vt"], 1) == [Entry(1, "vt", Notification("1", 5, {}))]
+
+
 def test_a_body_nested_deeper_than_json_is_written_is_kept_by_its_id(journal):
     body: dict = {}
     for _ in range(300):
@@ -185,6 +197,17 @@ def test_an_undated_notification_is_pruned_by_when_it_was_stored(path):
     assert journal.prune(1000, {}) == 0
     assert journal.prune(1001, {}) == 1
     journal.close()
+
+
+def test_more_ids_can_be_forgotten_than_one_transaction_takes(journal, monkeypatch):
+    monkeypatch.setattr(pruning, "PRUNE_ROWS", 2)
+    page = Page([Notification(str(number), number, {}) for number in range(7)], None)
+    with journal.lease("vt"), journal.lease("out"):
+        journal.append("vt", page)
+        kept = [DeadLetter(seq, "sink", "no") for seq in (1, 2, 3)]
+        journal.advance("out", ["vt"], Advance(7, 4, 0, 3, kept))
+        assert journal.prune(100 * pruning.DAY_SECONDS, {}) == 4
+        assert journal.append("vt", page) == 4
 
 
 def test_making_a_journal_touches_no_file(path):
