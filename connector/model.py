@@ -17,7 +17,13 @@ Document = dict[str, Any]
 
 
 class ConnectorError(Exception):
-    """What can go wrong without being a bug; the message is a sentence for the person who reads the log."""
+    """What can go wrong without being a bug; the message is a sentence for the person who reads the log.
+
+    Attributes:
+        has_progressed: whether something was achieved before it went wrong, so that waits need not grow.
+    """
+
+    has_progressed = False
 
 
 class Unavailable(ConnectorError):

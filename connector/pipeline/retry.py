@@ -60,9 +60,9 @@ class Attempts:
     def until_done(self, step: Callable[[], Result]) -> Steps[Result]:
         """Repeat a step while it is `Unavailable` or `Misconfigured`, which is `blocked` until a person has acted.
 
-        An outage is waited out by exponential backoff with jitter, Retry-After respected. What needs a person is tried
-        again more seldom, and not at all when there is a patience. The lease is given up meanwhile, so that another
-        process may try.
+        An outage is waited out by exponential backoff with jitter, Retry-After respected; progress begins it anew. What
+        needs a person is tried again more seldom, and not at all when there is a patience. The lease is given up
+        meanwhile, so that another process may try.
 
         Raises:
             Unavailable: the patience is used up, or would be by waiting as long as it takes; or the runner was asked to
@@ -75,7 +75,7 @@ class Attempts:
             try:
                 return self._try(step)
             except (Unavailable, Misconfigured) as error:
-                tries += 1
+                tries = 1 if error.has_progressed else tries + 1
                 seconds = self._wait_seconds(error, tries)
                 if self._stop.is_set() or self._is_given_up(error, time.monotonic() - began + seconds):
                     raise
@@ -120,7 +120,7 @@ class Attempts:
             if isinstance(error, Unavailable):
                 self._part.state, self._part.message = "waiting", str(error)
             else:
-                self._blocked_tries += 1
+                self._blocked_tries = 1 if error.has_progressed else self._blocked_tries + 1
             if self._leased:
                 self._leased = False
                 self._lease.__exit__(type(error), error, error.__traceback__)  # so that the journal knows why

@@ -338,11 +338,11 @@ def test_objects_at_which_the_server_fails_in_different_ways_are_refused_alone(g
     bad = bad[: len(mixture)]
     gate.judge = each_in_its_way({name: ALL_ANSWERS[kind] for name, kind in zip(bad, mixture, strict=True)})
     batch = messages(64)
-    refusals, failed = until_delivered(taxii, batch)
+    # An object to see with whether the server takes any is drawn by lot, and may be a bad one a few times.
+    refusals, failed = until_delivered(taxii, batch, tries=12)
     assert [orjson.loads(refusal.message.body)["name"] for refusal in refusals] == bad
     assert gate.names() == sorted({f"n{n}" for n in range(64)} - set(bad))
-    assert failed <= 4
-    assert len(gate.sent) <= len(bad) * 40
+    assert len(gate.sent) <= failed * 4 + len(bad) * 40
 
 
 @pytest.mark.parametrize("mixture", [each for each in MIXTURES if "413" not in each], ids="+".join)
@@ -365,15 +365,20 @@ def test_where_every_object_fails_in_one_way_or_another_it_is_an_outage(gate, ta
 def test_a_search_that_ends_early_each_time_comes_to_its_end_all_the_same(gate, taxii, answer):
     bad = {"n2": "500", "n3": "403", "n17": "409", "n30": "500", "n31": "403"}
     batch = messages(32)
+    progressed = []
     for _ in range(30):
         last = len(gate.sent) + 20
         judge = each_in_its_way({name: ANSWERS[kind] for name, kind in bad.items()})
         gate.judge = lambda objects, j=judge, n=last: ALL_ANSWERS[answer]() if len(gate.sent) > n else j(objects)
-        with contextlib.suppress(Unavailable, Misconfigured):
+        try:
             refusals = taxii.send(batch)
             break
+        except (Unavailable, Misconfigured) as error:
+            progressed.append(error.has_progressed)
     assert [orjson.loads(refusal.message.body)["name"] for refusal in refusals] == list(bad)
     assert len(gate.names()) == 27
+    assert progressed[:2] == [False, False]  # before the search
+    assert any(progressed)
 
 
 def test_what_was_taken_is_not_sent_again_because_something_else_fails(gate, taxii):

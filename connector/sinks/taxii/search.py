@@ -161,6 +161,7 @@ class Search:
             return
         if not self._takes(control, trouble):
             raise trouble.error
+        self._known_good = control
         self._kinds.add(trouble.kind)
 
     def _refuse(self, message: Message, trouble: Trouble) -> None:

@@ -180,8 +180,10 @@ class TaxiiSink:
         try:
             search.run(suspects)
             self._taken_in_search = None
-        except ConnectorError:
-            if search.taken is not self._known_good:
+        except ConnectorError as error:
+            has_taken = search.taken not in (None, self._known_good, self._taken_in_search)
+            error.has_progressed = has_taken or bool(search.refusals)
+            if has_taken:
                 self._taken_in_search = search.taken
             raise
         finally:

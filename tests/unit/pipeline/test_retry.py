@@ -239,3 +239,10 @@ def _raises(error):
         raise error
 
     return step
+
+
+@pytest.mark.parametrize(("kind", "longest"), [(Unavailable, [1, 2, 1, 2]), (Misconfigured, [60, 120, 60, 120])])
+def test_progress_begins_the_waits_anew(kind, longest):
+    errors = [kind("no") for _ in longest]
+    errors[2].has_progressed = True
+    assert World().does(*errors, "done") == ("done", longest)
