@@ -16,6 +16,8 @@ from connector.simulator.notifications import notifications
 COUNT = 20_000
 KEPT_DAYS = 10
 SPAN_DAYS = 100
+COLLECTION_DAYS, YEAR_DAYS = 8, 365
+"""`keep_days` of the collection, and for how long those indicators of the mapping are valid that are valid longest."""
 LIMITS = {"CEF alone": 1000, "a STIX collection": 3000}
 ROUTES = {
     "CEF alone": "events: {mapping: cef, sink: {type: file, path: events.cef}}",
@@ -31,25 +33,42 @@ routes:
 _RUN = """
 import resource, sys
 from pathlib import Path
-from connector import app, telemetry
+from connector import app, configuration, telemetry
 telemetry.configure(level="CRITICAL")
-app.run(app.load(Path("iocstream.yaml")), once=True)
+app.run(configuration.load(Path("iocstream.yaml")), once=True)
 """
 _PRUNE = """
 from pathlib import Path
-from connector import app, kinds
-plan = app.load(Path("iocstream.yaml"))
+from connector import configuration, kinds
+plan = configuration.load(Path("iocstream.yaml"))
 journal = kinds.make_journal(plan.settings.journal)
 newest = max(each.newest for each in journal.status({}).sources)
 print(journal.prune(newest - %d * 86400, plan.reads()))
 journal.close()
 """
+_FORGET = """
+from pathlib import Path
+from connector import configuration
+from connector.journals.sqlite.journal import SqliteJournal
+from connector.model import Notification, Page, Selection
+plan = configuration.load(Path("iocstream.yaml"))
+now = %d
+journal = SqliteJournal(plan.settings.journal, clock=lambda: now)
+with journal.lease("files"):
+    journal.append("files", Page([Notification("later", now, {})], None))
+with journal.lease("objects"):
+    forgotten = journal.forget_old("objects", plan.route("objects").sink.receiver(), "iocs", %d)
+every, is_more = journal.collections.manifest("iocs", Selection(every=True), 1_000_000)
+print(forgotten, len(every), sum(each.id.startswith("indicator--") for each in every))
+journal.prune(0, plan.reads())  # gives back what is free
+journal.close()
+"""
 _DRY_RUN = """
 import resource
 from pathlib import Path
-from connector import app
+from connector import configuration
 from connector.operations.replay import dry_run
-part = dry_run(app.load(Path("iocstream.yaml")), "objects", None)
+part = dry_run(configuration.load(Path("iocstream.yaml")), "objects", None)
 print(part.messages, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -59,8 +78,11 @@ def _program(folder: Path, text: str) -> Sequence[int]:
     return [int(word) for word in done.stdout.split()]
 
 
-def _filled(folder: Path, kind: str, count: int) -> float:
-    """A journal in a folder that has dealt with so many notifications, no two alike; bytes of one as JSON."""
+def _filled(folder: Path, kind: str, count: int) -> tuple[float, int]:
+    """A journal in a folder that has dealt with so many notifications, no two alike.
+
+    Returns bytes of one as JSON, and when the newest was raised.
+    """
     (folder / "iocstream.yaml").write_text(_CONFIGURATION.format(route=ROUTES[kind]))
     items = [item for item in notifications(count) if item["context_attributes"]["notification_id"]]
     newest = max(item["context_attributes"]["notification_date"] for item in items)
@@ -73,7 +95,7 @@ def _filled(folder: Path, kind: str, count: int) -> float:
             size += len(line.encode())
             file.write(line + "\n")
     _program(folder, _RUN)
-    return size / len(items)
+    return size / len(items), newest
 
 
 def _bytes(folder: Path) -> int:
@@ -84,12 +106,12 @@ def _bytes(folder: Path) -> int:
 
 
 def size() -> list[Row]:
-    """Bytes on disk for a notification, before and after pruning."""
+    """Bytes on disk for a notification, before and after pruning, and after a collection has forgotten objects."""
     rows = []
     for kind, limit in LIMITS.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            raw = _filled(folder, kind, COUNT)
+            raw, newest = _filled(folder, kind, COUNT)
             before = _bytes(folder)
             each = before / COUNT
             rows += [
@@ -111,6 +133,20 @@ def size() -> list[Row]:
                     after < before,
                 )
             )
+            if kind == "a STIX collection":
+                # Half of those that are valid for a year are valid still.
+                later = newest + (YEAR_DAYS - SPAN_DAYS // 2) * 86_400
+                forgotten, kept, indicators = _program(folder, _FORGET % (later, COLLECTION_DAYS))
+                left = _bytes(folder)
+                rows.append(
+                    Row(
+                        f"  the file after `keep_days`: {forgotten:,} rows are forgotten, {kept:,} objects stay, of"
+                        f" which {indicators:,} are indicators that are valid",
+                        f"{left / before:.2f} of it",
+                        "< 0.9",
+                        left < 0.9 * before,
+                    )
+                )
     return rows
 
 
