@@ -90,7 +90,9 @@ class RelpDelivery:
         waiting = [event for event in self._unanswered(events) if event != stuck]
         waiting.sort(key=lambda event: event in self._suspects)
         answered = [event for event in reversed(events) if event in self._answers]
-        for event in [*waiting[: _OTHERS - 1], *answered[:1]]:
+        if answered:  # each that waits may take as long as an answer is waited for
+            waiting = [event for event in waiting if event not in self._suspects][:1]
+        for event in [*waiting[:_OTHERS], *answered[:1]]:
             if self._try([event]) is None:
                 return True
             self._suspects.add(event)
