@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
+import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -154,13 +155,22 @@ def test_all_leases_are_renewed_at_once_before_half_of_their_time_is_left(opened
                 pass
 
 
-def test_a_lease_is_not_written_down_again_before_half_of_its_time_is_over(opened, clock):
+@pytest.mark.parametrize(
+    "use", [lambda holder: holder.renew_leases(), lambda holder: holder.pending("route", ["vt"], 1)], ids=["all", "one"]
+)
+def test_a_lease_is_written_down_again_when_half_of_its_time_is_over_and_not_before(opened, clock, use):
     holder = opened(ELSEWHERE)
     with holder.lease("route"):
         clock.now += LEASE_SECONDS // 2
-        assert holder.renew_leases() == []
+        use(holder)
         clock.now += LEASE_SECONDS // 2
         with opened().lease("route"):
+            pass
+    with holder.lease("route"):
+        clock.now += LEASE_SECONDS // 2 + 1
+        use(holder)
+        clock.now += LEASE_SECONDS - 1
+        with pytest.raises(Unavailable), opened().lease("route"):
             pass
 
 
@@ -243,3 +253,14 @@ def test_a_process_is_not_told_to_end_itself(opened):
     with opened().lease("route"), pytest.raises(Unavailable, match="that is this process") as raised:
         opened().lease("route").__enter__()
     assert "SIGTERM" not in str(raised.value)
+
+
+@pytest.mark.parametrize("is_closed_first", [True, False])
+def test_a_lease_that_cannot_be_given_back_holds_nothing_up(tmp_path, is_closed_first):
+    path = tmp_path / "j.db"
+    journal = SqliteJournal(SqliteSettings(path=path, busy_timeout_seconds=0.05))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, journal.lease("route"):
+        other.execute("BEGIN IMMEDIATE")
+        if is_closed_first:
+            journal.close()
+    journal.close()
