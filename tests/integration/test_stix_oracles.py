@@ -22,12 +22,13 @@ from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
 from connector.formats.stix.format import Producer, StixFormat
-from connector.mapping import load
+from connector.mapping import compile_mapping
 from connector.pipeline.convert import convert
+from connector.settings import yamldoc
 
 UNMET = ("{103}", "{302}")
 STIX = StixFormat(Producer())
-MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")
+MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})
 
 
 @functools.cache

@@ -10,10 +10,11 @@ from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
 from connector.formats.cef.format import CefFormat
-from connector.mapping import load
+from connector.mapping import compile_mapping
 from connector.model import Refused
+from connector.settings import yamldoc
 
-MAPPING = load(MAPPINGS / "cef.yaml", {"cef": CefFormat()}, "cef.yaml")
+MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "cef.yaml", "cef.yaml"), {"cef": CefFormat()})
 
 
 def body_of(case):

@@ -5,9 +5,10 @@ import pytest
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector.formats.json import JsonFormat
-from connector.mapping import load
+from connector.mapping import compile_mapping
+from connector.settings import yamldoc
 
-MAPPING = load(MAPPINGS / "json.yaml", {"json": JsonFormat()}, "json.yaml")
+MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "json.yaml", "json.yaml"), {"json": JsonFormat()})
 
 
 @pytest.mark.parametrize("case", CASES)

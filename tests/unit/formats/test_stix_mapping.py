@@ -12,12 +12,13 @@ from mapping_examples import CASES, MAPPINGS, bundled, conversion
 from connector import notification
 from connector.formats.stix.format import Producer, StixFormat
 from connector.formats.stix.shared_objects import EXTENSION_ID
-from connector.mapping import load
+from connector.mapping import compile_mapping
 from connector.model import Refused
 from connector.pipeline.convert import convert
+from connector.settings import yamldoc
 
 STIX = StixFormat(Producer())
-MAPPING = load(MAPPINGS / "stix21.yaml", {"stix": STIX}, "stix21.yaml")
+MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})
 REFUSED = {"url_sha256_only", "unknown_entity_type"}
 
 
@@ -267,7 +268,9 @@ def test_odd_attributes_do_not_cost_a_notification(name, odd):
 def test_two_producers_never_make_the_same_object():
     ids = []
     for name in ("Example CERT", "Other CERT"):
-        theirs = load(MAPPINGS / "stix21.yaml", {"stix": StixFormat(Producer(name=name))}, "stix21.yaml")
+        theirs = compile_mapping(
+            yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": StixFormat(Producer(name=name))}
+        )
         [found] = convert([notification.read(explained())], theirs)
         ids.append({d["id"] for d in documents(found) if "created" in d})
     assert not ids[0] & ids[1]
@@ -275,6 +278,6 @@ def test_two_producers_never_make_the_same_object():
 
 def test_a_producer_that_changes_its_address_makes_versions_of_its_objects():
     producer = Producer(contact_information="cert@example.com")
-    theirs = load(MAPPINGS / "stix21.yaml", {"stix": StixFormat(producer)}, "stix21.yaml")
+    theirs = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": StixFormat(producer)})
     [found] = convert([notification.read(explained())], theirs)
     assert {d["id"] for d in documents(found)} == {d["id"] for d in every(explained())}

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import Database, migrations
@@ -138,13 +139,13 @@ def test_a_checkpoint_that_changed_places_is_not_gone_on_from(journal, path):
     assert journal.checkpoint("vt") == ANEW
 
 
-def test_damage_is_logged(journal, path, capsys):
+def test_damage_is_logged(journal, path):
     change(path, "UPDATE positions SET seq = 124")
     change(path, "UPDATE sources SET checkpoint_checksum = 1 WHERE name = 'vt'")
-    pending(journal)
-    journal.checkpoint("vt")
-    logged = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(each["event"], each["part"], each["level"]) for each in logged] == [
+    with capture_logs() as logged:
+        pending(journal)
+        journal.checkpoint("vt")
+    assert [(each["event"], each["part"], each["log_level"]) for each in logged] == [
         ("damaged", "out", "error"),
         ("damaged", "vt", "error"),
     ]
