@@ -37,6 +37,8 @@ class Service:
         self._load = load
         # A signal may arrive within the handler of another: `SimpleQueue.put` is made for that, `Event.set` is not.
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        """Held while it is decided what runs next, so that a plan that is read at that moment is not missed."""
         self._end_of_plan = threading.Event()
         self._is_ending = False
         self._next: Plan | None = None
@@ -57,9 +59,10 @@ class Service:
         threading.Thread(target=self._attend, name="signals", daemon=True).start()
         before: Plan | None = None
         while True:
-            end = self._end_of_plan = threading.Event()
-            if self._is_ending or self._next is not None:  # asked for before the event was there to be set
-                end.set()
+            with self._lock:
+                end = self._end_of_plan = threading.Event()
+                if self._is_ending or self._next is not None:  # asked for before the event was there to be set
+                    end.set()
             try:
                 parts = app.run(plan, stop=end, on_start=self._started)
             except Misconfigured as error:
@@ -70,9 +73,10 @@ class Service:
                 continue
             if self._bugs:
                 raise self._bugs[0]
-            if self._is_ending or self._next is None:
-                return parts
-            plan, before, self._next = self._next, plan, None
+            with self._lock:
+                if self._is_ending or self._next is None:
+                    return parts
+                plan, before, self._next = self._next, plan, None
 
     def _receive(self, number: int, _: object) -> None:
         if number != signal.SIGHUP:
@@ -90,8 +94,9 @@ class Service:
         except BaseException as bug:  # noqa: BLE001 -- raised again in the main thread: it ends the program
             self._bugs.append(bug)
         finally:
-            self._is_ending = True
-            self._end_of_plan.set()
+            with self._lock:
+                self._is_ending = True
+                self._end_of_plan.set()
 
     def _attend_to_next(self) -> None:
         seconds = watchdog_seconds()
@@ -111,12 +116,14 @@ class Service:
     def _reload(self) -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._next = self._load()
+            plan = self._load()
         except Misconfigured as error:
             _tell_refused(error)
             return
         telemetry.logger().info("configuration_taken_up")
-        self._end_of_plan.set()
+        with self._lock:
+            self._next = plan
+            self._end_of_plan.set()
 
 
 def allow_open_files() -> None:
