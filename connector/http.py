@@ -175,7 +175,10 @@ class _Watch(requests.adapters.HTTPAdapter):
 
         timer = threading.Timer(seconds, cut)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError as error:
+            raise Unavailable(f"this process may start no more threads ({error})") from error
         try:
             yield is_over
         finally:

@@ -191,7 +191,8 @@ class Outbox(Protocol):
         """Have whoever serves their sources ask for these entries again, once: a route found them damaged.
 
         Each becomes a dead letter whose route is the source, for this reason, of which a retry is asked. One that
-        there is already stays as it is.
+        there is already stays as it is. Of an entry that was mended meanwhile, the routes' dead letters are to be
+        retried.
         """
         ...
 

@@ -31,9 +31,14 @@ def write(
     for name, found in figures.items():
         lines = [f"`make prove PART={name} SEED={seed}`, {took[name]:.0f} s.", "", *_table(found)]
         text = _between(text, name, "\n".join(lines))
-    if len(figures) > 1:
+    if figures.keys() == _parts(text):
         text = _between(text, "run", _run(seed, minutes))
     page.write_text(text, "utf-8")
+
+
+def _parts(text: str) -> set[str]:
+    """The parts that a page has figures of."""
+    return set(re.findall("<!-- figures of ([a-z]+) -->", text)) - {"run"}
 
 
 def _run(seed: int, minutes: float) -> str:

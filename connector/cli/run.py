@@ -29,9 +29,10 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
     """Fetch and deliver until SIGTERM; SIGHUP takes up a changed configuration."""
     from connector import app, configuration, telemetry
     from connector.cli import terminal
-    from connector.cli.service import Service
+    from connector.cli.service import Service, allow_open_files
 
     plan = load(path)
+    allow_open_files()
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)
     if once and sys.stderr.isatty():
         with terminal.PartProgress() as progress:

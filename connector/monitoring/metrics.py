@@ -185,7 +185,7 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
             ),
             (
                 "source_dead_letters",
-                "Items that a source could not read, and that wait for someone to act.",
+                "Items that a source could not read, or the disk has changed, and that are not fetched again yet.",
                 lambda source: source.dead_letters,
             ),
         ],

@@ -34,6 +34,7 @@ class Delivery:
         self._on_work = on_work
         self._read_to = 0
         self._held: deque[tuple[Advance, int]] = deque()  # batches not advanced past yet, with their messages
+        self._damaged: list[int] = []  # entries in them that the disk has changed
         self._accepted_before: set[int] = set()  # entries that were accepted before their turn
         self._is_refused = False  # the last batch, as a whole
         self.streak = RefusedStreak()
@@ -96,6 +97,7 @@ class Delivery:
         rendered = self._rendered(entries)
         if met := damaged(rendered):
             journal.ask_again(met, DAMAGED)
+            self._damaged += met
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
         ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))
@@ -196,7 +198,12 @@ class Delivery:
                 return
             self._journal.advance(self._route.name, self._route.sources, advance)
             self._held.popleft()
+        if self._damaged:
+            # One that was mended before its dead letter was there has nobody else to have it retried.
+            self._journal.ask_again(self._damaged, DAMAGED)
+            self._damaged.clear()
 
     def _forget(self) -> None:
         self._read_to = 0
         self._held.clear()
+        self._damaged.clear()

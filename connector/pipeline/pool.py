@@ -293,6 +293,9 @@ class Pool:
                 task.is_idle = pause.until_woken
                 if pause.seconds < math.inf:
                     task.due = next(self._numbers)
+                    if len(self._waiting) > 2 * len(self._tasks):  # of those that were woken before their time
+                        self._waiting = [each for each in self._waiting if each[2].due == each[1]]
+                        heapq.heapify(self._waiting)
                     heapq.heappush(self._waiting, (now + pause.seconds, task.due, task))
                     if self._waiting[0][2] is task:
                         self._clock.notify()

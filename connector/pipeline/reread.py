@@ -1,8 +1,9 @@
 """What a source could not read, and what the disk has changed, asked for again: on command, or by whoever serves it."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+import random
+from collections.abc import Iterator, Sequence
 
+from connector import telemetry
 from connector.model import (
     UNREADABLE,
     DeadLetter,
@@ -61,21 +62,25 @@ def refetch(name: str, source: SearchableSource, journal: Journal, entry: Entry)
         raise Refused(f"{CHANGED}, and what the source has under its id is another one", by="source")
 
 
-def reread_asked(name: str, source: object, journal: Journal) -> int:
-    """Ask for all of which a retry was asked (`Journal.ask_retry`); return how many were read.
+def reread_asked(name: str, source: object, journal: Journal) -> Iterator[int]:
+    """Ask for each of which a retry was asked (`Journal.ask_retry`); yield 1 where it was read, else 0.
 
-    An outage leaves the rest for the next poll.
+    An outage leaves the rest for the next poll. They are asked for in another order each time, so that one at which the
+    source always fails does not hold up the others.
     """
-    count = 0
-    asked = journal.to_retry(name, RETRIED_AT_ONCE)
+    asked = list(journal.to_retry(name, RETRIED_AT_ONCE))
     if isinstance(source, SearchableSource):
-        with suppress(Unavailable):
-            for entry in asked:
-                count += reread(name, source, journal, entry).delivered
+        random.shuffle(asked)
+        for entry in asked:
+            try:
+                read = reread(name, source, journal, entry).delivered
+            except Unavailable as error:
+                telemetry.logger().warning("not_reread", part=name, reason=str(error))
+                return
+            yield read
     elif given_up := [entry.seq for entry in asked if not entry.notification.id.startswith(UNREADABLE)]:
         # It cannot be asked for one notification: what the routes' dead letters say is all there is to say.
         journal.record_redelivery(name, Redelivery(given_up, 0, 0, 0))
-    return count
 
 
 def _found(source: SearchableSource, notification: Notification) -> Sequence[Notification]:

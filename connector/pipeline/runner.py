@@ -249,8 +249,11 @@ class Runner:
                 self._wake_readers(part)
             self._on_progress(part)
             yield NOT_AT_ALL
-        if (yield from attempts.until_done(lambda: reread_asked(part.name, source, self._journal))):
-            self._wake_readers(part)
+        rereading = reread_asked(part.name, source, self._journal)
+        while (read := (yield from attempts.until_done(lambda: next(rereading, None)))) is not None:
+            if read:
+                self._wake_readers(part)
+            yield NOT_AT_ALL
         yield from attempts.until_done(lambda: self._upkeep.see_to(part, source))
         self._say(part, "done", "")
 

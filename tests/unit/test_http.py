@@ -106,6 +106,16 @@ def test_a_server_that_says_nothing_is_an_outage():
         client(timeout_seconds=0.2).request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/?key=1")
 
 
+def test_a_system_that_allows_no_more_threads_is_an_outage(monkeypatch):
+    def refusing(_):
+        raise RuntimeError("can't start new thread")
+
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (url, _):
+        monkeypatch.setattr(threading.Timer, "start", refusing)
+        with pytest.raises(Unavailable, match="may start no more threads"):
+            client().request("GET", url)
+
+
 def test_no_connection_is_an_outage_that_names_the_host_but_not_the_query():
     with pytest.raises(Unavailable) as caught:
         client().request("GET", "http://127.0.0.1:9/a?token=canary")

@@ -12,7 +12,9 @@ from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
     begin,
+    begins_anew,
     damaged,
+    known_position,
     move,
     position,
     positions,
@@ -145,6 +147,8 @@ class SqlJournal:
             found = entries.after(db, self._bodies, positions(db, route, sources), limit, after)
         if wrong:
             damage.mend_positions(self._database, route, wrong, int(self._clock()))
+            if after:
+                raise begins_anew()
         return found
 
     def history(self, positions: Mapping[str, int], limit: int, after: int = 0) -> Sequence[Entry]:
@@ -211,7 +215,7 @@ class SqlJournal:
             former = []
             for source in dict.fromkeys(sources):
                 source_number = source_id(db, source)
-                before = position(db, route_number, source_number)
+                before = known_position(db, route_number, source_number)
                 is_new |= before < advance.position
                 passed = {"route": route_number, "source": source_number, "after": before, "until": advance.position}
                 former += db.run("dead_letters_between", passed).fetchall()
@@ -270,6 +274,9 @@ class SqlJournal:
             return
         with self._database.write() as db:
             for entry in entries.numbered(db, self._bodies, seqs):
+                if not entry.damaged:
+                    db.run("retry_mended", {"seq": entry.seq})
+                    continue
                 number = route_id(db, entry.source)
                 if not dead_letters.of_entries(db, number, [entry.seq]):
                     letter = DeadLetter(entry.seq, "source", reason)

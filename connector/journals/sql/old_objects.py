@@ -38,7 +38,7 @@ class OldObjects:
     def forget_versions(self, superseded_until: int, said_until: int) -> int:
         """Forget superseded versions, and objects, which no entry after these two has said; return how many rows."""
         count = 0
-        after: Mapping[str, Any] = {"object_id": "", "modified": ""}
+        after: Mapping[str, Any] = {"object_id": b"", "modified": ""}
         while True:
             asked = {"ledger": self._ledger, **after, "limit": LOOKED_AT}
             with self._database.read() as db:
@@ -49,7 +49,7 @@ class OldObjects:
             following = [row[0] for row in rows[1:]] + [""]
             old = [
                 {"ledger": self._ledger, "object_id": object_id, "modified": modified}
-                for (object_id, modified, said), next_id in zip(decided, following, strict=False)
+                for (object_id, modified, said, _), next_id in zip(decided, following, strict=False)
                 if said <= (superseded_until if next_id == object_id else said_until)
             ]
             if old:
@@ -58,7 +58,7 @@ class OldObjects:
                     count += db.run_many("delete_version", old)
             if is_last_page:
                 return count
-            after = {"object_id": decided[-1][0], "modified": decided[-1][1]}
+            after = {"object_id": decided[-1][3], "modified": decided[-1][1]}
 
     def forget_collected(self, collection: str, before: int, now: int) -> int:
         """Forget what was added to a collection before a time (milliseconds); return how many objects.

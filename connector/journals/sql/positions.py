@@ -9,6 +9,7 @@ from typing import Any
 
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import columns_checksum
+from connector.model import Unavailable
 
 BEFORE_ALL, AFTER_ALL = -(2**63), 2**63 - 1
 """Less and more than any seq or time: the ends of a 64-bit integer."""
@@ -32,6 +33,23 @@ def position(db: Transaction, route_number: int, source_number: int) -> int:
     """The last entry of a source that a route has dealt with; 0 before the first, and when it is damaged."""
     row = db.run("position", {"route": route_number, "source": source_number}).fetchone()
     return 0 if row is None or is_damaged(row) else int(row[2])
+
+
+def known_position(db: Transaction, route_number: int, source_number: int) -> int:
+    """As `position`, of a route that has read on from there.
+
+    Raises:
+        Unavailable: it is damaged; the route is to begin anew, as `Journal.pending` lets it.
+    """
+    row = db.run("position", {"route": route_number, "source": source_number}).fetchone()
+    if row is not None and is_damaged(row):
+        raise begins_anew()
+    return 0 if row is None else int(row[2])
+
+
+def begins_anew() -> Unavailable:
+    """What stops a route that has read on from a position that is damaged."""
+    return Unavailable("the disk has changed how far this route had come: it begins anew")
 
 
 def positions(db: Transaction, route: str, sources: Sequence[str]) -> Mapping[str, int]:

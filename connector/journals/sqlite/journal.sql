@@ -48,9 +48,10 @@ DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id
 
 -- name: ledger_after
 -- Each version with the last entry that said it.
-SELECT unpacked_id(object_id), modified, max(seq, last_seq)
+-- Read on from the id as the column has it: what the disk garbled may not be packed as it was.
+SELECT unpacked_id(object_id), modified, max(seq, last_seq), object_id
 FROM versions
-WHERE ledger = :ledger AND (object_id, modified) > (packed_id(:object_id), :modified)
+WHERE ledger = :ledger AND (object_id, modified) > (:object_id, :modified)
 ORDER BY object_id, modified
 LIMIT :limit;
 

@@ -83,11 +83,13 @@ class PageReader:
                 status = error.status if isinstance(error, NotTheApi) else None
                 if walk.cursor is not None and status in _CURSOR_REFUSED:
                     return None
+                if _is_whatever_is_asked(error):
+                    raise
                 if self._detour.knows(walk.since):
                     return self._detour.again(walk.since) if walk.by_date else None
                 self._failures += 1
                 is_patient = self._cursors_lead and self._limit == PAGE_LIMIT and self._failures % MAX_FAILURES
-                if is_patient or _is_whatever_is_asked(error):
+                if is_patient:
                     raise
                 if walk.cursor is not None:
                     self._cursors_lead = False

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import ANEW, Advance, Notification, Page
+from connector.model import ANEW, Advance, DeadLetter, Notification, Page, Unavailable
 
 CHECKPOINT = {"watermark": 1_760_000_000, "filter": ""}
 
@@ -85,13 +85,22 @@ def test_a_position_whose_checksum_or_type_changed_skips_nothing(journal, path, 
     assert pending(journal) == [1, 2, 3, 5, 6]
 
 
-def test_what_was_read_already_is_not_read_again_when_the_position_is_damaged_meanwhile(journal, path):
+def test_a_route_that_has_read_on_begins_anew_when_its_position_is_damaged_meanwhile(journal, path):
     change(path, "UPDATE positions SET seq = 124")
-    assert pending(journal, after=4) == [5, 6]
-    with journal.lease("out"):
-        journal.advance("out", ["vt", "files"], Advance(6, 2, 0, 0))
-    assert pending(journal) == []
+    with pytest.raises(Unavailable, match="begins anew"):
+        pending(journal, after=4)
+    assert pending(journal) == [1, 2, 3, 4, 5, 6]
     assert route(journal).damage is not None
+
+
+def test_an_advance_from_a_damaged_position_is_none_and_leaves_the_dead_letters(journal, path):
+    with journal.lease("out"):
+        journal.advance("out", ["vt", "files"], Advance(5, 0, 0, 1, [DeadLetter(5, "sink", "full")]))
+        change(path, "UPDATE positions SET seq = 124")
+        with pytest.raises(Unavailable, match="begins anew"):
+            journal.advance("out", ["vt", "files"], Advance(6, 1, 0, 0))
+    assert [each.letter.seq for each in journal.dead_letters("out")] == [5]
+    assert pending(journal) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_damaged_position_lets_nothing_be_pruned(journal, path):

@@ -126,6 +126,20 @@ def test_however_many_rows_are_read_at_once_the_same_is_forgotten(journal, clock
     assert {name: len(seqs) for name, seqs in known(journal, *"abcde").items()} == dict.fromkeys("abcde", 1)
 
 
+def test_an_id_that_the_disk_has_changed_is_passed_once(journal, clock, monkeypatch):
+    monkeypatch.setattr(old_objects, "LOOKED_AT", 2)
+    first = stored_on(journal, clock, 0)
+    names = [identifier("indicator", number) for number in range(4)]
+    record(journal, *(version(name, first, day) for name in names for day in range(2)))
+    with journal._database.write() as db:
+        for (packed,) in db.execute("SELECT DISTINCT object_id FROM versions").fetchall():
+            garbled = packed.replace(b"indicator", b"indIcator")
+            db.execute("UPDATE versions SET object_id = ? WHERE object_id = ?", (garbled, packed))
+    stored_on(journal, clock, 100)
+    assert forget_old(journal) == 0
+    assert forget_old(journal) == 0
+
+
 # Collections
 
 

@@ -10,7 +10,17 @@ import pytest
 
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import DeadLetter, Identity, Message, Misconfigured, Page, Refusal, Refused, Unavailable
+from connector.model import (
+    DeadLetter,
+    Identity,
+    Message,
+    Misconfigured,
+    Page,
+    Redelivery,
+    Refusal,
+    Refused,
+    Unavailable,
+)
 from connector.pipeline.convert import convert
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.fetch import fetch
@@ -776,6 +786,25 @@ def test_what_is_met_damaged_is_asked_for_again_and_what_a_person_has_set_aside_
         (1, "person"),
         (2, "notification"),
     ]
+
+
+def test_what_is_mended_while_the_route_is_at_its_batch_is_delivered(journal, route, sink, tmp_path):
+    journal.append("vt", page(*(item(number) for number in (1, 2))))
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+        db.execute("UPDATE notifications SET body = x'00' WHERE seq = 1")
+    send = sink.send
+
+    def mended_meanwhile(messages):
+        if not journal.entries([1])[0].damaged:
+            return send(messages)
+        assert journal.mend("vt", 1, notification.read(item(1)))
+        journal.record_redelivery("vt", Redelivery([1], 1, 0, 0))
+        return send(messages)
+
+    sink.send = mended_meanwhile
+    drained(route, journal)
+    assert list(journal.dead_letters()) == []
+    assert journal.to_retry("vt", 9) == []
 
 
 def test_what_is_met_damaged_by_a_redelivery_is_asked_for_again(journal, route, tmp_path):

@@ -221,6 +221,22 @@ def test_an_idle_task_goes_on_after_a_time_unless_it_is_woken_before(stop):
     assert at[2] - at[1] >= 0.4, "the time of a wait that was cut short does not end a later one"
 
 
+def test_waits_that_were_cut_short_are_not_kept(stop):
+    seen = []
+
+    def steps():
+        while not stop.is_set():
+            seen.append(1)
+            yield Pause(3600.0, until_woken=True)
+
+    pool = Pool(lanes({"a": steps()}), stop)
+    with running(pool, stop):
+        for count in range(1, 51):
+            assert eventually(lambda count=count: len(seen) == count and pool._tasks["a"].is_idle)
+            pool.wake(["a"])
+        assert len(pool._waiting) <= 3
+
+
 def test_a_task_that_is_woken_while_it_is_at_work_looks_once_more(stop):
     seen, entered, go_on = [], threading.Event(), threading.Event()
 
