@@ -8,8 +8,8 @@ from cefevent import CEFEvent
 
 from connector import notification
 from connector.mapping import CompiledMapping
-from connector.mapping.language.uri import conform, domain, host
 from connector.model import Json, Notification
+from connector.values.uri import conform, domain, host
 
 SEVERITIES = {"SEVERITY_NONE": 1, "SEVERITY_LOW": 3, "SEVERITY_MEDIUM": 5, "SEVERITY_HIGH": 8}
 WHAT = {"file": "a file", "url": "a URL", "domain": "a domain", "ip_address": "an IP address"}

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connector.formats.stix.shared_objects import EXTENSION_ID, VIRUSTOTAL
-from connector.mapping.language.uri import domain as domain_name
 from connector.model import Json
 from connector.values.identifiers import sco_id, stix_id
+from connector.values.uri import domain as domain_name
 
 INDICATOR_TYPES = {
     "VERDICT_MALICIOUS": "malicious-activity",

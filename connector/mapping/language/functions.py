@@ -18,11 +18,10 @@ from typing import Any
 import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
-from connector.mapping.language import uri
 from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.language.json_types import type_name as type_name_of
 from connector.model import Json
-from connector.values import addresses, identifiers, timestamps
+from connector.values import addresses, identifiers, timestamps, uri
 from connector.values.shapes import Identifier, Shape, Timestamp, Url
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast

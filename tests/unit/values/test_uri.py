@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 
-from connector.mapping.language.uri import _in_a_labels
+from connector.values.uri import _in_a_labels
 
 LABELS = st.sampled_from(
     [
