@@ -18,6 +18,7 @@ import orjson
 from connector.model import Document, Json, JsonObject, Notification, Refused, Subject
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
+_SECONDS = re.compile(r"[0-9]{1,12}\Z", re.ASCII)
 MAX_DATE = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
 
@@ -31,6 +32,7 @@ MAX_SUBJECT_ID = 512
 _GUI = "https://www.virustotal.com/gui/"
 _GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}
 _NOTIFICATION_KEYS = ("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link")
+_NUMBERS = (int, float)
 _NESTED = ("sources", "tags")
 """The documentation's template has these in hunting_info, every real answer beside it."""
 
@@ -75,6 +77,7 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
         for key in _NESTED:
             if key not in said and key in hunting_info:
                 said[key] = hunting_info[key]
+        said["hunting_info"] = _with_text(hunting_info, "rule_name")
     said["sources"] = _with_attributes(said.get("sources"), context)
     entity_type, entity_id = said.get("entity_type"), said.get("entity_id")
     error = body.get("error")
@@ -150,8 +153,17 @@ def _subject(source: Json) -> Subject | None:
     return Subject(kind, identifier) if 0 < len(identifier) <= MAX_SUBJECT_ID else None
 
 
+def _with_text(named: Json, key: str) -> Json:
+    """The same with its name as text: rules and rulesets may be called by a number."""
+    name = named.get(key) if isinstance(named, dict) else None
+    return {**named, key: str(name)} if name.__class__ in _NUMBERS else named
+
+
 def _with_attributes(sources: Json, context: Mapping[Subject, JsonObject]) -> Json:
-    if not context or not isinstance(sources, list):
+    if not isinstance(sources, list):
+        return sources
+    sources = [_with_text(source, "label") for source in sources]
+    if not context:
         return sources
     known = (context.get(subject) if (subject := _subject(source)) else None for source in sources)
     return [
@@ -177,6 +189,8 @@ def _identifier(said: Json, body: JsonObject) -> str:
 
 
 def _date(said: Json) -> int | None:
+    if isinstance(said, str) and _SECONDS.match(said):
+        said = int(said)
     if isinstance(said, bool) or not isinstance(said, int | float):
         return None
     return int(said) if 0 <= said <= MAX_DATE else None

@@ -24,7 +24,11 @@ UNMET = {
     ("marking-definition", "created_by_ref"): "TLP 2.0 is published without an author, and shared as it is",
     ("marking-definition", "'modified'"): "marking definitions have no such property",
     ("domain-name", "created_by_ref"): "an SCO has no such property",
-    ("domain-name", "value: '_dmarc.xn--"): "names with an underscore are looked up every day, below IDN too",
+    (
+        "domain-name",
+        "is not a 'idn-hostname'",
+    ): "names with underscores, and hyphens at an end, are looked up every day",
+    ("url", "is not a 'uri'"): "a URL that is compared with logs has to be as browsers and malware send it",
     ("file", "created_by_ref"): "an SCO has no such property",
     ("ipv4-addr", "created_by_ref"): "an SCO has no such property",
     ("ipv6-addr", "created_by_ref"): "an SCO has no such property",

@@ -13,7 +13,6 @@ from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 Code = Literal[
     "invalid_parameters",
     "not_found",
-    "forbidden",
     "misconfigured",
     "unavailable",
     "served_elsewhere",
@@ -25,7 +24,6 @@ Code = Literal[
 REMEDIES: Mapping[Code, str] = {
     "invalid_parameters": "Correct the parameters; the action's reference says what each takes.",
     "not_found": "Look at the names and ids: get_status lists sources and routes, list_rejected dead letters.",
-    "forbidden": "Ask with a token of the scope act, or ask for what the journal has.",
     "misconfigured": "Correct the configuration; `iocstream check` looks at all of it.",
     "unavailable": "Wait, then call the action again: nothing is lost.",
     "served_elsewhere": "Let that process do it (get_status shows how far it is), or end it; SIGTERM loses nothing.",
@@ -35,7 +33,7 @@ REMEDIES: Mapping[Code, str] = {
     "notifications_lost": "Poll more often than every 7 days, after which VirusTotal deletes notifications.",
 }
 """What to do about each code, unless the error itself knows better."""
-_FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "forbidden", "misconfigured"))
+_FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "misconfigured"))
 
 
 class ErrorDetail(BaseModel):
@@ -60,10 +58,6 @@ class InvalidParameters(Misconfigured):
     """The parameters do not fit the action, or each other."""
 
 
-class NotAllowed(Misconfigured):
-    """The caller may call the action, but not have it do this."""
-
-
 class ServedElsewhere(Unavailable):
     """Another living process holds what the action needs."""
 
@@ -78,7 +72,6 @@ class NotDelivered(Refused):
 _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (NotFound, "not_found"),
     (InvalidParameters, "invalid_parameters"),
-    (NotAllowed, "forbidden"),
     (Misconfigured, "misconfigured"),
     (ServedElsewhere, "served_elsewhere"),
     (Unavailable, "unavailable"),

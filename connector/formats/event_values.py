@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from connector.model import Json, Refused
 from connector.values import addresses
-from connector.values.display import shortened
+from connector.values.display import DECEPTIVE, shortened
 
 EXCERPT = 60
 """Characters of a value that an error shows."""
@@ -20,14 +20,17 @@ LAST_MILLISECOND = 253_402_300_799_999
 
 MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\Z")
 
-_TO_BLANK = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF), " ")
+_UNCLEAN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{DECEPTIVE}]")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
 
 
 def clean(text: str) -> str:
-    """The text on one line of Unicode: controls and separators are blanks, lone surrogates U+FFFD, its ends trimmed."""
-    if not text.isprintable():  # controls, separators and lone surrogates are not; nor are some that may stay
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").translate(_TO_BLANK)
+    """The text on one line of Unicode, its ends trimmed.
+
+    Controls, separators and what is unseen and deceives are blanks, lone surrogates U+FFFD.
+    """
+    if not text.isprintable():  # none of these is; nor are some that may stay
+        text = _UNCLEAN.sub(" ", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
     return text.strip()
 
 

@@ -83,7 +83,6 @@ def described(action: Action) -> dict[str, Any]:
     return {
         "name": action.name,
         "scope": action.scope,
-        "cost": action.cost,
         "title": action.title,
         "help": action.help,
         "example": dict(action.example),

@@ -5,7 +5,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Annotated, Any
 
 import pydantic
@@ -52,11 +51,11 @@ def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
             methods=["POST"],
             operation_id=action.name,
             summary=action.title,
-            description=f"{action.help}\n\nScope: `{action.scope}`. Cost at VirusTotal: {action.cost}.",
+            description=f"{action.help}\n\nScope: `{action.scope}`.",
             response_model=action.envelope,
             response_description="What came of it; `status` and `errors` say whether all of it succeeded.",
             responses=responses(*_PROBLEMS),
-            openapi_extra={"requestBody": _request_body(action), "x-scope": action.scope, "x-cost": action.cost},
+            openapi_extra={"requestBody": _request_body(action)},
         )
     return routes
 
@@ -126,11 +125,10 @@ def _endpoint(
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
-        allowed = replace(context, may_spend=token.may("act"))
         started = time.monotonic()
         outcome = "problem"
         try:
-            envelope = await threads.run(lambda: perform(allowed, action, asked))
+            envelope = await threads.run(lambda: perform(context, action, asked))
             outcome = envelope.status
         finally:
             seconds = round(time.monotonic() - started, 3)

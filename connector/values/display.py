@@ -4,6 +4,16 @@ import json
 
 from connector.model import Json
 
+DECEPTIVE = (
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+)
+"""Characters that nobody sees and that make text look like other text, as within the brackets of a regular expression.
+
+They turn the order of what is written (Trojan Source, CVE-2021-42574), or have no width. The two joiners U+200C and
+U+200D are not among them: words of several languages need them.
+"""
+
 
 def printable(text: str) -> str:
     """Text as one line that does not steer the terminal: what cannot be seen is written as its code."""

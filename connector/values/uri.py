@@ -1,8 +1,13 @@
-"""URLs as people and malware write them, made into what RFC 3986 calls a URI (why not a library: decision 14)."""
+"""URLs and host names as people and malware write them, in one spelling (why not a library: decision 14).
+
+`spelled` is what logs hold; `canonical` is the same for all spellings of one URL, and what RFC 3986 calls a URI.
+"""
 
 import contextlib
 import functools
 import re
+
+from connector.values import addresses
 
 _UNRESERVED = r"A-Za-z0-9\-._~"
 _SUB_DELIMS = r"!$&'()*+,;="
@@ -19,12 +24,20 @@ _PARTS = re.compile(
 _IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+\]")
 
 
-_QUERY = rf"[{_PCHAR}/?]*+(?:{_ESCAPE}[{_PCHAR}/?]*+)*+"
-_CONFORMING = re.compile(
-    rf"[A-Za-z][A-Za-z0-9+.\-]*+://[{_UNRESERVED}]++(?::[0-9]*+)?(?:/[{_PCHAR}/]*+(?:{_ESCAPE}[{_PCHAR}/]*+)*+)?"
-    rf"(?:\?{_QUERY})?(?:\#{_QUERY})?"
+# What a browser sends as it is (WHATWG URL, "percent-encode sets"), though RFC 3986 has no place for all of it: that is
+# what the logs of proxies and servers hold. Two exceptions: an apostrophe it would encode, but VirusTotal shows it, and
+# not all clients are browsers; a backslash it would keep in a query, but readers of patterns stumble over it.
+_SENT_IN_PATH = _PCHAR + r"/%\[\]|"
+_SENT_IN_QUERY = _SENT_IN_PATH + r"?\^`{}"
+_SENT_IN_FRAGMENT = _SENT_IN_PATH + r"?\^{}#"
+
+_SPELLED = re.compile(
+    rf"[a-z][a-z0-9+.\-]*+://[a-z0-9\-._~]++/[{_SENT_IN_PATH}]*+"
+    rf"(?:\?[{_SENT_IN_QUERY}]*+)?(?:\#[{_SENT_IN_FRAGMENT}]*+)?"
 )
 """The usual URL, which is right as it is."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
 
 
 def _must_encode(allowed: str) -> re.Pattern[str]:
@@ -34,8 +47,12 @@ def _must_encode(allowed: str) -> re.Pattern[str]:
 
 _IN_USERINFO = _must_encode(_UNRESERVED + _SUB_DELIMS + ":")
 _IN_HOST = _must_encode(_UNRESERVED + _SUB_DELIMS)
-_IN_PATH = _must_encode(_PCHAR + "/")
-_IN_QUERY = _must_encode(_PCHAR + "/?")
+_IN_PATH = _must_encode((_PCHAR + "/").replace("'", ""))
+_IN_QUERY = _must_encode((_PCHAR + "/?").replace("'", ""))
+_NOT_SENT_IN_PATH = re.compile(f"[^{_SENT_IN_PATH}]")
+_NOT_SENT_IN_QUERY = re.compile(f"[^{_SENT_IN_QUERY}]")
+_NOT_SENT_IN_FRAGMENT = re.compile(f"[^{_SENT_IN_FRAGMENT}]")
+_ESCAPES = re.compile(_ESCAPE)
 
 _LONGEST_NAME = 253
 """Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
@@ -48,34 +65,62 @@ _LONGEST_PORT = 20
 """Digits that are still read as a number: zeros before it may be as many as one likes."""
 
 
-def conform(text: str) -> str | None:
-    """The URL with everything percent-encoded that must be, and a host beyond ASCII in IDNA; the rest as it was.
+def spelled(text: str) -> str | None:
+    """The URL as it is sent: the spelling of path, query and fragment stays, what no client tells apart is one.
+
+    Scheme and host are in lower case, a host beyond ASCII in IDNA, the port that the scheme has anyway is left out, and
+    an empty path is `/`. What no browser sends as it is, such as blanks and controls, is percent-encoded.
 
     None when the text is not `scheme://host…`, or not Unicode.
     """
-    if _CONFORMING.fullmatch(text):
+    if _SPELLED.fullmatch(text):
         return text
+    return _written(text, _NOT_SENT_IN_PATH, _NOT_SENT_IN_QUERY, _NOT_SENT_IN_FRAGMENT)
+
+
+def canonical(text: str) -> str | None:
+    """The same text for all spellings of a URL, to compare and to make ids of; None where `spelled` gives none.
+
+    As `spelled`, with everything percent-encoded that RFC 3986 does not allow, escapes in upper case (section 6.2.2.1),
+    and an apostrophe as `%27`, because receivers differ in which they can read.
+    """
+    written = _written(text, _IN_PATH, _IN_QUERY, _IN_QUERY)
+    return _ESCAPES.sub(lambda match: match[0].upper(), written) if written and "%" in written else written
+
+
+def _written(text: str, path: re.Pattern[str], query: re.Pattern[str], fragment: re.Pattern[str]) -> str | None:
+    """A URL, with what these patterns find in its parts percent-encoded."""
     match = _PARTS.fullmatch(text.strip())
     if match is None or not (match["host"] or match["scheme"].lower() == "file"):
         return None
+    scheme = match["scheme"].lower()
     try:
-        host = _host(match["host"])
+        host = _host(match["host"].lower())
         if host is None:
             return None
-        userinfo, port, path, query, fragment = match.group("userinfo", "port", "path", "query", "fragment")
+        if "%" in host:
+            host = _ESCAPES.sub(lambda escape: escape[0].upper(), host)
+        userinfo, port, its_path, its_query, its_fragment = match.group("userinfo", "port", "path", "query", "fragment")
         return "".join(
             (
-                f"{match['scheme']}://",
+                f"{scheme}://",
                 "" if userinfo is None else f"{_encoded(_IN_USERINFO, userinfo)}@",
                 host,
-                "" if port is None else f":{port}",
-                _encoded(_IN_PATH, path or ""),
-                "" if query is None else f"?{_encoded(_IN_QUERY, query)}",
-                "" if fragment is None else f"#{_encoded(_IN_QUERY, fragment)}",
+                _port(scheme, port),
+                _encoded(path, its_path or ("/" if scheme in _DEFAULT_PORTS else "")),
+                "" if its_query is None else f"?{_encoded(query, its_query)}",
+                "" if its_fragment is None else f"#{_encoded(fragment, its_fragment)}",
             )
         )
     except UnicodeEncodeError:  # a lone surrogate has no bytes
         return None
+
+
+def _port(scheme: str, port: str | None) -> str:
+    digits = (port or "").lstrip("0")
+    if not port or digits == str(_DEFAULT_PORTS.get(scheme)):
+        return ""
+    return f":{digits or '0'}"
 
 
 def host(text: str) -> str | None:
@@ -108,7 +153,7 @@ def _plain_host(match: re.Match[str]) -> str | None:
 
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_LABEL = r"[a-z0-9_-]{1,63}"  # with a hyphen at an end too: no registry sells such a name, and many are looked up
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 
 
@@ -132,7 +177,8 @@ def domain(text: str) -> str | None:
 
 def _host(name: str) -> str | None:
     if name.startswith("["):
-        return name if _IP_LITERAL.fullmatch(name) else None
+        address = addresses.canonical(name[1:-1]) if ":" in name else None
+        return f"[{address}]" if address else name if _IP_LITERAL.fullmatch(name) else None
     if not name.isascii() and len(name) <= _LONGEST_NAME:
         import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them
 

@@ -26,7 +26,7 @@ from connector.mapping import compile_mapping
 from connector.pipeline.convert import convert
 from connector.settings import yamldoc
 
-UNMET = ("{103}", "{302}")
+UNMET = ("{103}", "{302}", "is not a 'uri'")
 STIX = StixFormat(Producer())
 MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})
 

@@ -30,7 +30,7 @@ from connector.simulator.notifications import notifications
 PEERS = Path(__file__).parents[2] / ".peers"
 PROFILES = sorted(path.stem for path in (MAPPINGS / "profiles" / "stix21").iterdir())
 EXTENSION = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba"
-UNMET = ("{103}", "{302}")
+UNMET = ("{103}", "{302}", "is not a 'uri'")
 """See `test_stix_oracles`."""
 SIMULATED = 400
 
@@ -104,6 +104,23 @@ def test_however_odd_the_notification_every_object_is_valid_or_it_is_rejected(pr
     [converted] = convert([notification.read(body)], made(profile))
     for message in converted.messages:
         stix2.parse(message.body, allow_custom=False, version="2.1")
+
+
+def indicator_of_url(profile, url):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = url
+    [converted] = convert([notification.read(body)], made(profile))
+    objects = [orjson.loads(message.body) for message in converted.messages]
+    [indicator] = of_type("indicator", objects)
+    return indicator, of_type("url", objects)
+
+
+@pytest.mark.parametrize("profile", ["opencti", "sentinel", "xsoar"])
+def test_an_apostrophe_in_a_url_is_written_so_that_no_receiver_has_to_undo_an_escape(profile):
+    indicator, observables = indicator_of_url(profile, "https://example.com/it's?q[]='a'")
+    assert indicator["pattern"] == "[url:value = 'https://example.com/it%27s?q[]=%27a%27']"
+    assert all(each["value"] == "https://example.com/it%27s?q[]=%27a%27" for each in observables)
+    assert indicator["id"] == indicator_of_url(profile, "https://example.com/it%27s?q[]=%27a%27")[0]["id"]
 
 
 class TestOpenCti:

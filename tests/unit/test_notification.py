@@ -218,3 +218,21 @@ def test_sources_in_the_place_that_the_documentation_shows_are_known_too():
 )
 def test_what_cannot_be_asked_about_is_no_subject(odd):
     assert subjects(naming(odd, {"type": "threat_profile", "id": "p"})) == []
+
+
+def test_a_rule_or_a_source_that_is_called_by_a_number_is_called_by_its_digits():
+    body = {**STREAM_ITEM, "context_attributes": {**STREAM_ITEM["context_attributes"]}}
+    body["context_attributes"] |= {
+        "hunting_info": {"rule_name": 7, "source_country": "TR"},
+        "sources": [{"type": "hunting_ruleset", "id": "1", "label": 2024}, 5],
+    }
+    said = view(body)["notification"]
+    assert said["hunting_info"] == {"rule_name": "7", "source_country": "TR"}
+    assert said["sources"] == [{"type": "hunting_ruleset", "id": "1", "label": "2024"}, 5]
+    assert body["context_attributes"]["hunting_info"]["rule_name"] == 7
+
+
+@pytest.mark.parametrize(("date", "read"), [("1684830325", 1684830325), ("today", None), ("1" * 13, None)])
+def test_a_date_may_be_given_in_digits(date, read):
+    body = {**STREAM_ITEM, "context_attributes": {"notification_id": "7", "notification_date": date}}
+    assert notification.read(body).date == read

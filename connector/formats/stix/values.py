@@ -398,13 +398,17 @@ def hashes(value: Json) -> Fault | None:
 
 # Network names and addresses
 
-_LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
-# Letters of any script, as RFC 5890 allows, and the underscore, which is in many names that are looked up every day.
-domain = matching(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?", "must be a domain name")
+_LABEL = r"[\w-]{1,63}"
+# Letters of any script, as RFC 5890 allows, and underscores and hyphens anywhere, which are in many names that are
+# looked up every day. Digits alone at the end are part of an address (RFC 3696).
+domain = matching(
+    rf"(?=.{{1,253}}\Z)(?!(?:.*\.)?[0-9]+\.?\Z){_LABEL}(?:\.{_LABEL})*\.?", "must be a domain name, and no address"
+)
 mac = matching(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", "must be a MAC address such as 02:00:5e:10:00:00")
 email = matching(r"[^\s@<>]{1,64}@[^\s@<>]{1,253}", "must be an email address such as someone@example.com")
 
-# RFC 3986 appendix A. Possessive, so that a hostile URL costs no more time than its length.
+# RFC 3986 appendix A, and what browsers send beside it in path, query and fragment (WHATWG URL): a URL that is compared
+# with logs has to be as it was sent. Possessive, so that a hostile URL costs no more time than its length.
 _PERCENT = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
 
@@ -416,10 +420,10 @@ def _encoded(more: str) -> str:
 
 _HOST = rf"\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[{_UNRESERVED}:]+)\]|{_encoded('')}"
 _AUTHORITY = rf"(?:{_encoded(':')}@)?(?:{_HOST})(?::[0-9]*+)?(?=[/?\#]|\Z)"
-_QUERY = _encoded(":@/?")
+_SENT = rf"{_UNRESERVED}:@/%\[\]|"
 url = matching(
-    rf"[A-Za-z][A-Za-z0-9+.\-]*+:(?://{_AUTHORITY}|(?!//)){_encoded(':@/')}(?:\?{_QUERY})?(?:\#{_QUERY})?",
-    "must be a URL with everything else percent-encoded (RFC 3986)",
+    rf"[A-Za-z][A-Za-z0-9+.\-]*+:(?://{_AUTHORITY}|(?!//))[{_SENT}]*+(?:\?[{_SENT}?\^`{{}}]*+)?(?:\#[{_SENT}?\^{{}}#]*+)?",
+    "must be a URL, percent-encoded at least where browsers do it",
 )
 
 

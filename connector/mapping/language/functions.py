@@ -22,6 +22,7 @@ from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJE
 from connector.mapping.language.json_types import type_name as type_name_of
 from connector.model import Json
 from connector.values import addresses, identifiers, timestamps, uri
+from connector.values.display import DECEPTIVE
 from connector.values.shapes import Identifier, Shape, Timestamp, Url
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- all in UTC; without a zone it is twice as fast
@@ -31,7 +32,7 @@ _CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _OBJECT_TYPE = re.compile(r"[a-z0-9-]+")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
-_UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNCLEAN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{DECEPTIVE}]")
 _CLEANED_AT_ONCE = 2**16
 """Characters; the pattern keeps what stands between matches, which takes twenty times the memory of the text."""
 _ASCII_CONTROLS = (*range(0x20), 0x7F)
@@ -156,42 +157,56 @@ def _function(
 
 
 _TEXT = Parameter("text", STRING)
+_SECONDS = Parameter("seconds", NUMBER | STRING)
+_DIGITS = re.compile(r"[0-9]{1,19}\Z")
 
 
-@_function(Parameter("seconds", NUMBER), returns=STRING | NULL, makes=Timestamp())
-def timestamp(seconds: float) -> str | None:
-    """Unix seconds as RFC 3339 with milliseconds, in UTC; null outside the years 1 to 9999.
+def _in_digits(text: str) -> int | None:
+    """VirusTotal gives some of its times as text."""
+    return int(text) if _DIGITS.match(text) else None
+
+
+@_function(_SECONDS, returns=STRING | NULL, makes=Timestamp())
+def timestamp(seconds: float | str) -> str | None:
+    """Unix seconds, a number or digits, as RFC 3339 with milliseconds in UTC; null outside the years 1 to 9999.
 
     timestamp(`1684311125`) → "2023-05-17T08:12:05.000Z"
     """
+    since_1970 = _in_digits(seconds) if isinstance(seconds, str) else seconds
+    if since_1970 is None:
+        return None
     try:
-        return timestamps.timestamp(seconds)
+        return timestamps.timestamp(since_1970)
     except (ValueError, OverflowError):
         return None
 
 
-@_function(Parameter("seconds", NUMBER), returns=NUMBER | NULL)
-def epoch_ms(seconds: float) -> int | None:
-    """Unix seconds as whole milliseconds since 1970.
+@_function(_SECONDS, returns=NUMBER | NULL)
+def epoch_ms(seconds: float | str) -> int | None:
+    """Unix seconds, a number or digits, as whole milliseconds since 1970; null for other text.
 
     epoch_ms(`1684311125.5`) → 1684311125500
     """
+    if isinstance(seconds, str):
+        whole = _in_digits(seconds)
+        return None if whole is None else whole * 1000
     if isinstance(seconds, int):
         return seconds * 1000
     return math.floor(seconds * 1000) if math.isfinite(seconds * 1000) else None
 
 
-@_function(Parameter("seconds", NUMBER), returns=STRING | NULL)
-def cef_time(seconds: float) -> str | None:
-    """Unix seconds in the words that CEF has for a time, in UTC; null outside the years 1970 to 9999.
+@_function(_SECONDS, returns=STRING | NULL)
+def cef_time(seconds: float | str) -> str | None:
+    """Unix seconds, a number or digits, in CEF's words for a time, in UTC; null outside the years 1970 to 9999.
 
     cef_time(`1684311125`) → "May 17 2023 08:12:05 UTC"
     """
-    try:
-        time = _EPOCH + timedelta(0, seconds)
-    except (ValueError, OverflowError):
+    since_1970 = _in_digits(seconds) if isinstance(seconds, str) else seconds
+    if since_1970 is None or not since_1970 >= 0:
         return None
-    if seconds < 0:
+    try:
+        time = _EPOCH + timedelta(0, since_1970)
+    except (ValueError, OverflowError):
         return None
     return f"{_MONTHS[time.month - 1]} {time:%d %Y %H:%M:%S} UTC"  # %b is in the language of the machine
 
@@ -449,11 +464,20 @@ def int_(value: float | str) -> int | None:
 
 @_function(_TEXT, returns=STRING | NULL, makes=Url())
 def url(text: str) -> str | None:
-    """A URL as RFC 3986 wants it: encoded where it must be, else byte for byte; null when none can be made of the text.
+    """A URL as it is sent and logged: only scheme, host and port change, and what browsers encode; null if it is none.
 
-    url('https://bücher.example/a b?q=[1]') → "https://xn--bcher-kva.example/a%20b?q=%5B1%5D"
+    url('HTTPS://Bücher.example:443/a b?q[]=1&r=%c3%') → "https://xn--bcher-kva.example/a%20b?q[]=1&r=%c3%"
     """
-    return uri.conform(text)
+    return uri.spelled(text)
+
+
+@_function(_TEXT, returns=STRING | NULL, makes=Url())
+def canonical_url(text: str) -> str | None:
+    """One text for all spellings of a URL, encoded as RFC 3986 wants, to make ids of; null if it is no URL.
+
+    canonical_url('HTTP://Example.com:80/%c3?q[]=1') → "http://example.com/%C3?q%5B%5D=1"
+    """
+    return uri.canonical(text)
 
 
 @_function(_TEXT, returns=STRING | NULL)
@@ -476,9 +500,9 @@ def url_parts(text: str) -> dict[str, Json] | None:
 
 @_function(_TEXT, returns=STRING)
 def clean(text: str) -> str:
-    r"""The text with control characters, line separators and lone surrogates as blanks, and none at its ends.
+    r"""The text without controls, line separators, lone surrogates and what is unseen and deceives; blanks instead.
 
-    clean(`"a\u0000b\n"`) → "a b"
+    clean(`"invoice\u202efdp.exe\n"`) → "invoice fdp.exe"
     """
     if text.isprintable():
         return text.strip()

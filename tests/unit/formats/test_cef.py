@@ -122,7 +122,11 @@ def test_no_line_feed_is_ever_in_the_bytes():
 
 
 def test_letters_beyond_the_basic_plane_and_joiners_stay():
-    assert extension_of(msg="\u03f2 👩\u200d💻 \u202egpj.exe") == "msg=\u03f2 👩\u200d💻 \u202egpj.exe"
+    assert extension_of(msg="\u03f2 👩\u200d💻") == "msg=\u03f2 👩\u200d💻"
+
+
+def test_what_is_unseen_and_deceives_is_a_blank():
+    assert extension_of(msg="invoice\u202egpj.exe pay\u200bpal") == "msg=invoice gpj.exe pay pal"
 
 
 def test_a_lone_surrogate_is_replaced_and_a_pair_is_joined():

@@ -355,7 +355,8 @@ class TestEncode:
             ({"type": "domain-name", "value": "a b.example"}, {}, "domain-name.value"),
             ({"type": "domain-name", "value": "x" * 64 + ".example"}, {}, "domain-name.value"),
             ({"type": "url", "value": "https://example.com/ä"}, {}, "url.value must be a URL"),
-            ({"type": "url", "value": "https://example.com/%zz"}, {}, "url.value"),
+            ({"type": "url", "value": "https://example.com/<a>"}, {}, "url.value"),
+            ({"type": "domain-name", "value": "01.02.03.04"}, {}, "domain-name.value must be a domain name, and no"),
             ({"type": "url", "value": "example.com"}, {}, "url.value"),
             ({"type": "url", "value": "https://a@b@example.com/"}, {}, "url.value"),
             (
@@ -395,6 +396,8 @@ class TestEncode:
             {"type": "domain-name", "value": "bücher.example"},
             {"type": "domain-name", "value": "_dmarc.example.com"},
             {"type": "url", "value": "https://user@[2001:db8::1]:8443/a;b?c=d/e?f#g"},
+            {"type": "url", "value": "https://example.com/[a]|%zz?q[]={1}`^#100%"},
+            {"type": "domain-name", "value": "-a.b-.example"},
             {"type": "process", "id": "process--28bb3599-77cd-4a82-a950-b5bc3caf07c4", "pid": 5},
             {"type": "email-addr", "value": "someone@example.com"},
             {"type": "autonomous-system", "number": 64496},

@@ -6,7 +6,7 @@ import copy
 import jsonschema_rs
 import orjson
 import pytest
-from malformed_notifications import emptied
+from malformed_notifications import body_of, emptied
 from mapping_examples import CASES, MAPPINGS, bundled, conversion
 
 from connector import notification
@@ -39,6 +39,17 @@ def converted(*bodies):
     *_, last = convert([notification.read(body) for body in bodies], MAPPING)
     assert last.refusal is None
     return {document["type"]: document for document in documents(last)}
+
+
+def objects(body):
+    """The documents of one notification, in the order in which they are sent."""
+    [made] = convert([notification.read(body)], MAPPING)
+    assert made.refusal is None
+    return documents(made)
+
+
+def of_type(name, found):
+    return [each for each in found if each["type"] == name]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -263,6 +274,55 @@ def test_no_host_of_a_configuration_becomes_an_indicator_that_is_not_one_on_the_
 @pytest.mark.parametrize("name", ["malware_config", "sandbox_verdicts", "attribution", "last_analysis_stats"])
 def test_odd_attributes_do_not_cost_a_notification(name, odd):
     assert {d["type"] for d in every(explained(**{name: odd}))} >= {"indicator", "sighting"}
+
+
+def indicator_of_url(url):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = url
+    found = objects(body)
+    [indicator], [observable] = of_type("indicator", found), of_type("url", found)
+    assert indicator["pattern"] == "[url:value = '{}']".format(observable["value"].replace("'", "\\'"))
+    return indicator["id"], observable["value"]
+
+
+def test_a_url_is_written_as_virustotal_has_it():
+    for url in (
+        "http://a.example/?q[]=1",
+        "http://a.example/100%?%zz",
+        "http://a.example/it's",
+        "http://a.example/%c3",
+    ):
+        assert indicator_of_url(url)[1] == url
+
+
+def test_a_url_is_one_indicator_however_it_is_spelled():
+    for spellings in (
+        ("HTTP://A.Example:80/%c3?q[]=1", "http://a.example/%C3?q%5B%5D=1"),
+        ("https://a.example", "https://A.EXAMPLE:443/"),
+        ("http://a.example/it's", "http://a.example/it%27s"),
+    ):
+        assert len({indicator_of_url(url)[0] for url in spellings}) == 1
+    assert indicator_of_url("http://a.example/%2F")[0] != indicator_of_url("http://a.example//")[0]
+
+
+@pytest.mark.parametrize(
+    ("case", "value", "reason"),
+    [
+        ("domain_hunting", "01.02.03.04", "its domain is no name that could be looked up, or an address"),
+        ("domain_hunting", "localhost", "its domain is no name that could be looked up, or an address"),
+        ("ip_v4", "01.02.03.04", "its address is none, or means something else to each reader (zeros before, a zone)"),
+        ("ip_v6", "fe80::1%eth0", "its address is none, or means something else to each reader (zeros before, a zone)"),
+    ],
+)
+def test_what_is_no_name_and_no_address_is_refused_for_what_it_is(case, value, reason):
+    body = body_of(case) | {"id": value}
+    [converted] = convert([notification.read(body)], MAPPING)
+    assert str(converted.refusal).endswith(reason)
+
+
+def test_a_label_with_a_hyphen_at_its_end_is_a_name_like_any_other():
+    [indicator] = of_type("indicator", objects(body_of("domain_hunting") | {"id": "-a.b-.example"}))
+    assert indicator["pattern"] == "[domain-name:value = '-a.b-.example']"
 
 
 def test_two_producers_never_make_the_same_object():

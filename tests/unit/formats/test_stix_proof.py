@@ -304,6 +304,7 @@ ARGUMENTS = {
         )
     ),
 }
+ARGUMENTS["canonical_url"] = ARGUMENTS["url"]
 
 
 @pytest.mark.parametrize("name", [name for name, function in FUNCTIONS.items() if function.makes])

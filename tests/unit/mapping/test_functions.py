@@ -13,6 +13,7 @@ from hypothesis_profiles import examples
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from unit.mapping import strategies
 
+from connector.formats.stix import values as stix_values
 from connector.mapping.language.closures import compiled
 from connector.mapping.language.expressions import parse
 from connector.mapping.language.functions import FUNCTIONS
@@ -79,10 +80,14 @@ def test_timestamp_covers_the_years_that_rfc_3339_can_write(seconds, expected):
     assert call("timestamp", seconds) == expected
 
 
-def test_timestamp_takes_no_text_and_no_boolean():
-    for wrong in ("1684311125", True):
-        with pytest.raises(JMESPathTypeError):
-            call("timestamp", wrong)
+@pytest.mark.parametrize("name", ["timestamp", "epoch_ms", "cef_time"])
+def test_a_time_in_digits_is_that_of_the_number_and_other_text_none(name):
+    assert call(name, "1684311125") == call(name, 1684311125)
+    for other in ("", "-1", "1684311125.5", "1e9", "\u0661", "2023-05-17", "1" * 20, "9" * 19):
+        assert name == "epoch_ms" or call(name, other) is None
+    assert call("epoch_ms", "yesterday") is None
+    with pytest.raises(JMESPathTypeError):
+        call(name, True)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(1.0015, 1001), (-1, -1000), (1e308, None), (float("nan"), None)])
@@ -223,36 +228,47 @@ def test_int_gives_whole_numbers_of_64_bits(given_, expected):
         ("a\ud800b", "a b"),
         ("ä\U0001f600 b", "ä\U0001f600 b"),
         ("\t", ""),
+        ("invoice\u202efdp.exe", "invoice fdp.exe"),
+        ("\u2066a\u2069 pay\u200bpal \ufeff\U000e0041", "a  pay pal"),
+        ("क\u094d\u200cष \U0001f469\u200d\U0001f680", "क\u094d\u200cष \U0001f469\u200d\U0001f680"),
     ],
 )
-def test_clean_leaves_no_character_that_breaks_a_line_or_a_store(text, expected):
+def test_clean_leaves_no_character_that_breaks_a_line_or_a_store_or_deceives(text, expected):
     assert call("clean", text) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("https://example.com", "https://example.com"),
-        ("HTTPS://Example.COM:8443/%7Ea/%2f?q=a+b&c=%20#x", "HTTPS://Example.COM:8443/%7Ea/%2f?q=a+b&c=%20#x"),
+        ("https://example.com", "https://example.com/"),
+        ("HTTPS://Example.COM:8443/%7Ea/%2f?q=a+b&c=%20#x", "https://example.com:8443/%7Ea/%2f?q=a+b&c=%20#x"),
         ("http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/"),
         ("http://BÜCHER.example/", "http://xn--bcher-kva.example/"),
         ("http://i❤.ws/", "http://i%E2%9D%A4.ws/"),
         ("http://under_score.example/", "http://under_score.example/"),
-        ("http://user:pa ss@example.com/", "http://user:pa%20ss@example.com/"),
+        ("http://User:pa ss@example.com/", "http://User:pa%20ss@example.com/"),
         ("http://a@b@example.com/", "http://a%40b@example.com/"),
-        ("http://[2001:db8::1]:80/", "http://[2001:db8::1]:80/"),
+        ("http://[2001:DB8:0::1]:80/", "http://[2001:db8::1]/"),
+        ("http://[v1.Fe]/", "http://[v1.fe]/"),
         ("http://[zz]/", None),
         ("http://[::1/", None),
         ("http://example.com:80a/", None),
-        ("http://example.com:/", "http://example.com:/"),
+        ("http://example.com:/", "http://example.com/"),
+        ("https://example.com:0443/", "https://example.com/"),
+        ("https://example.com:80/", "https://example.com:80/"),
+        ("http://example.com:0/", "http://example.com:0/"),
+        ("http://example.com:" + "9" * 5_000 + "/", "http://example.com:" + "9" * 5_000 + "/"),
         ("http://example.com/ä\n", "http://example.com/%C3%A4"),
         ("http://example.com/a\x00b\tc", "http://example.com/a%00b%09c"),
-        ("http://example.com/100%/%zz/%4", "http://example.com/100%25/%25zz/%254"),
-        ("http://example.com/[a]?b=[c]#[d]#e", "http://example.com/%5Ba%5D?b=%5Bc%5D#%5Bd%5D%23e"),
-        ('http://example.com/<"\\^`{|}>', "http://example.com/%3C%22%5C%5E%60%7B%7C%7D%3E"),
-        ("http://example.com?a", "http://example.com?a"),
+        ("http://example.com/100%/%zz/%4?%#%", "http://example.com/100%/%zz/%4?%#%"),
+        ("http://example.com/[a]?b[]=[c]#[d]#e", "http://example.com/[a]?b[]=[c]#[d]#e"),
+        ("http://example.com/it's?q='a'", "http://example.com/it's?q='a'"),
+        ('http://example.com/<"\\^`{|}>', "http://example.com/%3C%22%5C%5E%60%7B|%7D%3E"),
+        ('http://example.com/?<"\\^`{|}>', "http://example.com/?%3C%22%5C^`{|}%3E"),
+        ("http://example.com?a", "http://example.com/?a"),
         ("http://a\\b/", "http://a%5Cb/"),
-        ("ftp://10.0.0.1/x", "ftp://10.0.0.1/x"),
+        ("ftp://10.0.0.1:21/x", "ftp://10.0.0.1/x"),
+        ("tcp://10.0.0.1:4443", "tcp://10.0.0.1:4443"),
         ("file:///c:/x", "file:///c:/x"),
         ("http:///x", None),
         ("http://", None),
@@ -264,8 +280,27 @@ def test_clean_leaves_no_character_that_breaks_a_line_or_a_store(text, expected)
         ("", None),
     ],
 )
-def test_url_encodes_what_must_be_and_keeps_the_rest(text, expected):
+def test_url_keeps_what_a_browser_sends_and_makes_uniform_what_no_client_tells_apart(text, expected):
     assert call("url", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("spellings", "expected"),
+    [
+        (
+            ["HTTP://Example.COM:80/%c3%A4", "http://example.com/%C3%a4", "http://EXAMPLE.com/ä"],
+            "http://example.com/%C3%A4",
+        ),
+        (["http://example.com", "http://example.com/", "http://example.com:/"], "http://example.com/"),
+        (["http://a.example/?q[]=1", "http://a.example/?q%5b%5D=1"], "http://a.example/?q%5B%5D=1"),
+        (["http://a.example/100%?%zz", "http://a.example/100%25?%25zz"], "http://a.example/100%25?%25zz"),
+        (["http://a.example/it's", "http://a.example/it%27s"], "http://a.example/it%27s"),
+        (["https://[2001:DB8::1]:443/", "https://[2001:db8:0::1]"], "https://[2001:db8::1]/"),
+        (["localhost:8080/x"], None),
+    ],
+)
+def test_canonical_url_is_one_for_all_spellings_of_a_url(spellings, expected):
+    assert {call("canonical_url", each) for each in spellings} == {expected}
 
 
 # RFC 3986 appendix A, but for what `url` never lets through: an authority is always there.
@@ -285,11 +320,15 @@ RFC3986 = re.compile(
     )
 )
 @with_example(text="http://[::1]@x/")
-def test_url_gives_what_the_grammar_allows_and_nothing_changes_it_again(text):
-    result = call("url", text)
-    if result is not None:
-        assert RFC3986.match(result)
-        assert call("url", result) == result
+def test_urls_are_as_said_and_nothing_changes_them_again(text):
+    spelled, canonical = call("url", text), call("canonical_url", text)
+    assert (spelled is None) == (canonical is None)
+    if spelled is not None:
+        assert stix_values.url(spelled) is None
+        assert RFC3986.match(canonical)
+        assert "'" not in canonical.partition("@")[2]
+        assert call("url", spelled) == spelled
+        assert {call("canonical_url", each) for each in (spelled, canonical)} == {canonical}
 
 
 @pytest.mark.parametrize(
@@ -420,7 +459,8 @@ def test_ip_scope_says_where_an_address_means_something(text, expected):
         ("\uff11\uff19\uff12.0.2.7", None),
         ("\u03f2\x00172.94.9\x006.90", None),
         ("a b.example", None),
-        ("-a.example", None),
+        ("-a.b-.example", "-a.b-.example"),
+        ("01.02.03.04", None),
         ("a..example", None),
         ("example.com:443", None),
         ("https://example.com", None),
