@@ -80,7 +80,7 @@ def actions() -> str:
 
 
 def _action(action: Action) -> str:
-    parts = [f"### {action.name}", action.help, f"Scope: `{action.scope}`."]
+    parts = [f"### {action.name}", action.help, f"Scope: `{action.scope}`. Cost at VirusTotal: {action.cost}."]
     schema = action.parameters.model_json_schema()
     for title, properties, required in (
         ("parameter", schema.get("properties", {}), schema.get("required", ())),

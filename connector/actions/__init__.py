@@ -2,8 +2,9 @@
 
 From here come `iocstream action`, the server's `POST /actions/{name}`, the manifest and docs/actions.md.
 `registry` says what an action is and calls one; `envelope` is the shape of every answer. The actions themselves:
-`delivery` (poll, push), `notifications` (list, get, convert, delete), `notification_counts`, `dead_letters`, `status`.
-`preconditions`, `filter_terms` and `time_parameter` are what these share.
+`listing` (the feed), `notifications` (get, convert, delete), `notification_counts`, `delivery` (poll, push),
+`dead_letters`, `status`. What these share: `assessment` and `entity_facts`, which say what is known of an entity,
+`notification_brief`, `upstream`, `preconditions`, `filter_terms` and `time_parameter`.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,12 @@ from collections.abc import Mapping
 from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, ErrorDetail, failed
+from connector.actions.listing import list_notifications
 from connector.actions.notification_counts import count_notifications
 from connector.actions.notifications import (
     convert_notification,
     delete_notification,
     get_notification,
-    list_notifications,
 )
 from connector.actions.registry import Action, ActionContext, Parameters, Result, Scope, call
 from connector.actions.status import get_quota, get_status, test_connectivity

@@ -56,7 +56,7 @@ class RejectedResult(Result):
         return {"listed": len(self.rejected), "total": self.total}
 
 
-@action("read", limit=10)
+@action("read", "none", limit=10)
 def list_rejected(context: ActionContext, asked: ListRejected) -> RejectedResult:
     """List the dead letters, ordered by id: what was refused, by whom, when and why.
 
@@ -114,7 +114,11 @@ class RetriedResult(Result):
         return errors_of(self.routes)
 
 
-@action("act", ids=[1, 2])
+@action(
+    "act",
+    "none; but two or three requests for each dead letter that a source could not read, which is fetched again",
+    ids=[1, 2],
+)
 def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResult:
     """Deliver dead letters with the current mapping: those with these ids, or all of a route, or all.
 

@@ -128,7 +128,9 @@ class PollResult(Result):
         return errors_of([*self.sources, *self.routes])
 
 
-@action("act")
+@action(
+    "act", "one request for each 40 new notifications of a source, at least one; besides, the look-ups that it may do"
+)
 def poll(context: ActionContext, _: Poll) -> PollResult:
     """Fetch what is new and deliver it on every route, once; then say what was done.
 
@@ -199,7 +201,12 @@ class PushResult(Result):
         return [ErrorDetail.of("rejected", reason) for reason in self.reasons]
 
 
-@action("act", id="23423199401", route="taxii")
+@action(
+    "act",
+    "none when the journal has the notification, otherwise two or three requests",
+    id="23423199401",
+    route="taxii",
+)
 def push_notification(context: ActionContext, asked: PushNotification) -> PushResult:
     """Deliver one notification on one route now, and say what the receiver answered.
 

@@ -13,6 +13,7 @@ from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 Code = Literal[
     "invalid_parameters",
     "not_found",
+    "forbidden",
     "misconfigured",
     "unavailable",
     "served_elsewhere",
@@ -24,6 +25,7 @@ Code = Literal[
 REMEDIES: Mapping[Code, str] = {
     "invalid_parameters": "Correct the parameters; the action's reference says what each takes.",
     "not_found": "Look at the names and ids: get_status lists sources and routes, list_rejected dead letters.",
+    "forbidden": "Ask with a token of the scope act, or ask for what the journal has.",
     "misconfigured": "Correct the configuration; `iocstream check` looks at all of it.",
     "unavailable": "Wait, then call the action again: nothing is lost.",
     "served_elsewhere": "Let that process do it (get_status shows how far it is), or end it; SIGTERM loses nothing.",
@@ -33,7 +35,7 @@ REMEDIES: Mapping[Code, str] = {
     "notifications_lost": "Poll more often than every 7 days, after which VirusTotal deletes notifications.",
 }
 """What to do about each code, unless the error itself knows better."""
-_FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "misconfigured"))
+_FOR_A_PERSON = frozenset(("invalid_parameters", "not_found", "forbidden", "misconfigured"))
 
 
 class ErrorDetail(BaseModel):
@@ -58,6 +60,10 @@ class InvalidParameters(Misconfigured):
     """The parameters do not fit the action, or each other."""
 
 
+class NotAllowed(Misconfigured):
+    """The caller may call the action, but not have it do this."""
+
+
 class ServedElsewhere(Unavailable):
     """Another living process holds what the action needs."""
 
@@ -72,6 +78,7 @@ class NotDelivered(Refused):
 _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (NotFound, "not_found"),
     (InvalidParameters, "invalid_parameters"),
+    (NotAllowed, "forbidden"),
     (Misconfigured, "misconfigured"),
     (ServedElsewhere, "served_elsewhere"),
     (Unavailable, "unavailable"),

@@ -2,20 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from connector import app, notification
+from connector import app
+from connector.actions.assessment import Assessment
+from connector.actions.notification_brief import Found
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
-from connector.model import Entry, Notification, Refused
+from connector.model import Entry, Refused
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
 _SPANS = {"hour": 3600, "day": 86_400}
-_PREFIX = "SEVERITY_"
-_KNOWN = ("high", "medium", "low", "none")
 _TYPES = ("file", "url", "domain", "ip_address")
 _BATCH = 500
 
@@ -66,7 +66,7 @@ class CountsResult(Result):
         return {"notifications": sum(each.notifications for each in self.counts), "undated": self.undated}
 
 
-@action("read", per="day", since="2026-01-31")
+@action("read", "none", per="day", since="2026-01-31")
 def count_notifications(context: ActionContext, asked: CountNotifications) -> CountsResult:
     """Count the notifications of the journal over time, by what they are about and how severe that is.
 
@@ -87,7 +87,7 @@ def count_notifications(context: ActionContext, asked: CountNotifications) -> Co
             if date is None:
                 undated += 1
             elif asked.since is None or date >= asked.since:
-                found[(date - date % span, *_kind(entry.notification))] += 1
+                found[(date - date % span, *_kind(entry))] += 1
     return CountsResult(
         per=asked.per,
         counts=[
@@ -112,15 +112,10 @@ def _newest(journal: Journal, sources: list[str], limit: int, since: int | None)
         limit -= len(batch)
 
 
-def _kind(item: Notification) -> tuple[str, str]:
+def _kind(entry: Entry) -> tuple[str, str]:
     """The entity's type and severity."""
-    try:
-        view = notification.view(item)
-    except Refused:
+    view = Found.of(entry).view
+    if isinstance(view, Refused):
         return "other", "unknown"
     kind = view["notification"]["entity_type"]
-    value: Any = view["entity"]
-    for key in ("gti_assessment", "severity", "value"):
-        value = value.get(key) if isinstance(value, dict) else None
-    severity = value.removeprefix(_PREFIX).lower() if isinstance(value, str) else "unknown"
-    return kind if kind in _TYPES else "other", severity if severity in _KNOWN else "unknown"
+    return kind if kind in _TYPES else "other", Assessment.of(view).severity

@@ -16,7 +16,7 @@ from connector.configuration import Plan
 from connector.model import ConnectorError, Json
 
 Scope = Literal["read", "act", "admin"]
-"""What a caller must be allowed: `read` to look, `act` to deliver, `admin` to delete."""
+"""What a caller must be allowed: `read` to look, `act` to deliver and to spend quota, `admin` to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,12 @@ class ActionContext:
 
     Attributes:
         stop: set when the program is asked to end: what takes long then ends soon.
+        may_spend: whether the caller may spend quota at VirusTotal; see `connector.actions.upstream`.
     """
 
     plan: Plan
     stop: threading.Event = field(default_factory=threading.Event)
+    may_spend: bool = True
 
 
 class Parameters(BaseModel):
@@ -66,12 +68,14 @@ class Action:
     """One action.
 
     Attributes:
+        cost: what it costs of the quota at VirusTotal: `none`, or a phrase that says how many requests and when.
         run: the function; raises the three errors of `connector.model`.
         example: parameters to show.
     """
 
     name: str
     scope: Scope
+    cost: str
     help: str
     parameters: type[Parameters]
     result: type[Result]
@@ -100,7 +104,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def action(scope: Scope, **example: Json) -> Callable[[Callable[[ActionContext, Any], Result]], Action]:
+def action(scope: Scope, cost: str, /, **example: Json) -> Callable[[Callable[[ActionContext, Any], Result]], Action]:
     """Make an action of a function `(context, parameters) -> result`; its name and docstring are the action's."""
 
     def made(function: Callable[[ActionContext, Any], Result]) -> Action:
@@ -108,7 +112,7 @@ def action(scope: Scope, **example: Json) -> Callable[[Callable[[ActionContext, 
         result = hints.pop("return")
         _, parameters = hints.values()
         help_text = inspect.cleandoc(function.__doc__ or "")
-        return Action(function.__name__, scope, help_text, parameters, result, function, example)
+        return Action(function.__name__, scope, cost, help_text, parameters, result, function, example)
 
     return made
 

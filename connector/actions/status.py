@@ -57,7 +57,7 @@ class ConnectivityResult(Result):
         ]
 
 
-@action("read")
+@action("act", "one request for each source")
 def test_connectivity(context: ActionContext, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
     """Check that sources and sinks can be reached and log in, and that mappings convert their examples.
 
@@ -95,7 +95,7 @@ class StatusResult(Result, StatusReport):
         }
 
 
-@action("read")
+@action("read", "none")
 def get_status(context: ActionContext, _: NoParameters) -> StatusResult:
     """Get the status of sources and routes: watermark, lag, quota; position, backlog, dead letters.
 
@@ -137,7 +137,7 @@ class QuotaResult(Result):
         return [ErrorDetail.of("unavailable", f"{name}: {why}") for name, why in self.failed.items()]
 
 
-@action("read")
+@action("read", "none")
 def get_quota(context: ActionContext, _: NoParameters) -> QuotaResult:
     """Ask VirusTotal what is left of the API key's quota.
 

@@ -83,6 +83,7 @@ def described(action: Action) -> dict[str, Any]:
     return {
         "name": action.name,
         "scope": action.scope,
+        "cost": action.cost,
         "title": action.title,
         "help": action.help,
         "example": dict(action.example),

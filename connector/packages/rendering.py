@@ -63,8 +63,10 @@ def client() -> bytes:
 
 def _action_table() -> str:
     """The actions as a table in Markdown."""
-    rows = ["| action | scope of the token | what it does |", "|---|---|---|"]
-    return "\n".join([*rows, *(f"| `{each.name}` | {each.scope} | {each.title}. |" for each in ACTIONS.values())])
+    rows = ["| action | scope of the token | cost at VirusTotal | what it does |", "|---|---|---|---|"]
+    return "\n".join(
+        [*rows, *(f"| `{each.name}` | {each.scope} | {each.cost} | {each.title}. |" for each in ACTIONS.values())]
+    )
 
 
 def picture(width: int, height: int) -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pydantic
@@ -51,11 +52,11 @@ def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
             methods=["POST"],
             operation_id=action.name,
             summary=action.title,
-            description=f"{action.help}\n\nScope: `{action.scope}`.",
+            description=f"{action.help}\n\nScope: `{action.scope}`. Cost at VirusTotal: {action.cost}.",
             response_model=action.envelope,
             response_description="What came of it; `status` and `errors` say whether all of it succeeded.",
             responses=responses(*_PROBLEMS),
-            openapi_extra={"requestBody": _request_body(action)},
+            openapi_extra={"requestBody": _request_body(action), "x-scope": action.scope, "x-cost": action.cost},
         )
     return routes
 
@@ -125,10 +126,11 @@ def _endpoint(
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
+        allowed = replace(context, may_spend=token.may("act"))
         started = time.monotonic()
         outcome = "problem"
         try:
-            envelope = await threads.run(lambda: perform(context, action, asked))
+            envelope = await threads.run(lambda: perform(allowed, action, asked))
             outcome = envelope.status
         finally:
             seconds = round(time.monotonic() - started, 3)

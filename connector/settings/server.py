@@ -32,8 +32,9 @@ class TokenSettings(Settings):
     scopes: list[ScopeName] = Field(
         min_length=1,
         description=(
-            "What the token allows. `read`: actions that look. `act`: those that deliver, too. `taxii`: "
-            "to read every collection; `taxii:NAME`: to read that one. `admin`: everything."
+            "What the token allows. `read`: actions that look, and cost no quota. `act`: those that deliver "
+            "or ask VirusTotal, too. `taxii`: to read every collection; `taxii:NAME`: to read that one. "
+            "`admin`: everything."
         ),
     )
 

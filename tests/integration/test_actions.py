@@ -201,6 +201,57 @@ def test_notifications_are_filtered_alike_in_the_journal_and_at_virustotal(world
             assert page.notifications[0].id == (ids[0] if order == "oldest" else IDS[-1])
 
 
+def score(item):
+    return item["attributes"].get("gti_assessment", {}).get("threat_score", {}).get("value", 0)
+
+
+@pytest.mark.parametrize("where", ["journal", "virustotal"])
+def test_a_feed_is_of_what_is_bad_enough_and_of_the_rules_tags_and_types_that_are_asked_for(world, where):
+    world.done("poll")
+
+    def listed(**asked):
+        page = world.done("list_notifications", where=where, limit=1000, **asked)
+        return [item.id for item in page.notifications]
+
+    def raised(is_asked_for):
+        return [number for number, item in zip(IDS, RAISED, strict=True) if is_asked_for(item)]
+
+    hunting = next(i["context_attributes"] for i in RAISED if i["context_attributes"]["hunting_info"])
+    rule, ruleset, tag = hunting["hunting_info"]["rule_name"], hunting["sources"][0]["label"], hunting["tags"][0]
+    assert listed(minimum_score=80) == raised(lambda item: score(item) >= 80)
+    assert listed(entity_types=["domain", "ip_address"]) == raised(lambda item: item["type"] != "file")
+    assert listed(tags=[tag, "none"]) == raised(lambda item: tag in item["context_attributes"]["tags"])
+    by_rule = raised(lambda item: (item["context_attributes"]["hunting_info"] or {}).get("rule_name") == rule)
+    assert listed(rules=[rule]) == by_rule
+    assert set(by_rule) & set(listed(rules=[ruleset]))
+    malicious = raised(
+        lambda item: item["attributes"].get("gti_assessment", {}).get("verdict", {}).get("value") == "VERDICT_MALICIOUS"
+    )
+    assert set(malicious) <= set(listed(verdicts=["malicious"])) < set(IDS)
+    both = listed(verdicts=["malicious"], minimum_score=80, entity_types=["file"])
+    assert set(both) == set(listed(verdicts=["malicious"])) & set(listed(minimum_score=80)) & set(
+        listed(entity_types=["file"])
+    )
+    assert world.code("list_notifications", verdicts=["evil"]) == "invalid_parameters"
+
+
+def test_what_is_listed_has_what_is_known_of_its_entity(world):
+    world.done("poll")
+    listed = {item.id: item for item in world.done("list_notifications", limit=1000).notifications}
+    for number, item in zip(IDS, RAISED, strict=True):
+        said, known = listed[number], item["attributes"]
+        if "gti_assessment" in known:
+            assert said.score == score(item)
+            assert f"SEVERITY_{said.severity.upper()}" == known["gti_assessment"]["severity"]["value"]
+        if item["type"] == "file":
+            assert (said.hashes.md5, said.hashes.sha256) == (known["md5"], known["sha256"])
+            assert said.first_seen == timestamp(known["first_submission_date"])
+        assert said.malicious_engines == known["last_analysis_stats"]["malicious"]
+    assert {item.verdict for item in listed.values()} >= {"malicious", "suspicious", "undetected"}
+    assert any(item.families for item in listed.values())
+    assert any(item.actors for item in listed.values())
+
+
 def test_newest_first_goes_back_to_the_beginning(world):
     world.done("poll")
     found, place = [], None
@@ -232,7 +283,10 @@ def test_a_notification_is_found_wherever_it_is_and_its_entity_with_it(world):
     world.done("poll")
     stored = world.done("get_notification", id=IDS[3])
     assert stored.where == "journal"
-    assert (stored.entity, stored.notification) == (fetched.entity, fetched.notification)
+    assert stored.entity == fetched.entity
+    looked_up = [each.pop("attributes", None) for each in stored.notification["sources"]]
+    assert stored.notification == fetched.notification
+    assert looked_up[0]["rules"]
     assert stored.entity == RAISED[3]["attributes"]
     assert world.code("get_notification", id="404404") == "not_found"
     asked = len(world.api.requests)

@@ -183,6 +183,48 @@ def test_a_token_does_what_its_scope_includes_and_nothing_more(server, name):
             problem(answer, 422, "invalid_parameters")
 
 
+SPENDING = [
+    ("list_notifications", {"where": "virustotal"}, 403, "forbidden"),
+    ("get_notification", {"id": "404404"}, 404, "not_found"),
+    ("get_notification", {"id": "404404", "where": "virustotal"}, 403, "forbidden"),
+    ("convert_notification", {"id": "404404"}, 404, "not_found"),
+    ("test_connectivity", {}, 403, "forbidden"),
+]
+
+
+def test_a_token_that_reads_spends_no_quota_whatever_it_asks(tmp_path):
+    virustotal = Api(RAISED, key=KEY)
+    with serving(virustotal) as url, serving_actions(configured(tmp_path, url)) as server:
+        server.post("poll").raise_for_status()
+        first = server.post("list_notifications", {"limit": 1}).json()["data"]["notifications"][0]["id"]
+        free = [(name, each.example) for name, each in ACTIONS.items() if each.scope == "read" and each.cost == "none"]
+        allowed = [
+            *free,
+            ("list_notifications", {"minimum_score": 50}),
+            ("get_notification", {"id": first}),
+            ("convert_notification", {"id": first}),
+        ]
+        before = virustotal.used
+        for name, parameters in allowed:
+            assert server.post(name, dict(parameters), token="reader").status_code == 200, name
+        for name, parameters, status, code in SPENDING:
+            details = problem(server.post(name, parameters, token="reader"), status, code)
+            assert "act" in details["detail"], name
+        assert virustotal.used == before
+        for name, parameters, _, _ in SPENDING:
+            spent = virustotal.used
+            assert server.post(name, parameters, token="soar").status_code in (200, 404)
+            assert virustotal.used > spent, name
+
+
+def test_the_document_says_what_each_action_costs(server):
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    for name, each in ACTIONS.items():
+        operation = document["paths"][f"/actions/{name}"]["post"]
+        assert (operation["x-scope"], operation["x-cost"]) == (each.scope, each.cost)
+        assert f"Cost at VirusTotal: {each.cost}." in operation["description"]
+
+
 def test_tokens_and_keys_are_in_no_log_and_no_file(api, tmp_path):
     with serving_actions(configured(tmp_path, api)) as server:
         for token in (*server.tokens, None):

@@ -1,0 +1,110 @@
+"""A notification in short, as actions show it: where it was found, what matched, and what is known of the entity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from connector import notification
+from connector.actions.assessment import Assessment
+from connector.actions.entity_facts import EntityFacts
+from connector.model import Document, Entry, JsonObject, Notification, Refused, Subject
+from connector.values.jsontext import list_or_empty
+from connector.values.timestamps import timestamp
+
+Where = Literal["journal", "virustotal"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A notification, and where it was found.
+
+    Attributes:
+        position: its place in the journal; None when VirusTotal was asked.
+        context: the attributes of what it names, as far as the journal knows them.
+    """
+
+    notification: Notification
+    source: str
+    position: int | None = None
+    context: Mapping[Subject, JsonObject] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """From an entry of the journal."""
+        return cls(entry.notification, entry.source, entry.seq, entry.context)
+
+    @property
+    def where(self) -> Where:
+        """Where it was found."""
+        return "virustotal" if self.position is None else "journal"
+
+    @cached_property
+    def view(self) -> Document | Refused:
+        """What mappings see of it; or why nothing true can be said of it."""
+        try:
+            return notification.view(self.notification, self.context)
+        except Refused as error:
+            return error
+
+
+class NotificationResult(Assessment):
+    """A notification in short, with what is known of its entity."""
+
+    id: str = Field(description="The notification's id at VirusTotal.")
+    source: str = Field(description="Name of the source that the notification is from.")
+    position: int | None = Field(
+        None, description="The notification's place in the journal; null when VirusTotal was asked."
+    )
+    date: str | None = Field(description="When the notification was raised (RFC 3339).")
+    origin: str | None = Field(None, description="Where the match comes from: hunting or subscriptions.")
+    entity_type: str | None = Field(None, description="What matched: file, url, domain or ip_address.")
+    entity_value: str | None = Field(None, description="The observable: SHA-256, URL, domain or IP address.")
+    rule: str | None = Field(None, description="Name of the YARA rule that matched.")
+    rulesets: list[str] = Field(
+        default_factory=list, description="Names of the rulesets, collections and threat profiles that matched."
+    )
+    tags: list[str] = Field(default_factory=list, description="The notification's tags, from VirusTotal.")
+    link: str | None = Field(None, description="Address of the entity's page at VirusTotal.")
+    entity: EntityFacts = Field(
+        EntityFacts(), description="What VirusTotal knows of the entity beside its assessment, such as name and size."
+    )
+    unreadable: str | None = Field(None, description="Why nothing more can be said of the notification.")
+    body: dict[str, Any] | None = Field(
+        None, description="The notification as VirusTotal sent it, when `bodies` asks for it."
+    )
+
+    @classmethod
+    def brief(cls, found: Found, *, with_body: bool) -> Self:
+        """Of a notification that was found."""
+        item, view = found.notification, found.view
+        known: dict[str, Any] = {
+            "id": item.id,
+            "source": found.source,
+            "position": found.position,
+            "date": None if item.date is None else timestamp(item.date),
+            "body": dict(item.body) if with_body else None,
+        }
+        if isinstance(view, Refused):
+            return cls(**known, unreadable=str(view))
+        said = view["notification"]
+        info = said["hunting_info"] if isinstance(said["hunting_info"], dict) else {}
+        sources = [each for each in list_or_empty(said["sources"]) if isinstance(each, dict)]
+        return cls(
+            **known,
+            **dict(Assessment.of(view)),
+            origin=_text(said["origin"]),
+            entity_type=said["entity_type"],
+            entity_value=view["entity_value"],
+            rule=_text(info.get("rule_name")),
+            rulesets=[name for each in sources if (name := _text(each.get("label") or each.get("id")))],
+            tags=[tag for tag in list_or_empty(said["tags"]) if isinstance(tag, str)],
+            link=said["link"],
+            entity=EntityFacts.of(view["entity"]),
+        )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,46 @@
+"""Asking VirusTotal within an action: which sources can be asked, and whether the caller may spend quota."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from connector import kinds
+from connector.actions.envelope import InvalidParameters, NotAllowed
+from connector.actions.registry import ActionContext
+from connector.configuration import Plan
+from connector.ports import SearchableSource
+
+
+def searchable_sources(plan: Plan) -> list[str]:
+    """The names of the sources that can be asked."""
+    return [name for name, each in plan.settings.sources.items() if each.upstream() is not None]
+
+
+def the_one_source(plan: Plan) -> str:
+    """The one source that can be asked.
+
+    Raises:
+        InvalidParameters: there is none, or more than one.
+    """
+    names = searchable_sources(plan)
+    if len(names) != 1:
+        raise InvalidParameters(
+            f"source: say which, of {', '.join(names)}" if names else "where: no source can be asked"
+        )
+    return names[0]
+
+
+@contextmanager
+def asking(context: ActionContext, name: str) -> Iterator[SearchableSource]:
+    """A source, to ask VirusTotal by its API key. Every request of an action that costs quota comes through here.
+
+    Raises:
+        NotAllowed: the caller may not spend quota.
+        InvalidParameters: the source cannot be asked.
+    """
+    if not context.may_spend:
+        raise NotAllowed("VirusTotal is asked only for a token of the scope act, because that costs quota")
+    settings = context.plan.settings.sources[name]
+    if settings.upstream() is None:
+        raise InvalidParameters(f"source: {name} is of type {settings.type}, which cannot be asked")
+    with closing(kinds.make_searchable_source(settings)) as source:
+        yield source
