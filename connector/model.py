@@ -162,6 +162,115 @@ class LookUp:
     report: JsonObject = field(default_factory=dict)
 
 
+class Rule(NamedTuple):
+    """A rule that matched: its name, the id of its ruleset, and the source whose notification says so.
+
+    Where it stands for what is judged, an empty ruleset or source is any.
+    """
+
+    name: str
+    ruleset: str = ""
+    source: str = ""
+
+
+class Judged(NamedTuple):
+    """What an analyst judges.
+
+    Attributes:
+        kind: a `notification`; an `observable`, with all that are raised about it; or a `rule`, with all that it
+            matches.
+        value: the notification's id, the observable, or the rule's name.
+        ruleset: of a rule, the id of its ruleset; empty: any.
+        source: only what this source has raised; empty: any.
+    """
+
+    kind: Literal["notification", "observable", "rule"]
+    value: str
+    ruleset: str = ""
+    source: str = ""
+
+
+Verdict = Literal["true_positive", "false_positive", "benign"]
+TAKEN_BACK = "none"
+"""The verdict that takes back what was judged before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What an analyst says of a notification, of an observable or of a rule.
+
+    Attributes:
+        verdict: or `TAKEN_BACK`.
+        by: who says so.
+        note: why; empty when nothing was said.
+        until: when it is over, in Unix seconds; None: never.
+        at: when it was said, in Unix seconds.
+    """
+
+    judged: Judged
+    verdict: Verdict | Literal["none"]
+    by: str
+    note: str = ""
+    until: int | None = None
+    at: int = 0
+
+    @property
+    def withholds(self) -> bool:
+        """Whether what it is about is not to be delivered."""
+        return self.verdict in ("false_positive", "benign")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJudgement:
+    """A judgement as a journal keeps it.
+
+    Attributes:
+        id: a number, greater than that of every earlier one.
+        state: `in force`; `superseded` by a later one; `over`, because it was taken back or its time has passed; or
+            `damaged`: the disk has changed it, and it decides nothing.
+        rules: the rules that had matched what was judged, as far as the journal knew then.
+    """
+
+    id: int
+    judgement: Judgement
+    state: Literal["in force", "superseded", "over", "damaged"]
+    rules: Sequence[Rule] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementFilter:
+    """Which judgements to list: every condition that is given must hold.
+
+    Attributes:
+        value, source: of exactly this.
+        before: only those with a lower id.
+        in_force: only those that decide.
+    """
+
+    kind: str | None = None
+    value: str | None = None
+    verdict: str | None = None
+    source: str | None = None
+    by: str | None = None
+    before: int | None = None
+    in_force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRecord:
+    """How often what a rule matched was judged what: counts of judgements in force."""
+
+    rule: Rule
+    true_positive: int = 0
+    false_positive: int = 0
+    benign: int = 0
+
+    @property
+    def judged(self) -> int:
+        """How many there are."""
+        return self.true_positive + self.false_positive + self.benign
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A notification in the journal.
@@ -171,6 +280,7 @@ class Entry:
         context: the attributes of what the notification names, as far as they were known when it was read.
         learned: the journal's count of what it had learned when it was read; see `Advance`.
         damaged: whether it is not what was stored any more; the notification's body is then empty.
+        judgement: what decides of all that is said of it, of its observable and of its rule, when it was read.
     """
 
     seq: int
@@ -179,6 +289,7 @@ class Entry:
     context: Mapping[Subject, JsonObject] = field(default_factory=dict)
     learned: int = field(default=0, compare=False)
     damaged: bool = False
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True, slots=True)

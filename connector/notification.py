@@ -25,6 +25,7 @@ MAX_DATE = 253_402_300_799
 LOOKED_UP = ("hunting_ruleset", "retrohunt_job", "collection", "threat_actor")
 """The types of `notification.sources` that can be looked up; a `threat_profile` cannot. The URL that a notification is
 about is a subject too, of the type `url`, while only its digest is known."""
+_WITH_RULES = ("hunting_ruleset", "retrohunt_job")
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
 """Subjects of a notification, and characters of a subject's id, at most; VirusTotal gives fewer."""
@@ -109,6 +110,31 @@ def subjects(body: JsonObject) -> Sequence[Subject]:
     else:
         about = _unknown_url(body.get("type"), body.get("id"), body.get("attributes"))
     return [*dict.fromkeys(subject for subject in (about, *named) if subject is not None)][:MAX_SUBJECTS]
+
+
+def observables(body: JsonObject) -> Sequence[str]:
+    """The names of what a notification is about: as `entity_value` has it if it is known, and by its id."""
+    said = _said(body)
+    if _is_notification_object(body):
+        entity_type, entity_id, entity = said.get("entity_type"), said.get("entity_id"), _object(body.get("entity"))
+        attributes = entity.get("attributes")
+    else:
+        entity_type, entity_id, attributes = body.get("type"), body.get("id"), body.get("attributes")
+    if not isinstance(entity_type, str) or not isinstance(entity_id, str):
+        return ()
+    value = entity_value(entity_type, entity_id, _object(attributes))
+    return [value, entity_id] if value and value != entity_id else [entity_id]
+
+
+def rule_name(body: JsonObject) -> str:
+    """The name of the rule that matched; empty when none did."""
+    name = _object(_said(body).get("hunting_info")).get("rule_name")
+    return name if isinstance(name, str) else ""
+
+
+def rulesets(body: JsonObject) -> Sequence[str]:
+    """The ids of the rulesets and Retrohunt jobs that a notification names."""
+    return [each.id for each in subjects(body) if each.type in _WITH_RULES]
 
 
 def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | None:

@@ -20,6 +20,8 @@ from connector.model import (
     JournalStatus,
     Json,
     JsonObject,
+    Judgement,
+    JudgementFilter,
     LookUp,
     Message,
     News,
@@ -28,10 +30,12 @@ from connector.model import (
     Page,
     Redelivery,
     Refusal,
+    RuleRecord,
     Selection,
     ServedRoute,
     StixObject,
     StoredDeadLetter,
+    StoredJudgement,
     Subject,
     Version,
 )
@@ -318,6 +322,27 @@ class Journal(Outbox, Protocol):
         URL, dead letters that were made without it, and not by a sink, are to be retried. Requires the lease on the
         source.
         """
+        ...
+
+    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
+        """Store a judgement, with the time; return it, and how many entries it concerns.
+
+        From then on entries are read with it (`Entry.judgement`), where none of a higher kind decides: a notification's
+        before an observable's, that before a rule's; of one kind the newest. Those that a route has delivered are
+        outdated, in the same transaction. `TAKEN_BACK` ends all that was said of the same.
+        """
+        ...
+
+    def end_judgements(self) -> int:
+        """Note of which judgements the time is over, which ends them as `judge` begins them; return how many."""
+        ...
+
+    def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:
+        """The judgements that are wanted, the newest first, at most `limit`."""
+        ...
+
+    def rule_records(self, limit: int) -> Sequence[RuleRecord]:
+        """What the matches of each rule were judged, at most `limit`: those with the most false positives first."""
         ...
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from connector.journals.sql import damage, dead_letters, look_ups, positions
+from connector.journals.sql import damage, dead_letters, judgements, look_ups, positions
 from connector.journals.sql.bodies import Bodies, Codec
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.positions import AFTER_ALL
 from connector.journals.sql.pruning import DAY_SECONDS
 from connector.journals.sql.rows import checksum, decoded_object, encoded_body, is_damaged, json_list
-from connector.model import UNREADABLE, DeadLetter, Entry, Notification, Page, Unreadable
+from connector.model import UNREADABLE, DeadLetter, Entry, JsonObject, Notification, Page, Unreadable
 
 READ_BYTES = 16 * 1024 * 1024
 """Bodies that are read at once end with the one that reaches so many, for the sake of memory."""
@@ -53,7 +53,7 @@ def _add(db: Transaction, codec: Codec, source_id: int, notification: Notificati
         return None
     stored = codec.compressed(encoded_body(notification.body))
     check = checksum(codec.number, stored, date, notification.id)
-    row = {"date": date, "checksum": check, "dictionary": codec.number}
+    row = {"date": date, "checksum": check, "dictionary": codec.number, **judgements.traits(notification.body)}
     return db.insert("add_notification", {**key, **row, "body": stored})
 
 
@@ -76,6 +76,7 @@ def mend(db: Transaction, bodies: Bodies, source: str, seq: int, notification: N
         stored = codec.compressed(encoded_body(notification.body))
         check = checksum(codec.number, stored, notification.date, notification.id)
         whole = {"date": notification.date, "checksum": check, "dictionary": codec.number, "body": stored}
+        whole |= judgements.traits(notification.body)
         if db.run("mend_notification", {"seq": seq, **whole}).rowcount == 0:
             return False
         db.run("retry_mended", {"seq": seq})
@@ -91,25 +92,25 @@ def after(db: Transaction, bodies: Bodies, reached: Mapping[str, int], limit: in
     )
     found, size = [], 0
     for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
-        body = _body(db, bodies, row)
-        found.append(_entry(row, body))
-        size += len(body or b"")
+        stored = _body(db, bodies, row)
+        found.append(_entry(row, stored))
+        size += len(stored or b"")
         if size >= READ_BYTES:
             break
-    return look_ups.with_context(db, found)
+    return _with_what_is_known(db, found)
 
 
 def numbered(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Sequence[Entry]:
     """These entries, in order; what was pruned is missing."""
     rows = db.run("numbered_entries", {"seqs": json_list(seqs)})
-    return look_ups.with_context(db, [_entry(row, _body(db, bodies, row)) for row in rows])
+    return _with_what_is_known(db, [_entry(row, _body(db, bodies, row)) for row in rows])
 
 
 def find(db: Transaction, bodies: Bodies, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
     """The entries of these sources that have this notification, in order."""
     asked = ({"source": source, "notification_id": notification_id} for source in dict.fromkeys(sources))
     found = [_entry(row, _body(db, bodies, row)) for each in asked for row in db.run("find_entry", each)]
-    return look_ups.with_context(db, sorted(found, key=_SEQ))
+    return _with_what_is_known(db, sorted(found, key=_SEQ))
 
 
 def latest(db: Transaction, bodies: Bodies, sources: Sequence[str], limit: int, before: int | None) -> Sequence[Entry]:
@@ -117,7 +118,17 @@ def latest(db: Transaction, bodies: Bodies, sources: Sequence[str], limit: int, 
     asked = ({"source": each, "before": AFTER_ALL if before is None else before, "limit": limit} for each in sources)
     walks = (db.run("latest_entries", each) for each in asked)
     rows = itertools.islice(heapq.merge(*walks, key=itemgetter(0), reverse=True), limit)
-    return [_entry(row, _body(db, bodies, row)) for row in rows]
+    return judgements.with_judgements(db, [_entry(row, _body(db, bodies, row)) for row in rows])
+
+
+def _with_what_is_known(db: Transaction, found: Sequence[Entry]) -> Sequence[Entry]:
+    return judgements.with_judgements(db, look_ups.with_context(db, found))
+
+
+def body(db: Transaction, bodies: Bodies, row: Any) -> JsonObject:
+    """The body in a row of the statements that read entries; empty when it is damaged."""
+    found = _body(db, bodies, row)
+    return {} if found is None else decoded_object(found)
 
 
 def _body(db: Transaction, bodies: Bodies, row: Any) -> bytes | None:
@@ -128,8 +139,8 @@ def _body(db: Transaction, bodies: Bodies, row: Any) -> bytes | None:
     return bodies.read(db, dictionary, stored)
 
 
-def _entry(row: Any, body: bytes | None) -> Entry:
+def _entry(row: Any, found: bytes | None) -> Entry:
     """What the disk garbled is empty."""
     seq, source, notification_id, date, *_ = row
-    said = Notification(notification_id, date, {} if body is None else decoded_object(body))
-    return Entry(seq, source, said, damaged=body is None)
+    said = Notification(notification_id, date, {} if found is None else decoded_object(found))
+    return Entry(seq, source, said, damaged=found is None)

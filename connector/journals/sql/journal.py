@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import orjson
 
-from connector.journals.sql import damage, dead_letters, entries, ledger, look_ups
+from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.old_objects import OldObjects, last_before
@@ -35,14 +35,18 @@ from connector.model import (
     JournalStatus,
     Json,
     JsonObject,
+    Judgement,
+    JudgementFilter,
     LookUp,
     News,
     Notification,
     Outdated,
     Page,
     Redelivery,
+    RuleRecord,
     ServedRoute,
     StoredDeadLetter,
+    StoredJudgement,
     Subject,
     Version,
 )
@@ -257,6 +261,24 @@ class SqlJournal:
             letters = {(seq, object_id) for _, seq, object_id in former}
             return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters)
 
+    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
+        """As `connector.ports.Journal.judge`."""
+        return judging.judge(self._database, self._bodies, judgement, int(self._clock()))
+
+    def end_judgements(self) -> int:
+        """As `connector.ports.Journal.end_judgements`."""
+        return judging.end_due(self._database, self._bodies, int(self._clock()))
+
+    def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:
+        """As `connector.ports.Journal.judgements`."""
+        with self._database.read() as db:
+            return judging.listed(db, wanted, limit)
+
+    def rule_records(self, limit: int) -> Sequence[RuleRecord]:
+        """As `connector.ports.Journal.rule_records`."""
+        with self._database.read() as db:
+            return judging.rule_records(db, limit)
+
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
         """As `connector.ports.Journal.dead_letters`."""
         if ids is not None:
@@ -344,6 +366,9 @@ class SqlJournal:
         longer = max(0, self._retention.ids - self._retention.notifications)
         for number in ids.values():
             forget_ids(self._database, number, before - longer * DAY_SECONDS)
+        with self._database.write() as db:
+            older = max(0, self._retention.objects - self._retention.notifications)
+            db.run("forget_judgements", {"before": before - older * DAY_SECONDS})
         self._database.reclaim()
         return pruned
 

@@ -13,12 +13,15 @@ SELECT id FROM sources WHERE name = :source;
 INSERT INTO seen (source, notification_id, raised) VALUES (:source, :notification_id, :raised) ON CONFLICT DO NOTHING;
 
 -- name: add_notification
-INSERT INTO notifications (source, notification_id, date, raised, checksum, dictionary, body)
-VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body);
+INSERT INTO notifications (
+    source, notification_id, date, raised, checksum, dictionary, body, observable, rule
+)
+VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body, :observable, :rule);
 
 -- name: mend_notification
 -- Not where the id may be what was changed: an id that was never stored, or that of another entry.
-UPDATE notifications SET date = :date, checksum = :checksum, dictionary = :dictionary, body = :body
+UPDATE notifications
+SET date = :date, checksum = :checksum, dictionary = :dictionary, body = :body, observable = :observable, rule = :rule
 WHERE seq = :seq
     AND EXISTS (
         SELECT 1 FROM seen

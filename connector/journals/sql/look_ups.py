@@ -77,13 +77,18 @@ def learn(db: Transaction, source_id: int, look_up: LookUp) -> bool:
     db.run("store_attributes", {"id": subject_id, **told})
     if look_up.digest == digest:
         return False
+    outdate(db, source_id, subject_id)
+    if look_up.subject.type == "url":
+        db.run("retry_what_lacked", {"subject": subject_id})
+    return True
+
+
+def outdate(db: Transaction, source_id: int, subject_id: int) -> None:
+    """Count that something was learned of a subject: the entries that name it and were delivered are outdated."""
     learned = learned_so_far(db) + 1
     db.run("count_learned", {"source": source_id, "learned": learned})
     db.run("mark_learned", {"id": subject_id, "learned": learned})
     db.run("outdate_delivered", {"source": source_id, "subject": subject_id, "learned": learned})
-    if look_up.subject.type == "url":
-        db.run("retry_what_lacked", {"subject": subject_id})
-    return True
 
 
 def outdate_read(db: Transaction, passed: Mapping[str, int], learned: int | None) -> None:

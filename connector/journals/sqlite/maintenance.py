@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connector.journals.sql import positions
+from connector.journals.sql import judgements, positions
 from connector.journals.sql.bodies import is_garbled
 from connector.journals.sql.collections import said_version
 from connector.journals.sql.damage import is_checkpoint_damaged
@@ -35,6 +35,7 @@ _EVERY_POSITION = (
     " FROM positions LEFT JOIN routes ON routes.id = positions.route LEFT JOIN sources ON sources.id = positions.source"
 )
 _EVERY_CHECKPOINT = "SELECT name, id, checkpoint, checkpoint_checksum FROM sources"
+_EVERY_JUDGEMENT = "SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum FROM judgements"
 _EVERY_NOTIFICATION = "SELECT seq, notification_id, date, checksum, dictionary, body FROM notifications ORDER BY seq"
 
 
@@ -81,6 +82,9 @@ def check(path: Path, progress: Progress) -> tuple[int, Sequence[str]]:
                     f"the object {object_id} in the collection {name} is not what was stored: a replay of its route"
                     " from the start mends it"
                 )
+        for row in db.execute(_EVERY_JUDGEMENT):
+            if judgements.is_damaged(row):
+                wrong.append(f"the judgement {row[0]} is not what was stored, and decides nothing: judge again")
         for number, copy, content, check in db.execute(_EVERY_DICTIONARY):
             if is_garbled(content, check):
                 wrong.append(f"the copy {copy} of the dictionary {number} is not what was stored: `compact` mends it")

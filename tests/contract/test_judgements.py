@@ -1,0 +1,393 @@
+"""What `connector.ports.Journal` promises of judgements, asked of every journal."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connector.journals.sql import judging
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import (
+    Advance,
+    Entry,
+    Judged,
+    Judgement,
+    JudgementFilter,
+    Notification,
+    Page,
+    Redelivery,
+    Rule,
+    RuleRecord,
+    StoredJudgement,
+)
+from connector.ports import Journal
+
+NOW = 1_760_000_000
+
+
+class Clock:
+    def __init__(self):
+        self.now = float(NOW)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _sqlite(folder: Path, clock: Callable[[], float]) -> Journal:
+    return SqliteJournal(SqliteSettings(path=folder / "journal.db"), clock=clock)
+
+
+STORES = {"sqlite": _sqlite}
+"""By name, what opens the store of a folder, as often as one likes."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=STORES)
+def open_journal(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Callable[[], Journal]:
+    return lambda: STORES[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+def journal(open_journal):
+    journal = open_journal()
+    yield journal
+    journal.close()
+
+
+def match(number: int, host: str = "evil.example", rule: str = "phish", ruleset: str = "71") -> Notification:
+    context = {
+        "notification_id": str(number),
+        "hunting_info": {"rule_name": rule},
+        "sources": [{"type": "hunting_ruleset", "id": ruleset, "label": "x"}],
+    }
+    return Notification(str(number), NOW, {"type": "domain", "id": host, "context_attributes": context})
+
+
+def store(journal: Journal, *notifications: Notification, source: str = "vt") -> None:
+    with journal.lease(source):
+        journal.append(source, Page(notifications, None))
+
+
+def pass_all(journal: Journal, route: str = "out", sources: Sequence[str] = ("vt",)) -> Sequence[Entry]:
+    entries = journal.pending(route, sources, 10_000)
+    if entries:
+        with journal.lease(route):
+            last = Advance(entries[-1].seq, len(entries), 0, 0, learned=entries[0].learned)
+            journal.advance(route, sources, last)
+    return entries
+
+
+def outdated(journal: Journal, route: str = "out", sources: Sequence[str] = ("vt",)) -> dict[str, str | None]:
+    """Deal with what is outdated; by notification, its verdict now."""
+    found = {}
+    while (batch := journal.outdated(route, sources, 3)) is not None:
+        found |= verdicts(batch.entries)
+        with journal.lease(route):
+            journal.record_redelivery(route, Redelivery([e.seq for e in batch.entries], 0, 0, 0, mark=batch.mark))
+    return found
+
+
+def verdicts(entries: Sequence[Entry]) -> dict[str, str | None]:
+    return {e.notification.id: None if e.judgement is None else e.judgement.verdict for e in entries}
+
+
+def observable(value: str = "evil.example", source: str = "") -> Judged:
+    return Judged("observable", value, source=source)
+
+
+def judge(journal: Journal, judged: Judged, verdict: str = "false_positive", **more: object) -> StoredJudgement:
+    stored, _ = journal.judge(Judgement(judged, verdict, "ana", **more))
+    return stored
+
+
+def test_a_judgement_is_kept_with_its_time_and_survives(open_journal, clock):
+    with closing(open_journal()) as journal:
+        store(journal, match(1))
+        said = Judgement(observable(), "benign", "ana", "ours\nsince March", until=NOW + 60)
+        stored, concerned = journal.judge(said)
+    with closing(open_journal()) as journal:
+        (found,) = journal.judgements(JudgementFilter(), 10)
+
+    assert concerned == 1
+    assert found == stored
+    assert found.judgement == replace(said, at=NOW)
+    assert (found.state, found.rules) == ("in force", [Rule("phish", "71", "vt")])
+
+
+@pytest.mark.parametrize(
+    ("judged", "concerned"),
+    [
+        (Judged("notification", "1"), {"1"}),
+        (Judged("notification", "1", source="vt"), {"1"}),
+        (Judged("notification", "1", source="other"), set()),
+        (observable(), {"1", "2"}),
+        (observable("EVIL.example."), {"1", "2"}),
+        (observable(source="other"), set()),
+        (observable("l.example"), set()),
+        (Judged("rule", "phish"), {"1", "3"}),
+        (Judged("rule", "Phish"), set()),
+        (Judged("rule", "phish", "71"), {"1"}),
+        (Judged("rule", "phish", "7"), set()),
+        (Judged("rule", "phish", "72", "vt"), {"3"}),
+        (Judged("rule", "phish", "72", "other"), set()),
+    ],
+)
+def test_what_is_judged_is_found_among_what_was_stored_before_and_what_comes_later(journal, judged, concerned):
+    def matches(first: int) -> Sequence[Notification]:
+        return [
+            match(first),
+            match(first + 1, rule="other"),
+            match(first + 2, "good.example", ruleset="72"),
+            match(first + 3, "third.example", rule=""),
+        ]
+
+    store(journal, *matches(1))
+    pass_all(journal)
+
+    _, count = journal.judge(Judgement(judged, "false_positive", "ana"))
+    store(journal, *matches(11))
+
+    assert count == len(concerned)
+    assert set(outdated(journal)) == concerned
+    later = set() if judged.kind == "notification" else {f"1{each}" for each in concerned}
+    wanted = {each.notification.id for each in journal.history({"vt": 0}, 100) if each.judgement}
+    assert wanted == concerned | later
+    assert {each.notification.id for each in journal.latest(["vt"], 100) if each.judgement} == wanted
+    assert {each.notification.id for each in journal.pending("out", ["vt"], 100) if each.judgement} == later
+
+
+def test_a_url_is_found_by_what_it_is_and_by_its_digest(journal):
+    url = "http://evil.example/"
+    digest = hashlib.sha256(url.encode()).hexdigest()
+    about = {"hunting_info": None, "sources": []}
+    known = {"type": "url", "id": digest, "attributes": {"url": url}, "context_attributes": about}
+    unknown = {"type": "url", "id": digest, "context_attributes": about}
+    store(journal, Notification("1", NOW, known), Notification("2", NOW, unknown))
+    pass_all(journal)
+
+    for judged in (observable(url), observable(digest), observable(digest.upper())):
+        judge(journal, judged)
+        assert set(outdated(journal)) == {"1", "2"}
+        judge(journal, judged, "none")
+        assert outdated(journal) == {"1": None, "2": None}
+
+
+def test_what_is_said_of_a_notification_goes_before_what_is_said_of_its_observable_and_that_before_its_rule(journal):
+    store(journal, match(1), match(2), match(3, "good.example"))
+    judge(journal, Judged("notification", "1"), "true_positive")
+    judge(journal, observable(), "benign")
+    judge(journal, Judged("rule", "phish"), "false_positive")
+
+    assert verdicts(journal.history({"vt": 0}, 10)) == {"1": "true_positive", "2": "benign", "3": "false_positive"}
+
+
+def test_the_newest_judgement_decides_until_it_is_taken_back_with_all_that_was_said_before(journal):
+    store(journal, match(1))
+    pass_all(journal)
+    judge(journal, observable(), "false_positive")
+    judge(journal, observable(), "true_positive")
+    assert outdated(journal) == {"1": "true_positive"}
+
+    judge(journal, observable(), "none", note="a mistake")
+
+    assert outdated(journal) == {"1": None}
+    assert [(each.judgement.verdict, each.state) for each in journal.judgements(JudgementFilter(), 10)] == [
+        ("none", "over"),
+        ("true_positive", "over"),
+        ("false_positive", "over"),
+    ]
+
+
+def test_to_take_back_ends_only_what_was_said_of_the_same(journal):
+    store(journal, match(1))
+    judge(journal, Judged("rule", "phish", "71"), "false_positive")
+    judge(journal, Judged("rule", "phish"), "none")
+
+    assert verdicts(journal.history({"vt": 0}, 10)) == {"1": "false_positive"}
+
+
+def test_a_judgement_whose_time_is_over_decides_nothing_and_an_older_one_does_again(journal, clock):
+    store(journal, match(1))
+    pass_all(journal)
+    judge(journal, observable(), "false_positive")
+    judge(journal, observable(), "true_positive", until=NOW + 60)
+    outdated(journal)
+
+    clock.now = NOW + 59
+    assert journal.end_judgements() == 0
+    clock.now = NOW + 60
+    assert journal.end_judgements() == 1
+    assert journal.end_judgements() == 0
+
+    assert outdated(journal) == {"1": "false_positive"}
+    assert [each.state for each in journal.judgements(JudgementFilter(), 10)] == ["over", "in force"]
+
+
+def test_the_end_of_what_was_superseded_outdates_nothing(journal, clock):
+    store(journal, match(1))
+    pass_all(journal)
+    judge(journal, observable(), "false_positive", until=NOW + 60)
+    judge(journal, observable(), "benign")
+    outdated(journal)
+    clock.now = NOW + 60
+
+    assert journal.end_judgements() == 1
+    assert outdated(journal) == {}
+    assert verdicts(journal.history({"vt": 0}, 10)) == {"1": "benign"}
+
+
+def test_what_a_route_read_before_a_judgement_and_passes_after_it_is_outdated(journal):
+    store(journal, match(1))
+    entries = journal.pending("out", ["vt"], 10)
+    judge(journal, observable())
+    with journal.lease("out"):
+        journal.advance("out", ["vt"], Advance(entries[-1].seq, 1, 0, 0, learned=entries[0].learned))
+
+    assert outdated(journal) == {"1": "false_positive"}
+
+
+def test_what_was_muted_is_outdated_when_the_judgement_is_taken_back(journal):
+    store(journal, match(1))
+    judge(journal, observable())
+    store(journal, match(2), match(3))
+    assert verdicts(pass_all(journal)) == dict.fromkeys(("1", "2", "3"), "false_positive")
+    assert outdated(journal) == {}
+
+    judge(journal, observable(), "none")
+
+    assert outdated(journal) == dict.fromkeys(("1", "2", "3"))
+
+
+def test_a_judgement_is_news_for_each_source_that_raised_what_it_is_about(journal):
+    store(journal, match(1))
+    store(journal, match(1), source="other")
+    store(journal, match(1, "good.example"), source="third")
+    before = journal.news().sources
+
+    judge(journal, observable())
+
+    after = journal.news().sources
+    assert {name for name in after if after[name] != before[name]} == {"vt", "other"}
+
+
+def test_judging_a_source_alone_leaves_the_others(journal):
+    store(journal, match(1))
+    store(journal, match(2), source="other")
+    pass_all(journal, sources=["vt", "other"])
+
+    judge(journal, Judged("rule", "phish", source="other"))
+
+    assert outdated(journal, sources=["vt", "other"]) == {"2": "false_positive"}
+
+
+def test_a_rule_of_many_matches_is_judged_in_parts(journal, monkeypatch):
+    monkeypatch.setattr(judging, "ROWS", 3)
+    store(journal, *(match(number, f"{number}.example") for number in range(10)))
+    pass_all(journal)
+
+    _, count = journal.judge(Judgement(Judged("rule", "phish"), "false_positive", "ana"))
+
+    assert count == 10
+    assert len(outdated(journal)) == 10
+
+
+def test_judgements_are_listed_by_what_is_asked_for_newest_first_in_pages(journal):
+    store(journal, match(1), match(2))
+    first = judge(journal, observable(), "benign")
+    second = judge(journal, Judged("notification", "2"), "false_positive")
+    third, _ = journal.judge(Judgement(observable(source="vt"), "true_positive", "bob"))
+    judge(journal, Judged("notification", "2"), "none")
+
+    def ids(limit: int = 10, **wanted: object) -> list[int]:
+        return [each.id for each in journal.judgements(JudgementFilter(**wanted), limit)]
+
+    assert ids(limit=2, before=4) == [third.id, second.id]
+    assert ids(kind="observable") == [third.id, first.id]
+    assert ids(in_force=True) == [third.id, first.id]
+    assert ids(verdict="benign") == ids(by="ana", kind="observable") == [first.id]
+    assert ids(source="vt") == [third.id]
+    assert ids(value="2", verdict="false_positive") == [second.id]
+
+
+def test_a_rule_is_known_by_what_its_matches_were_judged(journal):
+    store(journal, match(1), match(2), match(3, "good.example"), match(4, "x.example", rule="other"))
+    judge(journal, Judged("notification", "1"), "true_positive")
+    judge(journal, Judged("notification", "2"), "benign")
+    judge(journal, observable("good.example"), "false_positive")
+    judge(journal, observable("x.example"), "false_positive")
+    judge(journal, observable("x.example"), "true_positive")
+    judge(journal, observable("never.example"), "false_positive")
+
+    assert journal.rule_records(10) == [
+        RuleRecord(Rule("phish", "71", "vt"), true_positive=1, false_positive=1, benign=1),
+        RuleRecord(Rule("other", "71", "vt"), true_positive=1),
+    ]
+    assert [each.rule.name for each in journal.rule_records(1)] == ["phish"]
+
+
+def test_a_rule_that_never_matched_can_be_judged(journal):
+    stored = judge(journal, Judged("rule", "quiet", "7"))
+
+    assert stored.rules == [Rule("quiet", "7")]
+    assert journal.rule_records(10) == [RuleRecord(Rule("quiet", "7"), false_positive=1)]
+
+
+def test_what_is_over_is_forgotten_long_after(journal, clock):
+    judge(journal, observable("a.example"))
+    judge(journal, observable("a.example"), "none")
+    judge(journal, observable("b.example"))
+
+    journal.prune(NOW, {})
+    assert len(journal.judgements(JudgementFilter(), 10)) == 3
+    journal.prune(NOW + 400 * 86_400, {})
+    assert [each.judgement.judged.value for each in journal.judgements(JudgementFilter(), 10)] == ["b.example"]
+
+
+def test_what_is_judged_is_pruned_as_anything_else(journal):
+    store(journal, match(1))
+    pass_all(journal)
+    judge(journal, observable())
+    outdated(journal)
+
+    assert journal.prune(NOW + 1, {"out": ["vt"]}) == 1
+    assert outdated(journal) == {}
+    store(journal, match(2))
+    assert verdicts(journal.pending("out", ["vt"], 10)) == {"2": "false_positive"}
+
+
+def test_a_judgement_is_kept_while_another_process_serves_the_source(open_journal):
+    with closing(open_journal()) as one, closing(open_journal()) as other:
+        store(one, match(1))
+        with one.lease("vt"), one.lease("out"):
+            judge(other, observable())
+        assert verdicts(one.pending("out", ["vt"], 10)) == {"1": "false_positive"}
+
+
+class TestSqlite:
+    """What is the matter of one store."""
+
+    def test_a_judgement_that_the_disk_has_changed_decides_nothing(self, journal, tmp_path):
+        store(journal, match(1))
+        judge(journal, observable(), "true_positive")
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            db.execute("UPDATE judgements SET verdict = 'benign'")
+
+        assert verdicts(journal.history({"vt": 0}, 10)) == {"1": None}
+        assert [each.state for each in journal.judgements(JudgementFilter(), 10)] == ["damaged"]
+
+    def test_what_was_stored_before_there_were_judgements_is_found(self, journal, tmp_path):
+        store(journal, *(match(number) for number in range(3)), match(4, "good.example"))
+        pass_all(journal)
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            db.execute("UPDATE notifications SET observable = NULL, rule = NULL")
+
+        assert judge(journal, observable()).rules == [Rule("phish", "71", "vt")]
+        assert set(outdated(journal)) == {"0", "1", "2"}
