@@ -360,6 +360,22 @@ class Version(NamedTuple):
     last_seq: int = 0
 
 
+class Withheld(NamedTuple):
+    """Why a route does not let something of an observable through; what it has delivered of it is taken back.
+
+    Attributes:
+        by: `verdict`, the mapping's `claim` is false; `condition`, the route's `when` or the mapping's `match` is.
+        reason: one sentence, without a full stop.
+    """
+
+    by: str
+    reason: str
+
+
+NOT_CLAIMED = Withheld("verdict", "what is known of it now does not say that it is bad")
+"""The reason by verdict."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One encoded document on its way to a sink.

@@ -74,7 +74,9 @@ def as_json(explained: ExplainedConversion) -> dict[str, Any]:
         "input": explanation.view,
         "match": _evaluation(explanation.match) if explanation.match else None,
         "let": [_part(part) for part in explanation.names],
+        "claim": _evaluation(explanation.claim) if explanation.claim else None,
         "emit": [_part(part) for part in explanation.emitted],
+        "withdraw": [_part(part) for part in explanation.withdrawn],
         "sent": explained.sent,
     }
 

@@ -3,6 +3,7 @@
     mine.yaml
     examples/inputs/CASE.json       a notification, in either shape
     examples/mine/CASE.SUFFIX       the expected output: STIX objects as a JSON list, anything else line by line
+    examples/mine/withdrawn/CASE.SUFFIX     what takes it back, for the cases that have such a file
 
 Shared documents (`ObjectFormat.shared_documents`) are not repeated in every file.
 """
@@ -19,8 +20,10 @@ import orjson
 
 from connector.mapping import CompiledMapping, examples
 from connector.model import Misconfigured, Refused
-from connector.pipeline.convert import Conversion, convert
+from connector.pipeline.convert import Conversion, convert, convert_withdrawal
 
+WITHDRAWN = "withdrawn"
+"""The folder of what takes back the output of examples."""
 _SUFFIXES = {"stix": "json", "json": "jsonl"}
 """Of the files of expected output; for any other format, its name."""
 
@@ -67,12 +70,19 @@ def run(mapping: CompiledMapping, folder: Path, name: str, *, update: bool = Fal
         raise Misconfigured(
             f"there are no examples for {name}: put notifications, a JSON object each, into {folder / 'inputs'}"
         )
-    known = {path.stem: path for path in sorted((folder / name).glob("*")) if path.is_file()}
+    known, withdrawn = _files(folder / name), _files(folder / name / WITHDRAWN)
     for path in inputs:
         file = known.pop(path.stem, folder / name / f"{path.stem}.{suffix(mapping)}")
         yield _outcome(path.stem, file, expected(mapping, path), update=update)
-    for case, file in known.items():
+        if path.stem in withdrawn:
+            made = expected_withdrawal(mapping, path)
+            yield _outcome(f"{path.stem}, withdrawn", withdrawn.pop(path.stem), made, update=update)
+    for case, file in {**known, **withdrawn}.items():
         yield Outcome(case, "left over", file)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*")) if path.is_file()}
 
 
 def suffix(mapping: CompiledMapping) -> str:
@@ -87,6 +97,19 @@ def expected(mapping: CompiledMapping, path: Path) -> bytes:
         Misconfigured: the example cannot be read.
     """
     [conversion] = convert([examples.read_one(path)], mapping)
+    return _output(mapping, conversion)
+
+
+def expected_withdrawal(mapping: CompiledMapping, path: Path) -> bytes:
+    """The content of a file in the folder `withdrawn`: what is sent when that is taken back which was delivered.
+
+    Raises:
+        Misconfigured: the example cannot be read.
+    """
+    return _output(mapping, convert_withdrawal(examples.read_one(path), mapping))
+
+
+def _output(mapping: CompiledMapping, conversion: Conversion) -> bytes:
     if mapping.format_name == "stix":
         made = {"refused": _reason(conversion.refusal)} if conversion.refusal else objects(conversion)
         return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

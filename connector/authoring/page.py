@@ -63,6 +63,12 @@ class _Output:
             row = self.row("row", [_element("span", "match", class_="key")], [explanation.match])
             made.append(_element("ul", _element("li", row), class_="tree"))
         made.append(_element("ul", *(self.part(part, top=True) for part in explanation.emitted), class_="tree"))
+        if explanation.claim is not None:
+            row = self.row("row", [_element("span", "claim", class_="key")], [explanation.claim])
+            made.append(_element("ul", _element("li", row), class_="tree"))
+        if explanation.withdrawn:
+            made.append(_element("h3", "If it were to be taken back"))
+            made.append(_element("ul", *map(self.part, explanation.withdrawn), class_="tree"))
         if explanation.names:
             made.append(_element("h3", "Names under let"))
             made.append(_element("ul", *(self.part(part, top=True) for part in explanation.names), class_="tree"))

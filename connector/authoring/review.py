@@ -21,7 +21,7 @@ Level = Literal["ok", "note", "warning", "error"]
 _Place = tuple[str, ...]
 """Names from `notification`, `entity` or `entity_value` downwards; `[]` stands for every element of a list."""
 _ELEMENT = "[]"
-_ASKING = ("match", "$when", "$each", "$provisional")
+_ASKING = ("match", "claim", "$when", "$each", "$provisional")
 """The roles of expressions whose values are not written to the output."""
 _COPIED: Mapping[_Place, _Place] = {
     ("entity", "sha256"): ("entity_value",),
@@ -94,7 +94,7 @@ def _undefined(vocabulary: Vocabulary, explanations: Iterable[Explanation]) -> I
 
 
 def _documents(explanation: Explanation) -> Iterator[ExplainedValue]:
-    for part in explanation.emitted:
+    for part in (*explanation.emitted, *explanation.withdrawn):
         if isinstance(part.value, list):
             yield from (each for each in part.parts if not each.left_out)
         elif isinstance(part.value, dict):

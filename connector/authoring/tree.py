@@ -42,6 +42,12 @@ def _lines(explained: ExplainedConversion) -> Iterator[Text | Tree]:
     yield heading
     for part in explanation.emitted:
         yield _tree(part)
+    if explanation.claim is not None:
+        yield from _evaluations([explanation.claim])
+    if explanation.withdrawn:
+        yield Text("if it were to be taken back, from withdraw:", "bold")
+        for part in explanation.withdrawn:
+            yield _tree(part)
     if explanation.names:
         yield Text("the names that it uses, from let:", "bold")
         for part in explanation.names:

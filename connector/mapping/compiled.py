@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
@@ -12,9 +12,12 @@ from connector.mapping.compilation.compiler import Location
 from connector.mapping.language.closures import Evaluate, is_false
 from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
-from connector.model import Document, Json, JsonObject, Misconfigured, Refused
+from connector.mapping.rendering.program import Program, Rendering
+from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Misconfigured, Refused, Withheld
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument
+
+_T = TypeVar("_T")
 
 TOO_DEEP = "the notification is nested too deeply to be mapped"
 """Why a notification is refused on which Python's stack ends."""
@@ -50,11 +53,36 @@ class CompiledMapping:
         Raises:
             Refused: an expression does not fit this notification, text lacks a value, or the format refuses one.
         """
+        return self._run(lambda program: program.run(view))
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether it says how to take back what was delivered."""
+        return bool(self._program.withdraws)
+
+    def rendering(self, view: JsonObject, *, whatever: bool = False) -> Rendering | None:
+        """As `render`, with what `withdrawal` needs; `whatever` the mapping's `match` says."""
+        return self._run(lambda program: program.rendering(view, whatever=whatever))
+
+    def withdrawal(self, rendering: Rendering, why: Withheld, *, alone: bool) -> list[Document]:
+        """The documents that take back what was delivered of an observable; unless `alone`, with those of `emit`.
+
+        Args:
+            rendering: of a notification of that observable.
+            why: for the mapping, which knows it as `withdrawn`.
+            alone: whether to leave out the documents of `emit`.
+
+        Raises:
+            Refused: as of `render`.
+        """
+        return self._run(lambda program: program.withdrawal(rendering.scope, why, alone=alone))
+
+    def _run(self, work: Callable[[Program], _T]) -> _T:
         try:
-            return self._program.run(view)
+            return work(self._program)
         except JMESPathError:
             # The same once more, slower, with someone looking on who can say where.
-            return self._explainer.render(view)
+            return self._explainer.run(work)
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
@@ -85,9 +113,18 @@ class TracedMapping:
         self.program = compiler.program(document, output, self._trace, check=check)
 
     def render(self, view: JsonObject) -> list[Document] | None:
-        """As `CompiledMapping.render`."""
+        """As `CompiledMapping.render`; what would take the documents back is made as well, and thrown away."""
+        rendering = self.run(lambda program: program.rendering(view))
+        if rendering is None:
+            return None
+        if self.program.withdraws:
+            self.run(lambda program: program.withdrawal(rendering.scope, NOT_CLAIMED, alone=True))
+        return list(rendering.documents)
+
+    def run(self, work: Callable[[Program], _T]) -> _T:
+        """Have the program do something."""
         try:
-            return self.program.run(view)
+            return work(self.program)
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 

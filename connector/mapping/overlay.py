@@ -14,7 +14,7 @@ from connector.model import Json, Misconfigured
 from connector.settings.yamldoc import Place, YamlDocument, YamlPath, dotted
 
 _TOP_LEVEL = ("extends", "description", "change", "add", "remove")
-_PARTS = ("match", "let", "emit")
+_PARTS = ("match", "let", "claim", "emit", "withdraw")
 """What an overlay may touch of a mapping."""
 
 _Dict = dict[str, Json]

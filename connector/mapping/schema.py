@@ -41,6 +41,18 @@ def json_schema(formats: Iterable[str]) -> _JsonSchema:
                 "propertyNames": {"pattern": _NAME},
                 "additionalProperties": {"$ref": "#/$defs/document"},
             },
+            "claim": _EXPRESSION
+            | {"description": "Whether the output says that the observable is bad; it does when absent."},
+            "withdraw": {
+                "description": (
+                    "Documents that take back what was delivered of an observable, by name. Each may use those of "
+                    "`emit`, those above it, and `withdrawn`."
+                ),
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": _NAME},
+                "additionalProperties": {"$ref": "#/$defs/document"},
+            },
         },
         "$defs": {
             "expression": {"description": "JMESPath, without ${{ }}.", "type": "string", "minLength": 1},
@@ -52,12 +64,21 @@ def json_schema(formats: Iterable[str]) -> _JsonSchema:
                     _object(_directives()),
                 ],
             },
-            "document": _object({**_directives(), "$provisional": _PROVISIONAL}),
+            "document": {
+                "anyOf": [_object({**_directives(), "$provisional": _PROVISIONAL}), _LONE_EXPRESSION],
+            },
         },
     }
 
 
 _PROVISIONAL = _EXPRESSION | {"description": "The document is provisional where this is true."}
+
+
+_LONE_EXPRESSION = {
+    "description": "JMESPath that gives an object, or a list of them.",
+    "type": "string",
+    "pattern": r"\$\{\{",
+}
 
 
 def _directives() -> _JsonSchema:

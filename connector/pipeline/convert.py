@@ -1,13 +1,24 @@
 """From entries of the journal to messages: rendered by the mapping, given their versions, encoded by the format."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from connector import notification
-from connector.model import UNREADABLE, Document, Entry, Identity, JsonObject, Message, Notification, Refused
-from connector.pipeline.route import RouteMapping
+from connector.model import (
+    NOT_CLAIMED,
+    UNREADABLE,
+    Document,
+    Entry,
+    Identity,
+    JsonObject,
+    Message,
+    Notification,
+    Refused,
+)
+from connector.pipeline.route import RouteMapping, Withdrawing
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
 
@@ -36,6 +47,19 @@ def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Ite
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
     rendered = (render(Entry(seq, "", item), mapping) for seq, item in enumerate(notifications, start=1))
     yield from encode(rendered, mapping.format, Ledger({}))
+
+
+def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
+    """What takes back what `convert` makes of a notification, were it delivered and then turned away."""
+    ledger, entry, again = Ledger({}), Entry(1, "", item), Entry(2, "", item)
+    try:
+        rendering = mapping.rendering(notification.view(item), whatever=True)
+        withdrawal = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if rendering is not None else ()
+    except Refused as refusal:
+        return Conversion(again, (), refusal)
+    deque(encode([Rendered(entry, rendering.documents if rendering else ())], mapping.format, ledger), maxlen=0)
+    [conversion] = encode([Rendered(again, withdrawal)], mapping.format, ledger)
+    return conversion
 
 
 @dataclass(frozen=True, slots=True)

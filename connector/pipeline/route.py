@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from connector.model import Document, JsonObject
+from connector.model import Document, JsonObject, Withheld
 from connector.ports import Format, Sink
 
 
@@ -18,6 +18,38 @@ class RouteMapping(Protocol):
 
     def render(self, view: JsonObject) -> Sequence[Document] | None:
         """Documents, in order of reference; None when the notification is not for this mapping; or Refused."""
+        ...
+
+
+class Rendering(Protocol):
+    """What a mapping made of one notification."""
+
+    @property
+    def documents(self) -> Sequence[Document]:
+        """In order of reference."""
+        ...
+
+    @property
+    def claims(self) -> bool:
+        """Whether they say that the observable is bad."""
+        ...
+
+
+@runtime_checkable
+class Withdrawing(RouteMapping, Protocol):
+    """A mapping that can say how to take back what was delivered of an observable."""
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether it does say so."""
+        ...
+
+    def rendering(self, view: JsonObject, *, whatever: bool = False) -> Any:
+        """As `render`, to be handed to `withdrawal`; `whatever` the mapping's own condition says."""
+        ...
+
+    def withdrawal(self, rendering: Any, why: Withheld, *, alone: bool) -> Sequence[Document]:
+        """What takes back what was delivered; unless `alone`, among the documents of the rendering; or Refused."""
         ...
 
 

@@ -34,6 +34,8 @@ _MEMBERS: dict[tuple[str, str], Types] = {
     ("notification", "entity_type"): STRING,
     ("notification", "entity_id"): STRING,
     ("notification", "link"): STRING | NULL,
+    ("withdrawn", "by"): STRING,
+    ("withdrawn", "reason"): STRING,
 }
 _EXPRESSION = frozenset({"expref"})
 

@@ -27,7 +27,7 @@ from connector.mapping.language.json_types import (
     type_name,
 )
 from connector.mapping.language.placeholders import Placeholder
-from connector.mapping.rendering.program import Emit, Let, Program
+from connector.mapping.rendering.program import WITHDRAWN, Emit, Let, Program
 from connector.mapping.rendering.values import (
     ITEM,
     Loop,
@@ -48,7 +48,7 @@ from connector.ports import Finalizing, Format
 from connector.settings.yamldoc import YamlDocument, YamlPath, dotted
 from connector.values.shapes import Elements, Members, Shape, Text, constant
 
-_TOP_LEVEL = ("format", "description", "match", "let", "emit")
+_TOP_LEVEL = ("format", "description", "match", "let", "claim", "emit", "withdraw")
 _DIRECTIVES = ("$when", "$each", "$switch", "$default", "$provisional")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
@@ -177,12 +177,22 @@ class _Compiler:
         }
         match = self.expression(data["match"], ("match",), scope).evaluate if "match" in data else None
         lets = [let for name, data in self.named("let", scope) if (let := self.let(name, data, scope)) is not None]
-        emits = [self.emit(name, data, scope) for name, data in self.named("emit", scope)]
-        return Program(match, tuple(lets), tuple(emits), {**names, **self.fixed})
+        claim = self.expression(data["claim"], ("claim",), scope).evaluate if "claim" in data else None
+        before = dict(scope)
+        emits = [self.emit("emit", name, data, scope) for name, data in self.named("emit", scope)]
+        withdraws = self.withdraws(before, scope) if "withdraw" in data else []
+        return Program(match, tuple(lets), claim, tuple(emits), tuple(withdraws), {**names, **self.fixed})
+
+    def withdraws(self, before: Scope, scope: dict[str, Types]) -> list[Emit]:
+        """What is under `withdraw`; a name there may be one of `emit`, which is not in the scope `before` that."""
+        self.check_name(WITHDRAWN, ("withdraw",), scope)
+        scope[WITHDRAWN], self.shapes[WITHDRAWN] = OBJECT, None
+        named = self.named("withdraw", {**before, WITHDRAWN: OBJECT})
+        return [self.emit("withdraw", name, data, scope) for name, data in named]
 
     def named(self, key: str, scope: Scope) -> Sequence[tuple[str, Json]]:
         data = self.source.data.get(key, {} if key == "let" else None)
-        if not isinstance(data, dict) or (not data and key == "emit"):
+        if not isinstance(data, dict) or (not data and key != "let"):
             raise self.error((key,), "names with a value each are expected here")
         for name in data:
             self.check_name(name, (key, name), scope)
@@ -213,8 +223,10 @@ class _Compiler:
         scope[name] = types
         return name, evaluate
 
-    def emit(self, name: str, data: Json, scope: dict[str, Types]) -> Emit:
-        path = ("emit", name)
+    def emit(self, section: str, name: str, data: Json, scope: dict[str, Types]) -> Emit:
+        path = (section, name)
+        if (lone := self.lone_expression(data, path)) is not None:
+            return self.expressed(name, lone, path, scope)
         self.check_document(data, path, each_allowed=True)
         return self.documents(name, data, path, scope) if "$each" in data else self.document(name, data, path, scope)
 
@@ -227,6 +239,23 @@ class _Compiler:
             return Emit(name, is_list=True, build=each.function(), complete=complete)
         made = _prototypes(each.body.function(), complete)
         return Emit(name, is_list=True, build=for_each(each.loops, made, is_memoized=True), complete=copy_of)
+
+    def expressed(self, name: str, data: str, path: YamlPath, scope: dict[str, Types]) -> Emit:
+        """The document, or list of documents, that an expression gives."""
+        evaluate, types, _ = self.expression(data, path, scope)
+        if not types & (OBJECT | ARRAY):
+            raise self.error(path, f"a document is an object, and the expression gives {described(types)}")
+        is_list = not types & OBJECT
+        build = Value(types, evaluate=evaluate, raw=True).function()
+        complete, location = self.completed({}, None), self.location(data, path)
+
+        def completed(made: Json) -> Document:
+            if not isinstance(made, dict):
+                raise Refused(f"{location}: a document is an object, not {_kind_of(made)}", by="mapping")
+            return complete(made)
+
+        scope[name], self.shapes[name] = ARRAY | NULL if is_list else OBJECT | NULL, None
+        return Emit(name, is_list=is_list, build=build, complete=completed)
 
     def document(self, name: str, data: dict[str, Json], path: YamlPath, scope: dict[str, Types]) -> Emit:
         """One document; memoized where all of it depends on one name."""
@@ -479,7 +508,7 @@ def _case(choose: Evaluate, location: Location) -> Callable[[Any], str | None]:
 
 
 def _is_document(path: YamlPath) -> bool:
-    return path[:-1] == ("emit",)
+    return path[:-1] in (("emit",), ("withdraw",))
 
 
 def _reachable(case: str, types: Types) -> bool:

@@ -18,12 +18,13 @@ from connector.mapping.language import placeholders
 from connector.mapping.language.closures import is_false
 from connector.mapping.language.expressions import parse, shown
 from connector.mapping.language.placeholders import Placeholder
+from connector.mapping.rendering.program import WITHDRAWN
 from connector.mapping.rendering.values import ITEM, present
 from connector.model import Document, Json, JsonObject, Refused
 from connector.settings.yamldoc import YamlPath, dotted
 from connector.values.display import value_text
 
-Role = Literal["match", "value", "text", "$when", "$each", "$switch", "$provisional"]
+Role = Literal["match", "claim", "value", "text", "$when", "$each", "$switch", "$provisional"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class Explanation:
     Attributes:
         view: the notification as the mapping sees it.
         match: the mapping's condition; None when it has none.
+        claim: whether the documents say that the observable is bad; None when the mapping does not say.
         names: what is under `let`.
+        withdrawn: what is under `withdraw`, as `emitted`, if it were to be taken back.
         emitted: what is under `emit`: a document each, or with `$each` a list of them.
         documents: what was rendered, in order.
         refused: why it was refused; empty when it was not.
@@ -92,17 +95,18 @@ class Explanation:
 
     view: JsonObject
     match: Evaluation | None
+    claim: Evaluation | None
     names: Sequence[ExplainedValue]
     emitted: Sequence[ExplainedValue]
+    withdrawn: Sequence[ExplainedValue]
     documents: Sequence[Document]
     refused: str
     wanted: bool
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every one of them."""
-        if self.match is not None:
-            yield self.match
-        for top in (*self.names, *self.emitted):
+        yield from (each for each in (self.match, self.claim) if each is not None)
+        for top in (*self.names, *self.emitted, *self.withdrawn):
             for part in top.walk():
                 yield from part.evaluations
 
@@ -162,11 +166,24 @@ class _Explaining:
             match = self.evaluation(data["match"], ("match",), "match")
         lets = [self.top("let", name, value) for name, value in data.get("let", {}).items() if recording.wanted]
         emitted = [self.top("emit", name, value) for name, value in data["emit"].items() if recording.wanted]
+        claim = None
+        if recording.values.get(("claim",)):
+            claim = self.evaluation(data["claim"], ("claim",), "claim")
+        withdrawn = self.withdrawn(data["withdraw"]) if recording.withdrawal is not None else []
         refused = str(recording.refusal or "")
-        return Explanation(view, match, lets, emitted, recording.documents, refused, recording.wanted)
+        return Explanation(view, match, claim, lets, emitted, withdrawn, recording.documents, refused, recording.wanted)
+
+    def withdrawn(self, data: dict[str, Json]) -> list[ExplainedValue]:
+        """What is under `withdraw`, which has a scope of its own."""
+        recording = self.recording.withdrawal
+        assert recording is not None  # noqa: S101 -- the caller has looked
+        self.recording, self.values = recording, {path: deque(values) for path, values in recording.values.items()}
+        self.given = {**self.given, WITHDRAWN: recording.scope[WITHDRAWN]}
+        self.scope[WITHDRAWN] = Traced(recording.scope[WITHDRAWN], (WITHDRAWN,))
+        return [self.top("withdraw", name, value) for name, value in data.items()]
 
     def top(self, section: str, name: str, data: Json) -> ExplainedValue:
-        """What is under `let` or `emit`, which then is a name that others may use."""
+        """What is under `let`, `emit` or `withdraw`, which then is a name that others may use."""
         path = (section, name)
         part = self.value(data, path, name)
         if name in self.recording.scope:

@@ -1,11 +1,13 @@
 """One rendering with every value in it written down, to be explained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from connector.mapping.compilation.compiler import Location
 from connector.mapping.compiled import TOO_DEEP, TracedMapping
 from connector.mapping.rendering.program import scope_of
-from connector.model import Document, Json, JsonObject, Refused
+from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Refused
 from connector.ports import Format
 from connector.settings.yamldoc import YamlDocument, YamlPath
 
@@ -20,6 +22,7 @@ class Recording:
         values: what the expressions at each place of the mapping gave, one after the other.
         wanted: whether the notification is for this mapping.
         refusal: why it ended early; None when it did not.
+        withdrawal: how the documents would be taken back; None when the mapping does not say, or they were not made.
     """
 
     scope: dict[str, Json]
@@ -27,6 +30,7 @@ class Recording:
     values: dict[YamlPath, list[Json]] = field(default_factory=dict)
     wanted: bool = True
     refusal: Refused | None = None
+    withdrawal: "Recording | None" = None
 
 
 class Recorder(TracedMapping):
@@ -41,14 +45,26 @@ class Recorder(TracedMapping):
 
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""
-        recording = self._recording = Recording(scope_of(view, self.program.names))
+        program, recording = self.program, Recording(scope_of(view, self.program.names))
+        with self._recorded_in(recording):
+            recording.wanted = program.run_in(recording.scope, recording.documents)
+            if recording.wanted:
+                program.claims(recording.scope)
+        if program.withdraws and recording.wanted and recording.refusal is None:
+            withdrawal = recording.withdrawal = Recording(dict(recording.scope))
+            with self._recorded_in(withdrawal):
+                program.withdraw_in(withdrawal.scope, withdrawal.documents, NOT_CLAIMED)
+        return recording
+
+    @contextmanager
+    def _recorded_in(self, recording: Recording) -> Iterator[None]:
+        self._recording = recording
         try:
-            recording.wanted = self.program.run_in(recording.scope, recording.documents)
+            yield
         except RecursionError:
             recording.refusal = Refused(TOO_DEEP, by="mapping")
         except Refused as refusal:
             recording.refusal = refusal
-        return recording
 
     def _note(self, location: Location, found: Json) -> None:
         super()._note(location, found)

@@ -107,3 +107,26 @@ def test_a_profile_alone_is_that_of_every_mapping_that_has_it(tmp_path):
     assert "no bundled mapping has a profile 'x'" in iocstream_here("mapping", "check", "-p", "x", cwd=tmp_path).stderr
     assert iocstream_here("mapping", "test", "stix21", "-p", "", cwd=tmp_path).returncode == 2
     assert "name the mapping" in iocstream_here("mapping", "check", "-o", "x.yaml", cwd=tmp_path).stderr
+
+
+WITHDRAWING = """
+claim: entity.gti_assessment
+withdraw:
+  gone: {what: "${{ entity_value }}", why: "${{ withdrawn.reason }}"}
+"""
+
+
+def test_what_takes_an_example_back_is_compared_where_there_is_a_file_of_it(own):
+    (own / "own.yaml").write_text(OWN + WITHDRAWING)
+    outcomes(own, update=True)
+    folder = own / "examples" / "own" / "withdrawn"
+    folder.mkdir()
+    for case in ("domain_hunting", "left"):
+        (folder / f"{case}.jsonl").touch()
+    assert outcomes(own)["domain_hunting, withdrawn"].state == "differs"
+    assert outcomes(own, update=True)["left"].state == "left over"
+    line = orjson.loads((folder / "domain_hunting.jsonl").read_bytes())
+    assert line == {"what": "c2.example.com", "why": "what is known of it now does not say that it is bad"}
+    assert outcomes(own)["domain_hunting, withdrawn"].state == "passed"
+    (own / "own.yaml").write_text(OWN + WITHDRAWING.replace("what: ", "which: "))
+    assert outcomes(own)["domain_hunting, withdrawn"].state == "differs"

@@ -26,7 +26,7 @@ def lines(mapping, profile, body):
 @pytest.mark.parametrize(("mapping", "profile"), PROFILES)
 def test_the_examples_become_what_their_files_say(mapping, profile):
     found = list(golden.run(bundled(mapping, profile), *examples.folder_and_name(mapping, profile)))
-    assert [each.case for each in found] == CASES
+    assert [each.case for each in found if not each.case.endswith(", withdrawn")] == CASES
     assert [f"{each.case}: {each.state}\n{each.difference}" for each in found if each.failed] == []
 
 

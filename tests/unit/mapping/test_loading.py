@@ -38,10 +38,10 @@ def test_a_mapping_is_loaded_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "test.yaml:1:1: a mapping is expected here, with format, description, match, let, emit"),
+        ("", "test.yaml:1:1: a mapping is expected here, with format, description, match, let, claim, emit, withdraw"),
         ("- a", "test.yaml:1:1: a mapping is expected here"),
         (TOP + "emits: {}", "test.yaml:3:8: emits: there is no such key; did you mean emit? (known: format, desc"),
-        (TOP + "zzz: {}", "zzz: there is no such key (known: format, description, match, let, emit)"),
+        (TOP + "zzz: {}", "zzz: there is no such key (known: format, description, match, let, claim, emit, withdraw)"),
         (
             TOP + "extends: stix21",
             "test.yaml:3:10: extends: this is an overlay: name the mapping it extends, and this as its overlay",

@@ -7,7 +7,7 @@ import pytest
 from unit.mapping.formats import VIEW, Plain, emitting
 
 from connector import mapping
-from connector.model import Misconfigured
+from connector.model import Misconfigured, Withheld
 from connector.settings import yamldoc
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text(encoding="utf-8")
@@ -26,7 +26,18 @@ def test_the_worked_example_works():
     assert sighting["sighting_of_ref"] == indicator["id"]
 
 
-@pytest.mark.parametrize("body", EXAMPLES[1:])
+def test_what_the_example_of_taking_back_delivers_and_takes_back():
+    (example,) = [each for each in EXAMPLES[1:] if "\nwithdraw:" in each]
+    made = mapping.compile_mapping(yamldoc.parse(example, "example.yaml"), {"json": Plain()})
+    entity = {"gti_assessment": {"verdict": {"value": "VERDICT_BENIGN"}}}
+    rendering = made.rendering({**VIEW, "entity": entity})
+    assert not rendering.claims
+    (withdrawal,) = made.withdrawal(rendering, Withheld("verdict", "it is clean"), alone=True)
+    assert withdrawal["withdrawn"] == "it is clean"
+    assert withdrawal["domain"] == "example.com"
+
+
+@pytest.mark.parametrize("body", [each for each in EXAMPLES[1:] if not each.startswith("format:")])
 def test_every_other_example_is_part_of_a_mapping(body):
     assert emitting(body).traced().render(VIEW) is not None
 
