@@ -89,7 +89,8 @@ def _typed(kind, value):
     outer, _, inner = kind.partition(":")
     if outer == "array":
         if isinstance(value, str):
-            value = json.loads(value) if value.strip().startswith("[") else value.split(",")
+            is_json = value.strip().startswith("[")
+            value = json.loads(value) if is_json else [each.strip() for each in value.split(",") if each.strip()]
         if not isinstance(value, (list, tuple)):
             value = [value]
         return [_typed(inner, item) for item in value]

@@ -29,6 +29,7 @@ def test_it_knows_what_every_action_takes(client):
         ("list_notifications", "bodies", "no", False),
         ("list_notifications", "bodies", False, False),
         ("retry_rejected", "ids", "1, 2", [1, 2]),
+        ("list_notifications", "verdicts", "malicious, suspicious,", ["malicious", "suspicious"]),
         ("retry_rejected", "ids", "[1, 2]", [1, 2]),
         ("retry_rejected", "ids", [1, "2"], [1, 2]),
         ("retry_rejected", "ids", 7, [7]),

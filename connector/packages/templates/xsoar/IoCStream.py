@@ -1,79 +1,80 @@
-"""The integration: what the platform asks for, by the client before it in the one script that Cortex XSOAR runs."""
+"""The integration: a command for each action of the connector, and incidents of what its rules match."""
 
-OBSERVABLES = {"file": "File", "url": "URL", "domain": "Domain", "ip_address": "IP"}
-PAGE = 500
-TEXT_LIMIT = 20
+MOST_FETCHED = 200
+SEVERITIES = {"high": 3, "medium": 2, "low": 1, "none": 0.5}
+"""Severities as the platform counts them; 0 is unknown."""
+WORST_FIRST = ("malicious", "suspicious", "unknown", "undetected", "benign")
 
 
 def main():
     """Do what the platform asks."""
     command = demisto.command()
+    settings = demisto.params()
     try:
-        settings = demisto.params()
-        token = (settings.get("credentials") or {}).get("password")
-        verify = not settings.get("insecure", False)
-        client = Client(settings.get("url"), token, verify, bool(settings.get("proxy", False)))
+        client = connected(settings)
         if command == "test-module":
             client.call("get_status")
             demisto.results("ok")
-        elif command == "fetch-indicators":
-            fetch_indicators(client, settings)
-        elif command == "iocstream-get-indicators":
-            limit = demisto.args().get("limit") or TEXT_LIMIT
-            page = client.call("list_notifications", {**asked(settings), "order": "newest", "limit": limit})
-            found, _ = indicators(page["data"]["notifications"], settings)
-            rows = [{"value": each["value"], "type": each["type"]} for each in found]
-            demisto.results(entry(table(rows), rows, {}))
+        elif command == "fetch-incidents":
+            fetch_incidents(client, settings)
         else:
             action = command.replace("iocstream-", "", 1).replace("-", "_")
-            demisto.results(answered(action, client.call(action, demisto.args())))
+            demisto.results(answered(action, client.call(action, demisto.args()), settings))
     except ActionError as error:
-        if command == "fetch-indicators":
+        if command == "fetch-incidents":
             raise
-        demisto.results({"Type": 4, "ContentsFormat": "text", "Contents": f"{error.code}: {error}"})
+        demisto.results(fault(error))
 
 
-def fetch_indicators(client, settings):
-    """Create indicators of what is new; the place is kept after each page, once the platform has it."""
-    place = (demisto.getIntegrationContext() or {}).get("next")
-    while True:
-        page = client.call("list_notifications", {**asked(settings), "limit": PAGE, "next": place})["data"]
-        found, passed_over = indicators(page["notifications"], settings)
-        if found:
-            demisto.createIndicators(found)
-        if passed_over:
-            demisto.info(f"IoC-Stream: no indicator can be made of the notifications {', '.join(passed_over)}")
-        place = page["next"]
-        demisto.setIntegrationContext({"next": place})
-        if not page["more"]:
-            return
+def fetch_incidents(client, settings):
+    """An incident for each rule that matched since the last time; the place is kept once the platform has them."""
+    place = (demisto.getLastRun() or {}).get("next")
+    limit = int(settings.get("max_fetch") or MOST_FETCHED)
+    page = client.call("list_notifications", {**asked(settings), "limit": limit, "next": place})["data"]
+    demisto.incidents(incidents(page["notifications"]))
+    demisto.setLastRun({"next": page["next"]})
 
 
-def asked(settings):
-    """What the instance's settings ask of every page."""
-    return {"filter": settings.get("filter"), "since": settings.get("since")}
-
-
-def indicators(notifications, settings):
-    """Indicators, and the ids of notifications that have no observable."""
-    found, passed_over = [], []
-    tags = [tag.strip() for tag in (settings.get("feedTags") or "").split(",") if tag.strip()]
+def incidents(notifications):
+    """Notifications as incidents, one for each rule, or ruleset or collection where no rule is named."""
+    by_rule = {}
     for each in notifications:
-        kind, value = OBSERVABLES.get(each["entity_type"]), each["entity_value"]
-        if kind is None or value is None:
-            passed_over.append(each["id"])
-            continue
-        kind = "IPv6" if kind == "IP" and ":" in value else kind
-        fields = {"tags": tags + each["tags"] + each["rulesets"], "description": each["rule"] or ""}
-        if settings.get("tlp_color"):
-            fields["trafficlightprotocol"] = settings["tlp_color"]
-        found.append(
-            {"value": value, "type": kind, "rawJSON": {**each, "type": kind, "value": value}, "fields": fields}
-        )
-    return found, passed_over
+        by_rule.setdefault(each["rule"] or ", ".join(each["rulesets"]) or "no rule", []).append(each)
+    return [incident(rule, matches) for rule, matches in by_rule.items()]
 
 
-def answered(action, envelope):
+def incident(rule, matches):
+    """The incident of one rule. Its raw JSON is what the pack's mapper reads."""
+    verdict = min((each["verdict"] for each in matches), key=WORST_FIRST.index)
+    claimed = [each for each in matches if each["verdict"] in ("malicious", "suspicious")]
+    severity = max([SEVERITIES.get(each["severity"], 0) for each in claimed] or [0])
+    scores = [each["score"] for each in matches if each["score"] is not None]
+    shown = ("entity_type", "entity_value", "verdict", "score", "severity", "confidence", "date", "link")
+    raw = {
+        "incident_type": "IoC-Stream Match",
+        "rule": rule,
+        "verdict": verdict,
+        "score": max(scores) if scores else None,
+        "matches": len(matches),
+        "notification_ids": [each["id"] for each in matches],
+        "values": list(dict.fromkeys(each["entity_value"] for each in matches if each["entity_value"])),
+        "families": list(dict.fromkeys(name for each in matches for name in each["families"])),
+        "actors": list(dict.fromkeys(name for each in matches for name in each["actors"])),
+        "tags": list(dict.fromkeys(tag for each in matches for tag in each["tags"])),
+        "table": table([{name: each[name] for name in shown} for each in matches]),
+        "notifications": matches,
+    }
+    dates = [each["date"] for each in matches if each["date"]]
+    entities = len(raw["values"]) or len(matches)
+    made = {
+        "name": f"IoC-Stream: {rule} matched {entities} {'entity' if entities == 1 else 'entities'}",
+        "severity": severity,
+        "rawJSON": json.dumps(raw),
+    }
+    return {**made, "occurred": min(dates)} if dates else made
+
+
+def answered(action, envelope, settings):
     """What an action answered, for the War Room and the context."""
     lines = [f"### {action}: {envelope['status']}", envelope["message"]]
     lines += [f"- **{error['code']}**: {error['cause']} {error['remedy']}" for error in envelope["errors"]]
@@ -82,31 +83,10 @@ def answered(action, envelope):
         (value for value in data.values() if isinstance(value, list) and value and isinstance(value[0], dict)), []
     )
     name = "".join(part.capitalize() for part in action.split("_"))
-    return entry("\n".join(lines) + "\n" + table(rows[:TEXT_LIMIT]), envelope, {f"IoCStream.{name}": data})
-
-
-def entry(text, contents, context):
-    """An entry of the War Room."""
-    return {
-        "Type": 1,
-        "ContentsFormat": "json",
-        "Contents": contents,
-        "ReadableContentsFormat": "markdown",
-        "HumanReadable": text,
-        "EntryContext": context,
-    }
-
-
-def table(rows):
-    """Rows as a table in Markdown: what is text or a number."""
-    names = [name for name, value in (rows[0] if rows else {}).items() if not isinstance(value, (dict, list))]
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)] if names else []
-    for row in rows if names else []:
-        cells = (
-            str("" if row.get(name) is None else row[name]).replace("|", "\\|").replace("\n", " ") for name in names
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    notifications = {"list_notifications": data.get("notifications"), "get_notification": [data.get("brief")]}
+    context = reputation(notifications.get(action) or [], settings)
+    context[f"IoCStream.{name}"] = data
+    return entry("\n".join(lines) + "\n" + table(rows[:TEXT_LIMIT]), envelope, context)
 
 
 if __name__ in ("__main__", "__builtin__", "builtins"):

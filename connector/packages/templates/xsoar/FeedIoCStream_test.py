@@ -1,0 +1,75 @@
+"""Unit tests of the feed."""
+
+import demistomock as demisto
+import pytest
+from FeedIoCStream import fetch_indicators, indicator, indicators
+
+# notifications
+
+
+class Client:
+    """Answers with these pages."""
+
+    def __init__(self, *pages):
+        self.pages, self.asked = list(pages), []
+
+    def call(self, action, given):
+        self.asked.append((action, given))
+        return {"data": self.pages.pop(0)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "score"), [("malicious", 3), ("suspicious", 2), ("benign", 1), ("undetected", 0), ("unknown", 0)]
+)
+def test_a_verdict_is_a_dbot_score(verdict, score):
+    assert indicator(notification(verdict=verdict), {})["score"] == score
+
+
+def test_an_indicator_has_the_fields_that_are_known():
+    made = indicator(notification(), {"feedTags": "a, b", "tlp_color": "AMBER"})
+    fields = made["fields"]
+    assert (made["type"], made["value"]) == ("File", "9" * 64)
+    assert fields["tags"] == ["a", "b", "lanterns", "Lanterns", "signed"]
+    assert (fields["confidence"], fields["gtithreatscore"], fields["gtiverdict"]) == (85, 90, "VERDICT_MALICIOUS")
+    assert (fields["md5"], fields["malwarefamily"], fields["actor"]) == ("a" * 32, ["lantern"], ["Paper Badger"])
+    assert fields["trafficlightprotocol"] == "AMBER"
+    assert "imphash" not in fields
+
+
+def test_a_domain_has_its_contacts():
+    facts = {**notification()["entity"], "whois": WHOIS, "registrar": "R"}
+    made = indicator(notification(entity_type="domain", entity_value="a.example", entity=facts), {})
+    assert made["fields"]["adminemail"] == "a@b.example"
+    assert made["fields"]["registrantcountry"] == "NO"
+    assert made["fields"]["registrarname"] == "R"
+
+
+def test_an_address_of_version_6_has_a_type_of_its_own():
+    assert indicator(notification(entity_type="ip_address", entity_value="2001:db8::1"), {})["type"] == "IPv6"
+
+
+def test_families_and_actors_are_related_unless_that_is_switched_off():
+    related = indicator(notification(), {})["relationships"]
+    assert [(each["name"], each["entityB"], each["entityBType"]) for each in related] == [
+        ("part-of", "Lantern", "Malware"),
+        ("attributed-by", "Paper Badger", "Threat Actor"),
+    ]
+    assert "relationships" not in indicator(notification(), {"create_relationships": False})
+
+
+def test_what_has_no_observable_is_passed_over():
+    made, passed_over = indicators([notification(id="7", entity_value=None), notification(id="8")], {})
+    assert ([each["rawJSON"]["id"] for each in made], passed_over) == (["8"], ["7"])
+
+
+def test_the_place_is_kept_after_each_page(monkeypatch):
+    done = []
+    monkeypatch.setattr(demisto, "getIntegrationContext", lambda: {"next": "3"})
+    monkeypatch.setattr(demisto, "setIntegrationContext", lambda context: done.append(context["next"]))
+    monkeypatch.setattr(demisto, "createIndicators", lambda made: done.append(len(made)))
+    pages = [{"notifications": [notification()], "next": "4", "more": True}]
+    client = Client(*pages, {"notifications": [], "next": "4", "more": False})
+    fetch_indicators(client, {"minimum_score": "60", "verdicts": ["malicious"]})
+    assert done == [1, "4", "4"]
+    assert [given["next"] for _, given in client.asked] == ["3", "4"]
+    assert client.asked[0][1]["minimum_score"] == "60"
