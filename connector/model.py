@@ -492,6 +492,27 @@ class Redelivery:
     receiver: str = ""
 
 
+class Guarded(NamedTuple):
+    """That a value is known to be good, and what follows.
+
+    Attributes:
+        list: the name of the list that it is on.
+        effect: `suppress`, nothing is said to be bad of it; or `label`.
+        confidence: with `label`, the most confidence that is given, from 0 to 100.
+        entry: what of the list it matches.
+    """
+
+    list: str
+    effect: str
+    confidence: int | None
+    entry: str
+
+    @property
+    def is_suppressed(self) -> bool:
+        """Whether nothing is said to be bad of it."""
+        return self.effect == "suppress"
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
     """The living process that serves a source or route, as its own machine knows it."""

@@ -1,0 +1,354 @@
+"""Lists of what is known to be good, read from files: MISP warninglists (JSON), or text with one value a line.
+
+A list is somebody else's file and may be hostile: it is bounded in bytes, entries and their length, and every fault is
+one error that names the file and the place in it.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connector.guards.regexes import Regex
+from connector.model import Misconfigured
+from connector.settings.guards import DEFAULT_CONFIDENCE, Effect, ListSettings
+from connector.values import jsontext, observables
+from connector.values.display import printable, shortened
+from connector.values.observables import Kind
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""The longest list of MISP has 25 MB."""
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
+"""Of all files of one section; all lists of MISP together have 70 MB."""
+MAX_FILES = 1000
+MAX_DEPTH = 3
+"""Folders within a folder; MISP's lists are each in a folder of its own."""
+MAX_ENTRIES = 5_000_000
+"""Of one file."""
+MAX_ENTRY = 4096
+"""Characters."""
+MIN_SUBSTRING = 4
+"""Characters: a shorter one is in nearly everything."""
+MAX_REGEXES = 1000
+"""Of one list: each is tried on every value that is looked up."""
+
+_SHOWN = 80
+_SUFFIXES = (".json", ".txt")
+_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_NAME = 64
+_EVERY_KIND: frozenset[Kind] = frozenset(("hash", "url", "address", "host"))
+_KIND_OF_ATTRIBUTE: dict[str, Kind] = {
+    "domain": "host",
+    "hostname": "host",
+    "hostname|port": "host",
+    "url": "url",
+    "uri": "url",
+    "link": "url",
+    "ip-src": "address",
+    "ip-dst": "address",
+    "ip-src|port": "address",
+    "ip-dst|port": "address",
+    "md5": "hash",
+    "sha1": "hash",
+    "sha256": "hash",
+    "filename|md5": "hash",
+    "filename|sha1": "hash",
+    "filename|sha256": "hash",
+}
+"""What MISP's types of attributes name (misp-project.org/datamodels). `domain|ip` is either, see `_kinds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardList:
+    """A list, read.
+
+    Attributes:
+        name: what people know it by.
+        path: its file; None: it stands in the configuration.
+        kinds: what it guards. A URL is guarded by its host only where URLs are among them.
+        exact: hashes, URLs, hosts and other texts, just as they are.
+        hosts: hosts, each with what is below it.
+        anything_below: hosts with all that is below them, even where others may register names there.
+        networks: addresses and networks.
+        substrings: texts that a value may contain.
+        regexes: patterns that a value may match.
+    """
+
+    name: str
+    path: Path | None = None
+    effect: Effect = "suppress"
+    confidence: int = DEFAULT_CONFIDENCE
+    kinds: frozenset[Kind] = _EVERY_KIND
+    exact: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+    anything_below: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    substrings: list[str] = field(default_factory=list)
+    regexes: list[Regex] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        texts = (self.exact, self.hosts, self.anything_below, self.networks, self.substrings)
+        return sum(map(len, texts)) + len(self.regexes)
+
+
+def of_values(name: str, values: Iterable[str]) -> GuardList:
+    """A list of values that stand in the configuration, and have been recognised there."""
+    made = GuardList(name)
+    for value in values:
+        _add_recognised(made, value)
+    return made
+
+
+def read(settings: Sequence[ListSettings]) -> Sequence[GuardList]:
+    """The lists that a section names, in order; those of a folder in the order of their paths.
+
+    Raises:
+        Misconfigured: one is not what it should be; the message names the file and the place in it.
+    """
+    made: list[GuardList] = []
+    total = 0
+    for each in settings:
+        for path in _files(each):
+            body = _body(path)
+            total += len(body)
+            if total > MAX_TOTAL_BYTES:
+                raise Misconfigured(f"{path}: with it the lists have more than {MAX_TOTAL_BYTES} bytes; name fewer")
+            made.append(_read_json(path, body, each) if path.suffix == ".json" else _read_text(path, body, each))
+    return made
+
+
+def line_of(found: GuardList, entry: str) -> int | None:
+    """The line of the list's file on which an entry stands; None when it is not there any more."""
+    if found.path is None:
+        return None
+    try:
+        body = _body(found.path)
+    except Misconfigured:
+        return None
+    is_json = found.path.suffix == ".json"
+    wanted = entry.lower()
+    for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), start=1):
+        said = [*re.findall(r'"((?:[^"\\]|\\.)*)"', line)] if is_json else [_value(line)]
+        if any(_same(each.replace("\\/", "/").replace("\\\\", "\\"), wanted) for each in said):
+            return number
+    return None
+
+
+def _same(said: str, wanted: str) -> bool:
+    text = said.strip().lower()
+    if wanted == text:
+        return True
+    seen = observables.recognise(text.removeprefix("=").removeprefix("."))
+    return seen is not None and seen.value == wanted
+
+
+def _files(settings: ListSettings) -> Sequence[Path]:
+    path = settings.path
+    if not path.is_dir():
+        return [path]
+    if settings.name is not None:
+        raise Misconfigured(f"{path}: is a folder, whose lists are called after their files: leave `name` out")
+    found = sorted(_in_folder(path, MAX_DEPTH))
+    if not found:
+        raise Misconfigured(f"{path}: there is no {' or '.join(f'*{each}' for each in _SUFFIXES)} file in this folder")
+    return found
+
+
+def _in_folder(folder: Path, depth: int) -> Iterator[Path]:
+    count = 0
+    for here, folders, names in os.walk(folder):  # which does not follow links to folders
+        if len(Path(here).relative_to(folder).parts) >= depth:
+            folders.clear()
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        for name in names:
+            if name.endswith(_SUFFIXES) and not name.startswith("."):
+                count += 1
+                if count > MAX_FILES:
+                    raise Misconfigured(f"{folder}: there are more than {MAX_FILES} lists in this folder")
+                yield Path(here, name)
+
+
+def _body(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise Misconfigured(f"{path}: is no regular file")
+        with path.open("rb") as file:
+            body = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from None
+    if len(body) > MAX_FILE_BYTES:
+        raise Misconfigured(f"{path}: larger than {MAX_FILE_BYTES} bytes; is it a list?")
+    return body
+
+
+def _named(path: Path, settings: ListSettings) -> str:
+    if settings.name is not None:
+        return settings.name
+    stem = path.parent.name if path.name == "list.json" else path.stem
+    return _NAME_CHARACTERS.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "list"
+
+
+def _read_text(path: Path, body: bytes, settings: ListSettings) -> GuardList:
+    made = GuardList(_named(path, settings), path, settings.effect, settings.confidence)
+    how = _ADDERS[settings.type] if settings.type is not None else _add_recognised
+    if (zero := body.find(0)) >= 0:
+        raise Misconfigured(f"{path}:{_line(body, zero)}: is no text")
+    try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path}:{_line(body, error.start)}: is not UTF-8 text") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = _value(line)
+        if entry:
+            _check_size(made, entry, f"{path}:{number}")
+            _add(made, entry, how, f"{path}:{number}")
+    return made
+
+
+def _line(body: bytes, offset: int) -> int:
+    return body.count(b"\n", 0, offset) + 1
+
+
+def _value(line: str) -> str:
+    """What a line of text says, without its comment: `#` at its beginning or after a blank."""
+    entry = line.strip()
+    if "#" in entry:
+        entry = "" if entry[0] == "#" else re.split(r"\s#", entry, maxsplit=1)[0].rstrip()
+    return entry
+
+
+def _read_json(path: Path, body: bytes, settings: ListSettings) -> GuardList:
+    try:
+        data: Any = jsontext.decode(body)
+    except orjson.JSONDecodeError as error:
+        offset, message = jsontext.fault(body, error)
+        raise Misconfigured(f"{path}:{_line(body, offset)}: is no JSON: {message}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("list"), list):
+        raise Misconfigured(f'{path}: is no MISP warninglist, which is an object with a "list" of texts')
+    list_type = settings.type or data.get("type") or "string"
+    if list_type not in _ADDERS:
+        raise Misconfigured(
+            f'{path}: there is no "type" {shortened(printable(str(list_type)), _SHOWN)!r} of a MISP warninglist; '
+            f"there is {', '.join(_ADDERS)}"
+        )
+    kinds = _kinds(path, data.get("matching_attributes"))
+    made = GuardList(_named(path, settings), path, settings.effect, settings.confidence, kinds)
+    if not kinds:  # of e-mail addresses, phone numbers and the like: nothing that notifications are about
+        return made
+    for index, entry in enumerate(data["list"]):
+        if not isinstance(entry, str):
+            raise Misconfigured(f"{path}: list[{index}]: must be text")
+        _check_size(made, entry, f"{path}: list[{index}]")
+        if entry.strip():
+            _add(made, entry.strip(), _ADDERS[list_type], f"{path}: list[{index}]")
+    return made
+
+
+def _kinds(path: Path, attributes: object) -> frozenset[Kind]:
+    if attributes is None:
+        return _EVERY_KIND
+    if not isinstance(attributes, list) or not all(isinstance(each, str) for each in attributes):
+        raise Misconfigured(f'{path}: "matching_attributes" must be a list of texts')
+    kinds = {_KIND_OF_ATTRIBUTE[each] for each in attributes if each in _KIND_OF_ATTRIBUTE}
+    if "domain|ip" in attributes and not kinds & {"host", "address"}:
+        kinds |= {"host", "address"}
+    return frozenset(kinds)
+
+
+def _check_size(made: GuardList, entry: str, place: str) -> None:
+    if len(entry) > MAX_ENTRY:
+        raise Misconfigured(f"{place}: longer than {MAX_ENTRY} characters")
+    if len(made) >= MAX_ENTRIES:
+        raise Misconfigured(f"{place}: there are more than {MAX_ENTRIES} entries; is it a list of what is good?")
+
+
+def _add(made: GuardList, entry: str, how: "_Adder", place: str) -> None:
+    try:
+        how(made, entry)
+    except ValueError as error:
+        raise Misconfigured(f"{place}: {shortened(printable(entry), _SHOWN)!r}: {error}") from None
+
+
+# Each adds an entry to a list, or raises ValueError.
+
+
+def _add_recognised(made: GuardList, entry: str) -> None:
+    """As what it is. `=` before a host stands for it alone, `*.` for all below it, whoever may register there."""
+    if entry.startswith("*."):
+        made.anything_below.append(_any_host(entry[2:]))
+    elif entry.startswith("="):
+        made.exact.append(_host(entry[1:]))
+    else:
+        seen = observables.recognise(entry.removeprefix("."))
+        if seen is None:
+            raise ValueError("it is no host, address, network, URL or hash")
+        {"address": made.networks, "host": made.hosts}.get(seen.kind, made.exact).append(seen.value)
+
+
+def _add_string(made: GuardList, entry: str) -> None:
+    """Just as it is; but MISP's own lists write `.google.ad` for what is below it, in lists of this type."""
+    seen = observables.recognise(entry.removeprefix("."))
+    if seen is None:
+        made.exact.append(entry)
+    elif seen.kind == "address":
+        made.networks.append(seen.value)
+    elif seen.kind == "host" and entry.startswith("."):
+        made.hosts.append(seen.value)
+    else:
+        made.exact.append(seen.value)
+
+
+def _add_hostname(made: GuardList, entry: str) -> None:
+    seen = observables.recognise(entry.removeprefix("."))
+    if seen is None:
+        made.exact.append(entry)
+    elif seen.kind == "address":
+        made.networks.append(seen.value)
+    else:
+        (made.hosts if seen.kind == "host" else made.exact).append(seen.value)
+
+
+def _add_network(made: GuardList, entry: str) -> None:
+    seen = observables.recognise(entry)
+    if seen is None or seen.kind != "address":
+        raise ValueError("it is no address or network")
+    made.networks.append(seen.value)
+
+
+def _add_substring(made: GuardList, entry: str) -> None:
+    if len(entry) < MIN_SUBSTRING:
+        raise ValueError(f"a substring of less than {MIN_SUBSTRING} characters is in nearly everything")
+    made.substrings.append(entry.lower())
+
+
+def _add_regex(made: GuardList, entry: str) -> None:
+    if len(made.regexes) >= MAX_REGEXES:
+        raise ValueError(f"there are more than {MAX_REGEXES} regular expressions")
+    made.regexes.append(Regex(entry))
+
+
+_Adder = Callable[[GuardList, str], None]
+_ADDERS: dict[str, _Adder] = {
+    "string": _add_string,
+    "hostname": _add_hostname,
+    "cidr": _add_network,
+    "substring": _add_substring,
+    "regex": _add_regex,
+}
+"""By the types of MISP's warninglists."""
+
+
+def _host(name: str) -> str:
+    found = observables.recognise(name)
+    if found is None or found.kind != "host":
+        raise ValueError("it is no host name")
+    return found.value
+
+
+def _any_host(name: str) -> str:
+    """A host name, which may be of one label, as in `*.test`."""
+    return _host(name) if "." in name else _host(f"x.{name}").removeprefix("x.")

@@ -1,0 +1,162 @@
+"""All lists of one section as one matcher: what guards a value, in a look-up or two for each label of its host."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from connector.guards.lists import MIN_SUBSTRING, GuardList
+from connector.values import observables
+from connector.values.observables import Kind
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_BITS = {4: 32, 6: 128}
+_Key = TypeVar("_Key", str, int)
+
+_Of = int | tuple[int, ...]
+"""The list that an entry stands on, by its index; or the lists, where several have it. Most have one, which is a small
+number that Python has once."""
+
+
+class Match(NamedTuple):
+    """An entry of a list that guards a value."""
+
+    of: GuardList
+    entry: str
+
+
+class Matcher:
+    """Lists, compiled; safe for use from several threads.
+
+    Attributes:
+        lists: those that it was made of. Where several guard a value, one that suppresses is named before one that
+            labels, and among these the first.
+    """
+
+    def __init__(self, lists: Sequence[GuardList]) -> None:
+        self.lists = lists
+        self._exact: dict[str, _Of] = {}
+        self._hosts: dict[str, _Of] = {}
+        self._anything_below: dict[str, _Of] = {}
+        self._networks: dict[int, dict[int, dict[int, _Of]]] = {4: {}, 6: {}}
+        """By version, then by how many bits are left of the prefix; the longest prefix first."""
+        for index, each in enumerate(lists):
+            _fill(self._exact, each.exact, index)
+            _fill(self._hosts, each.hosts, index)
+            _fill(self._anything_below, each.anything_below, index)
+            for network in each.networks:
+                version, first, length = observables.packed(network)
+                shift = _BITS[version] - length
+                _fill(self._networks[version].setdefault(shift, {}), (first >> shift,), index)
+        for version, tables in self._networks.items():
+            self._networks[version] = dict(sorted(tables.items()))
+        self._substrings: dict[str, list[tuple[str, int]]] = {}
+        """By their first characters: a value is gone through once, however many there are."""
+        for index, each in enumerate(lists):
+            for text in each.substrings:
+                self._substrings.setdefault(text[:MIN_SUBSTRING], []).append((text, index))
+        self._regexes = [(regex, index) for index, each in enumerate(lists) for regex in each.regexes]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lists))
+
+    def match(self, value: str) -> Match | None:
+        """What guards a value: a hash, URL, address, network or host; or any other text, where it is on a list.
+
+        A host is guarded by an entry for itself or for what it is below, up to the name that somebody registered:
+        what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host.
+        """
+        observable = observables.recognise(value)
+        if observable is None:
+            found = self._exact.get(value)
+            return None if found is None else self._best([(found, value)], None)
+        kind, text = observable
+        candidates = self._candidates(kind, text)
+        best = self._best(candidates, kind) if candidates else None
+        if kind == "url" and (host := observables.host_of(text)) is not None:
+            of_host = self._best(self._candidates(*host), "url")
+            if best is None or (of_host is not None and of_host.of.effect == "suppress" != best.of.effect):
+                best = of_host
+        return best
+
+    def _candidates(self, kind: Kind, value: str) -> list[tuple[_Of, str]]:
+        """The entries that a value matches, whatever their lists guard."""
+        found: list[tuple[_Of, str]] = []
+        if (exact := self._exact.get(value)) is not None:
+            found.append((exact, value))
+        if kind == "host":
+            self._above(value, found)
+        elif kind == "address":
+            found += self._around(value)
+        if self._substrings:
+            found += self._within(value.lower())
+        if self._regexes:
+            found += [(index, regex.text) for regex, index in self._regexes if regex.is_in(value)]
+        return found
+
+    def _above(self, host: str, found: list[tuple[_Of, str]]) -> None:
+        """Add what a host is on the lists for, itself or as what it is below."""
+        hosts, anything_below = self._hosts, self._anything_below
+        name, start = host, 0
+        while True:
+            # Only what is found needs the public suffixes, which take longer than all else here.
+            if name in hosts and (not start or len(name) >= len(_registered(host))):
+                found.append((hosts[name], name))
+            if anything_below and name in anything_below:
+                found.append((anything_below[name], f"*.{name}"))
+            start = host.find(".", start) + 1
+            if not start:
+                return
+            name = host[start:]
+
+    def _around(self, address: str) -> list[tuple[_Of, str]]:
+        """The networks on the lists in which an address or network is."""
+        version, number, length = observables.packed(address)
+        bits = _BITS[version]
+        least = bits - length
+        return [
+            (of, observables.network(version, number >> shift << shift, bits - shift))
+            for shift, table in self._networks[version].items()
+            if shift >= least and (of := table.get(number >> shift)) is not None
+        ]
+
+    def _within(self, value: str) -> list[tuple[_Of, str]]:
+        """The substrings on the lists that a value contains."""
+        begins = {value[start : start + MIN_SUBSTRING] for start in range(len(value) - MIN_SUBSTRING + 1)}
+        return [
+            (index, text)
+            for begin in begins & self._substrings.keys()
+            for text, index in self._substrings[begin]
+            if text in value
+        ]
+
+    def _best(self, found: Iterable[tuple[_Of, str]], kind: Kind | None) -> Match | None:
+        best: tuple[bool, int, str] | None = None
+        for of, entry in found:
+            for index in (of,) if isinstance(of, int) else of:
+                each = self.lists[index]
+                if kind is None or kind in each.kinds:
+                    ranked = (each.effect != "suppress", index, entry)
+                    if best is None or ranked[:2] < best[:2]:
+                        best = ranked
+        return None if best is None else Match(self.lists[best[1]], best[2])
+
+
+def _fill(table: dict[_Key, _Of], keys: Iterable[_Key], index: int) -> None:
+    for key in keys:
+        before: _Of = table.setdefault(key, index)
+        if before != index and (isinstance(before, int) or index not in before):
+            table[key] = (*((before,) if isinstance(before, int) else before), index)
+
+
+@functools.cache
+def _suffixes() -> "PublicSuffixList":
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 -- its list takes 80 ms to read, and few need it
+
+    return PublicSuffixList()
+
+
+def _registered(host: str) -> str:
+    """The part of a host that somebody registered below a public suffix; all of it when it is one itself."""
+    return _suffixes().privatesuffix(host) or host

@@ -1,0 +1,80 @@
+"""What a text names that can be observed on a network or a disk: a file's hash, a URL, an address, a host.
+
+Each has one spelling here, so that two texts that name the same are equal.
+"""
+
+import ipaddress
+import re
+import socket
+from typing import Literal, NamedTuple
+
+from connector.values import addresses, uri
+
+Kind = Literal["hash", "url", "address", "host"]
+
+_HASH = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
+"""MD5, SHA-1, SHA-256."""
+_MAPPED = 96
+"""Bits of a prefix: ::ffff:0:0/96 has the IPv4 addresses (RFC 4291 section 2.5.5.2)."""
+_FOUR, _SIX = ipaddress.IPv4Address, ipaddress.IPv6Address
+_LONGEST_URL = 8192
+"""Characters; what is longer names nothing here."""
+
+
+class Observable(NamedTuple):
+    """What a text names.
+
+    Attributes:
+        value: in its one spelling: a hash in lower case, a URL as `uri.canonical` has it, an address or network as
+            RFC 5952 does, a host in lower case and A-labels.
+    """
+
+    kind: Kind
+    value: str
+
+
+def recognise(text: str) -> Observable | None:
+    """What a text names; None when it names nothing of the kinds there are."""
+    text = text.strip()
+    if "://" in text:
+        spelled = uri.canonical(text) if len(text) <= _LONGEST_URL else None
+        return None if spelled is None else Observable("url", spelled)
+    if "." not in text and ":" not in text:
+        return Observable("hash", text.lower()) if _HASH.fullmatch(text) else None
+    if ":" in text or text[-1].isdecimal():
+        address = addresses.canonical(text)
+        return None if address is None else Observable("address", address)
+    name = uri.domain(text)
+    return None if name is None else Observable("host", name)
+
+
+def host_of(url: str) -> Observable | None:
+    """The host or address that a URL names; None when it names none."""
+    host = uri.host(url)
+    found = None if host is None else recognise(host)
+    return found if found is not None and found.kind in ("host", "address") else None
+
+
+def packed(address: str) -> tuple[int, int, int]:
+    """An address or network as numbers: its version, its first address, and the length of its prefix in bits.
+
+    An IPv4 address in the form of an IPv6 address is the IPv4 address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if ":" not in address and "/" not in address:
+        try:
+            return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big"), 32
+        except OSError:
+            raise ValueError(f"{address[:100]!r} is no address") from None
+    network = ipaddress.ip_network(address, strict=False)
+    first, length = network.network_address, network.prefixlen
+    if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length >= _MAPPED:
+        return 4, int(first.ipv4_mapped), length - _MAPPED
+    return network.version, int(first), length
+
+
+def network(version: int, first: int, length: int) -> str:
+    """What `packed` was given, in its one spelling."""
+    return str(addresses.canonical(f"{(_FOUR if version == 4 else _SIX)(first)}/{length}"))  # noqa: PLR2004

@@ -1,0 +1,129 @@
+"""One look-up over all lists: what is below a host and what is not, and which of several lists speaks."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis_profiles import examples
+
+from connector.guards.lists import GuardList, of_values
+from connector.guards.matcher import Matcher
+from connector.values import observables
+
+
+def guarded(values, value):
+    match = Matcher([of_values("own", values)]).match(value)
+    return match and match.entry
+
+
+@pytest.mark.parametrize(
+    "host", ["google.com", "www.google.com", "a.b.c.google.com", "WWW.Google.COM.", " google.com "]
+)
+def test_a_host_guards_itself_and_what_is_below_it(host):
+    assert guarded(["google.com"], host) == "google.com"
+
+
+@pytest.mark.parametrize("host", ["google.com.evil.example", "notgoogle.com", "google.co", "com", "google-com"])
+def test_a_host_guards_nothing_that_only_looks_like_it(host):
+    assert guarded(["google.com"], host) is None
+
+
+@pytest.mark.parametrize(
+    ("on_the_list", "of_somebody_else"),
+    [
+        ("github.io", "evil.github.io"),
+        ("com.br", "evil.com.br"),
+        ("co.uk", "evil.co.uk"),
+        ("amazonaws.com", "ec2-203-0-113-1.us-west-1.compute.amazonaws.com"),
+        ("windows.net", "evil.blob.core.windows.net"),
+    ],
+)
+def test_what_is_below_a_public_suffix_is_not_guarded_by_it_nor_by_what_is_above(on_the_list, of_somebody_else):
+    assert guarded([on_the_list], of_somebody_else) is None
+    assert guarded([of_somebody_else], f"www.{of_somebody_else}") == of_somebody_else
+
+
+def test_a_public_suffix_guards_itself():
+    assert guarded(["github.io"], "github.io") == "github.io"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://www.google.com/a", "HTTP://user@WWW.GOOGLE.com:8080/?q", "http://192.0.2.9/x", "http://[2001:db8::5]/"],
+)
+def test_a_url_is_guarded_by_its_host(url):
+    assert guarded(["google.com", "192.0.2.0/24", "2001:db8::/32"], url)
+
+
+def test_a_host_is_not_guarded_by_a_url_on_it():
+    assert guarded(["https://example.com/login"], "example.com") is None
+    assert guarded(["https://example.com/login"], "https://example.com/other") is None
+    assert guarded(["https://example.com/login"], "https://example.com/login") == "https://example.com/login"
+
+
+def test_the_narrowest_list_that_suppresses_speaks_before_one_that_labels():
+    labels = GuardList("popular", effect="label", confidence=10, hosts=["example.com"])
+    suppresses = GuardList("ours", hosts=["www.example.com", "example.com"])
+    match = Matcher([labels, suppresses]).match("www.example.com")
+    assert (match.of.name, match.entry) == ("ours", "www.example.com")
+    assert Matcher([labels]).match("www.example.com").of.name == "popular"
+
+
+def test_a_url_whose_host_is_suppressed_is_suppressed_though_a_list_labels_the_url():
+    labels = GuardList("urls", effect="label", exact=["https://example.com/a"])
+    suppresses = GuardList("hosts", hosts=["example.com"])
+    assert Matcher([labels, suppresses]).match("https://example.com/a").of.name == "hosts"
+
+
+def test_a_list_that_is_not_for_a_kind_does_not_hide_one_that_is():
+    hosts_alone = GuardList("hosts", kinds=frozenset(("host",)), hosts=["example.com"])
+    urls_alone = GuardList("urls", kinds=frozenset(("url",)), hosts=["example.com"])
+    matcher = Matcher([hosts_alone, urls_alone])
+    assert matcher.match("https://example.com/").of.name == "urls"
+    assert matcher.match("example.com").of.name == "hosts"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "*",
+        "a" * 100_000,
+        "://",
+        "http://",
+        "http://[::1",
+        "1.2.3",
+        "\0",
+        "\ud800.com",
+        "::1%eth0",
+        "/",
+    ],
+)
+def test_what_names_nothing_is_guarded_by_nothing(value):
+    assert guarded(["google.com", "0.0.0.0/0", "*.test"], value) is None
+
+
+NETWORKS = st.one_of(
+    st.builds(lambda a, n: ipaddress.ip_network((a, n), strict=False), st.integers(0, 2**32 - 1), st.integers(0, 32)),
+    st.builds(
+        lambda a, n: ipaddress.ip_network((a, n), strict=False), st.integers(2**100, 2**128 - 1), st.integers(0, 128)
+    ),
+)
+
+
+@examples(150)
+@given(st.lists(NETWORKS, max_size=8), NETWORKS)
+def test_networks_guard_just_what_lies_in_them(on_the_list, asked):
+    expected = any(asked.version == each.version and asked.subnet_of(each) for each in on_the_list)
+    assert bool(guarded([str(each) for each in on_the_list], str(asked))) == expected
+
+
+@examples(300)
+@given(st.text(alphabet="ab.-:/[]%0@# é*=", max_size=40))
+def test_no_text_is_a_bug(text):
+    observables.recognise(text)
+    guarded(["a.b", "0.0.0.0/8", "http://a.b/"], text)
