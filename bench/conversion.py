@@ -13,10 +13,11 @@ from measure import Row, taken
 
 from connector import configuration, mapping, notification
 from connector.formats.cef.format import CefFormat
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.model import Json, Notification
 from connector.ports import Format
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 MAPPINGS = Path(__file__).resolve().parent.parent / "mappings"
 OTHERS = ("leef", "ecs", "ocsf", "udm", "splunk-hec")

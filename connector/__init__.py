@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from connector.app import run
     from connector.configuration import Plan, load
     from connector.formats.stix.bundle import bundle
-    from connector.formats.stix.format import Producer
     from connector.formats.stix.strict import stix2_objects
     from connector.model import ConnectorError, Message, Misconfigured, Notification, Refused, Unavailable
     from connector.operations.check import Finding, check
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from connector.operations.status import status
     from connector.pipeline.convert import Conversion
     from connector.pipeline.part import Part
+    from connector.settings.producer import Producer
 
 __all__ = [
     "ConnectorError",
@@ -52,7 +52,7 @@ _ORIGIN = {
     "connector.operations.status": ("status",),
     "connector.formats.stix.bundle": ("bundle",),
     "connector.formats.stix.strict": ("stix2_objects",),
-    "connector.formats.stix.format": ("Producer",),
+    "connector.settings.producer": ("Producer",),
     "connector.pipeline.convert": ("Conversion",),
     "connector.pipeline.part": ("Part",),
 }

@@ -148,6 +148,7 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         waits_for=settings.sink.waits_for(),
         collection="" if published is None else published.name,
         keep_days=None if published is None else published.keep_days,
+        tenants=plan.tenants(name),
     )
 
 

@@ -1,22 +1,24 @@
 """The configuration file: its options, and the plan that it becomes, with every mapping compiled."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field
 
 from connector import kinds, mapping
-from connector.formats.stix.format import Producer
 from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
 from connector.mapping import CompiledMapping, files
 from connector.mapping.files import MappingChoice
 from connector.model import JsonObject, Misconfigured
+from connector.pipeline.route import Tenant
 from connector.pipeline.runner import SHUTDOWN_SECONDS
+from connector.ports import ObjectFormat
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Placeholders, Settings
 from connector.settings.parts import Destination
+from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.yamldoc import YamlDocument
@@ -41,7 +43,7 @@ class RouteSettings(Settings):
     when: str | None = Field(
         None,
         description=(
-            "A JMESPath condition over `notification`, `entity` and `entity_value`. The route delivers "
+            "A JMESPath condition over `notification`, `entity`, `entity_value` and `source`. The route delivers "
             "only notifications for which it is true. Without it: all."
         ),
     )
@@ -92,11 +94,18 @@ class Config(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A configuration that has been validated, with its mappings compiled; nothing is open yet."""
+    """A configuration that has been validated, with its mappings compiled; nothing is open yet.
+
+    Attributes:
+        mappings: by route: its mapping, signed by the producer at the top of the file.
+        conditions: by route: its condition, if it has one.
+        signed: by route: for each source with a producer of its own, the mapping that is signed by that.
+    """
 
     settings: Config
     mappings: Mapping[str, CompiledMapping]
     conditions: Mapping[str, Callable[[JsonObject], bool]]
+    signed: Mapping[str, Mapping[str, CompiledMapping]] = field(default_factory=dict)
 
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
@@ -109,6 +118,19 @@ class Plan:
     def receivers(self) -> Mapping[str, str]:
         """Route → where it sends."""
         return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
+
+    def mapping(self, route: str, source: str) -> CompiledMapping:
+        """A route's mapping, as what comes from a source is signed."""
+        return self.signed.get(route, {}).get(source, self.mappings[route])
+
+    def said_of(self, source: str) -> JsonObject:
+        """What mappings and conditions see as `source`."""
+        return {"name": source, "labels": dict(self.settings.sources[source].labels)}
+
+    def tenants(self, route: str) -> Mapping[str, Tenant]:
+        """Whose notifications the sources of a route fetch."""
+        read = self.read_by(self.settings.routes[route])
+        return {source: Tenant(self.said_of(source), self.mapping(route, source)) for source in read}
 
     def route(self, name: str) -> RouteSettings:
         """A route by its name.
@@ -152,9 +174,11 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
     settings = config.validate(document, Config, placeholders)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
+    producers = _producers(document, settings)
     taken: dict[Hashable, str] = {}
-    used: dict[str, CompiledMapping] = {}
+    used: dict[tuple[str, Producer], CompiledMapping] = {}
     mappings: dict[str, CompiledMapping] = {}
+    signed: dict[str, Mapping[str, CompiledMapping]] = {}
     conditions: dict[str, Callable[[JsonObject], bool]] = {}
     for name, route in settings.routes.items():
         where = ("routes", name)
@@ -162,11 +186,10 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
             if source not in settings.sources:
                 known = ", ".join(settings.sources)
                 raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
-        if (compiled := used.get(key := route.mapping.model_dump_json())) is None:
-            chosen = route.mapping
-            compiled = load_mapping(chosen.use, settings.producer, chosen.profile, chosen.overlay)
-            used[key] = compiled
-        mappings[name] = compiled
+        mappings[name] = _signed(route.mapping, settings.producer, used)
+        if isinstance(mappings[name].format, ObjectFormat):  # nobody signs an event
+            own = ((source, producers[source]) for source in route.sources or producers if source in producers)
+            signed[name] = {source: _signed(route.mapping, producer, used) for source, producer in own}
         destination = route.sink.destination()
         if destination is not None and (other := taken.setdefault(destination.key, name)) != name:
             raise _already_taken(document, name, destination, other)
@@ -175,7 +198,38 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
-    return Plan(settings, mappings, conditions)
+    return Plan(settings, mappings, conditions, signed)
+
+
+def _producers(document: YamlDocument, settings: Config) -> Mapping[str, Producer]:
+    """The sources that have a producer of their own, with that.
+
+    Ids are made of a producer's name, so that two with one name must be one: they would take turns at the same objects.
+    """
+    named = {settings.producer.name: (settings.producer, "the one at the top")}
+    producers = {}
+    for source, each in settings.sources.items():
+        if each.producer is None:
+            continue
+        producer = producers[source] = settings.producer.changed_by(each.producer)
+        other, whose = named.setdefault(producer.name, (producer, f"that of the source {source}"))
+        if other != producer:
+            raise document.error(
+                ("sources", source, "producer"),
+                f"its name is that of another producer, {whose}, and the rest is not: ids are made of the name, so "
+                "give this one a name of its own",
+            )
+    return producers
+
+
+def _signed(
+    chosen: MappingChoice, producer: Producer, used: dict[tuple[str, Producer], CompiledMapping]
+) -> CompiledMapping:
+    """The mapping of a route for a producer, compiled once for all that have the same."""
+    key = chosen.model_dump_json(), producer
+    if key not in used:
+        used[key] = load_mapping(chosen.use, producer, chosen.profile, chosen.overlay)
+    return used[key]
 
 
 def _already_taken(document: YamlDocument, route: str, destination: Destination, other: str) -> Misconfigured:

@@ -15,11 +15,12 @@ from pydantic import Field
 from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Misconfigured
 from connector.ports import Collections, Format, Journal, SearchableSource, Sink, Source
 from connector.settings.parts import SinkSettings, SourceSettings
+from connector.settings.producer import Producer
 from connector.sinks.collection import CollectionSettings, CollectionSink
 from connector.sinks.file.sink import FileSink, FileSinkSettings
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink

@@ -30,6 +30,9 @@ MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
 """Subjects of a notification, and characters of a subject's id, at most; VirusTotal gives fewer."""
 
+EXAMPLE_SOURCE: JsonObject = {"name": "example", "labels": {}}
+"""What `source` is where no configuration says which source a notification came from: for `iocstream convert`."""
+
 _GUI = "https://www.virustotal.com/gui/"
 _GUI_PATH = {"file": "file/", "url": "url/", "domain": "domain/", "ip_address": "ip-address/"}
 _NOTIFICATION_KEYS = ("id", "date", "origin", "entity_type", "entity_id", "hunting_info", "sources", "tags", "link")
@@ -55,11 +58,21 @@ def read(body: JsonObject) -> Notification:
     return Notification(id=_identifier(identifier, body), date=_date(date), body=body)
 
 
-def view(notification: Notification, context: Mapping[Subject, JsonObject] = MappingProxyType({})) -> Document:
-    """What mappings see: `notification`, `entity` and `entity_value`, under the same names for both shapes.
+def view(
+    notification: Notification,
+    context: Mapping[Subject, JsonObject] = MappingProxyType({}),
+    source: JsonObject | None = None,
+) -> Document:
+    """What mappings see: `notification`, `entity`, `entity_value` and `source`, under the same names for both shapes.
 
     Keys that VirusTotal adds are kept under the names it gives them. An element of `notification.sources` of which the
     context knows more has that in `attributes`, unless it has attributes of its own.
+
+    Args:
+        notification: what is to be mapped.
+        context: what is known of its subjects.
+        source: the `name` and `labels` of the source that it came from. Without it, what the body itself has under
+            `source`, as an example may; else `EXAMPLE_SOURCE`.
 
     Raises:
         Refused: it has no id, no date or no entity type, so that nothing true can be said of it.
@@ -95,7 +108,12 @@ def view(notification: Notification, context: Mapping[Subject, JsonObject] = Map
     said["link"] = _link(entity_type, entity_id)
     for key in _NOTIFICATION_KEYS:
         said.setdefault(key)
-    return {"notification": said, "entity": entity, "entity_value": entity_value(entity_type, entity_id, entity)}
+    return {
+        "notification": said,
+        "entity": entity,
+        "entity_value": entity_value(entity_type, entity_id, entity),
+        "source": source if source is not None else _source_in(body),
+    }
 
 
 def subjects(body: JsonObject) -> Sequence[Subject]:
@@ -152,6 +170,17 @@ def entity_value(entity_type: str, entity_id: str, entity: JsonObject) -> str | 
         value = sha256 if isinstance(sha256, str) and SHA256.match(sha256) else entity_id
         return value.lower()
     return entity_id
+
+
+def _source_in(body: JsonObject) -> JsonObject:
+    if "source" not in body:
+        return EXAMPLE_SOURCE
+    said = _object(body["source"])
+    name, labels = said.get("name"), _object(said.get("labels"))
+    return {
+        "name": name if isinstance(name, str) and name else EXAMPLE_SOURCE["name"],
+        "labels": {key: value for key, value in labels.items() if isinstance(value, str)},
+    }
 
 
 def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | None:

@@ -18,7 +18,6 @@ from pydantic_core import PydanticUndefined
 from connector import configuration
 from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
-from connector.formats.stix.format import Producer
 from connector.kinds import SINKS, SOURCES, JournalSettings, SinkKind, SourceKind
 from connector.mapping.files import MappingSettings
 from connector.mapping.language.functions import FUNCTIONS
@@ -29,6 +28,7 @@ from connector.monitoring.status import StatusReport
 from connector.packages import manifest
 from connector.pipeline.part import Part
 from connector.settings.config import Settings
+from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.telemetry import HttpExchange

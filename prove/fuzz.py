@@ -23,9 +23,9 @@ from typing import Any
 import orjson
 
 from connector import configuration, notification
-from connector.formats.stix.format import Producer
 from connector.model import Notification
 from connector.pipeline.convert import convert
+from connector.settings.producer import Producer
 from connector.sources.bodies import storable
 from connector.values import jsontext
 from prove import parties

@@ -6,9 +6,9 @@ from pathlib import Path
 import orjson
 
 from connector import configuration, notification
-from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping
 from connector.pipeline.convert import Conversion, convert
+from connector.settings.producer import Producer
 
 MAPPINGS = Path(__file__).parents[1] / "mappings"
 INPUTS = sorted((MAPPINGS / "examples" / "inputs").glob("*.json"))

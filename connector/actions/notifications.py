@@ -14,12 +14,12 @@ from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.upstream import asking, searchable_sources
 from connector.configuration import NotFound, Plan
 from connector.formats.stix.bundle import bundle as bundle_of
-from connector.formats.stix.format import Producer
 from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, Misconfigured, Refused
 from connector.operations.push import stream_item
 from connector.pipeline.convert import convert
 from connector.ports import Journal
+from connector.settings.producer import Producer
 from connector.sources.bodies import storable
 
 Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")

@@ -31,6 +31,9 @@ _COPIED: Mapping[_Place, _Place] = {
 }
 """Places that `connector.notification.view` copies, each with the place of its copy: to read the copy is to read it."""
 
+_NOT_OF_THE_NOTIFICATION = ("source",)
+"""Names that say nothing of the notification itself, so that a mapping loses nothing of it by not reading them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -119,7 +122,8 @@ def _unread(explanations: Sequence[Explanation]) -> Iterator[Remark]:
     # has not been read by that.
     asked: set[_Place] = set()
     for explanation in explanations:
-        there.update({around for leaf in _leaves(explanation.view, ()) for around in _prefixes(leaf)})
+        said = {name: value for name, value in explanation.view.items() if name not in _NOT_OF_THE_NOTIFICATION}
+        there.update({around for leaf in _leaves(said, ()) for around in _prefixes(leaf)})
         for evaluation in explanation.evaluations():
             for path, value in evaluation.reads.items():
                 is_asked = evaluation.role in _ASKING and isinstance(value, dict | list)

@@ -13,9 +13,9 @@ from connector.cli.command import print_json
 def schema(of: str) -> None:
     """Print a JSON Schema, for editors."""
     from connector import configuration, kinds
-    from connector.formats.stix.format import Producer
     from connector.mapping.schema import json_schema
     from connector.settings import config
+    from connector.settings.producer import Producer
 
     if of == "mapping":
         print_json(json_schema(kinds.make_formats(Producer())))

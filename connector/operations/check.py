@@ -46,7 +46,8 @@ def check(plan: Plan) -> Iterator[Finding]:
             yield from try_mapping(called, plan.mappings[name], available)
             tried.add(called)
         level: Literal["warning", "error"] = "error" if route.examples_must_pass else "warning"
-        yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level)
+        sources = [plan.said_of(source) for source in plan.read_by(route)]
+        yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level, sources=sources)
     try:
         yield Finding("journal", "ok", check_file(plan.settings.journal.path))
     except Misconfigured as error:
@@ -151,6 +152,8 @@ def try_route(
     holds: Callable[[JsonObject], bool] | None,
     available: Examples,
     level: Literal["warning", "error"] = "error",
+    *,
+    sources: Sequence[JsonObject | None] = (None,),
 ) -> Iterator[Finding]:
     """Try the examples on the route `part`: whether its condition fits them, and anything would reach the sink.
 
@@ -160,14 +163,15 @@ def try_route(
         holds: its condition; None: it has none.
         available: the examples.
         level: what it is when nothing comes through.
+        sources: what is said of its sources; each example is one of the first source whose notifications it wants.
     """
     reasons: list[str] = []
     views = list(_views(available.notifications))
     chosen: list[JsonObject] = []
     for view in views:
+        from_each = [{**view, "source": source or view["source"]} for source in sources]
         try:
-            if holds is None or holds(view):
-                chosen.append(view)
+            chosen += [each for each in from_each if holds is None or holds(each)][:1]
         except Refused as refusal:
             reasons.append(str(refusal))
     if reasons:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from connector import configuration, notification
-from connector.formats.stix.format import Producer
 from connector.model import JsonObject
 from connector.pipeline.convert import Conversion
 from connector.pipeline.convert import convert as convert_notifications
+from connector.settings.producer import Producer
 
 
 def convert(

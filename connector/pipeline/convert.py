@@ -18,7 +18,7 @@ from connector.model import (
     Notification,
     Refused,
 )
-from connector.pipeline.route import RouteMapping, Withdrawing
+from connector.pipeline.route import Route, RouteMapping, Withdrawing
 from connector.pipeline.versions import Ledger
 from connector.ports import Format, ObjectFormat
 
@@ -45,8 +45,8 @@ class Conversion:
 
 def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
-    rendered = (render(Entry(seq, "", item), mapping) for seq, item in enumerate(notifications, start=1))
-    yield from encode(rendered, mapping.format, Ledger({}))
+    entries = (Entry(seq, "", item) for seq, item in enumerate(notifications, start=1))
+    yield from encode((_rendered(entry, mapping) for entry in entries), Ledger({}))
 
 
 def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
@@ -57,35 +57,52 @@ def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
         withdrawal = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if rendering is not None else ()
     except Refused as refusal:
         return Conversion(again, (), refusal)
-    deque(encode([Rendered(entry, rendering.documents if rendering else ())], mapping.format, ledger), maxlen=0)
-    [conversion] = encode([Rendered(again, withdrawal)], mapping.format, ledger)
+    documents, output = rendering.documents if rendering else (), mapping.format
+    deque(encode([Rendered(entry, documents, output=output)], ledger), maxlen=0)
+    [conversion] = encode([Rendered(again, withdrawal, output=output)], ledger)
     return conversion
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What the mapping made of one entry: documents without versions yet, or why there are none."""
+    """What the mapping made of one entry: documents without versions yet, or why there are none.
+
+    Attributes:
+        output: the format of the documents, which signs for the entry's source; None when nothing was to be made.
+    """
 
     entry: Entry
     documents: Sequence[Document] = ()
     refusal: Refused | None = None
     wanted: bool = True
+    output: Format | None = None
 
 
-def render(entry: Entry, mapping: RouteMapping, wants: Callable[[JsonObject], bool] | None = None) -> Rendered:
+def render(entry: Entry, route: Route) -> Rendered:
+    """What a route's mapping makes of an entry, unless the route turns it away."""
+    tenant = route.tenant(entry.source)
+    return _rendered(entry, tenant.mapping, tenant.source, route.wants)
+
+
+def _rendered(
+    entry: Entry,
+    mapping: RouteMapping,
+    source: JsonObject | None = None,
+    wants: Callable[[JsonObject], bool] | None = None,
+) -> Rendered:
     """What a mapping makes of an entry, unless `wants` turns it away; what could not be read is the source's matter."""
     if entry.notification.id.startswith(UNREADABLE):
         return Rendered(entry, wanted=False)
     if entry.damaged:
         return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
     try:
-        view = notification.view(entry.notification, entry.context)
+        view = notification.view(entry.notification, entry.context, source)
         documents = mapping.render(view) if wants is None or wants(view) else None
     except Refused as refusal:
         return Rendered(entry, refusal=refusal)
     if documents is None:
         return Rendered(entry, wanted=False)
-    return Rendered(entry, documents)
+    return Rendered(entry, documents, output=mapping.format)
 
 
 def damaged(rendered: Iterable[Rendered]) -> Sequence[int]:
@@ -94,24 +111,33 @@ def damaged(rendered: Iterable[Rendered]) -> Sequence[int]:
     return [each.entry.seq for each in refused if each.entry.damaged]
 
 
-def object_ids(rendered: Iterable[Rendered], output: Format) -> Sequence[str]:
+def object_ids(rendered: Iterable[Rendered]) -> Sequence[str]:
     """The ids of all objects in rendered documents, and in those that they rest on; none for events."""
-    if not isinstance(output, ObjectFormat):
-        return ()
-    documents = (document for item in rendered for document in item.documents)
-    return sorted({output.identify(document).id for document in [*output.shared_documents(), *documents]})
-
-
-def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iterator[Conversion]:
-    """Give documents their versions and make messages of those that the receiver needs: all of an entry's, or none."""
-    objects = output if isinstance(output, ObjectFormat) else None
-    shared_documents = objects.shared_documents() if objects else ()
+    ids: set[str] = set()
+    told: set[ObjectFormat] = set()
     for item in rendered:
-        if item.refusal or not item.wanted:
+        if item.output is None or not isinstance(item.output, ObjectFormat):
+            continue
+        objects: ObjectFormat = item.output
+        if objects not in told:
+            told.add(objects)
+            ids.update(objects.identify(document).id for document in objects.shared_documents())
+        ids.update(objects.identify(document).id for document in item.documents)
+    return sorted(ids)
+
+
+def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]:
+    """Give documents their versions and make messages of those that the receiver needs: all of an entry's, or none."""
+    told: set[ObjectFormat] = set()  # those whose shared documents went out with an entry of this batch
+    for item in rendered:
+        output = item.output
+        if output is None:
             refused = item.refusal.document if item.refusal else None
             as_json = None if refused is None else _as_json(refused)
             yield Conversion(item.entry, (), item.refusal, item.wanted, refused_document=as_json)
             continue
+        objects = output if isinstance(output, ObjectFormat) else None
+        shared_documents = objects.shared_documents() if objects is not None and objects not in told else ()
         mark = ledger.mark()
         messages: list[Message] = []
         document: Document = {}
@@ -127,7 +153,8 @@ def encode(rendered: Iterable[Rendered], output: Format, ledger: Ledger) -> Iter
             yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
         else:
             yield Conversion(item.entry, messages, made_nothing=not item.documents)
-            shared_documents = ()
+            if objects is not None:
+                told.add(objects)
 
 
 def _as_json(document: Document) -> bytes | None:

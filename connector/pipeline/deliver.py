@@ -100,8 +100,8 @@ class Delivery:
             self._damaged += met
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
-        ledger = Ledger(journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver))
-        conversions = [self._unless_accepted(each) for each in encode(rendered, route.mapping.format, ledger)]
+        ledger = Ledger(journal.versions(route.name, object_ids(rendered), route.receiver))
+        conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
         delivered, sent = send(route.sink, conversions, ledger)
         self._is_refused = self.streak.count(delivered)
@@ -124,9 +124,7 @@ class Delivery:
     def _rendered(self, entries: Sequence[Entry]) -> Sequence[Rendered]:
         aside = self._journal.are_set_aside(self._route.name, [entry.seq for entry in entries])
         return [
-            Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON))
-            if entry.seq in aside
-            else render(entry, self._route.mapping, self._route.wants)
+            Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON)) if entry.seq in aside else render(entry, self._route)
             for entry in entries
         ]
 

@@ -64,8 +64,8 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
     """
     count = after = 0
     while entries := journal.history(positions, route.batch, after):
-        rendered = [render(entry, route.mapping, route.wants) for entry in entries]
-        known = journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver)
+        rendered = [render(entry, route) for entry in entries]
+        known = journal.versions(route.name, object_ids(rendered), route.receiver)
         sent = [version for versions in known.values() for version in versions if version.sent]
         journal.mark_unsent(route.name, sent, route.receiver)
         after = entries[-1].seq
@@ -78,12 +78,12 @@ def _send_again(
     route: Route, journal: Outbox, entries: Sequence[Entry], *, resend: bool = False
 ) -> tuple[BatchOutcome, Sequence[Version]]:
     """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
-    rendered = [render(entry, route.mapping, route.wants) for entry in entries]
+    rendered = [render(entry, route) for entry in entries]
     if met := damaged(rendered):
         journal.ask_again(met, DAMAGED)
     if is_emptied(route.sink):
         journal.mark_unsent(route.name, None, route.receiver)
-    known = journal.versions(route.name, object_ids(rendered, route.mapping.format), route.receiver)
+    known = journal.versions(route.name, object_ids(rendered), route.receiver)
     told_until = {
         object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
         for object_id, versions in known.items()
@@ -91,7 +91,7 @@ def _send_again(
     if resend:
         known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
     ledger = Ledger(known, told_until)
-    conversions = list(encode(rendered, route.mapping.format, ledger))
+    conversions = list(encode(rendered, ledger))
     journal.record(route.name, ledger.recorded, route.receiver)
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)

@@ -1,7 +1,7 @@
 """A route: which notifications go through which mapping into which sink."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from connector.model import Document, JsonObject, Withheld
@@ -54,18 +54,33 @@ class Withdrawing(RouteMapping, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose notifications a source fetches.
+
+    Attributes:
+        source: what mappings and conditions see as `source`: its `name` and `labels`.
+        mapping: that of the route, for the producer that signs for this source.
+    """
+
+    source: JsonObject
+    mapping: RouteMapping
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A mapping and a sink, with a position of its own in the journal.
 
     Attributes:
         sources: the sources whose notifications it reads.
         wants: the route's filter over the view of a notification.
+        mapping: its mapping, for the producer that signs for all sources which are not among the tenants.
         receiver: the identity of where the sink sends; see `connector.ports.Outbox.versions`.
         reads_all: whether sources that are added later are read too.
         batch: how many notifications are rendered, sent and advanced past at once.
         waits_for: see `connector.settings.parts.SinkSettings.waits_for`.
         collection: the collection of the journal that the sink fills, if it does.
         keep_days: how many days that keeps what is not valid any more; None: for ever.
+        tenants: what is said of its sources, by their names.
     """
 
     name: str
@@ -79,3 +94,8 @@ class Route:
     waits_for: str = ""
     collection: str = ""
     keep_days: int | None = None
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
+
+    def tenant(self, source: str) -> Tenant:
+        """Whose notifications a source fetches."""
+        return self.tenants.get(source) or Tenant({"name": source, "labels": {}}, self.mapping)

@@ -1,9 +1,18 @@
 """What every kind of source and sink says of itself, whatever its own options are."""
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import Field, field_validator
 
 from connector.settings.config import Settings
+from connector.settings.producer import Producer
+
+MAX_LABELS = 20
+
+LabelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+"""A name that expressions can write as it is."""
+LabelText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class SourceSettings(Settings):
@@ -12,6 +21,31 @@ class SourceSettings(Settings):
     if TYPE_CHECKING:  # each kind declares these itself, where its documentation has them
         type: str
         poll_seconds: int
+
+    labels: dict[LabelName, LabelText] = Field(
+        default_factory=dict,
+        max_length=MAX_LABELS,
+        description=(
+            "What mappings and conditions see as `source.labels`: names with a text each, such as "
+            "`{tenant: acme, region: eu}`. The bundled mappings write out all of them, and know `tenant`: "
+            "whose notifications these are."
+        ),
+    )
+    producer: Producer | None = Field(
+        None,
+        description=(
+            "Who signs the STIX objects of this source's notifications, and their TLP marking. What is left "
+            "out is as under `producer` at the top of the file. Without it: the producer at the top."
+        ),
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _one_line_each(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name, text in labels.items():
+            if not text.isprintable():
+                raise ValueError(f"{name} must be one line of printable text")
+        return labels
 
     def look_up_limit(self) -> int:
         """How many look-ups it may make a day; 0: it makes none."""

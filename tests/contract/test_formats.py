@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
 from connector.formats.leef import LeefFormat
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.kinds import FORMATS
 from connector.model import Document, Refused
 from connector.pipeline.versions import Ledger
 from connector.ports import Finalizing, Format, ObjectFormat
+from connector.settings.producer import Producer
 from connector.values.identifiers import stix_id
 
 

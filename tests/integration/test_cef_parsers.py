@@ -18,7 +18,7 @@ from connector import notification
 from connector.configuration import load_mapping
 from connector.formats.cef.dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
 from connector.formats.cef.format import SEVERITY_WORDS, CefFormat
-from connector.formats.stix.format import Producer
+from connector.settings.producer import Producer
 
 odd_characters = st.sampled_from('\\\\\\==||""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
 odd_text = st.one_of(

@@ -12,7 +12,7 @@ from peers.syslog import running, syslog_ng_with
 
 from connector import notification
 from connector.configuration import load_mapping
-from connector.formats.stix.format import Producer
+from connector.settings.producer import Producer
 
 pytestmark = pytest.mark.xdist_group("syslog")
 

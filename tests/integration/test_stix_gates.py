@@ -17,8 +17,8 @@ from simulated_notifications import bodies
 
 from connector import notification
 from connector.configuration import load_mapping
-from connector.formats.stix.format import Producer
 from connector.pipeline.convert import convert
+from connector.settings.producer import Producer
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 SHARD = 100

@@ -13,12 +13,12 @@ import stix_gates
 
 from connector import notification
 from connector.formats.stix.bundle import bundle
-from connector.formats.stix.format import Producer
 from connector.kinds import make_formats
 from connector.mapping import apply_overlay, compile_mapping
 from connector.mapping.files import read
 from connector.pipeline.convert import convert
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 MANDATORY = ("type", "spec_version", "id", "created_by_ref", "created", "modified", "valid_from", "name", "pattern")
 """Of an indicator, by Table 14; with `pattern_type` and `indicator_types`."""

@@ -21,10 +21,11 @@ from hypothesis_profiles import examples
 from mapping_examples import CASES, MAPPINGS, conversion
 
 from connector import notification
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.mapping import compile_mapping
 from connector.pipeline.convert import convert
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 UNMET = ("{103}", "{302}", "is not a 'uri'")
 STIX = StixFormat(Producer())

@@ -9,7 +9,7 @@ from integration.command import iocstream_here
 from mapping_examples import MAPPINGS
 
 from connector.configuration import load_mapping
-from connector.formats.stix.format import Producer
+from connector.settings.producer import Producer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stix.md").read_text(encoding="utf-8")
 [OVERLAY] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -23,8 +23,8 @@ from mapping_examples import CASES, MAPPINGS, conversion
 from connector import notification
 from connector.configuration import load_mapping
 from connector.formats.stix.bundle import bundle
-from connector.formats.stix.format import Producer
 from connector.pipeline.convert import convert
+from connector.settings.producer import Producer
 from connector.simulator.notifications import notifications
 
 PEERS = Path(__file__).parents[2] / ".peers"

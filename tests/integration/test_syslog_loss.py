@@ -9,11 +9,11 @@ import threading
 import pytest
 
 from connector import configuration, notification
-from connector.formats.stix.format import Producer
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Page, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.route import Route
+from connector.settings.producer import Producer
 from connector.simulator.notifications import notifications
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 

@@ -12,9 +12,9 @@ from mapping_examples import CASES
 
 from connector import notification
 from connector.configuration import load_mapping
-from connector.formats.stix.format import Producer
 from connector.model import Message, Misconfigured, Unavailable
 from connector.pipeline.convert import convert
+from connector.settings.producer import Producer
 from connector.sinks.taxii.client import TaxiiClient
 from connector.sinks.taxii.sink import TaxiiSettings, TaxiiSink
 

@@ -3,6 +3,7 @@
 import pytest
 
 from connector import app, configuration
+from connector.model import Misconfigured
 
 
 @pytest.fixture
@@ -60,3 +61,24 @@ def test_a_route_of_a_plan_knows_what_it_reads_whom_it_waits_for_and_what_it_kee
     assert routes["first"].waits_for == routes["second"].waits_for == "taxii https://taxii.example"
     assert len({route.waits_for for route in routes.values()}) == 3
     assert routes["first"].receiver != routes["second"].receiver
+
+
+def test_two_producers_of_one_name_are_refused_since_their_objects_would_have_the_same_ids(plan):
+    text = """
+producer: {name: Acme, tlp: green}
+sources:
+  one: {type: file, path: ., producer: {tlp: red}}
+routes:
+  all: {mapping: stix21, sink: {type: file, path: out}}
+"""
+    with pytest.raises(Misconfigured, match=r"iocstream.yaml:4:\d+: sources.one.producer: its name is that of another"):
+        plan(text)
+    assert plan(text.replace("tlp: red", "tlp: green")).settings.sources["one"].producer.tlp == "green"
+
+
+@pytest.mark.parametrize("labels", ["{tenant: ''}", "{1a: b}", "{a.b: c}", '{a: "b\\nc"}', "{a: [b]}"])
+def test_labels_are_names_that_expressions_can_write_with_one_line_of_text(plan, labels):
+    sources = f"sources: {{one: {{type: file, path: ., labels: {labels}}}}}"
+    text = sources + "\nroutes: {a: {mapping: cef, sink: {type: file, path: o}}}"
+    with pytest.raises(Misconfigured, match=r"sources\.one\.labels"):
+        plan(text)

@@ -236,3 +236,13 @@ def test_a_rule_or_a_source_that_is_called_by_a_number_is_called_by_its_digits()
 def test_a_date_may_be_given_in_digits(date, read):
     body = {**STREAM_ITEM, "context_attributes": {"notification_id": "7", "notification_date": date}}
     assert notification.read(body).date == read
+
+
+def test_the_source_is_what_the_caller_says_else_what_the_body_says_else_an_example():
+    said = {"name": "acme", "labels": {"tenant": "acme", "odd": 1}}
+    assert view(STREAM_ITEM)["source"] == {"name": "example", "labels": {}}
+    assert view({**STREAM_ITEM, "source": said})["source"] == {"name": "acme", "labels": {"tenant": "acme"}}
+    assert view({**STREAM_ITEM, "source": "acme"})["source"] == {"name": "example", "labels": {}}
+    body = {**STREAM_ITEM, "source": said}
+    configured = {"name": "globex", "labels": {}}
+    assert notification.view(notification.read(body), source=configured)["source"] == configured

@@ -6,10 +6,8 @@ Plain dicts and tables of checks (`schema`) rather than the classes of `stix2`, 
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 import orjson
-from pydantic import Field, field_validator
 
 from connector.formats.stix import pattern
 from connector.formats.stix.objects import OBJECTS
@@ -26,7 +24,7 @@ from connector.formats.stix.shared_objects import (
 )
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Refused
-from connector.settings.config import Settings
+from connector.settings.producer import Producer
 from connector.values.display import shortened
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
@@ -36,40 +34,6 @@ _EXCERPT = 80
 _BACKSLASH = ord("\\")
 _NUL = b"\\u0000"
 _RELATIONSHIP_IDS = ("relationship--", "sighting--")
-
-
-class Producer(Settings):
-    """Who signs the STIX objects, and how they may be shared."""
-
-    name: str = Field(
-        "IoC-Stream Connector",
-        min_length=1,
-        description="Name of the producer's Identity object: usually your organization.",
-    )
-    identity_class: Literal["individual", "group", "system", "organization", "class", "unknown"] = Field(
-        "organization", description="What kind of producer it is, in the words of STIX's identity-class-ov."
-    )
-    contact_information: str | None = Field(
-        None,
-        min_length=1,
-        description="Where receivers can reach the producer, such as an email address or a phone number.",
-    )
-    tlp: Literal["clear", "green", "amber", "amber+strict", "red"] | None = Field(
-        "amber+strict",
-        description=(
-            "TLP 2.0 marking of every object; null for none. The default keeps objects within your "
-            "organization, since a notification shows what you hunt for and comes under your own "
-            "agreement with VirusTotal. Choose amber to let your clients see them, green or clear to "
-            "publish."
-        ),
-    )
-
-    @field_validator("name", "contact_information")
-    @classmethod
-    def _printable(cls, value: str | None) -> str | None:
-        if value is not None and not value.isprintable():
-            raise ValueError("must be one line of printable text")
-        return value
 
 
 class StixFormat:

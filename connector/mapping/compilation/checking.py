@@ -25,8 +25,16 @@ from connector.mapping.language.json_types import (
 Scope = Mapping[str, Types]
 """The names an expression may begin with, and the types of what they hold."""
 
-NOTIFICATION_SCOPE: dict[str, Types] = {"notification": OBJECT, "entity": OBJECT, "entity_value": STRING | NULL}
+NOTIFICATION_SCOPE: dict[str, Types] = {
+    "notification": OBJECT,
+    "entity": OBJECT,
+    "entity_value": STRING | NULL,
+    "source": OBJECT,
+}
 """What `connector.notification.view` gives."""
+YIELDING = frozenset(("source",))
+"""Those of them that a mapping may use for something of its own; there they then stand for that. Mappings were written
+before there were these names."""
 
 _MEMBERS: dict[tuple[str, str], Types] = {
     ("notification", "id"): STRING,
@@ -34,6 +42,8 @@ _MEMBERS: dict[tuple[str, str], Types] = {
     ("notification", "entity_type"): STRING,
     ("notification", "entity_id"): STRING,
     ("notification", "link"): STRING | NULL,
+    ("source", "name"): STRING,
+    ("source", "labels"): OBJECT,
     ("withdrawn", "by"): STRING,
     ("withdrawn", "reason"): STRING,
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from connector.mapping.compilation import checking
-from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, Scope
+from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, YIELDING, Scope
 from connector.mapping.compilation.folding import folded, roots
 from connector.mapping.compilation.proving import shape_of
 from connector.mapping.language import placeholders
@@ -167,6 +167,7 @@ class _Compiler:
         self.fixed: dict[str, Json] = {}
         self.shapes: dict[str, Shape | None] = {}  # of the names in scope
         self.read: set[str] = set()  # the names that expressions have read, as far as compiled
+        self.yielding = set(YIELDING)  # those that the mapping has not taken
 
     def program(self) -> Program:
         data = self.source.data
@@ -196,12 +197,13 @@ class _Compiler:
             raise self.error((key,), "names with a value each are expected here")
         for name in data:
             self.check_name(name, (key, name), scope)
+            self.yielding.discard(name)
         return list(data.items())
 
     def check_name(self, name: str, path: YamlPath, scope: Scope) -> None:
         if not _NAME.match(name):
             raise self.error(path, "a name is made of letters, digits and _, to be written in expressions")
-        if name in scope or name == ITEM:
+        if (name in scope and name not in self.yielding) or name == ITEM:
             raise self.error(path, f"the name {name} is already taken; choose another")
 
     def let(self, name: str, data: Json, scope: dict[str, Types]) -> Let | None:

@@ -263,6 +263,7 @@ class _Explaining:
                 part.parts.append(self.value(body, part.path, len(part.parts)))
         if outer is not None:
             self.scope[name] = outer
+            self.items.pop(name, None)  # the name stands for something else again
 
     def body(self, part: ExplainedValue, data: dict[str, Json]) -> None:
         if "$when" in data:
@@ -312,10 +313,10 @@ class _Explaining:
     def inputs(self, path: ScopePath, value: Json) -> Mapping[ScopePath, Json]:
         """The places of the notification that the value at a path came of."""
         root, *keys = path
-        if root in NOTIFICATION_SCOPE:
-            return {path: value}
         if root in self.items:
             return self.items[str(root)]
+        if root in NOTIFICATION_SCOPE and root not in self.names:
+            return {path: value}
         if root in self.given:
             return {}
         part = self.names[str(root)]

@@ -407,6 +407,16 @@ def within(number: float, least: float, most: float) -> float | None:
     return number if least <= number <= most else None
 
 
+@_function(Parameter("object", OBJECT), Parameter("separator", STRING), returns=ARRAY)
+def pairs(value: dict[str, Json], separator: str) -> list[str]:
+    """The members of an object that are text, a number or a truth value, each as one text, sorted by name.
+
+    pairs({tenant: 'acme', region: 'eu'}, ':') → ["region:eu", "tenant:acme"]
+    """
+    texts = ((name, text(member)) for name, member in sorted(value.items()))
+    return [f"{name}{separator}{said}" for name, said in texts if said is not None]
+
+
 @_function(Parameter("list", ARRAY), returns=ARRAY)
 def unique(items: list[Json]) -> list[Json]:
     """The list without repeats, each element where it first stood.

@@ -128,6 +128,7 @@ def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
         "notification": view.get("notification"),
         "entity": view.get("entity"),
         "entity_value": view.get("entity_value"),
+        "source": view.get("source"),
         **names,
     }
 

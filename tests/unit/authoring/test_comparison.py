@@ -8,11 +8,12 @@ from integration.command import iocstream_here
 
 from connector.authoring.comparison import compare, last
 from connector.formats.json import JsonFormat
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.mapping import compile_mapping
 from connector.model import Misconfigured, Notification, Page
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 FORMATS = {"json": JsonFormat(), "stix": StixFormat(Producer())}
 

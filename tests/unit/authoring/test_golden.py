@@ -9,9 +9,9 @@ from mapping_examples import CASES, MAPPINGS, bundled
 
 from connector import configuration
 from connector.authoring import golden
-from connector.formats.stix.format import Producer
 from connector.mapping import examples, files
 from connector.model import Misconfigured
+from connector.settings.producer import Producer
 
 OWN = """
 format: json

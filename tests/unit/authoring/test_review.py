@@ -8,12 +8,13 @@ from mapping_examples import MAPPINGS, bundled
 from connector.authoring.review import review
 from connector.formats.cef.format import CefFormat
 from connector.formats.json import JsonFormat
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.mapping import compile_mapping, examples, files
 from connector.mapping.examples import Examples
 from connector.model import Notification
 from connector.ports import Vocabulary
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 FORMATS = {"json": JsonFormat(), "cef": CefFormat(), "stix": StixFormat(Producer())}
 CEF = """

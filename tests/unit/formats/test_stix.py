@@ -5,10 +5,11 @@ import functools
 import orjson
 import pytest
 
-from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.format import _TYPES, StixFormat
 from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.model import Identity, Refused
 from connector.pipeline.versions import Ledger
+from connector.settings.producer import Producer
 from connector.values.identifiers import stix_id
 
 STIX = StixFormat(Producer())

@@ -10,12 +10,13 @@ from malformed_notifications import body_of, emptied
 from mapping_examples import CASES, MAPPINGS, bundled, conversion
 
 from connector import notification
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.formats.stix.shared_objects import EXTENSION_ID
 from connector.mapping import compile_mapping
 from connector.model import Refused
 from connector.pipeline.convert import convert
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 
 STIX = StixFormat(Producer())
 MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})

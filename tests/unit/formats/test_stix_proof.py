@@ -13,7 +13,7 @@ from mapping_examples import CASES, bundled
 
 from connector import notification
 from connector.formats.stix import values
-from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.format import _TYPES, StixFormat
 from connector.formats.stix.proof import remaining
 from connector.formats.stix.schema import EXTERNAL, KILL_CHAIN, SCO_NAMES, TEXTS, fault_finder
 from connector.formats.stix.shared_objects import EXTENSION_ID
@@ -32,6 +32,7 @@ from connector.mapping import compile_mapping
 from connector.mapping.language.functions import FUNCTIONS
 from connector.model import Refused
 from connector.settings import yamldoc
+from connector.settings.producer import Producer
 from connector.values.identifiers import stix_id
 from connector.values.shapes import Constant, Elements, Identifier, Members, Text, Timestamp, Url
 

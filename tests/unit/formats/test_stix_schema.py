@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from connector.formats.stix import schema
-from connector.formats.stix.format import _TYPES, Producer, StixFormat
+from connector.formats.stix.format import _TYPES, StixFormat
 from connector.formats.stix.schema import fault_finder
+from connector.settings.producer import Producer
 
 EXAMPLES = Path(__file__).parents[3] / "mappings" / "examples" / "stix21"
 MOMENT = "2026-03-04T05:06:07.000Z"

@@ -127,7 +127,7 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ notifcation.id }}", "the name 'notifcation' is not known here; did you mean notification?"),
         (
             "a: ${{ entity.x || nul }}",
-            "(known: entity, entity_value, notification) (at character 13 of the expression)",
+            "(known: entity, entity_value, notification, source) (at character 13 of the expression)",
         ),
         ("a: ${{ entity.x || null }}", "the name 'null' is not known here; write `null` in backticks"),
         ("a: ${{ entity.x == true }}", "the name 'true' is not known here; write `true` in backticks"),
@@ -376,3 +376,28 @@ def test_a_condition_that_does_not_fit_refuses_the_notification():
     with pytest.raises(Refused, match=r"starts_with\(\) takes string, and was given number") as caught:
         holds(VIEW)
     assert caught.value.by == "mapping"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("format: plain\nlet: {source: '${{ entity_value }}'}\nemit: {one: {a: '${{ source }}'}}", "c2.example.com"),
+        ("format: plain\nlet: {source: mine}\nemit: {one: {a: '${{ source }}'}}", "mine"),
+        (
+            "format: plain\nemit: {one: {a: {$each: {source: '[`1`]'}, b: '${{ source }}'}, c: '${{ source.name }}'}}",
+            [{"b": 1}],
+        ),
+    ],
+)
+def test_a_mapping_may_use_a_name_that_came_later_for_something_of_its_own(text, expected):
+    taken = compiled(text)
+    [document] = taken.render(
+        {"notification": {}, "entity": {}, "entity_value": "c2.example.com", "source": {"name": "vt"}}
+    )
+    assert document["a"] == expected
+    assert document.get("c", "vt") == "vt"
+
+
+def test_a_name_that_came_later_is_taken_once_the_mapping_has_taken_it():
+    with pytest.raises(Misconfigured, match="the name source is already taken"):
+        compiled("format: plain\nlet: {source: a}\nemit: {source: {b: c}}")

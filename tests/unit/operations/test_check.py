@@ -2,9 +2,10 @@
 
 from mapping_examples import CASES, INPUTS, bundled
 
-from connector.formats.stix.format import Producer, StixFormat
+from connector.formats.stix.format import StixFormat
 from connector.mapping.examples import Examples, read_one
 from connector.operations.check import try_mapping
+from connector.settings.producer import Producer
 
 EXAMPLE = read_one(INPUTS[CASES.index("domain_hunting")])
 
