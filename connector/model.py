@@ -270,6 +270,11 @@ class RuleRecord:
         """How many there are."""
         return self.true_positive + self.false_positive + self.benign
 
+    @property
+    def precision(self) -> float:
+        """Of what was judged, the part that is true, from 0 to 1; 0 when nothing was."""
+        return self.true_positive / self.judged if self.judged else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

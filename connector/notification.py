@@ -147,7 +147,7 @@ def observables(body: JsonObject) -> Sequence[str]:
 def rule_name(body: JsonObject) -> str:
     """The name of the rule that matched; empty when none did."""
     name = _object(_said(body).get("hunting_info")).get("rule_name")
-    return name if isinstance(name, str) else ""
+    return str(name) if name.__class__ in (str, *_NUMBERS) else ""
 
 
 def rulesets(body: JsonObject) -> Sequence[str]:

@@ -26,11 +26,13 @@ class ActionContext:
     Attributes:
         stop: set when the program is asked to end: what takes long then ends soon.
         may_spend: whether the caller may spend quota at VirusTotal; see `connector.actions.upstream`.
+        caller: the name of the token that the caller gave; empty on the command line.
     """
 
     plan: Plan
     stop: threading.Event = field(default_factory=threading.Event)
     may_spend: bool = True
+    caller: str = ""
 
 
 class Parameters(BaseModel):

@@ -17,6 +17,7 @@ from connector.cli.demo import demo
 from connector.cli.forget import forget
 from connector.cli.init import init
 from connector.cli.journal import journal
+from connector.cli.judge import judge
 from connector.cli.manifest import manifest
 from connector.cli.mapping import mapping
 from connector.cli.rejected import rejected
@@ -88,6 +89,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         status,
         rejected,
         replay,
+        judge,
         mapping,
         action,
         serve,

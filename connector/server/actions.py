@@ -126,7 +126,7 @@ def _endpoint(
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
-        allowed = replace(context, may_spend=token.may("act"))
+        allowed = replace(context, may_spend=token.may("act"), caller=token.name)
         started = time.monotonic()
         outcome = "problem"
         try:

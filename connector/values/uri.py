@@ -123,6 +123,14 @@ def _port(scheme: str, port: str | None) -> str:
     return f":{digits or '0'}"
 
 
+def one_spelling(value: str) -> str:
+    """An observable as all spellings of it have it in common: URL, domain, address or hash; never fails."""
+    value = value.strip()
+    if "://" in value:
+        return spelled(value) or value
+    return addresses.canonical(value) or value.lower().rstrip(".")
+
+
 def host(text: str) -> str | None:
     """The host in a URL, lower case (section 6.2.2.1), without the brackets of an IPv6 address; None when none."""
     match = _PARTS.fullmatch(text.strip())

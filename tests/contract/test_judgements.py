@@ -129,7 +129,7 @@ def test_a_judgement_is_kept_with_its_time_and_survives(open_journal, clock):
         (Judged("notification", "1", source="vt"), {"1"}),
         (Judged("notification", "1", source="other"), set()),
         (observable(), {"1", "2"}),
-        (observable("EVIL.example."), {"1", "2"}),
+        (observable(" EVIL.example."), {"1", "2"}),
         (observable(source="other"), set()),
         (observable("l.example"), set()),
         (Judged("rule", "phish"), {"1", "3"}),
@@ -173,7 +173,7 @@ def test_a_url_is_found_by_what_it_is_and_by_its_digest(journal):
     store(journal, Notification("1", NOW, known), Notification("2", NOW, unknown))
     pass_all(journal)
 
-    for judged in (observable(url), observable(digest), observable(digest.upper())):
+    for judged in map(observable, (url, "HTTP://evil.example:80", digest, digest.upper())):
         judge(journal, judged)
         assert set(outdated(journal)) == {"1", "2"}
         judge(journal, judged, "none")

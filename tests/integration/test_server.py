@@ -83,6 +83,19 @@ def test_an_action_answers_with_the_envelope_that_the_command_prints(server):
     assert len(over_http.json()["data"]["notifications"]) == 3
 
 
+def test_a_judgement_has_the_name_of_the_token(server):
+    parameters = {"verdict": "benign", "of": "observable", "value": "Ours.example", "until": "2100-01-01"}
+    problem(server.post("judge", parameters, token="reader"), 403, "forbidden")
+
+    stored = server.post("judge", parameters, token="soar").json()["data"]
+
+    (found,) = server.post("list_judgements", {"in_force": True}, token="reader").json()["data"]["judgements"]
+    assert stored == {**found, "concerns": 0}
+    assert (found["by"], found["value"], found["until"]) == ("soar", "ours.example", "2100-01-01T00:00:00.000Z")
+    problem(server.post("judge", {**parameters, "ruleset": "7"}), 422, "invalid_parameters")
+    problem(server.post("judge", {**parameters, "of": "notification"}), 404, "not_found")
+
+
 def test_what_was_done_in_part_is_an_answer_and_says_so(server):
     envelope = server.post("convert_notification", {"notification": RAISED[0], "mapping": "cef"}).json()
     assert (envelope["status"], envelope["errors"]) == ("success", [])

@@ -14,6 +14,7 @@ from connector import notification
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import columns_checksum, json_list
 from connector.model import Entry, JsonObject, Judged, Judgement, StoredJudgement, Subject
+from connector.values import uri
 
 NO_TRAIT = 0
 _LEVEL = {"rule": 0, "observable": 1, "notification": 2}
@@ -63,9 +64,10 @@ def _canonical(kind: str, value: str) -> str:
     """What all ways to write a value have in common; VirusTotal names a URL by its SHA-256, too."""
     if kind != "observable":
         return value
-    if "://" in value:
-        return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-    return value.strip().rstrip(".").lower()
+    written = uri.one_spelling(value)
+    if "://" in written:
+        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+    return written
 
 
 def _named(entry: Entry) -> Mapping[str, Sequence[str]]:

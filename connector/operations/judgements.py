@@ -1,0 +1,155 @@
+"""What analysts judge: a notification, an observable or a rule; taken back, listed, and counted by rule."""
+
+import getpass
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from connector import app
+from connector.configuration import NotFound, Plan
+from connector.model import (
+    TAKEN_BACK,
+    Judged,
+    Judgement,
+    JudgementFilter,
+    Misconfigured,
+    Rule,
+    RuleRecord,
+    StoredJudgement,
+)
+from connector.ports import Journal
+from connector.values import uri
+from connector.values.timestamps import timestamp
+
+MAX_VALUE, MAX_NOTE, MAX_NAME = 8192, 2000, 200
+"""Characters, at most: of what is judged, of a note, and of who judges or of a source or ruleset."""
+LIMIT = 1000
+"""Judgements or rules that are listed at once, at most."""
+
+
+def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
+    """Write down what somebody judges, as JSON, with how many notifications it `concerns`.
+
+    A process that serves the routes takes it up within seconds; otherwise the next run does.
+
+    Raises:
+        NotFound: the journal has no such notification or source, or there is nothing to take back.
+        Misconfigured: a text is too long or missing, or the time is over already; or there is no journal.
+    """
+    judgement = replace(judgement, judged=_written_alike(judgement.judged))
+    _must_be_sound(judgement)
+    with app.open_journal(plan) as journal:
+        _must_be_there(plan, journal, judgement)
+        stored, concerns = journal.judge(judgement)
+    return {**_summary(stored), "concerns": concerns}
+
+
+def find(plan: Plan, wanted: JudgementFilter, limit: int) -> list[dict[str, Any]]:
+    """The judgements that are wanted, as JSON, the newest first."""
+    with app.open_journal(plan) as journal:
+        if wanted.kind == "observable" and wanted.value is not None:
+            wanted = replace(wanted, value=_written_alike(Judged("observable", wanted.value)).value)
+        return [_summary(stored) for stored in journal.judgements(wanted, limit)]
+
+
+def rules(plan: Plan, limit: int) -> list[dict[str, Any]]:
+    """What the matches of each rule were judged, as JSON, those with the most false positives first."""
+    with app.open_journal(plan) as journal:
+        return [_record(each) for each in journal.rule_records(limit)]
+
+
+def _written_alike(judged: Judged) -> Judged:
+    """What is judged as it is written down, so that it can be taken back whichever way it was written."""
+    return judged._replace(value=uri.one_spelling(judged.value)) if judged.kind == "observable" else judged
+
+
+def user_name() -> str:
+    """Who runs this program; empty when that cannot be told."""
+    try:
+        return getpass.getuser()[:MAX_NAME]
+    except (KeyError, OSError):  # a container may run it as a number without a name
+        return ""
+
+
+def _must_be_sound(judgement: Judgement) -> None:
+    judged = judgement.judged
+    texts = (
+        ("what is judged", judged.value, MAX_VALUE),
+        ("the note", judgement.note, MAX_NOTE),
+        ("who judges", judgement.by, MAX_NAME),
+        ("the ruleset", judged.ruleset, MAX_NAME),
+        ("the source", judged.source, MAX_NAME),
+    )
+    for name, text, limit in texts:
+        if len(text) > limit:
+            raise Misconfigured(f"{name} has {len(text)} characters; {limit} are allowed")
+    if not judged.value.strip():
+        raise Misconfigured("what is judged is empty")
+    if not judgement.by.strip():
+        raise Misconfigured("it is not said who judges")
+    if judgement.until is not None and judgement.until <= time.time():
+        raise Misconfigured(f"{timestamp(judgement.until)} is over already: name a later time, or none")
+    if judgement.until is not None and judgement.verdict == TAKEN_BACK:
+        raise Misconfigured("what is taken back is so for good: leave out until")
+
+
+def _must_be_there(plan: Plan, journal: Journal, judgement: Judgement) -> None:
+    judged = judgement.judged
+    known = {*plan.settings.sources, *(source.name for source in journal.status({}).sources)}
+    if judged.source and judged.source not in known:
+        raise NotFound(f"there is no source {judged.source!r}; there is {', '.join(sorted(known))}")
+    if judgement.verdict == TAKEN_BACK:
+        if not _in_force(journal, judged):
+            raise NotFound(f"nothing is judged of {name_of(judged)}, so there is nothing to take back")
+        return
+    if judged.kind == "notification" and not journal.find([judged.source] if judged.source else [*known], judged.value):
+        raise NotFound(
+            f"the journal has no notification {judged.value!r}: `iocstream action list_notifications` shows what there"
+            " is, and what is said of an observable or a rule holds for what comes later, too"
+        )
+
+
+def _in_force(journal: Journal, judged: Judged) -> Sequence[StoredJudgement]:
+    wanted = JudgementFilter(kind=judged.kind, value=judged.value, source=judged.source, in_force=True)
+    return [each for each in journal.judgements(wanted, LIMIT) if each.judgement.judged == judged]
+
+
+def name_of(judged: Judged) -> str:
+    """What is judged, for people."""
+    ruleset = f" of the ruleset {judged.ruleset}" if judged.ruleset else ""
+    source = f" of the source {judged.source}" if judged.source else ""
+    return f"the {judged.kind} {judged.value}{ruleset}{source}"
+
+
+def _summary(stored: StoredJudgement) -> dict[str, Any]:
+    said = stored.judgement
+    return {
+        "id": stored.id,
+        "verdict": said.verdict,
+        "of": said.judged.kind,
+        "value": said.judged.value,
+        "ruleset": said.judged.ruleset or None,
+        "source": said.judged.source or None,
+        "note": said.note,
+        "by": said.by,
+        "at": timestamp(said.at),
+        "until": None if said.until is None else timestamp(said.until),
+        "state": stored.state,
+        "rules": [_rule(each) for each in stored.rules],
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {"name": rule.name, "ruleset": rule.ruleset or None, "source": rule.source or None}
+
+
+def _record(record: RuleRecord) -> dict[str, Any]:
+    return {
+        **_rule(record.rule),
+        "judged": record.judged,
+        "true_positive": record.true_positive,
+        "false_positive": record.false_positive,
+        "benign": record.benign,
+        "precision": record.precision,
+    }
