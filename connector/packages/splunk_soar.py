@@ -25,6 +25,7 @@ _ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "urn:iocstream-connector:splunk-soar"))
 _UPDATED = "2026-01-01T00:00:00.000000Z"
 """The platform wants a time of the build; the same package always says the same."""
 _NOTIFICATION_ID = "iocstream notification id"
+PLAYBOOK = "iocstream_triage"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40" width="180" height="40">\
 <path d="M6 20h100" stroke="{0}" stroke-width="8" stroke-dasharray="10 6"/><path d="M110 6l28 14-28 14z" fill="{0}"/>\
 </svg>
@@ -32,7 +33,7 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 40" width="1
 
 
 def package() -> Package:
-    """The app as a folder, and as the archive to install."""
+    """The app as a folder, and as the archive to install; a playbook likewise."""
     files = {
         "iocstream.json": json_bytes(description()),
         "iocstream_connector.py": template("splunk_soar/iocstream_connector.py"),
@@ -44,7 +45,12 @@ def package() -> Package:
         "README.md": readme("splunk_soar/README.md"),
     }
     files = {f"iocstream/{name}": content for name, content in files.items()}
-    return Package(files, {"iocstream.tgz": tgz(files)})
+    playbook = {
+        f"{PLAYBOOK}.py": template("splunk_soar/playbook.py"),
+        f"{PLAYBOOK}.json": json_bytes(_playbook()),
+    }
+    archives = {"iocstream.tgz": tgz(files), f"{PLAYBOOK}.tgz": tgz(playbook)}
+    return Package({**files, **{f"playbook/{name}": content for name, content in playbook.items()}}, archives)
 
 
 def _app_conf() -> str:
@@ -88,6 +94,35 @@ def description() -> dict[str, Any]:
     }
 
 
+def _playbook() -> dict[str, Any]:
+    """What the platform imports beside the playbook's code: it is edited as code, not as blocks."""
+    return {
+        "blockly": False,
+        "blockly_xml": "<xml></xml>",
+        "category": "Threat intelligence",
+        "coa": {
+            "custom_code": True,
+            "data": {
+                "description": "Raises what is malicious and delivers it on a route, and closes what nobody calls so.",
+                "edges": [],
+                "hash": "",
+                "nodes": {},
+                "notes": "",
+            },
+            "input_spec": None,
+            "output_spec": None,
+            "playbook_type": "automation",
+            "python_version": "3",
+            "schema": "5.0.10",
+            "version": MINIMUM,
+        },
+        "create_time": _UPDATED,
+        "draft_mode": False,
+        "labels": ["*"],
+        "tags": ["iocstream"],
+    }
+
+
 def _configuration() -> dict[str, Any]:
     fields: dict[str, dict[str, Any]] = {
         "url": {"data_type": "string", "required": True, "description": SETTINGS["url"]},
@@ -98,6 +133,18 @@ def _configuration() -> dict[str, Any]:
             "description": "What is ingested, in VirusTotal's terms, such as origin:hunting entity_type:file",
         },
         "since": {"data_type": "string", "description": "Ingest what was raised since this date or time (RFC 3339)"},
+        "minimum_score": {"data_type": "numeric", "description": "Ingest only what has at least this threat score"},
+        "verdicts": {
+            "data_type": "string",
+            "description": "Ingest only these verdicts, separated by commas: malicious, suspicious, undetected, benign,"
+            " unknown",
+        },
+        "entity_types": {
+            "data_type": "string",
+            "description": "Ingest only these, separated by commas: file, url, domain, ip_address",
+        },
+        "rules": {"data_type": "string", "description": "Ingest only what these rules matched, separated by commas"},
+        "tags": {"data_type": "string", "description": "Ingest only what has one of these tags, separated by commas"},
     }
     return {name: field | {"order": order} for order, (name, field) in enumerate(fields.items())}
 

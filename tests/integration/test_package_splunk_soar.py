@@ -91,6 +91,67 @@ def test_ingestion_has_each_notification_once_and_goes_on_where_it_was(soar_app)
     assert (again["containers"], again["state"]) == ([], rest["state"])
 
 
+def ingested(soar_app, **config):
+    return asked(soar_app, "on_poll", container_count=1000, config=config)["containers"]
+
+
+def test_a_container_has_a_severity_that_the_verdict_supports_and_its_artifact_what_is_known(soar_app):
+    containers = ingested(soar_app)
+    severities = {}
+    for each in containers:
+        cef = each["artifacts"][0]["cef"]
+        assert each["severity"] == each["artifacts"][0]["severity"] == cef["severity"]
+        severities.setdefault(cef["verdict"], set()).add(each["severity"])
+    assert severities["undetected"] == severities["unknown"] == {"low"}
+    assert severities["malicious"] >= {"medium", "high"}
+    malicious = next(
+        each["artifacts"][0]
+        for each in containers
+        if "verdict_malicious" in each["tags"] and "fileHashSha256" in each["artifacts"][0]["cef"]
+    )
+    known = {"fileHashMd5", "fileHashSha1", "fileName", "fileSize", "threatScore", "confidence", "malwareFamilies"}
+    assert malicious["cef"].keys() >= known | {"firstSeen", "lastSeen", "detections", "engines"}
+    assert malicious["cef_types"]["fileHashMd5"] == ["md5", "hash"]
+    assert malicious["cef_types"].keys() <= malicious["cef"].keys()
+
+
+def test_ingestion_is_of_what_the_asset_asks_for(soar_app):
+    containers = ingested(soar_app, minimum_score=60, verdicts="malicious, suspicious", entity_types="file")
+    assert containers
+    for each in containers:
+        cef = each["artifacts"][0]["cef"]
+        assert cef["threatScore"] >= 60
+        assert cef["verdict"] in ("malicious", "suspicious")
+        assert "fileHashSha256" in cef
+
+
+def played(soar_app, container, route="siem"):
+    return on_platform("splunk_soar.py", "play", soar_app[0], given={"container": container, "route": route})
+
+
+def test_the_playbook_delivers_what_is_malicious_and_closes_what_nobody_calls_so(soar_app):
+    containers = {}
+    for each in ingested(soar_app):
+        containers.setdefault(each["artifacts"][0]["cef"]["verdict"], each)
+    number = containers["malicious"]["source_data_identifier"]
+    done = played(soar_app, containers["malicious"])
+    assert ["push notification", [{"id": number, "route": "siem"}]] in done
+    assert ["status", "open"] in done
+    assert not any(step[0] == "push notification" for step in played(soar_app, containers["malicious"], route=""))
+    assert played(soar_app, containers["suspicious"]) == []
+    assert ["status", "closed"] in played(soar_app, containers["undetected"])
+    described = json.loads((soar_app[0] / "iocstream" / "iocstream.json").read_text())
+    (push,) = [action for action in described["actions"] if action["action"] == "push notification"]
+    assert {"id", "route"} == push["parameters"].keys()
+
+
+def test_the_archive_of_the_playbook_has_its_code_and_description(soar_app):
+    with tarfile.open(soar_app[0] / "iocstream_triage.tgz") as archive:
+        assert sorted(archive.getnames()) == ["iocstream_triage.json", "iocstream_triage.py"]
+        ast.parse(archive.extractfile("iocstream_triage.py").read(), feature_version=(3, 9))
+        assert json.load(archive.extractfile("iocstream_triage.json"))["coa"]["python_version"] == "3"
+
+
 def test_what_the_platform_could_not_save_comes_again(soar_app):
     failed = asked(soar_app, "on_poll", container_count=10, full_after=4)
     assert (failed["status"], failed["message"]) == (False, "a container could not be saved: no space left")

@@ -47,6 +47,9 @@ def run(folder):
     install_platform()
     sys.path.insert(0, str(folder))
     described = json.loads((folder / "iocstream.json").read_text())
+    from soar_sdk.models.artifact import Artifact
+    from soar_sdk.models.container import Container
+
     module = importlib.import_module(described["main_module"].removesuffix(".py"))
     asked = json.load(sys.stdin)
 
@@ -58,6 +61,9 @@ def run(folder):
             return asked.get("poll_now", False)
 
         def save_container(self, container, fail_on_duplicate=False):
+            Container(**container)
+            for artifact in container["artifacts"]:
+                Artifact(**artifact)
             if len(self.containers) == asked.get("full_after", -1):
                 return False, "no space left", None
             self.containers.append(container)
@@ -77,6 +83,33 @@ def run(folder):
     }
 
 
+def play(folder):
+    """Run the playbook on a container's artifacts, with a stand-in for `phantom.rules`; what it had the platform do."""
+    asked = json.load(sys.stdin)
+    done = []
+
+    def collect2(container, datapath):
+        assert all(path.startswith("artifact:*.cef.") for path in datapath)
+        names = [path.rpartition(".")[2] for path in datapath]
+        return [[artifact["cef"].get(name) for name in names] for artifact in container["artifacts"]]
+
+    rules = types.ModuleType("phantom.rules")
+    rules.playbook_block = lambda: lambda block: block
+    rules.collect2 = collect2
+    rules.set_status = lambda container, status: done.append(["status", status])
+    rules.add_tags = lambda container, tags: done.append(["tags", tags])
+    rules.comment = lambda container, comment: done.append(["comment", comment])
+    rules.act = lambda action, parameters, assets, name, callback: done.append([action, parameters])
+    sys.modules |= {"phantom": types.ModuleType("phantom"), "phantom.rules": rules}
+    sys.modules["phantom"].rules = rules
+    sys.path.insert(0, str(folder / "playbook"))
+    playbook = importlib.import_module("iocstream_triage")
+    playbook.ROUTE = asked["route"]
+    playbook.on_start(asked["container"])
+    playbook.on_finish(asked["container"], {})
+    return done
+
+
 if __name__ == "__main__":
     what, where = sys.argv[1:]
-    print(json.dumps({"judge": judge, "run": run}[what](Path(where))))
+    print(json.dumps({"judge": judge, "run": run, "play": play}[what](Path(where))))

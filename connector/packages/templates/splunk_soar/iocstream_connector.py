@@ -12,6 +12,9 @@ FIELDS = {
     "ip_address": ("destinationAddress", ["ip"]),
 }
 PAGE = 100
+SEVERITIES = {"high": "high", "medium": "medium", "low": "low", "none": "low"}
+WANTED = ("filter", "since", "minimum_score", "verdicts", "entity_types", "rules", "tags")
+"""The settings of an asset that say what is ingested."""
 
 
 class IocstreamConnector(BaseConnector):
@@ -41,7 +44,7 @@ class IocstreamConnector(BaseConnector):
         "Poll now" asks for the newest and keeps no place.
         """
         config = self.get_config()
-        asked = {"filter": config.get("filter"), "since": config.get("since")}
+        asked = {name: config.get(name) for name in WANTED}
         count = int(param.get("container_count") or PAGE)
         by_hand = self.is_poll_now()
         state = self.load_state() or {}
@@ -73,32 +76,75 @@ def container(notification):
     field, contains = FIELDS.get(notification["entity_type"], ("entityValue", []))
     value = notification["entity_value"] or notification["id"]
     matched = notification["rule"] or ", ".join(notification["rulesets"]) or "IoC-Stream"
+    bad = severity(notification)
+    tags = list(dict.fromkeys([f"verdict_{notification['verdict']}", *notification["tags"]]))
+    hashes, facts = notification["hashes"], notification["entity"]
     cef = {
         field: value,
+        "fileHash": hashes["sha256"],
+        "fileHashMd5": hashes["md5"],
+        "fileHashSha1": hashes["sha1"],
+        "fileName": facts["name"],
+        "fileSize": facts["size"],
+        "fileType": facts["file_type"],
         "deviceVendor": "VirusTotal",
         "deviceProduct": "IoC Stream",
         "externalId": notification["id"],
         "startTime": notification["date"],
+        "severity": bad,
         "notificationId": notification["id"],
         "ruleName": notification["rule"],
         "rulesets": notification["rulesets"],
         "tags": notification["tags"],
         "link": notification["link"],
+        "verdict": notification["verdict"],
+        "threatScore": notification["score"],
+        "threatSeverity": notification["severity"],
+        "confidence": notification["confidence"],
+        "threatLabel": notification["threat_label"],
+        "malwareFamilies": notification["families"],
+        "threatActors": notification["actors"],
+        "detections": notification["malicious_engines"],
+        "engines": notification["engines"],
+        "firstSeen": notification["first_seen"],
+        "lastSeen": notification["last_seen"],
     }
+    types = {
+        field: contains,
+        "fileHash": ["sha256", "hash"],
+        "fileHashMd5": ["md5", "hash"],
+        "fileHashSha1": ["sha1", "hash"],
+        "fileName": ["file name"],
+        "link": ["url"],
+        "notificationId": ["iocstream notification id"],
+    }
+    cef = {name: each for name, each in cef.items() if each not in (None, [])}
     return {
         "name": f"{matched}: {value}"[:255],
-        "description": notification["unreadable"] or f"{matched} matched {value}",
+        "description": notification["unreadable"] or f"{matched} matched {value}, which is {notification['verdict']}",
         "source_data_identifier": notification["id"],
         "start_time": notification["date"],
+        "severity": bad,
+        "tags": tags,
         "data": notification,
         "artifacts": [
             {
                 "name": "IoC-Stream notification",
                 "label": "notification",
                 "source_data_identifier": notification["id"],
-                "cef": {name: each for name, each in cef.items() if each not in (None, [])},
-                "cef_types": {field: contains, "notificationId": ["iocstream notification id"]},
+                "severity": bad,
+                "tags": tags,
+                "cef": cef,
+                "cef_types": {name: kinds for name, kinds in types.items() if name in cef},
                 "run_automation": True,
             }
         ],
     }
+
+
+def severity(notification):
+    """One of the three severities that the platform comes with. A match alone is `low`, whatever VirusTotal's is."""
+    if notification["verdict"] not in ("malicious", "suspicious"):
+        return "low"
+    unknown = "medium" if notification["verdict"] == "malicious" else "low"
+    return SEVERITIES.get(notification["severity"], unknown)
