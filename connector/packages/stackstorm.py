@@ -1,8 +1,9 @@
-"""StackStorm: a pack with an action for each of the server's, and a sensor of new notifications."""
+"""StackStorm: a pack with an action for each of the server's, a sensor of new notifications, and rules for them."""
 
 from typing import Any
 
 from connector.actions import ACTIONS, Action
+from connector.actions.notification_brief import NotificationResult
 from connector.packages import parameters
 from connector.packages.package import Package
 from connector.packages.rendering import (
@@ -34,6 +35,7 @@ def package() -> Package:
         "actions/iocstream_client.py": client(),
         "sensors/notification_sensor.py": template("stackstorm/notification_sensor.py"),
         "sensors/notification_sensor.yaml": yaml_bytes(_sensor()),
+        "rules/deliver_malicious.yaml": yaml_bytes(_rule()),
     }
     for action in ACTIONS.values():
         files[f"actions/{action.name}.yaml"] = yaml_bytes(_action(action))
@@ -58,8 +60,20 @@ def _configuration() -> dict[str, Any]:
         "url": {"type": "string", "required": True, "description": SETTINGS["url"]},
         "token": {"type": "string", "required": True, "secret": True, "description": SETTINGS["token"]},
         "verify": {"type": "boolean", "default": True, "description": SETTINGS["verify"]},
+        "minimum_score": {
+            "type": "integer",
+            "description": "The sensor dispatches only what has at least this threat score, from 0 to 100.",
+        },
+        "verdicts": _list("The sensor dispatches only these: malicious, suspicious, undetected, benign, unknown."),
+        "entity_types": _list("The sensor dispatches only these: file, url, domain, ip_address."),
+        "rules": _list("The sensor dispatches only what one of these YARA rules or rulesets matched."),
+        "tags": _list("The sensor dispatches only what has one of these tags."),
         "filter": {"type": "string", "description": "What the sensor dispatches, in VirusTotal's terms."},
     }
+
+
+def _list(meaning: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string"}, "description": meaning}
 
 
 def _action(action: Action) -> dict[str, Any]:
@@ -88,9 +102,6 @@ def _parameter(parameter: parameters.Parameter) -> dict[str, Any]:
 
 
 def _sensor() -> dict[str, Any]:
-    properties = {
-        name: {"type": ["string", "null"]} for name in ("id", "date", "origin", "entity_type", "entity_value")
-    }
     return {
         "class_name": "NotificationSensor",
         "entry_point": "notification_sensor.py",
@@ -101,7 +112,38 @@ def _sensor() -> dict[str, Any]:
                 "name": "notification",
                 "pack": "iocstream",
                 "description": "A notification, as list_notifications gives it.",
-                "payload_schema": {"type": "object", "properties": properties},
+                "payload_schema": {"type": "object", "properties": _payload()},
             }
         ],
+    }
+
+
+def _payload() -> dict[str, Any]:
+    """What a rule may name of the trigger: the fields of a notification, each with its type."""
+    properties = NotificationResult.model_json_schema(mode="serialization")["properties"]
+    return {
+        name: {"type": [kind, "null"]} if (kind := _kind(schema)) in ("string", "integer") else {"type": kind}
+        for name, schema in properties.items()
+        if name != "body"
+    }
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kinds = [schema, *schema.get("anyOf", ())]
+    return next((each["type"] for each in kinds if each.get("type", "null") != "null"), "object")
+
+
+def _rule() -> dict[str, Any]:
+    """What has a malicious verdict goes on to a route, which the datastore names; not before somebody enables it."""
+    return {
+        "name": "deliver_malicious",
+        "pack": "iocstream",
+        "description": "Delivers malicious matches on the route that st2kv.system.iocstream_route names.",
+        "enabled": False,
+        "trigger": {"type": "iocstream.notification"},
+        "criteria": {"trigger.verdict": {"type": "equals", "pattern": "malicious"}},
+        "action": {
+            "ref": "iocstream.push_notification",
+            "parameters": {"id": "{{ trigger.id }}", "route": "{{ st2kv.system.iocstream_route }}"},
+        },
     }

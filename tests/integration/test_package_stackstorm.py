@@ -51,3 +51,25 @@ def test_the_sensor_dispatches_each_notification_once(pack):
     given = {"config": config(pack), "values": first["values"]}
     again = on_platform("stackstorm.py", "sense", pack[0], given=given)
     assert again == {"dispatched": [], "values": first["values"]}
+
+
+def test_the_sensor_dispatches_what_the_pack_is_configured_for(pack):
+    given = {"config": config(pack, minimum_score=60, verdicts=["malicious"], entity_types=["file"]), "values": {}}
+    dispatched = [payload for _, payload in on_platform("stackstorm.py", "sense", pack[0], given=given)["dispatched"]]
+    assert dispatched
+    assert {(each["verdict"], each["entity_type"]) for each in dispatched} == {("malicious", "file")}
+    assert all(each["score"] >= 60 for each in dispatched)
+
+
+def test_the_rule_delivers_what_is_malicious_on_the_route_that_the_datastore_names(pack):
+    sensed = on_platform("stackstorm.py", "sense", pack[0], given={"config": config(pack), "values": {}})
+    payloads = [payload for _, payload in sensed["dispatched"]]
+    given = {"rule": "deliver_malicious", "payloads": payloads, "datastore": {"iocstream_route": "published"}}
+    done = on_platform("stackstorm.py", "rule", pack[0], given=given)
+    malicious = [each["id"] for each in payloads if each["verdict"] == "malicious"]
+    assert malicious
+    assert done["enabled"] is False
+    expected = [["iocstream.push_notification", {"id": number, "route": "published"}] for number in malicious]
+    assert done["started"] == expected
+    answered, envelope = ran(pack, "push_notification", **done["started"][0][1])
+    assert (answered, envelope["data"]["outcome"]) == (True, "delivered")

@@ -107,6 +107,37 @@ def sense(folder):
     return {"dispatched": service.dispatched, "values": service.values}
 
 
+COMPARISONS = {"equals": lambda value, pattern: value == pattern}
+"""Of StackStorm's criteria operators."""
+
+
+def rule(folder):
+    """The executions that a rule of the pack would start for triggers, as StackStorm's rules engine decides it."""
+    import jinja2
+
+    asked = json.load(sys.stdin)
+    described = yaml.safe_load((folder / "rules" / f"{asked['rule']}.yaml").read_text())
+    assert described["trigger"]["type"] == "iocstream.notification"
+    sensor = yaml.safe_load((folder / "sensors" / "notification_sensor.yaml").read_text())
+    (schema,) = [each["payload_schema"]["properties"] for each in sensor["trigger_types"]]
+    action = yaml.safe_load((folder / "actions" / f"{described['action']['ref'].partition('.')[2]}.yaml").read_text())
+    assert not described["action"]["parameters"].keys() - action["parameters"].keys()
+    started = []
+    for payload in asked["payloads"]:
+        assert payload.keys() <= schema.keys() | {"body"}
+        matches = True
+        for path, criterion in described["criteria"].items():
+            name = path.removeprefix("trigger.")
+            assert name in schema, name
+            matches &= COMPARISONS[criterion["type"]](payload[name], criterion["pattern"])
+        if matches:
+            scope = {"trigger": payload, "st2kv": {"system": asked["datastore"]}}
+            parameters = described["action"]["parameters"].items()
+            given = {name: jinja2.Template(text).render(scope) for name, text in parameters}
+            started.append([described["action"]["ref"], given])
+    return {"enabled": described["enabled"], "started": started}
+
+
 if __name__ == "__main__":
     what, where = sys.argv[1:]
-    print(json.dumps({"judge": judge, "run": run, "sense": sense}[what](Path(where))))
+    print(json.dumps({"judge": judge, "run": run, "sense": sense, "rule": rule}[what](Path(where))))

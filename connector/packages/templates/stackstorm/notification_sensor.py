@@ -10,6 +10,8 @@ from iocstream_client import Client
 
 TRIGGER = "iocstream.notification"
 PAGE = 100
+WANTED = ("filter", "minimum_score", "verdicts", "entity_types", "rules", "tags")
+"""The settings of the pack that say what is dispatched."""
 
 
 class NotificationSensor(PollingSensor):
@@ -23,7 +25,8 @@ class NotificationSensor(PollingSensor):
     def poll(self):
         """Dispatch what is new; what the server cannot answer now is asked again by the next poll."""
         while True:
-            asked = {"filter": self.config.get("filter"), "limit": PAGE, "next": self.sensor_service.get_value("next")}
+            asked = {name: self.config.get(name) for name in WANTED}
+            asked.update(limit=PAGE, next=self.sensor_service.get_value("next"))
             page = self._client.call("list_notifications", asked)["data"]
             for notification in page["notifications"]:
                 self.sensor_service.dispatch(trigger=TRIGGER, payload=notification, trace_tag=notification["id"])
