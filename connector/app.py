@@ -144,6 +144,7 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         mapping=plan.mappings[name],
         sink=sink,
         receiver=settings.sink.receiver(),
+        refresh=settings.refresh,
         reads_all=settings.sources is None,
         waits_for=settings.sink.waits_for(),
         collection="" if published is None else published.name,

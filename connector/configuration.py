@@ -14,6 +14,7 @@ from connector.mapping.files import MappingChoice
 from connector.model import JsonObject, Misconfigured
 from connector.pipeline.route import Tenant
 from connector.pipeline.runner import SHUTDOWN_SECONDS
+from connector.pipeline.versions import REFRESH
 from connector.ports import ObjectFormat
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Placeholders, Settings
@@ -45,6 +46,16 @@ class RouteSettings(Settings):
         description=(
             "A JMESPath condition over `notification`, `entity`, `entity_value` and `source`. The route delivers "
             "only notifications for which it is true. Without it: all."
+        ),
+    )
+    refresh: float = Field(
+        REFRESH,
+        ge=0,
+        le=1,
+        description=(
+            "By how much longer a STIX Indicator must be valid to be sent again, when nothing else of it has changed: "
+            "a share of the time from the match until it ends. 0.2 sends one that is valid for 90 days again when that "
+            "is 18 days longer; 0 sends it with every match that prolongs it."
         ),
     )
     examples_must_pass: bool = Field(

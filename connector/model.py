@@ -349,11 +349,13 @@ class Version(NamedTuple):
     Attributes:
         object_id: the document's id.
         seq: the entry that gave rise to this version.
-        digest: SHA-256 over the content without `created` and `modified`.
+        digest: SHA-256 over the content without `created`, `modified` and `valid_until`.
         created: RFC 3339; empty for documents that carry none.
         modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
         sent: whether the sink has accepted it.
         last_seq: the last entry found to say the same, when that came after `seq`.
+        valid_until: until when it is valid, as it was written; empty when it did not say, or said so within the digest.
+        revoked: whether it takes the object back; no later version of it may be made.
     """
 
     object_id: str
@@ -362,6 +364,24 @@ class Version(NamedTuple):
     created: str
     modified: str
     sent: bool
+    last_seq: int = 0
+    valid_until: str = ""
+    revoked: bool = False
+
+
+class Claim(NamedTuple):
+    """What a route has told its receiver of an observable.
+
+    Attributes:
+        observable: 64 bits that tell it from others (`connector.pipeline.claims.observable`).
+        seq: the entry that began it.
+        stands: True, it is bad; False, what was said before is taken back.
+        last_seq: the last entry that said the same, when that came after `seq`.
+    """
+
+    observable: int
+    seq: int
+    stands: bool
     last_seq: int = 0
 
 
@@ -465,6 +485,8 @@ class Advance:
         learned: what had been learned when the entries were read (`Entry.learned`). Entries that name a subject learned
             of since then are outdated. None for a route of events, which cannot be sent in a new version.
         receiver: who has what was sent; see `Outbox.versions`.
+        claims: what the receiver was told of observables.
+        withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
     """
 
     position: int
@@ -475,6 +497,8 @@ class Advance:
     sent: Sequence[Version] = ()
     learned: int | None = None
     receiver: str = ""
+    claims: Sequence[Claim] = ()
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,6 +519,8 @@ class Redelivery:
     sent: Sequence[Version] = ()
     mark: Json = None
     receiver: str = ""
+    claims: Sequence[Claim] = ()
+    withdrawn: int = 0
 
 
 class Guarded(NamedTuple):
@@ -590,6 +616,7 @@ class RouteStatus:
             or retried counts again.
         dead_letters: what is refused now.
         dropped: dead letters that were dropped on command.
+        withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
         outdated: notifications to be converted again, for what was learned after they were delivered; one counts once
             for each subject.
         damage: what the disk had changed of its positions, last.
@@ -607,6 +634,7 @@ class RouteStatus:
     dead_letters: int
     report: JsonObject
     dropped: int = 0
+    withdrawn: int = 0
     damage: Damage | None = None
     served_by: LeaseHolder | None = None
     outdated: int = 0

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from connector.model import (
     Advance,
+    Claim,
     CollectedObject,
     Document,
     Entry,
@@ -138,6 +139,10 @@ class Outbox(Protocol):
         """The next entries in order, at most `limit`: of each source those after its position; none up to `after`."""
         ...
 
+    def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
+        """These entries, in order; what was pruned is missing."""
+        ...
+
     def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
         """Every version that this route recorded of these objects for a receiver, by ascending `seq`.
 
@@ -161,8 +166,12 @@ class Outbox(Protocol):
         """
         ...
 
+    def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
+        """What this route has told a receiver of these observables, in order; absent when that is nothing."""
+        ...
+
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
-        """Move the route's position, with dead letters, counts and accepted versions, all or nothing.
+        """Move the route's position, with dead letters, counts, claims and accepted versions, all or nothing.
 
         The dead letters of the entries moved past are replaced by those of the advance: one for the same entry and
         object keeps its number, and what is refused no more is gone. Requires the lease on the route.
@@ -343,10 +352,6 @@ class Journal(Outbox, Protocol):
 
     def rule_records(self, limit: int) -> Sequence[RuleRecord]:
         """What the matches of each rule were judged, at most `limit`: those with the most false positives first."""
-        ...
-
-    def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
-        """These entries, in order; what was pruned is missing."""
         ...
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connector import kinds
 from connector.kinds import JournalSettings
-from connector.model import Advance, Entry, Message, Outdated, Redelivery, Refusal, Version
+from connector.model import Advance, Claim, Entry, Message, Outdated, Redelivery, Refusal, Version
 from connector.ports import Journal
 
 
@@ -80,10 +80,26 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`. A sink that only records is never emptied, so that it is never asked of all."""
         self._changed.mark_unsent(route, versions or (), receiver)
 
+    def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
+        """See `connector.ports.Outbox`."""
+        found = self._changed.claims(route, observables, receiver)
+        new = self._journal.claims(route, [each for each in observables if each not in found], receiver)
+        self._keep([claim for claims in new.values() for claim in claims], route, receiver)
+        return {**found, **new}
+
+    def _keep(self, claims: Sequence[Claim], route: str, receiver: str) -> None:
+        if claims:
+            self._changed.record_redelivery(route, Redelivery((), 0, 0, 0, receiver=receiver, claims=claims))
+
+    def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.entries(seqs)
+
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """See `connector.ports.Outbox`."""
         self._passed = advance.position
         self._changed.record(route, advance.sent, advance.receiver)
+        self._keep(advance.claims, route, advance.receiver)
 
     def rewind(self, route: str, positions: Mapping[str, int]) -> None:
         """See `connector.ports.Outbox`."""
@@ -92,6 +108,7 @@ class DryRunOutbox:
     def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
         """See `connector.ports.Outbox`."""
         self._changed.record(route, redelivery.sent, redelivery.receiver)
+        self._keep(redelivery.claims, route, redelivery.receiver)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """See `connector.ports.Outbox`. None, because a replay does not deliver these."""

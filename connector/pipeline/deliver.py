@@ -100,7 +100,8 @@ class Delivery:
             self._damaged += met
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
-        ledger = Ledger(journal.versions(route.name, object_ids(rendered), route.receiver))
+        known = journal.versions(route.name, object_ids(rendered), route.receiver)
+        ledger = Ledger(known, refresh=route.refresh)
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
         delivered, sent = send(route.sink, conversions, ledger)

@@ -90,7 +90,7 @@ def _send_again(
     }
     if resend:
         known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
-    ledger = Ledger(known, told_until)
+    ledger = Ledger(known, told_until, refresh=route.refresh)
     conversions = list(encode(rendered, ledger))
     journal.record(route.name, ledger.recorded, route.receiver)
     if resend:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from connector.model import Document, JsonObject, Withheld
+from connector.pipeline.versions import REFRESH
 from connector.ports import Format, Sink
 
 
@@ -75,6 +76,7 @@ class Route:
         wants: the route's filter over the view of a notification.
         mapping: its mapping, for the producer that signs for all sources which are not among the tenants.
         receiver: the identity of where the sink sends; see `connector.ports.Outbox.versions`.
+        refresh: see `connector.pipeline.versions.REFRESH`.
         reads_all: whether sources that are added later are read too.
         batch: how many notifications are rendered, sent and advanced past at once.
         waits_for: see `connector.settings.parts.SinkSettings.waits_for`.
@@ -89,6 +91,7 @@ class Route:
     mapping: RouteMapping
     sink: Sink
     receiver: str = ""
+    refresh: float = REFRESH
     reads_all: bool = False
     batch: int = 500
     waits_for: str = ""

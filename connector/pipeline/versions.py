@@ -1,6 +1,9 @@
 """Object versions: `created` stays, `modified` moves only when content does, and a repeat is the same bytes.
 
-(STIX 2.1 section 3.6: every representation of one (id, modified) must be identical.)
+(STIX 2.1 section 3.6: every representation of one (id, modified) must be identical, and nothing follows a revocation.)
+
+An indicator that only holds a little longer says nothing new. `valid_until` is therefore no part of the content, and
+the version that is in force keeps its own.
 """
 
 import datetime
@@ -12,10 +15,14 @@ from types import MappingProxyType
 import orjson
 
 from connector.model import Document, Identity, Provisional, Refused, Version
-from connector.values.timestamps import timestamp
+from connector.values.identifiers import stix_id
+from connector.values.timestamps import microseconds, timestamp
 
 DIGEST_BYTES = 16
 """Of a content's SHA-256, as much as the ledger keeps: enough to tell the contents of one object apart."""
+
+REFRESH = 0.2
+"""By how much longer an indicator must hold to be sent again: a share of the time for which it then holds."""
 
 _SHA256 = hashlib.sha256()
 _modified = operator.attrgetter("modified")
@@ -28,17 +35,25 @@ class Ledger:
         recorded: versions that came up in this batch and are not in the journal yet.
         stamped: versions that this batch sends.
         unchanged: versions that the receiver has, and of which an entry of this batch says the same.
+        has_revoked: whether any of the objects is revoked, so that others may stand in their places (`successors`).
 
     Args:
         known: the versions recorded so far, by object.
         told_until: for entries that are dealt with out of turn: by object, the last entry whose content the receiver
             has. An older entry starts no version, which would take the place of that.
+        refresh: see `REFRESH`.
     """
 
     def __init__(
-        self, known: Mapping[str, Sequence[Version]], told_until: Mapping[str, int] = MappingProxyType({})
+        self,
+        known: Mapping[str, Sequence[Version]],
+        told_until: Mapping[str, int] = MappingProxyType({}),
+        *,
+        refresh: float = REFRESH,
     ) -> None:
         self._known = {object_id: tuple(versions) for object_id, versions in known.items()}
+        self._refresh = refresh
+        self.has_revoked = any(version.revoked for versions in known.values() for version in versions)
         self._told_until = told_until
         self._undo: list[tuple[str, tuple[Version, ...]]] = []
         self.recorded: list[Version] = []
@@ -67,22 +82,64 @@ class Ledger:
             return self._first_copy(document, object_id, versions, seq)
         if document.__class__ is Provisional and any(version.sent for version in versions):
             return None
-        digest = _digest(document)
-        current = _current(versions, seq, digest)
-        if current is None or current.digest != digest:
+        said = _Said(document)
+        say = self._revoke if said.revoked else self._say
+        return say(said, object_id, seq, date)
+
+    def versions(self, object_id: str) -> Sequence[Version]:
+        """The versions of an object, as far as they are known."""
+        return self._known.get(object_id, ())
+
+    def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
+        versions = self._known.get(object_id, ())
+        current = _current(versions, seq, said)
+        if current is None or not said.is_in(current) or self._is_longer(said, current, date):
             if self._told_until.get(object_id, 0) > seq:
                 return None
-            times = _next_times(date, versions)
-            self._begin(object_id, seq, digest, times, versions)
-        elif current.sent:
-            if seq >= current.seq:
-                self.unchanged.append(current._replace(last_seq=seq))
+            times = _next_times(date, versions, seq)
+            return None if times is None else self._begun(object_id, seq, said, times)
+        return self._repeated(said, current, seq)
+
+    def _revoke(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
+        """The document as the last version of its object, for a receiver that has one.
+
+        There is one revocation of an object. While the receiver has not accepted it, it is given out again with the
+        same times, by whichever entry makes it.
+        """
+        versions = self._known.get(object_id, ())
+        revocation = revocation_of(versions)
+        is_there = any(version.sent and not version.revoked and version.seq <= seq for version in versions)
+        if revocation is not None:
+            is_needed = is_there or revocation.sent or revocation.seq == seq
+            return self._repeated(said, revocation, seq) if is_needed else None
+        if not is_there or self._told_until.get(object_id, 0) > seq:
             return None
-        else:
-            self._send(current, versions, seq)
-            times = current.created, current.modified
+        return self._begun(object_id, seq, said, _times_after(date, versions))
+
+    def _begun(self, object_id: str, seq: int, said: "_Said", times: tuple[str, str]) -> Document:
         created, modified = times
-        return {**document, "created": created, "modified": modified}
+        self._begin(object_id, seq, said, times)
+        return {**said.document, "created": created, "modified": modified}
+
+    def _repeated(self, said: "_Said", version: Version, seq: int) -> Document | None:
+        """What says the same as a version, for a receiver that has not accepted that."""
+        if version.sent:
+            if seq >= version.seq:
+                self.unchanged.append(version._replace(last_seq=seq))
+            return None
+        self._send(version, seq)
+        until = {"valid_until": version.valid_until} if version.valid_until else {}
+        return {**said.document, **until, "created": version.created, "modified": version.modified}
+
+    def _is_longer(self, said: "_Said", current: Version, date: int) -> bool:
+        """Whether what says the same holds for so much longer that it is worth saying."""
+        if not said.valid_until or not current.valid_until or said.valid_until == current.valid_until:
+            return False
+        try:
+            until, so_far = microseconds(said.valid_until), microseconds(current.valid_until)
+        except ValueError:
+            return True  # of a format that does not check it
+        return until - so_far > max(0.0, self._refresh * (until - date * 1_000_000))
 
     def _first_copy(
         self, document: Document, object_id: str, versions: tuple[Version, ...], seq: int
@@ -90,11 +147,11 @@ class Ledger:
         """Receivers keep the first copy of an object that has no versions; its content is not compared."""
         current = versions[0] if versions else None
         if current is None:
-            self._begin(object_id, seq, b"", ("", ""), versions)
+            self._begin(object_id, seq, _NOTHING_SAID, ("", ""))
         elif current.sent:
             return None
         else:
-            self._send(current, versions, seq)
+            self._send(current, seq)
         return document
 
     def mark(self) -> tuple[int, int, int, int]:
@@ -111,25 +168,38 @@ class Ledger:
             self._known[object_id] = versions
         del self._undo[changes:]
 
-    def _begin(
-        self, object_id: str, seq: int, digest: bytes, times: tuple[str, str], versions: tuple[Version, ...]
-    ) -> None:
+    def _begin(self, object_id: str, seq: int, said: "_Said", times: tuple[str, str]) -> None:
+        versions = self._known.get(object_id, ())
         created, modified = times
+        digest, valid_until, revoked = said.digest, said.valid_until, said.revoked
         # `_make` takes half the time of the constructor, which shows: every document of a new notification comes here.
-        self.recorded.append(Version._make((object_id, seq, digest, created, modified, False, 0)))
-        sent = Version._make((object_id, seq, digest, created, modified, True, 0))
+        self.recorded.append(Version._make((object_id, seq, digest, created, modified, False, 0, valid_until, revoked)))
+        sent = Version._make((object_id, seq, digest, created, modified, True, 0, valid_until, revoked))
         self.stamped.append(sent)
+        self.has_revoked |= revoked
         self._undo.append((object_id, versions))
         self._known[object_id] = (*versions, sent)
 
-    def _send(self, version: Version, versions: tuple[Version, ...], seq: int) -> None:
-        object_id, first_seq, digest, created, modified, _, last_seq = version
-        if seq > first_seq:
-            last_seq = max(seq, last_seq)
-        sent = Version(object_id, first_seq, digest, created, modified, sent=True, last_seq=last_seq)
+    def _send(self, version: Version, seq: int) -> None:
+        versions = self._known[version.object_id]
+        last_seq = max(seq, version.last_seq) if seq > version.seq else version.last_seq
+        sent = version._replace(sent=True, last_seq=last_seq)
         self.stamped.append(sent)
-        self._undo.append((object_id, versions))
-        self._known[object_id] = tuple(sent if known is version else known for known in versions)
+        self._undo.append((version.object_id, versions))
+        self._known[version.object_id] = tuple(sent if known is version else known for known in versions)
+
+
+def successor(object_id: str) -> str:
+    """The id of what stands in the place of a revoked object, when there is something to say of it again."""
+    return stix_id(object_id.partition("--")[0], object_id, "again")
+
+
+def revocation_of(versions: Sequence[Version]) -> Version | None:
+    """The version that revokes an object."""
+    for version in versions:
+        if version.revoked:
+            return version
+    return None
 
 
 def _digest(document: Document) -> bytes:
@@ -141,7 +211,41 @@ def _digest(document: Document) -> bytes:
     return hashed.digest()[:DIGEST_BYTES]
 
 
-def _current(versions: Sequence[Version], seq: int, digest: bytes) -> Version | None:
+class _Said:
+    """What a document says, to be compared with versions.
+
+    Attributes:
+        digest: of all that it says, but for how long.
+        valid_until: for how long, as it is written; empty when it does not say.
+        revoked: whether it is the end of its object.
+    """
+
+    __slots__ = ("digest", "document", "revoked", "valid_until")
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.revoked = document.get("revoked") is True
+        valid_until = document.get("valid_until")
+        if valid_until.__class__ is str:
+            self.valid_until = valid_until
+            self.digest = _digest({name: value for name, value in document.items() if name != "valid_until"})
+        else:
+            self.valid_until = ""
+            self.digest = _digest(document)
+
+    def is_in(self, version: Version) -> bool:
+        """Whether a version says the same, be it for longer or not."""
+        if self.valid_until and not version.valid_until:
+            # Recorded before the two were kept apart, or when it did not say how long.
+            return version.digest == _digest(self.document)
+        return version.digest == self.digest and bool(version.valid_until) == bool(self.valid_until)
+
+
+_NOTHING_SAID = _Said({})
+_NOTHING_SAID.digest = b""  # the content of what has no versions is not compared
+
+
+def _current(versions: Sequence[Version], seq: int, said: _Said) -> Version | None:
     """The version that an entry finds in force: of those that began no later than it, the newest `modified`.
 
     Later ones do not count, so that a replay finds each version where it was first given out. The newest `modified` is
@@ -156,11 +260,29 @@ def _current(versions: Sequence[Version], seq: int, digest: bytes) -> Version | 
     earlier = [version for version in versions if version.seq <= seq]
     if earlier:
         return max(earlier, key=_modified)
-    return next((version for version in versions if version.digest == digest), None)
+    return next((version for version in versions if said.is_in(version)), None)
 
 
-def _next_times(date: int, versions: Sequence[Version]) -> tuple[str, str]:
-    """`created` and `modified` of an object's next version."""
+def _next_times(date: int, versions: Sequence[Version], seq: int) -> tuple[str, str] | None:
+    """`created` and `modified` of the version that an entry begins; None when there can be none.
+
+    After a revocation there is none. An entry before that may say something else now than it did: such a version is
+    dated before the revocation.
+    """
+    revocation = revocation_of(versions)
+    if revocation is None:
+        return _times_after(date, versions)
+    before = [version for version in versions if version.modified < revocation.modified]
+    if revocation.seq <= seq or not before:
+        return None
+    created, modified = _times_after(date, before)
+    if modified >= revocation.modified:
+        modified = _next_millisecond(max(map(_modified, before)))
+    return (created, modified) if modified < revocation.modified else None
+
+
+def _times_after(date: int, versions: Sequence[Version]) -> tuple[str, str]:
+    """`created` and `modified` of a version that follows these."""
     at = timestamp(date)
     if not versions:
         return at, at

@@ -30,6 +30,7 @@ from connector.model import (
     ANEW,
     PERSON,
     Advance,
+    Claim,
     DeadLetter,
     Entry,
     JournalStatus,
@@ -206,6 +207,13 @@ class SqlJournal:
                 db.run("mark_all_unsent", {"ledger": number})
             else:
                 ledger.mark_unsent(db, number, versions)
+
+    def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
+        """As `connector.ports.Outbox.claims`."""
+        if not observables:
+            return {}
+        with self._database.read() as db:
+            return ledger.claims(db, route, observables, receiver)
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """As `connector.ports.Outbox.advance`.
@@ -386,9 +394,11 @@ class SqlJournal:
             if today <= db.run("looked_through", {"ledger": number}).fetchone()[0]:
                 return 0
             superseded_until = last_before(db, today - self._retention.notifications)
-            said_until = 0 if collection else last_before(db, today - self._retention.objects)
+            claimed_until = last_before(db, today - self._retention.objects)
+            said_until = 0 if collection else claimed_until
         old = OldObjects(self._database, self._leases, self._bodies, route, number)
         forgotten = old.forget_versions(superseded_until, said_until)
+        old.forget_claims(claimed_until)
         if collection and keep_days is not None:
             before = int((now - keep_days * DAY_SECONDS) * 1000)
             forgotten += old.forget_collected(collection, before, int(now * 1_000_000))
@@ -430,7 +440,12 @@ class SqlJournal:
         """Count what was dealt with, put its dead letters in the place of the former ones, note what was sent."""
         if is_counted:
             counts = {"delivered": step.delivered, "filtered": step.filtered, "refused": step.refused}
+            counts["withdrawn"] = step.withdrawn
             db.run("count_notifications", {"route": route_number, **counts})
         dead_letters.replace(db, route_number, former, step.dead_letters, int(self._clock()))
-        if step.sent:
-            ledger.record(db, ledger.ledger_id(db, route, route_number, step.receiver), step.sent)
+        if step.sent or step.claims:
+            number = ledger.ledger_id(db, route, route_number, step.receiver)
+            if step.sent:
+                ledger.record(db, number, step.sent)
+            if step.claims:
+                ledger.record_claims(db, number, step.claims)

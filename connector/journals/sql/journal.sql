@@ -97,6 +97,25 @@ INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
 -- name: adopt_ledger
 UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
 
+-- name: record_claim
+INSERT INTO claims (ledger, observable, seq, stands, last_seq, checksum)
+VALUES (:ledger, :observable, :seq, :stands, :last_seq, :checksum)
+ON CONFLICT (ledger, observable, seq) DO UPDATE
+SET stands = excluded.stands, last_seq = excluded.last_seq, checksum = excluded.checksum;
+
+-- name: claims_after
+SELECT observable, seq, last_seq
+FROM claims
+WHERE ledger = :ledger AND (observable, seq) > (:observable, :seq)
+ORDER BY observable, seq
+LIMIT :limit;
+
+-- name: delete_claim
+DELETE FROM claims WHERE ledger = :ledger AND observable = :observable AND seq = :seq;
+
+-- name: delete_claims
+DELETE FROM claims WHERE ledger = :ledger;
+
 -- name: looked_through
 SELECT looked_through FROM ledgers WHERE id = :ledger;
 
@@ -163,7 +182,8 @@ SELECT route, source, seq, checksum FROM positions WHERE route = :route AND sour
 UPDATE routes
 SET delivered = delivered + :delivered,
     filtered = filtered + :filtered,
-    refused = refused + :refused
+    refused = refused + :refused,
+    withdrawn = withdrawn + :withdrawn
 WHERE id = :route;
 
 -- name: store_dead_letter
@@ -198,7 +218,7 @@ SELECT id, name, checkpoint, stored, kept, newest, pruned_until, checkpoint_chec
 SELECT start, "end" FROM gaps WHERE source = :source ORDER BY start, "end";
 
 -- name: route
-SELECT id, delivered, filtered, refused, dropped FROM routes WHERE name = :route;
+SELECT id, delivered, filtered, refused, dropped, withdrawn FROM routes WHERE name = :route;
 
 -- name: backlog
 SELECT count(*) FROM notifications WHERE source = :source AND seq > :position;

@@ -1,4 +1,4 @@
-"""The versions of objects that each route has sent to each of its receivers, or is about to send.
+"""The versions of objects that each route has sent to each of its receivers, or is about to send, and its claims.
 
 Two routes into one receiver have a ledger each: neither waits for the other, whose mapping may be another.
 """
@@ -6,8 +6,8 @@ Two routes into one receiver have a ledger each: neither waits for the other, wh
 from collections.abc import Iterator, Mapping, Sequence
 
 from connector.journals.sql.dialect import Transaction
-from connector.journals.sql.rows import checksum, is_damaged, json_list
-from connector.model import Version
+from connector.journals.sql.rows import checksum, columns_checksum, is_damaged, json_list
+from connector.model import Claim, Version
 
 
 def versions(db: Transaction, route: str, object_ids: Sequence[str], receiver: str) -> Mapping[str, Sequence[Version]]:
@@ -56,6 +56,32 @@ def mark_unsent(db: Transaction, ledger: int, versions: Sequence[Version]) -> No
     db.run_many("mark_unsent", [{**_key(version), "ledger": ledger} for version in versions])
 
 
+def claims(db: Transaction, route: str, observables: Sequence[int], receiver: str) -> Mapping[int, Sequence[Claim]]:
+    """As `connector.ports.Outbox.claims`. What the disk has changed is unknown."""
+    found: dict[int, list[Claim]] = {}
+    ledger = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
+    if ledger is None:
+        return found
+    for *said, check in db.run("claims", {"ledger": ledger[0], "observables": json_list(observables)}):
+        observable, seq, stands, last_seq = said
+        if check == columns_checksum("claim", *said):
+            found.setdefault(observable, []).append(Claim(observable, seq, bool(stands), last_seq))
+    return found
+
+
+def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:
+    """Write down what the receiver was told of observables; of one at one entry, the last is what holds."""
+    rows = [(each.observable, each.seq, int(each.stands), each.last_seq) for each in told]
+    names = ("observable", "seq", "stands", "last_seq")
+    db.run_many(
+        "record_claim",
+        [
+            {"ledger": ledger, "checksum": columns_checksum("claim", *row), **dict(zip(names, row, strict=True))}
+            for row in rows
+        ],
+    )
+
+
 def _record(db: Transaction, ledger: int, versions: Sequence[Version]) -> int:
     rows = [{**version._asdict(), "ledger": ledger, "checksum": _checksum(version)} for version in versions]
     return db.run_many("record_version", rows)
@@ -64,8 +90,9 @@ def _record(db: Transaction, ledger: int, versions: Sequence[Version]) -> int:
 def _rows(db: Transaction, ledger: int, object_ids: Sequence[str]) -> Iterator[tuple[Version, int | None]]:
     """The versions of these objects in order, each with its checksum."""
     rows = db.run("versions", {"ledger": ledger, "object_ids": json_list(object_ids)})
-    for object_id, seq, digest, created, modified, sent, last_seq, check in rows:
-        yield Version(object_id, seq, digest, created, modified, sent=bool(sent), last_seq=last_seq), check
+    for object_id, seq, digest, created, modified, sent, last_seq, valid_until, revoked, check in rows:
+        said = (object_id, seq, digest, created, modified, bool(sent), last_seq, valid_until, bool(revoked))
+        yield Version._make(said), check
 
 
 def _key(version: Version) -> dict[str, str]:
@@ -83,4 +110,7 @@ def _checksum(version: Version) -> int:
 
 def _checked(version: Version) -> tuple[object, ...]:
     """Of a version, what never changes."""
-    return version.object_id, version.modified, version.created, version.seq
+    said = (version.object_id, version.modified, version.created, version.seq)
+    if version.valid_until or version.revoked:
+        return (*said, version.valid_until, version.revoked)
+    return said  # as when these two were not written down yet

@@ -13,7 +13,7 @@ import orjson
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.collections import collection_id, stored_body
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.positions import AFTER_ALL
+from connector.journals.sql.positions import AFTER_ALL, BEFORE_ALL
 from connector.values import timestamps
 
 LOOKED_AT = 1000
@@ -50,7 +50,7 @@ class OldObjects:
             old = [
                 {"ledger": self._ledger, "object_id": object_id, "modified": modified}
                 for (object_id, modified, said, _), next_id in zip(decided, following, strict=False)
-                if said <= (superseded_until if next_id == object_id else said_until)
+                if said is not None and said <= (superseded_until if next_id == object_id else said_until)
             ]
             if old:
                 with self._database.write() as db:
@@ -60,11 +60,30 @@ class OldObjects:
                 return count
             after = {"object_id": decided[-1][3], "modified": decided[-1][1]}
 
+    def forget_claims(self, said_until: int) -> None:
+        """Forget what the receiver was told of observables, which no entry after this one has said."""
+        after = {"observable": BEFORE_ALL, "seq": 0}
+        while True:
+            with self._database.read() as db:
+                rows = db.run("claims_after", {"ledger": self._ledger, **after, "limit": LOOKED_AT}).fetchall()
+            old = [
+                {"ledger": self._ledger, "observable": observable, "seq": seq}
+                for observable, seq, last_seq in rows
+                if max(seq, last_seq) <= said_until
+            ]
+            if old:
+                with self._database.write() as db:
+                    self._leases.fence(db, self._route)
+                    db.run_many("delete_claim", old)
+            if len(rows) < LOOKED_AT:
+                return
+            after = {"observable": rows[-1][0], "seq": rows[-1][1]}
+
     def forget_collected(self, collection: str, before: int, now: int) -> int:
         """Forget what was added to a collection before a time (milliseconds); return how many objects.
 
-        Superseded versions are; an object is when it is valid no more at `now` (microseconds), and nothing that stays
-        refers to it. It is then sent again if it is said again.
+        Superseded versions are; an object is when it is valid no more at `now` (microseconds) or revoked, and nothing
+        that stays refers to it. It is then sent again if it is said again.
         """
         with self._database.read() as db:
             number = collection_id(db, collection)
@@ -136,11 +155,12 @@ def last_before(db: Transaction, day: int) -> int:
 
 
 def _is_valid(body: bytes, now: int) -> bool:
-    """Whether an object says until when it is valid, and that is not over (microseconds since 1970)."""
+    """Whether an object says until when it is valid, that is not over (microseconds since 1970), and not revoked."""
     if b'"valid_until"' not in body:
         return False
     try:
-        return timestamps.microseconds(orjson.loads(body)["valid_until"]) > now
+        said = orjson.loads(body)
+        return said.get("revoked") is not True and timestamps.microseconds(said["valid_until"]) > now
     except (ValueError, KeyError, TypeError):
         return False
 

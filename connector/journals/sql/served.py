@@ -28,6 +28,7 @@ def forget_route(db: Transaction, route: str, sources: Sequence[str], receiver: 
     for ledger, of in db.run("ledgers_of_route", one).fetchall():
         if of not in kept:
             db.run("delete_versions", {"ledger": ledger})
+            db.run("delete_claims", {"ledger": ledger})
             db.run("delete_ledger", {"ledger": ledger})
     for number, name in db.run("sources_of_route", one).fetchall():
         if name not in sources:

@@ -62,7 +62,7 @@ class StatusReader:
     def _route(self, name: str, sources: Sequence[str], ids: Mapping[str, int]) -> RouteStatus:
         db = self._db
         row = db.run("route", {"route": name}).fetchone()
-        route_id, delivered, filtered, refused, dropped = row or (0, 0, 0, 0, 0)
+        route_id, delivered, filtered, refused, dropped, withdrawn = row or (0, 0, 0, 0, 0, 0)
         ranges = [
             {"source": ids[source], "position": positions.position(db, route_id, ids[source])}
             for source in dict.fromkeys(sources)
@@ -82,6 +82,7 @@ class StatusReader:
             dead_letters=db.run("count_dead_letters", {"route": route_id}).fetchone()[0],
             report=reported(db, self._database, name),
             dropped=dropped,
+            withdrawn=withdrawn,
             damage=Damage(damage.OF_POSITION.format(", ".join(wrong)), self._now) if wrong else damage.last(db, name),
             served_by=self._leases.holder(db, name),
             outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],

@@ -21,20 +21,31 @@ WHERE notifications.seq IN (SELECT value FROM json_each(:seqs))
 ORDER BY notifications.seq;
 
 -- name: versions
-SELECT unpacked_id(object_id), seq, digest, coalesce(created, modified), modified, sent, last_seq, checksum
+SELECT unpacked_id(object_id), seq, digest, coalesce(created, modified), modified, sent, last_seq,
+    coalesce(valid_until, ''), revoked, checksum
 FROM versions
 WHERE ledger = :ledger AND object_id IN (SELECT packed_id(value) FROM json_each(:object_ids))
 ORDER BY seq, modified;
 
 -- name: record_version
 -- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
-INSERT INTO versions (ledger, object_id, modified, created, seq, digest, sent, last_seq, checksum)
+INSERT INTO versions (
+    ledger, object_id, modified, created, seq, digest, sent, last_seq, valid_until, revoked, checksum
+)
 VALUES (
-    :ledger, packed_id(:object_id), :modified, nullif(:created, :modified), :seq, :digest, :sent, :last_seq, :checksum
+    :ledger, packed_id(:object_id), :modified, nullif(:created, :modified), :seq, :digest, :sent, :last_seq,
+    nullif(:valid_until, ''), :revoked, :checksum
 )
 ON CONFLICT (ledger, object_id, modified) DO UPDATE
 SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
-WHERE created IS excluded.created AND seq = excluded.seq AND digest = excluded.digest;
+WHERE created IS excluded.created AND seq = excluded.seq AND digest = excluded.digest
+    AND valid_until IS excluded.valid_until AND revoked = excluded.revoked;
+
+-- name: claims
+SELECT observable, seq, stands, last_seq, checksum
+FROM claims
+WHERE ledger = :ledger AND observable IN (SELECT value FROM json_each(:observables))
+ORDER BY observable, seq;
 
 -- name: mark_unsent
 UPDATE versions SET sent = 0
@@ -44,12 +55,13 @@ WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :mod
 DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
 
 -- name: delete_versions_of
-DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id);
+-- But for a revocation, which nothing may follow.
+DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND revoked = 0;
 
 -- name: ledger_after
--- Each version with the last entry that said it.
+-- Each version with the last entry that said it; null for a revocation, which nothing may follow.
 -- Read on from the id as the column has it: what the disk garbled may not be packed as it was.
-SELECT unpacked_id(object_id), modified, max(seq, last_seq), object_id
+SELECT unpacked_id(object_id), modified, CASE revoked WHEN 0 THEN max(seq, last_seq) END, object_id
 FROM versions
 WHERE ledger = :ledger AND (object_id, modified) > (:object_id, :modified)
 ORDER BY object_id, modified

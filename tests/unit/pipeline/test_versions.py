@@ -1,5 +1,6 @@
 """Object versions, through any number of batches, crashes, refusals, replays and mended mappings."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -13,6 +14,7 @@ from connector.pipeline.versions import Ledger
 from connector.values.timestamps import timestamp
 
 OBJECT = Identity("indicator--1", versioned=True, dependency_level=1)
+DAY = 86_400
 PLAIN = Identity("ipv4-addr--1", versioned=False, dependency_level=0)
 
 
@@ -206,6 +208,131 @@ def test_what_is_said_again_is_known_with_the_entry_that_says_it():
     assert ledger.unchanged == []
 
 
+def until(days, content=1):
+    return {"a": content, "valid_until": timestamp(days * DAY)}
+
+
+def test_what_holds_a_little_longer_is_not_sent_again_and_what_holds_for_long_is():
+    ledger = Ledger({})
+    assert ledger.stamp(until(100), OBJECT, 1, 0)["valid_until"] == timestamp(100 * DAY)
+    assert ledger.stamp(until(120), OBJECT, 2, 20 * DAY) is None  # 20 of 100 days
+    assert [(version.seq, version.last_seq) for version in ledger.unchanged] == [(1, 2)]
+    assert ledger.stamp(until(121), OBJECT, 3, 21 * DAY) == until(121) | {
+        "created": timestamp(0),
+        "modified": timestamp(21 * DAY),
+    }
+
+
+@pytest.mark.parametrize(
+    ("refresh", "days", "is_sent"), [(0, 1, True), (0, 0, False), (1, 99, False), (0.5, 101, True)]
+)
+def test_how_much_longer_is_longer_can_be_chosen(refresh, days, is_sent):
+    ledger = Ledger({}, refresh=refresh)
+    ledger.stamp(until(100), OBJECT, 1, 0)
+    assert (ledger.stamp(until(100 + days), OBJECT, 2, days * DAY) is not None) is is_sent
+
+
+def test_what_ends_earlier_is_sent_again_only_with_other_content():
+    ledger = Ledger({})
+    ledger.stamp(until(100), OBJECT, 1, 0)
+    assert ledger.stamp(until(50), OBJECT, 2, DAY) is None
+    assert ledger.stamp(until(50, content=2), OBJECT, 3, DAY)["valid_until"] == timestamp(50 * DAY)
+
+
+def test_to_have_no_end_any_more_or_to_have_one_now_is_news():
+    ledger = Ledger({})
+    ledger.stamp(until(100), OBJECT, 1, 0)
+    assert ledger.stamp({"a": 1}, OBJECT, 2, DAY) is not None
+    assert ledger.stamp(until(100), OBJECT, 3, DAY) is not None
+
+
+def test_a_version_that_was_not_accepted_is_sent_again_with_the_end_that_it_had():
+    first = Ledger({})
+    stamped = first.stamp(until(100), OBJECT, 1, 0)
+    assert Ledger(known(*first.recorded)).stamp(until(101), OBJECT, 2, DAY) == stamped
+
+
+def test_what_was_recorded_with_its_end_in_the_digest_is_still_the_same():
+    document = until(100)
+    former = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()[:16]
+    version = Version(OBJECT.id, 1, former, timestamp(0), timestamp(0), sent=True)
+    ledger = Ledger(known(version))
+    assert ledger.stamp(document, OBJECT, 1, 0) is None
+    assert Ledger(known(version._replace(sent=False))).stamp(document, OBJECT, 1, 0) == {
+        **document,
+        "created": timestamp(0),
+        "modified": timestamp(0),
+    }
+    assert ledger.stamp(until(101), OBJECT, 2, DAY)["modified"] == timestamp(DAY)
+    assert ledger.stamp(until(102), OBJECT, 3, 2 * DAY) is None
+
+
+def test_an_end_that_is_no_time_is_news_whenever_it_is_another():
+    ledger = Ledger({})
+    ledger.stamp({"valid_until": "soon"}, OBJECT, 1, 0)
+    assert ledger.stamp({"valid_until": "soon"}, OBJECT, 2, 1) is None
+    assert ledger.stamp({"valid_until": "later"}, OBJECT, 3, 2) is not None
+
+
+REVOKED = {"a": 1, "revoked": True}
+
+
+def test_a_revocation_is_the_last_version_and_is_sent_once():
+    ledger = Ledger({})
+    ledger.stamp({"a": 1}, OBJECT, 1, 100)
+    assert ledger.stamp(REVOKED, OBJECT, 2, 100) == REVOKED | {
+        "created": timestamp(100),
+        "modified": "1970-01-01T00:01:40.001Z",
+    }
+    assert ledger.recorded[-1].revoked
+    assert ledger.stamp(REVOKED, OBJECT, 3, 200) is None
+    assert ledger.stamp(REVOKED | {"a": 2}, OBJECT, 3, 200) is None
+    assert ledger.stamp({"a": 2}, OBJECT, 4, 300) is None
+    assert len(ledger.recorded) == 2
+
+
+def test_what_the_receiver_does_not_have_is_not_revoked():
+    assert Ledger({}).stamp(REVOKED, OBJECT, 1, 100) is None
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 5, 100)
+    assert Ledger(known(*first.recorded)).stamp(REVOKED, OBJECT, 6, 200) is None  # refused, so far
+    assert Ledger(known(*first.stamped)).stamp(REVOKED, OBJECT, 4, 50) is None  # said by a later entry
+
+
+def test_a_revocation_is_given_out_again_as_it_was_while_the_receiver_has_not_accepted_it():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 100)
+    revoked = first.stamp(REVOKED, OBJECT, 2, 200)
+    versions = known(first.stamped[0], first.recorded[1])
+    assert Ledger(versions).stamp(REVOKED, OBJECT, 2, 200) == revoked
+    assert Ledger(versions).stamp(REVOKED, OBJECT, 3, 300) == revoked
+    # A replay that begins with the entry that revoked it, when nothing counts as sent any more.
+    assert Ledger(known(*first.recorded)).stamp(REVOKED, OBJECT, 2, 200) == revoked
+    assert Ledger(known(*first.recorded)).stamp(REVOKED, OBJECT, 3, 300) is None
+
+
+def test_before_a_revocation_a_mended_mapping_may_say_something_else_dated_before_it():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 100)
+    first.stamp(REVOKED, OBJECT, 3, 300)
+    replay = Ledger(known(*first.stamped))
+    assert replay.stamp({"a": 2}, OBJECT, 1, 100)["modified"] == "1970-01-01T00:01:40.001Z"
+    assert replay.stamp({"a": 3}, OBJECT, 2, 500)["modified"] == "1970-01-01T00:01:40.002Z"
+    close = Ledger({})
+    close.stamp({"a": 1}, OBJECT, 1, 100)
+    close.stamp(REVOKED, OBJECT, 3, 100)
+    assert Ledger(known(*close.stamped)).stamp({"a": 2}, OBJECT, 1, 100) is None
+
+
+def test_out_of_turn_nothing_is_revoked_of_which_a_later_entry_has_said_more():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 100)
+    assert Ledger(known(*first.stamped), {OBJECT.id: 5}).stamp(REVOKED, OBJECT, 4, 400) is None
+
+
+VALID_SECONDS = 10
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """A route over one object's entries: what its receiver gets keeps every promise of STIX 2.1 section 3.6."""
 
@@ -230,7 +357,8 @@ class LedgerMachine(RuleBasedStateMachine):
         documents = []
         for seq in range(self.position + 1, min(self.position + limit, len(self.entries)) + 1):
             said, date = self.entries[seq - 1]
-            stamped = ledger.stamp({"content": self.mapping[said]}, OBJECT, seq, date)
+            document = {"content": self.mapping[said], "valid_until": timestamp(date + VALID_SECONDS)}
+            stamped = ledger.stamp(document, OBJECT, seq, date)
             if stamped is not None:
                 documents.append(stamped)
         for document in documents:

@@ -1,0 +1,134 @@
+"""What a journal keeps of what routes have told of observables, and of versions that end."""
+
+from contextlib import suppress
+
+import pytest
+
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import Advance, Claim, Notification, Page, Redelivery, Version
+from connector.ports import Journal
+
+SQLITE = "sqlite"
+DAY = 86_400
+TELLS = [Claim(-(2**63), 1, stands=True), Claim(7, 1, stands=True, last_seq=2), Claim(7, 3, stands=False)]
+
+
+@pytest.fixture(params=[SQLITE])
+def open_journal(request, tmp_path):
+    now = [1_000_000.0]
+    opened = []
+
+    def make() -> Journal:
+        settings = SqliteSettings(path=tmp_path / "journal.db", ledger_days=30)
+        opened.append(SqliteJournal(settings, clock=lambda: now[0]))
+        return opened[-1]
+
+    make.now = now
+    yield make
+    for each in opened:
+        with suppress(Exception):
+            each.close()
+
+
+@pytest.fixture
+def journal(open_journal):
+    made = open_journal()
+    with made.lease("vt"):
+        made.append("vt", Page([Notification(str(n), n, {}) for n in range(1, 5)], None))
+    return made
+
+
+def tell(journal: Journal, *claims: Claim, position: int = 3, receiver: str = "", withdrawn: int = 0) -> None:
+    with journal.lease("out"):
+        journal.advance(
+            "out", ["vt"], Advance(position, 1, 0, 0, receiver=receiver, claims=claims, withdrawn=withdrawn)
+        )
+
+
+def test_what_was_told_of_an_observable_is_known_in_order_after_reopening(journal, open_journal):
+    tell(journal, *TELLS)
+    journal.close()
+    again = open_journal()
+    assert again.claims("out", [7, -(2**63), 8]) == {7: TELLS[1:], -(2**63): TELLS[:1]}
+    assert again.claims("out", []) == again.claims("other", [7]) == {}
+
+
+def test_what_one_receiver_was_told_is_not_known_of_another(journal):
+    tell(journal, Claim(7, 1, stands=True), receiver="a")
+    assert journal.claims("out", [7], "a")
+    assert journal.claims("out", [7], "b") == {}
+
+
+def test_what_is_told_again_at_the_same_entry_takes_the_place_of_what_was(journal):
+    tell(journal, Claim(7, 1, stands=True))
+    tell(journal, Claim(7, 1, stands=True, last_seq=2), Claim(7, 3, stands=False))
+    with journal.lease("out"):
+        journal.record_redelivery("out", Redelivery([3], 0, 0, 0, claims=[Claim(7, 3, stands=True)]))
+    assert journal.claims("out", [7]) == {7: [Claim(7, 1, stands=True, last_seq=2), Claim(7, 3, stands=True)]}
+
+
+def test_an_advance_that_fails_tells_nothing(journal):
+    unwritable = Claim(8, 2**70, stands=True)
+    with pytest.raises(OverflowError):
+        tell(journal, Claim(7, 1, stands=True), unwritable)
+    assert journal.claims("out", [7, 8]) == {}
+    assert journal.status({"out": ["vt"]}).routes[0].position == 0
+
+
+def test_notifications_that_took_something_back_are_counted(journal):
+    tell(journal, position=1, withdrawn=1)
+    tell(journal, position=2, withdrawn=2)
+    tell(journal, position=2, withdrawn=2)  # the repeat of a commit that seemed to fail
+    assert journal.status({"out": ["vt"]}).routes[0].withdrawn == 3
+
+
+def test_a_route_that_is_forgotten_leaves_nothing_behind(journal):
+    tell(journal, *TELLS)
+    with journal.lease("out"):
+        journal.forget_route("out")
+    assert journal.claims("out", [7]) == {}
+
+
+def test_what_was_told_is_forgotten_when_nothing_has_said_it_for_long(journal, open_journal):
+    tell(journal, Claim(7, 1, stands=True), Claim(8, 1, stands=True, last_seq=5), Claim(9, 6, stands=False), position=4)
+    for day, number in ((40, 5), (50, 6)):
+        open_journal.now[0] = 1_000_000.0 + day * DAY
+        with journal.lease("vt"):
+            raised = int(open_journal.now[0])
+            journal.append("vt", Page([Notification(str(number), raised, {})], None))
+    with journal.lease("out"):
+        journal.forget_old("out", "")
+    assert sorted(journal.claims("out", [7, 8, 9])) == [8, 9]
+
+
+def test_the_end_of_a_version_and_its_revocation_are_known(journal, open_journal):
+    first = Version("a--1", 1, b"d" * 16, "c", "m1", sent=True, valid_until="2026-01-01T00:00:00Z")
+    last = Version("a--1", 2, b"e" * 16, "c", "m2", sent=True, revoked=True)
+    with journal.lease("out"):
+        journal.record("out", [first, last])
+        journal.record("out", [first, last])
+        with pytest.raises(RuntimeError):
+            journal.record("out", [first._replace(valid_until="2027-01-01T00:00:00Z")])
+        with pytest.raises(RuntimeError):
+            journal.record("out", [last._replace(revoked=False)])
+    journal.close()
+    assert open_journal().versions("out", ["a--1"]) == {"a--1": [first, last]}
+
+
+def test_a_revocation_is_never_forgotten(journal, open_journal):
+    first = Version("a--1", 1, b"d" * 16, "c", "m1", sent=True)
+    last = Version("a--1", 2, b"e" * 16, "c", "m2", sent=True, revoked=True)
+    with journal.lease("out"):
+        journal.record("out", [first, last, first._replace(object_id="b--1")])
+    tell(journal, position=4)
+    open_journal.now[0] += 100 * DAY
+    with journal.lease("vt"):
+        journal.append("vt", Page([Notification("5", int(open_journal.now[0]), {})], None))
+    with journal.lease("out"):
+        journal.forget_old("out", "")
+    assert journal.versions("out", ["a--1", "b--1"]) == {"a--1": [last]}
+
+
+def test_claims_are_not_written_without_the_lease(journal):
+    with pytest.raises(RuntimeError, match="without its lease"):
+        journal.record_redelivery("out", Redelivery([], 0, 0, 0, claims=TELLS))
