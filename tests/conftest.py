@@ -1,10 +1,21 @@
 """What holds for every test."""
 
 import gc
+import os
+import shutil
+from pathlib import Path
 
 import hypothesis_profiles
 
 hypothesis_profiles.load()
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 * 2**30
+
+# What a test writes need not survive that the machine loses its power, and to wait for a disk takes longer than most
+# tests: their folders are in memory, where there is room.
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_finish():

@@ -301,7 +301,7 @@ def test_however_many_events_a_receiver_fails_at_the_others_arrive_and_not_witho
             if temper != "silence":
                 return
 
-    with in_dialogue(serve) as port, sink_to(port, "relp", send_timeout_seconds=0.2) as sink:
+    with in_dialogue(serve) as port, sink_to(port, "relp", send_timeout_seconds=0.1) as sink:
         refusals, failed = until_delivered(sink, [[message(n) for n in range(126)]] * 6)
     assert [refusal.message.seq for refusal in refusals] == list(bad)
     assert set(taken) == set(range(126)) - set(bad)
