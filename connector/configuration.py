@@ -44,8 +44,8 @@ class RouteSettings(Settings):
     when: str | None = Field(
         None,
         description=(
-            "A JMESPath condition over `notification`, `entity`, `entity_value` and `source`. The route delivers "
-            "only notifications for which it is true. Without it: all."
+            "A JMESPath condition over `notification`, `entity`, `entity_value`, `source` and `judgement`. The route "
+            "delivers only notifications for which it is true. Without it: all."
         ),
     )
     refresh: float = Field(

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from connector.model import Document, Json, JsonObject, Notification, Refused, Subject
+from connector.model import Document, Json, JsonObject, Judgement, Notification, Refused, Subject
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _SECONDS = re.compile(r"[0-9]{1,12}\Z", re.ASCII)
@@ -62,8 +62,11 @@ def view(
     notification: Notification,
     context: Mapping[Subject, JsonObject] = MappingProxyType({}),
     source: JsonObject | None = None,
+    judgement: Judgement | None = None,
 ) -> Document:
-    """What mappings see: `notification`, `entity`, `entity_value` and `source`, under the same names for both shapes.
+    """What mappings see, under the same names for both shapes.
+
+    These are `notification`, `entity`, `entity_value`, `source` and `judgement`.
 
     Keys that VirusTotal adds are kept under the names it gives them. An element of `notification.sources` of which the
     context knows more has that in `attributes`, unless it has attributes of its own.
@@ -72,7 +75,8 @@ def view(
         notification: what is to be mapped.
         context: what is known of its subjects.
         source: the `name` and `labels` of the source that it came from. Without it, what the body itself has under
-            `source`, as an example may; else `EXAMPLE_SOURCE`.
+            `source`, as an example may; else `EXAMPLE_SOURCE`. The same goes for `judgement`; else there is none.
+        judgement: what decides of all that analysts say of it.
 
     Raises:
         Refused: it has no id, no date or no entity type, so that nothing true can be said of it.
@@ -113,6 +117,19 @@ def view(
         "entity": entity,
         "entity_value": entity_value(entity_type, entity_id, entity),
         "source": source if source is not None else _source_in(body),
+        "judgement": _judgement_in(body) if source is None else None if judgement is None else said_of(judgement),
+    }
+
+
+def said_of(judgement: Judgement) -> JsonObject:
+    """A judgement as mappings see it, with its times in Unix seconds."""
+    return {
+        "verdict": judgement.verdict,
+        "of": judgement.judged.kind,
+        "note": judgement.note or None,
+        "by": judgement.by,
+        "at": judgement.at,
+        "until": judgement.until,
     }
 
 
@@ -181,6 +198,11 @@ def _source_in(body: JsonObject) -> JsonObject:
         "name": name if isinstance(name, str) and name else EXAMPLE_SOURCE["name"],
         "labels": {key: value for key, value in labels.items() if isinstance(value, str)},
     }
+
+
+def _judgement_in(body: JsonObject) -> JsonObject | None:
+    said = _object(body.get("judgement"))
+    return {key: said.get(key) for key in ("verdict", "of", "note", "by", "at", "until")} if said else None
 
 
 def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | None:

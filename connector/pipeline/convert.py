@@ -96,7 +96,7 @@ def _rendered(
     if entry.damaged:
         return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
     try:
-        view = notification.view(entry.notification, entry.context, source)
+        view = notification.view(entry.notification, entry.context, source, entry.judgement)
         documents = mapping.render(view) if wants is None or wants(view) else None
     except Refused as refusal:
         return Rendered(entry, refusal=refusal)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import notification
-from connector.model import Refused, Subject
+from connector.model import Judged, Judgement, Refused, Subject
 from connector.notification import subjects
 
 SHA256 = "ab" * 32
@@ -246,3 +246,21 @@ def test_the_source_is_what_the_caller_says_else_what_the_body_says_else_an_exam
     body = {**STREAM_ITEM, "source": said}
     configured = {"name": "globex", "labels": {}}
     assert notification.view(notification.read(body), source=configured)["source"] == configured
+
+
+JUDGED = Judgement(Judged("rule", "phish"), "benign", "ana", "ours", at=7)
+
+
+def test_a_judgement_is_what_the_caller_says_of_a_notification_that_has_a_source():
+    source = {"name": "acme", "labels": {}}
+    read = notification.read({**STREAM_ITEM, "judgement": {"verdict": "true_positive"}})
+    seen = notification.view(read, source=source, judgement=JUDGED)["judgement"]
+    assert seen == {"verdict": "benign", "of": "rule", "note": "ours", "by": "ana", "at": 7, "until": None}
+    assert notification.view(read, source=source)["judgement"] is None
+
+
+def test_an_example_may_say_what_it_was_judged():
+    seen = view({**STREAM_ITEM, "judgement": {"verdict": "benign", "by": "ana", "odd": 1}})["judgement"]
+    assert seen == {"verdict": "benign", "of": None, "note": None, "by": "ana", "at": None, "until": None}
+    assert view(STREAM_ITEM)["judgement"] is None
+    assert view({**STREAM_ITEM, "judgement": "benign"})["judgement"] is None

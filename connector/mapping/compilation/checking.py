@@ -30,9 +30,10 @@ NOTIFICATION_SCOPE: dict[str, Types] = {
     "entity": OBJECT,
     "entity_value": STRING | NULL,
     "source": OBJECT,
+    "judgement": OBJECT | NULL,
 }
 """What `connector.notification.view` gives."""
-YIELDING = frozenset(("source",))
+YIELDING = frozenset(("source", "judgement"))
 """Those of them that a mapping may use for something of its own; there they then stand for that. Mappings were written
 before there were these names."""
 
@@ -44,6 +45,12 @@ _MEMBERS: dict[tuple[str, str], Types] = {
     ("notification", "link"): STRING | NULL,
     ("source", "name"): STRING,
     ("source", "labels"): OBJECT,
+    ("judgement", "verdict"): STRING | NULL,
+    ("judgement", "of"): STRING | NULL,
+    ("judgement", "note"): STRING | NULL,
+    ("judgement", "by"): STRING | NULL,
+    ("judgement", "at"): NUMBER | NULL,
+    ("judgement", "until"): NUMBER | NULL,
     ("withdrawn", "by"): STRING,
     ("withdrawn", "reason"): STRING,
 }

@@ -129,6 +129,7 @@ def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
         "entity": view.get("entity"),
         "entity_value": view.get("entity_value"),
         "source": view.get("source"),
+        "judgement": view.get("judgement"),
         **names,
     }
 

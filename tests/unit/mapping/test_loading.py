@@ -127,13 +127,16 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ notifcation.id }}", "the name 'notifcation' is not known here; did you mean notification?"),
         (
             "a: ${{ entity.x || nul }}",
-            "(known: entity, entity_value, notification, source) (at character 13 of the expression)",
+            "(known: entity, entity_value, judgement, notification, source) (at character 13 of the expression)",
         ),
         ("a: ${{ entity.x || null }}", "the name 'null' is not known here; write `null` in backticks"),
         ("a: ${{ entity.x == true }}", "the name 'true' is not known here; write `true` in backticks"),
         ("a: ${{ item.x }}", "the name 'item' is not known here"),
         ("a: ${{ one.id }}", "the name 'one' is not known here"),
-        ('a: "${{ @ }}"', "@ needs something before it; begin with one of: entity, entity_value, notification"),
+        (
+            'a: "${{ @ }}"',
+            "@ needs something before it; begin with one of: entity, entity_value, judgement, notification",
+        ),
         ('a: "${{ [*].x }}"', "a bracket or star needs something before it"),
         ('a: "${{ *.x }}"', "a bracket or star needs something before it"),
         ("a: ${{ timestmp(notification.date) }}", "there is no function timestmp(); did you mean timestamp?"),
