@@ -1,6 +1,7 @@
 """CEF: the mapping against a hand-written function and against cefevent, all giving the same events."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ PATHS = {"file": "file", "domain": "domain", "ip_address": "ip-address", "url": 
 SHA256_LENGTH = 64
 LABELLED = ("cn1", "cn2", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "flexString1", "flexString2", "deviceCustomDate1")
 
-_TO_BLANK = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF), " ")
+_TO_BLANK = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0x202E), " ")
+
+_OWN_KEY = re.compile(rb" VirusTotalIoCStream[A-Za-z0-9]+=.*?(?= [A-Za-z0-9]+=|\Z)")
 
 Way = Callable[[Sequence[Notification]], list[bytes]]
 
@@ -38,6 +41,11 @@ def ways(mapping: CompiledMapping) -> dict[str, Way]:
     return {"mapping": by_mapping, "by hand": by_hand, "cefevent": with_cefevent}
 
 
+def same_but_for_own_keys(mine: bytes, theirs: bytes) -> bool:
+    """Whether two events are the same but for keys that are not in the dictionary, which cefevent drops."""
+    return _OWN_KEY.sub(b"", mine) == theirs
+
+
 def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     """Header and extension, as an engineer would write it for this one stream."""
     context, entity = body["context_attributes"], body.get("attributes") or {}
@@ -47,11 +55,12 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     rule = hunting.get("rule_name")
     sources = context.get("sources") or ()
     labels = [source.get("label") or source["id"] for source in sources]
-    verdict = ((assessment.get("verdict") or {}).get("value") or "").replace("VERDICT_", "").lower()
+    verdict = (assessment.get("verdict") or {}).get("value") or ""
     score = (assessment.get("threat_score") or {}).get("value")
-    severity = SEVERITIES.get((assessment.get("severity") or {}).get("value"))
-    if severity is None:
-        severity = 3 if score is None or score < 40 else 5 if score < 80 else 8  # noqa: PLR2004 -- as the mapping has it
+    severity = _severity(verdict, (assessment.get("severity") or {}).get("value"), score)
+    verdict = verdict.replace("VERDICT_", "").lower()
+    actors, families = _behind(sources, entity, verdict)
+    ids = [":".join([source[key] for key in ("type", "id", "label") if key in source]) for source in sources]
     if origin == "hunting":
         name = f"YARA rule matched {what}"
         message = f"YARA rule {rule} matched {what}" if rule else name
@@ -85,7 +94,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "cs3": ", ".join(context.get("tags") or ()),
         "cs4Label": "threatLabel",
         "cs4": (entity.get("popular_threat_classification") or {}).get("suggested_threat_label"),
-        "threatActor": next(iter((entity.get("attribution") or {}).get("threat_actors") or ()), None),
+        "threatActor": actors[0] if actors else None,
         "cs5Label": "verdict",
         "cs5": verdict,
         "flexString1Label": "sourceCountry",
@@ -94,10 +103,26 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "flexString2": hunting.get("match_source"),
         "deviceCustomDate1Label": "firstSubmission",
         "deviceCustomDate1": None if first is None else first * 1000,
+        "VirusTotalIoCStreamThreatActors": ", ".join(actors),
+        "VirusTotalIoCStreamMalwareFamilies": ", ".join(families),
+        "VirusTotalIoCStreamCategories": ", ".join(
+            (assessment.get("contributing_factors") or {}).get("normalised_categories") or ()
+        ),
+        "VirusTotalIoCStreamFileMd5": entity.get("md5"),
+        "VirusTotalIoCStreamFileSha1": entity.get("sha1"),
+        "VirusTotalIoCStreamFileImphash": (entity.get("pe_info") or {}).get("imphash"),
+        "VirusTotalIoCStreamAsn": entity.get("asn"),
+        "VirusTotalIoCStreamAsOwner": entity.get("as_owner"),
+        "VirusTotalIoCStreamCountry": entity.get("country"),
+        "VirusTotalIoCStreamRegistrar": entity.get("registrar"),
+        "VirusTotalIoCStreamSources": ", ".join(ids)[:2000],
+        "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
+        "VirusTotalIoCStreamRuleTags": ", ".join(hunting.get("rule_tags") or ()),
         "fileType": entity.get("type_description") or entity.get("type_tag"),
         "fname": (entity.get("meaningful_name") or "").replace("\\", "/").split("/")[-1],
         "reason": assessment.get("description"),
         "msg": message,
+        "VirusTotalIoCStreamSnippet": (hunting.get("snippet") or "")[:500],
         "request": None if url is None else conform(url) or url,
         "cs6Label": "link",
         "cs6": link,
@@ -120,13 +145,43 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     return ["VirusTotal", "IoC Stream", "3", f"{origin}:{entity_type}", name, severity], pairs
 
 
+def _severity(verdict: str, severity: str | None, score: int | None) -> int:
+    if verdict == "VERDICT_BENIGN":
+        return 1
+    if verdict not in ("VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS"):
+        return 1 if severity == "SEVERITY_NONE" else 3
+    said = SEVERITIES.get(severity or "")
+    if said is None:
+        said = 3 if score is None or score < 40 else 5 if score < 80 else 8  # noqa: PLR2004 -- as the mapping has it
+    return min(said, 8 if verdict == "VERDICT_MALICIOUS" else 5)
+
+
+def _behind(sources: Sequence[Json], entity: Json, verdict: str) -> tuple[list[str], list[str]]:
+    """Actors and families, each once."""
+    if verdict == "benign":
+        return [], []
+    attribution, config = entity.get("attribution") or {}, entity.get("malware_config") or {}
+    actors = [
+        source.get("label") or source["id"]
+        for source in sources
+        if source["type"] == "threat_actor" or source["id"].startswith("threat-actor--")
+    ]
+    actors += [actor["name"] for actor in attribution.get("detailed_threat_actors") or ()]
+    actors += attribution.get("threat_actors") or ()
+    families = [source.get("label") or source["id"] for source in sources if source["id"].startswith("malware--")]
+    families += [family["family"] for family in attribution.get("malware_families") or ()]
+    families += [family["family"] for family in config.get("families") or ()]
+    return list(dict.fromkeys(actors)), list(dict.fromkeys(map(str.lower, families)))
+
+
 def _observable(entity_type: str, entity_id: str, url: str | None, entity: Json) -> dict[str, Any]:
     if entity_type == "file":
         return {"fileHash": entity.get("sha256", entity_id).lower()}
     if entity_type == "domain":
         return {"dhost": domain(entity_id) or entity_id}
     if entity_type == "ip_address":
-        return _remote(_written(entity_id))
+        written = _written(entity_id)
+        return {"VirusTotalIoCStreamNetwork": written} if "/" in written else _remote(written)
     return {"VirusTotalIoCStreamEntityId": entity_id} if url is None else _remote(host(url))
 
 

@@ -85,6 +85,7 @@ def view(
     said = _said(body).copy()
     if _is_notification_object(body):
         entity_object: JsonObject = _object(body.get("entity"))
+        said |= {"links": body["links"]} if "links" in body else {}  # those of a stream item are the entity's
     else:
         said.pop("notification_id", None)
         said.pop("notification_date", None)

@@ -34,6 +34,14 @@ def clean(text: str) -> str:
     return text.strip()
 
 
+def cut(text: str, limit: int) -> str:
+    """Text of at most `limit` characters; `…` at the end says that there was more.
+
+    Not for what identifies something: a part of that may be the name of something else.
+    """
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
 def joined(key: str, value: Json) -> str:
     """A value as text; a list, which these formats do not have, with commas between.
 

@@ -4,7 +4,8 @@ Source: IBM, *QRadar Log Event Extended Format (LEEF)*: event components, predef
 practices. LEEF defines no escapes, so what separates must not occur in what is separated.
 
 A document is `{vendor, product, version, eventId, attributes}`, the last of them `{key: value}`.
-Text is cleaned and cut, so that no dirty name loses an event; a value of the wrong type is refused.
+Text is cleaned and cut, so that no dirty name loses an event; what identifies something is never cut, but left out.
+A value of the wrong type is refused.
 """
 
 import re
@@ -13,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 
-from connector.formats.event_values import EXCERPT, MAC, address, clean, joined, milliseconds, plain, refuse, whole
+from connector.formats.event_values import EXCERPT, MAC, address, clean, cut, joined, milliseconds, plain, refuse, whole
 from connector.model import Document, Json, JsonObject, Refused
 
 
@@ -56,6 +57,10 @@ TEXT_LENGTHS: Mapping[str, int] = dict.fromkeys(
 
 VALUE_LENGTH = 2000
 """Characters of any other text, of which IBM says nothing."""
+
+IDENTIFYING = frozenset(("url", "fileHash", "hostName", "entityId", "notificationId", "notificationLink"))
+"""Keys whose text names one thing, those of the bundled mapping among them: a longer text is left out, because its
+beginning may be the name of another."""
 
 HEADER_FIELDS = ("vendor", "product", "version", "eventId")
 HEADER_LENGTH = 255
@@ -152,7 +157,10 @@ def _text(key: str, value: Json) -> str:
     text = clean(joined(key, value))
     if _UNSAFE.search(text):
         text = text.translate(_TO_URL if key == "url" else _TO_VALUE)
-    return text[: TEXT_LENGTHS.get(key, VALUE_LENGTH)].rstrip()
+    limit = TEXT_LENGTHS.get(key, VALUE_LENGTH)
+    if len(text) <= limit:
+        return text
+    return "" if key in IDENTIFYING else cut(text, limit)
 
 
 def _typed(kind: Kind, value: Json) -> str | None:

@@ -51,6 +51,12 @@ def test_both_shapes_of_one_notification_are_seen_alike():
     assert view(STREAM_ITEM) == view(NOTIFICATION_OBJECT)
 
 
+def test_the_link_to_a_notification_is_not_taken_for_one_to_its_entity():
+    links = {"self": "https://www.virustotal.com/api/v3/…"}
+    assert view(NOTIFICATION_OBJECT | {"links": links})["notification"]["links"] == links
+    assert "links" not in view(STREAM_ITEM | {"links": links})["notification"]
+
+
 def test_a_mapping_sees_every_documented_name_and_what_virustotal_adds():
     seen = view(STREAM_ITEM)
     assert seen["notification"] == {

@@ -64,6 +64,15 @@ HEADER_LENGTHS = {
 CUSTOM_KEY_LENGTH = 4000
 """For text under a key of one's own, of which the standard says nothing: as the longest in the dictionary."""
 
+IDENTIFYING = frozenset(
+    (
+        *("fileHash", "oldFileHash", "fileId", "oldFileId", "request", "dhost", "shost", "dvchost", "externalId"),
+        *("VirusTotalIoCStreamEntityId", "VirusTotalIoCStreamNotificationLink"),
+    )
+)
+"""Keys whose text names one thing, those of the bundled mapping among them: a text longer than its key is left out,
+because its beginning may be the name of another."""
+
 CONSUMER_KEYS = frozenset(
     [
         "agentDnsDomain",

@@ -5,7 +5,8 @@ where parsers differ, the narrowest reading is written: a line that needs no rul
 
 A document is `{deviceVendor, deviceProduct, deviceVersion, deviceEventClassId, name, severity, extension}`, the last of
 them `{key: value}`.
-Text is cleaned and cut, so that no dirty name loses an event; a value of the wrong type is refused.
+Text is cleaned and cut, so that no dirty name loses an event; what identifies something is never cut, but left out.
+A value of the wrong type is refused.
 """
 
 import datetime
@@ -21,6 +22,7 @@ from connector.formats.cef.dictionary import (
     CUSTOM_KEY_LENGTH,
     DICTIONARY,
     HEADER_LENGTHS,
+    IDENTIFYING,
     LABELS,
     Key,
     Kind,
@@ -31,6 +33,7 @@ from connector.formats.event_values import (
     MAC,
     address,
     clean,
+    cut,
     joined,
     milliseconds,
     plain,
@@ -47,14 +50,24 @@ _URL_KEYS = frozenset(("request", "requestContext"))
 _HEADER_NAMES = frozenset(
     name.lower() for name in (*HEADER_LENGTHS, "severity", "agentSeverity", "version", "cefVersion")
 )
-# By key, so that `_extension` sees at once how long a text may be (0: the key is a label), and which whole numbers are
-# within their key's range.
-_TEXT_LIMITS = {key: entry.max_length for key, entry in DICTIONARY.items() if entry.kind is Kind.STRING}
-_TEXT_LIMITS |= dict.fromkeys(LABELS.values(), 0)
+# By key: how long its text may be (0: it is a label; None: `_other` knows), how its pair begins, its label's key.
+_Plan = tuple[int | None, str, str | None]
+_PLANS: dict[str, _Plan] = {
+    key: (entry.max_length if entry.kind is Kind.STRING and key not in _URL_KEYS else None, f"{key}=", LABELS.get(key))
+    for key, entry in DICTIONARY.items()
+}
+_PLANS |= dict.fromkeys(LABELS.values(), (0, "", None))
+# Whole numbers that are within their key's range need nothing else.
 _RANGES = {key: range(entry.lowest, entry.highest + 1) for key, entry in DICTIONARY.items() if entry.highest}
 _RANGES |= {key: range(LAST_MILLISECOND + 1) for key, entry in DICTIONARY.items() if entry.kind is Kind.TIMESTAMP}
 _FULL_NAMES = frozenset(entry.full_name for entry in DICTIONARY.values())
 
+_SPECIAL = b'|"\\=\n'
+_PLAIN = bytes(range(0x20, 0x7F)).translate(None, _SPECIAL)
+"""ASCII that stands in a value as it is."""
+_UNSAFE_IN_URL = frozenset('|"')
+# Raw or escaped, some parser stumbles over each of the first two. The backslash is escaped before it escapes another.
+_WRITTEN = {"|": "¦", '"': "'", "\\": "\\\\", "=": "\\="}
 _TO_HEADER = str.maketrans('|\\"', "//'")
 _TO_CLASS_ID = str.maketrans("=%#", "___")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -104,41 +117,45 @@ class CefFormat:
         return found | {("extension", key): "the CEF dictionary" for key in keys if key not in DICTIONARY}
 
     def _extension(self, extension: Document) -> str:
-        pairs: list[str] = []
+        starts: list[str] = []
+        texts: list[str] = []
         labels: list[str] = []
         for key, value in extension.items():
-            limit = _TEXT_LIMITS.get(key)
-            if limit:
-                text = _text(key, value, limit)
-            elif limit is not None:
+            limit, start, label_key = _PLANS.get(key) or _own_plan(key)
+            if value is None or limit == 0:
                 continue  # a label is written with its field, and not at all without
+            if limit:
+                text = (value if isinstance(value, str) else joined(key, value)).strip()
+                text = text if len(text) <= limit else _shortened(key, text, limit)
             elif type(value) is int and key in _RANGES and value in _RANGES[key]:
                 text = str(value)
             else:
                 text = self._other(key, value)
             if not text:
                 continue
-            if key in LABELS:
-                label = extension.get(LABELS[key])
+            if label_key:
+                label = extension.get(label_key)
                 if not isinstance(label, str) or len(label) > EXCERPT:
                     _refuse_label(key, label)
                 labels.append(label)
-                pairs.append(_labelled(key, label) + text)
-            else:
-                pairs.append(f"{key}={text}")
+                start = _labelled(key, label)
+            starts.append(start)
+            texts.append(text)
         if len(set(labels)) != len(labels):
             raise Refused(f"two custom fields share a label; the labels are {', '.join(labels)}", by="format")
-        return " ".join(pairs)
+        return _pairs(starts, texts)
 
     def _other(self, key: str, value: Json) -> str:
-        """The value of a key that is no text of the dictionary: a typed key, a key of the mapping's own, or none."""
-        entry = DICTIONARY.get(key)
-        if entry is None:
-            _check_custom(key)
-            return _text(key, value, CUSTOM_KEY_LENGTH)
+        """The value of a key that is no plain text: a URL, or of another type."""
+        entry = DICTIONARY[key]
+        if key in _URL_KEYS:
+            text = joined(key, value).strip()
+            if not _UNSAFE_IN_URL.isdisjoint(text):
+                text = text.replace("|", "%7C").replace('"', "%22")
+            return text if len(text) <= entry.max_length else _shortened(key, text, entry.max_length)
         if isinstance(value, str):
             value = value.strip()
-        if value is None or value == "":
+        if value == "":
             return ""
         return self._timestamp(key, value) if entry.kind is Kind.TIMESTAMP else _typed(key, entry, value)
 
@@ -195,23 +212,34 @@ def _severity(value: Json) -> str:
     return str(number)
 
 
-def _text(key: str, value: Json, limit: int) -> str:
-    """Text as it stands after `key=`: clean, within its limit, escaped; empty when there is nothing to say."""
-    if value is None:
-        return ""
-    text = (value if isinstance(value, str) else joined(key, value)).strip()
+def _shortened(key: str, text: str, limit: int) -> str:
+    """A text that is longer than its key allows: cut and marked, or left out where a part would name another thing."""
+    return "" if key in IDENTIFYING else cut(text, limit)
+
+
+def _pairs(starts: list[str], texts: list[str]) -> str:
+    # Most events need nothing cleaned, and little escaped: to see and do that with all texts at once takes less than
+    # one by one.
+    everything = "\n".join(texts)
+    odd = everything.encode().translate(None, _PLAIN) if everything.isascii() else b"beyond ASCII"
+    if odd.count(b"\n") == len(texts) - 1 and not odd.strip(_SPECIAL):
+        for character, written in _WRITTEN.items():
+            if character in everything:
+                everything = everything.replace(character, written)
+        texts = everything.split("\n")
+    else:
+        texts = list(map(_written, texts))
+    return " ".join([start + text for start, text in zip(starts, texts, strict=True) if text])
+
+
+def _written(text: str) -> str:
+    """Text as it stands after `key=`: clean and escaped; empty when there is nothing to say."""
     if not text.isprintable():
         text = clean(text)
-    # Raw or escaped, some parser stumbles over each of these two.
-    if "|" in text:
-        text = text.replace("|", "%7C" if key in _URL_KEYS else "¦")
-    if '"' in text:
-        text = text.replace('"', "%22" if key in _URL_KEYS else "'")
-    if len(text) > limit:
-        text = text[:limit].rstrip()
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    return text.replace("=", "\\=") if "=" in text else text
+    for character, written in _WRITTEN.items():
+        if character in text:
+            text = text.replace(character, written)
+    return text
 
 
 def _typed(key: str, entry: Key, value: Json) -> str:
@@ -242,7 +270,9 @@ def _float(value: Json) -> str | None:
         return None
 
 
-def _check_custom(key: str) -> None:
+@lru_cache(maxsize=512)
+def _own_plan(key: str) -> _Plan:
+    """For a key that is not in the dictionary, but may be used."""
     if key in CONSUMER_KEYS:
         raise Refused(f"the extension key {key} is set by the receiver, not by the producer", by="format")
     if key.lower() in _HEADER_NAMES:
@@ -253,6 +283,7 @@ def _check_custom(key: str) -> None:
             f"VendorProductKey: a capital first, then letters and digits, at most {EXCERPT}",
             by="format",
         )
+    return CUSTOM_KEY_LENGTH, f"{key}=", None
 
 
 @lru_cache(maxsize=512)

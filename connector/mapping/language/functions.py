@@ -5,6 +5,7 @@ names is a JMESPath type error. The first line of a docstring and its example ar
 """
 
 import functools
+import hashlib
 import inspect
 import json
 import math
@@ -335,6 +336,29 @@ def truncate(text: str, length: float) -> str:
     if len(text) <= length:
         return text
     return text[: int(length) - 1] + "…" if length >= 1 else ""
+
+
+@_function(_TEXT, Parameter("length", NUMBER), returns=STRING)
+def truncate_bytes(text: str, length: float) -> str:
+    """The text cut to so many bytes of UTF-8, the last three of them `…` when something was cut.
+
+    truncate_bytes('größer', `7`) → "grö…"
+    """
+    if len(text) * 4 <= length:  # as most are
+        return text
+    encoded = text[: int(length) + 1].encode("utf-8", "replace")
+    if len(encoded) <= length:
+        return text
+    return encoded[: int(length) - 3].decode("utf-8", "ignore") + "…" if length >= 3 else ""  # noqa: PLR2004 -- of `…`
+
+
+@_function(_TEXT, returns=STRING)
+def sha256(text: str) -> str:
+    """The SHA-256 of the text in UTF-8, in hexadecimal: VirusTotal's id of a URL in the form in which it keeps it.
+
+    sha256('https://www.example.com/') → "49365e2b6b265ccba4bed01f5fa3cbcf6a028e5354d2b647f5eb37be735991c5"
+    """
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @_function(_TEXT, Parameter("separator", STRING), returns=ARRAY)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from connector.formats.cef.dictionary import CONSUMER_KEYS, DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.dictionary import (
+    CONSUMER_KEYS,
+    CUSTOM_KEY_LENGTH,
+    DICTIONARY,
+    HEADER_LENGTHS,
+    IDENTIFYING,
+    LABELS,
+    Kind,
+)
 from connector.formats.cef.format import CefFormat
 from connector.model import Refused
 
@@ -122,11 +130,12 @@ def test_no_line_feed_is_ever_in_the_bytes():
 
 
 def test_letters_beyond_the_basic_plane_and_joiners_stay():
-    assert extension_of(msg="\u03f2 👩\u200d💻") == "msg=\u03f2 👩\u200d💻"
+    assert extension_of(msg="\u03f2 👩\u200d💻 x.exe") == "msg=\u03f2 👩\u200d💻 x.exe"
 
 
-def test_what_is_unseen_and_deceives_is_a_blank():
-    assert extension_of(msg="invoice\u202egpj.exe pay\u200bpal") == "msg=invoice gpj.exe pay pal"
+@pytest.mark.parametrize("character", "\u00ad\u061c\u200b\u200f\u202a\u202e\u2064\u2066\u2069\ufeff\ufffb\U000e0020")
+def test_what_turns_text_around_or_has_no_width_becomes_a_blank(character):
+    assert extension_of(msg=f"a{character}gpj.exe") == "msg=a gpj.exe"
 
 
 def test_a_lone_surrogate_is_replaced_and_a_pair_is_joined():
@@ -163,23 +172,34 @@ def test_what_has_no_text_form_is_refused(value):
 TEXT_KEYS = [key for key, entry in DICTIONARY.items() if entry.kind is Kind.STRING and key not in LABELS.values()]
 
 
-@pytest.mark.parametrize("key", TEXT_KEYS)
-def test_text_is_cut_at_the_length_of_its_key_before_escaping(key):
+@pytest.mark.parametrize("key", [key for key in TEXT_KEYS if key not in IDENTIFYING])
+def test_text_is_cut_at_the_length_of_its_key_before_escaping_and_says_so(key):
     limit = DICTIONARY[key].max_length
-    value = "a" * limit + "x"
-    pairs = {key: value}
-    if key in LABELS:
-        pairs[LABELS[key]] = "label"
-    assert f"{key}={value[:-1]}" in extension_of(**pairs).split(" ")
+    fits = "a" * limit
+    label = {LABELS[key]: "label"} if key in LABELS else {}
+    assert f"{key}={fits}" in extension_of(**label, **{key: fits}).split(" ")
+    assert f"{key}={fits[:-1]}…" in extension_of(**label, **{key: f"{fits}x"}).split(" ")
+
+
+@pytest.mark.parametrize("key", sorted(IDENTIFYING))
+def test_what_identifies_something_is_whole_or_not_there(key):
+    limit = DICTIONARY[key].max_length if key in DICTIONARY else CUSTOM_KEY_LENGTH
+    assert extension_of(**{key: "a" * limit}) == f"{key}={'a' * limit}"
+    assert extension_of(**{key: "a" * (limit + 1)}) == ""
+
+
+def test_a_url_is_as_long_as_it_is_written():
+    assert extension_of(request="h" * 1020 + "|") == "request=" + "h" * 1020 + "%7C"
+    assert extension_of(request="h" * 1021 + "|") == ""
 
 
 def test_a_cut_never_falls_inside_an_escape():
-    assert extension_of(externalId="=" * 41) == "externalId=" + "\\=" * 40
-    assert extension_of(externalId="a" * 39 + "\\\\") == "externalId=" + "a" * 39 + "\\\\"
+    assert extension_of(threatActor="=" * 41) == "threatActor=" + "\\=" * 39 + "…"
+    assert extension_of(threatActor="a" * 38 + "\\\\b") == "threatActor=" + "a" * 38 + "\\\\…"
 
 
-def test_a_cut_leaves_no_blank_at_the_end():
-    assert extension_of(externalId="a" * 39 + " b") == "externalId=" + "a" * 39
+def test_a_cut_leaves_no_blank_before_its_mark():
+    assert extension_of(threatActor="a" * 38 + " bc") == "threatActor=" + "a" * 38 + "…"
 
 
 @pytest.mark.parametrize("key", ["src-ip", "a.b", "", "ключ", "Ä", "sRc", "cs7", "A B", "A=B", "A" * 61])

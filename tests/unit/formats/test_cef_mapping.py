@@ -1,6 +1,7 @@
 """`mappings/cef.yaml`: what its examples become, and that an event can always be made."""
 
 import copy
+import hashlib
 
 import orjson
 import pytest
@@ -47,22 +48,40 @@ def test_every_expression_finds_a_value_in_some_example():
 
 
 @pytest.mark.parametrize(
-    ("assessment", "severity"),
+    ("verdict", "severity", "score", "expected"),
     [
-        ({}, 3),
-        ({"severity": {"value": "SEVERITY_NONE"}, "threat_score": {"value": 90}}, 1),
-        ({"severity": {"value": "SEVERITY_LOW"}}, 3),
-        ({"severity": {"value": "SEVERITY_MEDIUM"}}, 5),
-        ({"severity": {"value": "SEVERITY_HIGH"}}, 8),
-        ({"severity": {"value": "SEVERITY_NEW"}}, 3),
-        ({"severity": {"value": "SEVERITY_NEW"}, "threat_score": {"value": 100}}, 8),
-        ({"threat_score": {"value": 40}}, 5),
-        ({"threat_score": {"value": 39}}, 3),
-        ({"threat_score": {"value": 0}}, 3),
+        ("MALICIOUS", "NONE", 90, 1),
+        ("MALICIOUS", "LOW", None, 3),
+        ("MALICIOUS", "MEDIUM", None, 5),
+        ("MALICIOUS", "HIGH", 30, 8),
+        ("MALICIOUS", "NEW", 100, 8),
+        ("MALICIOUS", "NEW", None, 3),
+        ("MALICIOUS", None, 80, 8),
+        ("MALICIOUS", None, 40, 5),
+        ("MALICIOUS", None, 39, 3),
+        ("SUSPICIOUS", "HIGH", 100, 5),
+        ("SUSPICIOUS", "MEDIUM", None, 5),
+        ("SUSPICIOUS", "LOW", 90, 3),
+        ("SUSPICIOUS", None, 100, 5),
+        ("SUSPICIOUS", None, 39, 3),
+        ("UNDETECTED", "HIGH", 100, 3),
+        ("UNDETECTED", "NONE", 1, 1),
+        ("UNKNOWN", None, 100, 3),
+        ("BENIGN", "HIGH", 100, 1),
+        (None, "HIGH", 100, 3),
+        (None, "NONE", None, 1),
+        (None, None, None, 3),
     ],
 )
-def test_severity_is_that_of_the_assessment_else_of_its_score_else_low(assessment, severity):
-    assert assessed(**assessment)["severity"] == severity
+def test_severity_is_never_above_what_the_verdict_supports(verdict, severity, score, expected):
+    said = {}
+    if verdict:
+        said["verdict"] = {"value": f"VERDICT_{verdict}"}
+    if severity:
+        said["severity"] = {"value": f"SEVERITY_{severity}"}
+    if score is not None:
+        said["threat_score"] = {"value": score}
+    assert assessed(**said)["severity"] == expected
 
 
 def test_a_url_on_an_address_can_be_correlated_by_that_address():
@@ -73,6 +92,90 @@ def test_a_url_on_an_address_can_be_correlated_by_that_address():
     extension = event(body)["extension"]
     assert extension["c6a3"] == "2001:db8::7"
     assert not {"dhost", "dst"} & extension.keys()
+
+
+LONG_URL = "https://example.com/?" + "a" * 1100
+
+
+def test_a_url_that_cef_cannot_hold_is_named_by_its_id_and_by_its_marked_beginning():
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = LONG_URL
+    extension = event(body)["extension"]
+    assert "request" not in extension
+    assert extension["VirusTotalIoCStreamEntityId"] == body["id"]
+    assert extension["VirusTotalIoCStreamUrlBeginning"] == LONG_URL[:999] + "…"
+    assert extension["dhost"] == "example.com"
+
+
+def test_the_id_of_a_long_url_is_its_sha_256_even_if_virustotal_gives_the_url_itself():
+    body = body_of("url_raw_id")
+    body["id"] = LONG_URL
+    assert event(body)["extension"]["VirusTotalIoCStreamEntityId"] == hashlib.sha256(LONG_URL.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("pipes", "fits"), [(1, True), (2, False)])
+def test_a_url_is_measured_as_it_is_written(pipes, fits):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = "https://example.com/?" + "a" * 999 + "|" * pipes
+    line = CefFormat().encode(event(body))
+    assert (b" request=" in line) == fits
+    assert (b" VirusTotalIoCStreamEntityId=" in line) != fits
+
+
+@pytest.mark.parametrize(
+    ("address", "keys"),
+    [
+        ("198.51.100.7", {"dst": "198.51.100.7"}),
+        ("198.51.100.7:8080", {"dst": "198.51.100.7", "dpt": 8080}),
+        ("[2001:DB8::7]:443", {"c6a3": "2001:db8::7", "dpt": 443}),
+        ("2001:db8::7%eth0", {"c6a3": "2001:db8::7"}),
+        ("198.51.100.7/24", {"VirusTotalIoCStreamNetwork": "198.51.100.0/24"}),
+        ("198.51.100.7/32", {"dst": "198.51.100.7"}),
+        ("01.02.03.04", {"VirusTotalIoCStreamEntityId": "01.02.03.04"}),
+        ("198.51.100.7:99999", {"dst": "198.51.100.7"}),
+        ("no address", {"VirusTotalIoCStreamEntityId": "no address"}),
+    ],
+)
+def test_an_address_is_in_the_keys_of_what_it_is(address, keys):
+    body = body_of("ip_v4") | {"id": address}
+    extension = event(body)["extension"]
+    found = {"dst", "c6a3", "dpt", "dhost", "VirusTotalIoCStreamNetwork", "VirusTotalIoCStreamEntityId"}
+    assert {key: extension[key] for key in found & extension.keys()} == keys
+
+
+@pytest.mark.parametrize("spelling", ["https://Bücher.example/a", "https://xn--bcher-kva.example/a"])
+def test_a_host_has_one_spelling_whether_a_url_or_a_domain(spelling):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = spelling
+    assert event(body)["extension"]["dhost"] == event(body_of("domain_unicode"))["extension"]["dhost"]
+
+
+@pytest.mark.parametrize("name", ["no name", "localhost", "01.02.03.04", "198.51.100.7"])
+def test_what_is_no_domain_name_is_not_taken_for_one(name):
+    extension = event(body_of("domain_hunting") | {"id": name})["extension"]
+    assert "dhost" not in extension
+    assert extension["VirusTotalIoCStreamEntityId"] == name
+
+
+def test_every_actor_and_family_is_named_whom_you_follow_first():
+    extension = event(body_of("file_explained"))["extension"]
+    assert extension["VirusTotalIoCStreamThreatActors"] == "Cobalt Heron, Velvet Anchor"
+    assert extension["VirusTotalIoCStreamMalwareFamilies"] == "quillback"
+    extension = event(body_of("file_sources_by_name"))["extension"]
+    assert extension["threatActor"] == "Cobalt Heron"
+    assert extension["VirusTotalIoCStreamThreatActors"] == "Cobalt Heron, Paper Badger"
+
+
+def test_nobody_is_behind_what_is_benign():
+    body = body_of("file_explained")
+    body["attributes"]["gti_assessment"]["verdict"]["value"] = "VERDICT_BENIGN"
+    assert not {"threatActor", "VirusTotalIoCStreamMalwareFamilies"} & event(body)["extension"].keys()
+
+
+def test_a_date_may_be_given_in_digits():
+    body = body_of("file_hunting")
+    body["attributes"]["first_submission_date"] = "1684311125"
+    assert b"deviceCustomDate1=1684311125000" in CefFormat().encode(event(body))
 
 
 @pytest.mark.parametrize("size", [2**31, -1, "big", None, [1]])

@@ -33,6 +33,13 @@ def test_text_is_without_u_0000_which_databases_cannot_store(odd):
     assert json.loads(encoded) == {"ab": ["xy" + "?" * len(odd), {"c": "\\u0000"}], "d": 2}
 
 
+@pytest.mark.parametrize("character", "\u00ad\u061c\u200b\u200f\u202a\u202e\u2064\u2066\u2069\ufeff\ufffb\U000e0020")
+@pytest.mark.parametrize("odd", ["", "\ud800"])
+def test_what_turns_text_around_or_has_no_width_becomes_a_blank(character, odd):
+    encoded = JsonFormat().encode({"a": f"é{character}gpj.exe{odd}", "b": "👩\u200d💻 … \u202f"})
+    assert json.loads(encoded) == {"a": "é gpj.exe" + "?" * len(odd), "b": "👩\u200d💻 … \u202f"}
+
+
 def test_a_document_nested_without_end_is_refused():
     deep = []
     for _ in range(100_000):

@@ -8,6 +8,7 @@ from connector.formats.leef import (
     ATTRIBUTES,
     HEADER_FIELDS,
     HEADER_LENGTH,
+    IDENTIFYING,
     RESERVED,
     TEXT_LENGTHS,
     VALUE_LENGTH,
@@ -98,9 +99,21 @@ def test_an_equals_sign_may_stand_in_a_value():
 
 
 @pytest.mark.parametrize("key", ["usrName", "ruleName"])
-def test_text_is_cut_at_its_length(key):
+def test_text_is_cut_at_its_length_and_says_so(key):
     length = TEXT_LENGTHS.get(key, VALUE_LENGTH)
-    assert value_of(key, "é" * (length + 1)) == f"{key}={'é' * length}^"
+    assert value_of(key, "é" * length) == f"{key}={'é' * length}^"
+    assert value_of(key, "é" * (length + 1)) == f"{key}={'é' * (length - 1)}…^"
+
+
+@pytest.mark.parametrize("key", sorted(IDENTIFYING))
+def test_what_identifies_something_is_whole_or_not_there(key):
+    assert value_of(key, "a" * VALUE_LENGTH) == f"{key}={'a' * VALUE_LENGTH}^"
+    assert value_of(key, "a" * (VALUE_LENGTH + 1)) == ""
+
+
+@pytest.mark.parametrize("character", "\u00ad\u061c\u200b\u200f\u202a\u202e\u2064\u2066\u2069\ufeff\ufffb\U000e0020")
+def test_what_turns_text_around_or_has_no_width_becomes_a_blank(character):
+    assert value_of("fileName", f"a{character}gpj.exe") == "fileName=a gpj.exe^"
 
 
 def test_a_list_is_written_with_commas_and_null_in_it_is_left_out():

@@ -69,10 +69,13 @@ def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, text):
     seen |= {"meaningful_name": long, "threat_names": [long], "url": "https://example.com/?" + "=" * 3000}
     seen["popular_threat_classification"] = {"suggested_threat_label": long}
     seen["gti_assessment"]["description"] = long
+    seen["gti_assessment"]["contributing_factors"] = {"normalised_categories": [long, long]}
+    seen["attribution"] = {"threat_actors": [long, text], "malware_families": [{"family": long}]}
+    seen |= {"type_description": long, "registrar": long, "as_owner": long}
     context["tags"] = [long, long]
     context["sources"] = [source | {"label": long} for source in context["sources"]]
     if context.get("hunting_info"):
-        context["hunting_info"]["rule_name"] = long
+        context["hunting_info"] |= {"rule_name": long, "rule_tags": [long], "source_key": long, "snippet": long}
     (line,) = lines("cef", "qradar", body)
     assert len(b"<134>May 17 08:12:05 " + b"h" * 64 + line) < 4096
     assert len(lines("cef", None, body)[0]) > 8000, "the test is about text that is too long"

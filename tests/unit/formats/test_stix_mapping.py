@@ -20,7 +20,7 @@ from connector.settings.producer import Producer
 
 STIX = StixFormat(Producer())
 MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})
-REFUSED = {"url_sha256_only", "unknown_entity_type"}
+REFUSED = {"ip_with_port", "url_sha256_only", "unknown_entity_type"}
 
 
 def documents(conversion):
