@@ -1,6 +1,10 @@
-"""Shuffle: an app whose methods are the server's actions."""
+"""Shuffle: an app whose methods are the server's actions, and a workflow that a schedule triggers.
+
+Two methods of the app's own read what is new from where a workflow was, and keep that place once the workflow is done.
+"""
 
 import base64
+import uuid
 from typing import Any
 
 from connector.actions import ACTIONS, Action
@@ -12,6 +16,7 @@ from connector.packages.rendering import (
     SUMMARY,
     TITLE,
     client,
+    json_bytes,
     picture,
     readme,
     template,
@@ -21,12 +26,14 @@ from connector.version import VERSION
 
 MINIMUM = "1.4.0"
 """The oldest version of Shuffle whose apps use shuffle_sdk."""
+NEW, KEEP = "new_notifications", "keep_place"
+"""The app's own methods."""
 
 
 def package() -> Package:
-    """The app as a folder, in one of its version as Shuffle wants it."""
+    """The app as a folder, in one of its version as Shuffle wants it; and a workflow to import."""
     code = template("shuffle/app.py").decode().replace("VERSION", VERSION)
-    methods = "\n".join(_method(action) for action in ACTIONS.values())
+    methods = "\n".join(_method(each["name"], each["description"], _taken(each)) for each in _actions())
     files = {
         "api.yaml": yaml_bytes(description()),
         "Dockerfile": template("shuffle/Dockerfile"),
@@ -35,7 +42,8 @@ def package() -> Package:
         "src/iocstream_client.py": client(),
         "README.md": readme("shuffle/README.md"),
     }
-    return Package({f"iocstream/{VERSION}/{name}": content for name, content in files.items()})
+    app = {f"iocstream/{VERSION}/{name}": content for name, content in files.items()}
+    return Package({**app, "workflow-new-notifications.json": json_bytes(workflow())})
 
 
 def description() -> dict[str, Any]:
@@ -56,9 +64,99 @@ def description() -> dict[str, Any]:
                 _field("verify", SETTINGS["verify"], required=False, example="true", options=["true", "false"]),
             ],
         },
-        "actions": [_action(action) for action in ACTIONS.values()],
+        "actions": _actions(),
         "large_image": "data:image/png;base64," + base64.b64encode(picture(100, 100)).decode(),
     }
+
+
+def workflow() -> dict[str, Any]:
+    """A workflow that a schedule triggers: it reads what is new, and keeps the place; what is done goes in between."""
+    trigger, read, keep = (_identifier(name) for name in ("schedule", NEW, KEEP))
+    return {
+        "id": _identifier("workflow"),
+        "name": "IoC-Stream: new notifications",
+        "description": "Put what is to be done between new_notifications and keep_place.",
+        "is_valid": True,
+        "sharing": "private",
+        "start": read,
+        "triggers": [_schedule(trigger)],
+        "actions": [
+            _step(read, NEW, {"limit": "100"}, x=0, is_start=True),
+            _step(keep, KEEP, {"next": f"${NEW}.data.next"}, x=400, is_start=False),
+        ],
+        "branches": [_branch(trigger, read), _branch(read, keep)],
+        "configuration": {"exit_on_error": True, "start_from_top": False},
+        "workflow_variables": [],
+        "execution_variables": [],
+        "tags": ["iocstream"],
+    }
+
+
+def _schedule(identifier: str) -> dict[str, Any]:
+    values = {"cron": "*/5 * * * *", "execution_argument": "{}"}
+    return {
+        "id": identifier,
+        "app_name": "Schedule",
+        "app_version": "1.0.0",
+        "name": "Schedule",
+        "label": "every_five_minutes",
+        "trigger_type": "SCHEDULE",
+        "type": "TRIGGER",
+        "status": "uninitialized",
+        "environment": "onprem",
+        "is_valid": True,
+        "isStartNode": False,
+        "position": {"x": -400, "y": 0},
+        "parameters": [{"name": name, "value": value} for name, value in values.items()],
+    }
+
+
+def _step(identifier: str, name: str, values: dict[str, str], *, x: int, is_start: bool) -> dict[str, Any]:
+    known = next(each for each in _actions() if each["name"] == name)
+    return {
+        "id": identifier,
+        "app_name": TITLE,
+        "app_version": VERSION,
+        "name": name,
+        "label": name,
+        "environment": "Shuffle",
+        "is_valid": True,
+        "isStartNode": is_start,
+        "position": {"x": x, "y": 0},
+        "parameters": [
+            each | {"value": values.get(each["name"], ""), "variant": "STATIC_VALUE"} for each in known["parameters"]
+        ],
+    }
+
+
+def _branch(source: str, destination: str) -> dict[str, Any]:
+    identifier = _identifier(source + destination)
+    return {"id": identifier, "source_id": source, "destination_id": destination, "conditions": [], "has_errors": False}
+
+
+def _identifier(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:iocstream-connector:shuffle:{name}"))
+
+
+def _actions() -> list[dict[str, Any]]:
+    """The server's actions, and the app's own two."""
+    listing = ACTIONS["list_notifications"]
+    wanted = [each for each in parameters.of(listing) if each.name not in ("where", "next", "order")]
+    place = _field("next", "The `data.next` of new_notifications.", required=True, example=f"${NEW}.data.next")
+    own = [
+        {
+            "name": NEW,
+            "description": "List what is new since the place that keep_place kept for this workflow",
+            "parameters": [_parameter(each) for each in wanted],
+        },
+        {
+            "name": KEEP,
+            "description": "Keep the place from which new_notifications of this workflow goes on",
+            "parameters": [place],
+        },
+    ]
+    returned = {"returns": {"schema": {"type": "string"}}}
+    return [*(_action(action) for action in ACTIONS.values()), *(each | returned for each in own)]
 
 
 def _action(action: Action) -> dict[str, Any]:
@@ -95,12 +193,15 @@ def _field(name: str, description: str, *, required: bool, example: str, **more:
     }
 
 
-def _method(action: Action) -> str:
-    named = [each.name for each in parameters.of(action)]
-    taken = ", ".join(["self", "url", "token", 'verify="true"', *(f'{name}=""' for name in named)])
-    given = ", ".join(f'"{name}": {name}' for name in named)
+def _taken(action: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in action["parameters"]]
+
+
+def _method(name: str, description: str, named: list[str]) -> str:
+    taken = ", ".join(["self", "url", "token", 'verify="true"', *(f'{each}=""' for each in named)])
+    given = ", ".join(f'"{each}": {each}' for each in named)
     return (
-        f"    def {action.name}({taken}):\n"
-        f'        """{action.title}."""\n'
-        f'        return self._called("{action.name}", url, token, verify, {{{given}}})\n'
+        f"    def {name}({taken}):\n"
+        f'        """{description}."""\n'
+        f'        return self._called("{name}", url, token, verify, {{{given}}})\n'
     )

@@ -21,6 +21,7 @@ def main(folder):
     filled = [{**field, "value": asked["parameters"].get(field["name"], ""), "variant": ""} for field in fields]
     action = {"name": asked["action"], "app_name": described["name"], "id": "a", "label": "a", "parameters": filled}
     workflow = {"id": "w", "actions": [action], "branches": [], "triggers": [], "workflow_variables": []}
+    workflow["execution_org"] = {"id": "o"}
     execution = {
         "execution_id": "e",
         "authorization": "t",
@@ -28,14 +29,20 @@ def main(folder):
         "results": [],
         "execution_variables": [],
     }
-    reported = []
+    reported, cache = [], dict(asked.get("cache", {}))
 
     class Backend(BaseHTTPRequestHandler):
         def do_POST(self):
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/api/v1/streams":
                 reported.append(sent)
-            body = json.dumps(execution if self.path.endswith("/results") else {"success": True}).encode()
+            answer = execution if self.path.endswith("/results") else {"success": True}
+            if self.path == "/api/v1/orgs/o/set_cache":
+                cache[sent["key"]] = sent["value"]
+            if self.path == "/api/v1/orgs/o/get_cache":
+                known = sent["key"] in cache
+                answer = {"success": known, **({"value": cache[sent["key"]]} if known else {})}
+            body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -65,7 +72,7 @@ def main(folder):
         check=False,
     )
     print(done.stdout, done.stderr, file=sys.stderr)
-    print(json.dumps({"code": done.returncode, "reported": reported}))
+    print(json.dumps({"code": done.returncode, "reported": reported, "cache": cache}))
 
 
 if __name__ == "__main__":
