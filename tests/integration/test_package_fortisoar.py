@@ -4,7 +4,7 @@ import ast
 import json
 
 import pytest
-from integration.packages import on_platform, packaged
+from integration.packages import RAISED, on_platform, packaged
 
 from connector.actions import ACTIONS
 
@@ -44,3 +44,44 @@ def test_an_operation_gives_the_answer(fortisoar):
     pushed = ran(fortisoar, "push_notification", id=listed["data"]["notifications"][0]["id"], route="published")
     assert pushed["result"]["data"]["outcome"] == "delivered"
     assert ran(fortisoar, "get_notification", id="404404")["error"].startswith("not_found: ")
+
+
+def played(fortisoar, tag, places=None, **more):
+    folder, server = fortisoar
+    config = {"server_url": server.url, "token": server.tokens["root"], "verify_ssl": True}
+    return on_platform(
+        "fortisoar.py", "play", folder, given={"tag": tag, "config": config, "places": places or {}, **more}
+    )
+
+
+def test_ingestion_makes_indicators_with_the_reputation_of_the_verdict_and_keeps_its_place(fortisoar):
+    done = played(fortisoar, "ingest")
+    listed = ran(fortisoar, "list_notifications", limit="1000", verdicts="malicious,suspicious")["result"]["data"]
+    wanted = [each for each in listed["notifications"] if each["entity_value"]]
+    assert [record["sourceID"] for record in done["records"]] == [each["id"] for each in wanted]
+    reputations = {"malicious": "Malicious", "suspicious": "Suspicious"}
+    for record, known in zip(done["records"], wanted, strict=True):
+        assert record["value"] == known["entity_value"]
+        assert record["reputation"] == f"IndicatorReputation/{reputations[known['verdict']]}"
+        assert f"score {known['score']}" in record["description"]
+        assert isinstance(record["firstSeen"], int)
+    types = {"file": "FileHash-SHA256", "url": "URL", "domain": "Domain", "ip_address": "IP Address"}
+    named = {record["typeofindicator"] for record in done["records"]}
+    assert named == {f"IndicatorType/{types[each['entity_type']]}" for each in wanted}
+    (place,) = done["places"].values()
+    assert place == str(len(RAISED))
+    again = played(fortisoar, "ingest", done["places"])
+    assert (again["records"], again["places"]) == ([], done["places"])
+
+
+def test_what_the_platform_could_not_store_comes_again(fortisoar):
+    failed = played(fortisoar, "ingest", full_after=0)
+    assert failed == {"error": "no space left", "places": {}}
+
+
+def test_the_wizard_maps_fields_by_sample_data_and_asks_no_server(fortisoar):
+    shown = played(fortisoar, "fetch", for_mapping=True)
+    (sample,) = json.loads(shown["data"])
+    listed = ran(fortisoar, "list_notifications", limit="1")["result"]["data"]["notifications"][0]
+    assert sample.keys() <= listed.keys()
+    assert shown["records"] == []

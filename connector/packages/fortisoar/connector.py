@@ -1,48 +1,21 @@
-"""FortiSOAR: a connector whose operations are the server's actions."""
+"""The connector's description: its settings, and an operation for each action."""
 
 from typing import Any
 
 from connector.actions import ACTIONS, Action
 from connector.packages import parameters
-from connector.packages.package import Package, tgz
-from connector.packages.rendering import (
-    PUBLISHER,
-    SETTINGS,
-    SUMMARY,
-    TITLE,
-    client,
-    json_bytes,
-    picture,
-    readme,
-    template,
-)
+from connector.packages.rendering import PUBLISHER, SETTINGS, SUMMARY, TITLE
 from connector.version import VERSION
 
+NAME = "iocstream"
 MINIMUM = "7.2.0"
 """The oldest version of FortiSOAR that the connector says it is for."""
-
-
-def package() -> Package:
-    """The connector as a folder, and as the archive to upload."""
-    files = {
-        "info.json": json_bytes(description()),
-        "__init__.py": b"",
-        "connector.py": template("fortisoar/connector.py"),
-        "operations.py": template("fortisoar/operations.py"),
-        "iocstream_client.py": client(),
-        "requirements.txt": b"requests\n",
-        "images/small.png": picture(32, 32),
-        "images/large.png": picture(80, 80),
-        "README.md": readme("fortisoar/README.md"),
-    }
-    files = {f"iocstream/{name}": content for name, content in files.items()}
-    return Package(files, {"iocstream.tgz": tgz(files)})
 
 
 def description() -> dict[str, Any]:
     """The connector's info.json."""
     return {
-        "name": "iocstream",
+        "name": NAME,
         "label": TITLE,
         "description": SUMMARY,
         "publisher": PUBLISHER,
@@ -52,6 +25,8 @@ def description() -> dict[str, Any]:
         "category": "Threat Intelligence",
         "icon_small_name": "small.png",
         "icon_large_name": "large.png",
+        "ingestion_supported": True,
+        "ingestion_modes": ["scheduled"],
         "help_online": "",
         "configuration": {
             "fields": [
