@@ -8,16 +8,18 @@ from typing import TypeVar
 from pydantic import Field
 
 from connector import kinds, mapping
+from connector.guards.guards import GuardBook, bundled
 from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
 from connector.mapping import CompiledMapping, files
 from connector.mapping.files import MappingChoice
-from connector.model import JsonObject, Misconfigured
+from connector.model import Guarded, JsonObject, Misconfigured
 from connector.pipeline.route import Tenant
 from connector.pipeline.runner import SHUTDOWN_SECONDS
 from connector.pipeline.versions import REFRESH
 from connector.ports import ObjectFormat
 from connector.settings import config, yamldoc
 from connector.settings.config import Name, Placeholders, Settings
+from connector.settings.guards import GuardSettings
 from connector.settings.parts import Destination
 from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings
@@ -58,6 +60,9 @@ class RouteSettings(Settings):
             "is 18 days longer; 0 sends it with every match that prolongs it."
         ),
     )
+    guards: GuardSettings | None = Field(
+        None, description="What is known to be good for this route, beside what the top of the configuration names."
+    )
     examples_must_pass: bool = Field(
         default=True,
         description=(
@@ -81,6 +86,10 @@ class Config(Settings):
         default_factory=dict,
         validate_default=True,
         description="Where notifications are kept between source and route.",
+    )
+    guards: GuardSettings = Field(
+        default_factory=GuardSettings,
+        description="What is known to be good, for all routes: nothing is sent that would have it blocked.",
     )
     producer: Producer = Field(
         default_factory=Producer, description="Who is named as the author of STIX objects, and their TLP marking."
@@ -111,12 +120,14 @@ class Plan:
         mappings: by route: its mapping, signed by the producer at the top of the file.
         conditions: by route: its condition, if it has one.
         signed: by route: for each source with a producer of its own, the mapping that is signed by that.
+        guards: what is known to be good, for all and for some; its lists are read when they are first needed.
     """
 
     settings: Config
     mappings: Mapping[str, CompiledMapping]
     conditions: Mapping[str, Callable[[JsonObject], bool]]
     signed: Mapping[str, Mapping[str, CompiledMapping]] = field(default_factory=dict)
+    guards: GuardBook = field(default_factory=GuardBook)
 
     def reads(self) -> Mapping[str, Sequence[str]]:
         """Route → the sources it reads."""
@@ -139,9 +150,16 @@ class Plan:
         return {"name": source, "labels": dict(self.settings.sources[source].labels)}
 
     def tenants(self, route: str) -> Mapping[str, Tenant]:
-        """Whose notifications the sources of a route fetch."""
+        """Whose notifications the sources of a route fetch.
+
+        Raises:
+            Misconfigured: a known-good list is not what it should be.
+        """
         read = self.read_by(self.settings.routes[route])
-        return {source: Tenant(self.said_of(source), self.mapping(route, source)) for source in read}
+        return {
+            source: Tenant(self.said_of(source), self.mapping(route, source), self.guards.of(route, source))
+            for source in read
+        }
 
     def route(self, name: str) -> RouteSettings:
         """A route by its name.
@@ -209,7 +227,7 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
         if route.when is not None:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
-    return Plan(settings, mappings, conditions, signed)
+    return Plan(settings, mappings, conditions, signed, _guards(settings))
 
 
 def _producers(document: YamlDocument, settings: Config) -> Mapping[str, Producer]:
@@ -243,6 +261,14 @@ def _signed(
     return used[key]
 
 
+def _guards(settings: Config) -> GuardBook:
+    return GuardBook(
+        settings.guards,
+        {name: source.guards for name, source in settings.sources.items() if source.guards is not None},
+        {name: route.guards for name, route in settings.routes.items() if route.guards is not None},
+    )
+
+
 def _already_taken(document: YamlDocument, route: str, destination: Destination, other: str) -> Misconfigured:
     option = destination.option
     return document.error(
@@ -259,6 +285,8 @@ def load_mapping(
 ) -> CompiledMapping:
     """Compile a bundled mapping by name, or a mapping file by path, with what is to be laid over it.
 
+    What it says is guarded by the list that comes with the product, where a route has no guards of its own.
+
     Args:
         using: a bundled mapping by name, or the path of a mapping file.
         producer: who signs STIX objects; without one the default of the configuration.
@@ -268,4 +296,9 @@ def load_mapping(
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
-    return mapping.compile_mapping(files.read(using, profile, overlays), kinds.make_formats(producer or Producer()))
+    formats = kinds.make_formats(producer or Producer())
+    return mapping.compile_mapping(files.read(using, profile, overlays), formats, _bundled_guard)
+
+
+def _bundled_guard(value: str) -> Guarded | None:
+    return bundled().derived(value)  # which reads its list when it is first asked

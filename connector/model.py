@@ -538,6 +538,10 @@ class Guarded(NamedTuple):
     confidence: int | None
     entry: str
 
+    def for_mappings(self) -> dict[str, Json]:
+        """What mappings see of it."""
+        return {"list": self.list, "effect": self.effect, "confidence": self.confidence}
+
     @property
     def is_suppressed(self) -> bool:
         """Whether nothing is said to be bad of it."""

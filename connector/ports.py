@@ -17,6 +17,7 @@ from connector.model import (
     CollectedObject,
     Document,
     Entry,
+    Guarded,
     Identity,
     JournalStatus,
     Json,
@@ -121,6 +122,18 @@ class SearchableSource(Source, Protocol):
 
     def delete(self, notification_id: str) -> None:
         """Delete one notification upstream, for good. Raises as `get` does."""
+        ...
+
+
+class Guards(Protocol):
+    """What is known to be good of what notifications say. Safe for use from several threads; asks nobody."""
+
+    def of_notification(self, view: JsonObject) -> Guarded | None:
+        """What guards that which a notification is about; `view` is what `connector.notification.view` gives."""
+        ...
+
+    def derived(self, value: str) -> Guarded | None:
+        """What guards a value that a notification merely names: a host, an address, a URL or a hash."""
         ...
 
 

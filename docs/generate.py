@@ -28,6 +28,7 @@ from connector.monitoring.status import StatusReport
 from connector.packages import manifest
 from connector.pipeline.part import Part
 from connector.settings.config import Settings
+from connector.settings.guards import GuardSettings, ListSettings
 from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.settings.telemetry import TelemetrySettings
@@ -40,9 +41,10 @@ def options(model: type[Settings]) -> str:
     """A table of the options of one part of the configuration."""
     rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        schema = model.model_json_schema()["properties"].get(name, {})
+        shown = field.alias or name
+        schema = model.model_json_schema()["properties"].get(shown, {})
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| `{name}` | {_type(schema)} | {_default(field)} | {meaning} |")
+        rows.append(f"| `{shown}` | {_type(schema)} | {_default(field)} | {meaning} |")
     return "\n".join(rows)
 
 
@@ -217,6 +219,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "telemetry": lambda: options(TelemetrySettings),
     "producer": lambda: options(Producer),
     "journal": lambda: options(JournalSettings),
+    "guards": lambda: options(GuardSettings),
+    "guard list": lambda: options(ListSettings),
     "route": lambda: options(configuration.RouteSettings),
     "mapping": lambda: options(MappingSettings),
     "sources": lambda: kinds(SOURCES),

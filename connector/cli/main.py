@@ -15,6 +15,7 @@ from connector.cli.command import DONE, FAILED, MISCONFIGURED
 from connector.cli.convert import convert
 from connector.cli.demo import demo
 from connector.cli.forget import forget
+from connector.cli.guarded import guarded
 from connector.cli.init import init
 from connector.cli.journal import journal
 from connector.cli.judge import judge
@@ -88,6 +89,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         run,
         status,
         rejected,
+        guarded,
         replay,
         judge,
         mapping,

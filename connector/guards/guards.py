@@ -117,11 +117,27 @@ class GuardBook:
         Raises:
             Misconfigured: a list is not what it should be.
         """
-        key = (route if route in self._routes else "", source if source in self._sources else "")
+        key = self.key(route, source)
         with self._lock:
             if key not in self._guards:
                 self._guards[key] = self._made(*key)
             return self._guards[key]
+
+    def read(self) -> tuple[int, int]:
+        """Read every list that the configuration names; how many there are, and how many entries they have together.
+
+        Raises:
+            Misconfigured: a list is not what it should be.
+        """
+        for source in ("", *self._sources):
+            for route in ("", *self._routes):
+                self.of(route, source)
+        matchers = self._matchers.values()
+        return sum(len(each.lists) for each in matchers), sum(map(len, matchers))
+
+    def key(self, route: str, source: str) -> tuple[str, str]:
+        """The route and the source, each by its name where it has guards of its own, else empty."""
+        return (route if route in self._routes else "", source if source in self._sources else "")
 
     def _made(self, route: str, source: str) -> Guards:
         sections = [self._everywhere, self._sources.get(source, _NOTHING), self._routes.get(route, _NOTHING)]

@@ -103,7 +103,7 @@ class Matcher:
             # Only what is found needs the public suffixes, which take longer than all else here.
             if name in hosts and (not start or len(name) >= len(_registered(host))):
                 found.append((hosts[name], name))
-            if anything_below and name in anything_below:
+            if start and anything_below and name in anything_below:
                 found.append((anything_below[name], f"*.{name}"))
             start = host.find(".", start) + 1
             if not start:

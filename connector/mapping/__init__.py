@@ -7,10 +7,12 @@ YAML the `rendering/program` that is run for each notification. `language/` is w
 """
 
 from connector.mapping.compiled import CompiledMapping, compile_condition, compile_mapping
+from connector.mapping.language.guarding import Guarding
 from connector.mapping.overlay import apply_overlay
 
 __all__ = [
     "CompiledMapping",
+    "Guarding",
     "apply_overlay",
     "compile_condition",
     "compile_mapping",

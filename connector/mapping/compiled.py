@@ -12,6 +12,7 @@ from connector.mapping.compilation.compiler import Location
 from connector.mapping.language.closures import Evaluate, is_false
 from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
+from connector.mapping.language.guarding import Guard, Guarding
 from connector.mapping.rendering.program import Program, Rendering
 from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Misconfigured, Refused, Withheld
 from connector.ports import Format
@@ -32,9 +33,11 @@ class CompiledMapping:
         format_name: what the mapping calls that format.
         description: its one line; empty when it has none.
         document: the file itself.
+        guard: what guards values, where nothing else is said to.
     """
 
-    def __init__(self, document: YamlDocument, formats: Mapping[str, Format]) -> None:
+    def __init__(self, document: YamlDocument, formats: Mapping[str, Format], guard: Guard | None = None) -> None:
+        self.guard = guard
         self.name = document.name
         self.format_name = compiler.format_name(document, formats)
         self.format = formats[self.format_name]
@@ -78,13 +81,14 @@ class CompiledMapping:
         return self._run(lambda program: program.withdrawal(rendering.scope, why, alone=alone))
 
     def _run(self, work: Callable[[Program], _T]) -> _T:
-        try:
-            return work(self._program)
-        except JMESPathError:
-            # The same once more, slower, with someone looking on who can say where.
-            return self._explainer.run(work)
-        except RecursionError:
-            raise Refused(TOO_DEEP, by="mapping") from None
+        with Guarding(self.guard):
+            try:
+                return work(self._program)
+            except JMESPathError:
+                # The same once more, slower, with someone looking on who can say where.
+                return self._explainer.run(work)
+            except RecursionError:
+                raise Refused(TOO_DEEP, by="mapping") from None
 
     @cached_property
     def _explainer(self) -> "TracedMapping":
@@ -93,7 +97,7 @@ class CompiledMapping:
 
     def traced(self) -> "TracedMapping":
         """The same mapping, keeping record of its expressions."""
-        return TracedMapping(self.document, self.format)
+        return TracedMapping(self.document, self.format, self.guard)
 
 
 class TracedMapping:
@@ -104,11 +108,15 @@ class TracedMapping:
         program: the mapping with someone looking on.
 
     Args:
+        document, output, guard: those of the mapping.
         check: whether the format refuses what is wrong, as it would in the mapping itself.
     """
 
-    def __init__(self, document: YamlDocument, output: Format, *, check: bool = True) -> None:
+    def __init__(
+        self, document: YamlDocument, output: Format, guard: Guard | None = None, *, check: bool = True
+    ) -> None:
         self.format = output
+        self.guard = guard
         self._had_value: dict[Location, bool] = {}
         self.program = compiler.program(document, output, self._trace, check=check)
 
@@ -124,7 +132,8 @@ class TracedMapping:
     def run(self, work: Callable[[Program], _T]) -> _T:
         """Have the program do something."""
         try:
-            return work(self.program)
+            with Guarding(self.guard):
+                return work(self.program)
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
@@ -153,14 +162,21 @@ class TracedMapping:
             self._had_value[location] = True
 
 
-def compile_mapping(document: YamlDocument, formats: Mapping[str, Format]) -> CompiledMapping:
+def compile_mapping(
+    document: YamlDocument, formats: Mapping[str, Format], guard: Guard | None = None
+) -> CompiledMapping:
     """Compile a mapping that has been read, with or without overlays laid over it.
+
+    Args:
+        document: the mapping.
+        formats: every format by its name.
+        guard: what guards values, where nothing else is said to; None: nothing does.
 
     Raises:
         Misconfigured: with `file:line:column: path: what is wrong and what was expected`.
     """
     try:
-        return CompiledMapping(document, formats)
+        return CompiledMapping(document, formats, guard)
     except Misconfigured as error:
         if not document.overlays or not str(error).startswith(f"{document.name}:"):
             raise

@@ -49,6 +49,12 @@ def check(plan: Plan) -> Iterator[Finding]:
         sources = [plan.said_of(source) for source in plan.read_by(route)]
         yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level, sources=sources)
     try:
+        number, entries = plan.guards.read()
+        if number:
+            yield Finding("guards", "ok", f"{number} known-good lists with {entries} entries")
+    except Misconfigured as error:
+        yield Finding("guards", "error", str(error))
+    try:
         yield Finding("journal", "ok", check_file(plan.settings.journal.path))
     except Misconfigured as error:
         yield Finding("journal", "error", str(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from connector import notification
+from connector.mapping import Guarding
 from connector.model import (
     NOT_CLAIMED,
     UNREADABLE,
@@ -20,7 +21,7 @@ from connector.model import (
 )
 from connector.pipeline.route import Route, RouteMapping, Withdrawing
 from connector.pipeline.versions import Ledger
-from connector.ports import Format, ObjectFormat
+from connector.ports import Format, Guards, ObjectFormat
 
 CHANGED = "the disk has changed what the journal stored of it (its checksum is another)"
 DAMAGED = f"{CHANGED}: nothing of it is sent"
@@ -81,7 +82,7 @@ class Rendered:
 def render(entry: Entry, route: Route) -> Rendered:
     """What a route's mapping makes of an entry, unless the route turns it away."""
     tenant = route.tenant(entry.source)
-    return _rendered(entry, tenant.mapping, tenant.source, route.wants)
+    return _rendered(entry, tenant.mapping, tenant.source, route.wants, tenant.guards)
 
 
 def _rendered(
@@ -89,15 +90,24 @@ def _rendered(
     mapping: RouteMapping,
     source: JsonObject | None = None,
     wants: Callable[[JsonObject], bool] | None = None,
+    guards: Guards | None = None,
 ) -> Rendered:
-    """What a mapping makes of an entry, unless `wants` turns it away; what could not be read is the source's matter."""
+    """What a mapping makes of an entry, unless `wants` or a known-good list turns it away.
+
+    What could not be read is the source's matter.
+    """
     if entry.notification.id.startswith(UNREADABLE):
         return Rendered(entry, wanted=False)
     if entry.damaged:
         return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
     try:
         view = notification.view(entry.notification, entry.context, source, entry.judgement)
-        documents = mapping.render(view) if wants is None or wants(view) else None
+        with Guarding(guards.derived if guards is not None else None):
+            if guards is not None and (guard := guards.of_notification(view)) is not None:
+                if guard.is_suppressed:
+                    return Rendered(entry, wanted=False)
+                view["guard"] = guard.for_mappings()
+            documents = mapping.render(view) if wants is None or wants(view) else None
     except Refused as refusal:
         return Rendered(entry, refusal=refusal)
     if documents is None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from connector.model import Document, JsonObject, Withheld
 from connector.pipeline.versions import REFRESH
-from connector.ports import Format, Sink
+from connector.ports import Format, Guards, Sink
 
 
 class RouteMapping(Protocol):
@@ -61,10 +61,12 @@ class Tenant:
     Attributes:
         source: what mappings and conditions see as `source`: its `name` and `labels`.
         mapping: that of the route, for the producer that signs for this source.
+        guards: what is known to be good of what they say; None: what the mapping itself has.
     """
 
     source: JsonObject
     mapping: RouteMapping
+    guards: Guards | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field, field_validator
 
 from connector.settings.config import Settings
+from connector.settings.guards import GuardSettings
 from connector.settings.producer import Producer
 
 MAX_LABELS = 20
@@ -36,6 +37,13 @@ class SourceSettings(Settings):
         description=(
             "Who signs the STIX objects of this source's notifications, and their TLP marking. What is left "
             "out is as under `producer` at the top of the file. Without it: the producer at the top."
+        ),
+    )
+
+    guards: GuardSettings | None = Field(
+        None,
+        description=(
+            "What is known to be good for notifications of this source, beside what the top of the configuration names."
         ),
     )
 

@@ -31,9 +31,10 @@ NOTIFICATION_SCOPE: dict[str, Types] = {
     "entity_value": STRING | NULL,
     "source": OBJECT,
     "judgement": OBJECT | NULL,
+    "guard": OBJECT | NULL,
 }
 """What `connector.notification.view` gives."""
-YIELDING = frozenset(("source", "judgement"))
+YIELDING = frozenset(("source", "judgement", "guard"))
 """Those of them that a mapping may use for something of its own; there they then stand for that. Mappings were written
 before there were these names."""
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from connector.mapping.compilation import checking
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, YIELDING, Scope
-from connector.mapping.compilation.folding import folded, roots
+from connector.mapping.compilation.folding import GUARDS, folded, roots
 from connector.mapping.compilation.proving import shape_of
 from connector.mapping.language import placeholders
 from connector.mapping.language.closures import Evaluate, compiled_in_scope, path_of
@@ -276,8 +276,8 @@ class _Compiler:
         None for a name of the notification, whose value seldom recurs, and while every expression is traced.
         """
         match list(read):
-            case [only] if self.trace is None and only not in NOTIFICATION_SCOPE and scope[only] <= SCALAR | NULL:
-                return only
+            case [only] if self.trace is None and only not in (*NOTIFICATION_SCOPE, GUARDS):
+                return only if scope[only] <= SCALAR | NULL else None
         return None
 
     def completed(self, data: dict[str, Json], shape: Shape | None) -> Callable[[Document], Document]:

@@ -39,11 +39,25 @@ def folded(node: Node, known: JsonObject) -> Node:
     return {**node, "children": [first, *rest]} if rest or kind != "subexpression" else first
 
 
+GUARDS = "guarded()"
+"""Stands for the known-good lists among the names that an expression reads: they are not the same for all."""
+
+
 def roots(node: Node) -> frozenset[str]:
-    """The names that an expression reads from its scope."""
+    """The names that an expression reads from its scope, and `GUARDS`."""
+    return _roots(node) | _guards(node)
+
+
+def _guards(node: Node) -> frozenset[str]:
+    if node["type"] == "function_expression" and node["value"] == "guarded":
+        return frozenset({GUARDS})
+    return frozenset().union(*(_guards(child) for child in node["children"] if isinstance(child, dict)))
+
+
+def _roots(node: Node) -> frozenset[str]:
     kind, children = node["type"], node["children"]
     if kind == "field":
         return frozenset({node["value"]})
     if kind in _ALL_SEE_SCOPE:
-        return frozenset().union(*map(roots, children))
-    return roots(children[0]) if kind in _FIRST_SEES_SCOPE else frozenset()
+        return frozenset().union(*map(_roots, children))
+    return _roots(children[0]) if kind in _FIRST_SEES_SCOPE else frozenset()

@@ -17,6 +17,7 @@ from connector.mapping.explanation.recording import Recorder, Recording
 from connector.mapping.language import placeholders
 from connector.mapping.language.closures import is_false
 from connector.mapping.language.expressions import parse, shown
+from connector.mapping.language.guarding import Guarding
 from connector.mapping.language.placeholders import Placeholder
 from connector.mapping.rendering.program import WITHDRAWN
 from connector.mapping.rendering.values import ITEM, present
@@ -122,7 +123,7 @@ class Explainer:
     def __init__(self, mapping: CompiledMapping, *, every_branch: bool = False) -> None:
         self._mapping = mapping
         self._every_branch = every_branch
-        self._recorder = Recorder(mapping.document, mapping.format)
+        self._recorder = Recorder(mapping.document, mapping.format, mapping.guard)
 
     def explain(self, view: JsonObject) -> Explanation:
         """Render the view of a notification, and say how it went.
@@ -130,9 +131,10 @@ class Explainer:
         Raises:
             Refused: the notification is nested too deeply for that.
         """
-        recording = self._recorder.record(view)
         try:
-            return _Explaining(self._mapping, recording, every_branch=self._every_branch).explanation(view)
+            with Guarding(self._mapping.guard):
+                recording = self._recorder.record(view)
+                return _Explaining(self._mapping, recording, every_branch=self._every_branch).explanation(view)
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from connector.mapping.compilation.compiler import Location
 from connector.mapping.compiled import TOO_DEEP, TracedMapping
+from connector.mapping.language.guarding import Guard
 from connector.mapping.rendering.program import scope_of
 from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Refused
 from connector.ports import Format
@@ -39,9 +40,9 @@ class Recorder(TracedMapping):
     What a format would refuse is recorded too, and all that comes after it.
     """
 
-    def __init__(self, document: YamlDocument, output: Format) -> None:
+    def __init__(self, document: YamlDocument, output: Format, guard: Guard | None = None) -> None:
         self._recording = Recording({})
-        super().__init__(document, output, check=False)
+        super().__init__(document, output, guard, check=False)
 
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
+from connector.mapping.language import guarding
 from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.language.json_types import type_name as type_name_of
 from connector.model import Json
@@ -530,6 +531,16 @@ def url_parts(text: str) -> dict[str, Json] | None:
     url_parts('https://user@Example.com:8443/a?q=1').[host, port, path] → ["example.com", 8443, "/a"]
     """
     return uri.parts(text)
+
+
+@_function(_TEXT, returns=OBJECT | NULL)
+def guarded(text: str) -> dict[str, Json] | None:
+    """What guards a host, address, URL or hash, as {list, effect, confidence}; null when no known-good list has it.
+
+    guarded('www.google.com').effect → "suppress"
+    """
+    found = guarding.guarded(text)
+    return None if found is None else found.for_mappings()
 
 
 @_function(_TEXT, returns=STRING)

@@ -130,6 +130,7 @@ def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
         "entity_value": view.get("entity_value"),
         "source": view.get("source"),
         "judgement": view.get("judgement"),
+        "guard": view.get("guard"),
         **names,
     }
 

@@ -1,0 +1,92 @@
+"""What the known-good lists say: of one value, or of what was held back for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connector.configuration import Plan
+from connector.guards import lists
+from connector.guards.guards import Guards
+from connector.model import Json
+from connector.values import observables
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What guards a value somewhere.
+
+    Attributes:
+        route, source: for whose notifications; empty: for all that have no guards of their own.
+        is_derived: whether as what a notification merely names; else as what it is about.
+        entry: what of the list it matches.
+        file, line: where that stands.
+        exception: what takes the effect away; None: nothing does.
+    """
+
+    route: str
+    source: str
+    is_derived: bool
+    list: str
+    effect: str
+    confidence: int | None
+    entry: str
+    file: str
+    line: int | None
+    exception: str | None
+
+
+def look(plan: Plan, value: str) -> list[Answer]:
+    """Which lists guard a value, where, and what comes of it; none when nothing does.
+
+    Raises:
+        Misconfigured: a list is not what it should be.
+    """
+    return [answer for place in _places(plan) for answer in _answers(plan.guards.of(*place), *place, value)]
+
+
+def kind(value: str) -> str | None:
+    """What a value is: hash, url, address or host; None when it is nothing that is guarded but as a text."""
+    found = observables.recognise(value)
+    return None if found is None else found.kind
+
+
+def as_json(value: str, answers: list[Answer]) -> dict[str, Json]:
+    """What `look` found, for machines."""
+    return {
+        "value": value,
+        "kind": kind(value),
+        "guarded": any(answer.exception is None for answer in answers),
+        "matches": [
+            {
+                "route": answer.route or None,
+                "source": answer.source or None,
+                "as": "derived" if answer.is_derived else "observable",
+                "list": answer.list,
+                "effect": answer.effect,
+                "confidence": answer.confidence,
+                "entry": answer.entry,
+                "file": answer.file,
+                "line": answer.line,
+                "exception": answer.exception,
+            }
+            for answer in answers
+        ],
+    }
+
+
+def _places(plan: Plan) -> list[tuple[str, str]]:
+    """Every route and source whose guards differ from those of others, by name; first what holds for all."""
+    read = [
+        plan.guards.key(name, source) for name, route in plan.settings.routes.items() for source in plan.read_by(route)
+    ]
+    return [*dict.fromkeys([("", ""), *read])]
+
+
+def _answers(guards: Guards, route: str, source: str, value: str) -> Iterator[Answer]:
+    exception = guards.exception(value)
+    for is_derived in (False, True):
+        for of, entry in guards.matches(value, derived=is_derived):
+            confidence = of.confidence if of.effect == "label" else None
+            line = lists.line_of(of, entry)
+            yield Answer(
+                route, source, is_derived, of.name, of.effect, confidence, entry, str(of.path or ""), line, exception
+            )

@@ -1,0 +1,167 @@
+"""Known-good lists: docs/guards.md is true, and what is on a list is not sent as bad."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from integration.command import iocstream_here
+
+from connector import configuration
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "guards.md").read_text("utf-8")
+FIRST, ROUTES, ONE_MORE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+[TEXT] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+[(ASKED, ANSWERED)] = re.findall(r"```console\n\$ iocstream ([^\n]*)\n(.*?)```", PAGE, re.DOTALL)
+SOURCE = "sources: {file: {type: file, path: in.jsonl}}\n"
+OUT = "routes: {out: {mapping: json, sink: {type: file, path: out.jsonl}}}\n"
+HASH = "44d88612fea8a8f36de82e1278abb02f"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "own.txt").write_text(TEXT)
+    (tmp_path / "partners.txt").write_text("partner.example\n")
+    for name in ("google", "tranco10k", "google-chrome-crux-1million"):
+        path = tmp_path / "warninglists" / "lists" / name / "list.json"
+        path.parent.mkdir(parents=True)
+        entries = {"google": [".google.com"], "tranco10k": ["popular.example"]}.get(name, ["crux.example"])
+        path.write_text(json.dumps({"name": name, "list": entries, "type": "string"}))
+    return tmp_path
+
+
+def configured(folder, text):
+    (folder / "iocstream.yaml").write_text(text)
+    return configuration.load(folder / "iocstream.yaml")
+
+
+def observable(guards, value):
+    found = guards.observable(value)
+    return found and (found.list, found.effect, found.confidence)
+
+
+def test_the_lists_of_the_page_guard_as_it_says(folder):
+    guards = configured(folder, SOURCE + OUT + FIRST).guards.of("out", "file")
+    values = {
+        **dict.fromkeys(["example.com", "a.example.com", "status.example.org", "x.example.net", "192.0.2.200"], "own"),
+        **dict.fromkeys(["2001:db8::1", "https://example.edu/login", HASH, "https://example.com/a"], "own"),
+        **dict.fromkeys(["www.google.com", "google.com"], "google"),
+        **dict.fromkeys(["a.status.example.org", "example.net", "example.edu", "sites.google.com", "8.8.8.8"], None),
+    }
+    assert {value: (found := guards.observable(value)) and found.list for value in values} == values
+    assert observable(guards, "popular.example") == ("tranco10k", "label", 20)
+    assert guards.derived("8.8.8.8").list == "bundled.public-dns"
+
+
+def test_a_list_is_given_another_type_as_the_page_says(folder):
+    guards = configured(folder, SOURCE + OUT + ONE_MORE).guards.of()
+    assert observable(guards, "www.crux.example") == ("crux", "label", 25)
+
+
+def test_the_routes_of_the_page_have_guards_of_their_own(folder):
+    book = configured(folder, SOURCE + ROUTES).guards
+    firewall, analysts = book.of("to-firewall", "file"), book.of("to-analysts", "file")
+    assert observable(firewall, "www.partner.example") == ("partners", "suppress", None)
+    assert observable(analysts, "www.partner.example") is None
+    assert (bool(firewall.observable("pastebin.com")), bool(firewall.derived("pastebin.com"))) == (True, True)
+    assert (analysts.observable("pastebin.com"), analysts.derived("pastebin.com")) == (None, None)
+
+
+def test_the_command_answers_as_the_page_says(folder):
+    configured(folder, SOURCE + OUT + FIRST)
+    done = iocstream_here(*ASKED.split(), cwd=folder)
+    assert done.stdout.replace(f"{folder}/", "") == ANSWERED, done.stderr
+
+
+def test_the_command_answers_machines_and_tells_of_exceptions_and_of_nothing(folder):
+    configured(folder, SOURCE + OUT + FIRST)
+    answer = json.loads(iocstream_here("guarded", "check", "sites.google.com", "--json", cwd=folder).stdout)
+    assert (answer["kind"], answer["guarded"]) == ("host", False)
+    assert {(each["list"], each["as"], each["exception"]) for each in answer["matches"]} == {
+        ("google", "observable", "sites.google.com"),
+        ("google", "derived", "sites.google.com"),
+        ("bundled.search-and-social", "derived", "sites.google.com"),
+    }
+    told = iocstream_here("guarded", "check", "unlisted.example", cwd=folder).stdout
+    assert told == "no list guards unlisted.example (host)\n"
+    assert (
+        "not guarded: sites.google.com is an exception"
+        in iocstream_here("guarded", "check", "sites.google.com", cwd=folder).stdout
+    )
+
+
+def test_the_command_names_the_route_and_the_source_whose_guards_differ(folder):
+    (folder / "of-source.txt").write_text("s.example\n")
+    source = "sources: {file: {type: file, path: in.jsonl, guards: {lists: [of-source.txt]}}}\n"
+    configured(folder, source + ROUTES)
+    told = iocstream_here("guarded", "check", "s.example", cwd=folder).stdout
+    assert "route to-firewall and source file: a value that a notification is about: suppress\n" in told
+    told = iocstream_here("guarded", "check", "partner.example", cwd=folder).stdout
+    assert told.startswith("route to-firewall and source file: ")
+
+
+def test_a_list_that_is_none_ends_in_one_clear_error(folder):
+    configured(folder, SOURCE + OUT + "guards: {lists: [own.txt]}")
+    (folder / "own.txt").write_text("example.com\nnonsense\n")
+    for command, code in ((["run", "--once"], 2), (["guarded", "check", "a.example"], 2), (["check"], 1)):
+        done = iocstream_here(*command, cwd=folder)
+        assert done.returncode == code
+        told = f"{folder}/own.txt:2: 'nonsense': it is no host, address, network, URL or hash"
+        assert (done.stdout + done.stderr).count(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("guards", "place", "told"),
+    [
+        ("{lists: [nowhere.txt]}", "guards.lists[0]", "there is no file or folder"),
+        ("{except: [example.com, '?']}", "guards.except", "'?' is no host, address, network, URL or hash"),
+        ("{list: []}", "guards.list", "there is no such option; did you mean lists?"),
+        ("{bundled: yes}", "guards.bundled", "must be 'derived', 'all' or 'none'"),
+        ("{lists: [{path: own.txt, confidence: 101}]}", "guards.lists[0].confidence", "must be at most 100"),
+    ],
+)
+def test_a_mistake_in_the_section_names_its_place(folder, guards, place, told):
+    (folder / "iocstream.yaml").write_text(SOURCE + OUT + f"guards: {guards}\n")
+    done = iocstream_here("check", cwd=folder)
+    assert done.returncode == 2
+    assert place in done.stderr
+    assert told in done.stderr
+
+
+def notification(number, kind, value, **attributes):
+    return {
+        "type": kind,
+        "id": value,
+        "attributes": attributes,
+        "context_attributes": {
+            "notification_id": str(number),
+            "notification_date": 1755150000 + number,
+            "origin": "hunting",
+        },
+    }
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_what_a_notification_is_about_is_not_sent_where_a_list_suppresses_it(folder):
+    bodies = [
+        notification(1, "domain", "www.example.com"),
+        notification(2, "domain", "unlisted.example"),
+        notification(3, "ip_address", "192.0.2.7"),
+        notification(4, "url", "ab" * 32, url="https://a.example.com/x"),
+        notification(5, "file", "cd" * 32, sha256="cd" * 32, md5=HASH),
+        notification(6, "domain", "popular.example"),
+    ]
+    (folder / "in.jsonl").write_text("".join(json.dumps(body) + "\n" for body in bodies))
+    two = OUT.replace(
+        "}}}", "}, guards: {lists: [of-route.txt]}}, other: {mapping: json, sink: {type: file, path: b.jsonl}}}"
+    )
+    (folder / "of-route.txt").write_text("unlisted.example\n")
+    configured(folder, SOURCE + two + FIRST)
+    done = iocstream_here("run", "--once", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    sent = {name: [each["notification"]["id"] for each in lines(folder / name)] for name in ("out.jsonl", "b.jsonl")}
+    assert sent == {"out.jsonl": ["6"], "b.jsonl": ["2", "6"]}
