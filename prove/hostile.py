@@ -128,9 +128,11 @@ def gzip_bomb(connection: socket.socket, _: bytes) -> None:
     packer = zlib.compressobj(9, wbits=31)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n")
     zeros = bytes(MIB)
-    for _n in range(10 * 1024):
-        connection.sendall(packer.compress(zeros))
-    connection.sendall(packer.flush())
+    connection.sendall(packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH))
+    # After a full flush each MiB of zeros becomes the same bytes: those of one are sent again and again.
+    again = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _n in range(10 * 1024 - 1):
+        connection.sendall(again)
     connection.close()
 
 
