@@ -475,6 +475,7 @@ def test_what_routes_find_damaged_is_one_dead_letter_of_the_source_to_be_retried
     seq = damaged(journal, garble)
     (letter,) = journal.dead_letters("vt")
     assert (letter.letter.seq, letter.letter.by, letter.letter.reason) == (seq, "source", "damaged")
+    assert letter.refused_at == pytest.approx(time.time(), abs=600)
     assert [entry.seq for entry in journal.to_retry("vt", 10)] == [seq]
     assert journal.to_retry("route", 10) == journal.to_retry("other", 10) == []
 
@@ -486,6 +487,24 @@ def test_what_a_source_has_been_asked_for_again_is_not_asked_for_by_itself_a_sec
     journal.ask_again([seq], "damaged")
     assert journal.to_retry("vt", 10) == []
     assert [each.letter.reason for each in journal.dead_letters("vt")] == ["gone"]
+
+
+def test_of_what_is_asked_for_again_the_whole_is_retried_by_its_routes_and_the_damaged_by_its_source(journal, garble):
+    store(journal, "vt", page(1, 2))
+    mended, broken = (entry.seq for entry in journal.pending("route", ["vt"], 2))
+    advance(journal, "route", ["vt"], Advance(broken, 1, 0, 1, [DeadLetter(mended, "notification", "damaged")]))
+    garble(broken, "body", b"x")
+    journal.ask_again([mended, broken], "damaged")
+    assert [entry.seq for entry in journal.to_retry("route", 10)] == [mended]
+    assert [entry.seq for entry in journal.to_retry("vt", 10)] == [broken]
+
+
+def test_what_a_source_was_asked_for_again_is_forgotten_with_it(journal, garble):
+    damaged(journal, garble)
+    with journal.lease("vt"):
+        journal.forget_source("vt")
+    assert list(journal.dead_letters()) == []
+    assert "vt" not in {each.name for each in journal.served()}
 
 
 @pytest.mark.parametrize("changed", [{"body": b"x"}, {"date": 5}])
@@ -581,11 +600,31 @@ def test_what_is_set_aside_is_a_dead_letter_until_it_is_dealt_with_otherwise(jou
     assert [entry.seq for entry in journal.pending("route", ["vt"], 3)] == [first, second, third]
     (stored,) = journal.dead_letters()
     assert (stored.route, stored.letter.by, stored.letter.reason) == ("route", "person", "enough")
+    assert stored.refused_at == pytest.approx(time.time(), abs=600)
 
     advance(journal, "route", ["vt"], Advance(third, 2, 0, 1, [DeadLetter(second, "person", "enough")]))
     assert [each.id for each in journal.dead_letters()] == [stored.id]
     assert not journal.set_aside("route", third, "too late")
     assert len(list(journal.dead_letters())) == 1
+
+
+def test_what_is_delivered_after_a_replay_has_no_dead_letter_whichever_source_it_is_of(journal):
+    sources = ["vt", "other", "third"]
+    for number, source in enumerate(sources):
+        store(journal, source, page(number))
+    entries = journal.pending("route", sources, 10)
+    letters = [DeadLetter(entry.seq, "sink", "no") for entry in entries]
+    advance(journal, "route", sources, Advance(entries[-1].seq, 0, 0, 3, letters))
+    with journal.lease("route"):
+        journal.rewind("route", dict.fromkeys(sources, 0))
+    advance(journal, "route", sources, Advance(entries[-1].seq, 3, 0, 0))
+    assert list(journal.dead_letters()) == []
+
+
+def test_a_route_that_reads_nothing_is_at_the_beginning(journal):
+    store(journal, "vt", page(1, 2))
+    (route,) = journal.status({"route": []}).routes
+    assert (route.position, route.backlog, route.oldest_pending) == (0, 0, None)
 
 
 def test_more_dead_letters_can_be_read_than_are_read_at_once(journal):
@@ -804,6 +843,7 @@ def test_of_a_route_only_what_it_reads_no_more_can_be_forgotten(journal):
     advance(journal, "route", ["kept", "left"], Advance(entries[-1].seq, 0, 0, 4, letters))
     (before,) = journal.served()
     assert (before.receiver, before.former_receivers, before.unread) == ("second", ["first"], {"kept": 0, "left": 0})
+    assert [each.unread for each in journal.served({"route": ["kept"], "other": ["left"]})] == [{"left": 0}]
 
     with journal.lease("route"):
         journal.forget_route("route", ["kept"], "second")
@@ -832,6 +872,17 @@ def test_a_source_is_forgotten_with_all_that_came_from_it(journal):
     assert journal.checkpoint("vt") is None
     assert store(journal, "vt", page(1, 2)) == [2]
     assert ids(journal.pending("route", ["vt"], 10)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_more_can_be_forgotten_of_a_source_than_one_transaction_takes(journal, is_pruned):
+    store(journal, "vt", page(*range(1500)))
+    if is_pruned:  # whose ids are known for longer
+        assert journal.prune(1_760_000_001, {}) == 1500
+    with journal.lease("vt"):
+        journal.forget_source("vt")
+    assert journal.status({}).entries == 0
+    assert store(journal, "vt", page(*range(1500))) == [1500], "an id is known still"
 
 
 def test_to_forget_takes_the_lease(open_journal):
@@ -1156,6 +1207,16 @@ def test_what_is_learned_while_a_route_deals_with_entries_is_not_missed(journal)
     record_redelivery(journal, found)
 
     assert ids(outdated(journal).entries) == ["1", "2"]
+
+
+def test_what_is_outdated_comes_with_the_dead_letters_that_it_has_on_its_route(journal):
+    store(journal, "vt", Page([naming(1, ACTOR), naming(2, ACTOR)], None))
+    for route, refused in (("route", 0), ("other", 1)):
+        entries = journal.pending(route, ["vt"], 2)
+        letters = [DeadLetter(entries[refused].seq, "sink", "no", "a")]
+        advance(journal, route, ["vt"], Advance(entries[1].seq, 1, 0, 1, letters, learned=entries[0].learned))
+    learn(journal, answer(ACTOR))
+    assert outdated(journal).refused == {(entries[0].seq, "a")}
 
 
 def test_what_a_route_read_knowing_it_is_not_outdated(journal):

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from connector.journals.sql import damage
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
@@ -60,6 +61,20 @@ def test_what_is_whole_is_left_alone(journal, path):
     assert pending(journal) == [5, 6]
     assert journal.checkpoint("vt") == CHECKPOINT
     assert (route(journal).damage, source(journal).damage, checked(path)) == (None, None, [])
+
+
+def test_what_another_process_has_made_good_meanwhile_is_left_alone(journal):
+    damage.mend_checkpoint(journal._database, "vt", 5)
+    damage.mend_positions(journal._database, "out", ["vt"], 5)
+    assert (pending(journal), journal.checkpoint("vt")) == ([5, 6], CHECKPOINT)
+    assert (route(journal).damage, source(journal).damage) == (None, None)
+
+
+def test_what_is_damaged_is_told_with_its_time_and_of_all_sources_before_it_is_made_good(journal, path):
+    change(path, "UPDATE positions SET seq = 124")
+    told = route(journal).damage
+    assert "how far it had come in files, vt:" in told.reason or "how far it had come in vt, files:" in told.reason
+    assert told.at == 1_760_000_500
 
 
 @pytest.mark.parametrize("wrong", sorted({4 ^ 1 << bit for bit in range(63)} | {-1}))
@@ -154,9 +169,9 @@ def test_damage_is_logged(journal, path):
     with capture_logs() as logged:
         pending(journal)
         journal.checkpoint("vt")
-    assert [(each["event"], each["part"], each["log_level"]) for each in logged] == [
-        ("damaged", "out", "error"),
-        ("damaged", "vt", "error"),
+    assert logged == [
+        {"event": "damaged", "part": "out", "log_level": "error", "reason": route(journal).damage.reason},
+        {"event": "damaged", "part": "vt", "log_level": "error", "reason": source(journal).damage.reason},
     ]
 
 

@@ -39,7 +39,7 @@ def stored_on(journal, clock, day):
     """Have a notification stored on a day after the start; its seq."""
     clock.day = START + day
     with journal.lease("vt"):
-        journal.append("vt", Page([Notification(str(day), clock.day * DAY, {})], None))
+        journal.append("vt", Page([Notification(str(day), int(clock.day * DAY), {})], None))
     return journal.latest(["vt"], 1)[0].seq
 
 
@@ -109,11 +109,18 @@ def test_it_is_done_once_a_day_and_under_the_lease(journal, clock):
     record(journal, version("a", first))
     assert forget_old(journal) == 1
     record(journal, version("a", first))
+    stored_on(journal, clock, 401.9)
     assert forget_old(journal) == 0
     stored_on(journal, clock, 402)
     with pytest.raises(RuntimeError, match="without its lease"):
         journal.forget_old("out", "here")
     assert forget_old(journal) == 1
+
+
+def test_of_a_journal_without_notifications_nothing_is_old(journal):
+    record(journal, version("a", 1))
+    assert forget_old(journal) == 0
+    assert known(journal, "a") == {"a": [1]}
 
 
 @pytest.mark.parametrize("rows", [2, 3, 4, 100])
@@ -208,6 +215,29 @@ def test_what_something_that_stays_refers_to_stays_and_so_on(journal, clock):
     assert held(journal) == {identity.id, marking.id, malware.id, related.id, young.id}
 
 
+def test_what_refers_to_each_other_goes_together_and_stays_when_one_thing_that_stays_names_it(journal, clock):
+    pairs = [
+        stix("report", number, object_refs=[identifier("report", other)])
+        for number, other in ((1, 2), (2, 1), (3, 4), (4, 3))
+    ]
+    collect(journal, clock, 0, *pairs)
+    young = [stix("note", number, 150, object_refs=[pairs[0].id, pairs[1].id]) for number in (5, 6)]
+    collect(journal, clock, 150, *young)
+    stored_on(journal, clock, 200)
+    assert forget_old(journal, collection="iocs", keep_days=100) == 2
+    assert held(journal) == {pairs[0].id, pairs[1].id, *(each.id for each in young)}
+
+
+def test_a_version_that_is_young_and_one_that_is_superseded_keep_what_they_name(journal, clock):
+    named = [stix("malware", number) for number in (1, 2, 3)]
+    collect(journal, clock, 0, *named)
+    for day, each in ((120, named[0]), (150, named[1])):
+        collect(journal, clock, day, stix("note", 4, day, object_refs=[each.id]))
+    stored_on(journal, clock, 200)
+    assert forget_old(journal, collection="iocs", keep_days=100) == 1 + 1
+    assert held(journal) == {named[0].id, named[1].id, identifier("note", 4)}
+
+
 def test_superseded_versions_are_forgotten_and_the_next_one_is_the_first(journal, clock):
     for day in (0, 10, 60, 90):
         collect(journal, clock, day, stix("indicator", 1, day, valid_until=timestamp((START + 500) * DAY)))
@@ -246,7 +276,8 @@ def test_a_large_collection_is_looked_through_in_parts_and_a_part_a_day_is_forgo
     collect(journal, clock, 10, *(stix("indicator", number, 10) for number in range(10)))
     stored_on(journal, clock, 200)
     assert forget_old(journal, collection="iocs", keep_days=100) == 6 + 10
-    assert len(held(journal)) == 4
+    left = journal.collections.objects("iocs", ALL, 1000, 10**6)[0]
+    assert len(left) == len(held(journal)) == 4
     stored_on(journal, clock, 201)
     assert forget_old(journal, collection="iocs", keep_days=100) == 4
     assert held(journal) == set()
