@@ -6,7 +6,7 @@ journal then writes down; after that what `status` shows, and the objects of col
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 Json = Any
 """A decoded JSON value."""
@@ -191,7 +191,7 @@ class Judged(NamedTuple):
 
 
 Verdict = Literal["true_positive", "false_positive", "benign"]
-TAKEN_BACK = "none"
+TAKEN_BACK: Final = "none"
 """The verdict that takes back what was judged before."""
 
 
@@ -200,7 +200,7 @@ class Judgement:
     """What an analyst says of a notification, of an observable or of a rule.
 
     Attributes:
-        verdict: or `TAKEN_BACK`.
+        verdict: or `TAKEN_BACK`, which decides nothing.
         by: who says so.
         note: why; empty when nothing was said.
         until: when it is over, in Unix seconds; None: never.
@@ -285,7 +285,8 @@ class Entry:
         context: the attributes of what the notification names, as far as they were known when it was read.
         learned: the journal's count of what it had learned when it was read; see `Advance`.
         damaged: whether it is not what was stored any more; the notification's body is then empty.
-        judgement: what decides of all that is said of it, of its observable and of its rule, when it was read.
+        judgement: what decides of all that is said of it, of its observable and of its rule, when it was read. When all
+            of it is over, the last word, with the verdict `TAKEN_BACK`.
     """
 
     seq: int
@@ -667,12 +668,14 @@ class JournalStatus:
 
     Attributes:
         other_dead_letters: how many there are of routes that were not asked about, by route.
+        rules: what the matches of rules were judged: some of those with the most false positives, these first.
     """
 
     entries: int
     sources: Sequence[SourceStatus] = field(default_factory=tuple)
     routes: Sequence[RouteStatus] = field(default_factory=tuple)
     other_dead_letters: Mapping[str, int] = field(default_factory=dict)
+    rules: Sequence[RuleRecord] = ()
 
 
 class StixObject(NamedTuple):

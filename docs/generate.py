@@ -128,6 +128,8 @@ def metrics() -> str:
     ruleset = {"id": "r", "name": "r", "rate_limited": False, "rate_limited_ratio": 0.0, "limit": 1}
     look_ups = dict.fromkeys(("known", "absent", "forbidden", "waiting", "today", "per_day"), 0)
     source |= {"look_ups": look_ups | {"message": None, "rulesets": [ruleset]}}
+    rule = {"name": "r", "ruleset": None, "source": None, "judged": 0, "precision": 0.0}
+    rule |= dict.fromkeys(("true_positive", "false_positive", "benign"), 0)
     counts = ("position", "backlog", "delivered", "filtered", "made_nothing", "nothing_passed", "refused")
     counts += ("dead_letters", "dropped", "outdated")
     report = StatusReport.model_validate(
@@ -137,6 +139,7 @@ def metrics() -> str:
             "routes": [part | {"name": "r", "sources": ["s"]} | dict.fromkeys(counts, 0)],
             "dead_letters_of_former_routes": {},
             "former": [],
+            "rules": [rule],
         }
     )
     run = monitoring.RunCollector(

@@ -10,8 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from connector.monitoring.status import FormerPart, LookUpsReport, PartReport, RouteReport, SourceReport, StatusReport
+from connector.monitoring.status import (
+    FormerPart,
+    LookUpsReport,
+    PartReport,
+    RouteReport,
+    RuleReport,
+    SourceReport,
+    StatusReport,
+)
 from connector.pipeline.part import Part
+from connector.values.display import printable
 from connector.values.quota import by_span
 
 _T = TypeVar("_T")
@@ -133,6 +142,16 @@ def _show_remarks(report: StatusReport) -> None:
         print_line(f"{name} is no route any more and has {count:,} dead letters: export or drop them")
     for former in report.former:
         print_line(former_part(former))
+    for rule in report.rules:
+        if rule.false_positive:
+            print_line(
+                f"{printable(rule.name)}: {rule.false_positive:,} false positives among {rule.judged:,} judged"
+                f" (precision {rule.precision:.0%}): tune this rule{_of_ruleset(rule)}"
+            )
+
+
+def _of_ruleset(rule: RuleReport) -> str:
+    return f" of the ruleset {printable(rule.ruleset)}" if rule.ruleset else ""
 
 
 def _show_remarks_on_route(route: RouteReport) -> None:

@@ -5,7 +5,7 @@
 
 import datetime
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from connector.monitoring.current_status import CurrentStatus
-from connector.monitoring.status import LookUpsReport, RouteReport, SourceReport, StatusReport
+from connector.monitoring.status import LookUpsReport, RouteReport, RuleReport, SourceReport, StatusReport
 from connector.pipeline.part import REFUSERS, Part
 from connector.telemetry import HttpExchange
 from connector.values.quota import allowances
@@ -25,6 +25,7 @@ MAX_HOSTS = 32
 MAX_RULESETS = 64
 """How many rulesets have metrics of their own: those come first whose matches are dropped."""
 
+_VERDICTS = ("true_positive", "false_positive", "benign")
 _STATES = ("running", "done", "waiting", "blocked")
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _Samples = Iterable[tuple[tuple[str, ...], float]]
@@ -199,6 +200,7 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
     yield _gauge("quota_used_requests", "Requests of the API key's quota that are used.", labels, used)
     yield _gauge("quota_allowed_requests", "Requests that the API key's quota allows.", labels, allowed)
     yield from _look_ups({source.name: source.look_ups for source in sources if source.look_ups})
+    yield from _rules(report.rules if report else [])
     yield from _families(
         _gauge,
         "route",
@@ -226,6 +228,23 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
             ),
             ("dead_letters", "Dead letters that wait for someone to act.", lambda route: route.dead_letters),
         ],
+    )
+
+
+def _rules(rules: Sequence[RuleReport]) -> Iterator[Metric]:
+    """What the matches of rules were judged; the rules to tune are among them."""
+    named = [((each.source or "", each.ruleset or "", each.name), each) for each in rules]
+    yield _gauge(
+        "rule_judgements",
+        "Judgements in force of a rule or its matches, by verdict; of the 20 rules with the most false positives.",
+        ["source", "ruleset", "rule", "verdict"],
+        [((*rule, verdict), getattr(each, verdict)) for rule, each in named for verdict in _VERDICTS],
+    )
+    yield _gauge(
+        "rule_precision_ratio",
+        "Part of the judgements of a rule that say true_positive, from 0 to 1; of the same rules.",
+        ["source", "ruleset", "rule"],
+        [(rule, each.precision) for rule, each in named],
     )
 
 

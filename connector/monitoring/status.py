@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from connector.model import JournalStatus, JsonObject, RouteStatus, ServedRoute, SourceStatus
+from connector.model import JournalStatus, JsonObject, RouteStatus, RuleRecord, ServedRoute, SourceStatus
 from connector.values.timestamps import timestamp
 
 
@@ -124,6 +124,19 @@ class JournalReport(BaseModel):
     notifications: int = Field(description="How many notifications the journal has now.")
 
 
+class RuleReport(BaseModel):
+    """What the matches of a rule were judged: counts of judgements in force."""
+
+    name: str = Field(description="Name of the rule.")
+    ruleset: str | None = Field(description="Id of its ruleset; null when that is not known.")
+    source: str | None = Field(description="Name of the source whose notifications named it; null: of any.")
+    judged: int = Field(description="How many judgements there are of it or of what it matched.")
+    true_positive: int = Field(description="How many of them say true_positive.")
+    false_positive: int = Field(description="How many of them say false_positive.")
+    benign: int = Field(description="How many of them say benign.")
+    precision: float = Field(description="Part of the judgements that say true_positive, from 0 to 1.")
+
+
 class FormerPart(BaseModel):
     """What the journal holds for a route or source that is no longer configured as it was, until it is forgotten."""
 
@@ -147,6 +160,11 @@ class StatusReport(BaseModel):
     )
     former: list[FormerPart] = Field(
         description="What the journal still holds for routes and sources that are no longer configured as they were."
+    )
+
+    rules: list[RuleReport] = Field(
+        default_factory=list,
+        description="The rules whose matches were judged: at most 20, those with the most false positives first.",
     )
 
     def as_json(self) -> JsonObject:
@@ -179,6 +197,7 @@ def report(
             if name not in {source.name for source in known.sources}
         },
         former=list(former),
+        rules=[_rule(each) for each in known.rules],
     )
 
 
@@ -236,6 +255,19 @@ def _source(source: SourceStatus, now: float, per_day: int, dead_letters: int) -
         quota=quota if isinstance(quota, dict) else None,
         dead_letters=dead_letters,
         look_ups=_look_ups(source, per_day) if per_day else None,
+    )
+
+
+def _rule(record: RuleRecord) -> RuleReport:
+    return RuleReport(
+        name=record.rule.name,
+        ruleset=record.rule.ruleset or None,
+        source=record.rule.source or None,
+        judged=record.judged,
+        true_positive=record.true_positive,
+        false_positive=record.false_positive,
+        benign=record.benign,
+        precision=record.precision,
     )
 
 

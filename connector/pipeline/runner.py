@@ -121,6 +121,8 @@ class Runner:
         Look-ups come after that, and what they say of what was delivered goes out last.
         """
         self._is_once = True
+        with suppress(ConnectorError):  # each part finds out for itself, and says so
+            self._journal.end_judgements()
         self._take_turns(dict.fromkeys(self._sources, self._fetch))
         if not self._stop.is_set():
             self._take_turns(dict.fromkeys(self._routes, self._deliver))
@@ -205,6 +207,7 @@ class Runner:
         while not self._stop.is_set():
             try:
                 self._pool.wake(self._journal.renew_leases())
+                self._journal.end_judgements()
                 news = self._journal.news()
             except ConnectorError:
                 self._pool.wake(self._routes)  # each finds out for itself, and says so

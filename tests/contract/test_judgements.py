@@ -96,7 +96,11 @@ def outdated(journal: Journal, route: str = "out", sources: Sequence[str] = ("vt
 
 
 def verdicts(entries: Sequence[Entry]) -> dict[str, str | None]:
-    return {e.notification.id: None if e.judgement is None else e.judgement.verdict for e in entries}
+    return {each.notification.id: verdict(each) for each in entries}
+
+
+def verdict(entry: Entry) -> str | None:
+    return None if entry.judgement is None else entry.judgement.verdict
 
 
 def observable(value: str = "evil.example", source: str = "") -> Judged:
@@ -177,7 +181,7 @@ def test_a_url_is_found_by_what_it_is_and_by_its_digest(journal):
         judge(journal, judged)
         assert set(outdated(journal)) == {"1", "2"}
         judge(journal, judged, "none")
-        assert outdated(journal) == {"1": None, "2": None}
+        assert outdated(journal) == {"1": "none", "2": "none"}
 
 
 def test_what_is_said_of_a_notification_goes_before_what_is_said_of_its_observable_and_that_before_its_rule(journal):
@@ -198,7 +202,7 @@ def test_the_newest_judgement_decides_until_it_is_taken_back_with_all_that_was_s
 
     judge(journal, observable(), "none", note="a mistake")
 
-    assert outdated(journal) == {"1": None}
+    assert outdated(journal) == {"1": "none"}
     assert [(each.judgement.verdict, each.state) for each in journal.judgements(JudgementFilter(), 10)] == [
         ("none", "over"),
         ("true_positive", "over"),
@@ -229,6 +233,25 @@ def test_a_judgement_whose_time_is_over_decides_nothing_and_an_older_one_does_ag
 
     assert outdated(journal) == {"1": "false_positive"}
     assert [each.state for each in journal.judgements(JudgementFilter(), 10)] == ["over", "in force"]
+
+
+def test_the_last_word_is_known_when_all_is_over(journal, clock):
+    store(journal, match(1))
+    pass_all(journal)
+    judge(journal, Judged("rule", "phish"), "benign", until=NOW + 60)
+    clock.now = NOW + 60
+    journal.end_judgements()
+
+    (entry,) = journal.history({"vt": 0}, 10)
+    assert entry.judgement == Judgement(Judged("rule", "phish"), "none", "ana", until=NOW + 60, at=NOW)
+    judge(journal, observable(), "true_positive")
+    judge(journal, Judged("notification", "1"), "benign")
+    judge(journal, Judged("notification", "1"), "none")
+    assert outdated(journal) == {"1": "true_positive"}
+    judge(journal, observable(), "none")
+    assert outdated(journal) == {"1": "none"}
+    assert journal.judgements(JudgementFilter(in_force=True), 10) == []
+    assert journal.rule_records(10) == []
 
 
 def test_the_end_of_what_was_superseded_outdates_nothing(journal, clock):
@@ -263,7 +286,7 @@ def test_what_was_muted_is_outdated_when_the_judgement_is_taken_back(journal):
 
     judge(journal, observable(), "none")
 
-    assert outdated(journal) == dict.fromkeys(("1", "2", "3"))
+    assert outdated(journal) == dict.fromkeys(("1", "2", "3"), "none")
 
 
 def test_a_judgement_is_news_for_each_source_that_raised_what_it_is_about(journal):
@@ -331,6 +354,7 @@ def test_a_rule_is_known_by_what_its_matches_were_judged(journal):
         RuleRecord(Rule("other", "71", "vt"), true_positive=1),
     ]
     assert [each.rule.name for each in journal.rule_records(1)] == ["phish"]
+    assert journal.status({}).rules == journal.rule_records(10)
 
 
 def test_a_rule_that_never_matched_can_be_judged(journal):

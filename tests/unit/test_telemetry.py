@@ -190,6 +190,16 @@ def test_of_many_rulesets_those_have_metrics_of_which_most_is_lost(journal):
     assert sorted(shown) == ratios[-64:]
 
 
+def test_rules_are_told_with_what_their_matches_were_judged(journal):
+    judged = {"name": "phish", "ruleset": "7", "source": None, "judged": 4, "precision": 0.25}
+    counts = {"true_positive": 1, "false_positive": 2, "benign": 1}
+    found = samples(found={**REPORT, "rules": [judged | counts]}, journal=journal)
+    rule = ("rule", "phish"), ("ruleset", "7"), ("source", "")
+    told = {verdict: found["iocstream_rule_judgements", *rule, ("verdict", verdict)] for verdict in counts}
+    assert told == counts
+    assert found["iocstream_rule_precision_ratio", *rule] == 0.25
+
+
 def test_a_source_without_look_ups_has_no_metrics_of_them(journal):
     found = samples(found={**REPORT, "sources": [{**SOURCE, "look_ups": None}]}, journal=journal)
     assert not [key for key in found if key[0] in ("iocstream_subjects", "iocstream_look_ups_today")]

@@ -13,7 +13,7 @@ from typing import Any
 from connector import notification
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import columns_checksum, json_list
-from connector.model import Entry, JsonObject, Judged, Judgement, StoredJudgement, Subject
+from connector.model import TAKEN_BACK, Entry, JsonObject, Judged, Judgement, StoredJudgement, Subject
 from connector.values import uri
 
 NO_TRAIT = 0
@@ -45,9 +45,9 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
     named = [_named(entry) for entry in entries]
     wanted = sorted({trait(kind, value) for each in named for kind, values in each.items() for value in values})
     found: defaultdict[tuple[str, str], list[StoredJudgement]] = defaultdict(list)
-    for row in db.run("judgements_in_force", {"traits": json_list(wanted)}):
+    for row in db.run("deciding_judgements", {"traits": json_list(wanted)}):
         stored = stored_judgement(row)
-        if stored.state == "in force":
+        if stored.state in ("in force", "over"):
             judged = stored.judgement.judged
             found[judged.kind, _canonical(judged.kind, judged.value)].append(stored)
     if not found:
@@ -94,9 +94,11 @@ def _deciding(
         for each in found.get((kind, _canonical(kind, value)), ())
         if each.judgement.judged.source in ("", entry.source) and _is_of_ruleset(entry, each.judgement.judged)
     ]
-    if not candidates:
-        return None
-    return max(candidates, key=lambda each: (_LEVEL[each.judgement.judged.kind], each.id)).judgement
+    in_force = [each for each in candidates if each.state == "in force"]
+    if in_force:
+        return max(in_force, key=lambda each: (_LEVEL[each.judgement.judged.kind], each.id)).judgement
+    last = max(candidates, key=lambda each: each.id, default=None)
+    return None if last is None else replace(last.judgement, verdict=TAKEN_BACK)
 
 
 def _is_of_ruleset(entry: Entry, judged: Judged) -> bool:

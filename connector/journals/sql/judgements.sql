@@ -22,15 +22,23 @@ UPDATE judgements SET decides = 0
 WHERE trait = :trait AND kind = :kind AND value = :value AND ruleset = :ruleset AND source = :source AND decides = 1;
 
 -- name: decide_anew
--- The newest of what is said of the same.
+-- The newest of what is said of the same; if all of it is over, the one that was over last.
 UPDATE judgements SET decides = 1
-WHERE id = (
-    SELECT max(id) FROM judgements
-    WHERE trait = :trait AND kind = :kind AND value = :value AND ruleset = :ruleset AND source = :source AND is_over = 0
+WHERE id = coalesce(
+    (
+        SELECT max(id) FROM judgements
+        WHERE trait = :trait
+            AND kind = :kind
+            AND value = :value
+            AND ruleset = :ruleset
+            AND source = :source
+            AND is_over = 0
+    ),
+    :id
 );
 
 -- name: end_judgement
-UPDATE judgements SET is_over = 1, decides = 0 WHERE id = :id;
+UPDATE judgements SET is_over = 1 WHERE id = :id AND is_over = 0;
 
 -- name: due_judgement
 SELECT id, kind, value, ruleset, source, decides
@@ -107,7 +115,7 @@ SELECT judged_rules.rule, judged_rules.ruleset, judged_rules.source,
     sum(judgements.verdict = 'benign')
 FROM judgements
 JOIN judged_rules ON judged_rules.judgement = judgements.id
-WHERE judgements.decides = 1
+WHERE judgements.decides = 1 AND judgements.is_over = 0
 GROUP BY 1, 2, 3
 ORDER BY sum(judgements.verdict = 'false_positive') DESC, count(*) DESC, 1, 2, 3
 LIMIT :limit;
@@ -121,6 +129,6 @@ WHERE id < :before
     AND (:verdict IS NULL OR verdict = :verdict)
     AND (:source IS NULL OR source = :source)
     AND (:by IS NULL OR by = :by)
-    AND (:decides IS NULL OR decides = :decides)
+    AND (:in_force IS NULL OR (decides = 1 AND is_over = 0))
 ORDER BY id DESC
 LIMIT :limit;

@@ -65,7 +65,8 @@ def end_due(database: Database, bodies: Bodies, now: int) -> int:
             _mark(database, judged)
         with database.write() as db:
             if db.run("end_judgement", {"id": number}).rowcount and decides:
-                db.run("decide_anew", _key(judged))
+                db.run("supersede_judgement", _key(judged))
+                db.run("decide_anew", {**_key(judged), "id": number})
                 _outdate(db, judged)
         count += 1
 
@@ -79,7 +80,7 @@ def listed(db: Transaction, wanted: JudgementFilter, limit: int) -> Sequence[Sto
         "source": wanted.source,
         "by": wanted.by,
         "before": AFTER_ALL if wanted.before is None else wanted.before,
-        "decides": 1 if wanted.in_force else None,
+        "in_force": 1 if wanted.in_force else None,
         "limit": limit,
     }
     found = [stored_judgement(row) for row in db.run("judgements", asked).fetchall()]
@@ -183,5 +184,5 @@ def _row(judgement: Judgement) -> Mapping[str, Any]:
         "until": judgement.until,
     }
     is_over = judgement.verdict == TAKEN_BACK
-    more = {"trait": trait(judgement.judged.kind, judgement.judged.value), "is_over": is_over, "decides": not is_over}
+    more = {"trait": trait(judgement.judged.kind, judgement.judged.value), "is_over": is_over, "decides": True}
     return {**said, **more, "checksum": columns_checksum("judgement", *said.values())}

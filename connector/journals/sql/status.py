@@ -6,10 +6,13 @@ from typing import Any
 
 import orjson
 
-from connector.journals.sql import damage, look_ups, positions
+from connector.journals.sql import damage, judging, look_ups, positions
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.rows import json_list
 from connector.model import Damage, Gap, JournalStatus, Json, JsonObject, RouteStatus, SourceStatus
+
+RULES = 20
+"""How many rules the status has, of those whose matches were judged."""
 
 
 class StatusReader:
@@ -32,6 +35,7 @@ class StatusReader:
             sources=[self._source(name, known.get(name)) for name in names],
             routes=[self._route(name, sources, ids) for name, sources in routes.items()],
             other_dead_letters=dict(others.fetchall()),
+            rules=judging.rule_records(self._db, RULES),
         )
 
     def _source(self, name: str, row: Any) -> SourceStatus:

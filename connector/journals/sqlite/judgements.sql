@@ -1,6 +1,6 @@
 -- As journal.sql, of what analysts say.
 
--- name: judgements_in_force
+-- name: deciding_judgements
 SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
 FROM judgements
 WHERE decides = 1 AND trait IN (SELECT value FROM json_each(:traits));

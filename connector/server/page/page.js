@@ -48,6 +48,8 @@ async function ask() {
   show(at("totals"), parts.totals(data));
   show(at("sources"), parts.sources(data.sources));
   show(at("routes"), parts.routes(data.routes));
+  at("judged").hidden = !data.rules.length;
+  show(at("rules"), parts.rules(data.rules));
   at("fresh").textContent = `As of ${new Date().toISOString().slice(11, 19)} UTC`;
   // The rest is asked for when something has happened, or the charts are to move on.
   const counts = data.routes.map((each) => [each.delivered, each.refused, each.dead_letters]);

@@ -44,6 +44,20 @@ export function routes(list) {
   ]));
 }
 
+/** What analysts judged of the matches of rules: those to tune come first. */
+export function rules(list) {
+  const columns = [
+    ["Rule"], ["Source"], ["Judged", "number"], ["True positive", "number"], ["False positive", "number"],
+    ["Benign", "number"], ["Precision", "number"],
+  ];
+  return table("What their matches were judged, the most false positives first", columns, list.map((each) => [
+    el("span", {}, brief(each.name, 120), each.ruleset ? el("span", { class: "under" }, `ruleset ${brief(each.ruleset, 80)}`) : null),
+    each.source ?? "any", number(each.judged), number(each.true_positive),
+    each.false_positive ? el("strong", { class: "warn" }, number(each.false_positive)) : "0",
+    number(each.benign), `${Math.round(each.precision * 100)}%`,
+  ]));
+}
+
 const refused = ({ dead_letters: count }) =>
   count ? el("a", { href: "#rejected-title", class: "warn" }, number(count)) : "0";
 

@@ -141,7 +141,7 @@ def test_a_run_and_the_status_after_it_as_json(folder):
         ("out", "route", "done"),
     ]
     report = json.loads(invoked("status", "--json").stdout)
-    assert set(report) == {"journal", "sources", "routes", "dead_letters_of_former_routes", "former"}
+    assert set(report) == {"journal", "sources", "routes", "dead_letters_of_former_routes", "former", "rules"}
     assert (report["routes"][0]["delivered"], report["sources"][0]["look_ups"]) == (4, None)
 
 

@@ -105,3 +105,13 @@ def test_rules_are_shown_with_their_precision(folder):
     assert "0%" in judge("rules").stdout
     (rule,) = json.loads(judge("rules", "--json").stdout)
     assert (rule["name"], rule["false_positive"], rule["precision"]) == ("noisy", 1, 0.0)
+
+
+def test_status_names_the_rules_to_tune(folder):
+    judge("true_positive", "--rule", "good")
+    judge("false_positive", "--rule", "noisy", "--ruleset", "7")
+
+    shown = CliRunner().invoke(iocstream, ["status"]).stdout
+
+    assert "noisy: 1 false positives among 1 judged (precision 0%): tune this rule of the ruleset 7" in shown
+    assert "good" not in shown

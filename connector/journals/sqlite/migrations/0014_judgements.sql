@@ -12,11 +12,11 @@ CREATE TABLE judgements (
     until     INTEGER,            -- Unix seconds; null: for good
     trait     INTEGER NOT NULL,   -- of kind and value, as of the notifications that it may be about
     is_over   INTEGER NOT NULL,   -- whether it was taken back, or its time has passed
-    decides   INTEGER NOT NULL,   -- whether it is the newest of what it judges that is not over
+    decides   INTEGER NOT NULL,   -- whether it is the newest of what it judges that is not over; if all are, of all
     checksum  INTEGER NOT NULL
 );
 CREATE INDEX judgements_by_trait ON judgements (trait);
-CREATE INDEX judgements_in_force ON judgements (trait) WHERE decides = 1;
+CREATE INDEX judgements_that_decide ON judgements (trait) WHERE decides = 1;
 CREATE INDEX judgements_until ON judgements (until) WHERE is_over = 0 AND until IS NOT NULL;
 
 -- The rules that matched what was judged, as far as was known then.
