@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.model import Document, JsonObject
+from connector.model import Document, JsonObject, Judgement
 from connector.values.display import one_line, shortened
 from connector.values.timestamps import timestamp
 
@@ -59,7 +59,7 @@ class Assessment(BaseModel):
         "unknown",
         description=(
             "VirusTotal's verdict on the entity; where it gives none, what the engines say. "
-            "A match alone is no verdict."
+            "A match alone is no verdict. What an analyst judged benign is benign, what is a false positive unknown."
         ),
     )
     score: int | None = Field(None, description="Threat score of Google Threat Intelligence, from 0 to 100.")
@@ -103,6 +103,16 @@ class Assessment(BaseModel):
             first_seen=seen_at(entity, "first_submission_date", "first_seen_itw_date"),
             last_seen=seen_at(entity, "last_submission_date", "last_seen_itw_date"),
         )
+
+    def judged(self, judgement: Judgement | None) -> Self:
+        """What is left of it after what an analyst says: nobody is to block by what was judged wrong.
+
+        A true positive says that the match is right, not how bad the entity is.
+        """
+        if judgement is None or not judgement.withholds:
+            return self
+        verdict = "benign" if judgement.verdict == "benign" else "unknown"
+        return self.model_copy(update={"verdict": verdict, "confidence": None, "families": [], "actors": []})
 
 
 def seen_at(entity: JsonObject, *names: str) -> str | None:

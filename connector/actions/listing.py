@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from connector import app
-from connector.actions.assessment import Assessment, Verdict
+from connector.actions.assessment import Verdict
 from connector.actions.envelope import InvalidParameters
 from connector.actions.filter_terms import matcher
 from connector.actions.notification_brief import Found, NotificationResult, Where
@@ -76,6 +76,10 @@ class ListNotifications(Parameters):
         max_length=_MOST_VALUES,
         description="Only notifications that have one of these tags.",
     )
+    muted: bool = Field(
+        default=True,
+        description="Whether to list also what an analyst judged a false positive, or benign, which no route delivers.",
+    )
     order: Literal["oldest", "newest"] = Field(
         "oldest",
         description="Which notifications come first. In the journal, the order is that in which they were stored.",
@@ -140,11 +144,11 @@ def list_notifications(context: ActionContext, asked: ListNotifications) -> List
         return _listed_here(context.plan, journal, asked, wanted)
 
 
-_Wanted = Callable[[Document], bool]
+_Wanted = Callable[[Found, Document], bool]
 
 
 def _wanted(asked: ListNotifications) -> _Wanted | None:
-    """Whether a notification, as mappings see it, is asked for; None when all are.
+    """Whether a notification that was found, and as mappings see it, is asked for; None when all are.
 
     Raises:
         InvalidParameters: a term of the filter is not of its language.
@@ -152,18 +156,20 @@ def _wanted(asked: ListNotifications) -> _Wanted | None:
     tests: list[_Wanted] = []
     if asked.filter.strip():
         matches = matcher(asked.filter)
-        tests.append(lambda view: matches(view["notification"]))
+        tests.append(lambda _, view: matches(view["notification"]))
     if asked.entity_types:
-        tests.append(lambda view: view["notification"]["entity_type"] in asked.entity_types)
+        tests.append(lambda _, view: view["notification"]["entity_type"] in asked.entity_types)
     if asked.tags:
-        tests.append(lambda view: any(tag in asked.tags for tag in list_or_empty(view["notification"]["tags"])))
+        tests.append(lambda _, view: any(tag in asked.tags for tag in list_or_empty(view["notification"]["tags"])))
     if asked.rules:
-        tests.append(lambda view: any(name in asked.rules for name in _rule_names(view)))
+        tests.append(lambda _, view: any(name in asked.rules for name in _rule_names(view)))
     if asked.verdicts:
-        tests.append(lambda view: Assessment.of(view).verdict in asked.verdicts)
+        tests.append(lambda found, _: found.assessment.verdict in asked.verdicts)
     if asked.minimum_score:
-        tests.append(lambda view: (Assessment.of(view).score or 0) >= asked.minimum_score)
-    return (lambda view: all(test(view) for test in tests)) if tests else None
+        tests.append(lambda found, _: (found.assessment.score or 0) >= asked.minimum_score)
+    if not asked.muted:
+        tests.append(lambda found, _: not (found.judgement and found.judgement.withholds))
+    return (lambda found, view: all(test(found, view) for test in tests)) if tests else None
 
 
 def _rule_names(view: Document) -> Iterator[object]:
@@ -180,7 +186,7 @@ def _fits(found: Found, since: int | None, wanted: _Wanted | None) -> bool:
         return False
     if wanted is None:
         return True
-    return not isinstance(found.view, Refused) and wanted(found.view)
+    return not isinstance(found.view, Refused) and wanted(found, found.view)
 
 
 def _listed_here(plan: Plan, journal: Journal, asked: ListNotifications, wanted: _Wanted | None) -> ListResult:

@@ -10,7 +10,7 @@ from pydantic import Field
 from connector import notification
 from connector.actions.assessment import Assessment
 from connector.actions.entity_facts import EntityFacts
-from connector.model import Document, Entry, JsonObject, Notification, Refused, Subject
+from connector.model import Document, Entry, JsonObject, Judgement, Notification, Refused, Subject
 from connector.values.jsontext import list_or_empty
 from connector.values.timestamps import timestamp
 
@@ -24,17 +24,19 @@ class Found:
     Attributes:
         position: its place in the journal; None when VirusTotal was asked.
         context: the attributes of what it names, as far as the journal knows them.
+        judgement: what an analyst says of it.
     """
 
     notification: Notification
     source: str
     position: int | None = None
     context: Mapping[Subject, JsonObject] = field(default_factory=dict)
+    judgement: Judgement | None = None
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """From an entry of the journal."""
-        return cls(entry.notification, entry.source, entry.seq, entry.context)
+        return cls(entry.notification, entry.source, entry.seq, entry.context, entry.judgement)
 
     @property
     def where(self) -> Where:
@@ -45,9 +47,16 @@ class Found:
     def view(self) -> Document | Refused:
         """What mappings see of it; or why nothing true can be said of it."""
         try:
-            return notification.view(self.notification, self.context)
+            return notification.view(self.notification, self.context, {"name": self.source}, self.judgement)
         except Refused as error:
             return error
+
+    @cached_property
+    def assessment(self) -> Assessment:
+        """What is known of its entity; an analyst's judgement goes before VirusTotal's verdict."""
+        if isinstance(self.view, Refused):
+            return Assessment()
+        return Assessment.of(self.view).judged(self.judgement)
 
 
 class NotificationResult(Assessment):
@@ -71,6 +80,10 @@ class NotificationResult(Assessment):
     entity: EntityFacts = Field(
         EntityFacts(), description="What VirusTotal knows of the entity beside its assessment, such as name and size."
     )
+    judgement: str | None = Field(
+        None,
+        description="What an analyst judged of it: true_positive, false_positive or benign; null when nobody did.",
+    )
     unreadable: str | None = Field(None, description="Why nothing more can be said of the notification.")
     body: dict[str, Any] | None = Field(
         None, description="The notification as VirusTotal sent it, when `bodies` asks for it."
@@ -86,6 +99,7 @@ class NotificationResult(Assessment):
             "position": found.position,
             "date": None if item.date is None else timestamp(item.date),
             "body": dict(item.body) if with_body else None,
+            "judgement": found.judgement.verdict if found.judgement else None,
         }
         if isinstance(view, Refused):
             return cls(**known, unreadable=str(view))
@@ -94,7 +108,7 @@ class NotificationResult(Assessment):
         sources = [each for each in list_or_empty(said["sources"]) if isinstance(each, dict)]
         return cls(
             **known,
-            **dict(Assessment.of(view)),
+            **dict(found.assessment),
             origin=_text(said["origin"]),
             entity_type=said["entity_type"],
             entity_value=view["entity_value"],

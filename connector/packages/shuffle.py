@@ -141,7 +141,7 @@ def _identifier(name: str) -> str:
 def _actions() -> list[dict[str, Any]]:
     """The server's actions, and the app's own two."""
     listing = ACTIONS["list_notifications"]
-    wanted = [each for each in parameters.of(listing) if each.name not in ("where", "next", "order")]
+    wanted = [each for each in parameters.of(listing) if each.name not in ("where", "next", "order", "muted")]
     place = _field("next", "The `data.next` of new_notifications.", required=True, example=f"${NEW}.data.next")
     own = [
         {

@@ -252,6 +252,25 @@ def test_what_is_listed_has_what_is_known_of_its_entity(world):
     assert any(item.actors for item in listed.values())
 
 
+def test_what_an_analyst_judged_wrong_is_nothing_to_block_by_and_can_be_left_out(world):
+    world.done("poll")
+    listed = world.done("list_notifications", limit=1000, verdicts=["malicious"]).notifications
+    values = list(dict.fromkeys(item.entity_value for item in listed))
+    verdicts = {"false_positive": "unknown", "benign": "benign", "true_positive": "malicious"}
+    for value, judged in zip(values, verdicts, strict=False):
+        world.done("judge", of="observable", value=value, verdict=judged)
+    judged = {}
+    for item in world.done("list_notifications", limit=1000).notifications:
+        if item.judgement:
+            judged[item.entity_value] = item
+            assert item.verdict == verdicts[item.judgement]
+            assert (item.confidence is None) == (item.judgement != "true_positive")
+    assert list(judged) == values[:3]
+    left = world.done("list_notifications", limit=1000, muted=False).notifications
+    assert {item.judgement for item in left} == {None, "true_positive"}
+    assert values[0] not in {item.entity_value for item in left}
+
+
 def test_newest_first_goes_back_to_the_beginning(world):
     world.done("poll")
     found, place = [], None

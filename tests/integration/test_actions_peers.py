@@ -19,7 +19,7 @@ def test_a_push_and_a_poll_over_http_reach_the_receivers(medallion, rsyslog, tmp
         text = CONFIGURATION.format(key=KEY, api=url, folder=tmp_path, taxii=collection, syslog=rsyslog.ports["tcp"])
         configuration.write_text(text.replace("username: u, password: p", login))
         with serving_actions(configuration) as server:
-            assert server.post("test_connectivity", token="reader").json()["status"] == "success"
+            assert server.post("test_connectivity", token="soar").json()["status"] == "success"
             pushed = server.post("push_notification", {"id": IDS[4], "route": "taxii"}, token="soar").json()
             assert pushed["status"] == "success", pushed
             sent = {answer["id"] for answer in pushed["data"]["answers"]}

@@ -92,6 +92,7 @@ def _fetch_and_create() -> dict[str, Any]:
         "minimum_score": "{{vars.minimum_score}}",
         "verdicts": "{{vars.verdicts}}",
         "rules": "{{vars.rules}}",
+        "muted": "false",
         "limit": "500",
         "next": "{{vars.input.params.place}}",
     }

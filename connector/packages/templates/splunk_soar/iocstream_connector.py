@@ -45,6 +45,7 @@ class IocstreamConnector(BaseConnector):
         """
         config = self.get_config()
         asked = {name: config.get(name) for name in WANTED}
+        asked["muted"] = False
         count = int(param.get("container_count") or PAGE)
         by_hand = self.is_poll_now()
         state = self.load_state() or {}

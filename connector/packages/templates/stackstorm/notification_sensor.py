@@ -26,7 +26,7 @@ class NotificationSensor(PollingSensor):
         """Dispatch what is new; what the server cannot answer now is asked again by the next poll."""
         while True:
             asked = {name: self.config.get(name) for name in WANTED}
-            asked.update(limit=PAGE, next=self.sensor_service.get_value("next"))
+            asked.update(muted=False, limit=PAGE, next=self.sensor_service.get_value("next"))
             page = self._client.call("list_notifications", asked)["data"]
             for notification in page["notifications"]:
                 self.sensor_service.dispatch(trigger=TRIGGER, payload=notification, trace_tag=notification["id"])

@@ -30,7 +30,8 @@ def fetch_incidents(client, settings):
     """An incident for each rule that matched since the last time; the place is kept once the platform has them."""
     place = (demisto.getLastRun() or {}).get("next")
     limit = int(settings.get("max_fetch") or MOST_FETCHED)
-    page = client.call("list_notifications", {**asked(settings), "limit": limit, "next": place})["data"]
+    given = {**asked(settings), "muted": False, "limit": limit, "next": place}
+    page = client.call("list_notifications", given)["data"]
     demisto.incidents(incidents(page["notifications"]))
     demisto.setLastRun({"next": page["next"]})
 
