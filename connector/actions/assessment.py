@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.model import Document, JsonObject, Judgement
+from connector.model import Document, Guarded, JsonObject, Judgement
 from connector.values.display import one_line, shortened
 from connector.values.timestamps import timestamp
 
@@ -59,7 +59,8 @@ class Assessment(BaseModel):
         "unknown",
         description=(
             "VirusTotal's verdict on the entity; where it gives none, what the engines say. "
-            "A match alone is no verdict. What an analyst judged benign is benign, what is a false positive unknown."
+            "A match alone is no verdict. What an analyst judged benign is benign; what is a false positive, "
+            "or on a known-good list, is unknown."
         ),
     )
     score: int | None = Field(None, description="Threat score of Google Threat Intelligence, from 0 to 100.")
@@ -104,14 +105,20 @@ class Assessment(BaseModel):
             last_seen=seen_at(entity, "last_submission_date", "last_seen_itw_date"),
         )
 
-    def judged(self, judgement: Judgement | None) -> Self:
-        """What is left of it after what an analyst says: nobody is to block by what was judged wrong.
+    def corrected(self, judgement: Judgement | None, guarded: Guarded | None) -> Self:
+        """What is left of it after what an analyst says and what known-good lists have: nobody is to block by it.
 
         A true positive says that the match is right, not how bad the entity is.
         """
-        if judgement is None or not judgement.withholds:
-            return self
-        verdict = "benign" if judgement.verdict == "benign" else "unknown"
+        if judgement is not None and judgement.withholds:
+            return self._disclaimed("benign" if judgement.verdict == "benign" else "unknown")
+        if guarded is not None and guarded.is_suppressed:
+            return self._disclaimed("unknown")
+        if guarded is not None and guarded.confidence is not None and self.confidence is not None:
+            return self.model_copy(update={"confidence": min(self.confidence, guarded.confidence)})
+        return self
+
+    def _disclaimed(self, verdict: Verdict) -> Self:
         return self.model_copy(update={"verdict": verdict, "confidence": None, "families": [], "actors": []})
 
 

@@ -78,7 +78,10 @@ class ListNotifications(Parameters):
     )
     muted: bool = Field(
         default=True,
-        description="Whether to list also what an analyst judged a false positive, or benign, which no route delivers.",
+        description=(
+            "Whether to list also what no route delivers: what an analyst judged a false positive or benign, and what "
+            "is on a known-good list."
+        ),
     )
     order: Literal["oldest", "newest"] = Field(
         "oldest",
@@ -168,7 +171,7 @@ def _wanted(asked: ListNotifications) -> _Wanted | None:
     if asked.minimum_score:
         tests.append(lambda found, _: (found.assessment.score or 0) >= asked.minimum_score)
     if not asked.muted:
-        tests.append(lambda found, _: not (found.judgement and found.judgement.withholds))
+        tests.append(lambda found, _: not found.is_muted)
     return (lambda found, view: all(test(found, view) for test in tests)) if tests else None
 
 
@@ -197,7 +200,7 @@ def _listed_here(plan: Plan, journal: Journal, asked: ListNotifications, wanted:
         if len(listed) == asked.limit or looked_at == MOST_LOOKED_AT:
             break
         position, looked_at = entry.seq, looked_at + 1
-        found = Found.of(entry)
+        found = Found.of(entry, plan)
         if _fits(found, asked.since, wanted):
             listed.append(NotificationResult.brief(found, with_body=asked.bodies))
     else:
@@ -226,6 +229,7 @@ def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _
     name = asked.source or the_one_source(context.plan)
     found: list[Found] = []
     cursor = asked.next
+    guards = context.plan.guards.of(source=name)
     with asking(context, name) as source:
         while True:
             try:
@@ -238,7 +242,7 @@ def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _
                 )
             except Refused as error:
                 raise InvalidParameters(str(error)) from None
-            found += [Found(item, name) for item in items]
+            found += [Found(item, name, guards=guards) for item in items]
             if cursor is None or not items or len(found) >= asked.limit:
                 break
     return ListResult(

@@ -10,7 +10,9 @@ from pydantic import Field
 from connector import notification
 from connector.actions.assessment import Assessment
 from connector.actions.entity_facts import EntityFacts
-from connector.model import Document, Entry, JsonObject, Judgement, Notification, Refused, Subject
+from connector.configuration import Plan
+from connector.model import Document, Entry, Guarded, JsonObject, Judgement, Notification, Refused, Subject
+from connector.ports import Guards
 from connector.values.jsontext import list_or_empty
 from connector.values.timestamps import timestamp
 
@@ -25,6 +27,7 @@ class Found:
         position: its place in the journal; None when VirusTotal was asked.
         context: the attributes of what it names, as far as the journal knows them.
         judgement: what an analyst says of it.
+        guards: what is known to be good in its source.
     """
 
     notification: Notification
@@ -32,11 +35,17 @@ class Found:
     position: int | None = None
     context: Mapping[Subject, JsonObject] = field(default_factory=dict)
     judgement: Judgement | None = None
+    guards: Guards | None = None
 
     @classmethod
-    def of(cls, entry: Entry) -> Self:
-        """From an entry of the journal."""
-        return cls(entry.notification, entry.source, entry.seq, entry.context, entry.judgement)
+    def of(cls, entry: Entry, plan: Plan) -> Self:
+        """From an entry of the journal.
+
+        Raises:
+            Misconfigured: a known-good list is not what it should be.
+        """
+        guards = plan.guards.of(source=entry.source)
+        return cls(entry.notification, entry.source, entry.seq, entry.context, entry.judgement, guards)
 
     @property
     def where(self) -> Where:
@@ -53,10 +62,23 @@ class Found:
 
     @cached_property
     def assessment(self) -> Assessment:
-        """What is known of its entity; an analyst's judgement goes before VirusTotal's verdict."""
+        """What is known of its entity; analysts and known-good lists go before VirusTotal's verdict."""
         if isinstance(self.view, Refused):
             return Assessment()
-        return Assessment.of(self.view).judged(self.judgement)
+        return Assessment.of(self.view).corrected(self.judgement, self.guarded)
+
+    @cached_property
+    def guarded(self) -> Guarded | None:
+        """What guards its entity: a known-good list of the configuration or of its source."""
+        if self.guards is None or isinstance(self.view, Refused):
+            return None
+        return self.guards.of_notification(self.view)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether no route delivers it, because it was judged wrong or is known to be good."""
+        judged_wrong = self.judgement is not None and self.judgement.withholds
+        return judged_wrong or (self.guarded is not None and self.guarded.is_suppressed)
 
 
 class NotificationResult(Assessment):
@@ -83,6 +105,9 @@ class NotificationResult(Assessment):
     judgement: str | None = Field(
         None,
         description="What an analyst judged of it: true_positive, false_positive or benign; null when nobody did.",
+    )
+    guarded: str | None = Field(
+        None, description="Name of the known-good list that the entity is on; null when it is on none."
     )
     unreadable: str | None = Field(None, description="Why nothing more can be said of the notification.")
     body: dict[str, Any] | None = Field(
@@ -116,6 +141,7 @@ class NotificationResult(Assessment):
             rulesets=[name for each in sources if (name := _text(each.get("label") or each.get("id")))],
             tags=[tag for tag in list_or_empty(said["tags"]) if isinstance(tag, str)],
             link=said["link"],
+            guarded=found.guarded.list if found.guarded else None,
             entity=EntityFacts.of(view["entity"]),
         )
 

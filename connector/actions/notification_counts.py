@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from connector import app
-from connector.actions.assessment import Assessment
 from connector.actions.notification_brief import Found
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
+from connector.configuration import Plan
 from connector.model import Entry, Refused
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
@@ -87,7 +87,7 @@ def count_notifications(context: ActionContext, asked: CountNotifications) -> Co
             if date is None:
                 undated += 1
             elif asked.since is None or date >= asked.since:
-                found[(date - date % span, *_kind(entry))] += 1
+                found[(date - date % span, *_kind(entry, context.plan))] += 1
     return CountsResult(
         per=asked.per,
         counts=[
@@ -112,10 +112,11 @@ def _newest(journal: Journal, sources: list[str], limit: int, since: int | None)
         limit -= len(batch)
 
 
-def _kind(entry: Entry) -> tuple[str, str]:
+def _kind(entry: Entry, plan: Plan) -> tuple[str, str]:
     """The entity's type and severity."""
-    view = Found.of(entry).view
+    found = Found.of(entry, plan)
+    view = found.view
     if isinstance(view, Refused):
         return "other", "unknown"
     kind = view["notification"]["entity_type"]
-    return kind if kind in _TYPES else "other", Assessment.of(view).severity
+    return kind if kind in _TYPES else "other", found.assessment.severity

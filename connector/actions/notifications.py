@@ -225,7 +225,7 @@ def _is_refused(journal: Journal, route: str, seq: int) -> bool:
 def _found(context: ActionContext, notification_id: str, where: str) -> Found:
     """The notification, from where it may be looked for."""
     if where != "virustotal" and (entries := _in_journal(context.plan, notification_id)):
-        return Found.of(entries[0])
+        return Found.of(entries[0], context.plan)
     absent = f"the journal has no notification {notification_id!r}"
     if where == "journal":
         raise NotFound(absent)
@@ -235,7 +235,7 @@ def _found(context: ActionContext, notification_id: str, where: str) -> Found:
     for name in searchable_sources(context.plan):
         with asking(context, name) as source:
             try:
-                return Found(stream_item(source, notification_id), name)
+                return Found(stream_item(source, notification_id), name, guards=context.plan.guards.of(source=name))
             except Refused as error:
                 refusal = error
     raise NotFound(str(refusal) if refusal else f"{absent}, and no source can be asked")

@@ -271,6 +271,23 @@ def test_what_an_analyst_judged_wrong_is_nothing_to_block_by_and_can_be_left_out
     assert values[0] not in {item.entity_value for item in left}
 
 
+def test_what_is_on_a_known_good_list_is_nothing_to_block_by_and_can_be_left_out(world):
+    world.done("poll")
+    bad = world.done("list_notifications", limit=1000, verdicts=["malicious"]).notifications
+    suppressed, labelled = list(dict.fromkeys(item.entity_value for item in bad if item.confidence))[:2]
+    (world.folder / "good.txt").write_text(f"{suppressed}\n")
+    (world.folder / "half.txt").write_text(f"{labelled}\n")
+    lists = "{path: good.txt, name: good}, {path: half.txt, name: half, effect: label, confidence: 7}"
+    world.path.write_text(world.path.read_text() + f"guards: {{lists: [{lists}]}}\n")
+    listed = {item.entity_value: item for item in world.done("list_notifications", limit=1000).notifications}
+    good, half = listed[suppressed], listed[labelled]
+    assert (good.guarded, good.verdict, good.confidence) == ("good", "unknown", None)
+    assert (half.guarded, half.verdict, half.confidence) == ("half", "malicious", 7)
+    left = {item.entity_value for item in world.done("list_notifications", limit=1000, muted=False).notifications}
+    assert suppressed not in left
+    assert labelled in left
+
+
 def test_newest_first_goes_back_to_the_beginning(world):
     world.done("poll")
     found, place = [], None
