@@ -120,12 +120,26 @@ class Page:
         checkpoint: the source's own JSON; handed back to `Source.pages` to go on from here.
         gap: what the source found to be lost since its last checkpoint.
         unreadable: what it stepped over.
+        looks_up: whether the source can be asked about what they are about (`Ahead`); None: it cannot, or must not.
     """
 
     notifications: Sequence[Notification]
     checkpoint: Json
     gap: Gap | None = None
     unreadable: Sequence[Unreadable] = ()
+    looks_up: "Ahead | None" = None
+
+
+class Ahead(NamedTuple):
+    """What is to be looked up of the entities that notifications are about.
+
+    Attributes:
+        seconds: after how long each is to be looked up again; None: not at all.
+        techniques: whether to look up what malicious and suspicious files do.
+    """
+
+    seconds: int | None
+    techniques: bool = True
 
 
 class Subject(NamedTuple):
@@ -151,6 +165,8 @@ class LookUp:
         attributes: what VirusTotal says of it, when it is known.
         digest: of those attributes whose change is news: with another digest, entries that name it are outdated.
         report: what `status` shows of it; empty for most.
+        again: seconds after the subject was last named at which to ask again, sooner than when it is due.
+        leads_to: what is to be looked up now that this is known: it is named by the same entries.
     """
 
     subject: Subject
@@ -160,6 +176,8 @@ class LookUp:
     attributes: JsonObject | None = None
     digest: bytes = b""
     report: JsonObject = field(default_factory=dict)
+    again: Sequence[int] = ()
+    leads_to: Sequence[Subject] = ()
 
 
 class Rule(NamedTuple):
@@ -287,6 +305,7 @@ class Entry:
         damaged: whether it is not what was stored any more; the notification's body is then empty.
         judgement: what decides of all that is said of it, of its observable and of its rule, when it was read. When all
             of it is over, the last word, with the verdict `TAKEN_BACK`.
+        entity: the attributes of its entity as JSON, where they were looked up after it was stored, and were news.
     """
 
     seq: int
@@ -296,6 +315,7 @@ class Entry:
     learned: int = field(default=0, compare=False)
     damaged: bool = False
     judgement: Judgement | None = None
+    entity: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ LOOKED_UP = ("hunting_ruleset", "retrohunt_job", "collection", "threat_actor")
 """The types of `notification.sources` that can be looked up; a `threat_profile` cannot. The URL that a notification is
 about is a subject too, of the type `url`, while only its digest is known."""
 _WITH_RULES = ("hunting_ruleset", "retrohunt_job")
+ENTITIES = ("file", "url", "domain", "ip_address")
+"""The types of entities, which can be looked up again."""
+TECHNIQUES = "file_techniques"
+"""The type of what a file does, as a subject: the ATT&CK techniques that sandboxes saw."""
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
 """Subjects of a notification, and characters of a subject's id, at most; VirusTotal gives fewer."""
@@ -63,6 +67,7 @@ def view(
     context: Mapping[Subject, JsonObject] = MappingProxyType({}),
     source: JsonObject | None = None,
     judgement: Judgement | None = None,
+    newest: bytes | None = None,
 ) -> Document:
     """What mappings see, under the same names for both shapes.
 
@@ -77,6 +82,7 @@ def view(
         source: the `name` and `labels` of the source that it came from. Without it, what the body itself has under
             `source`, as an example may; else `EXAMPLE_SOURCE`. The same goes for `judgement`; else there is none.
         judgement: what decides of all that analysts say of it.
+        newest: the entity's attributes as JSON, where more was learned of them later (`connector.model.Entry.entity`).
 
     Raises:
         Refused: it has no id, no date or no entity type, so that nothing true can be said of it.
@@ -108,7 +114,8 @@ def view(
         raise Refused("it has no date that a clock could show", by="notification")
     if not isinstance(entity_type, str) or not isinstance(entity_id, str) or not entity_type or not entity_id:
         raise Refused("it does not say which entity it is about (type and id)", by="notification")
-    entity = _with_url(entity_type, entity_id, _object(entity_object.get("attributes")), context)
+    known = _object(entity_object.get("attributes") if newest is None else orjson.loads(newest))
+    entity = _with_learned(entity_type, entity_id, known, context)
     said["id"], said["date"] = notification.id, notification.date
     said["link"] = _link(entity_type, entity_id)
     for key in _NOTIFICATION_KEYS:
@@ -213,11 +220,37 @@ def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | 
     return None if _object(entity).get("url") else Subject("url", entity_id)
 
 
-def _with_url(
-    entity_type: str, entity_id: str, entity: dict[str, Any], context: Mapping[Subject, JsonObject]
+def entity(body: JsonObject) -> tuple[Subject, dict[str, Any]] | None:
+    """The entity that a notification is about, and what it says of it; None if that cannot be looked up by its id."""
+    if _is_notification_object(body):
+        said = _object(body.get("attributes"))
+        entity_type, entity_id, attributes = said.get("entity_type"), said.get("entity_id"), body.get("entity")
+        attributes = _object(attributes).get("attributes")
+    else:
+        entity_type, entity_id, attributes = body.get("type"), body.get("id"), body.get("attributes")
+    if entity_type not in ENTITIES or not isinstance(entity_id, str):
+        return None
+    is_digest = entity_type in ("file", "url")
+    if not (SHA256.match(entity_id) if is_digest else _is_name(entity_id)):
+        return None
+    return Subject(entity_type, entity_id), _object(attributes)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_SUBJECT_ID and text.isprintable() and not any(map(str.isspace, text))
+
+
+def _with_learned(
+    entity_type: str, entity_id: str, attributes: dict[str, Any], context: Mapping[Subject, JsonObject]
 ) -> dict[str, Any]:
-    subject = _unknown_url(entity_type, entity_id, entity) if context else None
-    return {**context.get(subject, {}), **entity} if subject else entity
+    """An entity's attributes with its URL, or its techniques, where only a look-up could tell."""
+    if not context:
+        return attributes
+    if entity_type == "file":
+        techniques = context.get(Subject(TECHNIQUES, entity_id))
+        return {**techniques, **attributes} if techniques else attributes
+    subject = _unknown_url(entity_type, entity_id, attributes)
+    return {**context.get(subject, {}), **attributes} if subject else attributes
 
 
 def _said(body: JsonObject) -> dict[str, Any]:

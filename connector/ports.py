@@ -325,22 +325,26 @@ class Journal(Outbox, Protocol):
         """
         ...
 
-    def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
+    def due(self, source: str, now: int, limit: int, *, about: int = 0) -> Sequence[Subject]:
         """Subjects that entries of the source name and whose next look-up is due by a time (Unix seconds).
 
-        At most `limit`; those never looked up come first, and of these the one that was named last.
+        At most `limit`; those never looked up come first, and of these the one that was named last. After them, at most
+        `about` of what the entries are about (`Page.looks_up`), those first that became due last: when there are more
+        than can ever be looked up, it is the newest that are.
         """
         ...
 
     def asked_since(self, source: str, since: int) -> int:
-        """How many subjects of the source were last asked about at a time (Unix seconds) or later."""
+        """How many look-ups of the source were made at a time (Unix seconds) or later, of the last two days."""
         ...
 
     def learn(self, source: str, look_up: LookUp) -> bool:
         """Store what was looked up; return whether it says anything new.
 
         If it does, the entries that name the subject and that a route has delivered are outdated from then on, in the
-        same transaction. When the answer is `absent` or `forbidden`, what was known before stays known. When it is of a
+        same transaction. Of an entity nothing is stored unless it is news: its digest is then another than that of
+        the last notification, or of the last news. Entries stored later say what is newer themselves.
+        When the answer is `absent` or `forbidden`, what was known before stays known. When it is of a
         URL, dead letters that were made without it, and not by a sink, are to be retried. Requires the lease on the
         source.
         """

@@ -33,7 +33,7 @@ def simulate(port: int, count: int, key: str) -> None:
         from connector.simulator import api, notifications, wsgi_server
 
     stop = stop_on_signals()
-    with wsgi_server.serving(api.Api(notifications.notifications(count), key=key), port) as url:
+    with wsgi_server.serving(api.Api(notifications.notifications(count), key=key, reassesses=True), port) as url:
         click.echo(
             f"serving {count} notifications; in iocstream.yaml set\n"
             f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"

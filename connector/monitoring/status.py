@@ -46,7 +46,7 @@ class LookUpsReport(BaseModel):
     known: int = Field(description="How many rulesets and collections are known.")
     absent: int = Field(description="How many VirusTotal does not have.")
     forbidden: int = Field(description="How many the API key may not read.")
-    waiting: int = Field(description="How many are to be looked up, for the first time or again.")
+    waiting: int = Field(description="How many of what notifications name are to be looked up, at first or again.")
     today: int = Field(description="How many look-ups were made since 00:00 UTC.")
     per_day: int = Field(description="How many look-ups are allowed a day, by `look_ups_per_day`.")
     message: str | None = Field(description="Why look-ups are paused; null when they are not.")

@@ -146,7 +146,7 @@ def _fetched(plan: Plan, journal: Journal, sources: Sequence[str], notification_
             except Refused as error:
                 unknown = error
                 continue
-            journal.append(name, Page([found], journal.checkpoint(name)))
+            journal.append(name, Page([found], journal.checkpoint(name), looks_up=settings.looks_up()))
         entries = journal.find([name], notification_id)
         if not entries:
             raise Misconfigured(

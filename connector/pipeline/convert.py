@@ -101,7 +101,7 @@ def _rendered(
     if entry.damaged:
         return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
     try:
-        view = notification.view(entry.notification, entry.context, source, entry.judgement)
+        view = notification.view(entry.notification, entry.context, source, entry.judgement, entry.entity)
         with Guarding(guards.derived if guards is not None else None):
             if guards is not None and (guard := guards.of_notification(view)) is not None:
                 if guard.is_suppressed:

@@ -22,6 +22,8 @@ PAUSE_SECONDS = 900.0
 """How long nothing is looked up after a look-up could not be answered: after each in a row twice as long as after the
 one before, from the first pause up to this, unless the answer says longer."""
 DAY_SECONDS = 86_400
+ABOUT_SHARE = 0.75
+"""The part of a day's look-ups that may be of what notifications are about; the rest is kept for what they name."""
 AGAIN_SECONDS = 3600.0
 """After how long that subject is asked about again, likewise; others go first, in case the failure is due to it."""
 
@@ -68,7 +70,8 @@ class LookUps:
         """What is to be looked up, and no more than may be today."""
         name, now = self._part.name, int(time.time())
         today = self._journal.asked_since(name, now - now % DAY_SECONDS)
-        return self._journal.due(name, now, self._per_day - today)
+        about = max(0, int(self._per_day * ABOUT_SHARE) - today)
+        return self._journal.due(name, now, self._per_day - today, about=about)
 
     def _answer(self, subject: Subject) -> LookUp:
         """What the source says of a subject; when it cannot, why, and then nothing is asked for a while."""

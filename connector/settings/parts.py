@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field, field_validator
 
+from connector.model import Ahead
 from connector.settings.config import Settings
 from connector.settings.guards import GuardSettings
 from connector.settings.producer import Producer
@@ -58,6 +59,10 @@ class SourceSettings(Settings):
     def look_up_limit(self) -> int:
         """How many look-ups it may make a day; 0: it makes none."""
         return 0
+
+    def looks_up(self) -> Ahead | None:
+        """What it looks up of the entities that its notifications are about; see `connector.model.Page`."""
+        return None
 
     def waits_for(self) -> str:
         """Whose answers it waits for: parts that wait for the same share a few threads, and so hold up no others."""

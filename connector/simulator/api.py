@@ -17,7 +17,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
-from connector.simulator import subjects
+from connector.simulator import assessments, subjects
 from connector.simulator.stream import BadRequest, Query, context, matcher, position
 from connector.simulator.subjects import Item
 
@@ -93,6 +93,7 @@ class Api:
         allowed: the daily quota.
         clock: tells the time, in Unix seconds; the Date header shows it.
         subjects: what is answered for a ruleset, Retrohunt job or collection, by type and id.
+        reassesses: whether the assessment of an entity changes with its age, when it is asked for by itself.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Api:
         user: str = "demo",
         allowed: int = 1_000_000,
         clock: Callable[[], float] = time.time,
+        reassesses: bool = False,
     ) -> None:
         self.faults: list[Fault] = []
         self.requests: list[Asked] = []
@@ -110,6 +112,7 @@ class Api:
         self.allowed = allowed
         self.clock = clock
         self.subjects = subjects.answers()
+        self.reassesses = reassesses
         self._key = key
         self._user = user
         self._lock = threading.Lock()
@@ -117,6 +120,7 @@ class Api:
         self._items: list[Item] = []
         self._matches: dict[str, list[Item]] = {}
         self._entities: dict[tuple[str, str], Item] = {}
+        self._raised: dict[tuple[str, str], int] = {}  # when an entity last matched
         self.add(notifications)
 
     def add(self, notifications: Iterable[Item]) -> None:
@@ -126,6 +130,15 @@ class Api:
             for item in more:
                 self._know(item)
             self._keep([*self._items, *more])
+
+    def assess(self, kind: str, identifier: str, verdict: str, score: int = 85, engines: int = 31) -> None:
+        """Give an entity another assessment from now on; the notifications that it has keep theirs."""
+        severity = "SEVERITY_HIGH" if verdict == "VERDICT_MALICIOUS" else "SEVERITY_NONE"
+        with self._lock:
+            entity = self._entities[kind, identifier]
+            entity["attributes"] = assessments.assessed(
+                entity["attributes"], verdict, score=score, severity=severity, engines=engines
+            )
 
     def expire_cursors(self) -> None:
         """Refuse every cursor given so far."""
@@ -193,7 +206,7 @@ class Api:
         except BadRequest as error:
             return _error(400, "BadRequestError", str(error))
 
-    def _routed(self, asked: Asked) -> _Answer:  # noqa: PLR0911 -- one return for each endpoint
+    def _routed(self, asked: Asked) -> _Answer:  # noqa: C901, PLR0911 -- one case, one return for each endpoint
         match [asked.method, *asked.path.strip("/").split("/")]:
             case ["GET", "ioc_stream"]:
                 return self._stream(asked)
@@ -204,8 +217,10 @@ class Api:
             case ["GET" | "DELETE" as method, "ioc_stream_notifications", identifier]:
                 return self._notification(method, identifier)
             case ["GET", "files" | "urls" | "domains" | "ip_addresses" as collection, identifier]:
-                entity = self._entities.get((_KINDS[collection], identifier))
+                entity = self._entity(_KINDS[collection], identifier)
                 return _Answer(200, {"data": _seen(entity, asked)}) if entity else _not_found(identifier)
+            case ["GET", "files", identifier, "behaviour_mitre_trees"]:
+                return self._techniques(identifier)
             case ["GET", "me"]:
                 return _Answer(200, {"data": {"type": "user", "id": self._user, "attributes": {"status": "active"}}})
             case ["GET", "users", name, "overall_quotas"]:
@@ -217,6 +232,20 @@ class Api:
             case ["GET", "collections", identifier]:
                 return self._subject("collection", identifier)
         return _not_found(asked.path)
+
+    def _entity(self, kind: str, identifier: str) -> Item | None:
+        entity = self._entities.get((kind, identifier))
+        if entity is None or not self.reassesses:
+            return entity
+        age = self.clock() - self._raised.get((kind, identifier), self.clock())
+        return {**entity, "attributes": assessments.assessed_at(entity["attributes"], identifier, age)}
+
+    def _techniques(self, identifier: str) -> _Answer:
+        entity = self._entity("file", identifier)
+        if entity is None:
+            return _not_found(identifier)
+        is_bad = assessments.verdict_of(entity["attributes"]) in ("VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS")
+        return _Answer(200, {"data": assessments.techniques(identifier) if is_bad else {}})
 
     def _stream(self, asked: Asked) -> _Answer:
         query = Query.of(dict(asked.args), self._generation)
@@ -299,6 +328,7 @@ class Api:
             aliases |= {str(attributes[name]) for name in ("md5", "sha1") if name in attributes}
         for alias in aliases:
             self._entities[kind, alias] = entity
+            self._raised[kind, alias] = position(item)[0]
 
 
 def _seen(item: Item, asked: Asked) -> Item:

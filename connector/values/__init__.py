@@ -1,6 +1,7 @@
 """Pure functions of values, imported from everywhere.
 
 `identifiers` makes STIX ids, `timestamps`, `addresses` and `uri` have canonical forms, `observables` says what a text
-names; `jsontext` reads JSON from outside, `display` makes text safe to show, `quota` reads what VirusTotal says of an
-API key's quota, and `shapes` say what is known of a value before there is one.
+names, `assessments` what an entity's attributes come to; `jsontext` reads JSON from outside, `display` makes text safe
+to show, `quota` reads what VirusTotal says of an API key's quota, and `shapes` say what is known of a value before
+there is one.
 """

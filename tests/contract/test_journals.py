@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
     UNREADABLE,
     Advance,
+    Ahead,
     DeadLetter,
     Entry,
     Gap,
@@ -39,8 +42,9 @@ from connector.model import (
     Unreadable,
     Version,
 )
-from connector.notification import subjects
+from connector.notification import TECHNIQUES, subjects
 from connector.ports import Journal
+from connector.values.assessments import meaning
 
 Opener = Callable[[], Journal]
 
@@ -1525,3 +1529,107 @@ def test_a_journal_agrees_with_a_model_of_it_whatever_is_done_in_whatever_order(
         Machine,
         settings=examples(40, stateful_step_count=25, suppress_health_check=list(HealthCheck), database=None),
     )
+
+
+def about(number: int, entity: str, *, malicious: int = 0, kind: str = "domain") -> Notification:
+    """A notification about an entity that so many engines call malicious."""
+    body: JsonObject = {
+        "type": kind,
+        "id": entity,
+        "attributes": {"last_analysis_stats": {"malicious": malicious}},
+        "context_attributes": {"notification_id": str(number)},
+    }
+    return Notification(str(number), 1_760_000_000, body)
+
+
+def assessed(subject: Subject, malicious: int, *, at: int, again: Sequence[int] = (), **more: Any) -> LookUp:
+    attributes = {"last_analysis_stats": {"malicious": malicious}}
+    return LookUp(subject, "known", at, 2**40, attributes, meaning(attributes), again=again, **more)
+
+
+HOST, FILE = Subject("domain", "c2.example.com"), Subject("file", "a" * 64)
+LATER = 2**40
+
+
+def newest(journal: Journal) -> list[JsonObject | None]:
+    """By entry, what a look-up said of its entity."""
+    return [each.entity and orjson.loads(each.entity) for each in journal.entries([1, 2])]
+
+
+def test_what_entries_are_about_is_due_after_what_they_name_and_only_if_that_is_wanted(journal):
+    named = naming(1, RULES)
+    store(journal, "vt", Page([named, about(2, HOST.id)], None))
+    assert journal.due("vt", LATER, 9, about=9) == [RULES]
+    store(journal, "vt", Page([about(3, HOST.id)], None, looks_up=Ahead(3600)))
+    assert journal.due("vt", int(time.time()) + 3500, 9, about=9) == [RULES]
+    assert journal.due("vt", int(time.time()) + 3600, 9, about=9) == [RULES, HOST]
+    assert journal.due("vt", LATER, 9) == journal.due("vt", LATER, 1, about=9) == [RULES]
+
+
+def test_of_what_entries_are_about_the_newest_comes_first_and_no_more_than_asked(journal):
+    for number in range(1, 5):
+        store(journal, "vt", Page([about(number, f"{number}.example")], None, looks_up=Ahead(3600 * number)))
+    due = [subject.id for subject in journal.due("vt", LATER, 9, about=3)]
+    assert due == ["4.example", "3.example", "2.example"]
+
+
+def test_an_entity_that_is_assessed_as_before_is_no_news_and_one_that_is_not_outdates_what_was_passed(journal):
+    store(journal, "vt", Page([about(1, HOST.id), about(2, HOST.id, malicious=1)], None, looks_up=Ahead(3600)))
+    pass_all(journal)
+    assert learn(journal, assessed(HOST, 2, at=5)) == [False]  # the last notification said one engine; two are no more
+    assert newest(journal) == [None, None]
+    assert learn(journal, assessed(HOST, 30, at=6)) == [True]
+    assert newest(journal) == [{"last_analysis_stats": {"malicious": 30}}] * 2
+    assert [entry.seq for entry in outdated(journal).entries] == [1, 2]
+    assert learn(journal, assessed(HOST, 31, at=7)) == [False]
+
+
+def test_an_entry_that_was_stored_after_a_look_up_says_itself_what_is_newer(journal):
+    store(journal, "vt", Page([about(1, HOST.id)], None, looks_up=Ahead(3600)))
+    learn(journal, assessed(HOST, 30, at=5))
+    store(journal, "vt", Page([about(2, HOST.id)], None, looks_up=Ahead(3600)))
+    assert newest(journal) == [{"last_analysis_stats": {"malicious": 30}}, None]
+    assert learn(journal, assessed(HOST, 0, at=6), assessed(HOST, 30, at=7)) == [False, True]
+    assert newest(journal) == [{"last_analysis_stats": {"malicious": 30}}] * 2
+
+
+def test_an_entity_is_due_again_so_long_after_it_was_last_named(journal):
+    store(journal, "vt", Page([about(1, HOST.id)], None, looks_up=Ahead(3600)))
+    now = int(time.time())
+    learn(journal, assessed(HOST, 0, at=now + 3600, again=[3600, 86400]))
+    assert journal.due("vt", now + 86_300, 9, about=9) == []
+    assert journal.due("vt", now + 86_500, 9, about=9) == [HOST]
+    learn(journal, assessed(HOST, 0, at=now + 86_500, again=[3600, 86400]))
+    assert journal.due("vt", now + 10**8, 9, about=9) == []
+    store(journal, "vt", Page([about(2, HOST.id)], None, looks_up=Ahead(3600)))
+    assert journal.due("vt", int(time.time()) + 3600, 9, about=9) == [HOST]
+
+
+def test_what_a_look_up_leads_to_is_named_by_the_same_entries_and_asked_for_once(journal):
+    does = Subject(TECHNIQUES, FILE.id)
+    store(
+        journal,
+        "vt",
+        Page([about(1, FILE.id, kind="file"), about(2, FILE.id, kind="file")], None, looks_up=Ahead(3600)),
+    )
+    assert journal.due("vt", int(time.time()), 9, about=9) == []
+    learn(journal, assessed(FILE, 30, at=5, leads_to=[does]))
+    assert journal.due("vt", 5, 9, about=9) == [does]
+    learn(journal, LookUp(does, "known", 6, LATER + 1, {"techniques": [{"id": "T1059"}]}, b"1"))
+    assert [entry.context[does] for entry in journal.entries([1, 2])] == [{"techniques": [{"id": "T1059"}]}] * 2
+    learn(journal, assessed(FILE, 31, at=7, leads_to=[does]))
+    assert does not in journal.due("vt", LATER, 9, about=9)
+
+
+def test_a_file_that_is_bad_when_it_is_stored_is_asked_at_once_what_it_does_if_that_is_wanted(journal):
+    bad = about(1, FILE.id, malicious=30, kind="file")
+    store(journal, "other", Page([bad], None, looks_up=Ahead(3600, techniques=False)))
+    store(journal, "vt", Page([bad], None, looks_up=Ahead(None)))
+    due = [journal.due(source, int(time.time()), 9, about=9) for source in ("other", "vt")]
+    assert due == [[], [Subject(TECHNIQUES, FILE.id)]]
+
+
+def test_each_look_up_counts_though_it_was_of_the_same_subject(journal):
+    store(journal, "vt", Page([about(1, HOST.id)], None, looks_up=Ahead(3600)))
+    learn(journal, *(assessed(HOST, 0, at=at) for at in (10, 11, 12)))
+    assert [journal.asked_since("vt", since) for since in (10, 12, 13)] == [3, 1, 0]

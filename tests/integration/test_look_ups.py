@@ -16,7 +16,8 @@ from connector.simulator.wsgi_server import serving
 
 CONFIGURATION = """
 sources:
-  vt: {{type: virustotal, api_key: demo-key, api_url: "{api}/api/v3", since_hours: 168, poll_seconds: 1{options}}}
+  vt: {{type: virustotal, api_key: demo-key, api_url: "{api}/api/v3", since_hours: 168, poll_seconds: 1,
+       attack_techniques: false{options}}}
 routes:
   taxii:
     mapping: why.yaml

@@ -270,3 +270,44 @@ def test_an_example_may_say_what_it_was_judged():
     assert seen == {"verdict": "benign", "of": None, "note": None, "by": "ana", "at": None, "until": None}
     assert view(STREAM_ITEM)["judgement"] is None
     assert view({**STREAM_ITEM, "judgement": "benign"})["judgement"] is None
+
+
+def test_the_entity_is_what_was_learned_of_it_last():
+    newest = orjson.dumps({"reputation": -7})
+    assert notification.view(notification.read(STREAM_ITEM), newest=newest)["entity"] == {"reputation": -7}
+
+
+def test_what_a_file_does_is_among_its_attributes_unless_it_says_so_itself():
+    body = {
+        "type": "file",
+        "id": "a" * 64,
+        "attributes": {"size": 1},
+        "context_attributes": {"notification_id": "1", "notification_date": 1},
+    }
+    techniques = [{"id": "T1059"}]
+    context = {Subject(notification.TECHNIQUES, "a" * 64): {"techniques": techniques}}
+    assert view(body, context)["entity"] == {"size": 1, "techniques": techniques}
+    body["attributes"]["techniques"] = []
+    assert view(body, context)["entity"]["techniques"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier", "is_known"),
+    [
+        ("file", "a" * 64, True),
+        ("file", "eicar", False),
+        ("url", "A" * 64, True),
+        ("url", "http://example.com/", False),
+        ("domain", "example.com", True),
+        ("domain", "a b", False),
+        ("domain", "", False),
+        ("ip_address", "2001:db8::1", True),
+        ("collection", "x", False),
+        (None, None, False),
+    ],
+)
+def test_an_entity_can_be_looked_up_by_a_digest_or_a_name(kind, identifier, is_known):
+    item = {"type": kind, "id": identifier, "attributes": {"a": 1}}
+    alone = {"type": "ioc_stream_notification", "attributes": {"entity_type": kind, "entity_id": identifier}}
+    expected = [(Subject(kind, identifier), {"a": 1}), (Subject(kind, identifier), {})] if is_known else [None, None]
+    assert [notification.entity(item), notification.entity(alone)] == expected

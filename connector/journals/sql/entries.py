@@ -27,7 +27,9 @@ def store(db: Transaction, bodies: Bodies, source: str, page: Page, now: int) ->
     codec = bodies.newest(db, "notifications")
     added = ((_add(db, codec, source_id, notification, now), notification) for notification in page.notifications)
     stored = [(seq, notification) for seq, notification in added if seq is not None]
-    look_ups.add_mentions(db, source_id, ((seq, notification.body) for seq, notification in stored))
+    look_ups.add_mentions(db, source_id, [(seq, notification.body) for seq, notification in stored])
+    if page.looks_up is not None:
+        look_ups.add_entities(db, source_id, [(seq, each.body) for seq, each in stored], page.looks_up, now)
     letters = [letter for each in page.unreadable if (letter := _set_aside(db, codec, source_id, each, now))]
     if letters:
         dead_letters.replace(db, positions.route_id(db, source), [], letters, now)
@@ -97,20 +99,20 @@ def after(db: Transaction, bodies: Bodies, reached: Mapping[str, int], limit: in
         size += len(stored or b"")
         if size >= READ_BYTES:
             break
-    return _with_what_is_known(db, found)
+    return _with_what_is_known(db, bodies, found)
 
 
 def numbered(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Sequence[Entry]:
     """These entries, in order; what was pruned is missing."""
     rows = db.run("numbered_entries", {"seqs": json_list(seqs)})
-    return _with_what_is_known(db, [_entry(row, _body(db, bodies, row)) for row in rows])
+    return _with_what_is_known(db, bodies, [_entry(row, _body(db, bodies, row)) for row in rows])
 
 
 def find(db: Transaction, bodies: Bodies, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
     """The entries of these sources that have this notification, in order."""
     asked = ({"source": source, "notification_id": notification_id} for source in dict.fromkeys(sources))
     found = [_entry(row, _body(db, bodies, row)) for each in asked for row in db.run("find_entry", each)]
-    return _with_what_is_known(db, sorted(found, key=_SEQ))
+    return _with_what_is_known(db, bodies, sorted(found, key=_SEQ))
 
 
 def latest(db: Transaction, bodies: Bodies, sources: Sequence[str], limit: int, before: int | None) -> Sequence[Entry]:
@@ -121,8 +123,8 @@ def latest(db: Transaction, bodies: Bodies, sources: Sequence[str], limit: int, 
     return judgements.with_judgements(db, [_entry(row, _body(db, bodies, row)) for row in rows])
 
 
-def _with_what_is_known(db: Transaction, found: Sequence[Entry]) -> Sequence[Entry]:
-    return judgements.with_judgements(db, look_ups.with_context(db, found))
+def _with_what_is_known(db: Transaction, bodies: Bodies, found: Sequence[Entry]) -> Sequence[Entry]:
+    return judgements.with_judgements(db, look_ups.with_context(db, bodies, found))
 
 
 def body(db: Transaction, bodies: Bodies, row: Any) -> JsonObject:

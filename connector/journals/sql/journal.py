@@ -113,10 +113,10 @@ class SqlJournal:
             self._leases.fence(db, source)
             return entries.mend(db, self._bodies, source, seq, notification)
 
-    def due(self, source: str, now: int, limit: int) -> Sequence[Subject]:
+    def due(self, source: str, now: int, limit: int, *, about: int = 0) -> Sequence[Subject]:
         """As `connector.ports.Journal.due`."""
         with self._database.read() as db:
-            return look_ups.due(db, source, now, limit)
+            return look_ups.due(db, source, now, limit, about)
 
     def asked_since(self, source: str, since: int) -> int:
         """As `connector.ports.Journal.asked_since`."""
@@ -128,7 +128,7 @@ class SqlJournal:
         """As `connector.ports.Journal.learn`."""
         with self._database.write() as db:
             self._leases.fence(db, source)
-            return look_ups.learn(db, source_id(db, source), look_up)
+            return look_ups.learn(db, self._bodies, source_id(db, source), look_up)
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """As `connector.ports.Journal.entries`."""

@@ -3,6 +3,9 @@
 The journal counts what it learns: each look-up that says something new raises the count by one. A subject keeps the
 count at which it was last learned of, an entry read for delivery the count of that moment (`Entry.learned`): what it
 names and was learned later, it was delivered without.
+
+What an entry is about, its entity, is a subject like those that it names, with a rank of its own: the others are looked
+up first. The entity's digest is that of what the last entry says of it, until something else is learned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +14,16 @@ from typing import Any
 
 import orjson
 
+from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Transaction
-from connector.journals.sql.rows import decoded_object, json_list
-from connector.model import Entry, Json, JsonObject, LookUp, LookUpStatus, Subject
-from connector.notification import subjects
+from connector.journals.sql.rows import checksum, decoded_object, is_damaged, json_list
+from connector.model import Ahead, Entry, Json, JsonObject, LookUp, LookUpStatus, Subject
+from connector.notification import ENTITIES, TECHNIQUES, entity, subjects
+from connector.values import assessments
 
 DAY_SECONDS = 86_400
+_ABOUT = 1
+"""The rank of what entries are about; that of what they name is 0."""
 
 
 def add_mentions(db: Transaction, source_id: int, stored: Iterable[tuple[int, JsonObject]]) -> None:
@@ -31,19 +38,55 @@ def add_mentions(db: Transaction, source_id: int, stored: Iterable[tuple[int, Js
     db.run_many("add_mention", rows)
 
 
+def add_entities(
+    db: Transaction, source_id: int, stored: Iterable[tuple[int, JsonObject]], ahead: Ahead, now: int
+) -> None:
+    """Write down what notifications are about, so that it is looked up again."""
+    rows: list[dict[str, Any]] = []
+    techniques: list[dict[str, Any]] = []
+    for seq, body in stored:
+        found = entity(body)
+        if found is None:
+            continue
+        subject, attributes = found
+        row = {
+            "source": source_id,
+            "type": subject.type,
+            "subject_id": subject.id,
+            "seq": seq,
+            "rank": _ABOUT,
+            "now": now,
+        }
+        if ahead.seconds is not None:
+            # Of what was not told, whatever is learned is news.
+            is_told = bool(attributes) and (subject.type != "url" or bool(attributes.get("url")))
+            digest = assessments.meaning(attributes) if is_told else None
+            rows.append({**row, "due": now + ahead.seconds, "digest": digest})
+        if ahead.techniques and subject.type == "file" and assessments.is_bad(attributes):
+            techniques.append({**row, "type": TECHNIQUES, "due": now})
+    if rows:
+        db.run_many("add_entity", rows)
+        db.run_many("add_mention", rows)
+    if techniques:
+        db.run_many("add_follower", techniques)
+        db.run_many("add_mention", techniques)
+
+
 def learned_so_far(db: Transaction) -> int:
     """How much has been learned so far."""
     (count,) = db.run("learned_so_far").fetchone()
     return int(count)
 
 
-def due(db: Transaction, source: str, now: int, limit: int) -> Sequence[Subject]:
+def due(db: Transaction, source: str, now: int, limit: int, about: int) -> Sequence[Subject]:
     """As `connector.ports.Journal.due`."""
-    rows = db.run("due_subjects", {"source": source, "now": now, "limit": max(0, limit)})
+    rows = db.run("due_subjects", {"source": source, "now": now, "limit": max(0, limit)}).fetchall()
+    if (left := min(about, limit - len(rows))) > 0:
+        rows += db.run("due_entities", {"source": source, "now": now, "limit": left}).fetchall()
     return [Subject(*row) for row in rows]
 
 
-def with_context(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry]:
+def with_context(db: Transaction, bodies: Bodies, entries: Sequence[Entry]) -> Sequence[Entry]:
     """The entries with what is known now of what they name."""
     learned = learned_so_far(db)
     if not learned or not entries:
@@ -52,31 +95,77 @@ def with_context(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry]:
     for seq, subject_id in db.run("mentions_in", {"seqs": json_list([entry.seq for entry in entries])}):
         named.setdefault(seq, []).append(subject_id)
     ids = sorted({subject_id for found in named.values() for subject_id in found})
-    rows = db.run("known_subjects", {"ids": json_list(ids)})
-    known = {row[0]: (Subject(row[1], row[2]), decoded_object(row[3])) for row in rows}
+    known: dict[int, tuple[Subject, JsonObject]] = {}
+    entities: dict[int, tuple[bytes, int]] = {}
+    for number, kind, subject_id, *stored, until in db.run("known_subjects", {"ids": json_list(ids)}):
+        body = _body(db, bodies, *stored)
+        if body is None:
+            continue
+        if kind in ENTITIES and until:
+            entities[number] = body, until
+        if kind not in ENTITIES or kind == "url":
+            known[number] = Subject(kind, subject_id), decoded_object(body)
     contexts = {seq: dict(known[each] for each in found if each in known) for seq, found in named.items()}
-    return [replace(entry, context=contexts.get(entry.seq, {}), learned=learned) for entry in entries]
+    newest = {
+        seq: body
+        for seq, found in named.items()
+        for body, until in (entities[each] for each in found if each in entities)
+        if seq <= until  # what was stored later says itself what is newer
+    }
+    return [
+        replace(entry, context=contexts.get(entry.seq, {}), learned=learned, entity=newest.get(entry.seq))
+        for entry in entries
+    ]
 
 
-def learn(db: Transaction, source_id: int, look_up: LookUp) -> bool:
+def _body(
+    db: Transaction, bodies: Bodies, attributes: bytes, dictionary: int | None, check: int | None
+) -> bytes | None:
+    """Attributes as JSON; None when they are damaged."""
+    return None if is_damaged(check, dictionary, attributes) else bodies.read(db, dictionary, attributes)
+
+
+def learn(db: Transaction, bodies: Bodies, source_id: int, look_up: LookUp) -> bool:
     """As `connector.ports.Journal.learn`; nothing for a subject that no entry names any more."""
     asked = {"source": source_id, "type": look_up.subject.type, "subject_id": look_up.subject.id}
+    at = look_up.asked_at
+    db.run("note_look_up", {"source": source_id, "asked_at": at})
+    db.run("forget_look_ups", {"source": source_id, "before": at - 2 * DAY_SECONDS})
     row = db.run("subject", asked).fetchone()
     if row is None:
         return False
-    subject_id, digest = row
-    answer: dict[str, Any] = {"id": subject_id, "asked_at": look_up.asked_at, "due": look_up.due}
+    subject_id, digest, named_at = row
+    due = next((named_at + each for each in look_up.again if named_at + each > at), look_up.due)
+    answer: dict[str, Any] = {"id": subject_id, "asked_at": at, "due": look_up.due if look_up.state != "known" else due}
     if look_up.state == "failed":
         db.run("postpone_look_up", answer)
         return False
     db.run("store_answer", {**answer, "state": look_up.state})
     if look_up.attributes is None:
         return False
+    for follower in look_up.leads_to:
+        row = {
+            "source": source_id,
+            "type": follower.type,
+            "subject_id": follower.id,
+            "rank": _ABOUT,
+            "due": at,
+            "now": at,
+        }
+        db.run("add_follower", row)
+        db.run("share_mentions", {**row, "of": subject_id})
+    is_entity = look_up.subject.type in ENTITIES
+    if is_entity and look_up.digest == digest:
+        return False
     report = orjson.dumps(look_up.report) if look_up.report else None
-    told = {"attributes": orjson.dumps(look_up.attributes), "digest": look_up.digest, "report": report}
-    db.run("store_attributes", {"id": subject_id, **told})
+    codec = bodies.newest(db, "notifications")
+    stored = codec.compressed(orjson.dumps(look_up.attributes))
+    told = {"digest": look_up.digest, "report": report, "dictionary": codec.number, "attributes": stored}
+    db.run("store_attributes", {"id": subject_id, **told, "checksum": checksum(codec.number, stored)})
     if look_up.digest == digest:
         return False
+    if is_entity:
+        db.run("reach_entries", {"id": subject_id})
     outdate(db, source_id, subject_id)
     if look_up.subject.type == "url":
         db.run("retry_what_lacked", {"subject": subject_id})

@@ -4,7 +4,7 @@
 SELECT seq, subject FROM mentions WHERE seq IN (SELECT value FROM json_each(:seqs));
 
 -- name: known_subjects
-SELECT id, type, subject_id, attributes
+SELECT id, type, subject_id, attributes, dictionary, checksum, until
 FROM subjects
 WHERE id IN (SELECT value FROM json_each(:ids)) AND attributes IS NOT NULL;
 
@@ -65,6 +65,7 @@ WHERE route = :route AND subject = :subject AND learned <= :learned;
 
 -- name: count_look_ups
 SELECT coalesce(sum(state = 'known'), 0), coalesce(sum(state = 'absent'), 0), coalesce(sum(state = 'forbidden'), 0),
-    coalesce(sum(due <= :now), 0), coalesce(sum(asked_at >= :midnight), 0)
+    coalesce(sum(rank = 0 AND due <= :now), 0),
+    (SELECT count(*) FROM look_ups WHERE look_ups.source = :source AND look_ups.asked_at >= :midnight)
 FROM subjects
 WHERE source = :source;

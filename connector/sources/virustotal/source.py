@@ -10,13 +10,14 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import AliasChoices, Field, field_validator
 
 from connector.model import (
     ANEW,
+    Ahead,
     ConnectorError,
     Gap,
     Json,
@@ -47,6 +48,7 @@ LOOK_UP_MAX_BYTES = 8 * 1024 * 1024
 QUOTA_RESERVE = 0.25
 """The part of each quota that look-ups leave to notifications."""
 QUOTA_FRESH_SECONDS = 3600.0
+HOUR_SECONDS = 3600
 
 _MAX_CURSOR = 4096
 """Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
@@ -108,7 +110,17 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         le=100_000,
         description=(
             "Most requests a day (UTC) for looking up the rulesets, collections and URLs that notifications "
-            "name; 0 turns look-ups off. They also stop when only a quarter of a quota is left."
+            "name, and then what they are about; 0 turns look-ups off. They also stop when only a quarter of a "
+            "quota is left."
+        ),
+    )
+    reassess_hours: tuple[Annotated[int, Field(ge=1, le=720)], ...] = Field(
+        (1, 24, 168),
+        max_length=10,
+        description=(
+            "How many hours after its last notification a file, URL, domain or IP address is looked up again, in "
+            "case VirusTotal's verdict has changed; `[]`: never. At most three quarters of the look-ups of a day "
+            "are made of these; rulesets, collections and URLs come first."
         ),
     )
 
@@ -125,9 +137,24 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
             )
         return text
 
+    attack_techniques: bool = Field(
+        default=True,
+        description=(
+            "Whether to look up, once for each file that is malicious or suspicious, which ATT&CK techniques "
+            "sandboxes saw it use. Set it to false for a key that may not read that."
+        ),
+    )
+
     def look_up_limit(self) -> int:
         """See `connector.settings.parts.SourceSettings`."""
         return self.look_ups_per_day
+
+    def looks_up(self) -> Ahead | None:
+        """See `connector.settings.parts.SourceSettings`."""
+        if not self.look_ups_per_day:
+            return None
+        seconds = HOUR_SECONDS * min(self.reassess_hours) if self.reassess_hours else None
+        return Ahead(seconds, self.attack_techniques)
 
     def waits_for(self) -> str:
         """See `connector.settings.parts.SourceSettings`."""
@@ -272,7 +299,7 @@ class VirusTotalSource:
         return self._quota
 
     def look_up(self, subject: Subject) -> LookUp:
-        """Read a ruleset, Retrohunt job, collection or threat actor; see `connector.ports.Source`.
+        """Read a ruleset, a collection, an entity or what a file does; see `connector.ports.Source`.
 
         Raises:
             Unavailable: also when no more than `QUOTA_RESERVE` of a quota is left.
@@ -284,7 +311,9 @@ class VirusTotalSource:
         spent = nearly_spent(self._quota or {}, self._sent() - self._sent_at_quota, QUOTA_RESERVE)
         if spent is not None:
             raise Unavailable(f"what is left of the quota is kept for notifications: {spent}")
-        return answered(subject, self._look_ups.get(*endpoint(subject)), int(time.time()))
+        answer = self._look_ups.get(*endpoint(subject))
+        again = [HOUR_SECONDS * hours for hours in sorted(self._settings.reassess_hours)]
+        return answered(subject, answer, int(time.time()), again, with_techniques=self._settings.attack_techniques)
 
     def close(self) -> None:
         """Close the connections."""
@@ -366,7 +395,7 @@ class VirusTotalSource:
                 unreadable += missing
                 state = state.past(before.since)
         unheard = [each for each in unreadable if each.id not in self._stepped_over]
-        return state, Page(notifications, state.model_dump(), gap, unheard)
+        return state, Page(notifications, state.model_dump(), gap, unheard, self._settings.looks_up())
 
     def _note(self, stored: Page) -> bool:
         """Remember what has been stored; return whether any notification was new."""

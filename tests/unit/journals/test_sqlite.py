@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -25,13 +26,14 @@ from connector.model import (
     Page,
     Selection,
     StoredDeadLetter,
+    Subject,
     Version,
 )
 from connector.notification import subjects
 
 GROWING = (
     *("notifications", "seen", "days", "versions", "collection_objects", "dead_letters"),
-    *("subjects", "mentions", "outdated"),
+    *("subjects", "mentions", "outdated", "look_ups"),
 )
 
 
@@ -309,7 +311,7 @@ def test_what_is_garbled_of_what_was_looked_up_holds_nothing_up(journal, path):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE subjects SET attributes = '{', report = 'x'")
     db.close()
-    assert journal.pending("out", ["vt"], 1)[0].context == {subject: {}}
+    assert journal.pending("out", ["vt"], 1)[0].context == {}
     assert journal.status({}).sources[0].look_ups.reports == {subject: {}}
 
 
@@ -417,3 +419,25 @@ def test_ledgers_and_collections_of_before_are_kept_whole(path):
         False,
     )
     journal.close()
+
+
+def test_a_journal_of_before_entities_were_looked_up_goes_on_with_what_it_knows(path):
+    with closing(Database(path, busy_timeout_seconds=1, migrations=migrations()[:15])) as older, older.write() as db:
+        db.execute("INSERT INTO sources (name, stored, kept, learned) VALUES ('vt', 1, 1, 1)")
+        db.execute(
+            "INSERT INTO notifications (source, notification_id, date, raised, body) VALUES (1, '1', 1, 1, ?)",
+            (orjson.dumps(SHAPES[0]),),
+        )
+        db.execute(
+            "INSERT INTO subjects (source, type, subject_id, state, asked_at, due, learned, digest, attributes)"
+            """ VALUES (1, 'collection', 'c1', 'known', 1000, 2000, 1, x'01', '{"name": "Known"}')"""
+        )
+        db.execute("INSERT INTO mentions (subject, seq) VALUES (1, 1)")
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal:
+        subject = Subject("collection", "c1")
+        assert journal.entries([1])[0].context == {subject: {"name": "Known"}}
+        assert [journal.asked_since("vt", since) for since in (1000, 1001)] == [1, 0]
+        assert [journal.due("vt", now, 9, about=9) for now in (1999, 2000)] == [[], [subject]]
+        with journal.lease("vt"):
+            journal.learn("vt", LookUp(subject, "known", 2000, 3000, {"name": "New"}, b"\x01"))
+        assert journal.entries([1])[0].context == {subject: {"name": "New"}}
