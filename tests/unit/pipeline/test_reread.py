@@ -6,7 +6,17 @@ from contextlib import ExitStack, closing
 import pytest
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Advance, DeadLetter, Misconfigured, Notification, Page, Refused, Unavailable
+from connector.model import (
+    UNREADABLE,
+    Advance,
+    DeadLetter,
+    Misconfigured,
+    Notification,
+    Page,
+    Refused,
+    Unavailable,
+    Unreadable,
+)
 from connector.pipeline.convert import CHANGED
 from connector.pipeline.reread import reread_asked
 
@@ -136,3 +146,67 @@ def test_a_retry_of_what_is_still_damaged_asks_the_source_no_second_time(journal
     journal.ask_again([1, 2], "damaged")
     sum(reread_asked("vt", source, journal))
     assert sorted(source.asked) == ["1", "2"]
+
+
+# What the source could not read when it met it
+
+
+class Searched(Source):
+    """Gives what it has in pages of two, and keeps with what it was searched."""
+
+    def search(self, wanted, since, *, cursor=None):
+        self.asked.append((wanted, since))
+        at = int(cursor or 0)
+        found = list(self.has.values())
+        return found[at : at + 2], str(at + 2) if at + 2 < len(found) else None
+
+
+@pytest.fixture
+def step_over(tmp_path):
+    """A journal whose source `vt` has stepped over something, of which a retry was asked."""
+    with ExitStack() as stack:
+        journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"))
+        stack.callback(journal.close)
+        stack.enter_context(journal.lease("vt"))
+
+        def step(**known):
+            journal.append("vt", Page([], {"at": 5}, unreadable=[Unreadable("x", "no JSON", **known)]))
+            (letter,) = journal.dead_letters("vt")
+            journal.ask_retry([letter.id])
+            return journal
+
+        yield step
+
+
+def stored(journal):
+    """What routes deliver."""
+    entries = [entry.notification for entry in journal.pending("out", ["vt"], 100)]
+    return [each for each in entries if not each.id.startswith(UNREADABLE)]
+
+
+def test_what_could_not_be_read_is_asked_for_by_its_id_and_stored_for_all_routes(step_over):
+    journal, source = step_over(notification_id="7", date=DATE), Source(made(7))
+    assert list(reread_asked("vt", source, journal)) == [1]
+    assert (stored(journal), reasons(journal), source.asked) == ([made(7)], [], ["7"])
+    assert journal.checkpoint("vt") == {"at": 5}, "the source goes on from where it was"
+
+
+def test_without_its_id_all_of_its_second_is_asked_for(step_over):
+    journal, source = step_over(date=DATE), Searched(*(made(number) for number in range(5)))
+    assert list(reread_asked("vt", source, journal)) == [1]
+    assert (stored(journal), reasons(journal)) == ([made(number) for number in range(5)], [])
+    assert source.asked == [(f"date:{DATE}-", DATE)] * 3
+
+
+def test_of_what_nothing_is_known_the_dead_letter_says_so(step_over):
+    journal, source = step_over(), Searched(made(1))
+    assert list(reread_asked("vt", source, journal)) == [0]
+    assert (stored(journal), source.asked) == ([], [])
+    assert reasons(journal) == ["nothing is known by which to ask for it again"]
+
+
+def test_what_can_still_not_be_read_stays_a_dead_letter_with_the_reason(step_over):
+    journal, source = step_over(notification_id="7"), Source()
+    assert list(reread_asked("vt", source, journal)) == [0]
+    assert reasons(journal) == ["gone"]
+    assert list(reread_asked("vt", source, journal)) == [], "it is not asked for again by itself"
