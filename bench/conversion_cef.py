@@ -10,7 +10,8 @@ from cefevent import CEFEvent
 from connector import notification
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
-from connector.values.uri import conform, domain, host
+from connector.values.display import DECEPTIVE
+from connector.values.uri import domain, host, spelled
 
 SEVERITIES = {"SEVERITY_NONE": 1, "SEVERITY_LOW": 3, "SEVERITY_MEDIUM": 5, "SEVERITY_HIGH": 8}
 WHAT = {"file": "a file", "url": "a URL", "domain": "a domain", "ip_address": "an IP address"}
@@ -18,7 +19,7 @@ PATHS = {"file": "file", "domain": "domain", "ip_address": "ip-address", "url": 
 SHA256_LENGTH = 64
 LABELLED = ("cn1", "cn2", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "flexString1", "flexString2", "deviceCustomDate1")
 
-_TO_BLANK = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0x202E), " ")
+_UNCLEAN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{DECEPTIVE}]")
 
 _OWN_KEY = re.compile(rb" VirusTotalIoCStream[A-Za-z0-9]+=.*?(?= [A-Za-z0-9]+=|\Z)")
 
@@ -123,7 +124,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "reason": assessment.get("description"),
         "msg": message,
         "VirusTotalIoCStreamSnippet": (hunting.get("snippet") or "")[:500],
-        "request": None if url is None else conform(url) or url,
+        "request": None if url is None else (spelled(url) or url).replace("|", "%7C"),
         "cs6Label": "link",
         "cs6": link,
     }
@@ -204,7 +205,7 @@ def _escaped(value: Any) -> str:
     if not isinstance(value, str):
         return str(value)
     if not value.isprintable():
-        value = value.translate(_TO_BLANK)
+        value = _UNCLEAN.sub(" ", value)
     value = value.strip()
     if "|" in value:
         value = value.replace("|", "¦")

@@ -11,6 +11,7 @@ from typing import Any
 
 from connector.formats.stix.shared_objects import EXTENSION_ID, VIRUSTOTAL
 from connector.model import Json
+from connector.values.display import DECEPTIVE
 from connector.values.identifiers import sco_id, stix_id
 from connector.values.uri import domain as domain_name
 
@@ -21,6 +22,7 @@ INDICATOR_TYPES = {
 }
 DAYS = {"VERDICT_MALICIOUS": 365, "VERDICT_SUSPICIOUS": 90}
 C2_DAYS = {"domain-name": 90, "ipv4-addr": 30, "ipv6-addr": 30}
+SUPPORTED = {"VERDICT_MALICIOUS": (70, 100), "VERDICT_SUSPICIOUS": (30, 69)}
 NO_COUNTRY = ("A1", "A2", "AP", "EU", "O1", "XX", "ZZ")
 SUBJECT_TYPES = {
     "threat-actor": "threat-actor",
@@ -57,7 +59,7 @@ KILL_CHAIN = [
 ]
 DOCUMENTATION = [ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 DOCUMENTATION_6 = [ipaddress.ip_network(text) for text in ("2001:db8::/32", "3fff::/20")]
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{DECEPTIVE}]")
 FOLDER = re.compile(r"[/\\]")
 COLLECTION = "https://www.virustotal.com/gui/collection/"
 
@@ -82,6 +84,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     attribution = entity.get("attribution") or {}
     score = _share_of_100((assessment.get("threat_score") or {}).get("value"))
     verdict = _verdict(assessment, stats)
+    is_benign = verdict == "VERDICT_BENIGN"
 
     def relationship(source: str, verb: str, target: str, **more: str) -> Object:
         return {
@@ -143,13 +146,17 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     subjects = [*_subjects(sources, producer)]
     threats = [
         *(_threat(subject, signed) for subject in subjects if subject["type"] != "report" and subject["name"]),
-        *_actors(attribution, {subject["source_id"] for subject in subjects}, producer, signed),
+        *([] if is_benign else _actors(attribution, producer, signed)),
     ]
-    families = {} if verdict == "VERDICT_BENIGN" else _families(entity, attribution, sandboxes, producer)
+    families = {} if is_benign else _families(entity, attribution, sandboxes, producer)
     threats += [
         {"type": "malware", "id": identifier, "name": name, "is_family": True, **signed}
         for name, identifier in families.items()
     ]
+    once: dict[str, Object] = {}
+    for each in threats:
+        once.setdefault(each["id"], each)
+    threats = [*once.values()]
     found += threats
     sample: Object | None = None
     if families and verdict == "VERDICT_MALICIOUS":
@@ -170,7 +177,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         found.append(sample)
         found += [relationship(sample["id"], "variant-of", identifier) for identifier in families.values()]
 
-    hosts = {} if verdict == "VERDICT_BENIGN" else _named_hosts(entity, producer)
+    hosts = {} if is_benign else _named_hosts(entity, producer)
     indicator = {
         "type": "indicator",
         "id": stix_id("indicator", producer, "file", sha256),
@@ -197,26 +204,27 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         "extensions": {EXTENSION_ID: _extension(entity, sha256, assessment, score, stats, label, sandboxes)},
         **signed,
     }
-    if attribution.get("threat_actors"):
+    if attribution.get("threat_actors") and not is_benign:
         indicator["indicator_types"].append("attribution")
     if hosts:
         indicator["extensions"][EXTENSION_ID]["c2_hosts"] = len(hosts)
     if not indicator["labels"]:
         del indicator["labels"]
-    if verdict != "VERDICT_BENIGN":
-        confidence = (
+    if not is_benign:
+        certainty = (
             _share_of_100(factors.get("gti_confidence_score"))
             or _share_of_100(factors.get("mandiant_confidence_score"))
             or score
             or _share(stats)
         )
-        if confidence is not None:
-            indicator["confidence"] = confidence
+        if certainty is not None:
+            least, most = SUPPORTED.get(verdict or "", (0, 29))
+            indicator["confidence"] = min(certainty, most, most if score is None else max(score, least))
     found.append(indicator)
     found.append(relationship(indicator["id"], "based-on", observed_data["id"]))
     for ruleset in rulesets:
         found.append(relationship(indicator["id"], "related-to", ruleset["id"], description="The rules matched it."))
-    for threat in [*threats, sample] if sample else threats:
+    for threat in [] if is_benign else [*threats, sample] if sample else threats:
         indicates = relationship(indicator["id"], "indicates", threat["id"])
         if threat["type"] == "vulnerability":
             indicates["relationship_type"] = "related-to"
@@ -325,11 +333,13 @@ def _subjects(sources: Sequence[Json], producer: str) -> Iterator[Object]:
         if kind is None:
             continue
         motivations = [each["value"] for each in known.get("motivations") or ()]
+        name = known.get("name") or source["label"]
+        by = ("family", _line(name.lower(), 200)) if kind == "malware" else ("virustotal", source["id"])
         yield {
             "type": kind,
-            "id": stix_id(kind, producer, "virustotal", source["id"]),
+            "id": stix_id(kind, producer, *by),
             "source_id": source["id"],
-            "name": _line(known.get("name") or source["label"], 200),
+            "name": _line(name, 200),
             "description": known.get("description"),
             "aliases": [each["value"] for each in known.get("alt_names_details") or ()],
             "labels": sorted({*(known.get("tags") or ()), *motivations}),
@@ -356,19 +366,18 @@ def _threat(subject: Object, signed: Object) -> Object:
     return made
 
 
-def _actors(attribution: Json, named: set[str], producer: str, signed: Object) -> Iterator[Object]:
+def _actors(attribution: Json, producer: str, signed: Object) -> Iterator[Object]:
     known = attribution.get("detailed_threat_actors") or [
         {"name": name, "id": None} for name in attribution.get("threat_actors") or ()
     ]
     for actor in known:
-        if actor["id"] not in named:
-            by = ("virustotal", actor["id"]) if actor["id"] else ("name", _clean(actor["name"]).lower())
-            yield {
-                "type": "threat-actor",
-                "id": stix_id("threat-actor", producer, *by),
-                "name": _line(actor["name"], 200),
-                **signed,
-            }
+        by = ("virustotal", actor["id"]) if actor["id"] else ("name", _clean(actor["name"]).lower())
+        yield {
+            "type": "threat-actor",
+            "id": stix_id("threat-actor", producer, *by),
+            "name": _line(actor["name"], 200),
+            **signed,
+        }
 
 
 def _families(entity: Json, attribution: Json, sandboxes: Sequence[Json], producer: str) -> dict[str, str]:

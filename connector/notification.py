@@ -273,7 +273,10 @@ def _with_text(named: Json, key: str) -> Json:
 def _with_attributes(sources: Json, context: Mapping[Subject, JsonObject]) -> Json:
     if not isinstance(sources, list):
         return sources
-    sources = [_with_text(source, "label") for source in sources]
+    for source in sources:
+        if source.__class__ is dict and source.get("label").__class__ in _NUMBERS:
+            sources = [_with_text(each, "label") for each in sources]
+            break
     if not context:
         return sources
     known = (context.get(subject) if (subject := _subject(source)) else None for source in sources)

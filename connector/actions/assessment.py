@@ -33,6 +33,9 @@ _SEVERITIES: Mapping[str, Severity] = {
     "SEVERITY_LOW": "low",
     "SEVERITY_NONE": "none",
 }
+_SUPPORTED: Mapping[Verdict, tuple[int, int]] = {"malicious": (70, 100), "suspicious": (30, 69)}
+_SUPPORTED_OTHERWISE = (0, 29)
+"""The confidence that a verdict supports whatever the score, and the most that it supports."""
 _COUNTED = ("malicious", "suspicious", "undetected", "harmless")
 _ACTOR = "threat-actor"
 
@@ -144,8 +147,14 @@ def _verdict(entity: JsonObject) -> Verdict:
 
 
 def _confidence(entity: JsonObject, verdict: Verdict, score: int | None) -> int | None:
-    if verdict == "benign":
+    certainty = None if verdict == "benign" else _certainty(entity, score)
+    if certainty is None:
         return None
+    least, most = _SUPPORTED.get(verdict, _SUPPORTED_OTHERWISE)
+    return min(certainty, most, most if score is None else max(score, least))
+
+
+def _certainty(entity: JsonObject, score: int | None) -> int | None:
     factors = _at(entity, "gti_assessment", "contributing_factors")
     factors = factors if isinstance(factors, dict) else {}
     for name in ("gti_confidence_score", "mandiant_confidence_score"):

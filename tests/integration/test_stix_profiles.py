@@ -106,6 +106,24 @@ def test_however_odd_the_notification_every_object_is_valid_or_it_is_rejected(pr
         stix2.parse(message.body, allow_custom=False, version="2.1")
 
 
+@pytest.mark.parametrize("profile", [None, "opencti", "misp", "xsoar"])
+def test_a_family_and_a_collection_of_one_name_are_one_malware(profile):
+    body = body_of("file_explained")  # a collection QUILLBACK, and a family of this name in the configuration
+    again = {"id": "malware--7", "type": "collection", "label": "quillback"}
+    body["context_attributes"]["sources"].append(again)
+    [converted] = convert([notification.read(body)], made(profile))
+    ids = [message.id for message in converted.messages]
+    assert len(ids) == len(set(ids))
+    objects = [orjson.loads(message.body) for message in converted.messages]
+    [malware] = [each for each in of_type("malware", objects) if each["name"].lower() == "quillback"]
+    assert malware["description"] == "A loader in C++."
+    # Whatever speaks of it speaks of this one, from whichever notification it comes.
+    body["context_attributes"]["sources"] = []
+    [converted] = convert([notification.read(body)], made(profile))
+    assert malware["id"] in {message.id for message in converted.messages}
+    assert sum(each.get("target_ref") == malware["id"] for each in objects) >= 2
+
+
 def indicator_of_url(profile, url):
     body = body_of("url_hunting")
     body["attributes"]["url"] = url

@@ -442,6 +442,15 @@ def pairs(value: dict[str, Json], separator: str) -> list[str]:
     return [f"{name}{separator}{said}" for name, said in texts if said is not None]
 
 
+@_function(Parameter("number", NUMBER), Parameter("least", NUMBER), Parameter("most", NUMBER), returns=NUMBER)
+def clamp(number: float, least: float, most: float) -> float:
+    """The number, or of `least` and `most` the one that it is beyond.
+
+    clamp(`85`, `0`, `69`) → 69
+    """
+    return most if number > most else max(number, least)
+
+
 @_function(Parameter("list", ARRAY), returns=ARRAY)
 def unique(items: list[Json]) -> list[Json]:
     """The list without repeats, each element where it first stood.
@@ -455,6 +464,19 @@ def unique(items: list[Json]) -> list[Json]:
         # Python cannot hash a list, and holds 1 and true for equal.
         seen.setdefault(_as_key(item) if isinstance(item, list | dict) else (type_name_of(item), item), item)
     return list(seen.values())
+
+
+@_function(Parameter("list", ARRAY), Parameter("name", STRING), returns=ARRAY)
+def unique_by(items: list[Json], name: str) -> list[Json]:
+    """The list without objects that have the same text in this member as one before them.
+
+    unique_by(`[{"id": "a", "n": 1}, {"id": "b"}, {"id": "a"}]`, 'id') → [{"id": "a", "n": 1}, {"id": "b"}]
+    """
+    found: dict[Any, Json] = {}
+    for item in items:
+        value = item.get(name) if isinstance(item, dict) else None
+        found.setdefault(value if isinstance(value, str) else len(found), item)
+    return list(found.values())
 
 
 def _as_key(item: Json) -> bytes | str:

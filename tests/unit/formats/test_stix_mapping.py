@@ -182,9 +182,9 @@ SCORED = {"threat_score": {"value": 70}, "contributing_factors": {"gti_confidenc
 @pytest.mark.parametrize(
     ("assessment", "confidence", "score"),
     [
-        (SCORED, 80, 70),
+        (SCORED, 70, 70),
         (SCORED | {"threat_score": {"value": 150}}, 80, 150),
-        (SCORED | {"contributing_factors": {"gti_confidence_score": -1, "mandiant_confidence_score": "90"}}, 90, 70),
+        (SCORED | {"contributing_factors": {"gti_confidence_score": -1, "mandiant_confidence_score": "60"}}, 60, 70),
         (SCORED | {"contributing_factors": {"mandiant_confidence_score": 101}}, 70, 70),
         ({"threat_score": {"value": 101}}, 17, 101),
         ({"threat_score": {"value": 0}}, 0, 0),
@@ -197,6 +197,70 @@ def test_a_score_that_is_none_is_told_and_is_no_confidence(assessment, confidenc
     indicator = converted(body)["indicator"]
     assert indicator["confidence"] == confidence
     assert indicator["extensions"][EXTENSION_ID]["threat_score"] == score
+
+
+@pytest.mark.parametrize(
+    ("verdict", "score", "said", "confidence"),
+    [
+        ("UNDETECTED", 1, 75, 1),
+        ("UNDETECTED", None, 75, 29),
+        ("UNKNOWN", 90, 75, 29),
+        ("SUSPICIOUS", 20, 90, 30),
+        ("SUSPICIOUS", 50, 90, 50),
+        ("SUSPICIOUS", 95, 90, 69),
+        ("SUSPICIOUS", 95, 10, 10),
+        ("MALICIOUS", 30, 90, 70),
+        ("MALICIOUS", 85, 90, 85),
+        ("MALICIOUS", None, 90, 90),
+        ("MALICIOUS", 85, 40, 40),
+        ("BENIGN", 1, 75, None),
+    ],
+)
+def test_confidence_is_never_more_than_verdict_and_score_support(verdict, score, said, confidence):
+    body = body_of("file_hunting")
+    body["attributes"]["gti_assessment"] = {
+        "verdict": {"value": f"VERDICT_{verdict}"},
+        "threat_score": {"value": score},
+        "contributing_factors": {"gti_confidence_score": said},
+    }
+    body["attributes"]["last_analysis_stats"] = {"malicious": 0, "undetected": 57}
+    assert converted(body)["indicator"].get("confidence") == confidence
+
+
+def test_what_is_benign_indicates_nothing_and_nobody():
+    body = explained(gti_assessment={"verdict": {"value": "VERDICT_BENIGN"}})
+    found = objects(body)
+    assert not [each for each in found if each.get("relationship_type") == "indicates"]
+    [indicator] = [each for each in of_type("indicator", found) if each["pattern_type"] == "stix"]
+    assert indicator["indicator_types"] == ["benign"]
+    assert "confidence" not in indicator
+
+
+NJRAT = {"family": "njRat", "domain": "Bad.Example", "port": "5552", "campaign": "HacKed"}
+
+
+def test_a_configuration_in_the_documented_flat_form_names_family_and_host():
+    found = objects(explained(malware_config=NJRAT, attribution=None, sandbox_verdicts=None))
+    [family] = [each for each in of_type("malware", found) if each["name"] == "njrat"]
+    [c2] = [each for each in of_type("indicator", found) if each.get("labels") == ["c2"]]
+    assert c2["pattern"] == "[domain-name:value = 'bad.example']"
+    indicates = [(each["source_ref"], each["target_ref"]) for each in of_type("relationship", found)]
+    assert (c2["id"], family["id"]) in indicates
+    address = {"family": "njRat", "ip": "198.51.100.9"}
+    [c2] = [each for each in objects(explained(malware_config=address)) if each.get("labels") == ["c2"]]
+    assert c2["pattern"] == "[ipv4-addr:value = '198.51.100.9']"
+
+
+def test_the_host_of_a_connection_that_has_only_a_url_is_that_of_the_url():
+    connections = [
+        {"url": "https://Panel.Example:8443/gate.php", "categories": ["C2"]},
+        {"host": "not a host", "url": "tcp://[2001:db8::9]:4443", "categories": ["C2"]},
+        {"host": 5, "url": ["x"]},
+        {"url": "tcp://\u03f2\u0000172.94.9\u00006.90:599\u00009"},
+    ]
+    config = {"families": [{"family": "quill", "configs": [{"net_info": {"connections": connections}}]}]}
+    found = [each["name"] for each in objects(explained(malware_config=config)) if each.get("labels") == ["c2"]]
+    assert found == ["panel.example", "2001:db8::9"]
 
 
 def test_a_notification_that_knows_nothing_takes_back_nothing():
