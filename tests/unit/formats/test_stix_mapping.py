@@ -104,7 +104,7 @@ def test_an_indicator_is_the_same_whichever_rule_matched():
 def test_a_new_match_makes_the_indicator_valid_for_longer_and_leaves_its_start():
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     later = copy.deepcopy(body)
-    later["context_attributes"].update(notification_id="5", notification_date=1760894055)
+    later["context_attributes"].update(notification_id="5", notification_date=1768534055)
     first, second = converted(body)["indicator"], converted(body, later)["indicator"]
     assert first["id"] == second["id"]
     assert first["valid_from"] == second["valid_from"] == second["created"]
@@ -112,11 +112,13 @@ def test_a_new_match_makes_the_indicator_valid_for_longer_and_leaves_its_start()
     assert first["modified"] < second["modified"]
 
 
-def test_an_old_match_that_is_read_after_a_new_one_is_not_lost():
+def test_an_old_match_that_is_read_after_a_new_one_is_a_sighting_and_shortens_nothing():
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     older = copy.deepcopy(body)
     older["context_attributes"].update(notification_id="5", notification_date=1500000000)
-    assert converted(body, older)["indicator"]["valid_until"] == "2018-07-14T02:40:00.000Z"
+    found = converted(body, older)
+    assert found["sighting"]["first_seen"] == "2017-07-14T02:40:00.000Z"
+    assert "indicator" not in found
 
 
 def test_a_file_keeps_its_identity_when_its_attributes_become_known():
