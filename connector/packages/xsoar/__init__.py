@@ -1,4 +1,7 @@
-"""Cortex XSOAR: a pack with commands, a feed of indicators, and incidents with type, fields, layout and playbook."""
+"""Cortex XSOAR: a pack with commands, a feed of indicators, and incidents with type, fields, layout and playbook.
+
+`integrations` are the two that it has; `incidents` is what an incident is on the platform; `playbook` runs on each.
+"""
 
 import base64
 
