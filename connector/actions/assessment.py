@@ -80,6 +80,9 @@ class Assessment(BaseModel):
     threat_label: str | None = Field(None, description="What engines call the threat, such as trojan.emotet/heodo.")
     families: list[str] = Field(default_factory=list, description="Malware families that the entity belongs to.")
     actors: list[str] = Field(default_factory=list, description="Threat actors that the entity is attributed to.")
+    techniques: list[str] = Field(
+        default_factory=list, description="ATT&CK techniques that sandboxes saw a file use, by id, such as T1059.001."
+    )
     hashes: Hashes = Field(Hashes(), description="The digests of a file.")
     first_seen: str | None = Field(None, description="When VirusTotal first saw the entity (RFC 3339).")
     last_seen: str | None = Field(None, description="When VirusTotal last saw the entity (RFC 3339).")
@@ -103,6 +106,7 @@ class Assessment(BaseModel):
             threat_label=_name(_at(entity, "popular_threat_classification", "suggested_threat_label")),
             families=_names(_families(entity)) if verdict != "benign" else [],
             actors=_names(_actors(said, entity)) if verdict != "benign" else [],
+            techniques=_names(each.get("id") for each in _objects(entity.get("techniques"))),
             hashes=_hashes(view) if said["entity_type"] == "file" else Hashes(),
             first_seen=seen_at(entity, "first_submission_date", "first_seen_itw_date"),
             last_seen=seen_at(entity, "last_submission_date", "last_seen_itw_date"),

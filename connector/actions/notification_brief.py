@@ -28,6 +28,7 @@ class Found:
         context: the attributes of what it names, as far as the journal knows them.
         judgement: what an analyst says of it.
         guards: what is known to be good in its source.
+        newest: its entity's attributes as JSON, where they were looked up later.
     """
 
     notification: Notification
@@ -36,6 +37,7 @@ class Found:
     context: Mapping[Subject, JsonObject] = field(default_factory=dict)
     judgement: Judgement | None = None
     guards: Guards | None = None
+    newest: bytes | None = None
 
     @classmethod
     def of(cls, entry: Entry, plan: Plan) -> Self:
@@ -45,7 +47,7 @@ class Found:
             Misconfigured: a known-good list is not what it should be.
         """
         guards = plan.guards.of(source=entry.source)
-        return cls(entry.notification, entry.source, entry.seq, entry.context, entry.judgement, guards)
+        return cls(entry.notification, entry.source, entry.seq, entry.context, entry.judgement, guards, entry.entity)
 
     @property
     def where(self) -> Where:
@@ -56,7 +58,8 @@ class Found:
     def view(self) -> Document | Refused:
         """What mappings see of it; or why nothing true can be said of it."""
         try:
-            return notification.view(self.notification, self.context, {"name": self.source}, self.judgement)
+            said = {"name": self.source}
+            return notification.view(self.notification, self.context, said, self.judgement, self.newest)
         except Refused as error:
             return error
 

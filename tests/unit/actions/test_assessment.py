@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import orjson
 import pytest
 import simulated_notifications
 from hypothesis import given
@@ -124,6 +125,14 @@ def test_digests_are_of_files_alone_and_times_are_those_that_the_type_has():
     assert (said.first_seen, said.last_seen) == ("1970-01-01T00:00:01.000Z", "2025-10-09T08:53:20.000Z")
     domain = assessed({"md5": "a" * 32, "first_seen_itw_date": 5}, kind="domain", identifier="a.example")
     assert (domain.hashes.md5, domain.first_seen, domain.last_seen) == (None, "1970-01-01T00:00:05.000Z", None)
+
+
+def test_what_was_looked_up_later_is_what_is_assessed():
+    later = {**attributes("MALICIOUS", 90, {}, 60), "techniques": [{"id": "T1059.001", "name": "n"}, {"id": 7}, "x"]}
+    found = Found(item(attributes("UNDETECTED", 1, {}, 0)), "s", newest=orjson.dumps(later))
+    assert (found.assessment.verdict, found.assessment.score) == ("malicious", 90)
+    assert found.assessment.techniques == ["T1059.001"]
+    assert Found(item(attributes("UNDETECTED", 1, {}, 0)), "s").assessment.verdict == "undetected"
 
 
 def test_contacts_are_read_from_whois():
