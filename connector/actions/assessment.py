@@ -37,7 +37,8 @@ _SUPPORTED: Mapping[Verdict, tuple[int, int]] = {"malicious": (70, 100), "suspic
 _SUPPORTED_OTHERWISE = (0, 29)
 """The confidence that a verdict supports whatever the score, and the most that it supports."""
 _COUNTED = ("malicious", "suspicious", "undetected", "harmless")
-_ACTOR = "threat-actor"
+_ACTOR, _MALWARE = ("threat-actor",), ("malware", "malware-family")
+"""What the ids of collections about actors and families begin with, and their `collection_type`."""
 
 
 class Hashes(BaseModel):
@@ -104,7 +105,7 @@ class Assessment(BaseModel):
             malicious_engines=stats.get("malicious"),
             engines=sum(stats.values()) if stats else None,
             threat_label=_name(_at(entity, "popular_threat_classification", "suggested_threat_label")),
-            families=_names(_families(entity)) if verdict != "benign" else [],
+            families=_names(_families(said, entity)) if verdict != "benign" else [],
             actors=_names(_actors(said, entity)) if verdict != "benign" else [],
             techniques=_names(each.get("id") for each in _objects(entity.get("techniques"))),
             hashes=_hashes(view) if said["entity_type"] == "file" else Hashes(),
@@ -172,12 +173,13 @@ def _certainty(entity: JsonObject, score: int | None) -> int | None:
     return round(100 * stats["malicious"] / counted) if counted and "malicious" in stats else None
 
 
-def _families(entity: JsonObject) -> Iterator[Any]:
-    """Names of families, as the attribution, extracted configurations and sandboxes give them."""
-    for each in (
-        *_objects(_at(entity, "attribution", "malware_families")),
-        *_objects(_at(entity, "malware_config", "families")),
-    ):
+def _families(said: JsonObject, entity: JsonObject) -> Iterator[Any]:
+    """Names of families in lower case: those followed, then as attribution, configurations and sandboxes give them."""
+    yield from (name.lower() for name in _followed(said, _MALWARE) if isinstance(name, str))
+    config = entity.get("malware_config")
+    # In the flat form that VirusTotal documents, a configuration is one family with one connection.
+    configured = _objects(_at(config, "families")) or _objects([config])
+    for each in (*_objects(_at(entity, "attribution", "malware_families")), *configured):
         family = each.get("family")
         yield family.lower() if isinstance(family, str) else None
     sandboxes = entity.get("sandbox_verdicts")
@@ -189,17 +191,23 @@ def _families(entity: JsonObject) -> Iterator[Any]:
 
 def _actors(said: JsonObject, entity: JsonObject) -> Iterator[Any]:
     """Names of actors: those that the notification follows, then those that the entity is attributed to."""
-    for source in _objects(said.get("sources")):
-        kind, identifier = source.get("type"), source.get("id")
-        is_actor = kind == "threat_actor" or (isinstance(identifier, str) and identifier.startswith(f"{_ACTOR}--"))
-        if is_actor or _at(source, "attributes", "collection_type") == _ACTOR:
-            yield _at(source, "attributes", "name") or source.get("label")
+    yield from _followed(said, _ACTOR)
     detailed = _objects(_at(entity, "attribution", "detailed_threat_actors"))
     if detailed:
         yield from (each.get("name") for each in detailed)
         return
     named = _at(entity, "attribution", "threat_actors")
     yield from named if isinstance(named, list) else ()
+
+
+def _followed(said: JsonObject, kinds: tuple[str, ...]) -> Iterator[Any]:
+    """The names of collections of these kinds that raised the notification, by id or by what a look-up learned."""
+    for source in _objects(said.get("sources")):
+        identifier, kind = source.get("id"), source.get("type")
+        begins = identifier.partition("--")[0] if isinstance(identifier, str) and "--" in identifier else ""
+        type_known = _at(source, "attributes", "collection_type")
+        if begins in kinds or type_known in kinds or (kind == "threat_actor" and kinds == _ACTOR):
+            yield _at(source, "attributes", "name") or source.get("label")
 
 
 def _hashes(view: Document) -> Hashes:

@@ -81,9 +81,12 @@ def test_it_is_that_of_the_stix_mapping_for_every_simulated_notification(stix):
             continue
         said = Assessment.of(view)
         assert said.confidence == expected.get("confidence")
-        made = [each for each in stix.render(view) if each["type"] == "malware" and each["is_family"]]
-        families = {each["name"].lower() for each in made}  # a collection of that name has it as it is written
-        assert set(said.families) <= families
+        made = stix.render(view)
+        families = {each["name"].lower() for each in made if each["type"] == "malware" and each["is_family"]}
+        assert set(said.families) == families
+        indicated = {each["target_ref"] for each in made if each.get("relationship_type") == "indicates"}
+        actors = {each["name"] for each in made if each["type"] == "threat-actor" and each["id"] in indicated}
+        assert {name.lower() for name in said.actors} == {name.lower() for name in actors}
         compared += 1
     assert compared > 150
 
@@ -105,6 +108,7 @@ def test_who_is_behind_it_comes_from_what_is_followed_and_from_the_attribution()
     said = assessed(known, sources=sources)
     assert said.actors == ["Paper Badger", "Tin Heron", "Z", "UNC1"]
     assert said.families == ["lantern", "quill", "reed"]
+    assert assessed({"malware_config": {"family": "Sedge", "domain": "a.example"}}).families == ["sedge"]
     benign = assessed({**known, **attributes("BENIGN", 1, {}, 0)}, sources=sources)
     assert (benign.actors, benign.families, benign.confidence) == ([], [], None)
 
