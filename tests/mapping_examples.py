@@ -26,3 +26,8 @@ def conversion(mapping: CompiledMapping, case: str) -> Conversion:
     body = orjson.loads((MAPPINGS / "examples" / "inputs" / f"{case}.json").read_bytes())
     [converted] = convert([notification.read(body)], mapping)
     return converted
+
+
+def withdrawn(name: str) -> list[bytes]:
+    """What takes examples back, by the files that say so: a line for each."""
+    return [path.read_bytes().strip() for path in sorted((MAPPINGS / "examples" / name / "withdrawn").iterdir())]

@@ -16,9 +16,10 @@ from mapping_examples import CASES, MAPPINGS
 
 from connector import notification
 from connector.configuration import load_mapping
-from connector.formats.cef.dictionary import DICTIONARY, HEADER_LENGTHS, LABELS, Kind
+from connector.formats.cef.dictionary import DICTIONARY, HEADER_LENGTHS, IDENTIFYING, LABELS, Kind
 from connector.formats.cef.format import SEVERITY_WORDS, CefFormat
 from connector.settings.producer import Producer
+from connector.values.display import DECEPTIVE
 
 odd_characters = st.sampled_from('\\\\\\==||""\'  \t\r\n\x00\x1b\x85\u2028\ufeff\u00a0\ud800\u202e%#,:;[]{}/éϲ😀ab=1')
 odd_text = st.one_of(
@@ -71,7 +72,7 @@ def meant(document):
 
     def clean(text):
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]", " ", joined).strip()
+        return re.sub(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{DECEPTIVE}]", " ", joined).strip()
 
     header = {
         name: re.sub(r"[|\\]", "/", clean(document[name])).replace('"', "'")[:limit].strip()
@@ -84,9 +85,11 @@ def meant(document):
         limit = DICTIONARY[key].max_length if key in DICTIONARY else 4000
         if isinstance(value, str):
             pipe, quote = ("%7C", "%22") if key in ("request", "requestContext") else ("¦", "'")
-            value = clean(value).replace("|", pipe).replace('"', quote)[: limit or None].strip()
+            value = clean(value).replace("|", pipe).replace('"', quote)
+            if limit and len(value) > limit:
+                value = "" if key in IDENTIFYING else value[: limit - 1].rstrip() + "…"
         if value != "":
-            extension[key] = str(value)
+            extension[key] = str(value).lower() if isinstance(value, bool) else str(value)
     for key, label in LABELS.items():
         if key not in extension:
             extension.pop(label, None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from malformed_notifications import body_of, by_the_batch, dirty, misshapen
-from mapping_examples import CASES
+from mapping_examples import CASES, withdrawn
 
 from connector import convert
 
@@ -86,3 +86,7 @@ def test_the_list_of_fields_sees_what_is_wrong(complaints, change, complaint):
 @given(batch=st.lists(misshapen() | dirty(), min_size=10, max_size=20))
 def test_any_odd_notification_becomes_a_valid_event_or_none(complaints, batch):
     assert complaints(events(batch)) == []
+
+
+def test_what_takes_back_is_valid(complaints):
+    assert complaints([orjson.loads(line) for line in withdrawn("ecs")]) == []

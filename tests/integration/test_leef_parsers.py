@@ -12,12 +12,14 @@ from connector.formats.leef import (
     ATTRIBUTES,
     HEADER_FIELDS,
     HEADER_LENGTH,
+    IDENTIFYING,
     TEXT_LENGTHS,
     VALUE_LENGTH,
     Kind,
     LeefFormat,
 )
 from connector.settings import yamldoc
+from connector.values.display import DECEPTIVE
 
 pytest_plugins = "integration.validators"
 
@@ -49,7 +51,7 @@ def documents(draw):
 
 def clean(text):
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]", " ", joined).strip()
+    return re.sub(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{DECEPTIVE}]", " ", joined).strip()
 
 
 def meant(document):
@@ -68,9 +70,11 @@ def meant(document):
             value = clean(value)
             for character, like in (("|", "¦"), ("\\", "/"), ("^", "\u02c6"), ('"', "\u201d"), ("'", "\u2019")):
                 value = value.replace(character, f"%{ord(character):X}" if key == "url" else like)
-            value = value[: TEXT_LENGTHS.get(key, VALUE_LENGTH)].rstrip()
+            limit = TEXT_LENGTHS.get(key, VALUE_LENGTH)
+            if len(value) > limit:
+                value = "" if key in IDENTIFYING else value[: limit - 1].rstrip() + "…"
         if value not in ("", None):
-            attributes[key] = str(value)
+            attributes[key] = str(value).lower() if isinstance(value, bool) else str(value)
     return [*header, attributes]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from malformed_notifications import body_of, by_the_batch, dirty, misshapen
-from mapping_examples import CASES
+from mapping_examples import CASES, withdrawn
 
 from connector import convert
 
@@ -18,6 +18,7 @@ VERSIONS = ["1.5.0", "1.6.0", "1.7.0", "1.8.0", "1.9.0"]
 # JSON has no type for times and addresses, and Tenzir wants them to have one: these are as OCSF writes them in JSON.
 SAID_IN_JSON = re.compile(
     r"warning: expected type `time` for `(\S+\.)?(\w+_)?time`, but got `int`"
+    r"|warning: expected type `subnet` for `osint\[\]\.subnet`, but got `string`"
     r"|warning: expected type `ip` for `evidences\[\]\.dst_endpoint\.ip`, but got `string`"
     r"|warning: expected type `double` for `osint\[\]\.reputation\.base_score`, but got `int`"
 )
@@ -91,3 +92,7 @@ def test_what_is_wrong_is_seen(judged, change, complaint):
 @given(batch=st.lists(misshapen() | dirty(), min_size=10, max_size=20))
 def test_any_odd_notification_becomes_a_valid_finding_or_none(judged, batch):
     assert judged(lines(batch), "1.5.0") == []
+
+
+def test_what_takes_back_is_valid(judged):
+    assert judged(withdrawn("ocsf"), "1.5.0") == []

@@ -26,8 +26,8 @@ ENVELOPE = {
         "event": {"type": ["object", "string"], "minProperties": 1, "minLength": 1},
     },
 }
-NUMBERS = {"risk_score", "detections", "file_size"}
-LISTS = {"tags", "entity_tags", "rule_tags", "sources"}
+NUMBERS = {"risk_score", "detections", "file_size", "asn", "dest_port"}
+LISTS = {"tags", "entity_tags", "rule_tags", "sources", "categories", "threat_actors", "malware_families"}
 CIM_SEVERITIES = {"critical", "high", "medium", "low", "informational", "unknown"}
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from hypothesis import given
 from malformed_notifications import body_of, dirty, misshapen
-from mapping_examples import CASES
+from mapping_examples import CASES, withdrawn
 
 from connector import convert
 
@@ -44,6 +44,7 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 OF_TYPE = {
     "string": lambda value: type(value) is str,
     "float": lambda value: type(value) in (int, float),
+    "int32": lambda value: type(value) is int and -(2**31) <= value < 2**31,
     "int64": lambda value: type(value) is int and -(2**63) <= value < 2**63,
     "uint64": lambda value: type(value) is int and 0 <= value < 2**64,
     TIMESTAMP: lambda value: type(value) is str and RFC_3339.fullmatch(value),
@@ -123,3 +124,8 @@ def test_any_odd_notification_becomes_a_valid_entity_or_none(complaints, body):
     for entity in events([body]):
         assert complaints(entity) == []
         check_meaning(entity)
+
+
+def test_what_takes_back_is_valid(complaints):
+    for line in withdrawn("udm"):
+        assert complaints(orjson.loads(line)) == []

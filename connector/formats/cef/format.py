@@ -214,7 +214,8 @@ def _severity(value: Json) -> str:
 
 def _shortened(key: str, text: str, limit: int) -> str:
     """A text that is longer than its key allows: cut and marked, or left out where a part would name another thing."""
-    return "" if key in IDENTIFYING else cut(text, limit)
+    text = clean(text)
+    return "" if len(text) > limit and key in IDENTIFYING else cut(text, limit)
 
 
 def _pairs(starts: list[str], texts: list[str]) -> str:

@@ -12,7 +12,7 @@ from connector.model import Refused
 
 NAMES = {"leef": "leef", "ecs": "jsonl", "ocsf": "jsonl", "splunk-hec": "jsonl", "udm": "jsonl"}
 """Mapping → what the names of its expected outputs end in."""
-REFUSED = {"udm": {"ip_with_port", "ip_network", "unknown_entity_type", "url_sha256_only"}}
+REFUSED = {"udm": {"ip_network", "unknown_entity_type", "url_sha256_only"}}
 """Mapping → examples that it cannot say."""
 
 
