@@ -166,10 +166,42 @@ keys = ("score", "main_observable_type", "detection", "create_observables")
 print(json.dumps([[Client.get_attribute_in_extension(key, o) for key in keys] for o in json.load(sys.stdin)]))
 """
 
+    SIGHTINGS = """
+import json, sys
+from unittest.mock import MagicMock
+from pycti.api.opencti_api_client import OpenCTIApiClient
+from pycti.utils.opencti_stix2 import OpenCTIStix2
+found = []
+for sighting in json.load(sys.stdin):
+    client, made = MagicMock(), []
+    client.get_attribute_in_extension = OpenCTIApiClient.get_attribute_in_extension
+    client.stix_sighting_relationship.create = lambda **said: (
+        made.append([said["fromId"], said["toId"]]) or {"id": "1", "entity_type": "stix-sighting-relationship"})
+    OpenCTIStix2(client).import_item(sighting)
+    found.append(made)
+print(json.dumps(found))
+"""
+
+    def test_a_sighting_is_one_sighting_there(self):
+        sightings = of_type("sighting", everything("opencti"))
+        [virustotal] = [
+            each["id"] for each in made("opencti").format.shared_documents() if each.get("name") == "VirusTotal"
+        ]
+        imported = in_peer("pycti", self.SIGHTINGS, sightings)
+        assert imported == [[[each["sighting_of_ref"], virustotal]] for each in sightings]
+        [several] = in_peer("pycti", self.SIGHTINGS, of_type("sighting", documents(None, "file_explained")))
+        assert len(several) == 4  # what the mapping alone makes, with a country
+
+    def test_a_sighting_tells_the_country_of_the_submitter(self):
+        [sighting] = of_type("sighting", documents("opencti", "file_explained"))
+        assert sighting["description"].startswith("rule quillback_loader; ")
+        assert sighting["description"].endswith("; submitted from NL")
+        assert not of_type("location", everything("opencti"))
+
     def test_ids_are_those_that_pycti_makes_of_the_same_things(self):
         objects = [each for each in everything("opencti") if not ours(each)]
         seen = {each["type"] for each in objects}
-        assert seen >= {"indicator", "location", "malware", "intrusion-set", "campaign", "tool", "relationship"}
+        assert seen >= {"indicator", "malware", "intrusion-set", "campaign", "tool", "relationship"}
         for each, expected in zip(objects, in_peer("pycti", self.SCRIPT, objects), strict=True):
             assert expected in (None, each["id"]), each
 
