@@ -228,13 +228,13 @@ def _entries(journal: Journal, plan: Plan, asked: ListNotifications, position: i
 def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _Wanted | None) -> ListResult:
     name = asked.source or the_one_source(context.plan)
     found: list[Found] = []
-    cursor = asked.next
+    cursor, terms = asked.next, _terms(asked)
     guards = context.plan.guards.of(source=name)
     with asking(context, name) as source:
         while True:
             try:
                 items, cursor = source.search(
-                    asked.filter,
+                    terms,
                     asked.since,
                     newest_first=asked.order == "newest",
                     limit=asked.limit - len(found),
@@ -252,6 +252,15 @@ def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _
         next=cursor,
         more=cursor is not None,
     )
+
+
+def _terms(asked: ListNotifications) -> str:
+    """What VirusTotal is asked for, so that no quota goes on what is passed over: it takes one value of each term."""
+    terms = asked.filter.split()
+    for name, values in (("entity_type", asked.entity_types), ("notification_tag", asked.tags)):
+        if len(values) == 1 and values[0].isprintable() and " " not in values[0]:
+            terms.append(f"{name}:{values[0]}")
+    return " ".join(terms)
 
 
 def _position(text: str | None) -> int | None:

@@ -235,6 +235,15 @@ def test_a_feed_is_of_what_is_bad_enough_and_of_the_rules_tags_and_types_that_ar
     assert world.code("list_notifications", verdicts=["evil"]) == "invalid_parameters"
 
 
+def test_virustotal_is_asked_only_for_what_is_wanted_where_it_has_a_term_for_it(world):
+    page = world.done(
+        "list_notifications", where="virustotal", entity_types=["domain"], filter="origin:hunting", limit=3
+    )
+    assert len(page.notifications) == 3
+    (request,) = [asked for asked in world.api.requests if asked.path == "/ioc_stream"]
+    assert request.args["filter"].split() == ["origin:hunting", "entity_type:domain"]
+
+
 def test_what_is_listed_has_what_is_known_of_its_entity(world):
     world.done("poll")
     listed = {item.id: item for item in world.done("list_notifications", limit=1000).notifications}
