@@ -131,7 +131,7 @@ def metrics() -> str:
     rule = {"name": "r", "ruleset": None, "source": None, "judged": 0, "precision": 0.0}
     rule |= dict.fromkeys(("true_positive", "false_positive", "benign"), 0)
     counts = ("position", "backlog", "delivered", "filtered", "made_nothing", "nothing_passed", "refused")
-    counts += ("dead_letters", "dropped", "outdated")
+    counts += ("dead_letters", "dropped", "outdated", "withdrawn")
     report = StatusReport.model_validate(
         {
             "journal": {"path": "none", "notifications": 0},

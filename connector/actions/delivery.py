@@ -57,6 +57,7 @@ class RouteResult(PartResult):
     delivered: int = Field(description="How many notifications were delivered.")
     filtered: int = Field(description="How many notifications the route or its mapping does not want.")
     made_nothing: int = Field(description="How many notifications the mapping wants and made nothing of.")
+    withdrawn: int = Field(description="How many notifications took back what was delivered.")
     refused: int = Field(description="How many notifications were refused and are dead letters now.")
     messages: int = Field(description="How many objects or events the receiver accepted.")
     reasons: dict[str, int] = Field(description="Each reason for a refusal, with how often it occurred.")
@@ -71,6 +72,7 @@ class RouteResult(PartResult):
             delivered=part.delivered,
             filtered=part.filtered,
             made_nothing=part.made_nothing,
+            withdrawn=part.withdrawn,
             refused=part.refused,
             messages=part.messages,
             reasons=dict(part.reasons),

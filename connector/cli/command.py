@@ -115,6 +115,7 @@ def part_json(part: "Part") -> dict[str, Any]:
         "made_nothing": part.made_nothing,
         "refused": part.refused,
         "messages": part.messages,
+        "withdrawn": part.withdrawn,
         "revised": part.revised,
         "reasons": dict(part.reasons),
     }
@@ -131,6 +132,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             what += f", {part.filtered} filtered out" if part.filtered else ""
             what += f", {part.made_nothing} made nothing of" if part.made_nothing else ""
             what += f", {part.refused} refused" if part.refused else ""
+            what += f", {part.withdrawn} took back what was delivered" if part.withdrawn else ""
             what += f", {part.revised} converted again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():

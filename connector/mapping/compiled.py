@@ -67,6 +67,10 @@ class CompiledMapping:
         """As `render`, with what `withdrawal` needs; `whatever` the mapping's `match` says."""
         return self._run(lambda program: program.rendering(view, whatever=whatever))
 
+    def is_for(self, view: JsonObject) -> bool:
+        """Whether a notification is for this mapping, by its `match`."""
+        return self._run(lambda program: program.is_for(view))
+
     def withdrawal(self, rendering: Rendering, why: Withheld, *, alone: bool) -> list[Document]:
         """The documents that take back what was delivered of an observable; unless `alone`, with those of `emit`.
 

@@ -116,6 +116,11 @@ class RunCollector(Collector):
                     lambda p: p.refused,
                 ),
                 (
+                    "notifications_withdrawn",
+                    "Notifications that took back what a route had delivered.",
+                    lambda p: p.withdrawn,
+                ),
+                (
                     "notifications_revised",
                     "Delivered notifications that were converted again with what was looked up later.",
                     lambda p: p.revised,

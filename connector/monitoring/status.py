@@ -112,6 +112,9 @@ class RouteReport(PartReport):
     refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
     dead_letters: int = Field(description="How many dead letters there are now.")
     dropped: int = Field(description="How many dead letters were dropped on command.")
+    withdrawn: int = Field(
+        description="How many notifications ever took back what was delivered; they are among the other counts."
+    )
     outdated: int = Field(
         description="How many delivered notifications will be converted again with what has been looked up since."
     )
@@ -299,6 +302,7 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
         refused=route.refused,
         dead_letters=route.dead_letters,
         dropped=route.dropped,
+        withdrawn=route.withdrawn,
         outdated=route.outdated,
     )
 

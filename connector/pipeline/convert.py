@@ -1,27 +1,27 @@
 """From entries of the journal to messages: rendered by the mapping, given their versions, encoded by the format."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from connector import notification
-from connector.mapping import Guarding
 from connector.model import (
     NOT_CLAIMED,
-    UNREADABLE,
+    Claim,
     Document,
     Entry,
     Identity,
-    JsonObject,
     Message,
     Notification,
     Refused,
+    Version,
 )
 from connector.pipeline.route import Route, RouteMapping, Withdrawing
-from connector.pipeline.versions import Ledger
-from connector.ports import Format, Guards, ObjectFormat
+from connector.pipeline.successors import Successors
+from connector.pipeline.versions import Ledger, revocation_of, successor
+from connector.ports import Format, ObjectFormat, Outbox
 
 CHANGED = "the disk has changed what the journal stored of it (its checksum is another)"
 DAMAGED = f"{CHANGED}: nothing of it is sent"
@@ -33,6 +33,7 @@ class Conversion:
 
     Attributes:
         made_nothing: whether the mapping wanted it, and made no document of it.
+        claim: what the receiver is told of its observable, once it has accepted the messages.
         refused_document: what the mapping made and the format did not take, as JSON.
     """
 
@@ -41,6 +42,7 @@ class Conversion:
     refusal: Refused | None = None
     wanted: bool = True
     made_nothing: bool = False
+    claim: Claim | None = None
     refused_document: bytes | None = None
 
 
@@ -48,6 +50,14 @@ def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Ite
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
     entries = (Entry(seq, "", item) for seq, item in enumerate(notifications, start=1))
     yield from encode((_rendered(entry, mapping) for entry in entries), Ledger({}))
+
+
+def _rendered(entry: Entry, mapping: RouteMapping) -> "Rendered":
+    try:
+        documents = mapping.render(notification.view(entry.notification, entry.context))
+    except Refused as refusal:
+        return Rendered(entry, refusal=refusal)
+    return Rendered(entry, wanted=False) if documents is None else Rendered(entry, documents, output=mapping.format)
 
 
 def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
@@ -70,6 +80,9 @@ class Rendered:
 
     Attributes:
         output: the format of the documents, which signs for the entry's source; None when nothing was to be made.
+        wanted: whether the route lets it through. What takes something back may be made of one that it does not.
+        claims: whether the documents say that the observable is bad.
+        claim: see `Conversion`.
     """
 
     entry: Entry
@@ -77,42 +90,13 @@ class Rendered:
     refusal: Refused | None = None
     wanted: bool = True
     output: Format | None = None
+    claims: bool = True
+    claim: Claim | None = None
 
-
-def render(entry: Entry, route: Route) -> Rendered:
-    """What a route's mapping makes of an entry, unless the route turns it away."""
-    tenant = route.tenant(entry.source)
-    return _rendered(entry, tenant.mapping, tenant.source, route.wants, tenant.guards)
-
-
-def _rendered(
-    entry: Entry,
-    mapping: RouteMapping,
-    source: JsonObject | None = None,
-    wants: Callable[[JsonObject], bool] | None = None,
-    guards: Guards | None = None,
-) -> Rendered:
-    """What a mapping makes of an entry, unless `wants` or a known-good list turns it away.
-
-    What could not be read is the source's matter.
-    """
-    if entry.notification.id.startswith(UNREADABLE):
-        return Rendered(entry, wanted=False)
-    if entry.damaged:
-        return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
-    try:
-        view = notification.view(entry.notification, entry.context, source, entry.judgement, entry.entity)
-        with Guarding(guards.derived if guards is not None else None):
-            if guards is not None and (guard := guards.of_notification(view)) is not None:
-                if guard.is_suppressed:
-                    return Rendered(entry, wanted=False)
-                view["guard"] = guard.for_mappings()
-            documents = mapping.render(view) if wants is None or wants(view) else None
-    except Refused as refusal:
-        return Rendered(entry, refusal=refusal)
-    if documents is None:
-        return Rendered(entry, wanted=False)
-    return Rendered(entry, documents, output=mapping.format)
+    @property
+    def takes_back(self) -> bool:
+        """Whether it takes back what was said before."""
+        return self.claim is not None and not self.claim.stands
 
 
 def damaged(rendered: Iterable[Rendered]) -> Sequence[int]:
@@ -136,6 +120,19 @@ def object_ids(rendered: Iterable[Rendered]) -> Sequence[str]:
     return sorted(ids)
 
 
+def known_versions(route: Route, journal: Outbox, rendered: Sequence[Rendered]) -> Mapping[str, Sequence[Version]]:
+    """The versions of all objects in rendered documents, and of those that stand in the places of revoked ones."""
+    known = dict(journal.versions(route.name, object_ids(rendered), route.receiver))
+    if not any(map(revocation_of, known.values())):
+        return known
+    asked = [object_ids([item]) for item in rendered]
+    while asked := [ids for ids in asked if any(revocation_of(known.get(each, ())) for each in ids)]:
+        asked = [[successor(each) for each in ids] for ids in asked]
+        wanted = {each for ids in asked for each in ids}.difference(known)
+        known |= journal.versions(route.name, sorted(wanted), route.receiver)
+    return known
+
+
 def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]:
     """Give documents their versions and make messages of those that the receiver needs: all of an entry's, or none."""
     told: set[ObjectFormat] = set()  # those whose shared documents went out with an entry of this batch
@@ -151,9 +148,12 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         mark = ledger.mark()
         messages: list[Message] = []
         document: Document = {}
+        ids = Successors(ledger, item.entry.seq, claims=item.claims) if ledger.has_revoked else None
         try:
             for document in [*shared_documents, *item.documents]:
                 identity = objects.identify(document) if objects else None
+                if ids is not None and identity is not None and identity.versioned:
+                    document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- the one that is sent
                 message = _message(document, identity, item.entry, output, ledger)
                 if message is not None:
                     messages.append(message)
@@ -162,7 +162,8 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
             ledger.undo(mark)
             yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
         else:
-            yield Conversion(item.entry, messages, made_nothing=not item.documents)
+            made_nothing = item.wanted and not item.documents
+            yield Conversion(item.entry, messages, None, item.wanted, made_nothing, item.claim)
             if objects is not None:
                 told.add(objects)
 

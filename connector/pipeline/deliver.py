@@ -2,17 +2,18 @@
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from connector.model import PERSON, SET_ASIDE, Advance, Entry, Misconfigured, Refused
-from connector.pipeline.convert import DAMAGED, Conversion, Rendered, damaged, encode, object_ids, render
+from connector.model import Advance, Entry, Misconfigured
+from connector.pipeline.convert import DAMAGED, Conversion, damaged, encode, known_versions
 from connector.pipeline.redeliver import probe, redeliver, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
+from connector.pipeline.render import render
 from connector.pipeline.route import Route
 from connector.pipeline.send import BatchOutcome, finish, is_emptied, send, unconfirmed
 from connector.pipeline.versions import Ledger
-from connector.ports import ObjectFormat, Outbox
+from connector.ports import Outbox
 
 
 class Delivery:
@@ -94,40 +95,38 @@ class Delivery:
         if not entries:
             return None
         self._on_work()
-        rendered = self._rendered(entries)
+        held = [claim for advance, _ in self._held for claim in advance.claims]
+        rendered = render(route, journal, entries, "in turn", aside=self._aside(entries), held=held)
         if met := damaged(rendered):
             journal.ask_again(met, DAMAGED)
             self._damaged += met
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
-        known = journal.versions(route.name, object_ids(rendered), route.receiver)
-        ledger = Ledger(known, refresh=route.refresh)
+        ledger = Ledger(known_versions(route, journal, rendered), refresh=route.refresh)
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
-        delivered, sent = send(route.sink, conversions, ledger)
+        delivered, accepted = send(route.sink, conversions, ledger)
         self._is_refused = self.streak.count(delivered)
         if self._is_refused and self.streak.is_everything:
             raise self._everything_refused()
         advance = Advance(
-            entries[-1].seq,
+            rendered[-1].entry.seq,
             delivered.delivered,
             delivered.filtered,
             delivered.refused,
             delivered.dead_letters,
-            sent,
-            learned=entries[0].learned if isinstance(route.mapping.format, ObjectFormat) else None,
+            accepted.versions,
+            learned=entries[0].learned if route.can_revise else None,
             receiver=route.receiver,
+            claims=accepted.claims,
+            withdrawn=delivered.withdrawn,
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))
         return delivered
 
-    def _rendered(self, entries: Sequence[Entry]) -> Sequence[Rendered]:
-        aside = self._journal.are_set_aside(self._route.name, [entry.seq for entry in entries])
-        return [
-            Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON)) if entry.seq in aside else render(entry, self._route)
-            for entry in entries
-        ]
+    def _aside(self, entries: Sequence[Entry]) -> Collection[int]:
+        return self._journal.are_set_aside(self._route.name, [entry.seq for entry in entries])
 
     def _probe(self, pending: Sequence[Entry]) -> None:
         """See whether the receiver takes the oldest entry that makes messages, or any one of the others.
@@ -137,7 +136,7 @@ class Delivery:
         Raises:
             Misconfigured: it refuses them as before.
         """
-        rendered = self._rendered(pending)
+        rendered = render(self._route, self._journal, pending, "in turn", aside=self._aside(pending))
         entries = [each.entry for each in rendered if each.documents]
         for entry in [*entries[:1], *([secrets.choice(entries[1:])] if entries[1:] else [])]:
             delivered = probe(self._route, self._journal, entry)
@@ -173,7 +172,7 @@ class Delivery:
 
     def _revise(self) -> BatchOutcome | None:
         route, journal = self._route, self._journal
-        if not isinstance(route.mapping.format, ObjectFormat):
+        if not route.can_revise:
             return None
         was_everything = self.streak.is_everything
         outdated = journal.outdated(route.name, route.sources, 1 if was_everything else route.batch)

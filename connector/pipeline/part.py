@@ -25,6 +25,7 @@ class Part:
         made_nothing_ever: the same, with those of earlier runs.
         nothing_passed: how many notifications in a row, until now and over runs, the route's filter or its mapping did
             not want or the mapping made nothing of.
+        withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
@@ -49,6 +50,7 @@ class Part:
     made_nothing: int = 0
     made_nothing_ever: int = 0
     nothing_passed: int = 0
+    withdrawn: int = 0
     revised: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -75,6 +77,7 @@ class Part:
         self.made_nothing_ever += batch.made_nothing
         passed = batch.delivered or batch.refused or batch.messages
         self.nothing_passed = 0 if passed else self.nothing_passed + batch.filtered + batch.made_nothing
+        self.withdrawn += batch.withdrawn
         self.revised += batch.revised
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1

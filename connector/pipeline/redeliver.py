@@ -1,13 +1,15 @@
 """Entries delivered once more: on request, because more is known of them now, or from an earlier position on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, Version
-from connector.pipeline.convert import DAMAGED, damaged, encode, object_ids, render
+from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery
+from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known_versions
+from connector.pipeline.render import render
 from connector.pipeline.route import Route
-from connector.pipeline.send import BatchOutcome, finish, is_emptied, send
-from connector.pipeline.versions import Ledger
-from connector.ports import Outbox
+from connector.pipeline.send import Accepted, BatchOutcome, finish, is_emptied, send
+from connector.pipeline.versions import Ledger, revokes
+from connector.ports import ObjectFormat, Outbox
 
 
 def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False) -> BatchOutcome:
@@ -20,8 +22,9 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
     Raises:
         Unavailable: nothing has changed but that some may have arrived.
     """
-    delivered, sent = _send_again(route, journal, entries, resend=again)
-    journal.record_redelivery(route.name, _redelivery(route, entries, delivered, delivered.dead_letters, sent))
+    rendered = render(route, journal, entries, "again")
+    delivered, accepted = _send_again(route, journal, rendered, resend=again)
+    journal.record_redelivery(route.name, _redelivery(route, entries, delivered, delivered.dead_letters, accepted))
     return delivered
 
 
@@ -30,7 +33,13 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
 
     They were counted when they were delivered, so what is counted now is only what they are refused for anew.
     """
-    delivered, sent = _send_again(route, journal, outdated.entries)
+    rendered, entries = render(route, journal, outdated.entries, "revised"), outdated.entries
+    if not isinstance(route.mapping.format, ObjectFormat):
+        # Events are not sent again, nor refused that were taken: what they said can be taken back.
+        dead = {seq for seq, _ in outdated.refused}
+        rendered = [each for each in rendered if each.takes_back and each.entry.seq not in dead]
+        entries = [each.entry for each in rendered]
+    delivered, accepted = _send_again(route, journal, rendered)
     refused_before = {seq for seq, _ in outdated.refused}
     counted = BatchOutcome(
         delivered=0,
@@ -39,8 +48,9 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
         messages=delivered.messages,
         revised=len(outdated.entries),
+        withdrawn=delivered.withdrawn,
     )
-    redelivery = _redelivery(route, outdated.entries, counted, delivered.dead_letters, sent, mark=outdated.mark)
+    redelivery = _redelivery(route, entries, counted, delivered.dead_letters, accepted, mark=outdated.mark)
     journal.record_redelivery(route.name, redelivery)
     return counted
 
@@ -50,9 +60,12 @@ def probe(route: Route, journal: Outbox, entry: Entry) -> BatchOutcome:
 
     The entry is not counted before its turn comes. Requires the lease on the route.
     """
-    delivered, sent = _send_again(route, journal, [entry])
+    delivered, accepted = _send_again(route, journal, render(route, journal, [entry], "again"))
     if delivered.messages:
-        journal.record_redelivery(route.name, Redelivery([entry.seq], 0, 0, 0, sent=sent, receiver=route.receiver))
+        taken = Redelivery(
+            [entry.seq], 0, 0, 0, sent=accepted.versions, receiver=route.receiver, claims=accepted.claims
+        )
+        journal.record_redelivery(route.name, taken)
     return delivered
 
 
@@ -64,26 +77,35 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
     """
     count = after = 0
     while entries := journal.history(positions, route.batch, after):
-        rendered = [render(entry, route) for entry in entries]
-        known = journal.versions(route.name, object_ids(rendered), route.receiver)
-        sent = [version for versions in known.values() for version in versions if version.sent]
+        rendered = render(route, journal, entries, "in turn")
+        known = known_versions(route, journal, rendered)
+        # What is only taken back stays known to be there, so that it is; how it was taken back is sent again.
+        needed: Collection[str] = known
+        if any(revokes(document) for each in rendered for document in each.documents):
+            said = [replace(each, documents=[one for one in each.documents if not revokes(one)]) for each in rendered]
+            needed = known_versions(route, journal, said)
+        sent = [
+            version
+            for object_id, versions in known.items()
+            for version in versions
+            if version.sent and (version.revoked or object_id in needed)
+        ]
         journal.mark_unsent(route.name, sent, route.receiver)
-        after = entries[-1].seq
-        count += len(entries)
+        after = rendered[-1].entry.seq
+        count += len(rendered)
     journal.rewind(route.name, positions)
     return count
 
 
 def _send_again(
-    route: Route, journal: Outbox, entries: Sequence[Entry], *, resend: bool = False
-) -> tuple[BatchOutcome, Sequence[Version]]:
-    """Render, write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
-    rendered = [render(entry, route) for entry in entries]
+    route: Route, journal: Outbox, rendered: Sequence[Rendered], *, resend: bool = False
+) -> tuple[BatchOutcome, Accepted]:
+    """Write versions down, send, and have the receiver confirm all of it; with `resend` what it has, too."""
     if met := damaged(rendered):
         journal.ask_again(met, DAMAGED)
     if is_emptied(route.sink):
         journal.mark_unsent(route.name, None, route.receiver)
-    known = journal.versions(route.name, object_ids(rendered), route.receiver)
+    known = known_versions(route, journal, rendered)
     told_until = {
         object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
         for object_id, versions in known.items()
@@ -95,9 +117,9 @@ def _send_again(
     journal.record(route.name, ledger.recorded, route.receiver)
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)
-    delivered, sent = send(route.sink, conversions, ledger)
+    delivered, accepted = send(route.sink, conversions, ledger)
     finish(route.sink)
-    return delivered, sent
+    return delivered, accepted
 
 
 def _redelivery(
@@ -105,11 +127,20 @@ def _redelivery(
     entries: Sequence[Entry],
     counted: BatchOutcome,
     dead_letters: Sequence[DeadLetter],
-    sent: Sequence[Version],
+    accepted: Accepted,
     *,
     mark: Json = None,
 ) -> Redelivery:
     seqs = [entry.seq for entry in entries]
     return Redelivery(
-        seqs, counted.delivered, counted.filtered, counted.refused, dead_letters, sent, mark, route.receiver
+        seqs,
+        counted.delivered,
+        counted.filtered,
+        counted.refused,
+        dead_letters,
+        accepted.versions,
+        mark,
+        route.receiver,
+        accepted.claims,
+        counted.withdrawn,
     )

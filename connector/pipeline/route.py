@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
-from connector.model import Document, JsonObject, Withheld
+from connector.model import Document, Entry, JsonObject, Withheld
 from connector.pipeline.versions import REFRESH
-from connector.ports import Format, Guards, Sink
+from connector.ports import Format, Guards, ObjectFormat, Sink
 
 
 class RouteMapping(Protocol):
@@ -52,6 +52,19 @@ class Withdrawing(RouteMapping, Protocol):
     def withdrawal(self, rendering: Any, why: Withheld, *, alone: bool) -> Sequence[Document]:
         """What takes back what was delivered; unless `alone`, among the documents of the rendering; or Refused."""
         ...
+
+    def is_for(self, view: JsonObject) -> bool:
+        """Whether a notification is for this mapping, by the mapping's own condition; or Refused."""
+        ...
+
+
+NOT_WANTED = Withheld("condition", "the route's `when` does not let it through")
+NOT_MATCHED = Withheld("condition", "the mapping's `match` does not let it through")
+
+
+def makes_claims(mapping: RouteMapping) -> TypeGuard[Withdrawing]:
+    """Whether what a mapping makes can be taken back."""
+    return isinstance(mapping, Withdrawing) and mapping.withdraws
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,23 @@ class Route:
     collection: str = ""
     keep_days: int | None = None
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
+
+    def withheld(self, entry: Entry, view: JsonObject) -> Withheld | None:
+        """Why the route does not let a notification through; None: it does; or Refused.
+
+        Args:
+            entry: the notification.
+            view: how mappings and conditions see it, with what guards it.
+        """
+        del entry
+        if (guard := view["guard"]) is not None and guard["effect"] == "suppress":
+            return Withheld("guard", f"it is on the list {guard['list']} of what is known to be good")
+        return None if self.wants(view) else NOT_WANTED
+
+    @property
+    def can_revise(self) -> bool:
+        """Whether something can be sent of what was learned later: new versions, or what takes back what was sent."""
+        return isinstance(self.mapping.format, ObjectFormat) or makes_claims(self.mapping)
 
     def tenant(self, source: str) -> Tenant:
         """Whose notifications a source fetches."""

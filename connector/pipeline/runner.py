@@ -307,6 +307,8 @@ class Runner:
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
             if batch.made_nothing:
                 done["made_nothing"] = batch.made_nothing
+            if batch.withdrawn:
+                done["withdrawn"] = batch.withdrawn
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:

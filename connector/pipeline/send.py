@@ -1,9 +1,11 @@
 """From messages to the sink, and what came of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from connector.model import DeadLetter, Refusal, Version
+from connector.model import Claim, DeadLetter, Refusal, Version
 from connector.pipeline.convert import Conversion
 from connector.pipeline.versions import Ledger
 from connector.ports import Confirmation, Emptiable, Sink
@@ -16,6 +18,7 @@ class BatchOutcome:
     Attributes:
         messages: documents that the sink accepted.
         made_nothing: notifications that the mapping wanted, and made no document of.
+        withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
     """
@@ -27,6 +30,7 @@ class BatchOutcome:
     messages: int
     revised: int = 0
     made_nothing: int = 0
+    withdrawn: int = 0
 
     def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
         return BatchOutcome(
@@ -37,24 +41,54 @@ class BatchOutcome:
             self.messages + other.messages,
             self.revised + other.revised,
             self.made_nothing + other.made_nothing,
+            self.withdrawn + other.withdrawn,
         )
 
 
-def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, list[Version]]:
-    """Send what was converted; what came of it, and the versions that the sink has."""
+class Accepted(NamedTuple):
+    """What a sink has of what it was sent: the versions of objects, and what it thereby was told of observables."""
+
+    versions: Sequence[Version]
+    claims: Sequence[Claim]
+
+
+def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, Accepted]:
+    """Send what was converted; what came of it, and what the sink has."""
     messages = [message for conversion in conversions for message in conversion.messages]
     refusals = sink.send(messages) if messages else ()
     dead_letters = _dead_letters(conversions, refusals)
-    refused = len({letter.seq for letter in dead_letters})
-    filtered = sum(not conversion.wanted for conversion in conversions)
+    refused_seqs = {letter.seq for letter in dead_letters}
+    refused = len(refused_seqs)
+    filtered = sum(not each.wanted and each.entry.seq not in refused_seqs for each in conversions)
     made_nothing = sum(conversion.made_nothing for conversion in conversions)
     delivered = len(conversions) - refused - filtered - made_nothing
     refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
     accepted = (*ledger.stamped, *ledger.unchanged)
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
     accepted_messages = len(messages) - len(refusals)
-    counted = BatchOutcome(delivered, filtered, dead_letters, refused, accepted_messages, made_nothing=made_nothing)
-    return counted, sent
+    claims = _claims(conversions, refusals)
+    counted = BatchOutcome(
+        delivered,
+        filtered,
+        dead_letters,
+        refused,
+        accepted_messages,
+        made_nothing=made_nothing,
+        withdrawn=sum(not claim.stands for claim in claims),
+    )
+    return counted, Accepted(sent, claims)
+
+
+def _claims(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[Claim]:
+    """What the sink was told: that something is bad by any message of an entry, that this is taken back by all."""
+    refused = Counter(refusal.message.seq for refusal in refusals)
+    return [
+        each.claim
+        for each in conversions
+        if each.claim is not None
+        and each.refusal is None
+        and (refused[each.entry.seq] == 0 or (each.claim.stands and refused[each.entry.seq] < len(each.messages)))
+    ]
 
 
 def unconfirmed(sink: Sink) -> int:

@@ -83,15 +83,19 @@ class Ledger:
         if document.__class__ is Provisional and any(version.sent for version in versions):
             return None
         said = _Said(document)
-        say = self._revoke if said.revoked else self._say
-        return say(said, object_id, seq, date)
+        if said.revoked:
+            return self._revoke(said, object_id, seq, date)
+        if not versions:  # as of most documents
+            at = timestamp(date)
+            return self._begun(object_id, seq, said, (at, at))
+        return self._say(said, object_id, seq, date)
 
     def versions(self, object_id: str) -> Sequence[Version]:
         """The versions of an object, as far as they are known."""
         return self._known.get(object_id, ())
 
     def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
-        versions = self._known.get(object_id, ())
+        versions = self._known[object_id]
         current = _current(versions, seq, said)
         if current is None or not said.is_in(current) or self._is_longer(said, current, date):
             if self._told_until.get(object_id, 0) > seq:
@@ -194,6 +198,11 @@ def successor(object_id: str) -> str:
     return stix_id(object_id.partition("--")[0], object_id, "again")
 
 
+def revokes(document: Document) -> bool:
+    """Whether a document takes its object back."""
+    return document.get("revoked") is True
+
+
 def revocation_of(versions: Sequence[Version]) -> Version | None:
     """The version that revokes an object."""
     for version in versions:
@@ -224,7 +233,7 @@ class _Said:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.revoked = document.get("revoked") is True
+        self.revoked = revokes(document)
         valid_until = document.get("valid_until")
         if valid_until.__class__ is str:
             self.valid_until = valid_until
@@ -284,8 +293,6 @@ def _next_times(date: int, versions: Sequence[Version], seq: int) -> tuple[str, 
 def _times_after(date: int, versions: Sequence[Version]) -> tuple[str, str]:
     """`created` and `modified` of a version that follows these."""
     at = timestamp(date)
-    if not versions:
-        return at, at
     newest = max(map(_modified, versions))
     return versions[0].created, max(at, _next_millisecond(newest))
 

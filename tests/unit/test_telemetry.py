@@ -64,6 +64,7 @@ ROUTE = {
     "refused": 2,
     "dead_letters": 2,
     "dropped": 0,
+    "withdrawn": 1,
     "outdated": 6,
 }
 REPORT = {

@@ -78,6 +78,10 @@ class Program:
         _make(self.emits, scope, documents)
         return True
 
+    def is_for(self, view: JsonObject) -> bool:
+        """Whether a notification is for this mapping; raises as `run` does."""
+        return self.match is None or not is_false(self.match(scope_of(view, self.names)))
+
     def claims(self, scope: dict[str, Json]) -> bool:
         """Whether what was made in this scope says that the observable is bad."""
         return self.claim is None or not is_false(self.claim(scope))

@@ -18,9 +18,10 @@ def test_it_begins_with_nothing_and_runs():
 def test_batches_add_up():
     part = Part("out", "route")
     for _ in range(2):
-        part.count(BatchOutcome(1, 2, letters("no", "no"), 3, 4, revised=5, made_nothing=6))
+        part.count(BatchOutcome(1, 2, letters("no", "no"), 3, 4, revised=5, made_nothing=6, withdrawn=7))
     assert (part.delivered, part.filtered, part.refused, part.messages) == (2, 4, 6, 8)
     assert (part.revised, part.made_nothing, part.made_nothing_ever) == (10, 12, 12)
+    assert part.withdrawn == 14
     assert part.dealt_with == 2 + 4 + 6 + 12
     assert (part.refused_by["sink"], part.reasons) == (4, {"sink: no": 4})
 

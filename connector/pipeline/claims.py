@@ -1,0 +1,80 @@
+"""What a route has told its receiver of observables: that they are bad, or that this is taken back.
+
+A mapping with `withdraw` makes claims (`claim`). The journal keeps where each of them began and ended, so a replay
+finds at each entry what held there, and takes the same things back.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from connector.model import Claim, JsonObject
+
+_DIGEST_BYTES = 8
+
+
+def observable(view: JsonObject, author: str = "") -> int:
+    """64 bits that tell what a notification is about from all else: its type and value, and who says so.
+
+    Two that share them are harmless: what is taken back is of the notification that takes it back.
+    """
+    said = view["notification"]
+    value = view["entity_value"] or said["entity_id"]
+    named = "\0".join((author, said["entity_type"], value)).encode(errors="surrogatepass")
+    digest = hashlib.blake2b(named, digest_size=_DIGEST_BYTES).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class Claims:
+    """What the receiver has been told of the observables of a batch, and what the batch tells it.
+
+    Attributes:
+        told_now: the observables of which this batch has told something so far.
+
+    Args:
+        known: what the journal knows.
+        held: what was told since, and is not in the journal yet.
+    """
+
+    def __init__(self, known: Mapping[int, Sequence[Claim]], held: Iterable[Claim] = ()) -> None:
+        self._told = {each: {claim.seq: claim for claim in claims} for each, claims in known.items()}
+        self.told_now: set[int] = set()
+        for claim in held:
+            self._told.setdefault(claim.observable, {})[claim.seq] = claim
+
+    def at(self, observable: int, seq: int) -> Claim | None:
+        """What was told last, by this entry or one before it."""
+        claims = self._told.get(observable)
+        if not claims:
+            return None
+        told = [each for each in claims if each <= seq]
+        return claims[max(told)] if told else None
+
+    def claimed_by(self, observable: int, seq: int) -> int | None:
+        """The last entry, up to this one, that said that it is bad."""
+        told = [claim for claim in self._told.get(observable, {}).values() if claim.stands and claim.seq <= seq]
+        if not told:
+            return None
+        last = max(told, key=lambda claim: claim.seq)
+        return last.last_seq if last.seq < last.last_seq <= seq else last.seq
+
+    def is_told_later(self, observable: int, seq: int) -> bool:
+        """Whether a later entry has told something of it."""
+        return any(max(claim.seq, claim.last_seq) > seq for claim in self._told.get(observable, {}).values())
+
+    def claim(self, observable: int, seq: int) -> Claim:
+        """An entry says that it is bad."""
+        told = self.at(observable, seq)
+        if told is None or (told.seq < seq and not told.stands):
+            return self._tell(Claim(observable, seq, stands=True))
+        if told.seq == seq:
+            return self._tell(told._replace(stands=True))
+        return self._tell(told._replace(last_seq=max(seq, told.last_seq)))
+
+    def withdraw(self, observable: int, seq: int) -> Claim:
+        """An entry takes back what was said before."""
+        return self._tell(Claim(observable, seq, stands=False))
+
+    def _tell(self, claim: Claim) -> Claim:
+        self._told.setdefault(claim.observable, {})[claim.seq] = claim
+        self.told_now.add(claim.observable)
+        return claim

@@ -1,0 +1,200 @@
+"""What a route makes of entries: what they say, and what they take back of what was said before."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from connector import notification
+from connector.mapping import Guarding
+from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, UNREADABLE, Claim, Entry, JsonObject, Refused, Withheld
+from connector.pipeline.claims import Claims, observable
+from connector.pipeline.convert import DAMAGED, Rendered
+from connector.pipeline.route import NOT_MATCHED, Rendering, Route, RouteMapping, Tenant, Withdrawing, makes_claims
+from connector.ports import Outbox
+
+Turn = Literal["in turn", "again", "revised"]
+"""`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
+`revised`: the same, for what was learned since; only what stands is taken back."""
+
+
+class _Seen(NamedTuple):
+    """An entry as mappings see it.
+
+    Attributes:
+        withheld: why the route does not let it through.
+        claiming: the mapping, if it makes claims.
+        observable: what these are about.
+    """
+
+    entry: Entry
+    mapping: RouteMapping
+    view: JsonObject
+    withheld: Withheld | None
+    claiming: Withdrawing | None = None
+    observable: int = 0
+
+
+def render(
+    route: Route,
+    journal: Outbox,
+    entries: Sequence[Entry],
+    turn: Turn,
+    *,
+    aside: Collection[int] = (),
+    held: Iterable[Claim] = (),
+) -> list[Rendered]:
+    """What a route's mapping makes of entries, unless the route turns them away.
+
+    In turn it ends before an entry that says the opposite of what an earlier one of them says of the same observable:
+    whether the receiver has accepted that is known only then.
+
+    Args:
+        route: the route.
+        journal: what it has told its receiver so far.
+        entries: in order.
+        turn: see `Turn`.
+        aside: those that a person has set aside.
+        held: what was told to the receiver, and is not in the journal yet.
+    """
+    return list(_Batch(route, journal, turn).rendered(entries, aside, held))
+
+
+class _Batch:
+    """Renders entries, with what the receiver was told of their observables."""
+
+    def __init__(self, route: Route, journal: Outbox, turn: Turn) -> None:
+        self._route = route
+        self._journal = journal
+        self._turn = turn
+        self._claims = Claims({})
+        self._claiming_mappings: dict[int, tuple[Withdrawing, str] | None] = {}  # by id(); with who makes the claims
+
+    def rendered(self, entries: Sequence[Entry], aside: Collection[int], held: Iterable[Claim]) -> Iterator[Rendered]:
+        seen = [
+            Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON)) if entry.seq in aside else self._see(entry)
+            for entry in entries
+        ]
+        about = sorted({each.observable for each in seen if isinstance(each, _Seen) and each.claiming})
+        if about:
+            known = self._journal.claims(self._route.name, about, self._route.receiver)
+            self._claims = Claims(known, held)
+        for each in seen:
+            made = self._made(each) if isinstance(each, _Seen) else each
+            if made is None:
+                return
+            yield made
+
+    def _see(self, entry: Entry) -> _Seen | Rendered:
+        """An entry as mappings see it; what could not be read is the source's matter."""
+        if entry.notification.id.startswith(UNREADABLE):
+            return Rendered(entry, wanted=False)
+        if entry.damaged:
+            return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
+        tenant = self._route.tenant(entry.source)
+        try:
+            view = _view(entry, tenant)
+            with _guarding(tenant):
+                withheld = self._route.withheld(entry, view)
+        except Refused as refusal:
+            return Rendered(entry, refusal=refusal)
+        if (found := self._makes_claims(tenant.mapping)) is None:
+            return _Seen(entry, tenant.mapping, view, withheld)
+        claiming, author = found
+        return _Seen(entry, claiming, view, withheld, claiming, observable(view, author))
+
+    def _makes_claims(self, mapping: RouteMapping) -> tuple[Withdrawing, str] | None:
+        """A mapping that makes claims, with the author of these: each has objects of its own."""
+        key = id(mapping)
+        if key not in self._claiming_mappings:
+            found = None
+            if makes_claims(mapping):
+                found = mapping, mapping.format.names.get("producer", {}).get("id", "")
+            self._claiming_mappings[key] = found
+        return self._claiming_mappings[key]
+
+    def _made(self, seen: _Seen) -> Rendered | None:
+        """What is made of one entry; None when it has to wait for what came of an earlier one."""
+        try:
+            with _guarding(self._route.tenant(seen.entry.source)):
+                if seen.claiming is not None:
+                    return self._claiming(seen, seen.observable, seen.claiming)
+                documents = seen.mapping.render(seen.view) if seen.withheld is None else None
+        except Refused as refusal:
+            return Rendered(seen.entry, refusal=refusal)
+        if documents is None:
+            return Rendered(seen.entry, wanted=False)
+        return Rendered(seen.entry, documents, output=seen.mapping.format)
+
+    def _claiming(self, seen: _Seen, about: int, mapping: Withdrawing) -> Rendered | None:
+        rendering = mapping.rendering(seen.view) if seen.withheld is None else None
+        if rendering is None:
+            return self._turned_away(seen._replace(withheld=seen.withheld or NOT_MATCHED), about, mapping)
+        seq, output = seen.entry.seq, mapping.format
+        if rendering.claims:
+            told = self._claims.at(about, seq)
+            if told is not None and not told.stands and self._must_wait(about):
+                return None
+            claim = self._claims.claim(about, seq) if rendering.documents else None
+            return Rendered(seen.entry, rendering.documents, output=output, claim=claim)
+        documents, claim = rendering.documents, None
+        if self._is_to_take_back(about, seq) and seen.view["entity"]:
+            if self._must_wait(about):
+                return None
+            documents = mapping.withdrawal(rendering, NOT_CLAIMED, alone=False)
+            claim = self._claims.withdraw(about, seq)
+        return Rendered(seen.entry, documents, output=output, claims=False, claim=claim)
+
+    def _turned_away(self, seen: _Seen, about: int, mapping: Withdrawing) -> Rendered | None:
+        entry = seen.entry
+        if not self._is_to_take_back(about, entry.seq):
+            return Rendered(entry, wanted=False)
+        rendering = mapping.rendering(seen.view, whatever=True)
+        why = self._why(seen, about, mapping, rendering)
+        if why is None:
+            return Rendered(entry, wanted=False)
+        if self._must_wait(about):
+            return None
+        documents = mapping.withdrawal(rendering, why, alone=True)
+        claim = self._claims.withdraw(about, entry.seq)
+        return Rendered(entry, documents, wanted=False, output=mapping.format, claims=False, claim=claim)
+
+    def _is_to_take_back(self, about: int, seq: int) -> bool:
+        """Whether an entry that is no claim finds one at the receiver."""
+        told = self._claims.at(about, seq)
+        if told is None or (self._turn != "in turn" and self._claims.is_told_later(about, seq)):
+            return False
+        # The entry that took something back takes it back when it comes again.
+        return told.stands or (told.seq == seq and self._turn != "revised")
+
+    def _must_wait(self, about: int) -> bool:
+        return self._turn == "in turn" and about in self._claims.told_now
+
+    def _why(self, seen: _Seen, about: int, mapping: Withdrawing, rendering: Rendering) -> Withheld | None:
+        """Why what was delivered of an observable is to be taken back; None when it is not.
+
+        A condition may have turned this notification away for what that itself says (another rule, another source). So
+        the one that was delivered is looked at with what is known of the observable now.
+        """
+        withheld = seen.withheld
+        if withheld is None or withheld.by != "condition":
+            return withheld
+        if not seen.view["entity"]:
+            return None  # it says nothing of the observable
+        seq = self._claims.claimed_by(about, seen.entry.seq)
+        before = self._journal.entries([seq]) if seq is not None else ()
+        for entry in before:
+            now = {**_view(entry, self._route.tenant(entry.source)), "entity": seen.view["entity"]}
+            if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
+                return withheld
+        return None if rendering.claims else NOT_CLAIMED
+
+
+def _view(entry: Entry, tenant: Tenant) -> JsonObject:
+    """An entry as mappings and conditions see it."""
+    view = notification.view(entry.notification, entry.context, tenant.source, entry.judgement, entry.entity)
+    guard = None if tenant.guards is None else tenant.guards.of_notification(view)
+    view["guard"] = None if guard is None else guard.for_mappings()
+    return view
+
+
+def _guarding(tenant: Tenant) -> Guarding:
+    return Guarding(None if tenant.guards is None else tenant.guards.derived)

@@ -1,0 +1,509 @@
+"""What a route has delivered is taken back when it turns out wrong: once, for good, and only what was delivered."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+import orjson
+import pytest
+from mapping_examples import bundled
+
+from connector import configuration, mapping, notification
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import LookUp, Page, Refusal, Subject, Unavailable, Withheld
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.redeliver import redeliver, rewind
+from connector.pipeline.route import Route, Tenant
+from connector.pipeline.versions import successor
+from connector.settings.producer import Producer
+from connector.values.timestamps import timestamp
+
+START = 1_760_000_000
+MALICIOUS, BENIGN, UNDETECTED = "VERDICT_MALICIOUS", "VERDICT_BENIGN", "VERDICT_UNDETECTED"
+WHEN_MALICIOUS = "entity.gti_assessment.verdict.value == 'VERDICT_MALICIOUS'"
+
+
+def match(number, verdict=MALICIOUS, domain="bad.example", *, minutes=None, rule="r", ruleset=None, **entity):
+    """A notification of a domain; a quarter of an hour after the one before, unless it is said."""
+    attributes = {"gti_assessment": {"verdict": {"value": verdict}}, **entity} if verdict else {}
+    date = START + (number * 15 if minutes is None else minutes) * 60
+    named = [{"type": "collection", "id": ruleset, "label": "x"}] if ruleset else []
+    said = {"notification_id": str(number), "notification_date": date, "origin": "hunting", "sources": named}
+    said["hunting_info"] = {"rule_name": rule}
+    return {"type": "domain", "id": domain, "attributes": attributes, "context_attributes": said}
+
+
+class Sink:
+    """A receiver that keeps each version of each object, and refuses or fails on cue."""
+
+    def __init__(self):
+        self.sent = []
+        self.refuse = lambda message: False
+        self.outage = False
+        self.doubtful = 0
+
+    def unconfirmed(self):
+        return self.doubtful
+
+    def finish(self):
+        self.doubtful = 0
+
+    def send(self, messages):
+        if self.outage:
+            raise Unavailable("away")
+        taken = [message for message in messages if not self.refuse(message)]
+        self.sent += taken
+        versions = {}
+        for message in self.sent:
+            body = versions.setdefault((message.id, message.version), message.body)
+            assert message.version is None or body == message.body, "two contents for one version"
+        return [Refusal(message, "no") for message in messages if self.refuse(message)]
+
+    def taken(self):
+        """What was sent since this was last asked, as JSON."""
+        found, self.sent = self.sent, []
+        return [orjson.loads(message.body) for message in found]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with ExitStack() as stack:
+        journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"), clock=lambda: START + 86_400)
+        stack.callback(journal.close)
+        for name in ("vt", "other", "out"):
+            stack.enter_context(journal.lease(name))
+        yield journal
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+def when(expression):
+    return mapping.compile_condition(expression, "test.yaml: when")
+
+
+@pytest.fixture
+def stix(sink):
+    return Route("out", ("vt",), when("`true`"), bundled("stix21"), sink)
+
+
+@pytest.fixture
+def cef(sink):
+    return Route("out", ("vt",), when("`true`"), bundled("cef"), sink)
+
+
+def store(journal, *bodies, source="vt"):
+    journal.append(source, Page([notification.read(body) for body in bodies], None))
+
+
+def deliver(route, journal, *bodies):
+    """Store notifications, each in a page of its own, and deliver what is pending; the outcome."""
+    store(journal, *bodies)
+    delivery, done = Delivery(route, journal), None
+    while (batch := delivery.step()) is not None:
+        done = batch if done is None else done + batch
+    delivery.finish()
+    return done
+
+
+def indicators(documents):
+    return [each for each in documents if each["type"] == "indicator"]
+
+
+def events(sink):
+    """Class id and reason of each event of CEF that was sent."""
+    sent, sink.sent = sink.sent, []
+    return [message.body.decode().split("|")[4] for message in sent]
+
+
+# The verdict turns, and the route's condition
+
+
+def test_what_is_malicious_and_benign_eight_minutes_later_is_revoked_though_the_route_wants_malicious_alone(
+    journal, stix, sink
+):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    assert deliver(route, journal, match(1, minutes=0)).withdrawn == 0
+    (first,) = indicators(sink.taken())
+    done = deliver(route, journal, match(2, BENIGN, minutes=8))
+    (last,) = sink.taken()
+    assert (done.delivered, done.filtered, done.withdrawn, done.refused) == (0, 1, 1, 0)
+    assert (last["id"], last["created"], last["revoked"]) == (first["id"], first["created"], True)
+    assert last["modified"] == timestamp(START + 8 * 60)
+    assert journal.status({"out": ["vt"]}).routes[0].withdrawn == 1
+    assert deliver(route, journal, match(3, BENIGN)).messages == 0
+
+
+def test_a_verdict_that_turns_revokes_the_indicator_among_what_else_is_said(journal, stix, sink):
+    deliver(stix, journal, match(1))
+    (first,) = indicators(sink.taken())
+    done = deliver(stix, journal, match(2, BENIGN))
+    sent = sink.taken()
+    (last,) = indicators(sent)
+    assert (last["id"], last["revoked"], last["indicator_types"]) == (first["id"], True, ["benign"])
+    assert [each["sighting_of_ref"] for each in sent if each["type"] == "sighting"] == [first["id"]]
+    assert (done.delivered, done.withdrawn) == (1, 1)
+
+
+def test_what_was_not_delivered_is_not_taken_back(journal, stix, cef, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    assert deliver(route, journal, match(1, BENIGN), match(2, UNDETECTED)).messages == 0
+    assert deliver(replace(cef, name="out", receiver="b"), journal) is None
+
+
+def test_benign_from_the_start_is_an_indicator_that_is_not_revoked(journal, stix, sink):
+    deliver(stix, journal, match(1, BENIGN), match(2, BENIGN, reputation=3))
+    assert all("revoked" not in each for each in indicators(sink.taken()))
+
+
+def test_an_event_is_taken_back_once_and_says_why(journal, cef, sink):
+    route = replace(cef, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    assert events(sink) == ["hunting:domain"]
+    deliver(route, journal, match(2, UNDETECTED))
+    (message,) = sink.sent
+    assert "the route's `when` does not let it through" in message.body.decode()
+    assert "|withdrawn:domain|Withdrawn: a domain|1|" in message.body.decode()
+    events(sink)
+    deliver(route, journal, match(3, BENIGN), match(4, UNDETECTED))
+    assert events(sink) == []
+    deliver(route, journal, match(5), match(6, BENIGN), match(7))
+    assert events(sink) == ["hunting:domain", "withdrawn:domain", "hunting:domain"]
+
+
+def test_an_event_whose_verdict_turns_is_followed_by_what_takes_it_back(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2, BENIGN), match(3, BENIGN))
+    assert events(sink) == ["hunting:domain", "hunting:domain", "withdrawn:domain", "hunting:domain"]
+
+
+def test_another_observable_is_another_matter(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2, BENIGN, domain="other.example"))
+    assert events(sink) == ["hunting:domain", "hunting:domain"]
+
+
+def test_a_condition_on_the_notification_alone_takes_nothing_back(journal, stix, sink):
+    route = replace(stix, wants=when("notification.hunting_info.rule_name == 'mine'"))
+    deliver(route, journal, match(1, rule="mine"))
+    sink.taken()
+    assert deliver(route, journal, match(2, rule="yours"), match(3, UNDETECTED, rule="yours")).messages == 0
+    # But what it says of the observable counts.
+    deliver(route, journal, match(4, BENIGN, rule="yours"))
+    (last,) = sink.taken()
+    assert last["revoked"]
+
+
+def test_a_condition_on_both_takes_back_what_it_would_not_have_let_through(journal, stix, sink):
+    route = replace(stix, wants=when(f"notification.hunting_info.rule_name == 'mine' && {WHEN_MALICIOUS}"))
+    deliver(route, journal, match(1, rule="mine"))
+    sink.taken()
+    assert deliver(route, journal, match(2, rule="yours")).messages == 0
+    deliver(route, journal, match(3, UNDETECTED, rule="yours"))
+    assert [each["revoked"] for each in sink.taken()] == [True]
+
+
+def test_a_notification_that_says_nothing_of_the_entity_takes_nothing_back(journal, stix, sink):
+    for route in (stix, replace(stix, wants=when(WHEN_MALICIOUS))):
+        deliver(route, journal, match(1))
+        sink.taken()
+        deliver(route, journal, match(2, verdict=None))
+        assert not any("revoked" in each for each in sink.taken())
+
+
+def test_a_condition_on_what_was_pruned_takes_nothing_back_by_itself(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    sink.taken()
+    assert journal.prune(START * 2, {"out": ["vt"]}) == 1
+    assert deliver(route, journal, match(2, UNDETECTED)).messages == 0
+    assert deliver(route, journal, match(3, BENIGN)).withdrawn == 1
+
+
+OWN = """
+format: json
+match: entity.gti_assessment.verdict.value == 'VERDICT_MALICIOUS'
+emit:
+  event: {is: "${{ entity_value }}"}
+withdraw:
+  gone: {gone: "${{ entity_value }}", by: "${{ withdrawn.by }}", why: "${{ withdrawn.reason }}"}
+"""
+
+
+def own(tmp_path, text=OWN):
+    (tmp_path / "own.yaml").write_text(text)
+    return configuration.load_mapping(tmp_path / "own.yaml")
+
+
+def test_a_match_that_turns_it_away_counts_like_a_condition(journal, sink, tmp_path):
+    route = Route("out", ("vt",), when("`true`"), own(tmp_path), sink)
+    deliver(route, journal, match(1), match(2, UNDETECTED), match(3, UNDETECTED))
+    assert sink.taken() == [
+        {"is": "bad.example"},
+        {"gone": "bad.example", "by": "condition", "why": "the mapping's `match` does not let it through"},
+    ]
+
+
+def test_a_mapping_that_does_not_say_how_takes_nothing_back(journal, sink, tmp_path):
+    text = OWN.partition("withdraw:")[0]
+    route = Route("out", ("vt",), when("`true`"), own(tmp_path, text), sink)
+    deliver(route, journal, match(1), match(2, UNDETECTED))
+    assert sink.taken() == [{"is": "bad.example"}]
+
+
+def test_another_reason_takes_back_whatever_the_notification_says(journal, cef, sink):
+    class Guarded(Route):
+        def withheld(self, entry, view):
+            return Withheld("guard", "on the list x") if entry.seq > 1 else None
+
+    route = Guarded("out", ("vt",), cef.wants, cef.mapping, sink)
+    deliver(route, journal, match(1), match(2, verdict=None))
+    assert [event.partition("reason=")[2] for event in (m.body.decode() for m in sink.sent)][-1] == "on the list x"
+    assert events(sink) == ["hunting:domain", "withdrawn:domain"]
+
+
+def test_tenants_whose_producers_differ_take_back_their_own(journal, stix, sink):
+    other = configuration.load_mapping("stix21", Producer(name="Other"))
+    tenants = {"other": Tenant({"name": "other", "labels": {}}, other)}
+    route = replace(stix, sources=("vt", "other"), tenants=tenants)
+    store(journal, match(1))
+    store(journal, match(2, BENIGN), source="other")
+    deliver(route, journal)
+    assert not any("revoked" in each for each in sink.taken())
+
+
+# Crashes, replays, retries
+
+
+def test_what_was_sent_and_not_written_down_is_sent_again_in_the_same_bytes(journal, stix, sink, monkeypatch):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    sink.sent.clear()
+    store(journal, match(2, BENIGN))
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteJournal, "advance", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Delivery(route, journal).step()
+    first = [message.body for message in sink.sent]
+    sink.sent.clear()
+    deliver(route, journal)
+    assert [message.body for message in sink.sent] == first
+    assert len(first) == 1
+    assert journal.status({"out": ["vt"]}).routes[0].withdrawn == 1
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+def test_a_replay_sends_the_same_bytes_withdrawals_and_all(journal, request, make, sink):
+    route = replace(request.getfixturevalue(make), wants=when(f"{WHEN_MALICIOUS} || entity.last"))
+    bodies = [match(1), match(2, BENIGN), match(3), match(4, BENIGN, last=1), match(5), match(6, domain="x.example")]
+    deliver(route, journal, *bodies)
+    first = [message.body for message in sink.sent]
+    for _ in range(2):
+        sink.sent.clear()
+        rewind(route, journal, {"vt": 0})
+        deliver(route, journal)
+        assert [message.body for message in sink.sent] == first
+    sink.sent.clear()
+    deliver(route, journal, match(7, BENIGN))
+    assert sink.sent
+
+
+def test_a_replay_from_the_middle_takes_back_what_was_delivered_before(journal, cef, sink):
+    route = replace(cef, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1), match(2, BENIGN), match(3))
+    events(sink)
+    rewind(route, journal, {"vt": 1})
+    deliver(route, journal)
+    assert events(sink) == ["withdrawn:domain", "hunting:domain"]
+
+
+def test_a_replay_with_a_stricter_condition_takes_back_what_it_does_not_let_through(journal, stix, sink):
+    deliver(stix, journal, match(1, UNDETECTED), match(2, domain="other.example"))
+    sink.taken()
+    stricter = replace(stix, wants=when(WHEN_MALICIOUS))
+    rewind(stricter, journal, {"vt": 0})
+    deliver(stricter, journal)
+    assert [(each["name"], each.get("revoked")) for each in indicators(sink.taken())] == [
+        ("bad.example", True),
+        ("other.example", None),
+    ]
+
+
+def test_a_withdrawal_that_was_refused_is_a_dead_letter_and_a_retry_sends_it(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    sink.taken()
+    sink.refuse = lambda message: b'"revoked"' in message.body
+    done = deliver(route, journal, match(2, BENIGN))
+    assert (done.withdrawn, done.refused, done.filtered) == (0, 1, 0)
+    (letter,) = journal.dead_letters("out")
+    assert letter.letter.seq == 2
+    sink.refuse = lambda message: False
+    done = redeliver(route, journal, journal.entries([2]))
+    assert (done.withdrawn, done.filtered) == (1, 1)
+    assert [each["revoked"] for each in sink.taken()] == [True]
+    assert list(journal.dead_letters("out")) == []
+
+
+def test_a_retry_takes_nothing_back_that_a_later_notification_says_again(journal, cef, sink):
+    route = replace(cef, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    sink.refuse = lambda message: b"withdrawn" in message.body
+    deliver(route, journal, match(2, BENIGN), match(3))
+    sink.refuse = lambda message: False
+    sink.sent.clear()
+    redeliver(route, journal, journal.entries([2]))
+    assert sink.sent == []
+
+
+def test_what_was_refused_in_the_same_batch_is_not_taken_back(journal, cef, sink):
+    sink.refuse = lambda message: message.seq == 1
+    deliver(replace(cef, wants=when(WHEN_MALICIOUS)), journal, match(1), match(2, BENIGN))
+    assert sink.sent == []
+
+
+def test_what_is_not_confirmed_yet_is_taken_back_too(journal, cef, sink):
+    route = replace(cef, wants=when(WHEN_MALICIOUS), batch=1)
+    sink.doubtful = 10
+    store(journal, match(1), match(2, BENIGN))
+    delivery = Delivery(route, journal)
+    assert delivery.step() is not None
+    assert journal.claims("out", []) == {}
+    assert delivery.step().withdrawn == 1
+    delivery.finish()
+    assert events(sink) == ["hunting:domain", "withdrawn:domain"]
+
+
+def test_what_is_sent_again_by_hand_takes_back_again(journal, cef, sink):
+    route = replace(cef, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1), match(2, BENIGN))
+    events(sink)
+    redeliver(route, journal, journal.entries([2]), again=True)
+    assert events(sink) == ["withdrawn:domain"]
+
+
+def test_a_revocation_is_sent_again_by_hand_as_it_was(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1), match(2, BENIGN))
+    *_, last = sink.sent
+    sink.sent.clear()
+    redeliver(route, journal, journal.entries([2]), again=True)
+    assert [message.body for message in sink.sent if message.dependency_level] == [last.body]
+
+
+# What is learned later
+
+
+def learn(journal, name):
+    attributes = {"name": name, "collection_type": "report"}
+    answer = LookUp(Subject("collection", "c--1"), "known", START, START * 2, attributes, name.encode())
+    return journal.learn("vt", answer)
+
+
+NOT_NOISE = "notification.sources[0].attributes.name != 'noise'"
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+def test_what_was_learned_since_ends_a_claim(journal, request, make, sink):
+    route = replace(request.getfixturevalue(make), wants=when(NOT_NOISE))
+    deliver(route, journal, match(1, ruleset="c--1"), match(2, ruleset="c--1"), match(3))
+    sink.sent.clear()
+    assert learn(journal, "fine")
+    done = deliver(route, journal)
+    assert done is None or done.withdrawn == 0
+    sink.sent.clear()
+    # The last to speak of the domain is another, which the condition lets through.
+    assert learn(journal, "noise")
+    deliver(route, journal)
+    assert not any(b"revoked" in message.body or b"withdrawn" in message.body for message in sink.sent)
+    deliver(route, journal, match(4, domain="other.example", ruleset="c--1"))
+    assert b"other.example" not in b"".join(message.body for message in sink.sent)
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+def test_what_was_learned_of_the_last_to_speak_takes_it_back_once(journal, request, make, sink):
+    route = replace(request.getfixturevalue(make), wants=when(NOT_NOISE))
+    deliver(route, journal, match(1, ruleset="c--1"), match(2, ruleset="c--1"))
+    sink.sent.clear()
+    learn(journal, "noise")
+    assert deliver(route, journal).withdrawn == 1
+    (message,) = sink.sent
+    assert b"revoked" in message.body or b"withdrawn:domain" in message.body
+    learn(journal, "noise again")
+    sink.sent.clear()
+    done = deliver(route, journal)
+    assert done is None or done.withdrawn == 0
+
+
+# A claim that returns
+
+
+def test_what_is_malicious_again_goes_on_under_another_id_to_which_all_refers(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2, BENIGN))
+    former = indicators(sink.taken())[0]["id"]
+    deliver(stix, journal, match(3))
+    sent = sink.taken()
+    (again,) = indicators(sent)
+    assert again["id"] == successor(former)
+    assert "revoked" not in again
+    assert again["created"] == again["modified"] == again["valid_from"] == timestamp(START + 45 * 60)
+    assert former not in orjson.dumps(sent).decode()
+    assert {each["sighting_of_ref"] for each in sent if each["type"] == "sighting"} == {again["id"]}
+    deliver(stix, journal, match(4), match(5, BENIGN), match(6), match(7, BENIGN))
+    found = [(each["id"], each.get("revoked", False)) for each in indicators(sink.taken())]
+    twice = successor(again["id"])
+    assert found == [(again["id"], True), (twice, False), (twice, True)]
+
+
+def test_while_it_is_benign_nothing_is_said_of_it(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2, BENIGN))
+    former = indicators(sink.taken())[0]["id"]
+    deliver(stix, journal, match(3, BENIGN, reputation=5))
+    sent = sink.taken()
+    assert indicators(sent) == []
+    assert [each["sighting_of_ref"] for each in sent if each["type"] == "sighting"] == [former]
+
+
+def actor(name):
+    return {"attribution": {"threat_actors": [name]}}
+
+
+def test_what_referred_to_the_former_id_gets_another_id_as_well_and_what_did_not_keeps_its_own(journal, stix, sink):
+    deliver(stix, journal, match(1, **actor("A")))
+    before = [
+        each for each in sink.taken() if each["type"] == "relationship" and each["relationship_type"] == "indicates"
+    ]
+    deliver(stix, journal, match(2, BENIGN))
+    (revoked,) = indicators(sink.taken())
+    deliver(stix, journal, match(3, **actor("A")), match(4, **actor("B")), match(5, **actor("A")))
+    after = [
+        each for each in sink.taken() if each["type"] == "relationship" and each["relationship_type"] == "indicates"
+    ]
+    again = successor(revoked["id"])
+    assert after[0]["id"] == successor(before[0]["id"])
+    assert {each["source_ref"] for each in after} == {again}
+    assert len(after) == len({each["id"] for each in after}) == 2
+    rewind(stix, journal, {"vt": 0})
+    deliver(stix, journal)
+    assert len({each["id"] for each in sink.taken() if each["type"] == "indicator"}) == 2
+
+
+def test_a_successor_is_found_again_after_a_crash_at_each_moment(journal, stix, sink, monkeypatch):
+    bodies = [match(1), match(2, BENIGN), match(3), match(4, BENIGN), match(5)]
+    for body in bodies:
+        for moment in ("record", "advance"):
+            store(journal, body)
+            with monkeypatch.context() as patch:
+                patch.setattr(SqliteJournal, moment, lambda *_: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    Delivery(stix, journal).step()
+        deliver(stix, journal)
+    ids = [message.id for message in sink.sent if message.id.startswith("indicator--")]
+    first = ids[0]
+    assert list(dict.fromkeys(ids)) == [first, successor(first), successor(successor(first))]
+
+
+def test_a_notification_without_attributes_begins_no_successor(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2, BENIGN))
+    sink.taken()
+    deliver(stix, journal, match(3, verdict=None))
+    assert indicators(sink.taken()) == []
