@@ -315,6 +315,22 @@ def test_every_combination_of_filters_selects_what_it_says_page_by_page(collecti
         assert [each.body for each in paged] == _reference(stored, selection)
 
 
+def test_what_is_of_other_types_is_never_selected_whatever_else_is_asked_for(collections):
+    objects = [stix(number, second, kind) for kind in KINDS for number in (0, 1) for second in (0, 1)]
+    collections.store("iocs", objects)
+    wanted = frozenset(["indicator", "sighting", "tool"])
+    of_types = [each for each in objects if each.type in wanted]
+    for types, among in ((wanted, of_types), (frozenset(["sighting"]), [each for each in objects if "sig" in each.id])):
+        every = Selection(types=types, every=True)
+        assert held(collections, every) == bodies(*among)
+        assert held(collections, replace(every, ids=frozenset(each.id for each in objects))) == bodies(*among)
+        newest = [each for each in among if each.version == objects[1].version]
+        assert held(collections, Selection(types=types)) == bodies(*newest)
+        second = frozenset([1_767_225_601_000_000])
+        assert held(collections, Selection(types=types, last=False, versions=second)) == bodies(*newest)
+        assert len(collections.objects("iocs", every, 3, 100_000)[0]) == 3
+
+
 def test_a_check_leaves_nothing_behind(collections, tmp_path):
     assert "will be made" in collections.check()
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from connector.journals.sql import damage
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import ANEW, Advance, DeadLetter, Notification, Page, Unavailable
+from connector.model import ANEW, Advance, DeadLetter, Misconfigured, Notification, Page, Unavailable
 
 CHECKPOINT = {"watermark": 1_760_000_000, "filter": ""}
 
@@ -75,6 +75,16 @@ def test_what_is_damaged_is_told_with_its_time_and_of_all_sources_before_it_is_m
     told = route(journal).damage
     assert "how far it had come in files, vt:" in told.reason or "how far it had come in vt, files:" in told.reason
     assert told.at == 1_760_000_500
+    change(path, "UPDATE sources SET checkpoint_checksum = 1 WHERE name = 'vt'")
+    assert source(journal).damage.at == 1_760_000_500
+
+
+def test_what_is_whole_and_no_json_is_named(journal, path):
+    journal.report("vt", {"state": "done"})
+    change(path, "UPDATE reports SET report = x'7b' WHERE name = 'vt'")
+    for ask in (lambda: journal.reported("vt"), lambda: journal.status({"vt": []}), lambda: journal.status({})):
+        with pytest.raises(Misconfigured, match=r"journal\.db is damaged.*a checkpoint or report is not JSON"):
+            ask()
 
 
 @pytest.mark.parametrize("wrong", sorted({4 ^ 1 << bit for bit in range(63)} | {-1}))

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def test_a_name_stands_for_one_statement(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="two statements are called one"):
         named_statements("two_stores")
+    del sys.modules["two_stores"]
 
 
 def test_every_named_statement_is_used_and_every_used_one_is_named():
@@ -441,3 +443,19 @@ def test_a_journal_of_before_entities_were_looked_up_goes_on_with_what_it_knows(
         with journal.lease("vt"):
             journal.learn("vt", LookUp(subject, "known", 2000, 3000, {"name": "New"}, b"\x01"))
         assert journal.entries([1])[0].context == {subject: {"name": "New"}}
+
+
+def test_a_look_up_is_of_today_from_midnight_on(path):
+    midnight = 20_000 * 86_400
+    named = [Subject("collection", "before"), Subject("collection", "after")]
+    sources = [{"type": each.type, "id": each.id, "label": "x"} for each in named]
+    body = {"type": "file", "context_attributes": {"sources": sources}}
+    with (
+        closing(SqliteJournal(SqliteSettings(path=path), clock=lambda: midnight + 3600.0)) as journal,
+        journal.lease("vt"),
+    ):
+        journal.append("vt", Page([Notification("1", midnight, body)], None))
+        for subject, at in zip(named, (midnight - 1, midnight), strict=True):
+            journal.learn("vt", LookUp(subject, "known", at, midnight + 9999, {"n": 1}, b"d", {}))
+        (source,) = journal.status({}).sources
+    assert (source.look_ups.known, source.look_ups.asked_today) == (2, 1)
