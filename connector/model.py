@@ -338,11 +338,13 @@ class Outdated:
     Attributes:
         mark: the journal's own note of which ones these are; handed back with the redelivery.
         refused: the dead letters that they have already, by seq and object.
+        muted: those that were withheld because of what an analyst judged.
     """
 
     entries: Sequence[Entry]
     mark: Json
     refused: Collection[tuple[int, str]] = ()
+    muted: Collection[int] = ()
 
 
 class Provisional(dict[str, Any]):
@@ -504,10 +506,12 @@ class Advance:
         dead_letters: what was refused.
         sent: the versions that the sink accepted, now or, where an entry says the same again, before.
         learned: what had been learned when the entries were read (`Entry.learned`). Entries that name a subject learned
-            of since then are outdated. None for a route of events, which cannot be sent in a new version.
+            of since then are outdated. None: nothing is.
+        revises: whether something can be sent of what is learned later; if not, only what is judged outdates entries.
         receiver: who has what was sent; see `Outbox.versions`.
         claims: what the receiver was told of observables.
         withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
+        muted: the entries that are withheld because of what an analyst judged.
     """
 
     position: int
@@ -517,9 +521,11 @@ class Advance:
     dead_letters: Sequence[DeadLetter] = ()
     sent: Sequence[Version] = ()
     learned: int | None = None
+    revises: bool = True
     receiver: str = ""
     claims: Sequence[Claim] = ()
     withdrawn: int = 0
+    muted: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,6 +548,7 @@ class Redelivery:
     receiver: str = ""
     claims: Sequence[Claim] = ()
     withdrawn: int = 0
+    muted: Sequence[int] = ()
 
 
 class Guarded(NamedTuple):
@@ -642,6 +649,7 @@ class RouteStatus:
         dead_letters: what is refused now.
         dropped: dead letters that were dropped on command.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
+        muted: notifications in the journal that are withheld because of what an analyst judged.
         outdated: notifications to be converted again, for what was learned after they were delivered; one counts once
             for each subject.
         damage: what the disk had changed of its positions, last.
@@ -660,6 +668,7 @@ class RouteStatus:
     report: JsonObject
     dropped: int = 0
     withdrawn: int = 0
+    muted: int = 0
     damage: Damage | None = None
     served_by: LeaseHolder | None = None
     outdated: int = 0

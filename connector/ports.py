@@ -186,6 +186,8 @@ class Outbox(Protocol):
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """Move the route's position, with dead letters, counts, claims and accepted versions, all or nothing.
 
+        Of the entries moved past, those that are muted are known to be so until they are dealt with again.
+
         The dead letters of the entries moved past are replaced by those of the advance: one for the same entry and
         object keeps its number, and what is refused no more is gone. Requires the lease on the route.
         """
@@ -207,6 +209,10 @@ class Outbox(Protocol):
 
         At most `limit`, in order; the same ones again until their redelivery is recorded. None when there are none.
         """
+        ...
+
+    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """Other entries of these sources about the same observable, the newest first, at most `limit`."""
         ...
 
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:

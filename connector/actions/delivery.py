@@ -58,6 +58,7 @@ class RouteResult(PartResult):
     filtered: int = Field(description="How many notifications the route or its mapping does not want.")
     made_nothing: int = Field(description="How many notifications the mapping wants and made nothing of.")
     withdrawn: int = Field(description="How many notifications took back what was delivered.")
+    muted: int = Field(description="How many notifications were withheld because of what an analyst judged.")
     refused: int = Field(description="How many notifications were refused and are dead letters now.")
     messages: int = Field(description="How many objects or events the receiver accepted.")
     reasons: dict[str, int] = Field(description="Each reason for a refusal, with how often it occurred.")
@@ -73,6 +74,7 @@ class RouteResult(PartResult):
             filtered=part.filtered,
             made_nothing=part.made_nothing,
             withdrawn=part.withdrawn,
+            muted=part.muted,
             refused=part.refused,
             messages=part.messages,
             reasons=dict(part.reasons),

@@ -158,6 +158,7 @@ def _show_remarks_on_route(route: RouteReport) -> None:
     for count, what in (
         (route.made_nothing, "notifications of which the mapping made nothing: a path in it may be misspelt"),
         (route.withdrawn, "notifications took back what was delivered"),
+        (route.muted, "notifications are muted by what was judged"),
         (route.dropped, "dead letters were dropped on command"),
         (route.outdated, "notifications to be converted again with what was looked up"),
     ):

@@ -116,6 +116,11 @@ class RunCollector(Collector):
                     lambda p: p.refused,
                 ),
                 (
+                    "notifications_muted",
+                    "Notifications that a route withheld because of what an analyst judged.",
+                    lambda p: p.muted,
+                ),
+                (
                     "notifications_withdrawn",
                     "Notifications that took back what a route had delivered.",
                     lambda p: p.withdrawn,

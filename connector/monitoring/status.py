@@ -112,6 +112,9 @@ class RouteReport(PartReport):
     refused: int = Field(description="How many notifications were ever refused; one that is retried counts again.")
     dead_letters: int = Field(description="How many dead letters there are now.")
     dropped: int = Field(description="How many dead letters were dropped on command.")
+    muted: int = Field(
+        0, description="How many notifications in the journal it withholds now, because of what an analyst judged."
+    )
     withdrawn: int = Field(
         description="How many notifications ever took back what was delivered; they are among the other counts."
     )
@@ -303,6 +306,7 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
         dead_letters=route.dead_letters,
         dropped=route.dropped,
         withdrawn=route.withdrawn,
+        muted=route.muted,
         outdated=route.outdated,
     )
 

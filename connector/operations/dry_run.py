@@ -114,6 +114,10 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`. None, because a replay does not deliver these."""
         return None
 
+    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.alike(seq, sources, limit)
+
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """See `connector.ports.Outbox`."""
         return self._journal.are_set_aside(route, seqs)

@@ -57,9 +57,19 @@ class Claims:
         last = max(told, key=lambda claim: claim.seq)
         return last.last_seq if last.seq < last.last_seq <= seq else last.seq
 
+    def claimed_until(self, observable: int) -> int | None:
+        """The last entry that said that it is bad, while that stands."""
+        claims = self._told.get(observable)
+        last = claims[max(claims)] if claims else None
+        return max(last.seq, last.last_seq) if last is not None and last.stands else None
+
+    def told_until(self, observable: int) -> int:
+        """The last entry that told anything of it; 0 when none did."""
+        return max((max(claim.seq, claim.last_seq) for claim in self._told.get(observable, {}).values()), default=0)
+
     def is_told_later(self, observable: int, seq: int) -> bool:
         """Whether a later entry has told something of it."""
-        return any(max(claim.seq, claim.last_seq) > seq for claim in self._told.get(observable, {}).values())
+        return self.told_until(observable) > seq
 
     def claim(self, observable: int, seq: int) -> Claim:
         """An entry says that it is bad."""

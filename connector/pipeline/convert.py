@@ -17,6 +17,7 @@ from connector.model import (
     Notification,
     Refused,
     Version,
+    Withheld,
 )
 from connector.pipeline.route import Route, RouteMapping, Withdrawing
 from connector.pipeline.successors import Successors
@@ -34,6 +35,7 @@ class Conversion:
     Attributes:
         made_nothing: whether the mapping wanted it, and made no document of it.
         claim: what the receiver is told of its observable, once it has accepted the messages.
+        withheld: why the route does not let it through.
         refused_document: what the mapping made and the format did not take, as JSON.
     """
 
@@ -44,6 +46,7 @@ class Conversion:
     made_nothing: bool = False
     claim: Claim | None = None
     refused_document: bytes | None = None
+    withheld: Withheld | None = None
 
 
 def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Iterator[Conversion]:
@@ -82,7 +85,7 @@ class Rendered:
         output: the format of the documents, which signs for the entry's source; None when nothing was to be made.
         wanted: whether the route lets it through. What takes something back may be made of one that it does not.
         claims: whether the documents say that the observable is bad.
-        claim: see `Conversion`.
+        claim, withheld: see `Conversion`.
     """
 
     entry: Entry
@@ -92,6 +95,7 @@ class Rendered:
     output: Format | None = None
     claims: bool = True
     claim: Claim | None = None
+    withheld: Withheld | None = None
 
     @property
     def takes_back(self) -> bool:
@@ -141,7 +145,9 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         if output is None:
             refused = item.refusal.document if item.refusal else None
             as_json = None if refused is None else _as_json(refused)
-            yield Conversion(item.entry, (), item.refusal, item.wanted, refused_document=as_json)
+            yield Conversion(
+                item.entry, (), item.refusal, item.wanted, refused_document=as_json, withheld=item.withheld
+            )
             continue
         objects = output if isinstance(output, ObjectFormat) else None
         shared_documents = objects.shared_documents() if objects is not None and objects not in told else ()
@@ -160,10 +166,11 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         except Refused as refusal:
             # All or nothing: a document must not refer to one that was refused.
             ledger.undo(mark)
-            yield Conversion(item.entry, (), refusal, refused_document=_as_json(document))
+            as_json = _as_json(document)
+            yield Conversion(item.entry, (), refusal, refused_document=as_json, withheld=item.withheld)
         else:
-            made_nothing = item.wanted and not item.documents
-            yield Conversion(item.entry, messages, None, item.wanted, made_nothing, item.claim)
+            nothing = item.wanted and not item.documents
+            yield Conversion(item.entry, messages, None, item.wanted, nothing, item.claim, withheld=item.withheld)
             if objects is not None:
                 told.add(objects)
 

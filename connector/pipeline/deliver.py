@@ -116,10 +116,12 @@ class Delivery:
             delivered.refused,
             delivered.dead_letters,
             accepted.versions,
-            learned=entries[0].learned if route.can_revise else None,
+            learned=entries[0].learned,
+            revises=route.can_revise,
             receiver=route.receiver,
             claims=accepted.claims,
             withdrawn=delivered.withdrawn,
+            muted=accepted.muted,
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))
@@ -172,8 +174,6 @@ class Delivery:
 
     def _revise(self) -> BatchOutcome | None:
         route, journal = self._route, self._journal
-        if not route.can_revise:
-            return None
         was_everything = self.streak.is_everything
         outdated = journal.outdated(route.name, route.sources, 1 if was_everything else route.batch)
         if outdated is None:

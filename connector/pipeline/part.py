@@ -26,6 +26,7 @@ class Part:
         nothing_passed: how many notifications in a row, until now and over runs, the route's filter or its mapping did
             not want or the mapping made nothing of.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
+        muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
@@ -51,6 +52,7 @@ class Part:
     made_nothing_ever: int = 0
     nothing_passed: int = 0
     withdrawn: int = 0
+    muted: int = 0
     revised: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -78,6 +80,7 @@ class Part:
         passed = batch.delivered or batch.refused or batch.messages
         self.nothing_passed = 0 if passed else self.nothing_passed + batch.filtered + batch.made_nothing
         self.withdrawn += batch.withdrawn
+        self.muted += batch.muted
         self.revised += batch.revised
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1

@@ -31,18 +31,27 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
 def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
     """As `redeliver`, for entries of which more has been learned since: what that changes is sent as new versions.
 
-    They were counted when they were delivered, so what is counted now is only what they are refused for anew.
+    They were counted when they were delivered, so what is counted now is only what they are refused for anew, and what
+    was muted and is delivered now.
     """
-    rendered, entries = render(route, journal, outdated.entries, "revised"), outdated.entries
+    entries = outdated.entries
+    if not route.can_revise:
+        entries = [entry for entry in entries if entry.seq in outdated.muted]
+    rendered = render(route, journal, entries, "revised")
     if not isinstance(route.mapping.format, ObjectFormat):
-        # Events are not sent again, nor refused that were taken: what they said can be taken back.
+        # Events are not sent again, nor refused that were taken: what they said can be taken back. One that was muted
+        # was not sent.
         dead = {seq for seq, _ in outdated.refused}
-        rendered = [each for each in rendered if each.takes_back and each.entry.seq not in dead]
-        entries = [each.entry for each in rendered]
+        rendered = [
+            each
+            for each in rendered
+            if each.entry.seq in outdated.muted or (each.takes_back and each.entry.seq not in dead)
+        ]
+    entries = [each.entry for each in rendered]
     delivered, accepted = _send_again(route, journal, rendered)
     refused_before = {seq for seq, _ in outdated.refused}
     counted = BatchOutcome(
-        delivered=0,
+        delivered=_unmuted(rendered, outdated, delivered),
         filtered=0,
         dead_letters=[each for each in delivered.dead_letters if (each.seq, each.object_id) not in outdated.refused],
         refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
@@ -50,9 +59,18 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         revised=len(outdated.entries),
         withdrawn=delivered.withdrawn,
     )
+    kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.muted)
+    accepted = accepted._replace(muted=[seq for seq in accepted.muted if seq in kept])
     redelivery = _redelivery(route, entries, counted, delivered.dead_letters, accepted, mark=outdated.mark)
     journal.record_redelivery(route.name, redelivery)
     return counted
+
+
+def _unmuted(rendered: Sequence[Rendered], outdated: Outdated, outcome: BatchOutcome) -> int:
+    """How many were muted, and are delivered now."""
+    refused = {letter.seq for letter in outcome.dead_letters}
+    wanted = {each.entry.seq for each in rendered if each.wanted and each.documents and each.refusal is None}
+    return len(wanted.intersection(outdated.muted) - refused)
 
 
 def probe(route: Route, journal: Outbox, entry: Entry) -> BatchOutcome:
@@ -143,4 +161,5 @@ def _redelivery(
         route.receiver,
         accepted.claims,
         counted.withdrawn,
+        accepted.muted,
     )

@@ -1,6 +1,7 @@
 """What a route makes of entries: what they say, and what they take back of what was said before."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from connector import notification
@@ -8,12 +9,25 @@ from connector.mapping import Guarding
 from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, UNREADABLE, Claim, Entry, JsonObject, Refused, Withheld
 from connector.pipeline.claims import Claims, observable
 from connector.pipeline.convert import DAMAGED, Rendered
-from connector.pipeline.route import NOT_MATCHED, Rendering, Route, RouteMapping, Tenant, Withdrawing, makes_claims
+from connector.pipeline.route import (
+    JUDGEMENT,
+    NOT_MATCHED,
+    Rendering,
+    Route,
+    RouteMapping,
+    Tenant,
+    Withdrawing,
+    makes_claims,
+)
 from connector.ports import Outbox
 
 Turn = Literal["in turn", "again", "revised"]
 """`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
 `revised`: the same, for what was learned since; only what stands is taken back."""
+
+
+ALIKE = 100
+"""Of the notifications about one observable, how many of the newest are looked at for one that is not judged."""
 
 
 class _Seen(NamedTuple):
@@ -77,11 +91,20 @@ class _Batch:
         if about:
             known = self._journal.claims(self._route.name, about, self._route.receiver)
             self._claims = Claims(known, held)
+        if self._turn == "revised":
+            seen = self._with_last_claims(seen)
         for each in seen:
             made = self._made(each) if isinstance(each, _Seen) else each
             if made is None:
                 return
             yield made
+
+    def _with_last_claims(self, seen: Sequence[_Seen | Rendered]) -> list[_Seen | Rendered]:
+        """Add the entries that are the last to have said what is now withheld: what was said is taken back there."""
+        judged = {each.observable for each in seen if isinstance(each, _Seen) and each.claiming and _is_muted(each)}
+        last = {self._claims.claimed_until(about) for about in judged} - {each.entry.seq for each in seen}
+        more = [self._see(entry) for entry in self._journal.entries(sorted(seq for seq in last if seq is not None))]
+        return sorted([*seen, *more], key=lambda each: each.entry.seq)
 
     def _see(self, entry: Entry) -> _Seen | Rendered:
         """An entry as mappings see it; what could not be read is the source's matter."""
@@ -121,7 +144,7 @@ class _Batch:
         except Refused as refusal:
             return Rendered(seen.entry, refusal=refusal)
         if documents is None:
-            return Rendered(seen.entry, wanted=False)
+            return Rendered(seen.entry, wanted=False, withheld=seen.withheld)
         return Rendered(seen.entry, documents, output=seen.mapping.format)
 
     def _claiming(self, seen: _Seen, about: int, mapping: Withdrawing) -> Rendered | None:
@@ -145,17 +168,18 @@ class _Batch:
 
     def _turned_away(self, seen: _Seen, about: int, mapping: Withdrawing) -> Rendered | None:
         entry = seen.entry
+        away = Rendered(entry, wanted=False, withheld=seen.withheld)
         if not self._is_to_take_back(about, entry.seq):
-            return Rendered(entry, wanted=False)
+            return away
         rendering = mapping.rendering(seen.view, whatever=True)
         why = self._why(seen, about, mapping, rendering)
         if why is None:
-            return Rendered(entry, wanted=False)
+            return away
         if self._must_wait(about):
             return None
         documents = mapping.withdrawal(rendering, why, alone=True)
         claim = self._claims.withdraw(about, entry.seq)
-        return Rendered(entry, documents, wanted=False, output=mapping.format, claims=False, claim=claim)
+        return replace(away, documents=documents, output=mapping.format, claims=False, claim=claim)
 
     def _is_to_take_back(self, about: int, seq: int) -> bool:
         """Whether an entry that is no claim finds one at the receiver."""
@@ -175,6 +199,8 @@ class _Batch:
         the one that was delivered is looked at with what is known of the observable now.
         """
         withheld = seen.withheld
+        if withheld is not None and withheld.by == JUDGEMENT:
+            return None if self._is_said_by_another(seen.entry, about) else withheld
         if withheld is None or withheld.by != "condition":
             return withheld
         if not seen.view["entity"]:
@@ -186,6 +212,29 @@ class _Batch:
             if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
                 return withheld
         return None if rendering.claims else NOT_CLAIMED
+
+    def _is_said_by_another(self, judged: Entry, about: int) -> bool:
+        """Whether another notification, which is not judged so, has said that the same observable is bad."""
+        until = judged.seq if self._turn == "in turn" else self._claims.told_until(about)
+        for entry in self._journal.alike(judged.seq, self._route.sources, ALIKE):
+            seen = self._see(entry) if entry.seq <= until else None
+            if isinstance(seen, _Seen) and seen.observable == about and seen.withheld is None and self._claimed(seen):
+                return True
+        return False
+
+    def _claimed(self, seen: _Seen) -> bool:
+        if seen.claiming is None:
+            return False
+        try:
+            with _guarding(self._route.tenant(seen.entry.source)):
+                rendering = seen.claiming.rendering(seen.view)
+        except Refused:
+            return False
+        return rendering is not None and bool(rendering.claims and rendering.documents)
+
+
+def _is_muted(seen: _Seen) -> bool:
+    return seen.withheld is not None and seen.withheld.by == JUDGEMENT
 
 
 def _view(entry: Entry, tenant: Tenant) -> JsonObject:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
-from connector.model import Document, Entry, JsonObject, Withheld
+from connector.model import Document, Entry, JsonObject, Judgement, Withheld
 from connector.pipeline.versions import REFRESH
 from connector.ports import Format, Guards, ObjectFormat, Sink
+from connector.values.display import one_line
 
 
 class RouteMapping(Protocol):
@@ -58,6 +59,9 @@ class Withdrawing(RouteMapping, Protocol):
         ...
 
 
+JUDGEMENT = "judgement"
+"""Who withholds what an analyst judged."""
+_VERDICTS = {"false_positive": "a false positive", "benign": "benign"}
 NOT_WANTED = Withheld("condition", "the route's `when` does not let it through")
 NOT_MATCHED = Withheld("condition", "the mapping's `match` does not let it through")
 
@@ -65,6 +69,12 @@ NOT_MATCHED = Withheld("condition", "the mapping's `match` does not let it throu
 def makes_claims(mapping: RouteMapping) -> TypeGuard[Withdrawing]:
     """Whether what a mapping makes can be taken back."""
     return isinstance(mapping, Withdrawing) and mapping.withdraws
+
+
+def _said(judgement: Judgement) -> str:
+    what = "its rule" if judgement.judged.kind == "rule" else "it"
+    note = f": {one_line(judgement.note)}" if judgement.note else ""
+    return f"{judgement.by} judged {what} {_VERDICTS[judgement.verdict]}{note}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,8 @@ class Route:
             entry: the notification.
             view: how mappings and conditions see it, with what guards it.
         """
-        del entry
+        if entry.judgement is not None and entry.judgement.withholds:
+            return Withheld(JUDGEMENT, _said(entry.judgement))
         if (guard := view["guard"]) is not None and guard["effect"] == "suppress":
             return Withheld("guard", f"it is on the list {guard['list']} of what is known to be good")
         return None if self.wants(view) else NOT_WANTED

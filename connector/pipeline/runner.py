@@ -309,6 +309,8 @@ class Runner:
                 done["made_nothing"] = batch.made_nothing
             if batch.withdrawn:
                 done["withdrawn"] = batch.withdrawn
+            if batch.muted:
+                done["muted"] = batch.muted
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from connector.model import Claim, DeadLetter, Refusal, Version
 from connector.pipeline.convert import Conversion
+from connector.pipeline.route import JUDGEMENT
 from connector.pipeline.versions import Ledger
 from connector.ports import Confirmation, Emptiable, Sink
 
@@ -19,6 +20,7 @@ class BatchOutcome:
         messages: documents that the sink accepted.
         made_nothing: notifications that the mapping wanted, and made no document of.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
+        muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
     """
@@ -31,6 +33,7 @@ class BatchOutcome:
     revised: int = 0
     made_nothing: int = 0
     withdrawn: int = 0
+    muted: int = 0
 
     def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
         return BatchOutcome(
@@ -42,14 +45,20 @@ class BatchOutcome:
             self.revised + other.revised,
             self.made_nothing + other.made_nothing,
             self.withdrawn + other.withdrawn,
+            self.muted + other.muted,
         )
 
 
 class Accepted(NamedTuple):
-    """What a sink has of what it was sent: the versions of objects, and what it thereby was told of observables."""
+    """What a sink has of what it was sent: the versions of objects, and what it thereby was told of observables.
+
+    Attributes:
+        muted: the entries that it was not sent, because of what an analyst judged.
+    """
 
     versions: Sequence[Version]
     claims: Sequence[Claim]
+    muted: Sequence[int]
 
 
 def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, Accepted]:
@@ -67,6 +76,7 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
     accepted_messages = len(messages) - len(refusals)
     claims = _claims(conversions, refusals)
+    muted = [each.entry.seq for each in conversions if each.withheld is not None and each.withheld.by == JUDGEMENT]
     counted = BatchOutcome(
         delivered,
         filtered,
@@ -75,8 +85,9 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
         accepted_messages,
         made_nothing=made_nothing,
         withdrawn=sum(not claim.stands for claim in claims),
+        muted=len(muted),
     )
-    return counted, Accepted(sent, claims)
+    return counted, Accepted(sent, claims, muted)
 
 
 def _claims(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[Claim]:

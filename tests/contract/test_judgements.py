@@ -395,6 +395,71 @@ def test_a_judgement_is_kept_while_another_process_serves_the_source(open_journa
         assert verdicts(one.pending("out", ["vt"], 10)) == {"1": "false_positive"}
 
 
+def test_a_route_of_events_learns_of_judgements_though_of_nothing_else(journal):
+    store(journal, match(1), match(2))
+    entries = journal.pending("out", ["vt"], 10)
+    judge(journal, Judged("notification", "1"))
+    with journal.lease("out"):
+        journal.advance("out", ["vt"], Advance(entries[-1].seq, 2, 0, 0, learned=entries[0].learned, revises=False))
+    judge(journal, Judged("notification", "2"))
+
+    assert outdated(journal) == {"1": "false_positive", "2": "false_positive"}
+
+
+def mute(journal: Journal, *seqs: int, until: int) -> None:
+    with journal.lease("out"):
+        journal.advance("out", ["vt"], Advance(until, 0, 2, 0, muted=seqs))
+
+
+def muted(journal: Journal) -> int:
+    (route,) = journal.status({"out": ["vt"]}).routes
+    return route.muted
+
+
+def test_what_is_muted_is_known_until_it_is_dealt_with_again(journal):
+    store(journal, match(1), match(2), match(3))
+    first, second, third = (each.seq for each in journal.pending("out", ["vt"], 10))
+    judge(journal, observable())
+    mute(journal, first, third, until=third)
+    assert muted(journal) == 2
+    judge(journal, observable(), "none")
+
+    found = journal.outdated("out", ["vt"], 10)
+    assert set(found.muted) == {first, third}
+    with journal.lease("out"):
+        journal.record_redelivery("out", Redelivery([first], 1, 0, 0))
+    assert set(journal.outdated("out", ["vt"], 10).muted) == {third}
+    with journal.lease("out"):
+        journal.record_redelivery("out", Redelivery([second], 0, 1, 0, muted=[second]))
+        journal.rewind("out", {"vt": first})
+    assert muted(journal) == 2
+    mute(journal, until=second)
+    assert muted(journal) == 1
+
+
+def test_what_other_sources_muted_stays_when_a_route_passes_entries_of_one(journal):
+    store(journal, match(1))
+    store(journal, match(1), source="other")
+    (_, other) = (each.seq for each in journal.pending("out", ["vt", "other"], 10))
+    with journal.lease("out"):
+        journal.advance("out", ["other"], Advance(other, 0, 1, 0, muted=[other]))
+        journal.advance("out", ["vt"], Advance(other, 1, 0, 0))
+    assert muted(journal) == 1
+
+
+def test_other_entries_about_the_same_are_found_the_newest_first(journal):
+    store(journal, match(1), match(2, "good.example"), match(3))
+    store(journal, match(4), source="other")
+    store(journal, match(5), source="third")
+    (first, *_) = journal.history({"vt": 0}, 1)
+
+    def alike(limit: int) -> list[str]:
+        return [each.notification.id for each in journal.alike(first.seq, ["vt", "other"], limit)]
+
+    assert alike(10) == ["4", "3"]
+    assert alike(1) == ["4"]
+
+
 class TestSqlite:
     """What is the matter of one store."""
 

@@ -231,10 +231,11 @@ class SqlJournal:
                 is_new |= before < advance.position
                 passed = {"route": route_number, "source": source_number, "after": before, "until": advance.position}
                 former += db.run("dead_letters_between", passed).fetchall()
-                look_ups.outdate_read(db, passed, advance.learned)
+                look_ups.outdate_read(db, passed, advance.learned, revises=advance.revises)
+                db.run("unmute_between", passed)
                 move(db, route_number, source_number, max(before, advance.position))
             if is_new:
-                look_ups.set_revises(db, route_number, revises=advance.learned is not None)
+                look_ups.set_revises(db, route_number, revises=advance.revises and advance.learned is not None)
             self._record_outcome(db, route, route_number, advance, former, is_counted=is_new)
 
     def rewind(self, route: str, positions: Mapping[str, int]) -> None:
@@ -253,6 +254,7 @@ class SqlJournal:
             self._leases.fence(db, route)
             route_number = route_id(db, route)
             former = dead_letters.of_entries(db, route_number, redelivery.seqs)
+            db.run_many("unmute", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
             self._record_outcome(db, route, route_number, redelivery, former)
             if redelivery.mark is not None:
                 look_ups.record_redelivery(db, route_number, redelivery.mark)
@@ -267,7 +269,8 @@ class SqlJournal:
             (route_number,) = db.run("route_id", {"route": route}).fetchone()
             former = dead_letters.of_entries(db, route_number, seqs)
             letters = {(seq, object_id) for _, seq, object_id in former}
-            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters)
+            muted = {seq for (seq,) in db.run("muted_among", {"route": route_number, "seqs": json_list(seqs)})}
+            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters, muted)
 
     def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
         """As `connector.ports.Journal.judge`."""
@@ -329,6 +332,13 @@ class SqlJournal:
                 return False
             dead_letters.replace(db, route_number, (), [DeadLetter(seq, PERSON, reason)], int(self._clock()))
         return True
+
+    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """As `connector.ports.Outbox.alike`."""
+        with self._database.read() as db:
+            asked = {"seq": seq, "sources": json_list(sources), "limit": limit}
+            found = entries.numbered(db, self._bodies, [each for (each,) in db.run("alike", asked)])
+        return [*reversed(found)]
 
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """As `connector.ports.Outbox.are_set_aside`."""
@@ -443,6 +453,7 @@ class SqlJournal:
             counts["withdrawn"] = step.withdrawn
             db.run("count_notifications", {"route": route_number, **counts})
         dead_letters.replace(db, route_number, former, step.dead_letters, int(self._clock()))
+        db.run_many("mute", [{"route": route_number, "seq": seq} for seq in step.muted])
         if step.sent or step.claims:
             number = ledger.ledger_id(db, route, route_number, step.receiver)
             if step.sent:

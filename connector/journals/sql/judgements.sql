@@ -132,3 +132,26 @@ WHERE id < :before
     AND (:in_force IS NULL OR (decides = 1 AND is_over = 0))
 ORDER BY id DESC
 LIMIT :limit;
+
+-- name: mute
+INSERT INTO muted (route, seq) VALUES (:route, :seq) ON CONFLICT DO NOTHING;
+
+-- name: unmute
+DELETE FROM muted WHERE route = :route AND seq = :seq;
+
+-- name: unmute_between
+DELETE FROM muted
+WHERE route = :route
+    AND seq > :after
+    AND seq <= :until
+    AND (SELECT source FROM notifications WHERE notifications.seq = muted.seq) = :source;
+
+-- name: count_muted
+SELECT count(*) FROM muted WHERE route = :route;
+
+-- name: delete_muted
+DELETE FROM muted WHERE route = :route;
+
+-- name: delete_muted_of_reading
+DELETE FROM muted
+WHERE route = :route AND seq IN (SELECT seq FROM notifications WHERE notifications.source = :source);

@@ -145,7 +145,7 @@ def _outdate(db: Transaction, judged: Judged) -> None:
     """Have the routes that have delivered what is judged learn that something is said of it."""
     named = db.run("judged_subjects", {**_subject(judged), "source": _source(db, judged)}).fetchall()
     for subject, source in named:
-        look_ups.outdate(db, source, subject)
+        look_ups.outdate(db, source, subject, always=True)
 
 
 def _subject(judged: Judged) -> Mapping[str, str]:

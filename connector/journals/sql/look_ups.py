@@ -172,18 +172,21 @@ def learn(db: Transaction, bodies: Bodies, source_id: int, look_up: LookUp) -> b
     return True
 
 
-def outdate(db: Transaction, source_id: int, subject_id: int) -> None:
-    """Count that something was learned of a subject: the entries that name it and were delivered are outdated."""
+def outdate(db: Transaction, source_id: int, subject_id: int, *, always: bool = False) -> None:
+    """Count that something was learned of a subject: the entries that name it and were delivered are outdated.
+
+    With `always` also for routes that send nothing of what is learned later.
+    """
     learned = learned_so_far(db) + 1
     db.run("count_learned", {"source": source_id, "learned": learned})
     db.run("mark_learned", {"id": subject_id, "learned": learned})
-    db.run("outdate_delivered", {"source": source_id, "subject": subject_id, "learned": learned})
+    db.run("outdate_delivered", {"source": source_id, "subject": subject_id, "learned": learned, "always": always})
 
 
-def outdate_read(db: Transaction, passed: Mapping[str, int], learned: int | None) -> None:
-    """Mark as outdated what a route passes now and has read before the last that was learned; see `Advance.learned`."""
+def outdate_read(db: Transaction, passed: Mapping[str, int], learned: int | None, *, revises: bool) -> None:
+    """Mark as outdated what a route passes now and has read before the last that was learned; see `Advance`."""
     if learned is not None:
-        db.run("outdate_read", {**passed, "learned": learned})
+        db.run("outdate_read", {**passed, "learned": learned, "revises": revises})
 
 
 def set_revises(db: Transaction, route_id: int, *, revises: bool) -> None:

@@ -92,7 +92,7 @@ UPDATE dead_letters SET retry_asked = 1
 WHERE by <> 'sink' AND seq IN (SELECT seq FROM mentions WHERE subject = :subject);
 
 -- name: set_revises
--- `revises`: whether the documents of a route have versions, so that what is learned later is sent as new ones.
+-- `revises`: whether something can be sent of what is learned later: new versions, or what takes back what was sent.
 UPDATE routes SET revises = :revises WHERE id = :route AND revises <> :revises;
 
 -- name: delete_outdated
@@ -108,7 +108,11 @@ WHERE route = :route
     );
 
 -- name: delete_all_outdated
-DELETE FROM outdated WHERE route = :route;
+-- But for what was judged, which is the matter of every route.
+DELETE FROM outdated
+WHERE route = :route
+    AND (SELECT type FROM subjects WHERE subjects.id = outdated.subject)
+        NOT IN ('judged_notification', 'judged_observable', 'judged_rule');
 
 -- name: delete_unnamed_subjects
 DELETE FROM subjects

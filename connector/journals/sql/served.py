@@ -6,6 +6,12 @@ from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.positions import position
 from connector.model import ServedRoute
 
+_OF_READING = (
+    "delete_reading",
+    "delete_dead_letters_of_reading",
+    "delete_outdated_of_reading",
+    "delete_muted_of_reading",
+)
 FORGET_ROWS = 1000
 """Notifications that one transaction forgets, so that others wait only shortly."""
 
@@ -32,10 +38,10 @@ def forget_route(db: Transaction, route: str, sources: Sequence[str], receiver: 
             db.run("delete_ledger", {"ledger": ledger})
     for number, name in db.run("sources_of_route", one).fetchall():
         if name not in sources:
-            for statement in ("delete_reading", "delete_dead_letters_of_reading", "delete_outdated_of_reading"):
+            for statement in _OF_READING:
                 db.run(statement, {**one, "source": number})
     if not sources:
-        for statement in ("delete_dead_letters", "delete_route"):
+        for statement in ("delete_dead_letters", "delete_muted", "delete_route"):
             db.run(statement, one)
         _forget_said(db, route)
 

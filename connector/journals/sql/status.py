@@ -87,6 +87,7 @@ class StatusReader:
             report=reported(db, self._database, name),
             dropped=dropped,
             withdrawn=withdrawn,
+            muted=db.run("count_muted", {"route": route_id}).fetchone()[0],
             damage=Damage(damage.OF_POSITION.format(", ".join(wrong)), self._now) if wrong else damage.last(db, name),
             served_by=self._leases.holder(db, name),
             outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],

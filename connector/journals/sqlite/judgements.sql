@@ -10,3 +10,16 @@ SELECT subjects.id, subjects.source
 FROM sources
 CROSS JOIN subjects ON subjects.source = sources.id AND subjects.type = :type AND subjects.subject_id = :subject_id
 WHERE :source IS NULL OR sources.id = :source;
+
+-- name: muted_among
+SELECT seq FROM muted WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: alike
+SELECT seq
+FROM notifications
+WHERE observable = (SELECT observable FROM notifications WHERE seq = :seq)
+    AND observable <> 0
+    AND seq <> :seq
+    AND source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
+ORDER BY seq DESC
+LIMIT :limit;

@@ -15,7 +15,7 @@ SELECT positions.route, :subject, 0, positions.seq, :learned
 FROM positions
 JOIN routes ON routes.id = positions.route
 WHERE positions.source = :source
-    AND routes.revises
+    AND (routes.revises OR :always)
     AND EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = :subject AND mentions.seq <= positions.seq)
 ON CONFLICT (route, subject) DO UPDATE
 SET after = excluded.after, until = max(until, excluded.until), learned = excluded.learned;
@@ -27,6 +27,7 @@ SELECT :route, id, :after, :until, learned
 FROM subjects
 WHERE source = :source
     AND learned > :learned
+    AND (:revises OR type IN ('judged_notification', 'judged_observable', 'judged_rule'))
     AND EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = id AND seq > :after AND seq <= :until)
 ON CONFLICT (route, subject) DO UPDATE
 SET after = min(after, excluded.after), until = max(until, excluded.until), learned = excluded.learned;

@@ -1,0 +1,386 @@
+"""What an analyst judges wrong is taken back at once and muted, until that is over; then it is delivered."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+
+import orjson
+import pytest
+from mapping_examples import bundled
+
+from connector import mapping, notification
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import Judged, Judgement, Page, Refusal, Unavailable
+from connector.pipeline.deliver import Delivery
+from connector.pipeline.redeliver import rewind
+from connector.pipeline.route import Route
+from connector.pipeline.versions import successor
+
+START = 1_760_000_000
+HOST = Judged("observable", "bad.example")
+
+
+class Clock:
+    now = START + 86_400.0
+
+    def __call__(self):
+        return self.now
+
+
+class Sink:
+    """A receiver that keeps what it is sent, or is away."""
+
+    def __init__(self):
+        self.sent = []
+        self.outage = False
+        self.refuse = False
+
+    def send(self, messages):
+        if self.outage:
+            raise Unavailable("away")
+        if self.refuse:
+            return [Refusal(message, "no") for message in messages]
+        self.sent += messages
+        return []
+
+    def taken(self):
+        """What was sent since this was last asked, as JSON."""
+        found, self.sent = self.sent, []
+        return [orjson.loads(message.body) for message in found]
+
+    def events(self):
+        """Class id of each event of CEF that was sent, and its notification."""
+        found, self.sent = self.sent, []
+        return [(message.body.decode().split("|")[4], message.id) for message in found]
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def journal(tmp_path, clock):
+    with ExitStack() as stack:
+        journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"), clock=clock)
+        stack.callback(journal.close)
+        for name in ("vt", "other", "out"):
+            stack.enter_context(journal.lease(name))
+        yield journal
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+def route(sink, using, when="`true`"):
+    wants = mapping.compile_condition(when, "test.yaml: when")
+    return Route("out", ("vt", "other"), wants, bundled(using), sink)
+
+
+@pytest.fixture
+def stix(sink):
+    return route(sink, "stix21")
+
+
+@pytest.fixture
+def cef(sink):
+    return route(sink, "cef")
+
+
+def match(number, domain="bad.example", rule="phish", verdict="VERDICT_MALICIOUS"):
+    said = {"notification_id": str(number), "notification_date": START + number * 900, "origin": "hunting"}
+    said |= {"hunting_info": {"rule_name": rule}, "sources": []}
+    attributes = {"gti_assessment": {"verdict": {"value": verdict}}}
+    return {"type": "domain", "id": domain, "attributes": attributes, "context_attributes": said}
+
+
+def deliver(route, journal, *bodies, source="vt"):
+    """Store notifications, and deliver all there is; the outcome."""
+    if bodies:
+        journal.append(source, Page([notification.read(body) for body in bodies], None))
+    delivery, done = Delivery(route, journal), None
+    while (batch := delivery.step()) is not None:
+        done = batch if done is None else done + batch
+    delivery.finish()
+    return done
+
+
+def judge(journal, judged=HOST, verdict="false_positive", **more):
+    journal.judge(Judgement(judged, verdict, "ana", **more))
+
+
+def of_type(documents, *types):
+    return [each for each in documents if each["type"] in types]
+
+
+def muted(journal):
+    return journal.status({"out": ["vt", "other"]}).routes[0].muted
+
+
+def test_what_was_delivered_of_a_false_positive_is_taken_back_at_once_with_the_word_of_the_analyst(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2), match(3, "worse.example"))
+    (first, _) = of_type(sink.taken(), "indicator")
+    judge(journal, note="our\nown proxy")
+
+    done = deliver(stix, journal)
+
+    indicator, opinion = sink.taken()
+    assert (done.withdrawn, done.revised, done.delivered, done.filtered) == (1, 2, 0, 0)
+    assert (indicator["id"], indicator["revoked"]) == (first["id"], True)
+    assert opinion["type"] == "opinion"
+    assert (opinion["opinion"], opinion["object_refs"]) == ("strongly-disagree", [first["id"]])
+    assert (opinion["explanation"], opinion["authors"]) == ("our\nown proxy", ["ana"])
+    assert deliver(stix, journal) is None
+
+
+def test_a_receiver_of_events_is_told_once_why_what_it_has_is_taken_back(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2))
+    sink.events()
+    judge(journal, verdict="benign", note="our\nown proxy")
+
+    deliver(cef, journal)
+
+    (message,) = sink.sent
+    assert b"reason=ana judged it benign: our own proxy" in message.body
+    assert sink.events() == [("withdrawn:domain", "2")]
+
+
+@pytest.mark.parametrize("using", ["stix21", "cef"])
+def test_later_matches_are_muted_and_counted(journal, sink, using):
+    out = route(sink, using)
+    deliver(out, journal, match(1))
+    judge(journal)
+    deliver(out, journal)
+    sink.taken() if using == "stix21" else sink.events()
+
+    done = deliver(out, journal, match(2), match(3), match(4, "worse.example"))
+
+    assert (done.delivered, done.filtered, done.muted, done.withdrawn) == (1, 2, 2, 0)
+    assert muted(journal) == 3
+    assert all(b"bad.example" not in message.body for message in sink.sent)
+
+
+def test_what_never_was_delivered_is_not_taken_back(journal, stix, sink):
+    judge(journal)
+    done = deliver(stix, journal, match(1))
+    assert (done.muted, done.messages, sink.taken()) == (1, 0, [])
+
+
+def test_what_was_judged_before_it_is_dealt_with_is_taken_back_by_the_next_match(journal, cef, sink):
+    deliver(cef, journal, match(1))
+    sink.events()
+    judge(journal)
+    # It is pending before what is outdated has its turn.
+    done = deliver(cef, journal, match(2))
+    assert sink.events() == [("withdrawn:domain", "2")]
+    assert (done.withdrawn, done.muted) == (1, 1)
+
+
+def test_when_it_is_taken_back_the_indicator_goes_on_under_another_id_and_what_was_muted_is_delivered(
+    journal, stix, sink
+):
+    deliver(stix, journal, match(1), match(2))
+    (first,) = of_type(sink.taken(), "indicator")
+    judge(journal)
+    deliver(stix, journal)
+    deliver(stix, journal, match(3))
+    sink.taken()
+    judge(journal, verdict="none")
+
+    done = deliver(stix, journal)
+
+    sent = sink.taken()
+    (again,) = of_type(sent, "indicator")
+    assert again["id"] == successor(first["id"])
+    assert "revoked" not in again
+    assert {each["sighting_of_ref"] for each in of_type(sent, "sighting")} == {again["id"]}
+    assert done.delivered == 2  # the one that took it back, and the one that was muted
+    assert muted(journal) == 0
+    assert deliver(stix, journal, match(4)).delivered == 1
+    assert {each["sighting_of_ref"] for each in of_type(sink.taken(), "sighting")} == {again["id"]}
+
+
+def test_when_it_is_taken_back_events_that_were_muted_are_sent_and_what_was_taken_back_last(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2))
+    judge(journal)
+    deliver(cef, journal)
+    deliver(cef, journal, match(3), match(4))
+    sink.events()
+    judge(journal, verdict="none")
+
+    done = deliver(cef, journal)
+
+    assert sink.events() == [("hunting:domain", "2"), ("hunting:domain", "3"), ("hunting:domain", "4")]
+    assert (done.delivered, done.messages) == (3, 3)
+    assert deliver(cef, journal) is None
+    judge(journal)
+    deliver(cef, journal)
+    assert sink.events() == [("withdrawn:domain", "4")]
+
+
+def test_when_its_time_is_over_it_is_as_if_taken_back(journal, cef, sink, clock):
+    deliver(cef, journal, match(1))
+    judge(journal, until=int(clock.now) + 60)
+    deliver(cef, journal)
+    deliver(cef, journal, match(2))
+    sink.events()
+    clock.now += 60
+    assert journal.end_judgements() == 1
+
+    deliver(cef, journal)
+
+    assert sink.events() == [("hunting:domain", "1"), ("hunting:domain", "2")]
+
+
+def test_a_rule_mutes_what_it_matches_and_leaves_what_another_rule_says(journal, stix, sink):
+    deliver(
+        stix, journal, match(1, "both.example"), match(2, "both.example", "other"), match(3), match(4, rule="other")
+    )
+    deliver(stix, journal, match(5, "alone.example"), match(6, "both.example"))
+    names = {each["id"]: each["name"] for each in of_type(sink.taken(), "indicator")}
+    judge(journal, Judged("rule", "phish"))
+
+    done = deliver(stix, journal)
+
+    assert [names[each["id"]] for each in of_type(sink.taken(), "indicator")] == ["alone.example"]
+    assert done.withdrawn == 1
+    assert deliver(stix, journal, match(7, "new.example")).muted == 1
+
+
+def test_when_the_other_rule_is_judged_too_what_both_said_is_taken_back(journal, cef, sink):
+    deliver(cef, journal, match(1, rule="other"), match(2))
+    judge(journal, Judged("rule", "phish"))
+    deliver(cef, journal)
+    sink.events()
+    judge(journal, Judged("rule", "other"))
+    deliver(cef, journal)
+    assert sink.events() == [("withdrawn:domain", "2")]
+
+
+def test_a_notification_judged_wrong_leaves_what_others_say_of_its_observable(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2))
+    sink.events()
+    judge(journal, Judged("notification", "2"))
+    deliver(cef, journal)
+    assert sink.events() == []
+    judge(journal, Judged("notification", "1"))
+    deliver(cef, journal)
+    assert sink.events() == [("withdrawn:domain", "2")]
+
+
+def test_a_notification_judged_right_stands_against_its_rule(journal, cef, sink):
+    deliver(cef, journal, match(1), match(2, "worse.example"))
+    sink.events()
+    judge(journal, Judged("notification", "1"), "true_positive")
+    judge(journal, Judged("rule", "phish"))
+    deliver(cef, journal)
+    assert sink.events() == [("withdrawn:domain", "2")]
+
+
+def test_a_true_positive_raises_nothing_but_the_opinion(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2))
+    (indicator,) = of_type(sink.taken(), "indicator")
+    judge(journal, verdict="true_positive")
+
+    deliver(stix, journal)
+
+    (opinion,) = sink.taken()
+    assert (opinion["opinion"], opinion["object_refs"]) == ("strongly-agree", [indicator["id"]])
+    assert deliver(stix, journal, match(3)).delivered == 1
+    assert of_type(sink.taken(), "opinion") == []
+    judge(journal, verdict="none")
+    deliver(stix, journal)
+    (later,) = sink.taken()
+    assert (later["id"], later["opinion"]) == (opinion["id"], "neutral")
+
+
+def test_a_true_positive_raises_no_event(journal, cef, sink):
+    deliver(cef, journal, match(1))
+    sink.events()
+    judge(journal, verdict="true_positive")
+    deliver(cef, journal)
+    assert sink.events() == []
+
+
+def test_an_outage_at_the_receiver_loses_no_withdrawal(journal, cef, sink):
+    deliver(cef, journal, match(1))
+    sink.events()
+    judge(journal)
+    sink.outage = True
+    with pytest.raises(Unavailable):
+        deliver(cef, journal)
+    sink.outage = False
+    deliver(cef, journal)
+    assert sink.events() == [("withdrawn:domain", "1")]
+
+
+def test_what_stopped_between_send_and_commit_is_sent_again_the_same(journal, stix, sink, monkeypatch):
+    deliver(stix, journal, match(1))
+    sink.taken()
+    judge(journal)
+    record = journal.record_redelivery
+    monkeypatch.setattr(journal, "record_redelivery", lambda *_: (_ for _ in ()).throw(Unavailable("killed")))
+    with pytest.raises(Unavailable):
+        deliver(stix, journal)
+    first = sink.taken()
+    monkeypatch.setattr(journal, "record_redelivery", record)
+    deliver(stix, journal)
+    assert sink.taken() == first
+
+
+@pytest.mark.parametrize("using", ["stix21", "cef"])
+def test_a_replay_honours_what_was_judged(journal, sink, using):
+    out = route(sink, using)
+    deliver(out, journal, match(1), match(2), match(3, "worse.example"))
+    judge(journal)
+    deliver(out, journal)
+    sink.sent.clear()
+
+    rewind(out, journal, {"vt": 0, "other": 0})
+    done = deliver(out, journal)
+
+    assert (done.delivered, done.muted) == (1, 2)
+    said = b"".join(message.body for message in sink.sent if b"bad.example" in message.body)
+    assert b"malicious-activity" not in said or b'"revoked":true' in said
+    assert b"hunting:domain" not in said
+
+
+def test_a_mapping_that_takes_nothing_back_mutes_all_the_same(journal, sink):
+    out = route(sink, "json")
+    deliver(out, journal, match(1))
+    judge(journal)
+    assert deliver(out, journal, match(2)).muted == 1
+    assert [message.id for message in sink.sent] == ["1"]
+    judge(journal, verdict="none")
+    assert deliver(out, journal).delivered == 1
+    assert [message.id for message in sink.sent] == ["1", "2"]
+
+
+def test_a_condition_can_ask_what_was_judged(journal, sink):
+    out = route(sink, "cef", "judgement.verdict == 'true_positive'")
+    judge(journal, Judged("notification", "1"), "true_positive")
+    done = deliver(out, journal, match(1), match(2))
+    assert (done.delivered, done.filtered) == (1, 1)
+
+
+def test_what_is_muted_is_forgotten_with_its_notification_and_with_its_route(journal, cef):
+    judge(journal)
+    deliver(cef, journal, match(1), match(2))
+    assert muted(journal) == 2
+    journal.prune(START + 1000, {"out": ["vt"]})
+    assert muted(journal) == 1
+    journal.forget_route("out")
+    assert muted(journal) == 0
+
+
+def test_ten_thousand_matches_of_a_rule_are_taken_back_in_batches(journal, cef, sink):
+    out = replace(cef, batch=100)
+    deliver(out, journal, *(match(number, f"h{number % 250}.example") for number in range(1000)))
+    sink.events()
+    began = time.monotonic()
+    judge(journal, Judged("rule", "phish"))
+    done = deliver(out, journal)
+    assert (done.withdrawn, len(sink.events())) == (250, 250)
+    assert time.monotonic() - began < 30
