@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connector.configuration import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
+from connector.operations.judgements import Unsound
 
 Code = Literal[
     "invalid_parameters",
@@ -78,6 +79,7 @@ class NotDelivered(Refused):
 _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (NotFound, "not_found"),
     (InvalidParameters, "invalid_parameters"),
+    (Unsound, "invalid_parameters"),
     (NotAllowed, "forbidden"),
     (Misconfigured, "misconfigured"),
     (ServedElsewhere, "served_elsewhere"),

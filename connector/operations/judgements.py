@@ -28,6 +28,10 @@ LIMIT = 1000
 """Judgements or rules that are listed at once, at most."""
 
 
+class Unsound(Misconfigured):
+    """What somebody says cannot be written down as it is."""
+
+
 def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
     """Write down what somebody judges, as JSON, with how many notifications it `concerns`.
 
@@ -35,7 +39,8 @@ def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
 
     Raises:
         NotFound: the journal has no such notification or source, or there is nothing to take back.
-        Misconfigured: a text is too long or missing, or the time is over already; or there is no journal.
+        Unsound: a text is too long or missing, or the time is over already.
+        Misconfigured: there is no journal.
     """
     judgement = replace(judgement, judged=_written_alike(judgement.judged))
     _must_be_sound(judgement)
@@ -83,15 +88,15 @@ def _must_be_sound(judgement: Judgement) -> None:
     )
     for name, text, limit in texts:
         if len(text) > limit:
-            raise Misconfigured(f"{name} has {len(text)} characters; {limit} are allowed")
+            raise Unsound(f"{name} has {len(text)} characters; {limit} are allowed")
     if not judged.value.strip():
-        raise Misconfigured("what is judged is empty")
+        raise Unsound("what is judged is empty")
     if not judgement.by.strip():
-        raise Misconfigured("it is not said who judges")
+        raise Unsound("it is not said who judges")
     if judgement.until is not None and judgement.until <= time.time():
-        raise Misconfigured(f"{timestamp(judgement.until)} is over already: name a later time, or none")
+        raise Unsound(f"{timestamp(judgement.until)} is over already: name a later time, or none")
     if judgement.until is not None and judgement.verdict == TAKEN_BACK:
-        raise Misconfigured("what is taken back is so for good: leave out until")
+        raise Unsound("what is taken back is so for good: leave out until")
 
 
 def _must_be_there(plan: Plan, journal: Journal, judgement: Judgement) -> None:

@@ -60,10 +60,10 @@ def test_it_names_each_action_and_what_it_answers(document):
         assert operation["security"] == [{"bearer": []}, {"basic": []}]
 
 
-# What a schema cannot say: that a notification can be converted, or that `next` is from a page before.
+# What a schema cannot say: that a notification can be converted, that `next` is of a page before, or a time to come.
 REFUSES_MORE = """
 [[operations]]
-include-operation-id = ["convert_notification", "list_notifications"]
+include-operation-id = ["convert_notification", "judge", "list_notifications"]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 
