@@ -14,6 +14,7 @@ from measure import Row, taken
 from connector import configuration, mapping, notification
 from connector.formats.cef.format import CefFormat
 from connector.formats.stix.format import StixFormat
+from connector.guards.guards import bundled
 from connector.model import Json, Notification
 from connector.ports import Format
 from connector.settings import yamldoc
@@ -85,7 +86,7 @@ def _converted(compiled: mapping.CompiledMapping, items: list[Notification]) -> 
 
 
 def _load(name: str, format_name: str, output: Format) -> mapping.CompiledMapping:
-    return mapping.compile_mapping(yamldoc.load(MAPPINGS / f"{name}.yaml"), {format_name: output})
+    return mapping.compile_mapping(yamldoc.load(MAPPINGS / f"{name}.yaml"), {format_name: output}, bundled().derived)
 
 
 def _examples() -> list[Notification]:

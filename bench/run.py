@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import conversion
+import guards
 import pipeline
 import size
 import taxii
@@ -27,6 +28,7 @@ MEASUREMENTS: list[Callable[[], list[Row]]] = [
     size.dry_run,
     taxii.taxii,
     tenants.tenants,
+    guards.guards,
 ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connector.formats.stix.shared_objects import EXTENSION_ID, VIRUSTOTAL
+from connector.guards.guards import bundled
 from connector.model import Json
 from connector.values.display import DECEPTIVE
 from connector.values.identifiers import sco_id, stix_id
@@ -21,7 +22,9 @@ INDICATOR_TYPES = {
     "VERDICT_BENIGN": "benign",
 }
 DAYS = {"VERDICT_MALICIOUS": 365, "VERDICT_SUSPICIOUS": 90}
-C2_DAYS = {"domain-name": 90, "ipv4-addr": 30, "ipv6-addr": 30}
+C2_DAYS = {"domain-name": (90, 30, 14), "ipv4-addr": (30, 14, 7), "ipv6-addr": (30, 14, 7)}
+"""Of a host of a malicious file, of a suspicious one, of any other."""
+C2_CONFIDENCE = {"VERDICT_MALICIOUS": 75, "VERDICT_SUSPICIOUS": 40}
 SUPPORTED = {"VERDICT_MALICIOUS": (70, 100), "VERDICT_SUSPICIOUS": (30, 69)}
 NO_COUNTRY = ("A1", "A2", "AP", "EU", "O1", "XX", "ZZ")
 SUBJECT_TYPES = {
@@ -177,7 +180,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         found.append(sample)
         found += [relationship(sample["id"], "variant-of", identifier) for identifier in families.values()]
 
-    hosts = {} if is_benign else _named_hosts(entity, producer)
+    hosts, known_good = ({}, []) if is_benign else _named_hosts(entity, producer)
     indicator = {
         "type": "indicator",
         "id": stix_id("indicator", producer, "file", sha256),
@@ -229,8 +232,24 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         if threat["type"] == "vulnerability":
             indicates["relationship_type"] = "related-to"
         found.append(indicates)
-    observables, indicators = _c2(hosts, producer, date, common, signed)
+    observables, indicators = _c2(hosts, verdict, producer, date, common, signed)
     found += [*observables, *indicators]
+    found += [
+        {
+            "type": "indicator",
+            "id": stix_id("indicator", producer, "c2", value),
+            "name": value,
+            "description": "A malware configuration names it, but it is known to be good.",
+            "indicator_types": ["unknown"],
+            "pattern": f"[{kind}:value = '{value}']",
+            "pattern_type": "stix",
+            "pattern_version": "2.1",
+            "valid_from": _time(date),
+            "revoked": True,
+            **signed,
+        }
+        for kind, value in known_good
+    ]
     for each, named in zip(indicators, hosts.values(), strict=True):
         found += [relationship(each["id"], "indicates", family) for family in named]
     if sample:
@@ -439,22 +458,29 @@ def _match(context: Json, hunting: Json, rule: str, sources: Sequence[Json], cou
     return {name: value for name, value in made.items() if value is not None and value != []}
 
 
-def _named_hosts(entity: Json, producer: str) -> dict[tuple[str, str], list[str]]:
-    """The hosts that an extracted configuration names, each with the ids of its families."""
+def _named_hosts(entity: Json, producer: str) -> tuple[dict[tuple[str, str], list[str]], list[tuple[str, str]]]:
+    """The hosts that a configuration names, with the families whose C2 server each is; and those known to be good."""
+    known_good: dict[tuple[str, str], None] = {}
     named: dict[tuple[str, str], list[str]] = {}
     for family in (entity.get("malware_config") or {}).get("families") or ():
         family_id = stix_id("malware", producer, "family", _line(family["family"].lower(), 200))
         for connection in _connections(family):
             host = _host(connection["host"])
-            if host is not None and "C2" in (connection.get("categories") or ["C2"]):
+            categories = connection.get("categories")
+            if host is None or "C2" not in (categories or ["C2"]):
+                continue
+            if bundled().derived(host[1]):
+                known_good[host] = None
+            else:
                 families = named.setdefault(host, [])
-                if family_id not in families:
+                if categories and family_id not in families:
                     families.append(family_id)
-    return named
+    return named, list(known_good)
 
 
 def _c2(
     hosts: dict[tuple[str, str], list[str]],
+    verdict: str | None,
     producer: str,
     date: int,
     common: Object,
@@ -462,27 +488,36 @@ def _c2(
 ) -> tuple[list[Object], list[Object]]:
     observables: list[Object] = []
     indicators: list[Object] = []
-    for kind, value in hosts:
+    for (kind, value), families in hosts.items():
+        support = verdict if families else None
         observable: Object = {"type": kind, "value": value, **common}
         observable["id"] = sco_id(observable)
         observables.append(observable)
-        indicators.append(
-            {
-                "type": "indicator",
-                "id": stix_id("indicator", producer, "c2", value),
-                "name": value,
-                "description": "A malware configuration names it as command and control server.",
-                "indicator_types": ["malicious-activity"],
-                "pattern": f"[{kind}:value = '{value}']",
-                "pattern_type": "stix",
-                "pattern_version": "2.1",
-                "valid_from": _time(date),
-                "valid_until": _time(date + C2_DAYS[kind] * 86_400),
-                "labels": ["c2"],
-                "kill_chain_phases": KILL_CHAIN,
-                **signed,
-            }
+        malicious_days, suspicious_days, other_days = C2_DAYS[kind]
+        days = {"VERDICT_MALICIOUS": malicious_days, "VERDICT_SUSPICIOUS": suspicious_days}.get(
+            support or "", other_days
         )
+        indicator = {
+            "type": "indicator",
+            "id": stix_id("indicator", producer, "c2", value),
+            "name": value,
+            "description": "A malware configuration names it as command and control server.",
+            "indicator_types": [INDICATOR_TYPES.get(support or "", "unknown")],
+            "confidence": C2_CONFIDENCE.get(support or "", 20) if families else 10,
+            "pattern": f"[{kind}:value = '{value}']",
+            "pattern_type": "stix",
+            "pattern_version": "2.1",
+            "valid_from": _time(date),
+            "valid_until": _time(date + days * 86_400),
+            "labels": ["c2"],
+            "kill_chain_phases": KILL_CHAIN,
+            **signed,
+        }
+        if not families:
+            del indicator["kill_chain_phases"]
+            indicator["labels"] = ["malware-config"]
+            indicator["description"] = "A malware configuration names it, and does not say what for."
+        indicators.append(indicator)
     return observables, indicators
 
 

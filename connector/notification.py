@@ -126,6 +126,7 @@ def view(
         "entity_value": entity_value(entity_type, entity_id, entity),
         "source": source if source is not None else _source_in(body),
         "judgement": _judgement_in(body) if source is None else None if judgement is None else said_of(judgement),
+        "guard": _guard_in(body) if source is None else None,
     }
 
 
@@ -211,6 +212,11 @@ def _source_in(body: JsonObject) -> JsonObject:
 def _judgement_in(body: JsonObject) -> JsonObject | None:
     said = _object(body.get("judgement"))
     return {key: said.get(key) for key in ("verdict", "of", "note", "by", "at", "until")} if said else None
+
+
+def _guard_in(body: JsonObject) -> JsonObject | None:
+    said = _object(body.get("guard"))
+    return {key: said.get(key) for key in ("list", "effect", "confidence")} if said else None
 
 
 def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | None:

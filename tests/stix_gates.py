@@ -196,7 +196,7 @@ class Receiver:
         if observed:
             references = [reference for one in observed for reference in self.latest[one]["object_refs"]]
             return [self.latest[reference] for reference in references if reference in self.latest]
-        if indicator.get("labels") != ["c2"]:
+        if {"c2", "malware-config"}.isdisjoint(indicator.get("labels", ())):
             return []
         return [found for found in self.latest.values() if "value" in found and found["value"] == indicator["name"]]
 
@@ -281,7 +281,7 @@ def _is_verdict(document):
     extension = next(iter(document.get("extensions", {}).values()), {})
     said = extension.get("verdict")
     detected = extension.get("detections", {}).get("malicious", 0)
-    return document.get("labels") == ["c2"] or said == "VERDICT_MALICIOUS" or (said is None and detected >= 10)
+    return "c2" in document.get("labels", ()) or said == "VERDICT_MALICIOUS" or (said is None and detected >= 10)
 
 
 def _observable_faults(document):

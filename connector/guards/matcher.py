@@ -67,6 +67,9 @@ class Matcher:
         A host is guarded by an entry for itself or for what it is below, up to the name that somebody registered:
         what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host.
         """
+        if observables.is_usual_host(value):  # as most are, and as most are on no list
+            candidates = self._candidates("host", value)
+            return self._best(candidates, "host") if candidates else None
         observable = observables.recognise(value)
         if observable is None:
             found = self._exact.get(value)

@@ -48,6 +48,13 @@ def recognise(text: str) -> Observable | None:
     return None if name is None else Observable("host", name)
 
 
+def is_usual_host(text: str) -> bool:
+    """Whether `recognise` would give the text itself if it is a host name, and nothing else; it need not be one."""
+    return (
+        text.islower() and text.isascii() and text[-1].isalpha() and text[0] > " " and "." in text and ":" not in text
+    )
+
+
 def host_of(url: str) -> Observable | None:
     """The host or address that a URL names; None when it names none."""
     host = uri.host(url)

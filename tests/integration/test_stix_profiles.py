@@ -363,7 +363,7 @@ def bundle_of(objects):
 def ours(document):
     """Whether OpenCTI gets it under an id of ours: what makes it the one it is, is ours alone."""
     shared_documents = {each["id"] for each in made("opencti").format.shared_documents()}
-    return document["id"] in shared_documents or document.get("labels") == ["c2"]
+    return document["id"] in shared_documents or not {"c2", "malware-config"}.isdisjoint(document.get("labels", ()))
 
 
 def time(text):

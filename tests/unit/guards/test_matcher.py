@@ -127,3 +127,10 @@ def test_networks_guard_just_what_lies_in_them(on_the_list, asked):
 def test_no_text_is_a_bug(text):
     observables.recognise(text)
     guarded(["a.b", "0.0.0.0/8", "http://a.b/"], text)
+
+
+@examples(300)
+@given(st.one_of(st.text(alphabet="aB.-_:/1 é", max_size=20), st.from_regex(r"[a-z0-9._-]{1,30}", fullmatch=True)))
+def test_what_is_told_at_a_glance_to_be_a_host_is_one_in_its_one_spelling_or_nothing(text):
+    if observables.is_usual_host(text):
+        assert observables.recognise(text) in (None, ("host", text))

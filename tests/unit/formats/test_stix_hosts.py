@@ -1,0 +1,155 @@
+"""Hosts in malware configurations: what is said of them rests on the file, the configuration and known-good lists."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from connector import notification
+from connector.configuration import load_mapping
+from connector.guards.guards import bundled
+from connector.mapping import Guarding
+from connector.model import Entry, Guarded
+from connector.pipeline.convert import Rendered, encode
+from connector.pipeline.versions import Ledger
+
+CAPTURES = Path(__file__).parents[4] / "shared" / "samples" / "ioc_stream_full_file_objects_subscription.json"
+MAPPING = load_mapping("stix21")
+KNOWN_GOOD = ("www.google.com", "8.8.8.8", "api.telegram.org", "pastebin.com")
+
+
+def file(*connections, verdict=None, malicious=0, number=1, family="quillback"):
+    connections = [each if isinstance(each, dict) else {"host": each, "categories": ["C2"]} for each in connections]
+    assessment = {"gti_assessment": {"verdict": {"value": verdict}}} if verdict else {}
+    configs = [{"net_info": {"connections": connections}}]
+    return {
+        "type": "file",
+        "id": "ab" * 32,
+        "attributes": {
+            **assessment,
+            "last_analysis_stats": {"malicious": malicious, "undetected": 60 - malicious},
+            "malware_config": {"families": [{"family": family, "configs": configs}]},
+        },
+        "context_attributes": {
+            "notification_id": str(number),
+            "notification_date": 1759894900 + number,
+            "origin": "hunting",
+        },
+    }
+
+
+def made(body, mapping=MAPPING):
+    return mapping.render(notification.view(notification.read(body)))
+
+
+def hosts(body):
+    return {
+        each["name"]: each
+        for each in made(body)
+        if each["type"] == "indicator" and each["name"] != "ab" * 32 and not each.get("revoked")
+    }
+
+
+def test_no_indicator_or_observable_is_made_of_what_is_known_to_be_good():
+    body = file(*KNOWN_GOOD, "panel.quillback.example", malicious=48)
+    assert hosts(body).keys() == {"panel.quillback.example"}
+    assert {each["value"] for each in made(body) if "value" in each} == {"panel.quillback.example"}
+    with Guarding(lambda _: None):
+        assert hosts(body).keys() == {*KNOWN_GOOD, "panel.quillback.example"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "confidence"),
+    [
+        ("VERDICT_MALICIOUS", "malicious-activity", 75),
+        ("VERDICT_SUSPICIOUS", "anomalous-activity", 40),
+        ("VERDICT_UNDETECTED", "unknown", 20),
+        (None, "unknown", 20),
+    ],
+)
+def test_what_is_said_of_a_host_rests_on_the_verdict_on_the_file(verdict, said, confidence):
+    host = hosts(file("panel.example", verdict=verdict))["panel.example"]
+    assert (host["indicator_types"], host["confidence"], host["labels"]) == ([said], confidence, ["c2"])
+
+
+def test_a_host_without_a_category_is_never_malicious():
+    body = file({"host": "update.example"}, verdict="VERDICT_MALICIOUS")
+    host = hosts(body)["update.example"]
+    assert (host["indicator_types"], host["confidence"], host["labels"]) == (["unknown"], 10, ["malware-config"])
+    assert "kill_chain_phases" not in host
+    assert not [each for each in made(body) if each.get("source_ref") == host["id"]]
+
+
+def test_a_host_that_is_named_twice_is_what_it_is_once_said_to_be():
+    host = hosts(file({"host": "panel.example"}, "PANEL.example", verdict="VERDICT_MALICIOUS"))["panel.example"]
+    assert (host["indicator_types"], host["labels"]) == (["malicious-activity"], ["c2"])
+
+
+def test_nothing_is_said_of_the_hosts_of_a_benign_file():
+    assert not hosts(file("panel.example", verdict="VERDICT_BENIGN"))
+
+
+def test_a_host_that_a_list_labels_has_its_label_and_no_more_confidence_than_it_allows():
+    with Guarding(lambda value: Guarded("popular", "label", 30, value) if value == "panel.example" else None):
+        host = hosts(file("panel.example", verdict="VERDICT_MALICIOUS"))["panel.example"]
+    assert (host["labels"], host["confidence"]) == (["c2", "guarded:popular"], 30)
+
+
+def test_an_indicator_of_what_a_list_labels_has_its_label_and_no_more_confidence_than_it_allows():
+    body = file(verdict="VERDICT_MALICIOUS", malicious=48)
+    [before] = [each for each in made(body) if each["type"] == "indicator"]
+    body["guard"] = {"list": "popular", "effect": "label", "confidence": 20}
+    [after] = [each for each in made(body) if each["type"] == "indicator"]
+    assert (before["confidence"] > 20, after["confidence"]) == (True, 20)
+    assert (before.get("labels"), after["labels"]) == (None, ["guarded:popular"])
+
+
+class Receiver:
+    """What a receiver has of a route, without a journal."""
+
+    def __init__(self):
+        self.versions = {}
+
+    def gets(self, body, number):
+        item = notification.read(body)
+        entry = Entry(number, "", item)
+        rendered = Rendered(entry, MAPPING.render(notification.view(item)), output=MAPPING.format)
+        ledger = Ledger(self.versions)
+        [conversion] = encode([rendered], ledger)
+        for version in ledger.stamped:
+            self.versions.setdefault(version.object_id, ())
+            self.versions[version.object_id] = (*self.versions[version.object_id], version)
+        return {each["name"]: each for each in map(json.loads, (m.body for m in conversion.messages)) if "name" in each}
+
+
+def test_what_was_said_of_a_host_is_revoked_once_it_is_known_to_be_good_and_only_where_it_was_said():
+    receiver = Receiver()
+    with Guarding(lambda _: None):
+        assert not receiver.gets(file("www.google.com", malicious=48), 1)["www.google.com"].get("revoked")
+    assert receiver.gets(file("www.google.com", malicious=48, number=2), 2)["www.google.com"]["revoked"] is True
+    assert "www.google.com" not in receiver.gets(file("www.google.com", malicious=48, number=3), 3)
+    assert "www.google.com" not in Receiver().gets(file("www.google.com", malicious=48), 1)
+
+
+def test_a_less_certain_file_does_not_take_back_what_a_malicious_one_said():
+    receiver = Receiver()
+    assert receiver.gets(file("panel.example", malicious=48), 1)["panel.example"]["confidence"] == 75
+    assert "panel.example" not in receiver.gets(file("panel.example", malicious=0, number=2), 2)
+
+
+@pytest.mark.skipif(not CAPTURES.exists(), reason="the real captures are not at hand (../shared/samples)")
+def test_real_captures_whose_configurations_name_what_is_good_make_no_indicator_of_it():
+    with_configuration = 0
+    for body in json.loads(CAPTURES.read_text()):
+        for family in body["attributes"].get("malware_config", {}).get("families", ()):
+            with_configuration += 1
+            family["configs"][0]["net_info"]["connections"] += [
+                {"host": host, "categories": ["C2"]} for host in (*KNOWN_GOOD, "panel.example")
+            ]
+        names = {each["name"] for each in made(body) if each["type"] == "indicator" and not each.get("revoked")}
+        assert not names & set(KNOWN_GOOD)
+    assert with_configuration
+
+
+def test_every_host_of_the_test_is_on_the_list_that_comes_along():
+    assert all(bundled().derived(host) for host in KNOWN_GOOD)
