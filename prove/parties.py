@@ -114,8 +114,8 @@ def lines(path: Path) -> list[bytes]:
 
 
 def messages(stored: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """The events that a syslog server wrote down, from connectors that call themselves vt-1 and give no tag."""
-    return [each["raw"].partition(" vt-1 ")[2].encode() for each in stored]
+    """The events that a syslog server wrote down, from connectors that call themselves vt-1 and give the usual tag."""
+    return [each["raw"].partition(" vt-1 iocstream: ")[2].encode() for each in stored]
 
 
 def standing(nursery: Any, folder: Path, environment: Mapping[str, str]) -> Any:

@@ -59,7 +59,7 @@ def test_what_was_acknowledged_is_written_already(rsyslog, certificates, marker,
 
 
 def test_the_largest_event_is_stored_whole_and_a_larger_one_is_refused(rsyslog, marker):
-    header = len("<132>May 17 08:12:05 vt-1 ")
+    header = len("<132>May 17 08:12:05 vt-1 iocstream: ")
     start = f"CEF:0|a|b|1|c|d|5|cs1={marker}".encode()
     fits = Message(1, "n-1", start.ljust(8000 - header, b"x"), MAY_17)
     too_long = Message(2, "n-2", fits.body + b"x", MAY_17)

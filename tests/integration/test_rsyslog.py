@@ -68,14 +68,14 @@ def test_what_was_sent_is_what_is_stored(rsyslog, certificates, marker, way, hea
 
 def test_without_a_tag_the_event_stands_where_cef_collectors_look_for_it(rsyslog, marker):
     (event,) = events(marker, 1)
-    with sink_to(rsyslog, "tcp") as sink:
+    with sink_to(rsyslog, "tcp", tag="") as sink:
         sink.send([event])
         (stored,) = rsyslog.wait_for("tcp", marker, 1)
     assert stored["raw"].encode() == b"<132>May 17 08:12:05 vt-1 " + event.body
 
 
 def test_the_largest_event_is_stored_whole_and_a_larger_one_is_refused(rsyslog, marker):
-    header = len("<132>May 17 08:12:05 vt-1 ")
+    header = len("<132>May 17 08:12:05 vt-1 iocstream: ")
     start = f"CEF:0|a|b|1|c|d|5|cs1={marker}".encode()
     fits = Message(1, "n-1", start.ljust(8000 - header, b"x"), MAY_17)
     too_long = Message(2, "n-2", fits.body + b"x", MAY_17)

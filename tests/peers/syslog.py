@@ -145,6 +145,10 @@ class SyslogServer:
         self._until(lambda: len(found()) >= count, f"has {count} messages from {source}")
         return found()
 
+    def wait_until(self, holds):
+        """Return as soon as something holds that the server is to bring about."""
+        self._until(holds, "does what the test waits for")
+
     def _bound(self):
         # Asked of the system: a probing connection might reach another process, or itself.
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -44,7 +44,7 @@ class Rfc3164Header:
 
     priority: int
     hostname: str
-    tag: str | None
+    tag: str
 
     def at(self, time: int) -> bytes:
         """See `Header`."""

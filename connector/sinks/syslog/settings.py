@@ -63,11 +63,12 @@ class SyslogSettings(SinkSettings):
             "CEF."
         ),
     )
-    tag: str | None = Field(
-        None,
+    tag: str = Field(
+        APP_NAME,
         description=(
-            "Name of the sender's program. RFC 3164: the tag before the event, none by default. RFC "
-            "5424: the APP-NAME, `iocstream` by default."
+            "Name of the sender's program: the tag before the event in RFC 3164, the APP-NAME in RFC 5424. Empty, with "
+            "RFC 3164: none, for a receiver that wants the event right behind the host name. rsyslog then takes `CEF:` "
+            "itself for the tag, and writes and forwards `CEF: 0|`."
         ),
     )
     facility: Facility = Field(
@@ -189,10 +190,11 @@ class SyslogSettings(SinkSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.tag is not None:
-            longest = _TAG_LENGTH[self.header]
-            if not _TAG.match(self.tag) or len(self.tag) > longest:
-                raise ValueError(f"tag must be 1 to {longest} letters, digits and any of _ . / - ({self.header})")
+        longest = _TAG_LENGTH[self.header]
+        if not (self.tag or self.header == "rfc3164"):
+            raise ValueError("tag must not be empty with header: rfc5424, which has a place for it")
+        if self.tag and (not _TAG.match(self.tag) or len(self.tag) > longest):
+            raise ValueError(f"tag must be 1 to {longest} letters, digits and any of _ . / - ({self.header})")
         for option in type(self).model_fields:  # in the order of the documentation
             transports, reason = _ONLY_FOR.get(option, ((self.transport,), ""))
             is_given = option in self.model_fields_set and getattr(self, option) is not None

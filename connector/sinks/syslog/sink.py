@@ -19,7 +19,7 @@ from connector.sinks.syslog.frame import (
 )
 from connector.sinks.syslog.relp import RelpSession
 from connector.sinks.syslog.relp_delivery import RelpDelivery
-from connector.sinks.syslog.settings import APP_NAME, HOSTNAME, SyslogSettings
+from connector.sinks.syslog.settings import HOSTNAME, SyslogSettings
 from connector.sinks.syslog.stream import Stream
 from connector.sinks.syslog.tls import Tls
 from connector.sinks.syslog.window import ReplayWindow
@@ -230,5 +230,5 @@ def _header(settings: SyslogSettings) -> Header:
         raise Misconfigured(f"this machine's name {hostname!r} cannot stand in a syslog header: set hostname")
     pri = priority(settings.facility, settings.severity)
     if settings.header == "rfc5424":
-        return Rfc5424Header(pri, hostname, settings.tag or APP_NAME)
+        return Rfc5424Header(pri, hostname, settings.tag)
     return Rfc3164Header(pri, hostname, settings.tag)

@@ -77,5 +77,5 @@ def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, text):
     if context.get("hunting_info"):
         context["hunting_info"] |= {"rule_name": long, "rule_tags": [long], "source_key": long, "snippet": long}
     (line,) = lines("cef", "qradar", body)
-    assert len(b"<134>May 17 08:12:05 " + b"h" * 64 + line) < 4096
+    assert len(b"<134>May 17 08:12:05 " + b"h" * 64 + b" iocstream: " + line) < 4096
     assert len(lines("cef", None, body)[0]) > 8000, "the test is about text that is too long"

@@ -10,7 +10,7 @@ from connector.model import Message
 from connector.sinks.syslog.sink import SyslogSettings, SyslogSink
 
 MAY_17 = 1684311125  # 2023-05-17T08:12:05Z
-HEADER = b"<132>May 17 08:12:05 vt-1 "
+HEADER = b"<132>May 17 08:12:05 vt-1 iocstream: "
 
 
 def message(number, body=b"CEF:0|a|b|1|c|d|5|", **fields):

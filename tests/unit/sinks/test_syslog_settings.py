@@ -18,7 +18,7 @@ def settings(**options):
 
 def test_the_defaults_are_those_that_most_receivers_take():
     made = settings()
-    assert (made.header, made.facility, made.severity, made.tag) == ("rfc3164", "local0", "warning", None)
+    assert (made.header, made.facility, made.severity, made.tag) == ("rfc3164", "local0", "warning", "iocstream")
     assert made.max_frame_bytes == 8000
 
 
@@ -42,6 +42,7 @@ def test_the_defaults_are_those_that_most_receivers_take():
         ({"hostname": "two words"}, "a name or an IPv4 address"),
         ({"tag": "'a b'"}, "tag must be"),
         ({"tag": "'CEF:'"}, "tag must be"),
+        ({"tag": "''", "header": "rfc5424"}, "tag must not be empty"),
         ({"tag": "a" * 33}, "tag must be 1 to 32"),
         ({"tag": "a" * 49, "header": "rfc5424"}, "tag must be 1 to 48"),
         ({"host": "tcp://logs.example"}, "nothing but a name or an address"),
@@ -58,6 +59,7 @@ def test_what_contradicts_itself_is_refused(options, fault):
 
 def test_a_long_app_name_is_fine_for_rfc5424():
     assert settings(tag="a" * 48, header="rfc5424").tag == "a" * 48
+    assert settings(tag="''").tag == ""
 
 
 def test_a_machine_whose_name_cannot_stand_in_a_header_needs_one_given(monkeypatch):
