@@ -29,8 +29,8 @@ class SourceSettings(Settings):
         max_length=MAX_LABELS,
         description=(
             "What mappings and conditions see as `source.labels`: names with a text each, such as "
-            "`{tenant: acme, region: eu}`. The bundled mappings write out all of them, and know `tenant`: "
-            "whose notifications these are."
+            "`{tenant: acme, region: eu}`. The bundled mappings write out `tenant`, whose notifications these "
+            "are, and the others where the format has a place."
         ),
     )
     producer: Producer | None = Field(

@@ -16,6 +16,8 @@ const isOfType = {
   long: (value) => Number.isInteger(value) && Math.abs(value) < 2 ** 63,
   float: (value) => typeof value === "number" && Number.isFinite(Math.fround(value)),
   date: (value) => typeof value === "string" && DATE.test(value) && !Number.isNaN(Date.parse(value)),
+  // `labels` alone, which holds keywords.
+  object: (value) => value?.constructor === Object && Object.values(value).every((each) => typeof each === "string"),
   ip: (value) => typeof value === "string" && net.isIP(value) > 0 && !value.includes("%"),
 };
 

@@ -27,7 +27,10 @@ ENVELOPE = {
     },
 }
 NUMBERS = {"risk_score", "detections", "file_size", "asn", "dest_port"}
-LISTS = {"tags", "entity_tags", "rule_tags", "sources", "categories", "threat_actors", "malware_families"}
+LISTS = {
+    *("tags", "entity_tags", "rule_tags", "sources", "categories", "threat_actors", "malware_families"),
+    *("source_labels", "mitre_technique_id"),
+}
 CIM_SEVERITIES = {"critical", "high", "medium", "low", "informational", "unknown"}
 
 

@@ -37,6 +37,7 @@ ENTITY_TYPES = {"file": "FILE", "url": "URL", "hostname": "DOMAIN_NAME", "ip": "
 REPEATED = {
     "entity_metadata": {"threat"},
     "security_result": {"category", "category_details", "rule_labels", "associations", "detection_fields"},
+    "attack_details": {"tactics", "techniques"},
     "noun": {"ip"},
     "file": {"names", "tags"},
 }
