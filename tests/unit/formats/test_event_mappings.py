@@ -1,6 +1,7 @@
 """The mappings that make events of notifications: what their examples become, and that an event can always be made."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -58,3 +59,96 @@ def test_any_odd_notification_becomes_one_line_or_is_rejected_in_one_sentence(na
 @given(body=dirty())
 def test_no_text_however_dirty_loses_an_event(name, body):
     assert len(lines(name, body)) == 1
+
+
+ALL = ["cef", *sorted(NAMES)]
+
+
+def documents(name, body):
+    """What a notification becomes, before it is encoded; none for what is refused."""
+    try:
+        return bundled(name).render(notification.view(notification.read(body)))
+    except Refused:
+        return []
+
+
+def values(value):
+    """Every value in a document, at any depth."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return [value] if children is None else [inner for child in children for inner in values(child)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_host_has_one_spelling_alone_and_in_a_url(name):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = "https://Bücher.Example/a"
+    for spelled in (body, body_of("domain_unicode")):
+        (document,) = documents(name, spelled)
+        assert any("xn--bcher-kva.example" in str(value) for value in values(document))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("198.51.100.7:8080", {"198.51.100.7", 8080}),
+        ("[2001:DB8::7]:443", {"2001:db8::7", 443}),
+        ("2001:db8::7%eth0", {"2001:db8::7"}),
+        ("198.51.100.7/32", {"198.51.100.7"}),
+    ],
+)
+def test_an_address_with_something_behind_it_is_that_address(name, address, found):
+    (document,) = documents(name, body_of("ip_v4") | {"id": address})
+    assert found <= set(values(document))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("address", ["01.02.03.04", "198.51.100.0/24", "no address"])
+def test_what_is_no_address_is_not_said_to_be_one(name, address):
+    for document in documents(name, body_of("ip_v4") | {"id": address}):
+        extension = document.get("extension", {}) | document.get("attributes", {}) | document.get("event", {})
+        assert not {"dst", "dhost", "hostName", "c6a3", "dest"} & extension.keys()
+        assert "related" not in document
+        assert "dst_endpoint" not in document.get("evidences", [{}])[0]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_no_engine_detects_is_neither_severe_nor_sure(name):
+    (document,) = documents(name, body_of("file_undetected"))
+    said = set(map(str, values({key: part for key, part in document.items() if key != "virustotal"})))
+    assert document.get("severity", 3) == 3 or name == "ocsf"
+    assert not {"High", "high", "HIGH", "HIGH_CONFIDENCE", "MEDIUM_CONFIDENCE", "Medium"} & said
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_text_that_deceives_is_in_no_event(name):
+    body = body_of("dirty_text")
+    assert "\u202e" in body["attributes"]["meaningful_name"]
+    for line in lines(name, body):
+        assert "\u202e" not in line.decode()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_rule_and_a_ruleset_may_be_called_by_a_number(name):
+    body = body_of("file_hunting")
+    body["context_attributes"]["hunting_info"]["rule_name"] = 2024
+    body["context_attributes"]["sources"][0]["label"] = 2025
+    (line,) = lines(name, body)
+    assert {b"2024", b"2025"} <= set(re.findall(rb"\d{4,}", line))
+
+
+def test_a_url_that_leef_cannot_hold_is_named_by_its_id_and_by_its_marked_beginning():
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = url = "https://example.com/?" + "a" * 2000
+    attributes = documents("leef", body)[0]["attributes"]
+    assert "url" not in attributes
+    assert attributes["entityId"] == body["id"]
+    assert attributes["urlBeginning"] == url[:999] + "…"
+
+
+@pytest.mark.parametrize(("quotes", "fits"), [(1, True), (2, False)])
+def test_leef_measures_a_url_as_it_is_written(quotes, fits):
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = "https://example.com/?" + "a" * 1976 + "'" * quotes
+    (line,) = lines("leef", body)
+    assert (b"^url=" in line, b"^urlBeginning=" in line) == (fits, not fits)
