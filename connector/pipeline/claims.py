@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from connector.model import Claim, JsonObject
+from connector.values import uri
 
 _DIGEST_BYTES = 8
 
@@ -19,6 +20,8 @@ def observable(view: JsonObject, author: str = "") -> int:
     """
     said = view["notification"]
     value = view["entity_value"] or said["entity_id"]
+    if said["entity_type"] == "url":
+        value = uri.canonical(value) or value
     named = "\0".join((author, said["entity_type"], value)).encode(errors="surrogatepass")
     digest = hashlib.blake2b(named, digest_size=_DIGEST_BYTES).digest()
     return int.from_bytes(digest, "big", signed=True)

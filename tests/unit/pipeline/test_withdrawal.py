@@ -182,6 +182,28 @@ def test_another_observable_is_another_matter(journal, cef, sink):
     assert events(sink) == ["hunting:domain", "hunting:domain"]
 
 
+def test_a_url_is_one_however_it_is_spelled(journal, cef, sink):
+    def visited(number, url, verdict):
+        return match(number, verdict) | {"type": "url", "id": url}
+
+    route = replace(cef, wants=when(WHEN_MALICIOUS))
+    deliver(
+        route, journal, visited(1, "http://Bad.example:80/a", MALICIOUS), visited(2, "http://bad.example/a", BENIGN)
+    )
+    assert events(sink) == ["hunting:url", "withdrawn:url"]
+
+
+@pytest.mark.parametrize("profile", ["opencti", "misp", "sentinel", "xsoar"])
+def test_every_profile_takes_the_indicator_back(journal, stix, sink, profile):
+    for number, wants in enumerate((stix.wants, when(WHEN_MALICIOUS))):
+        route = replace(stix, mapping=bundled("stix21", profile), wants=wants)
+        domain, first = f"{'ab'[number]}.example", number * 10
+        deliver(route, journal, match(first, domain=domain), match(first + 1, BENIGN, domain=domain))
+        found = indicators(sink.taken())
+        assert [each.get("revoked", False) for each in found] == [False, True]
+        assert found[0]["id"] == found[1]["id"]
+
+
 def test_a_condition_on_the_notification_alone_takes_nothing_back(journal, stix, sink):
     route = replace(stix, wants=when("notification.hunting_info.rule_name == 'mine'"))
     deliver(route, journal, match(1, rule="mine"))
