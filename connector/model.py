@@ -412,7 +412,8 @@ class Withheld(NamedTuple):
     """Why a route does not let something of an observable through; what it has delivered of it is taken back.
 
     Attributes:
-        by: `verdict`, the mapping's `claim` is false; `condition`, the route's `when` or the mapping's `match` is.
+        by: `verdict`, the mapping's `claim` is false; `condition`, the route's `when` or the mapping's `match` is;
+            `guard`, it is on a known-good list; `judgement`, an analyst says so.
         reason: one sentence, without a full stop.
     """
 
