@@ -11,7 +11,17 @@ from connector import notification
 from connector.actions.assessment import Assessment
 from connector.actions.entity_facts import EntityFacts
 from connector.configuration import Plan
-from connector.model import Document, Entry, Guarded, JsonObject, Judgement, Notification, Refused, Subject
+from connector.model import (
+    TAKEN_BACK,
+    Document,
+    Entry,
+    Guarded,
+    JsonObject,
+    Judgement,
+    Notification,
+    Refused,
+    Subject,
+)
 from connector.ports import Guards
 from connector.values.jsontext import list_or_empty
 from connector.values.timestamps import timestamp
@@ -78,6 +88,12 @@ class Found:
         return self.guards.of_notification(self.view)
 
     @property
+    def judged(self) -> str | None:
+        """What an analyst says of it, while that holds."""
+        said = None if self.judgement is None else self.judgement.verdict
+        return None if said == TAKEN_BACK else said
+
+    @property
     def is_muted(self) -> bool:
         """Whether no route delivers it, because it was judged wrong or is known to be good."""
         judged_wrong = self.judgement is not None and self.judgement.withholds
@@ -127,7 +143,7 @@ class NotificationResult(Assessment):
             "position": found.position,
             "date": None if item.date is None else timestamp(item.date),
             "body": dict(item.body) if with_body else None,
-            "judgement": found.judgement.verdict if found.judgement else None,
+            "judgement": found.judged,
         }
         if isinstance(view, Refused):
             return cls(**known, unreadable=str(view))

@@ -278,6 +278,11 @@ def test_what_an_analyst_judged_wrong_is_nothing_to_block_by_and_can_be_left_out
     left = world.done("list_notifications", limit=1000, muted=False).notifications
     assert {item.judgement for item in left} == {None, "true_positive"}
     assert values[0] not in {item.entity_value for item in left}
+    world.done("judge", of="observable", value=values[0], verdict="none")
+    listed = world.done("list_notifications", limit=1000, muted=False).notifications
+    assert {(item.verdict, item.judgement) for item in listed if item.entity_value == values[0]} == {
+        ("malicious", None)
+    }
 
 
 def test_what_is_on_a_known_good_list_is_nothing_to_block_by_and_can_be_left_out(world):
