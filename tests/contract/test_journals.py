@@ -631,6 +631,12 @@ def test_a_route_that_reads_nothing_is_at_the_beginning(journal):
     assert (route.position, route.backlog, route.oldest_pending) == (0, 0, None)
 
 
+def test_a_source_that_a_route_is_to_read_and_that_has_fetched_nothing_has_nothing(journal):
+    (source,) = journal.status({"route": ["new"]}).sources
+    assert (source.name, source.checkpoint, source.notifications, source.newest) == ("new", None, 0, None)
+    assert (source.gaps, source.report, source.look_ups.waiting, source.damage) == ([], {}, 0, None)
+
+
 def test_more_dead_letters_can_be_read_than_are_read_at_once(journal):
     numbers = range(450)
     store(journal, "vt", page(*numbers))

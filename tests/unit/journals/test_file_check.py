@@ -64,10 +64,20 @@ def test_one_that_cannot_be_gone_on_with_says_whose_it_is(journal, path, header,
     assert not is_of_this_version(path)
 
 
-def test_what_is_no_database_is_no_journal(path):
-    path.write_text("short")
-    with pytest.raises(Misconfigured, match="nor any SQLite database"):
+@pytest.mark.parametrize("content", [b"short", b"SQLite format 3\0", b"long " * 1000])
+def test_what_is_no_database_is_no_journal(path, content):
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured, match="nor any SQLite database") as error:
         check_file(path)
+    assert "another file. If it was the journal once, restore a backup of it, or move it away" in str(error.value)
+    assert not is_of_this_version(path)
+
+
+def test_a_database_that_nobody_has_put_anything_in_becomes_the_journal(path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    assert "can be gone on with" in check_file(path)
     assert not is_of_this_version(path)
 
 

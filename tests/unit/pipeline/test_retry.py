@@ -98,6 +98,8 @@ def test_what_succeeds_is_done_once_under_the_lease_which_is_kept():
     world.attempts.release()
     world.attempts.release()
     assert world.journal.leases == ["vt taken", "released"]
+    assert world.does("c") == ("c", [])
+    assert world.journal.leases == ["vt taken", "released", "vt taken"], "nothing is done without it"
     assert world.attempts.name == "vt"
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.model import Unavailable
 from connector.pipeline import upkeep
@@ -36,10 +37,12 @@ def test_what_a_route_sent_long_ago_is_forgotten_once_a_day(monkeypatch):
     seen_to.see_to_route(route("events"))
     with pytest.raises(Unavailable):
         seen_to.see_to_route(route("objects", collection="iocs", keep_days=90))
-    for _ in range(3):
-        seen_to.see_to_route(route("events"))
-        seen_to.see_to_route(route("objects", collection="iocs", keep_days=90))
-    now += DAY_SECONDS
+    with capture_logs() as logged:
+        for now in range(now, now + DAY_SECONDS, 40_000):
+            seen_to.see_to_route(route("events"))
+            seen_to.see_to_route(route("objects", collection="iocs", keep_days=90))
+    assert logged == [{"event": "forgotten", "log_level": "info", "part": "objects", "versions": 7}]
+    now = 20_001 * DAY_SECONDS
     seen_to.see_to_route(route("events"))
     assert journal.asked == [
         ("events", "to events", "", None),
