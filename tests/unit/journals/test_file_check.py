@@ -106,8 +106,20 @@ def test_where_none_can_be_made_the_folder_is_named(tmp_path):
         check_file(tmp_path / "file" / "journal.db")
 
 
-def test_one_that_this_user_may_not_write_to_is_named_before_it_is_opened(journal, path, monkeypatch):
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_one_that_this_user_may_not_write_to_is_named_before_it_is_opened(journal, path, monkeypatch, which):
     journal.close()
-    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # root may write anywhere
+    closed = path if which == "file" else path.parent
+    monkeypatch.setattr(os, "access", lambda asked, mode: asked != closed or not mode & os.W_OK)  # root may write
     with pytest.raises(Misconfigured, match="the file and its folder must be writable for this user"):
+        check_file(path)
+
+
+@pytest.mark.parametrize("what", ["is gone", "is empty"])
+def test_one_that_has_been_there_is_missed(journal, path, what):
+    journal.close()
+    path.unlink()
+    if what == "is empty":
+        path.touch()
+    with pytest.raises(Misconfigured, match=f"journal.db {what}"):
         check_file(path)
