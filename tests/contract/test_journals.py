@@ -778,6 +778,7 @@ def test_status_tells_what_there_is(journal):
             RouteStatus("route", ("vt",), seqs[0], 2, 40, 0, 1, 0, 0, {"state": "waiting"}),
             RouteStatus("new", ("vt", "new source"), 0, 3, 50, 0, 0, 0, 0, {}),
         ],
+        rules=[],
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ import simulated_notifications
 
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Notification, Page, StixObject
+from connector.model import Misconfigured, Notification, Page, StixObject, Unavailable
 
 NOTIFICATIONS = [
     Notification(str(number), number, body) for number, body in enumerate(simulated_notifications.bodies(1010))
@@ -71,3 +72,38 @@ def test_compacting_leaves_a_dictionary_of_which_no_copy_is_whole(path):
     change(path, "UPDATE dictionaries SET content = 'x'")
     maintenance.compact(path)
     assert len(check(path)[1]) == 2
+
+
+def test_compacting_needs_room_for_a_copy_and_says_how_much(path, monkeypatch):
+    size = path.stat().st_size
+    monkeypatch.setattr(maintenance.shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * size - 1))
+    before = path.read_bytes()
+    with pytest.raises(Misconfigured, match=f"up to {2 * size} bytes for a while; its disk has {2 * size - 1} left"):
+        maintenance.compact(path)
+    assert path.read_bytes() == before
+    monkeypatch.setattr(maintenance.shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * size))
+    maintenance.compact(path)
+
+
+def test_compacting_while_others_are_at_work_changes_nothing_and_can_be_done_again(path, monkeypatch):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        connect = sqlite3.connect
+        monkeypatch.setattr(sqlite3, "connect", lambda *named, **how: connect(*named, **{**how, "timeout": 0.01}))
+        with pytest.raises(Unavailable, match="locked by another process"):
+            maintenance.compact(path)
+    maintenance.compact(path)
+    assert check(path)[1] == []
+
+
+def test_a_backup_is_the_whole_journal_for_its_owner_alone_and_never_takes_the_place_of_a_file(path, tmp_path):
+    target, seen = tmp_path / "backup.db", []
+    assert maintenance.backup(path, target, lambda done, total: seen.append((done, total))) == target.stat().st_size
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert seen[-1][0] == seen[-1][1] > 0
+    assert sorted(each.name for each in tmp_path.iterdir() if "backup" in each.name) == ["backup.db"]
+    assert check(target) == (len(NOTIFICATIONS), [])
+    with pytest.raises(Misconfigured, match=r"backup\.db exists already"):
+        maintenance.backup(path, target, lambda *_: None)
+    with pytest.raises(Misconfigured, match=r"cannot be made: No such file or directory"):
+        maintenance.backup(path, tmp_path / "nowhere" / "backup.db", lambda *_: None)

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import ExitStack, closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
@@ -18,7 +19,8 @@ from connector.model import (
     Unreadable,
 )
 from connector.pipeline.convert import CHANGED
-from connector.pipeline.reread import reread_asked
+from connector.pipeline.reread import reread, reread_asked
+from connector.pipeline.send import BatchOutcome
 
 DATE = 1_700_000_000
 
@@ -146,6 +148,32 @@ def test_a_retry_of_what_is_still_damaged_asks_the_source_no_second_time(journal
     journal.ask_again([1, 2], "damaged")
     sum(reread_asked("vt", source, journal))
     assert sorted(source.asked) == ["1", "2"]
+
+
+def test_what_became_of_it_is_told_and_counted(journal):
+    source = Source(made(2))
+    first, second = journal.entries([1, 2])
+    letter = DeadLetter(1, "source", f"{CHANGED}, and it could not be fetched again: gone", notification_id="1")
+    assert reread("vt", source, journal, first) == BatchOutcome(0, 0, [letter], 1, 0)
+    assert reread("vt", source, journal, second) == BatchOutcome(1, 0, [], 0, 0)
+    (kept,) = journal.dead_letters("vt")
+    assert (kept.letter.by, kept.letter.notification_id) == ("source", "1")
+    (counts,) = journal.status({"vt": ["vt"]}).routes
+    assert (counts.delivered, counts.filtered, counts.refused) == (1, 0, 1)
+
+
+def test_what_is_left_to_the_routes_counts_as_nothing(journal):
+    sum(reread_asked("vt", Files(), journal))
+    (counts,) = journal.status({"vt": ["vt"]}).routes
+    assert (counts.delivered, counts.filtered, counts.refused) == (0, 0, 0)
+
+
+def test_an_outage_is_logged(journal):
+    source = Source()
+    source.has |= {"1": Unavailable("away"), "2": Unavailable("away")}
+    with capture_logs() as logged:
+        sum(reread_asked("vt", source, journal))
+    assert logged == [{"event": "not_reread", "log_level": "warning", "part": "vt", "reason": "away"}]
 
 
 # What the source could not read when it met it

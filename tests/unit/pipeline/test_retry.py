@@ -103,6 +103,16 @@ def test_what_succeeds_is_done_once_under_the_lease_which_is_kept():
     assert world.attempts.name == "vt"
 
 
+def test_without_a_retry_after_chance_may_have_it_tried_again_at_once(log, monkeypatch):
+    monkeypatch.setattr(module.random, "uniform", lambda least, most: least)
+    assert World().does(Unavailable("down"), "up") == ("up", [0.0])
+
+
+def test_the_log_has_the_seconds_to_a_tenth(log):
+    assert World().does(Unavailable("down", retry_after=7.26), "up") == ("up", [7.26])
+    assert log.said[0][1]["seconds"] == 7.3
+
+
 def test_an_outage_is_waited_out_twice_as_long_each_time(log):
     world = World()
     assert world.does(*[Unavailable("down")] * 4, "up") == ("up", [1.0, 2.0, 4.0, 8.0])
