@@ -118,6 +118,8 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "VirusTotalIoCStreamRegistrar": entity.get("registrar"),
         "VirusTotalIoCStreamSources": ", ".join(ids)[:2000],
         "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
+        "VirusTotalIoCStreamTenant": ((body.get("source") or {}).get("labels") or {}).get("tenant"),
+        "VirusTotalIoCStreamTechniques": ", ".join([technique["id"] for technique in entity.get("techniques") or ()]),
         "VirusTotalIoCStreamRuleTags": ", ".join(hunting.get("rule_tags") or ()),
         "fileType": entity.get("type_description") or entity.get("type_tag"),
         "fname": (entity.get("meaningful_name") or "").replace("\\", "/").split("/")[-1],
@@ -172,6 +174,7 @@ def _behind(sources: Sequence[Json], entity: Json, verdict: str) -> tuple[list[s
     families = [source.get("label") or source["id"] for source in sources if source["id"].startswith("malware--")]
     families += [family["family"] for family in attribution.get("malware_families") or ()]
     families += [family["family"] for family in config.get("families") or ()]
+    families += [config["family"]] if "family" in config else []
     return list(dict.fromkeys(actors)), list(dict.fromkeys(map(str.lower, families)))
 
 

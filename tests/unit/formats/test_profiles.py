@@ -61,16 +61,20 @@ def test_a_profile_refuses_no_event_that_the_mapping_makes(profile, body):
 
 
 @pytest.mark.parametrize("text", ["😀", "\\", "=", "é", "a"])
+@pytest.mark.parametrize("length", [269, 270, 3000])  # as long as `request` may be, and longer
 @pytest.mark.parametrize("case", ["file_hunting", "file_subscription", "url_hunting"])
-def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, text):
+def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, length, text):
     body = body_of(case)
     long = text * 3000
     seen, context = body["attributes"], body["context_attributes"]
-    seen |= {"meaningful_name": long, "threat_names": [long], "url": "https://example.com/?" + "=" * 3000}
+    seen |= {"meaningful_name": long, "threat_names": [long], "url": "https://example.com/?" + "=" * length}
     seen["popular_threat_classification"] = {"suggested_threat_label": long}
     seen["gti_assessment"]["description"] = long
     seen["gti_assessment"]["contributing_factors"] = {"normalised_categories": [long, long]}
     seen["attribution"] = {"threat_actors": [long, text], "malware_families": [{"family": long}]}
+    body["source"] = {"name": "a", "labels": {"tenant": long}}
+    if body["type"] == "file":  # as only files have
+        seen["techniques"] = [{"id": long}]
     seen |= {"type_description": long, "registrar": long, "as_owner": long}
     context["tags"] = [long, long]
     context["sources"] = [source | {"label": long} for source in context["sources"]]
