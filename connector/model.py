@@ -513,6 +513,7 @@ class Advance:
         claims: what the receiver was told of observables.
         withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
         muted: the entries that are withheld because of what an analyst judged.
+        guarded: what was suppressed, in the place of what the journal has of these entries.
     """
 
     position: int
@@ -527,6 +528,7 @@ class Advance:
     claims: Sequence[Claim] = ()
     withdrawn: int = 0
     muted: Sequence[int] = ()
+    guarded: "Sequence[Suppressed]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,6 +552,7 @@ class Redelivery:
     claims: Sequence[Claim] = ()
     withdrawn: int = 0
     muted: Sequence[int] = ()
+    guarded: "Sequence[Suppressed]" = ()
 
 
 class Guarded(NamedTuple):
@@ -575,6 +578,34 @@ class Guarded(NamedTuple):
     def is_suppressed(self) -> bool:
         """Whether nothing is said to be bad of it."""
         return self.effect == "suppress"
+
+
+class Suppressed(NamedTuple):
+    """A value of a notification that is not said to be bad, since a known-good list has it.
+
+    Attributes:
+        seq: the entry.
+        value: at most 2,048 characters of it.
+        is_derived: whether the notification merely names it; else it is about it, and was not delivered.
+        list, entry: see `Guarded`.
+    """
+
+    seq: int
+    value: str
+    is_derived: bool
+    list: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSuppressed:
+    """What a route has suppressed, with the notification: its source, its id, and when it was raised (Unix seconds)."""
+
+    route: str
+    source: str
+    notification_id: str
+    raised: int
+    suppressed: Suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -651,6 +682,8 @@ class RouteStatus:
         dropped: dead letters that were dropped on command.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
         muted: notifications in the journal that are withheld because of what an analyst judged.
+        guarded: notifications in the journal that are withheld because of a known-good list.
+        guarded_hosts: values that notifications in the journal name and that a known-good list suppresses.
         outdated: notifications to be converted again, for what was learned after they were delivered; one counts once
             for each subject.
         damage: what the disk had changed of its positions, last.
@@ -670,6 +703,8 @@ class RouteStatus:
     dropped: int = 0
     withdrawn: int = 0
     muted: int = 0
+    guarded: int = 0
+    guarded_hosts: int = 0
     damage: Damage | None = None
     served_by: LeaseHolder | None = None
     outdated: int = 0

@@ -38,6 +38,7 @@ from connector.model import (
     StixObject,
     StoredDeadLetter,
     StoredJudgement,
+    StoredSuppressed,
     Subject,
     Version,
 )
@@ -367,6 +368,10 @@ class Journal(Outbox, Protocol):
 
     def end_judgements(self) -> int:
         """Note of which judgements the time is over, which ends them as `judge` begins them; return how many."""
+        ...
+
+    def guarded(self, route: str | None, list_name: str | None, limit: int) -> Sequence[StoredSuppressed]:
+        """What routes have suppressed, at most `limit`, the newest entries first: of one route and list, or of any."""
         ...
 
     def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:

@@ -117,6 +117,7 @@ def part_json(part: "Part") -> dict[str, Any]:
         "messages": part.messages,
         "withdrawn": part.withdrawn,
         "muted": part.muted,
+        "guarded": part.guarded,
         "revised": part.revised,
         "reasons": dict(part.reasons),
     }
@@ -134,6 +135,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             what += f", {part.made_nothing} made nothing of" if part.made_nothing else ""
             what += f", {part.refused} refused" if part.refused else ""
             what += f", {part.muted} muted by what was judged" if part.muted else ""
+            what += f", {part.guarded} on known-good lists" if part.guarded else ""
             what += f", {part.withdrawn} took back what was delivered" if part.withdrawn else ""
             what += f", {part.revised} converted again with what was looked up" if part.revised else ""
         click.echo(f"{part.name}: {what}", err=err)

@@ -16,6 +16,30 @@ def guarded() -> None:
     """See what known-good lists guard, and why."""
 
 
+@guarded.command("list")
+@config_option
+@click.option("-r", "--route", help="Only what this route has held back. Without it: all.")
+@click.option("-l", "--list", "list_name", help="Only what this list has held back, by its name. Without it: all.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many values to list at most."
+)
+@json_option
+def list_(path: Path, route: str | None, list_name: str | None, limit: int, *, as_json: bool) -> None:
+    """List what is not said to be bad because a known-good list has it, with the notification: the newest first."""
+    from connector.cli import terminal
+    from connector.operations import guards
+
+    found = guards.held_back(load(path), route, list_name, limit)
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("nothing is held back for a known-good list")
+    else:
+        columns = ("route", "notification", "raised", "value", "as", "list", "entry")
+        rows = [tuple(printable(str(each[column]))[:200] for column in columns) for each in found]
+        terminal.table("Held back for known-good lists", columns, rows)
+
+
 @guarded.command()
 @click.argument("value")
 @config_option

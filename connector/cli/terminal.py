@@ -159,6 +159,8 @@ def _show_remarks_on_route(route: RouteReport) -> None:
         (route.made_nothing, "notifications of which the mapping made nothing: a path in it may be misspelt"),
         (route.withdrawn, "notifications took back what was delivered"),
         (route.muted, "notifications are muted by what was judged"),
+        (route.guarded, "notifications were not delivered for known-good lists: `iocstream guarded list`"),
+        (route.guarded_hosts, "values that notifications name are not said to be bad for known-good lists"),
         (route.dropped, "dead letters were dropped on command"),
         (route.outdated, "notifications to be converted again with what was looked up"),
     ):

@@ -121,6 +121,11 @@ class RunCollector(Collector):
                     lambda p: p.muted,
                 ),
                 (
+                    "notifications_guarded",
+                    "Notifications that a route did not deliver because a known-good list has them.",
+                    lambda p: p.guarded,
+                ),
+                (
                     "notifications_withdrawn",
                     "Notifications that took back what a route had delivered.",
                     lambda p: p.withdrawn,

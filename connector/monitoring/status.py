@@ -115,6 +115,12 @@ class RouteReport(PartReport):
     muted: int = Field(
         0, description="How many notifications in the journal it withholds now, because of what an analyst judged."
     )
+    guarded: int = Field(
+        0, description="How many notifications in the journal it did not deliver, because a known-good list has them."
+    )
+    guarded_hosts: int = Field(
+        0, description="How many values that notifications merely name are not said to be bad, for a known-good list."
+    )
     withdrawn: int = Field(
         description="How many notifications ever took back what was delivered; they are among the other counts."
     )
@@ -307,6 +313,8 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
         dropped=route.dropped,
         withdrawn=route.withdrawn,
         muted=route.muted,
+        guarded=route.guarded,
+        guarded_hosts=route.guarded_hosts,
         outdated=route.outdated,
     )
 

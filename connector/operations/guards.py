@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from connector import app
 from connector.configuration import Plan
 from connector.guards import lists
 from connector.guards.guards import Guards
 from connector.model import Json
 from connector.values import observables
+from connector.values.timestamps import timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,33 @@ def look(plan: Plan, value: str) -> list[Answer]:
         Misconfigured: a list is not what it should be.
     """
     return [answer for place in _places(plan) for answer in _answers(plan.guards.of(*place), *place, value)]
+
+
+def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) -> list[dict[str, Json]]:
+    """What routes have suppressed, as JSON, the newest notifications first.
+
+    Raises:
+        NotFound: there is no such route.
+        Misconfigured: there is no journal.
+    """
+    if route is not None:
+        plan.route(route)
+    with app.open_journal(plan) as journal:
+        found = journal.guarded(route, list_name, limit)
+    return [
+        {
+            "route": each.route,
+            "source": each.source,
+            "notification": each.notification_id,
+            "raised": timestamp(each.raised),
+            "value": each.suppressed.value,
+            "as": "derived" if each.suppressed.is_derived else "observable",
+            "list": each.suppressed.list,
+            "effect": "suppress",
+            "entry": each.suppressed.entry,
+        }
+        for each in found
+    ]
 
 
 def kind(value: str) -> str | None:

@@ -16,6 +16,7 @@ from connector.model import (
     Message,
     Notification,
     Refused,
+    Suppressed,
     Version,
     Withheld,
 )
@@ -36,6 +37,7 @@ class Conversion:
         made_nothing: whether the mapping wanted it, and made no document of it.
         claim: what the receiver is told of its observable, once it has accepted the messages.
         withheld: why the route does not let it through.
+        guarded: what is suppressed of it.
         refused_document: what the mapping made and the format did not take, as JSON.
     """
 
@@ -47,6 +49,7 @@ class Conversion:
     claim: Claim | None = None
     refused_document: bytes | None = None
     withheld: Withheld | None = None
+    guarded: Sequence[Suppressed] = ()
 
 
 def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Iterator[Conversion]:
@@ -85,7 +88,7 @@ class Rendered:
         output: the format of the documents, which signs for the entry's source; None when nothing was to be made.
         wanted: whether the route lets it through. What takes something back may be made of one that it does not.
         claims: whether the documents say that the observable is bad.
-        claim, withheld: see `Conversion`.
+        claim, withheld, guarded: see `Conversion`.
     """
 
     entry: Entry
@@ -96,6 +99,7 @@ class Rendered:
     claims: bool = True
     claim: Claim | None = None
     withheld: Withheld | None = None
+    guarded: Sequence[Suppressed] = ()
 
     @property
     def takes_back(self) -> bool:
@@ -146,7 +150,13 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
             refused = item.refusal.document if item.refusal else None
             as_json = None if refused is None else _as_json(refused)
             yield Conversion(
-                item.entry, (), item.refusal, item.wanted, refused_document=as_json, withheld=item.withheld
+                item.entry,
+                (),
+                item.refusal,
+                item.wanted,
+                refused_document=as_json,
+                withheld=item.withheld,
+                guarded=item.guarded,
             )
             continue
         objects = output if isinstance(output, ObjectFormat) else None
@@ -170,7 +180,9 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
             yield Conversion(item.entry, (), refusal, refused_document=as_json, withheld=item.withheld)
         else:
             nothing = item.wanted and not item.documents
-            yield Conversion(item.entry, messages, None, item.wanted, nothing, item.claim, withheld=item.withheld)
+            yield Conversion(
+                item.entry, messages, None, item.wanted, nothing, item.claim, None, item.withheld, item.guarded
+            )
             if objects is not None:
                 told.add(objects)
 

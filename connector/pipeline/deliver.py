@@ -122,6 +122,7 @@ class Delivery:
             claims=accepted.claims,
             withdrawn=delivered.withdrawn,
             muted=accepted.muted,
+            guarded=accepted.guarded,
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))

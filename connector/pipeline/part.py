@@ -26,6 +26,7 @@ class Part:
         nothing_passed: how many notifications in a row, until now and over runs, the route's filter or its mapping did
             not want or the mapping made nothing of.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
+        guarded: notifications that are withheld because of a known-good list; they are among those filtered.
         muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
@@ -53,6 +54,7 @@ class Part:
     nothing_passed: int = 0
     withdrawn: int = 0
     muted: int = 0
+    guarded: int = 0
     revised: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -81,6 +83,7 @@ class Part:
         self.nothing_passed = 0 if passed else self.nothing_passed + batch.filtered + batch.made_nothing
         self.withdrawn += batch.withdrawn
         self.muted += batch.muted
+        self.guarded += batch.guarded
         self.revised += batch.revised
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1

@@ -162,4 +162,5 @@ def _redelivery(
         accepted.claims,
         counted.withdrawn,
         accepted.muted,
+        accepted.guarded,
     )

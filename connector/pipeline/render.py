@@ -6,10 +6,23 @@ from typing import Literal, NamedTuple
 
 from connector import notification
 from connector.mapping import Guarding
-from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, UNREADABLE, Claim, Entry, JsonObject, Refused, Withheld
+from connector.model import (
+    NOT_CLAIMED,
+    PERSON,
+    SET_ASIDE,
+    UNREADABLE,
+    Claim,
+    Entry,
+    Guarded,
+    JsonObject,
+    Refused,
+    Suppressed,
+    Withheld,
+)
 from connector.pipeline.claims import Claims, observable
 from connector.pipeline.convert import DAMAGED, Rendered
 from connector.pipeline.route import (
+    GUARD,
     JUDGEMENT,
     NOT_MATCHED,
     Rendering,
@@ -19,7 +32,7 @@ from connector.pipeline.route import (
     Withdrawing,
     makes_claims,
 )
-from connector.ports import Outbox
+from connector.ports import Guards, Outbox
 
 Turn = Literal["in turn", "again", "revised"]
 """`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
@@ -28,6 +41,12 @@ Turn = Literal["in turn", "again", "revised"]
 
 ALIKE = 100
 """Of the notifications about one observable, how many of the newest are looked at for one that is not judged."""
+
+
+MOST_SUPPRESSED = 200
+"""Values of one notification that are written down as suppressed, at most."""
+LONGEST_VALUE = 2048
+"""Characters of such a value."""
 
 
 class _Seen(NamedTuple):
@@ -136,13 +155,21 @@ class _Batch:
 
     def _made(self, seen: _Seen) -> Rendered | None:
         """What is made of one entry; None when it has to wait for what came of an earlier one."""
+        guards = self._route.tenant(seen.entry.source).guards
+        noted = None if guards is None else _Noted(guards, seen)
         try:
-            with _guarding(self._route.tenant(seen.entry.source)):
-                if seen.claiming is not None:
-                    return self._claiming(seen, seen.observable, seen.claiming)
-                documents = seen.mapping.render(seen.view) if seen.withheld is None else None
+            with Guarding(noted):
+                made = self._made_of(seen)
         except Refused as refusal:
             return Rendered(seen.entry, refusal=refusal)
+        if made is not None and noted is not None and noted.suppressed:
+            return replace(made, guarded=list(noted.suppressed.values()))
+        return made
+
+    def _made_of(self, seen: _Seen) -> Rendered | None:
+        if seen.claiming is not None:
+            return self._claiming(seen, seen.observable, seen.claiming)
+        documents = seen.mapping.render(seen.view) if seen.withheld is None else None
         if documents is None:
             return Rendered(seen.entry, wanted=False, withheld=seen.withheld)
         return Rendered(seen.entry, documents, output=seen.mapping.format)
@@ -231,6 +258,36 @@ class _Batch:
         except Refused:
             return False
         return rendering is not None and bool(rendering.claims and rendering.documents)
+
+
+class _Noted:
+    """What guards the values that an entry names, noting what is suppressed.
+
+    Attributes:
+        suppressed: by value; that which the entry is about is under the empty text.
+    """
+
+    __slots__ = ("_guards", "_seq", "suppressed")
+
+    def __init__(self, guards: Guards, seen: _Seen) -> None:
+        self._guards = guards
+        self._seq = seen.entry.seq
+        self.suppressed: dict[str, Suppressed] = {}
+        if seen.withheld is not None and seen.withheld.by == GUARD:
+            value = seen.view["entity_value"] or seen.view["notification"]["entity_id"]
+            self._note("", value, guards.of_notification(seen.view), is_derived=False)
+
+    def __call__(self, value: str) -> Guarded | None:
+        found = self._guards.derived(value)
+        if found is not None and found.is_suppressed and len(self.suppressed) < MOST_SUPPRESSED:
+            self._note(value, value, found, is_derived=True)
+        return found
+
+    def _note(self, key: str, value: str, guard: Guarded | None, *, is_derived: bool) -> None:
+        if guard is not None:
+            self.suppressed[key] = Suppressed(
+                self._seq, value[:LONGEST_VALUE], is_derived, guard.list, guard.entry[:LONGEST_VALUE]
+            )
 
 
 def _is_muted(seen: _Seen) -> bool:

@@ -59,6 +59,8 @@ class Withdrawing(RouteMapping, Protocol):
         ...
 
 
+GUARD = "guard"
+"""The reason by a known-good list."""
 JUDGEMENT = "judgement"
 """Who withholds what an analyst judged."""
 _VERDICTS = {"false_positive": "a false positive", "benign": "benign"}
@@ -134,7 +136,7 @@ class Route:
         if entry.judgement is not None and entry.judgement.withholds:
             return Withheld(JUDGEMENT, _said(entry.judgement))
         if (guard := view["guard"]) is not None and guard["effect"] == "suppress":
-            return Withheld("guard", f"it is on the list {guard['list']} of what is known to be good")
+            return Withheld(GUARD, f"it is on the list {guard['list']} of what is known to be good")
         return None if self.wants(view) else NOT_WANTED
 
     @property

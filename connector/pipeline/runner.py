@@ -305,12 +305,8 @@ class Runner:
         while (batch := (yield from attempts.until_done(step))) is not None:
             part.count(batch)
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
-            if batch.made_nothing:
-                done["made_nothing"] = batch.made_nothing
-            if batch.withdrawn:
-                done["withdrawn"] = batch.withdrawn
-            if batch.muted:
-                done["muted"] = batch.muted
+            rarer = ("made_nothing", "withdrawn", "muted", "guarded")
+            done |= {name: count for name in rarer if (count := getattr(batch, name))}
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from connector.model import Claim, DeadLetter, Refusal, Version
+from connector.model import Claim, DeadLetter, Refusal, Suppressed, Version
 from connector.pipeline.convert import Conversion
-from connector.pipeline.route import JUDGEMENT
+from connector.pipeline.route import GUARD, JUDGEMENT
 from connector.pipeline.versions import Ledger
 from connector.ports import Confirmation, Emptiable, Sink
 
@@ -20,6 +20,7 @@ class BatchOutcome:
         messages: documents that the sink accepted.
         made_nothing: notifications that the mapping wanted, and made no document of.
         withdrawn: notifications that took back what was delivered; they are among those delivered or filtered.
+        guarded: notifications that are withheld because of a known-good list; they are among those filtered.
         muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
@@ -34,6 +35,7 @@ class BatchOutcome:
     made_nothing: int = 0
     withdrawn: int = 0
     muted: int = 0
+    guarded: int = 0
 
     def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
         return BatchOutcome(
@@ -46,6 +48,7 @@ class BatchOutcome:
             self.made_nothing + other.made_nothing,
             self.withdrawn + other.withdrawn,
             self.muted + other.muted,
+            self.guarded + other.guarded,
         )
 
 
@@ -54,11 +57,13 @@ class Accepted(NamedTuple):
 
     Attributes:
         muted: the entries that it was not sent, because of what an analyst judged.
+        guarded: what was suppressed of them.
     """
 
     versions: Sequence[Version]
     claims: Sequence[Claim]
     muted: Sequence[int]
+    guarded: Sequence[Suppressed]
 
 
 def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, Accepted]:
@@ -86,8 +91,10 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
         made_nothing=made_nothing,
         withdrawn=sum(not claim.stands for claim in claims),
         muted=len(muted),
+        guarded=sum(each.withheld is not None and each.withheld.by == GUARD for each in conversions),
     )
-    return counted, Accepted(sent, claims, muted)
+    guarded = [suppressed for each in conversions for suppressed in each.guarded]
+    return counted, Accepted(sent, claims, muted, guarded)
 
 
 def _claims(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[Claim]:

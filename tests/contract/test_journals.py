@@ -38,6 +38,7 @@ from connector.model import (
     RouteStatus,
     SourceStatus,
     Subject,
+    Suppressed,
     Unavailable,
     Unreadable,
     Version,
@@ -1640,3 +1641,53 @@ def test_each_look_up_counts_though_it_was_of_the_same_subject(journal):
     store(journal, "vt", Page([about(1, HOST.id)], None, looks_up=Ahead(3600)))
     learn(journal, *(assessed(HOST, 0, at=at) for at in (10, 11, 12)))
     assert [journal.asked_since("vt", since) for since in (10, 12, 13)] == [3, 1, 0]
+
+
+def suppressed(
+    journal: Journal, route: str | None = None, list_name: str | None = None, limit: int = 100
+) -> list[tuple]:
+    return [
+        (each.route, each.notification_id, each.suppressed.value, each.suppressed.is_derived, each.suppressed.list)
+        for each in journal.guarded(route, list_name, limit)
+    ]
+
+
+def test_what_was_suppressed_is_listed_the_newest_first_and_counted(journal):
+    store(journal, "vt", page(1, 2))
+    about, named = (
+        Suppressed(1, "a.example", False, "own", "a.example"),
+        Suppressed(2, "b.example", True, "tranco", "b"),
+    )
+    advance(journal, "route", ["vt"], Advance(2, 1, 1, 0, guarded=[about, named]))
+    advance(journal, "other", ["vt"], Advance(2, 2, 0, 0, guarded=[named]))
+    one, two = ("a.example", False, "own"), ("b.example", True, "tranco")
+    first, second = (each.notification.id for each in journal.entries([1, 2]))
+    assert suppressed(journal) == [("other", second, *two), ("route", second, *two), ("route", first, *one)]
+    assert suppressed(journal, "route", "own") == [("route", first, *one)]
+    assert suppressed(journal, limit=1) == [("other", second, *two)]
+    [route] = journal.status({"route": ["vt"]}).routes
+    assert (route.guarded, route.guarded_hosts) == (1, 1)
+
+
+def test_what_was_suppressed_is_what_the_last_delivery_of_the_entry_found(journal):
+    store(journal, "vt", page(1, 2))
+    guarded = [Suppressed(seq, f"{seq}.example", is_derived=False, list="own", entry="x") for seq in (1, 2)]
+    advance(journal, "route", ["vt"], Advance(2, 0, 2, 0, guarded=guarded))
+    with journal.lease("route"):
+        journal.record_redelivery("route", Redelivery([1], 1, 0, 0))
+    assert [value for _, _, value, *_ in suppressed(journal)] == ["2.example"]
+    with journal.lease("route"):
+        journal.rewind("route", {"vt": 0})
+    assert suppressed(journal) == []
+
+
+def test_what_was_suppressed_is_forgotten_with_the_notification_and_with_the_route(journal):
+    store(journal, "vt", page(1))
+    one = Suppressed(1, "a.example", is_derived=True, list="own", entry="x")
+    for route in ("route", "other"):
+        advance(journal, route, ["vt"], Advance(1, 1, 0, 0, guarded=[one]))
+    with journal.lease("other"):
+        journal.forget_route("other")
+    assert [name for name, *_ in suppressed(journal)] == ["route"]
+    assert journal.prune(1_760_000_001, {"route": ["vt"]}) == 1
+    assert suppressed(journal) == []

@@ -165,3 +165,78 @@ def test_what_a_notification_is_about_is_not_sent_where_a_list_suppresses_it(fol
     assert done.returncode == 0, done.stderr
     sent = {name: [each["notification"]["id"] for each in lines(folder / name)] for name in ("out.jsonl", "b.jsonl")}
     assert sent == {"out.jsonl": ["6"], "b.jsonl": ["2", "6"]}
+
+
+STIX = """
+sources: {file: {type: file, path: in.jsonl}}
+routes: {out: {mapping: stix21, sink: {type: file, path: out.jsonl}}}
+"""
+
+
+def file_notification(number, *hosts):
+    connections = [{"host": host, "categories": ["C2"]} for host in hosts]
+    config = {"families": [{"family": "quillback", "configs": [{"net_info": {"connections": connections}}]}]}
+    stats = {"malicious": 48, "undetected": 12}
+    return notification(number, "file", "ab" * 32, last_analysis_stats=stats, malware_config=config)
+
+
+def domain_notification(number, value="panel.example"):
+    return notification(number, "domain", value, last_analysis_stats={"malicious": 20, "undetected": 40})
+
+
+def run(folder, *bodies, configuration=STIX):
+    with (folder / "in.jsonl").open("a") as file:
+        file.writelines(json.dumps(body) + "\n" for body in bodies)
+    (folder / "iocstream.yaml").write_text(configuration)
+    before = len(lines(folder / "out.jsonl"))
+    done = iocstream_here("run", "--once", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return lines(folder / "out.jsonl")[before:]
+
+
+def indicators(sent):
+    return {each["name"]: each.get("revoked", False) for each in sent if each["type"] == "indicator"}
+
+
+def held_back(folder, *options):
+    return [
+        (each["route"], each["notification"], each["value"], each["as"], each["list"])
+        for each in json.loads(iocstream_here("guarded", "list", "--json", *options, cwd=folder).stdout)
+    ]
+
+
+def test_what_is_suppressed_is_listed_with_its_notification_and_counted(folder):
+    (folder / "own.txt").write_text("panel.example\n")
+    run(
+        folder,
+        file_notification(1, "www.google.com", "drop.example"),
+        domain_notification(2, "www.panel.example"),
+        configuration=STIX + "guards: {lists: [own.txt]}\n",
+    )
+    assert held_back(folder) == [
+        ("out", "2", "www.panel.example", "observable", "own"),
+        ("out", "1", "www.google.com", "derived", "bundled.search-and-social"),
+    ]
+    assert held_back(folder, "--list", "own", "--route", "out") == held_back(folder)[:1]
+    assert held_back(folder, "--limit", "1") == held_back(folder)[:1]
+    [route] = json.loads(iocstream_here("status", "--json", cwd=folder).stdout)["routes"]
+    assert (route["delivered"], route["filtered"], route["guarded"], route["guarded_hosts"]) == (1, 1, 1, 1)
+    assert "own" in iocstream_here("guarded", "list", cwd=folder).stdout
+
+
+@pytest.mark.parametrize("again", ["next match", "replay"])
+def test_what_was_delivered_is_taken_back_once_a_list_has_it(folder, again):
+    (folder / "own.txt").write_text("panel.example\n")
+    guarded = STIX + "guards: {lists: [own.txt]}\n"
+    assert indicators(run(folder, domain_notification(1))) == {"panel.example": False}
+    if again == "replay":
+        (folder / "iocstream.yaml").write_text(guarded)
+        seen = len(lines(folder / "out.jsonl"))
+        done = iocstream_here("replay", "out", "--from-start", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        sent = lines(folder / "out.jsonl")[seen:]
+    else:
+        sent = run(folder, domain_notification(2), configuration=guarded)
+    assert indicators(sent) == {"panel.example": True}
+    # Without the list it is bad again, under another id: what is revoked stays so.
+    assert indicators(run(folder, domain_notification(3), configuration=STIX)) == {"panel.example": False}

@@ -48,7 +48,9 @@ from connector.model import (
     ServedRoute,
     StoredDeadLetter,
     StoredJudgement,
+    StoredSuppressed,
     Subject,
+    Suppressed,
     Version,
 )
 from connector.ports import Collections
@@ -246,6 +248,7 @@ class SqlJournal:
             for source, to in positions.items():
                 source_number = source_id(db, source)
                 if to < position(db, route_number, source_number):
+                    db.run("unguard_after", {"route": route_number, "position": to, "source": source_number})
                     move(db, route_number, source_number, to)
 
     def record_redelivery(self, route: str, redelivery: Redelivery) -> None:
@@ -255,6 +258,7 @@ class SqlJournal:
             route_number = route_id(db, route)
             former = dead_letters.of_entries(db, route_number, redelivery.seqs)
             db.run_many("unmute", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
+            db.run_many("unguard", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
             self._record_outcome(db, route, route_number, redelivery, former)
             if redelivery.mark is not None:
                 look_ups.record_redelivery(db, route_number, redelivery.mark)
@@ -279,6 +283,15 @@ class SqlJournal:
     def end_judgements(self) -> int:
         """As `connector.ports.Journal.end_judgements`."""
         return judging.end_due(self._database, self._bodies, int(self._clock()))
+
+    def guarded(self, route: str | None, list_name: str | None, limit: int) -> Sequence[StoredSuppressed]:
+        """As `connector.ports.Journal.guarded`."""
+        with self._database.read() as db:
+            rows = db.run("guarded", {"route": route, "list": list_name, "limit": limit}).fetchall()
+        return [
+            StoredSuppressed(name, source, notification_id, raised, Suppressed(seq, value, bool(derived), of, entry))
+            for name, seq, source, notification_id, raised, value, derived, of, entry in rows
+        ]
 
     def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:
         """As `connector.ports.Journal.judgements`."""
@@ -454,6 +467,8 @@ class SqlJournal:
             db.run("count_notifications", {"route": route_number, **counts})
         dead_letters.replace(db, route_number, former, step.dead_letters, int(self._clock()))
         db.run_many("mute", [{"route": route_number, "seq": seq} for seq in step.muted])
+        guarded = (each._asdict() | {"derived": int(each.is_derived)} for each in step.guarded)
+        db.run_many("guard", [{"route": route_number, **each} for each in guarded])
         if step.sent or step.claims:
             number = ledger.ledger_id(db, route, route_number, step.receiver)
             if step.sent:

@@ -74,6 +74,7 @@ class StatusReader:
         ]
         oldest = [date for at in ranges for (date,) in db.run("oldest_pending", at) if date is not None]
         wrong = positions.damaged(db, name, sources)
+        guarded, guarded_hosts = db.run("count_guarded", {"route": route_id}).fetchone()
         return RouteStatus(
             name=name,
             sources=tuple(sources),
@@ -88,6 +89,8 @@ class StatusReader:
             dropped=dropped,
             withdrawn=withdrawn,
             muted=db.run("count_muted", {"route": route_id}).fetchone()[0],
+            guarded=guarded,
+            guarded_hosts=guarded_hosts,
             damage=Damage(damage.OF_POSITION.format(", ".join(wrong)), self._now) if wrong else damage.last(db, name),
             served_by=self._leases.holder(db, name),
             outdated=db.run("count_outdated", {"route": route_id}).fetchone()[0],

@@ -89,7 +89,7 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
     route.reasons["sink: no"] = 1
     assert command.part_json(route) == {
         "name": "r", "kind": "route", "state": "waiting", "message": "nobody there",
-        "delivered": 4, "filtered": 1, "made_nothing": 0, "withdrawn": 0, "muted": 0,
+        "delivered": 4, "filtered": 1, "made_nothing": 0, "withdrawn": 0, "muted": 0, "guarded": 0,
         "refused": 1, "messages": 9, "revised": 0, "reasons": {"sink: no": 1},
     }  # fmt: skip
 
