@@ -202,6 +202,20 @@ def test_what_is_old_and_not_valid_any_more_is_forgotten_and_unknown_to_the_ledg
     assert forget_old(journal, collection="iocs", keep_days=100) == 2
 
 
+def test_what_is_revoked_is_not_valid_any_more_and_the_ledger_keeps_that_it_was(journal, clock):
+    until = timestamp((START + 500) * DAY)
+    lasting, over = stix("indicator", 1, valid_until=until), stix("indicator", 2, valid_until=until)
+    ended = stix("indicator", 2, 1, valid_until=until, revoked=True)
+    collect(journal, clock, 0, lasting, over)
+    collect(journal, clock, 1, ended)
+    record(journal, Version(over.id, 3, b"r", over.version, timestamp((START + 2) * DAY), sent=True, revoked=True))
+    stored_on(journal, clock, 150)
+    forget_old(journal, collection="iocs", keep_days=100)
+    assert held(journal) == {lasting.id}
+    (kept,) = journal.versions("out", [over.id], "here")[over.id]
+    assert kept.revoked
+
+
 def test_what_something_that_stays_refers_to_stays_and_so_on(journal, clock):
     identity, marking = stix("identity", 1), stix("marking-definition", 2)
     malware = stix("malware", 3, created_by_ref=identity.id)
