@@ -216,6 +216,10 @@ class Outbox(Protocol):
         """Other entries of these sources about the same observable, the newest first, at most `limit`."""
         ...
 
+    def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
+        """Whether more than this (`Entry.learned`) was learned of what entries of these sources up to one name."""
+        ...
+
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """Those of these entries that a person has set aside for the route (`Journal.set_aside`)."""
         ...

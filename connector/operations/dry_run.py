@@ -118,6 +118,10 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.alike(seq, sources, limit)
 
+    def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
+        """See `connector.ports.Outbox`. No: a replay delivers nothing that is outdated."""
+        return False
+
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """See `connector.ports.Outbox`."""
         return self._journal.are_set_aside(route, seqs)

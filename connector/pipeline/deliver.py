@@ -81,6 +81,10 @@ class Delivery:
         done = self._batch(trial if streak.notifications else route.batch)
         if done is None:
             self._advance()
+            if self._held and self._journal.has_learned(
+                self._route.sources, self._held[0][0].learned or 0, self._read_to
+            ):
+                self.finish()  # what is in doubt is not outdated before it is advanced past
             return self._retry() or self._revise()
         # What is refused as a whole is advanced past when something else is accepted, or nothing else is pending.
         while self._is_refused and (more := self._batch(trial)) is not None:

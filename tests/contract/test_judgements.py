@@ -447,6 +447,19 @@ def test_what_other_sources_muted_stays_when_a_route_passes_entries_of_one(journ
     assert muted(journal) == 1
 
 
+def test_it_is_known_whether_more_was_learned_of_what_entries_name(journal):
+    store(journal, match(1), match(2, "good.example"))
+    first, second = (each.seq for each in journal.history({"vt": 0}, 10))
+    assert not journal.has_learned(["vt"], 0, second)
+    judge(journal, observable("good.example"))
+
+    assert journal.has_learned(["vt", "other"], 0, second)
+    assert not journal.has_learned(["vt"], 0, first)
+    assert not journal.has_learned(["other"], 0, second)
+    (entry,) = journal.entries([second])
+    assert not journal.has_learned(["vt"], entry.learned, second)
+
+
 def test_other_entries_about_the_same_are_found_the_newest_first(journal):
     store(journal, match(1), match(2, "good.example"), match(3))
     store(journal, match(4), source="other")

@@ -353,6 +353,12 @@ class SqlJournal:
             found = entries.numbered(db, self._bodies, [each for (each,) in db.run("alike", asked)])
         return [*reversed(found)]
 
+    def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
+        """As `connector.ports.Outbox.has_learned`."""
+        with self._database.read() as db:
+            asked = {"sources": json_list(sources), "learned": learned, "until": until}
+            return db.run("has_learned", asked).fetchone() is not None
+
     def are_set_aside(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """As `connector.ports.Outbox.are_set_aside`."""
         with self._database.read() as db:

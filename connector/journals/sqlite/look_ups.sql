@@ -32,6 +32,14 @@ WHERE source = :source
 ON CONFLICT (route, subject) DO UPDATE
 SET after = min(after, excluded.after), until = max(until, excluded.until), learned = excluded.learned;
 
+-- name: has_learned
+SELECT 1
+FROM sources
+CROSS JOIN subjects ON subjects.source = sources.id AND subjects.learned > :learned
+WHERE sources.name IN (SELECT value FROM json_each(:sources))
+    AND EXISTS (SELECT 1 FROM mentions WHERE mentions.subject = subjects.id AND mentions.seq <= :until)
+LIMIT 1;
+
 -- name: outdated
 -- CROSS JOIN keeps the order of the tables, and with it that of the indexes.
 SELECT outdated.subject, mentions.seq

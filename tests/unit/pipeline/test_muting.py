@@ -304,6 +304,39 @@ def test_a_true_positive_raises_no_event(journal, cef, sink):
     assert sink.events() == []
 
 
+class DoubtfulSink(Sink):
+    """A receiver that does not answer: what was sent is in doubt until all is finished."""
+
+    doubtful = 0
+    finished = 0
+
+    def send(self, messages):
+        self.doubtful += len(messages)
+        return super().send(messages)
+
+    def unconfirmed(self):
+        return self.doubtful
+
+    def finish(self):
+        self.doubtful = 0
+        self.finished += 1
+
+
+def test_what_is_still_in_doubt_at_the_receiver_is_taken_back_at_once_too(journal):
+    sink = DoubtfulSink()
+    delivery = Delivery(route(sink, "cef"), journal)
+    journal.append("vt", Page([notification.read(match(1))], None))
+    assert delivery.step().delivered == 1
+    assert delivery.step() is None
+    assert delivery.is_held
+    assert sink.finished == 0
+    sink.events()
+    judge(journal)
+
+    assert delivery.step().withdrawn == 1
+    assert sink.events() == [("withdrawn:domain", "1")]
+
+
 def test_an_outage_at_the_receiver_loses_no_withdrawal(journal, cef, sink):
     deliver(cef, journal, match(1))
     sink.events()
