@@ -124,12 +124,14 @@ def convert_notification(context: ActionContext, asked: ConvertNotification) -> 
     The result is what a route with this mapping would send for this notification alone: STIX 2.1 objects, CEF events or
     JSON.
     """
-    compiled = _mapping(context.plan, asked.mapping, asked.profile)
     if asked.id is not None:
-        item = _found(context, asked.id, "anywhere").notification
+        found = _found(context, asked.id, "anywhere")
+        item, source = found.notification, found.source
     else:
-        item = notification.read(storable(asked.notification))
-    (conversion,) = convert([item], compiled)
+        item, source = notification.read(storable(asked.notification)), None
+    compiled = _mapping(context.plan, asked.mapping, asked.profile, source)
+    said = None if source is None else context.plan.said_of(source)
+    (conversion,) = convert([item], compiled, said)
     if conversion.refusal:
         raise conversion.refusal
     texts = [message.body.decode() for message in conversion.messages]
@@ -248,16 +250,18 @@ def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
         return journal.find(list(plan.settings.sources), notification_id)
 
 
-def _mapping(plan: Plan, using: str, profile: str | None) -> CompiledMapping:
-    """A bundled mapping, or that of a route; callers over a network cannot name other files."""
+def _mapping(plan: Plan, using: str, profile: str | None, source: str | None) -> CompiledMapping:
+    """A bundled mapping, or that of a route, signed for a source; callers over a network cannot name other files."""
     if using in files.bundled_mappings():
+        settings = plan.settings.sources.get(source) if source is not None else None
+        producer = plan.settings.producer.changed_by(settings.producer if settings else None)
         try:
-            return _bundled(using, profile, plan.settings.producer)
+            return _bundled(using, profile, producer)
         except Misconfigured as error:
             raise NotFound(str(error)) from None
     for name, route in plan.settings.routes.items():
         if route.mapping.use == using and profile in (None, route.mapping.profile):
-            return plan.mappings[name]
+            return plan.mappings[name] if source is None else plan.mapping(name, source)
     known = [*files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
     which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
     raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")

@@ -13,6 +13,7 @@ from connector.model import (
     Document,
     Entry,
     Identity,
+    JsonObject,
     Message,
     Notification,
     Refused,
@@ -52,15 +53,20 @@ class Conversion:
     guarded: Sequence[Suppressed] = ()
 
 
-def convert(notifications: Iterable[Notification], mapping: RouteMapping) -> Iterator[Conversion]:
-    """Convert without a journal: the same documents and bytes as a route that starts with these notifications."""
+def convert(
+    notifications: Iterable[Notification], mapping: RouteMapping, source: JsonObject | None = None
+) -> Iterator[Conversion]:
+    """Convert without a journal: the same documents and bytes as a route that starts with these notifications.
+
+    With `source`, as if they came from that (see `connector.notification.view`).
+    """
     entries = (Entry(seq, "", item) for seq, item in enumerate(notifications, start=1))
-    yield from encode((_rendered(entry, mapping) for entry in entries), Ledger({}))
+    yield from encode((_rendered(entry, mapping, source) for entry in entries), Ledger({}))
 
 
-def _rendered(entry: Entry, mapping: RouteMapping) -> "Rendered":
+def _rendered(entry: Entry, mapping: RouteMapping, source: JsonObject | None) -> "Rendered":
     try:
-        documents = mapping.render(notification.view(entry.notification, entry.context))
+        documents = mapping.render(notification.view(entry.notification, entry.context, source))
     except Refused as refusal:
         return Rendered(entry, refusal=refusal)
     return Rendered(entry, wanted=False) if documents is None else Rendered(entry, documents, output=mapping.format)

@@ -238,3 +238,16 @@ def test_what_a_file_does_is_not_asked_where_the_key_may_not_read_it(world):
     world.pass_hours(1)
     world.run()
     assert world.asked() == [f"/files/{FILE['id']}"]
+
+
+def test_a_domain_that_turns_benign_a_day_later_is_taken_back(world):
+    item = copy.deepcopy(DOMAIN)
+    item["attributes"]["gti_assessment"]["verdict"]["value"] = "VERDICT_MALICIOUS"
+    world.api.add([item])
+    world.run()
+    assert [each["type"] for each in world.bad()].count("sighting") == 1
+    world.api.assess(*entity_of(item), "VERDICT_BENIGN", score=0, engines=0)
+    world.pass_hours(1)
+    world.run()
+    assert [each.get("revoked", False) for each in world.objects("indicator")] == [False, True]
+    assert [each.get("revoked", False) for each in world.bad() if each["type"] == "indicator"] == [False, True]

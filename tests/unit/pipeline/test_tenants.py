@@ -5,6 +5,8 @@ import json
 import pytest
 
 from connector import app, configuration
+from connector.actions import notifications
+from connector.actions.registry import ActionContext
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Page
 from connector.notification import read
@@ -142,3 +144,12 @@ def test_sources_with_one_producer_share_the_compiled_mapping(load):
     assert plan.mapping("stix", "acme") is plan.mapping("stix", "globex") is plan.mappings["stix"]
     assert plan.mapping("stix", "initech") is not plan.mappings["stix"]
     assert plan.mapping("events", "initech") is plan.mappings["events"]  # nobody signs an event
+
+
+def test_what_an_action_converts_is_signed_for_the_source_that_has_it(load, journal, tmp_path):
+    plan = load(CONFIGURATION.replace("routes:", f"journal: {{path: {tmp_path / 'journal.db'}}}\nroutes:"))
+    delivered(plan, journal, "initech")
+    asked = notifications.ConvertNotification(id="1", mapping="stix21")
+    made = notifications.convert_notification.run(ActionContext(plan), asked).documents
+    names = {each["id"]: each["name"] for each in made if each["type"] == "identity"}
+    assert {names[each["created_by_ref"]] for each in made if each["type"] == "indicator"} == {"Initech"}
