@@ -63,6 +63,8 @@ KILL_CHAIN = [
 DOCUMENTATION = [ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 DOCUMENTATION_6 = [ipaddress.ip_network(text) for text in ("2001:db8::/32", "3fff::/20")]
 CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{DECEPTIVE}]")
+SSDEEP = re.compile(r"(?=.{1,128}\Z)[0-9]+:[A-Za-z0-9/+]*:[A-Za-z0-9/+]*")
+TLSH = re.compile(r"(?:T1)?([0-9a-fA-F]{70})")
 FOLDER = re.compile(r"[/\\]")
 COLLECTION = "https://www.virustotal.com/gui/collection/"
 
@@ -112,7 +114,13 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
             **signed,
         }
         found.append(location)
-    file: Object = {"type": "file", "hashes": {"SHA-256": sha256}, **common}
+    fuzzy = _fuzzy_hashes(entity)
+    mime_type = (entity.get("exiftool") or {}).get("MIMEType")
+    file: Object = {"type": "file", "hashes": {"SHA-256": sha256, **fuzzy}, **common}
+    if entity.get("size") is not None:
+        file["size"] = entity["size"]
+    if mime_type:
+        file["mime_type"] = _line(mime_type, 200)
     file["id"] = sco_id(file)
     found.append(file)
     observed_data = {
@@ -196,7 +204,9 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         "pattern_version": "2.1",
         "valid_from": seen,
         "valid_until": _time(date + DAYS.get(verdict or "", 30) * 86_400),
-        "labels": sorted({*(entity.get("tags") or ()), *categories} - {""}),
+        "labels": sorted(
+            {*(entity.get("tags") or ()), *categories, *(factors.get("normalised_categories") or ())} - {""}
+        ),
         "external_references": [
             {
                 "source_name": "VirusTotal",
@@ -401,12 +411,22 @@ def _actors(attribution: Json, producer: str, signed: Object) -> Iterator[Object
 
 def _families(entity: Json, attribution: Json, sandboxes: Sequence[Json], producer: str) -> dict[str, str]:
     names = [each["family"] for each in attribution.get("malware_families") or ()]
-    names += [each["family"] for each in (entity.get("malware_config") or {}).get("families") or ()]
+    names += [each["family"] for each in _configurations(entity)]
     for sandbox in sandboxes:
         if sandbox["category"] == "malicious":
             names += sandbox.get("malware_names") or ()
     spelled = dict.fromkeys(_line(name.lower(), 200) for name in names)
     return {name: stix_id("malware", producer, "family", name) for name in spelled if name}
+
+
+def _fuzzy_hashes(entity: Json) -> dict[str, str]:
+    found = {}
+    if SSDEEP.fullmatch(entity.get("ssdeep") or ""):
+        found["SSDEEP"] = entity["ssdeep"]
+    tlsh = TLSH.fullmatch(entity.get("tlsh") or "")
+    if tlsh:
+        found["TLSH"] = tlsh[1]
+    return found
 
 
 def _extension(
@@ -418,7 +438,13 @@ def _extension(
             **({"MD5": entity["md5"].lower()} if entity.get("md5") else {}),
             **({"SHA-1": entity["sha1"].lower()} if entity.get("sha1") else {}),
             "SHA-256": sha256,
+            **_fuzzy_hashes(entity),
+            **({"VHASH": entity["vhash"]} if entity.get("vhash") else {}),
+            **({"IMPHASH": entity["pe_info"]["imphash"]} if (entity.get("pe_info") or {}).get("imphash") else {}),
         },
+        "size": entity.get("size"),
+        "mime_type": _line((entity.get("exiftool") or {}).get("MIMEType") or "", 200) or None,
+        "categories": (assessment.get("contributing_factors") or {}).get("normalised_categories"),
         "verdict": (assessment.get("verdict") or {}).get("value"),
         "severity": (assessment.get("severity") or {}).get("value"),
         "threat_score": score,
@@ -462,7 +488,7 @@ def _named_hosts(entity: Json, producer: str) -> tuple[dict[tuple[str, str], lis
     """The hosts that a configuration names, with the families whose C2 server each is; and those known to be good."""
     known_good: dict[tuple[str, str], None] = {}
     named: dict[tuple[str, str], list[str]] = {}
-    for family in (entity.get("malware_config") or {}).get("families") or ():
+    for family in _configurations(entity):
         family_id = stix_id("malware", producer, "family", _line(family["family"].lower(), 200))
         for connection in _connections(family):
             host = _host(connection["host"])
@@ -519,6 +545,14 @@ def _c2(
             indicator["description"] = "A malware configuration names it, and does not say what for."
         indicators.append(indicator)
     return observables, indicators
+
+
+def _configurations(entity: Json) -> Sequence[Json]:
+    config = entity.get("malware_config") or {}
+    if "family" in config:
+        connection = {"host": config.get("domain") or config.get("host") or config.get("ip")}
+        return [{"family": config["family"], "configs": [{"net_info": {"connections": [connection]}}]}]
+    return config.get("families") or ()
 
 
 def _connections(family: Json) -> Iterator[Json]:

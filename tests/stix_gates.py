@@ -19,6 +19,9 @@ OASIS = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 UNTOLD = "VirusTotal does not say, and a guess would be one"
 UNMET = {
     ("", "{103}"): "section 2.9 allows ids that are no UUIDv4, and the same id for the same thing is the point",
+    ("relationship", "{202} 'located-at'"): "where an address is; there is no other word for it, and OpenCTI reads it",
+    ("file", "{271}"): "VirusTotal's MIME types are those of ExifTool, and not all are registered",
+    ("autonomous-system", "created_by_ref"): "an SCO has no such property",
     ("", "{302}"): "the pages of VirusTotal change, so that there is no hash of them to give",
     # The interoperability schemas demand what the specification leaves open, some of it under names of their own.
     ("marking-definition", "created_by_ref"): "TLP 2.0 is published without an author, and shared as it is",
@@ -65,6 +68,11 @@ RELATIONSHIPS = {
         "tool",
     },
     ("malware", "variant-of"): {"malware"},
+    ("ipv4-addr", "belongs-to"): {"autonomous-system"},
+    ("ipv6-addr", "belongs-to"): {"autonomous-system"},
+    # Not in the specification, which allows others; OpenCTI shows it.
+    ("ipv4-addr", "located-at"): {"location"},
+    ("ipv6-addr", "located-at"): {"location"},
     ("malware", "communicates-with"): {"ipv4-addr", "ipv6-addr", "domain-name", "url"},
 }
 """What the specification defines of what is used here; `related-to` goes between any two."""
@@ -205,7 +213,7 @@ class Receiver:
         number = identifier.removeprefix(f"{kind}--")
         if self._types.setdefault(number, kind) != kind:
             yield f"the same UUID as a {self._types[number]}"
-        if kind in ("file", "url", "domain-name", "ipv4-addr", "ipv6-addr"):
+        if kind in ("autonomous-system", "file", "url", "domain-name", "ipv4-addr", "ipv6-addr"):
             yield from _observable_faults(document)
         elif kind != "marking-definition":
             yield from self._version_faults(document)
@@ -269,7 +277,8 @@ class Receiver:
             yield "observables that nothing connects"
 
     def _file(self, document):
-        if set(document) - {"type", "spec_version", "id", "hashes", "object_marking_refs"}:
+        harmless = {"type", "spec_version", "id", "hashes", "size", "mime_type", "object_marking_refs"}
+        if set(document) - harmless or set(document["hashes"]) - {"SHA-256", "SSDEEP", "TLSH"}:
             yield "what may be unknown at the first match is part of the object"
 
 
@@ -288,10 +297,12 @@ def _observable_faults(document):
     if document["type"] == "file":
         hashes = document["hashes"]
         for name, digest in hashes.items():
-            if not re.fullmatch(f"[0-9a-f]{{{_HASHES.get(name, 0)}}}", digest):
+            if name not in ("SSDEEP", "TLSH") and not re.fullmatch(f"[0-9a-f]{{{_HASHES.get(name, 0)}}}", digest):
                 yield f"{digest} is no {name} in lower case"
         [chosen, *_] = [*(name for name in _CONTRIBUTING if name in hashes), ""]
         contributing = {"hashes": {chosen: hashes.get(chosen)}}
+    elif document["type"] == "autonomous-system":
+        contributing = {"number": document["number"]}
     else:
         value = document["value"]
         contributing = {"value": value}

@@ -17,7 +17,7 @@ CREATED = "2025-01-01T00:00:00.000Z"
 _PROJECT = stix_id("identity", "IoC-Stream Connector project")
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
-EXTENSION_ID = stix_id("extension-definition", "ioc-stream", "1.0.0")
+EXTENSION_ID = stix_id("extension-definition", "ioc-stream", "1.1.0")
 """The key under which `mappings/stix21.yaml` puts what STIX has no property for."""
 
 _SCHEMA: dict[str, Any] = {
@@ -46,6 +46,21 @@ _SCHEMA: dict[str, Any] = {
             },
         },
         "hashes": {"type": "object", "additionalProperties": _TEXT, "description": "every hash known of the file"},
+        "size": {"type": "integer", "description": "of the file, in bytes"},
+        "mime_type": {"type": "string", "description": "of the file, by ExifTool"},
+        "categories": {**_TEXTS, "description": "gti_assessment.contributing_factors.normalised_categories"},
+        "network": {
+            "type": "object",
+            "properties": {
+                "as_number": {"type": "integer", "description": "the autonomous system of the address"},
+                "as_name": {"type": "string", "description": "whose autonomous system it is"},
+                "rir": {"type": "string", "description": "the regional Internet registry of the address"},
+                "country": {"type": "string", "description": "where the address is, ISO 3166-1 alpha-2"},
+                "registrar": {"type": "string", "description": "where the domain is registered"},
+                "registered": {"type": "string", "description": "when the domain was created, RFC 3339"},
+            },
+            "additionalProperties": False,
+        },
         "verdict": {"type": "string", "description": "gti_assessment.verdict"},
         "severity": {"type": "string", "description": "gti_assessment.severity"},
         "threat_score": {"type": "integer", "description": "gti_assessment.threat_score"},

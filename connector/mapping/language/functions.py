@@ -292,6 +292,23 @@ def required(value: Json, reason: str) -> Json:
     return value
 
 
+_FUZZY = {
+    "SSDEEP": re.compile(r"(?=.{1,128}\Z)[0-9]+:[A-Za-z0-9/+]*:[A-Za-z0-9/+]*"),
+    "TLSH": re.compile(r"(?:T1)?([0-9a-fA-F]{70})"),
+}
+
+
+@_function(_TEXT, Parameter("algorithm", STRING), returns=STRING | NULL)
+def fuzzy_hash(text: str, algorithm: str) -> str | None:
+    """An SSDEEP or TLSH hash in the form that STIX has for it, a TLSH without its version; null for other text.
+
+    fuzzy_hash('3:AIO9AJraNvsgzsVqSwHqiUZ:AeO9', 'SSDEEP') → "3:AIO9AJraNvsgzsVqSwHqiUZ:AeO9"
+    """
+    form = _FUZZY.get(algorithm)
+    match = form.fullmatch(text) if form else None
+    return match[match.lastindex or 0] if match else None
+
+
 @_function(_TEXT, returns=STRING)
 def lower(text: str) -> str:
     """The text in lower case.

@@ -127,7 +127,10 @@ def test_an_old_match_that_is_read_after_a_new_one_is_a_sighting_and_shortens_no
 def test_a_file_keeps_its_identity_when_its_attributes_become_known():
     whole = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     bare = {key: value for key, value in whole.items() if key != "attributes"}
-    assert converted(bare)["file"] == converted(whole)["file"]
+    known = {"size", "mime_type", "hashes"}
+    assert {key: value for key, value in converted(whole)["file"].items() if key not in known}.items() <= converted(
+        bare
+    )["file"].items()
     assert converted(bare)["indicator"]["id"] == converted(whole)["indicator"]["id"]
 
 
@@ -267,6 +270,55 @@ def test_the_host_of_a_connection_that_has_only_a_url_is_that_of_the_url():
     assert found == ["panel.example", "2001:db8::9"]
 
 
+def test_what_is_known_of_a_file_is_where_receivers_read_it_and_its_id_stays():
+    body = body_of("file_flat_configuration")
+    [file] = of_type("file", objects(body))
+    assert set(file["hashes"]) == {"SHA-256", "SSDEEP", "TLSH"}
+    assert (file["size"], file["mime_type"]) == (24064, "application/octet-stream")
+    bare = {key: value for key, value in body.items() if key != "attributes"}
+    assert of_type("file", objects(bare))[0]["id"] == file["id"]
+    [indicator] = [each for each in of_type("indicator", objects(body)) if each.get("labels") != ["c2"]]
+    assert {"trojan", "control-server", "peexe"} <= set(indicator["labels"])
+    said = indicator["extensions"][EXTENSION_ID]
+    assert said["hashes"].keys() == {"MD5", "SHA-1", "SHA-256", "SSDEEP", "TLSH", "VHASH", "IMPHASH"}
+    assert said["categories"] == ["trojan", "control-server"]
+
+
+def test_fuzzy_hashes_that_are_none_cost_no_notification():
+    for odd in ("3:" + "A" * 200, "T1zz", "", 5, ["x"]):
+        body = body_of("file_flat_configuration")
+        body["attributes"].update(ssdeep=odd, tlsh=odd, size=odd, exiftool=odd, vhash=None)
+        [file] = of_type("file", objects(body))
+        assert set(file["hashes"]) == {"SHA-256"}
+
+
+def test_an_address_is_linked_to_its_network_and_country():
+    found = objects(body_of("ip_v4"))
+    [observable], [system] = of_type("ipv4-addr", found), of_type("autonomous-system", found)
+    assert (system["number"], system["name"], system["rir"]) == (64496, "Example Hosting", "RIPE NCC")
+    [location] = of_type("location", found)
+    linked = {each["relationship_type"]: each for each in of_type("relationship", found)}
+    assert (linked["belongs-to"]["source_ref"], linked["belongs-to"]["target_ref"]) == (observable["id"], system["id"])
+    assert (linked["located-at"]["source_ref"], linked["located-at"]["target_ref"]) == (
+        observable["id"],
+        location["id"],
+    )
+    # The country of the submitter may be the same one, and is one object then.
+    same = body_of("ip_v4")
+    same["context_attributes"]["hunting_info"]["source_country"] = "NL"
+    again = objects(same)
+    assert [each["id"] for each in of_type("location", again)] == [location["id"]]
+    assert linked["located-at"]["id"] in {each["id"] for each in again}
+
+
+def test_who_registered_a_domain_and_when_is_in_the_extension():
+    body = body_of("domain_hunting")
+    body["attributes"].update(registrar="Example Registrar", creation_date="1700000000")
+    [indicator] = of_type("indicator", objects(body))
+    said = indicator["extensions"][EXTENSION_ID]["network"]
+    assert (said["registrar"], said["registered"]) == ("Example Registrar", "2023-11-14T22:13:20.000Z")
+
+
 def test_a_notification_that_knows_nothing_takes_back_nothing():
     whole = orjson.loads((MAPPINGS / "examples" / "inputs" / "file_hunting.json").read_bytes())
     bare = {key: value for key, value in whole.items() if key != "attributes"}
@@ -379,8 +431,21 @@ def test_a_url_is_one_indicator_however_it_is_spelled():
     [
         ("domain_hunting", "01.02.03.04", "its domain is no name that could be looked up, or an address"),
         ("domain_hunting", "localhost", "its domain is no name that could be looked up, or an address"),
-        ("ip_v4", "01.02.03.04", "its address is none, or means something else to each reader (zeros before, a zone)"),
-        ("ip_v6", "fe80::1%eth0", "its address is none, or means something else to each reader (zeros before, a zone)"),
+        (
+            "ip_v4",
+            "01.02.03.04",
+            "it is no address alone: none at all, or with a port, a zone or zeros before a number",
+        ),
+        (
+            "ip_v4",
+            "198.51.100.7:443",
+            "it is no address alone: none at all, or with a port, a zone or zeros before a number",
+        ),
+        (
+            "ip_v6",
+            "fe80::1%eth0",
+            "it is no address alone: none at all, or with a port, a zone or zeros before a number",
+        ),
     ],
 )
 def test_what_is_no_name_and_no_address_is_refused_for_what_it_is(case, value, reason):
