@@ -277,7 +277,7 @@ def test_what_is_known_of_a_file_is_where_receivers_read_it_and_its_id_stays():
     assert (file["size"], file["mime_type"]) == (24064, "application/octet-stream")
     bare = {key: value for key, value in body.items() if key != "attributes"}
     assert of_type("file", objects(bare))[0]["id"] == file["id"]
-    [indicator] = [each for each in of_type("indicator", objects(body)) if each.get("labels") != ["c2"]]
+    [indicator] = [each for each in of_type("indicator", objects(body)) if each["name"] == "server.exe"]
     assert {"trojan", "control-server", "peexe"} <= set(indicator["labels"])
     said = indicator["extensions"][EXTENSION_ID]
     assert said["hashes"].keys() == {"MD5", "SHA-1", "SHA-256", "SSDEEP", "TLSH", "VHASH", "IMPHASH"}
