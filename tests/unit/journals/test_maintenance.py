@@ -10,7 +10,7 @@ import simulated_notifications
 
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Misconfigured, Notification, Page, StixObject, Unavailable
+from connector.model import Judged, Judgement, Misconfigured, Notification, Page, StixObject, Unavailable
 
 NOTIFICATIONS = [
     Notification(str(number), number, body) for number, body in enumerate(simulated_notifications.bodies(1010))
@@ -59,6 +59,15 @@ def test_what_the_disk_garbled_is_named(path, statement, said):
     change(path, statement)
     _, (wrong,) = check(path)
     assert said in wrong
+
+
+def test_a_judgement_that_the_disk_garbled_is_named(path):
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal:
+        for rule in ("phish", "loader"):
+            journal.judge(Judgement(Judged("rule", rule), "false_positive", "ana"))
+    assert check(path)[1] == []
+    change(path, "UPDATE judgements SET verdict = 'benign' WHERE id = 2")
+    assert check(path)[1] == ["the judgement 2 is not what was stored, and decides nothing: judge again"]
 
 
 @pytest.mark.parametrize("copy", [1, 2])
