@@ -138,6 +138,23 @@ class Guards(Protocol):
         ...
 
 
+@runtime_checkable
+class SharingSource(Source, Protocol):
+    """A source that can tell others upstream what is judged: one whose settings `shares` something."""
+
+    def share(self, entity_type: str, entity_id: str, judgement: Judgement) -> Sequence[str]:
+        """Tell it of an entity, for everyone to read; return what was told: `comment`, `vote`.
+
+        What was told before counts as told. A comment needs a note.
+
+        Raises:
+            Refused: there is no such entity, or nothing may be told of it.
+            Unavailable: there is no answer now.
+            Misconfigured: the key is not accepted.
+        """
+        ...
+
+
 class Outbox(Protocol):
     """What a route knows about itself: what it has to deliver, its position, what its receiver has."""
 
@@ -388,6 +405,10 @@ class Journal(Outbox, Protocol):
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
         """The entries of these sources that have this notification, in order: at most one for each source."""
+        ...
+
+    def about(self, observable: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """Entries of these sources about an observable, the newest first, at most `limit`."""
         ...
 
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:

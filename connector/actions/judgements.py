@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from connector.actions.envelope import InvalidParameters
+from connector.actions.envelope import ErrorDetail, InvalidParameters, error_detail
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
-from connector.model import Judged, Judgement, JudgementFilter
-from connector.operations import judgements
+from connector.model import ConnectorError, Judged, Judgement, JudgementFilter
+from connector.operations import judgements, sharing
 from connector.operations.judgements import LIMIT, MAX_NAME, MAX_NOTE, MAX_VALUE
 
 AnyVerdict = Literal["true_positive", "false_positive", "benign", "none"]
@@ -31,6 +31,13 @@ class Judge(Parameters):
     source: str = Field("", max_length=MAX_NAME, description="Name of the only source it holds for. Without it: any.")
     note: str = Field("", max_length=MAX_NOTE, description="Why, in a few words; it goes out with the judgement.")
     until: Time | None = Field(None, description="When it is over. Without it: never.")
+    share: bool = Field(
+        default=False,
+        description=(
+            "Whether to publish it at VirusTotal, for everyone to read, as a comment or vote: what the option `share` "
+            "of the source allows."
+        ),
+    )
 
 
 class RuleResult(BaseModel):
@@ -67,6 +74,12 @@ class JudgedResult(Result, JudgementDetail):
     """What was written down."""
 
     concerns: int = Field(description="How many notifications in the journal it concerns.")
+    shared: list[Literal["comment", "vote"]] = Field(
+        default_factory=list, description="What was published of it at VirusTotal."
+    )
+    not_shared: ErrorDetail | None = Field(
+        None, description="Why it was not published although that was asked; it is judged all the same."
+    )
 
     def message(self) -> str:
         """What was judged what."""
@@ -77,8 +90,19 @@ class JudgedResult(Result, JudgementDetail):
         """How many it concerns."""
         return {"concerns": self.concerns}
 
+    def errors(self) -> list[ErrorDetail]:
+        """That it was not published."""
+        return [self.not_shared] if self.not_shared else []
 
-@action("act", "none", verdict="false_positive", of="observable", value="intranet.example", note="our own proxy")
+
+@action(
+    "act",
+    "none; with `share` one request for a comment, and one for a vote",
+    verdict="false_positive",
+    of="observable",
+    value="intranet.example",
+    note="our own proxy",
+)
 def judge(context: ActionContext, asked: Judge) -> JudgedResult:
     """Judge a notification, an observable or a rule: what is wrong is withdrawn at its receivers, and muted.
 
@@ -91,7 +115,14 @@ def judge(context: ActionContext, asked: Judge) -> JudgedResult:
         raise InvalidParameters("ruleset: it goes with `of: rule` alone")
     judged = Judged(asked.of, asked.value, asked.ruleset, asked.source)
     said = Judgement(judged, asked.verdict, context.caller or judgements.user_name(), asked.note, asked.until)
-    return JudgedResult.model_validate(judgements.judge(context.plan, said))
+    where = sharing.audience(context.plan, said) if asked.share else None
+    stored = judgements.judge(context.plan, said)
+    if where is not None:
+        try:
+            stored["shared"] = list(sharing.share(context.plan, where, said))
+        except ConnectorError as error:
+            stored["not_shared"] = error_detail(error)
+    return JudgedResult.model_validate(stored)
 
 
 class ListJudgements(Parameters):

@@ -1,16 +1,18 @@
 """`iocstream judge`: say what a notification, an observable or a rule is worth, take it back, list what was said."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from connector.cli.command import config_option, json_option, load, print_json
+from connector.cli.command import DONE, FAILED, config_option, json_option, load, print_json
 from connector.values.display import printable, shortened
 
 if TYPE_CHECKING:
     from connector.model import Judged
+    from connector.operations.sharing import Audience
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -81,26 +83,41 @@ def _verdict_command(verdict: Any, text: str) -> click.Command:
         note: str,
         by: str | None,
         until: str | None = None,
+        share: bool = False,
+        yes: bool = False,
         as_json: bool,
         **judged: Any,
-    ) -> None:
-        from connector.model import Judgement
-        from connector.operations import judgements
+    ) -> int:
+        from connector.model import ConnectorError, Judgement
+        from connector.operations import judgements, sharing
 
         who = by if by is not None else judgements.user_name()
         if not who:
             raise click.UsageError("say who judges, with --by: the user who runs this has no name")
         said = Judgement(_judged(**judged), verdict, who, note, None if until is None else _seconds(until))
-        stored = judgements.judge(load(path), said)
+        plan = load(path)
+        where = sharing.audience(plan, said) if share else None
+        is_meant = where is not None and _is_meant(where, yes=yes)
+        stored = judgements.judge(plan, said)
+        code = DONE
+        if where is not None:
+            try:
+                stored["shared"] = list(sharing.share(plan, where, said)) if is_meant else []
+            except ConnectorError as error:
+                click.echo(f"error: it is judged, and not shared: {printable(str(error))}", err=True)
+                stored["shared"], code = [], FAILED
         if as_json:
             print_json(stored)
-            return
+            return code
         count = stored["concerns"]
         click.echo(
             f"judgement {stored['id']}: {printable(judgements.name_of(said.judged))}:"
             f" {'taken back' if verdict == 'none' else verdict.replace('_', ' ')};"
             f" it concerns {count:,} notification{'' if count == 1 else 's'} in the journal"
         )
+        if "shared" in stored:
+            click.echo(f"told at VirusTotal: {' and '.join(stored['shared']) or 'nothing'}")
+        return code
 
     options: list[Callable[..., Any]] = [
         _target_options,
@@ -111,11 +128,17 @@ def _verdict_command(verdict: Any, text: str) -> click.Command:
             metavar="TIME",
             help="When it is over, such as 2026-01-31 or 2026-01-31T08:00:00Z. Without it: never.",
         ),
+        click.option(
+            "--share",
+            is_flag=True,
+            help="Publish it at VirusTotal, as far as the option `share` of the source allows; asks first.",
+        ),
+        click.option("--yes", is_flag=True, help="Publish without asking. Needed where nobody can answer."),
         config_option,
         json_option,
     ]
     if verdict == "none":
-        del options[3]
+        del options[3:6]
     for option in reversed(options):
         command = option(command)
     return click.command(name=verdict, help=text)(command)
@@ -203,6 +226,16 @@ def rules(path: Path, *, limit: int, as_json: bool) -> None:
             for each in found
         ]
         terminal.table("Rules", columns, rows)
+
+
+def _is_meant(where: "Audience", *, yes: bool) -> bool:
+    """Whether somebody says that a judgement is to be published."""
+    what = f"a {' and a '.join(where.told_as)} about {printable(where.entity_id)} at VirusTotal, for everyone to read"
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"--share would publish {what}; say --yes if that is meant")
+    return click.confirm(f"Publish {what}?", err=True)
 
 
 def _seconds(text: str) -> int:

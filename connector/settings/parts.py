@@ -1,6 +1,6 @@
 """What every kind of source and sink says of itself, whatever its own options are."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field, field_validator
@@ -59,6 +59,10 @@ class SourceSettings(Settings):
     def look_up_limit(self) -> int:
         """How many look-ups it may make a day; 0: it makes none."""
         return 0
+
+    def shares(self) -> Sequence[str]:
+        """What it may tell others upstream of what is judged, when it is asked to: `comment`, `vote`."""
+        return ()
 
     def looks_up(self) -> Ahead | None:
         """What it looks up of the entities that its notifications are about; see `connector.model.Page`."""

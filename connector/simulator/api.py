@@ -68,13 +68,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was received; header names are lower case."""
+    """A request that was received; header names are lower case, `body` is that of a POST."""
 
     method: str
     path: str
     args: Mapping[str, str]
     raw_query: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Api:
     Attributes:
         faults: what goes wrong next; the first that fits is used.
         requests: what was asked so far.
+        told: the comments and votes that were posted: which of both, of which kind of entity, its id, what was said.
         used: requests counted for the daily quota.
         allowed: the daily quota.
         clock: tells the time, in Unix seconds; the Date header shows it.
@@ -108,6 +110,7 @@ class Api:
     ) -> None:
         self.faults: list[Fault] = []
         self.requests: list[Asked] = []
+        self.told: list[tuple[str, str, str, str]] = []
         self.used = 0
         self.allowed = allowed
         self.clock = clock
@@ -155,6 +158,7 @@ class Api:
             args,
             environ.get("QUERY_STRING", ""),
             {name.lower(): value for name, value in request.headers.items()},
+            request.get_data() if request.method == "POST" else b"",
         )
         with self._lock:
             self.requests.append(asked)
@@ -221,6 +225,13 @@ class Api:
                 return _Answer(200, {"data": _seen(entity, asked)}) if entity else _not_found(identifier)
             case ["GET", "files", identifier, "behaviour_mitre_trees"]:
                 return self._techniques(identifier)
+            case [
+                "POST",
+                "files" | "urls" | "domains" | "ip_addresses" as collection,
+                identifier,
+                "comments" | "votes",
+            ]:
+                return self._told(_KINDS[collection], identifier, asked)
             case ["GET", "me"]:
                 return _Answer(200, {"data": {"type": "user", "id": self._user, "attributes": {"status": "active"}}})
             case ["GET", "users", name, "overall_quotas"]:
@@ -239,6 +250,23 @@ class Api:
             return entity
         age = self.clock() - self._raised.get((kind, identifier), self.clock())
         return {**entity, "attributes": assessments.assessed_at(entity["attributes"], identifier, age)}
+
+    def _told(self, kind: str, identifier: str, asked: Asked) -> _Answer:
+        """A comment or a vote, of which a user has one of each entity."""
+        if (kind, identifier) not in self._entities:
+            return _not_found(identifier)
+        what = asked.path.rsplit("/", 1)[1][:-1]
+        try:
+            data = json.loads(asked.body)["data"]
+            said = data["attributes"]["text" if what == "comment" else "verdict"]
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "BadRequestError", "Invalid object")
+        if data.get("type") != what or not said or (what == "vote" and said not in ("harmless", "malicious")):
+            return _error(400, "InvalidArgumentError", f"Invalid {what}")
+        if what == "vote" and (what, kind, identifier) in {each[:3] for each in self.told}:
+            return _error(409, "AlreadyExistsError", "Entity already exists")
+        self.told.append((what, kind, identifier, said))
+        return _Answer(200, {"data": {**data, "id": f"{what}-{len(self.told)}"}})
 
     def _techniques(self, identifier: str) -> _Answer:
         entity = self._entity("file", identifier)

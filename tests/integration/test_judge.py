@@ -10,7 +10,7 @@ import pytest
 from integration.command import iocstream_here, started
 from integration.servers import serving_actions
 
-from connector.simulator.api import Api
+from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.syslog import SyslogReceiver
 from connector.simulator.taxii import TaxiiReceiver
@@ -182,3 +182,82 @@ def test_what_was_judged_outlives_a_killed_process_an_outage_and_a_replay(world)
     }
     assert [what for what, _ in world.events("ours.example")].count("hunting:domain") == 2  # as before the replay
     assert [what for what, _ in world.events("bad.example")].count("hunting:domain") == 2  # once more
+
+
+SHARING = "look_ups_per_day: 0, share: [vote, comment]"
+
+
+class TestSharing:
+    """What is told at VirusTotal: nothing, unless the source may and somebody asks."""
+
+    @pytest.fixture
+    def sharing(self, world):
+        world.path.write_text(world.path.read_text().replace("look_ups_per_day: 0", SHARING))
+        assert iocstream_here("run", "--once", cwd=world.folder).returncode == 0
+        return world
+
+    def judge(self, world, *arguments, verdict="false_positive"):
+        return iocstream_here("judge", verdict, *arguments, "--by", "ana", cwd=world.folder)
+
+    def test_nothing_is_told_without_being_asked(self, sharing):
+        assert self.judge(sharing, "--observable", "ours.example", "--note", "n").returncode == 0
+        assert sharing.api.told == []
+        assert not any(asked.method == "POST" for asked in sharing.api.requests)
+
+    def test_nothing_is_told_by_a_source_that_may_not(self, world):
+        assert iocstream_here("run", "--once", cwd=world.folder).returncode == 0
+        refused = self.judge(world, "--observable", "ours.example", "--note", "n", "--share", "--yes")
+        assert refused.returncode == 2
+        assert "the option `share` of the source vt names neither vote, nor comment" in refused.stderr
+        assert json.loads(iocstream_here("judge", "list", "--json", cwd=world.folder).stdout) == []
+        assert world.api.told == []
+
+    def test_where_nobody_can_answer_it_must_be_said_that_it_is_meant(self, sharing):
+        refused = self.judge(sharing, "--observable", "ours.example", "--share")
+        assert refused.returncode == 2
+        assert "--share would publish a vote about ours.example at VirusTotal, for everyone" in refused.stderr
+        assert sharing.api.told == []
+
+    def test_a_vote_and_the_note_are_told_once(self, sharing):
+        done = self.judge(sharing, "--observable", "OURS.example", "--note", "our proxy", "--share", "--yes")
+        assert "told at VirusTotal: vote and comment" in done.stdout
+        assert sharing.api.told == [
+            ("vote", "domain", "ours.example", "harmless"),
+            ("comment", "domain", "ours.example", "our proxy"),
+        ]
+        again = self.judge(sharing, "--notification", "3", "--share", "--yes", verdict="true_positive")
+        assert "told at VirusTotal: vote\n" in again.stdout
+        assert sharing.api.told[2:] == [("vote", "domain", "bad.example", "malicious")]
+        assert self.judge(sharing, "--notification", "1", "--share", "--yes").returncode == 0
+        assert len(sharing.api.told) == 3
+
+    @pytest.mark.parametrize(
+        ("what", "said"),
+        [
+            (("--rule", "phish"), "VirusTotal can be told of files, URLs, domains and addresses"),
+            (("--observable", "unknown.example"), "the journal has no notification about the observable unknown"),
+        ],
+    )
+    def test_what_cannot_be_told_is_not_judged_either(self, sharing, what, said):
+        refused = self.judge(sharing, *what, "--share", "--yes")
+        assert (refused.returncode, said in refused.stderr) == (2, True)
+        assert json.loads(iocstream_here("judge", "list", "--json", cwd=sharing.folder).stdout) == []
+
+    def test_when_virustotal_cannot_answer_it_is_judged_all_the_same(self, sharing):
+        sharing.api.faults.append(Fault("votes", times=9, status=503, body=b"{}"))
+        done = self.judge(sharing, "--observable", "ours.example", "--share", "--yes")
+        assert done.returncode == 1
+        assert "it is judged, and not shared: VirusTotal cannot answer now" in done.stderr
+        assert len(json.loads(iocstream_here("judge", "list", "--json", cwd=sharing.folder).stdout)) == 1
+
+    def test_over_http_it_is_told_when_it_is_asked(self, sharing):
+        with serving_actions(sharing.path) as server:
+            said = {"verdict": "benign", "of": "observable", "value": "ours.example"}
+            assert server.post("judge", said, token="soar").json()["data"]["shared"] == []
+            assert server.post("judge", {**said, "share": True}, token="reader").status_code == 403
+            assert sharing.api.told == []
+            assert server.post("judge", {**said, "share": True}, token="soar").json()["data"]["shared"] == ["vote"]
+            sharing.api.faults.append(Fault("votes", times=9, status=503, body=b"{}"))
+            answer = server.post("judge", {**said, "value": "bad.example", "share": True}, token="soar").json()
+        assert [error["code"] for error in answer["errors"]] == ["unavailable"]
+        assert answer["data"]["value"] == "bad.example"

@@ -9,6 +9,7 @@ import orjson
 from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
+from connector.journals.sql.judgements import trait
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
     begin,
@@ -162,6 +163,14 @@ class SqlJournal:
         """As `connector.ports.Journal.history`."""
         with self._database.read() as db:
             return entries.after(db, self._bodies, positions, limit, after)
+
+    def about(self, observable: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """As `connector.ports.Journal.about`."""
+        judging.find_traits(self._database, self._bodies)
+        with self._database.read() as db:
+            asked = {"observable": trait("observable", observable), "sources": json_list(sources), "limit": limit}
+            found = entries.numbered(db, self._bodies, [seq for (seq,) in db.run("about", asked)])
+        return [*reversed(found)]
 
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """As `connector.ports.Journal.latest`."""

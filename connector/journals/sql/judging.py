@@ -30,7 +30,7 @@ _CONCERNED = {"notification": "of_notification", "observable": "of_observable", 
 
 def judge(database: Database, bodies: Bodies, judgement: Judgement, now: int) -> tuple[StoredJudgement, int]:
     """As `connector.ports.Journal.judge`."""
-    _find_traits(database, bodies)
+    find_traits(database, bodies)
     judged = judgement.judged
     after, count, newest = _mark(database, judged)
     with database.write() as db:
@@ -61,7 +61,7 @@ def end_due(database: Database, bodies: Bodies, now: int) -> int:
         number, *said, decides = due
         judged = Judged(*said)
         if decides:
-            _find_traits(database, bodies)
+            find_traits(database, bodies)
             _mark(database, judged)
         with database.write() as db:
             if db.run("end_judgement", {"id": number}).rowcount and decides:
@@ -92,7 +92,7 @@ def rule_records(db: Transaction, limit: int) -> Sequence[RuleRecord]:
     return [RuleRecord(Rule(*row[:3]), *row[3:]) for row in db.run("rule_records", {"limit": limit})]
 
 
-def _find_traits(database: Database, bodies: Bodies) -> None:
+def find_traits(database: Database, bodies: Bodies) -> None:
     """Write down the traits of what was stored before they were."""
     while True:
         with database.write() as db:

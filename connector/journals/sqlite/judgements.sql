@@ -23,3 +23,12 @@ WHERE observable = (SELECT observable FROM notifications WHERE seq = :seq)
     AND source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
 ORDER BY seq DESC
 LIMIT :limit;
+
+-- name: about
+SELECT seq
+FROM notifications
+WHERE observable = :observable
+    AND observable <> 0
+    AND source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
+ORDER BY seq DESC
+LIMIT :limit;

@@ -165,6 +165,13 @@ class Api:
             raise self._used_up(response)
         return self._answer(response)
 
+    def post(self, *path: str, document: JsonObject) -> Answer:
+        """Create an object; raises as `get` does. One that exists already is answered with status 409."""
+        response = self._send(path, method="POST", body=orjson.dumps(document))
+        if _error(response).get("code") == "AlreadyExistsError":
+            return Answer(HTTPStatus.CONFLICT, {}, self._said(response), int(time.time()))
+        return self._answer(response, with_document=False)
+
     def delete(self, *path: str) -> Answer:
         """Delete one object; raises as `get` does."""
         return self._answer(self._send(path, method="DELETE"), with_document=False)
@@ -206,13 +213,22 @@ class Api:
         """Close the connections."""
         self._client.close()
 
-    def _send(self, path: tuple[str, ...], params: Mapping[str, str] | None = None, *, method: str = "GET") -> Response:
+    def _send(
+        self,
+        path: tuple[str, ...],
+        params: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> Response:
         if any(part in ("", ".", "..") for part in path):
             # Such a segment would ask for something else; VirusTotal has no object of that name.
             return Response(HTTPStatus.NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
         self.sent += 1
         url = "/".join((self._url, *(quote(part, safe="") for part in path)))
-        return self._client.request(method, f"{url}?{urlencode(params, quote_via=quote)}" if params else url)
+        headers = {"Content-Type": "application/json"} if body is not None else None
+        asked = f"{url}?{urlencode(params, quote_via=quote)}" if params else url
+        return self._client.request(method, asked, body=body, headers=headers)
 
     def _answer(self, response: Response, *, with_document: bool = True) -> Answer:
         status, said = response.status, self._said(response)

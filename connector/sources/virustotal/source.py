@@ -22,6 +22,7 @@ from connector.model import (
     Gap,
     Json,
     JsonObject,
+    Judgement,
     LookUp,
     Misconfigured,
     Notification,
@@ -124,6 +125,14 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         ),
     )
 
+    share: list[Literal["comment", "vote"]] = Field(
+        default_factory=list,
+        description=(
+            "What `iocstream judge --share`, or the action `judge` with `share`, may publish at VirusTotal of a "
+            "judgement: a comment with its note, a vote; everyone can read both. Empty: nothing is ever published."
+        ),
+    )
+
     @field_validator("filter")
     @classmethod
     def _one_line_without_date(cls, text: str) -> str:
@@ -155,6 +164,10 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
             return None
         seconds = HOUR_SECONDS * min(self.reassess_hours) if self.reassess_hours else None
         return Ahead(seconds, self.attack_techniques)
+
+    def shares(self) -> Sequence[str]:
+        """See `connector.settings.parts.SourceSettings`."""
+        return self.share
 
     def waits_for(self) -> str:
         """See `connector.settings.parts.SourceSettings`."""
@@ -266,6 +279,24 @@ class VirusTotalSource:
             raise refused(answer)
         items, next_cursor = items_of(answer)
         return [self._notification(item) for item in items], next_cursor
+
+    def share(self, entity_type: str, entity_id: str, judgement: Judgement) -> Sequence[str]:
+        """See `connector.ports.SharingSource`. Nothing but what the option `share` names.
+
+        (docs.virustotal.com/reference/files-comments-post, …/files-votes-post)
+        """
+        collection = _COLLECTIONS.get(entity_type)
+        if collection is None:
+            raise Refused(f"nothing can be told of a {entity_type} at VirusTotal", by="source")
+        verdict = "malicious" if judgement.verdict == "true_positive" else "harmless"
+        said = {"vote": {"verdict": verdict}, "comment": {"text": judgement.note}}
+        told = [what for what in self._settings.share if what == "vote" or judgement.note]
+        for what in told:
+            document = {"data": {"type": what, "attributes": said[what]}}
+            answer = self._api.post(collection, _in_path(collection, entity_id), f"{what}s", document=document)
+            if answer.status not in (HTTPStatus.OK, HTTPStatus.CONFLICT):
+                raise Refused(f"VirusTotal takes no {what} ({answer.said})", by="source")
+        return told
 
     def delete(self, notification_id: str) -> None:
         """See `connector.ports.SearchableSource`."""
@@ -481,10 +512,7 @@ class VirusTotalSource:
         collection, entity_id = _COLLECTIONS.get(str(said.get("entity_type"))), said.get("entity_id")
         if collection is None or not isinstance(entity_id, str):
             return None
-        if collection == "urls" and not SHA256.match(entity_id):
-            # docs.virustotal.com/reference/url: "URL identifiers", the base64url form without padding
-            entity_id = base64.urlsafe_b64encode(entity_id.encode()).decode().rstrip("=")
-        entity = self._api.get(collection, entity_id).document.get("data")
+        entity = self._api.get(collection, _in_path(collection, entity_id)).document.get("data")
         return entity if isinstance(entity, dict) else None
 
     def _quota_in_words(self) -> str:
@@ -519,3 +547,10 @@ def _unknown(notification_id: str) -> Refused:
         f"VirusTotal has no notification {notification_id!r} for this key; it deletes them after 7 days",
         by="notification",
     )
+
+
+def _in_path(collection: str, entity_id: str) -> str:
+    if collection == "urls" and not SHA256.match(entity_id):
+        # docs.virustotal.com/reference/url: "URL identifiers", the base64url form without padding
+        return base64.urlsafe_b64encode(entity_id.encode()).decode().rstrip("=")
+    return entity_id
