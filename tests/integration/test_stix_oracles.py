@@ -27,7 +27,7 @@ from connector.pipeline.convert import convert
 from connector.settings import yamldoc
 from connector.settings.producer import Producer
 
-UNMET = ("{103}", "{302}", "is not a 'uri'")
+UNMET = ("{103}", "{302}", "{202} 'located-at'", "is not a 'uri'")
 STIX = StixFormat(Producer())
 MAPPING = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": STIX})
 
