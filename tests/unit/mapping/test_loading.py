@@ -127,7 +127,7 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ notifcation.id }}", "the name 'notifcation' is not known here; did you mean notification?"),
         (
             "a: ${{ entity.x || nul }}",
-            "(known: entity, entity_value, judgement, notification, source) (at character 13 of the expression)",
+            "(known: entity, entity_value, guard, judgement, notification, source) (at character 13 of the expression)",
         ),
         ("a: ${{ entity.x || null }}", "the name 'null' is not known here; write `null` in backticks"),
         ("a: ${{ entity.x == true }}", "the name 'true' is not known here; write `true` in backticks"),
@@ -135,7 +135,7 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ one.id }}", "the name 'one' is not known here"),
         (
             'a: "${{ @ }}"',
-            "@ needs something before it; begin with one of: entity, entity_value, judgement, notification",
+            "@ needs something before it; begin with one of: entity, entity_value, guard, judgement, notification",
         ),
         ('a: "${{ [*].x }}"', "a bracket or star needs something before it"),
         ('a: "${{ *.x }}"', "a bracket or star needs something before it"),
@@ -144,8 +144,8 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ timestamp() }}", "timestamp() takes 1 argument, not 0"),
         ("a: ${{ replace('a', 'b') }}", "replace() takes 3 arguments, not 2"),
         ("a: ${{ stix_id('a') }}", "stix_id() takes at least 2 arguments, not 1"),
-        ("a: ${{ timestamp('x') }}", "timestamp() takes number as argument 1, not string"),
-        ("a: ${{ timestamp(entity_value) }}", "timestamp() takes number as argument 1, not string"),
+        ("a: ${{ percent('x', `1`) }}", "percent() takes number as argument 1, not string"),
+        ("a: ${{ percent(entity_value, `1`) }}", "percent() takes number as argument 1, not string"),
         ("a: ${{ length(`1`) }}", "length() takes array or object or string as argument 1, not number"),
         ("a: ${{ upper(length(entity)) }}", "upper() takes string as argument 1, not number"),
         ("a: ${{ entity_value.x }}", "a value of type string has no member 'x'"),
