@@ -3,8 +3,8 @@
 From here come `iocstream action`, the server's `POST /actions/{name}`, the manifest and docs/actions.md.
 `registry` says what an action is and calls one; `envelope` is the shape of every answer. The actions themselves:
 `listing` (the feed), `notifications` (get, convert, delete), `notification_counts`, `delivery` (poll, push),
-`dead_letters`, `judgements`, `status`. What these share: `assessment` and `entity_facts`, which say what is known of an
-entity, `notification_brief`, `upstream`, `preconditions`, `filter_terms` and `time_parameter`.
+`dead_letters`, `guarded`, `judgements`, `status`. What these share: `assessment` and `entity_facts`, which say what is
+known of an entity, `notification_brief`, `upstream`, `preconditions`, `filter_terms` and `time_parameter`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, ErrorDetail, failed
+from connector.actions.guarded import list_guarded
 from connector.actions.judgements import judge, list_judgements
 from connector.actions.listing import list_notifications
 from connector.actions.notification_counts import count_notifications
@@ -38,6 +39,7 @@ ACTIONS: Mapping[str, Action] = {
         retry_rejected,
         judge,
         list_judgements,
+        list_guarded,
         get_quota,
         delete_notification,
     )

@@ -8,6 +8,7 @@ import pytest
 from integration.command import iocstream_here
 
 from connector import configuration
+from connector.actions import ACTIONS, ActionContext, call
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guards.md").read_text("utf-8")
@@ -222,6 +223,24 @@ def test_what_is_suppressed_is_listed_with_its_notification_and_counted(folder):
     [route] = json.loads(iocstream_here("status", "--json", cwd=folder).stdout)["routes"]
     assert (route["delivered"], route["filtered"], route["guarded"], route["guarded_hosts"]) == (1, 1, 1, 1)
     assert "own" in iocstream_here("guarded", "list", cwd=folder).stdout
+    for options in ({}, {"list": "own", "route": "out"}, {"limit": 1}):
+        answer = call(ActionContext(configuration.load(folder / "iocstream.yaml")), ACTIONS["list_guarded"], options)
+        listed = [(each.route, each.notification, each.value, each.of, each.list) for each in answer.data.guarded]
+        assert listed == held_back(folder, *(f"--{name}={value}" for name, value in options.items()))
+        assert answer.summary == {"listed": len(listed)}
+
+
+def test_playbooks_list_what_is_held_back_of_routes_there_are_and_within_bounds(folder):
+    run(folder)
+    context = ActionContext(configuration.load(folder / "iocstream.yaml"))
+    assert call(context, ACTIONS["list_guarded"], {}).message == "nothing is held back for a known-good list"
+    wrong = [
+        ({"route": "none"}, "not_found"),
+        ({"limit": 1001}, "invalid_parameters"),
+        ({"lists": 1}, "invalid_parameters"),
+    ]
+    for parameters, code in wrong:
+        assert call(context, ACTIONS["list_guarded"], parameters).errors[0].code == code
 
 
 @pytest.mark.parametrize("again", ["next match", "replay"])
