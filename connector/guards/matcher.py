@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from connector.guards.lists import MIN_SUBSTRING, GuardList
@@ -38,12 +39,15 @@ class Matcher:
         self.lists = lists
         self._exact: dict[str, _Of] = {}
         self._hosts: dict[str, _Of] = {}
+        """With the last two labels of each, which are on no list themselves where they have no index: `()`."""
         self._anything_below: dict[str, _Of] = {}
         self._networks: dict[int, dict[int, dict[int, _Of]]] = {4: {}, 6: {}}
         """By version, then by how many bits are left of the prefix; the longest prefix first."""
         for index, each in enumerate(lists):
             _fill(self._exact, each.exact, index)
             _fill(self._hosts, each.hosts, index)
+            for host in each.hosts:
+                self._hosts.setdefault(_last_two_labels(host), ())
             _fill(self._anything_below, each.anything_below, index)
             for network in each.networks:
                 version, first, length = observables.packed(network)
@@ -101,11 +105,13 @@ class Matcher:
     def _above(self, host: str, found: list[tuple[_Of, str]]) -> None:
         """Add what a host is on the lists for, itself or as what it is below."""
         hosts, anything_below = self._hosts, self._anything_below
+        if not anything_below and _last_two_labels(host) not in hosts:
+            return  # as for most hosts, after one look-up
         name, start = host, 0
         while True:
             # Only what is found needs the public suffixes, which take longer than all else here.
-            if name in hosts and (not start or len(name) >= len(_registered(host))):
-                found.append((hosts[name], name))
+            if (of := hosts.get(name, ())) != () and (not start or _is_of_one_owner(name, host)):
+                found.append((of, name))
             if start and anything_below and name in anything_below:
                 found.append((anything_below[name], f"*.{name}"))
             start = host.find(".", start) + 1
@@ -153,6 +159,10 @@ def _fill(table: dict[_Key, _Of], keys: Iterable[_Key], index: int) -> None:
             table[key] = (*((before,) if isinstance(before, int) else before), index)
 
 
+def _last_two_labels(host: str) -> str:
+    return host[host.rfind(".", 0, host.rfind(".")) + 1 :]
+
+
 @functools.cache
 def _suffixes() -> "PublicSuffixList":
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 -- its list takes 80 ms to read, and few need it
@@ -160,6 +170,26 @@ def _suffixes() -> "PublicSuffixList":
     return PublicSuffixList()
 
 
-def _registered(host: str) -> str:
-    """The part of a host that somebody registered below a public suffix; all of it when it is one itself."""
-    return _suffixes().privatesuffix(host) or host
+@functools.cache
+def _near_suffixes() -> frozenset[str]:
+    """Every public suffix with all that it is below, and `*.NAME` where all names below NAME are public suffixes."""
+    from publicsuffixlist import PSLFILE  # noqa: PLC0415 -- likewise
+
+    found: set[str] = set()
+    for line in Path(PSLFILE).read_text("utf-8").splitlines():
+        rule = line.partition(" ")[0].removeprefix("!")
+        if rule and not rule.startswith("//"):
+            name = rule.encode("idna").decode("ascii").lower()
+            while name:
+                found.add(name)
+                name = name.partition(".")[2]
+    return frozenset(found)
+
+
+def _is_of_one_owner(name: str, host: str) -> bool:
+    """Whether who registered a name of two labels or more has what is below it, too, as far as a host."""
+    near = _near_suffixes()
+    if name not in near and f"*.{name.partition('.')[2]}" not in near:  # as for most, which spares the long answer
+        return True
+    registered = _suffixes().privatesuffix(host) or host
+    return len(name) >= len(registered)

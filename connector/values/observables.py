@@ -42,7 +42,7 @@ def recognise(text: str) -> Observable | None:
     if "." not in text and ":" not in text:
         return Observable("hash", text.lower()) if _HASH.fullmatch(text) else None
     if ":" in text or text[-1].isdecimal():
-        address = addresses.canonical(text)
+        address = text if _ipv4(text) else addresses.canonical(text)
         return None if address is None else Observable("address", address)
     name = uri.domain(text)
     return None if name is None else Observable("host", name)
@@ -70,16 +70,23 @@ def packed(address: str) -> tuple[int, int, int]:
     Raises:
         ValueError: it is none.
     """
-    if ":" not in address and "/" not in address:
-        try:
-            return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big"), 32
-        except OSError:
-            raise ValueError(f"{address[:100]!r} is no address") from None
+    if four := _ipv4(address):
+        return 4, int.from_bytes(four, "big"), 32
     network = ipaddress.ip_network(address, strict=False)
     first, length = network.network_address, network.prefixlen
     if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length >= _MAPPED:
         return 4, int(first.ipv4_mapped), length - _MAPPED
     return network.version, int(first), length
+
+
+def _ipv4(text: str) -> bytes | None:
+    """The bytes of an IPv4 address; None for any other text. It is many times faster than `ipaddress`."""
+    if ":" in text or "/" in text:
+        return None
+    try:
+        return socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):  # ValueError: of the character NUL
+        return None
 
 
 def network(version: int, first: int, length: int) -> str:

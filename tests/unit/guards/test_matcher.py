@@ -1,14 +1,16 @@
 """One look-up over all lists: what is below a host and what is not, and which of several lists speaks."""
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from connector.guards.lists import GuardList, of_values
-from connector.guards.matcher import Matcher
+from connector.guards.matcher import Matcher, _is_of_one_owner
 from connector.values import observables
 
 
@@ -42,6 +44,29 @@ def test_a_host_guards_nothing_that_only_looks_like_it(host):
 def test_what_is_below_a_public_suffix_is_not_guarded_by_it_nor_by_what_is_above(on_the_list, of_somebody_else):
     assert guarded([on_the_list], of_somebody_else) is None
     assert guarded([of_somebody_else], f"www.{of_somebody_else}") == of_somebody_else
+
+
+def test_the_short_answer_about_public_suffixes_is_that_of_the_list_in_full():
+    suffixes = PublicSuffixList()
+    rules = [line.split(" ")[0].lstrip("!*.") for line in Path(PSLFILE).read_text("utf-8").splitlines()]
+    hosts = [f"a.b.c.{rule}" for rule in [*rules, "unknown-tld"] if rule.isascii() and rule[:2] not in ("", "//")]
+    wrong = [
+        (host, listed)
+        for host in hosts
+        for start in range(1, host.count("."))
+        if _is_of_one_owner(listed := ".".join(host.split(".")[start:]), host)
+        != (len(listed) >= len(suffixes.privatesuffix(host) or host))
+    ]
+    assert len(hosts) > 8000
+    assert wrong == []
+
+
+def test_a_listed_host_far_below_a_name_guards_neither_the_name_nor_what_is_beside():
+    matcher = Matcher([of_values("first", ["cdn.far.below.example.com"]), of_values("second", ["example.org"])])
+    assert [matcher.match(each) for each in ("example.com", "below.example.com", "x.below.example.com")] == [None] * 3
+    assert matcher.match("a.cdn.far.below.example.com").entry == "cdn.far.below.example.com"
+    both = Matcher([of_values("first", ["cdn.example.com"]), of_values("second", ["example.com"])])
+    assert (both.match("cdn.example.com").of.name, both.match("www.example.com").of.name) == ("first", "second")
 
 
 def test_a_public_suffix_guards_itself():
