@@ -21,12 +21,13 @@ _LEVEL = {"rule": 0, "observable": 1, "notification": 2}
 """What decides: the highest of those that are in force."""
 
 
+_Name = tuple[str, str]
+"""What may be judged: its kind, and what all ways to write it have in common."""
+
+
 def trait(kind: str, value: str) -> int:
     """A number for a value: 64 bits of BLAKE2b; `NO_TRAIT` for an empty one."""
-    if not value:
-        return NO_TRAIT
-    said = f"{kind} {_canonical(kind, value)}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "big", signed=True) or 1
+    return _trait(_name(kind, value)) if value else NO_TRAIT
 
 
 def traits(body: JsonObject) -> Mapping[str, int]:
@@ -42,17 +43,19 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
     """The entries, each with the judgement that decides; they have their context already."""
     if not entries or db.run("decides_any").fetchone() is None:
         return entries
-    named = [_named(entry) for entry in entries]
-    wanted = sorted({trait(kind, value) for each in named for kind, values in each.items() for value in values})
-    found: defaultdict[tuple[str, str], list[StoredJudgement]] = defaultdict(list)
+    named = [_names(entry) for entry in entries]
+    wanted = sorted({_trait(name) for names in named for name in names})
+    found: defaultdict[_Name, list[StoredJudgement]] = defaultdict(list)
     for row in db.run("deciding_judgements", {"traits": json_list(wanted)}):
         stored = stored_judgement(row)
         if stored.state in ("in force", "over"):
-            judged = stored.judgement.judged
-            found[judged.kind, _canonical(judged.kind, judged.value)].append(stored)
+            found[_name(stored.judgement.judged.kind, stored.judgement.judged.value)].append(stored)
     if not found:
         return entries
-    return [replace(entry, judgement=_deciding(entry, each, found)) for entry, each in zip(entries, named, strict=True)]
+    return [
+        entry if found.keys().isdisjoint(names) else replace(entry, judgement=_deciding(entry, names, found))
+        for entry, names in zip(entries, named, strict=True)
+    ]
 
 
 def is_damaged(row: Any) -> bool:
@@ -60,38 +63,40 @@ def is_damaged(row: Any) -> bool:
     return bool(row[10] != columns_checksum("judgement", *row[1:10]))
 
 
-def _canonical(kind: str, value: str) -> str:
-    """What all ways to write a value have in common; VirusTotal names a URL by its SHA-256, too."""
+def _name(kind: str, value: str) -> _Name:
+    """VirusTotal names a URL by its SHA-256, too."""
     if kind != "observable":
-        return value
+        return kind, value
     written = uri.one_spelling(value)
     if "://" in written:
-        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
-    return written
+        written = hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+    return kind, written
 
 
-def _named(entry: Entry) -> Mapping[str, Sequence[str]]:
-    """By kind of what may be judged, the values that an entry has."""
+def _trait(name: _Name) -> int:
+    said = " ".join(name).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "big", signed=True) or 1
+
+
+def _names(entry: Entry) -> Sequence[_Name]:
+    """What of an entry may be judged."""
     body = entry.notification.body
     about = notification.observables(body)
-    learned = (entry.context.get(Subject("url", each), {}).get("url") for each in about)
-    return {
-        "notification": [entry.notification.id],
-        "observable": [*about, *(url for url in learned if isinstance(url, str))],
-        "rule": [notification.rule_name(body)],
-    }
+    learned = (entry.context.get(Subject("url", each), {}).get("url") for each in about) if entry.context else ()
+    return [
+        ("notification", entry.notification.id),
+        ("rule", notification.rule_name(body)),
+        *(_name("observable", each) for each in (*about, *learned) if isinstance(each, str)),
+    ]
 
 
 def _deciding(
-    entry: Entry,
-    named: Mapping[str, Sequence[str]],
-    found: Mapping[tuple[str, str], Sequence[StoredJudgement]],
+    entry: Entry, names: Sequence[_Name], found: Mapping[_Name, Sequence[StoredJudgement]]
 ) -> Judgement | None:
     candidates = [
         each
-        for kind, values in named.items()
-        for value in values
-        for each in found.get((kind, _canonical(kind, value)), ())
+        for name in names
+        for each in found.get(name, ())
         if each.judgement.judged.source in ("", entry.source) and _is_of_ruleset(entry, each.judgement.judged)
     ]
     in_force = [each for each in candidates if each.state == "in force"]
