@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector import notification
-from connector.mapping import CompiledMapping
+from connector.mapping import CompiledMapping, Guarding
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.explanation import Evaluation, ExplainedValue, Explainer, Explanation, ScopePath
 from connector.model import Json, Notification, Refused
-from connector.pipeline.convert import convert
-from connector.ports import ObjectFormat
+from connector.pipeline.convert import Conversion, convert
+from connector.pipeline.route import guarded_view
+from connector.ports import Guards, ObjectFormat
 from connector.settings.yamldoc import dotted
 
 MAX_DEPTH = 60
@@ -26,7 +27,7 @@ class ExplainedConversion:
         overlays: what is laid over it, the profile first.
         format_name: what its format is called.
         sent: the documents that would be sent, each in its own bytes, as text.
-        refused: who refused the notification and why, if anyone did: `format: …`; else empty.
+        refused: who refused the notification, or held it back, and why, if anyone did: `format: …`; else empty.
     """
 
     mapping: str
@@ -38,8 +39,13 @@ class ExplainedConversion:
     refused: str
 
 
-def explain(mapping: CompiledMapping, item: Notification) -> ExplainedConversion:
+def explain(mapping: CompiledMapping, item: Notification, guards: Guards | None = None) -> ExplainedConversion:
     """Convert one notification, and explain it.
+
+    Args:
+        mapping: what is explained.
+        item: what it makes something of.
+        guards: what is known to be good; None: what the mapping itself has.
 
     Raises:
         Refused: it cannot be mapped at all, or is nested too deeply to be shown.
@@ -47,18 +53,30 @@ def explain(mapping: CompiledMapping, item: Notification) -> ExplainedConversion
     view = notification.view(item)
     if _too_deep(view):
         raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", by="notification")
-    [conversion] = convert([item], mapping)
+    if guards is not None:
+        view = guarded_view(view, guards)
+    [conversion] = convert([item], mapping, guards=guards)
+    by, why = _not_sent(conversion)
     objects = mapping.format if isinstance(mapping.format, ObjectFormat) else None
     shared_documents = {each["id"] for each in objects.shared_documents()} if objects else set()
+    with Guarding(None if guards is None else guards.derived):
+        explanation = Explainer(mapping).explain(view)
     return ExplainedConversion(
         mapping.name,
         mapping.document.overlays,
         mapping.format_name,
         item.id,
-        Explainer(mapping).explain(view),
+        explanation,
         [each.body.decode() for each in conversion.messages if each.id not in shared_documents],
-        f"{conversion.refusal.by}: {conversion.refusal}" if conversion.refusal else "",
+        f"{by}: {why}" if by else "",
     )
+
+
+def _not_sent(conversion: Conversion) -> tuple[str, str]:
+    """Who does not let it out, and why; empty: nobody."""
+    if conversion.withheld is not None:
+        return conversion.withheld
+    return ("", "") if conversion.refusal is None else (conversion.refusal.by, str(conversion.refusal))
 
 
 def as_json(explained: ExplainedConversion) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.configuration import Plan
+    from connector.guards.guards import Guards
     from connector.pipeline.part import Part
 
 # Everything else is imported where it is needed: `--help` must be instant.
@@ -34,6 +35,16 @@ config_option = click.option(
     envvar="IOCSTREAM_CONFIG",
     show_envvar=True,
     help="Path of the configuration file.",
+)
+guards_option = click.option(
+    "-c",
+    "--config",
+    "guards_from",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration whose guards say what is known to be good. Without it: the list that comes along.",
+)
+guards_route_option = click.option(
+    "-r", "--route", "guards_route", help="With --config: the route whose guards are used, beside those for all."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines to read.")
 
@@ -145,6 +156,17 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=err)
         elif part.state != "done":
             click.echo(f"{part.name}: interrupted; the rest is for the next run", err=err)
+
+
+def chosen_guards(path: Path | None, route: str | None) -> "Guards | None":
+    """The guards of a configuration, for a route or for all; None: no configuration was named."""
+    if path is None:
+        if route is not None:
+            raise click.UsageError("--route is of a configuration: name it with --config")
+        return None
+    from connector.operations import guards
+
+    return guards.of_route(load(path), route)
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.command import DONE, FAILED, open_input
+from connector.cli.command import DONE, FAILED, chosen_guards, guards_option, guards_route_option, open_input
 from connector.values.display import printable
 
 if TYPE_CHECKING:
@@ -29,12 +29,22 @@ if TYPE_CHECKING:
 )
 @click.option("-p", "--profile", help="Name of a profile of the mapping, such as opencti, sentinel or arcsight.")
 @click.option("-o", "--overlay", "overlays", multiple=True, help="File that changes the mapping; may be repeated.")
-def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]) -> int:
+@guards_option
+@guards_route_option
+def convert(
+    file: Path,
+    *,
+    using: str,
+    profile: str | None,
+    overlays: Sequence[str],
+    guards_from: Path | None,
+    guards_route: str | None,
+) -> int:
     """Convert notifications from FILE (or stdin) to STIX or CEF on stdout, without a journal.
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
     converted, such as a broken line of JSON Lines, is named on stderr; the rest is still converted, and the exit code
-    is 1.
+    is 1. With --config, what its guards suppress is not converted and named on stderr, too.
     """
     from connector import configuration
     from connector.formats.stix.bundle import bundle
@@ -50,13 +60,17 @@ def convert(file: Path, using: str, profile: str | None, overlays: Sequence[str]
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
+    guards = chosen_guards(guards_from, guards_route)
     as_bundle = configuration.load_mapping(using, None, profile, overlays).format_name == "stix"
     with open_input(file) as stream:
         bodies = read_bodies(stream, str(file), tell)
-        for conversion in converted(bodies, using, profile=profile, overlays=overlays):
+        for conversion in converted(bodies, using, profile=profile, overlays=overlays, guards=guards):
             if conversion.refusal:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.refusal}")
+            elif conversion.withheld:
+                held_back = f"notification {conversion.entry.notification.id}: {conversion.withheld.reason}"
+                click.echo(f"held back: {printable(held_back)}", err=True)
             elif as_bundle:
                 newest |= {message.id: message for message in conversion.messages}
             else:

@@ -11,7 +11,10 @@ from connector.cli.command import (
     DONE,
     FAILED,
     MISCONFIGURED,
+    chosen_guards,
     config_option,
+    guards_option,
+    guards_route_option,
     json_option,
     load,
     open_input,
@@ -187,6 +190,8 @@ def test(names: tuple[str, ...], profile: str | None, *, update: bool, as_json: 
     help="File to write as an HTML page; - is stdout.",
 )  # fmt: skip
 @_overlay_options
+@guards_option
+@guards_route_option
 @json_option
 def explain(
     name: str,
@@ -196,6 +201,8 @@ def explain(
     page: Path | None,
     profile: str | None,
     overlays: Sequence[str],
+    guards_from: Path | None,
+    guards_route: str | None,
     as_json: bool,
 ) -> None:
     """Show what a mapping makes of a notification, and the line and input that each value came from.
@@ -211,8 +218,9 @@ def explain(
     if to_stdout and as_json:
         raise click.UsageError("--json and `--html -` both write to stdout; leave one of them out")
     compiled = configuration.load_mapping(name, None, profile, overlays)
+    guards = chosen_guards(guards_from, guards_route)
     try:
-        explained = explain.explain(compiled, _notification(file, identifier))
+        explained = explain.explain(compiled, _notification(file, identifier), guards)
     except Refused as rejected:
         raise click.UsageError(f"the notification in {file} cannot be explained: {rejected}") from None
     if page is not None:

@@ -7,6 +7,7 @@ from connector import configuration, notification
 from connector.model import JsonObject
 from connector.pipeline.convert import Conversion
 from connector.pipeline.convert import convert as convert_notifications
+from connector.ports import Guards
 from connector.settings.producer import Producer
 
 
@@ -17,6 +18,7 @@ def convert(
     *,
     profile: str | None = None,
     overlays: Sequence[str | Path] = (),
+    guards: Guards | None = None,
 ) -> Iterator[Conversion]:
     """Convert notifications, in either shape, without a journal.
 
@@ -26,9 +28,10 @@ def convert(
         producer: who signs STIX objects.
         profile: a bundled overlay for one kind of receiver, by name: `opencti`.
         overlays: the paths of overlays, laid over the mapping in this order, after the profile.
+        guards: what is known to be good; without it the list that comes with the product.
 
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
     compiled = configuration.load_mapping(using, producer, profile, overlays)
-    return convert_notifications((notification.read(body) for body in bodies), compiled)
+    return convert_notifications((notification.read(body) for body in bodies), compiled, guards=guards)

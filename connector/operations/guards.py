@@ -45,6 +45,19 @@ def look(plan: Plan, value: str) -> list[Answer]:
     return [answer for place in _places(plan) for answer in _answers(plan.guards.of(*place), *place, value)]
 
 
+def of_route(plan: Plan, route: str | None) -> Guards:
+    """What guards the notifications of a route, and of its source where it reads one; without a route what guards all.
+
+    Raises:
+        NotFound: there is no such route.
+        Misconfigured: a list is not what it should be.
+    """
+    if route is None:
+        return plan.guards.of()
+    sources = plan.read_by(plan.route(route))
+    return plan.guards.of(route, sources[0] if len(sources) == 1 else "")
+
+
 def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) -> list[dict[str, Json]]:
     """What routes have suppressed, as JSON, the newest notifications first.
 

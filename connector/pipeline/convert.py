@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from connector import notification
+from connector.mapping import Guarding
 from connector.model import (
     NOT_CLAIMED,
     Claim,
@@ -21,10 +22,10 @@ from connector.model import (
     Version,
     Withheld,
 )
-from connector.pipeline.route import Route, RouteMapping, Withdrawing
+from connector.pipeline.route import Route, RouteMapping, Withdrawing, guarded_view, known_good
 from connector.pipeline.successors import Successors
 from connector.pipeline.versions import Ledger, revocation_of, successor
-from connector.ports import Format, ObjectFormat, Outbox
+from connector.ports import Format, Guards, ObjectFormat, Outbox
 
 CHANGED = "the disk has changed what the journal stored of it (its checksum is another)"
 DAMAGED = f"{CHANGED}: nothing of it is sent"
@@ -54,19 +55,33 @@ class Conversion:
 
 
 def convert(
-    notifications: Iterable[Notification], mapping: RouteMapping, source: JsonObject | None = None
+    notifications: Iterable[Notification],
+    mapping: RouteMapping,
+    source: JsonObject | None = None,
+    guards: Guards | None = None,
 ) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications.
 
-    With `source`, as if they came from that (see `connector.notification.view`).
+    Args:
+        notifications: what is converted.
+        mapping: how.
+        source: what it is from (see `connector.notification.view`).
+        guards: what is known to be good; None: what the mapping itself has.
     """
     entries = (Entry(seq, "", item) for seq, item in enumerate(notifications, start=1))
-    yield from encode((_rendered(entry, mapping, source) for entry in entries), Ledger({}))
+    guarding = Guarding(None if guards is None else guards.derived)
+    yield from encode((_rendered(entry, mapping, source, guards, guarding) for entry in entries), Ledger({}))
 
 
-def _rendered(entry: Entry, mapping: RouteMapping, source: JsonObject | None) -> "Rendered":
+def _rendered(
+    entry: Entry, mapping: RouteMapping, source: JsonObject | None, guards: Guards | None, guarding: Guarding
+) -> "Rendered":
     try:
-        documents = mapping.render(notification.view(entry.notification, entry.context, source))
+        view = notification.view(entry.notification, entry.context, source)
+        if guards is not None and (withheld := known_good(guarded_view(view, guards))) is not None:
+            return Rendered(entry, wanted=False, withheld=withheld)
+        with guarding:
+            documents = mapping.render(view)
     except Refused as refusal:
         return Rendered(entry, refusal=refusal)
     return Rendered(entry, wanted=False) if documents is None else Rendered(entry, documents, output=mapping.format)

@@ -30,6 +30,7 @@ from connector.pipeline.route import (
     RouteMapping,
     Tenant,
     Withdrawing,
+    guarded_view,
     makes_claims,
 )
 from connector.ports import Guards, Outbox
@@ -297,9 +298,7 @@ def _is_muted(seen: _Seen) -> bool:
 def _view(entry: Entry, tenant: Tenant) -> JsonObject:
     """An entry as mappings and conditions see it."""
     view = notification.view(entry.notification, entry.context, tenant.source, entry.judgement, entry.entity)
-    guard = None if tenant.guards is None else tenant.guards.of_notification(view)
-    view["guard"] = None if guard is None else guard.for_mappings()
-    return view
+    return guarded_view(view, tenant.guards)
 
 
 def _guarding(tenant: Tenant) -> Guarding:

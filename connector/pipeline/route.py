@@ -79,6 +79,21 @@ def _said(judgement: Judgement) -> str:
     return f"{judgement.by} judged {what} {_VERDICTS[judgement.verdict]}{note}"
 
 
+def guarded_view(view: dict[str, Any], guards: Guards | None) -> dict[str, Any]:
+    """The view of a notification, with what guards that which it is about."""
+    guard = None if guards is None else guards.of_notification(view)
+    view["guard"] = None if guard is None else guard.for_mappings()
+    return view
+
+
+def known_good(view: JsonObject) -> Withheld | None:
+    """That a known-good list suppresses what a notification is about; None: none does."""
+    guard = view["guard"]
+    if guard is None or guard["effect"] != "suppress":
+        return None
+    return Withheld(GUARD, f"it is on the list {guard['list']} of what is known to be good")
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """Whose notifications a source fetches.
@@ -135,8 +150,8 @@ class Route:
         """
         if entry.judgement is not None and entry.judgement.withholds:
             return Withheld(JUDGEMENT, _said(entry.judgement))
-        if (guard := view["guard"]) is not None and guard["effect"] == "suppress":
-            return Withheld(GUARD, f"it is on the list {guard['list']} of what is known to be good")
+        if (guarded := known_good(view)) is not None:
+            return guarded
         return None if self.wants(view) else NOT_WANTED
 
     @property

@@ -243,6 +243,36 @@ def test_playbooks_list_what_is_held_back_of_routes_there_are_and_within_bounds(
         assert call(context, ACTIONS["list_guarded"], parameters).errors[0].code == code
 
 
+def test_convert_and_explain_use_the_guards_of_a_configuration_and_of_a_route(folder):
+    configured(folder, SOURCE + ROUTES)
+    (folder / "partners.txt").write_text("partner.example\npopular.example\n")
+    bodies = [domain_notification(1, "www.partner.example"), file_notification(2, "pastebin.com", "popular.example")]
+    (folder / "some.jsonl").write_text("".join(json.dumps(body) + "\n" for body in bodies))
+
+    def made(*options):
+        done = iocstream_here("convert", "some.jsonl", *options, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return set(indicators(json.loads(done.stdout)["objects"])) - {"ab" * 32}, done.stderr
+
+    config = ("--config", "iocstream.yaml")
+    assert made() == made(*config) == ({"www.partner.example", "popular.example"}, "")
+    analysts = ({"www.partner.example", "popular.example", "pastebin.com"}, "")
+    assert made(*config, "--route", "to-analysts") == analysts
+    told = "held back: notification 1: it is on the list partners of what is known to be good\n"
+    assert made(*config, "--route", "to-firewall") == (set(), told)
+
+    explain = ("mapping", "explain", "stix21", "--notification", "some.jsonl", "--json")
+    guarded = json.loads(iocstream_here(*explain, *config, "--route", "to-firewall", cwd=folder).stdout)
+    reason = "guard: it is on the list partners of what is known to be good"
+    assert (guarded["sent"], guarded["refused"], guarded["input"]["guard"]["list"]) == ([], reason, "partners")
+    with_hosts = json.loads(iocstream_here(*explain, "--id", "2", *config, "-r", "to-analysts", cwd=folder).stdout)
+    assert any('"name":"pastebin.com"' in each for each in with_hosts["sent"])
+    done = iocstream_here("convert", "some.jsonl", "--route", "to-analysts", cwd=folder)
+    assert (done.returncode, "name it with --config" in done.stderr) == (2, True)
+    done = iocstream_here("convert", "some.jsonl", *config, "--route", "none", cwd=folder)
+    assert (done.returncode, "none" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
 @pytest.mark.parametrize("again", ["next match", "replay"])
 def test_what_was_delivered_is_taken_back_once_a_list_has_it(folder, again):
     (folder / "own.txt").write_text("panel.example\n")
