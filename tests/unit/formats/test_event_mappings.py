@@ -120,6 +120,64 @@ def test_what_no_engine_detects_is_neither_severe_nor_sure(name):
     assert not {"High", "high", "HIGH", "HIGH_CONFIDENCE", "MEDIUM_CONFIDENCE", "Medium"} & said
 
 
+LEVELS = {
+    **dict.fromkeys(["High", "high", "HIGH", "HIGH_CONFIDENCE"], 3),
+    **dict.fromkeys(["Medium", "medium", "MEDIUM", "MEDIUM_CONFIDENCE"], 2),
+    **dict.fromkeys(["Low", "low", "LOW", "LOW_CONFIDENCE"], 1),
+}
+CONFIDENT = ["ecs", "ocsf", "udm"]
+
+
+def labelled(confidence, **assessment):
+    body = body_of("domain_labelled")
+    body["guard"]["confidence"] = confidence
+    body["attributes"]["gti_assessment"] |= {key: {"value": value} for key, value in assessment.items()}
+    return body
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_a_list_labels_is_not_severe_and_the_event_names_the_list(name):
+    body = labelled(20)
+    (guarded,) = documents(name, body)
+    (plain,) = documents(name, {key: value for key, value in body.items() if key != "guard"})
+    assert "tranco10k" in values(guarded)
+    assert "tranco10k" not in values(plain)
+    assert (severity_of(guarded), severity_of(plain)) == (1, 3)
+
+
+def severity_of(document):
+    """What an event says of its severity: 1 low, 2 medium, 3 high."""
+    extension = document.get("attributes", document.get("event", document))
+    if "metadata" in document and "threat" in document["metadata"]:
+        said = document["metadata"]["threat"][0]["severity"]
+    else:
+        said = extension.get("sev", extension.get("severity", document.get("severity")))
+    return LEVELS[said] if isinstance(said, str) else 3 if said >= 7 else 2 if said >= 4 else 1
+
+
+@pytest.mark.parametrize("name", CONFIDENT)
+@pytest.mark.parametrize(("most", "level"), [(10, 1), (29, 1), (30, 2), (69, 2), (70, 3), (100, 3)])
+def test_the_list_says_how_sure_an_event_may_be(name, most, level):
+    (document,) = documents(name, labelled(most, threat_score=90))
+    threat = document.get("metadata", {}).get("threat", [{}])[0]
+    indicator = document.get("threat", {}).get("indicator", {}) if name == "ecs" else {}
+    said = threat.get("confidence") or indicator.get("confidence") or document.get("confidence")
+    assert LEVELS[said] == level
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_benign_stays_the_least_severe_though_a_list_labels_it(name):
+    body = labelled(20, verdict="VERDICT_BENIGN")
+    (guarded,) = documents(name, body)
+    (plain,) = documents(name, {key: value for key, value in body.items() if key != "guard"})
+    assert without(guarded) == without(plain)
+
+
+def without(document):
+    """Every value of an event but what it says of the list."""
+    return [each for each in values(document) if each not in ("tranco10k", "guarded_by")]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_text_that_deceives_is_in_no_event(name):
     body = body_of("dirty_text")
