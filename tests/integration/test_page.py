@@ -1,6 +1,7 @@
 """The page, looked at with a real browser; and what the server answers to browsers."""
 
 import copy
+import hashlib
 import json
 import os
 import pty
@@ -243,6 +244,68 @@ def test_retrying_clears_what_has_been_put_right(browser, own_server, tmp_path):
         look.page.get_by_role("button", name="Retry all").click()
         look.page.locator("#retried", has_text="delivered").wait_for()
         look.page.locator("#routes tbody tr", has_text="events").get_by_text("all accepted").wait_for()
+
+
+@contextmanager
+def with_guarded_values(folder):
+    """A server whose routes have guards that differ, and that has known-good values of every length and nature."""
+    lists = {"own": ["portal.example.org", "far.example"], "partners-we-trust": ["203.0.113.0/24"]}
+    for name, entries in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(entries))
+    long = ".".join(["a" * 60] * 3) + ".far.example"
+    about = [
+        ("domain", "portal.example.org"),
+        ("domain", long),
+        ("ip_address", "203.0.113.9"),
+        ("file", hashlib.sha256(b"").hexdigest()),
+    ]
+    connections = [{"host": host, "categories": ["C2"]} for host in ("www.google.com", "8.8.8.8", "drop.example")]
+    configured = {"families": [{"family": "quillback", "configs": [{"net_info": {"connections": connections}}]}]}
+    made = []
+    for number, (kind, value) in enumerate(about):
+        body = copy.deepcopy(next(each for each in notifications(60) if each["type"] == kind))
+        body["id"] = value
+        if kind == "file":
+            body["attributes"] |= {"sha256": value, "malware_config": configured}
+        body["context_attributes"]["notification_id"] = str(98_000_000 + number)
+        made.append(body)
+    path = folder / "iocstream.yaml"
+    to_stix = "    mapping: stix21\n"
+    text = CONFIGURATION.replace(to_stix, to_stix + "    guards: {{lists: [partners-we-trust.txt]}}\n")
+    with serving(Api([*made, *notifications(20)], key="key")) as url:
+        guards = "guards: {lists: [own.txt], bundled: all}\n"
+        path.write_text(text.format(api=url, folder=folder, mapping="cef") + guards)
+        with serving_actions(path) as server:
+            server.post("poll").raise_for_status()
+            yield server
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_page_shows_for_each_route_what_known_good_lists_held_back(browser, tmp_path, size):
+    with with_guarded_values(tmp_path) as server:
+        look = seen(browser, server, size=size)
+        rows = look.page.locator("#guarded tbody tr")
+        said = {each["name"]: each for each in status(server)["routes"]}
+        assert rows.count() == len(said) == 2
+        for name, route in said.items():
+            row = look.page.locator("#guarded tbody tr", has=look.page.get_by_role("rowheader", name=name))
+            numbers = [int(text) for text in row.locator("td.number").all_inner_texts()]
+            assert numbers == [route["guarded"], route["guarded_hosts"]]
+            listed = server.post("list_guarded", {"route": name, "limit": 5}).json()["data"]["guarded"]
+            assert row.locator("li").count() == len(listed) == min(5, sum(numbers))
+            for item, each in zip(row.locator("li").all_inner_texts(), listed, strict=True):
+                assert each["value"][:160] in item
+                assert f"on {each['list']}; notification {each['notification']}" in item
+        assert (said["stix"]["guarded_hosts"], said["events"]["guarded_hosts"]) == (2, 0)
+        assert said["stix"]["guarded"] > said["events"]["guarded"] > 0
+        assert look.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert look.complaints == []
+        found = Axe().run(look.page)
+        assert found.response["violations"] == [], found.generate_report()
+
+
+def test_the_page_has_no_section_of_known_good_lists_where_they_held_back_nothing(browser, server):
+    assert seen(browser, server).page.locator("#held-back").is_hidden()
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -2,6 +2,7 @@
 
 import { bars, draw, numbers, since, SEVERITIES, TYPES } from "./chart.js";
 import { el, show } from "./dom.js";
+import { guarded, isHeldBack } from "./guarded.js";
 import * as matches from "./matches.js";
 import * as parts from "./parts.js";
 import { rejected } from "./rejected.js";
@@ -13,6 +14,7 @@ const PAUSE = 30_000;
 const COUNT_EVERY = 15_000;
 const MATCHES = 25;
 const LETTERS = [10, 200];
+const GUARDED = 5;
 
 const at = (id) => document.getElementById(id);
 const state = { who: null, letters: LETTERS[0], known: "", counted: "", countedAt: 0, counts: null, first: 0, retrying: false, timer: 0, turn: Promise.resolve() };
@@ -60,8 +62,11 @@ async function ask() {
     await overTime();
     Object.assign(state, { counted, countedAt: Date.now() });
   }
-  const known = JSON.stringify([data.journal.notifications, counts]);
+  const held = data.routes.filter(isHeldBack);
+  const heldBack = held.map((each) => [each.name, each.guarded, each.guarded_hosts]);
+  const known = JSON.stringify([data.journal.notifications, counts, heldBack]);
   if (known === state.known) return;
+  await knownGood(held);
   await letters();
   matches.show(at("matches"), (await act("list_notifications", { order: "newest", limit: MATCHES })).data.notifications);
   state.known = known;
@@ -88,6 +93,16 @@ function drawAll() {
   const span = counts.per === "hour" ? "48 hours" : "30 days";
   at("counted").textContent = `${number(all)} raised in the last ${span}`
     + (counts.complete ? "" : "; of those stored last alone, there are more");
+}
+
+async function knownGood(routes) {
+  const shown = [];
+  for (const route of routes) {
+    const { data } = await act("list_guarded", { route: route.name, limit: GUARDED });
+    shown.push({ ...route, newest: data.guarded });
+  }
+  at("held-back").hidden = !shown.length;
+  show(at("guarded"), guarded(shown));
 }
 
 async function letters() {
