@@ -204,10 +204,14 @@ def _in_a_labels(name: str) -> str:
     labels = name.split(".")
     if all(labels):
         with contextlib.suppress(idna.IDNAError):
-            encoded = ".".join(map(_a_labels, labels))
+            # Letters and digits of ASCII are what they become; some hosts have a label that no other has.
+            encoded = ".".join([each if _PLAIN_LABEL.fullmatch(each) else _a_labels(each) for each in labels])
             if len(encoded) <= _LONGEST_NAME and encoded.count(".") == len(labels) - 1:
                 return encoded
     return _a_labels(name)  # a dot in another script, or one too many, or nothing that can be encoded
+
+
+_PLAIN_LABEL = re.compile(r"[a-z0-9]{1,63}")
 
 
 @functools.lru_cache(maxsize=256)

@@ -373,7 +373,7 @@ class _Compiler:
                 raise self.error((*path, name), f"this case is never chosen: the value is {described(types)}")
         cases = {name: self.value(data[name], (*path, name), key, scope) for name in names}
         default = self.value(data["$default"], (*path, "$default"), key, scope) if "$default" in data else None
-        return switch(_case(choose, self.location(data["$switch"], (*path, "$switch"))), cases, default)
+        return switch(choose, _case_of(self.location(data["$switch"], (*path, "$switch"))), cases, default)
 
     def each(self, data: dict[str, Json], path: YamlPath, key: str, scope: Scope) -> _Each:
         given, place = data["$each"], (*path, "$each")
@@ -495,11 +495,10 @@ def _prototypes(build: Evaluate, complete: Callable[[Document], Document]) -> Ev
     return made
 
 
-def _case(choose: Evaluate, location: Location) -> Callable[[Any], str | None]:
-    def case(values: Any) -> str | None:
-        chosen = choose(values)
-        if chosen is None or isinstance(chosen, str):
-            return chosen
+def _case_of(location: Location) -> Callable[[Json], str | None]:
+    def case(chosen: Json) -> str | None:
+        if chosen is None:
+            return None
         if isinstance(chosen, list | dict):
             raise Refused(
                 f"{location}: $switch chooses by text, number or boolean, not by {_kind_of(chosen)}", by="mapping"

@@ -267,6 +267,15 @@ def _comparator(node: Node, read: Read) -> Evaluate:
     if name in ("eq", "ne"):
         return _equality(node, left, right, read)
     compare: Callable[[Any, Any], bool] = {"lt": lt, "lte": le, "gt": gt, "gte": ge}[name]
+    right_node = node["children"][1]
+    if right_node["type"] == "literal" and right_node["value"].__class__ in _NUMBERS:
+        number = right_node["value"]
+
+        def order_against(value: Any) -> Json:
+            found = left(value)
+            return compare(found, number) if found.__class__ in _NUMBERS else None
+
+        return order_against
 
     def order(value: Any) -> Json:
         a, b = left(value), right(value)
@@ -515,6 +524,8 @@ def _call(function: Function, nodes: Sequence[Node], read: Read) -> Evaluate:
             return _call_with_one(function, one, literals)
         case [one, other]:
             return _call_with_two(function, one, other, literals)
+        case [one, other, third] if len(nodes) == 3:  # noqa: PLR2004
+            return _call_with_three(function, one, other, third)
     call = function.call
 
     def call_many(value: Any) -> Json:
@@ -584,6 +595,20 @@ def _call_with_two(function: Function, one: _Argument, other: _Argument, literal
         return function.apply([*before, a, *between, b, *after])
 
     return call_two
+
+
+def _call_with_three(function: Function, one: _Argument, other: _Argument, third: _Argument) -> Evaluate:
+    """A call of which all three arguments are computed."""
+    (_, argument_a, types_a), (_, argument_b, types_b), (_, argument_c, types_c) = one, other, third
+    call = function.call
+
+    def call_three(value: Any) -> Json:
+        a, b, c = argument_a(value), argument_b(value), argument_c(value)
+        if a.__class__ in types_a and b.__class__ in types_b and c.__class__ in types_c:
+            return call(a, b, c)
+        return function.apply([a, b, c])
+
+    return call_three
 
 
 _MAKERS: dict[str, Callable[[Node, Read], Evaluate]] = {

@@ -362,7 +362,7 @@ def truncate_bytes(text: str, length: float) -> str:
 
     truncate_bytes('größer', `7`) → "grö…"
     """
-    if len(text) * 4 <= length:  # as most are
+    if len(text) * 4 <= length or (len(text) <= length and text.isascii()):  # as most are
         return text
     encoded = text[: int(length) + 1].encode("utf-8", "replace")
     if len(encoded) <= length:

@@ -132,10 +132,22 @@ _TEXT = {str}
 _NUMBERS = {int, float}
 
 
-def _sort(items: list[Any]) -> list[Any]:
+def _check_sortable(name: str, items: list[Any]) -> None:
     if not _TEXT.issuperset(map(type, items)) and not _NUMBERS.issuperset(map(type, items)):
-        raise JMESPathTypeError("sort", items, "array", ["array-string", "array-number"])
+        raise JMESPathTypeError(name, items, "array", ["array-string", "array-number"])
+
+
+def _sort(items: list[Any]) -> list[Any]:
+    _check_sortable("sort", items)
     return sorted(items)
+
+
+def _min(items: list[Any]) -> Json:
+    _check_sortable("min", items)
+    found = min(items, default=None)
+    if found.__class__ is float and not math.isfinite(found):
+        raise InvalidValueError("min() made a number that JSON cannot write")
+    return found
 
 
 def _not_null(*items: Json) -> Json:
@@ -157,6 +169,7 @@ CALLED_DIRECTLY: dict[str, Function] = FUNCTIONS | {
         ("join", _join),
         ("keys", list),
         ("length", len),
+        ("min", _min),
         ("not_null", _not_null),
         ("sort", _sort),
         ("starts_with", str.startswith),

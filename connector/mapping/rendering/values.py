@@ -22,6 +22,7 @@ ITEM = "item"
 
 _CONTAINERS: frozenset[type] = frozenset((dict, list, Provisional))
 _HOLLOW = _CONTAINERS | {type(None)}
+_NONE: frozenset[type] = frozenset()
 _NOTHING: dict[str, Json] = {}
 
 
@@ -102,6 +103,10 @@ _Read = Sequence[tuple[Sequence[str], Sequence[tuple[str, str]]]]
 """The names down to an object, then what to take from it: property and name there."""
 
 
+_Computed = tuple[str, Evaluate, frozenset[type]]
+"""A property, what it is, and the types of value in which something may be missing."""
+
+
 def object_of(members: Mapping[str, Value]) -> Value:
     """An object with these properties; each time a new one."""
     # All keys are there from the start, in order; copying that is faster than inserting one by one.
@@ -109,8 +114,11 @@ def object_of(members: Mapping[str, Value]) -> Value:
     # What is merely read from the scope is read right here, together with all that stands beside it: such members are
     # many, and a call costs more than the reading.
     read = _by_prefix({name: member.path for name, member in members.items() if member.path})
+    # What is missing in a value is taken out right here, too, rather than in a call around it.
     computed = tuple(
-        (name, member.function()) for name, member in members.items() if member.evaluate is not None and not member.path
+        (name, member.evaluate, _CONTAINERS if member.raw else _NONE)
+        for name, member in members.items()
+        if member.evaluate is not None and not member.path
     )
     fixed = all(member.is_fixed for member in members.values())
     always = frozenset(name for name, member in members.items() if member.evaluate is None)
@@ -118,7 +126,7 @@ def object_of(members: Mapping[str, Value]) -> Value:
     return Value(OBJECT | NULL, evaluate=_builder(template, read, computed), fixed=fixed, shape=shape)
 
 
-def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[str, Evaluate]]) -> Evaluate:
+def _builder(template: dict[str, Json], read: _Read, computed: Sequence[_Computed]) -> Evaluate:  # noqa: C901 -- a call costs more than what is done here
     def build(scope: Any) -> Json:
         made = template.copy()
         for steps, keys in read:
@@ -137,8 +145,10 @@ def _builder(template: dict[str, Json], read: _Read, computed: Sequence[tuple[st
                     del made[name]
                 else:
                     made[name] = found
-        for name, evaluate in computed:
+        for name, evaluate, hollow in computed:
             found = evaluate(scope)
+            if found.__class__ in hollow:
+                found = present(found)
             if found is None:
                 del made[name]
             else:
@@ -208,14 +218,29 @@ def when(wanted: Evaluate, value: Value) -> Value:
     return Value(value.types | NULL, evaluate=build, shape=value.shape)
 
 
-def switch(choose: Callable[[Any], str | None], cases: Mapping[str, Value], default: Value | None) -> Value:
-    """The value of the case that is chosen; else the default, else missing."""
+def switch(
+    choose: Evaluate, case_of: Callable[[Json], str | None], cases: Mapping[str, Value], default: Value | None
+) -> Value:
+    """The value of the case that is chosen; else the default, else missing.
+
+    Args:
+        choose: from the scope to what chooses.
+        case_of: the name of the case, of what chooses and is no text.
+        cases: by name.
+        default: None: missing.
+    """
     functions: dict[str | None, Evaluate] = {name: value.function() for name, value in cases.items()}
     otherwise = default.function() if default else (lambda _: None)
     types = [value.types for value in cases.values()] + [default.types if default else NULL]
+    function_of = functions.get
+
+    def evaluate(scope: Any) -> Json:
+        chosen = choose(scope)
+        return function_of(chosen if chosen.__class__ is str else case_of(chosen), otherwise)(scope)
+
     return Value(
         frozenset().union(*types),
-        evaluate=lambda scope: functions.get(choose(scope), otherwise)(scope),
+        evaluate=evaluate,
         shape=shared([value.shape for value in (*cases.values(), *([default] if default else []))]),
     )
 

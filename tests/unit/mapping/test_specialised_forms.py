@@ -107,6 +107,7 @@ def text_or_null(*found):
         ("v <= `0`", [N, N, Y, N, N, N, N, F, N, N, N]),
         ("v > `0`", [N, N, F, N, N, N, N, Y, N, N, N]),
         ("v >= `1`", [N, N, F, N, N, N, N, Y, N, N, N]),
+        ("v < one", [N, N, Y, N, N, N, N, F, N, N, N]),
         ("one >= v", [N, N, Y, N, N, N, N, Y, N, N, N]),
         ("v < 'a'", [N, N, N, Y, N, N, N, N, F, N, N]),
         ("v >= ''", [N, N, N, Y, N, N, N, N, Y, N, N]),
@@ -131,6 +132,14 @@ def text_or_null(*found):
         ("type(v.{p: @})", ["null", *["object"] * 10]),
         ("type(v.type(@))", ["string"] * 11),
         ("lookup(`{\"a\": 0, \"\": null}`, v, 'x')", [X, E, E, X, E, E, E, E, 0, E, E]),
+        # Three arguments, all of them computed.
+        ("clamp(v, zero, one)", [N, E, 0, E, E, E, E, 1, E, E, E]),
+        ("clamp(one, v, one)", [N, E, 1, E, E, E, E, 1, E, E, E]),
+        ("clamp(one, zero, v)", [N, E, 0, E, E, E, E, 1, E, E, E]),
+        # The least is of numbers or of texts.
+        ("min(v)", [E, E, E, E, N, E, E, E, E, E, E]),
+        ("min([one, v])", [E, E, 0, E, E, E, E, 1, E, E, E]),
+        ("min([w, v])", [E, E, E, "", E, E, E, E, "a", E, E]),
         # The same of an argument that is no path.
         ("type(v && v)", TYPES),
         ("length(v && v)", [E, E, E, 0, 0, 0, E, E, 1, 1, 1]),
