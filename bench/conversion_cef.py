@@ -58,7 +58,8 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     labels = [source.get("label") or source["id"] for source in sources]
     verdict = (assessment.get("verdict") or {}).get("value") or ""
     score = (assessment.get("threat_score") or {}).get("value")
-    severity = _severity(verdict, (assessment.get("severity") or {}).get("value"), score)
+    guard = body.get("guard") or {}
+    severity = _severity(verdict, (assessment.get("severity") or {}).get("value"), score, is_labelled=bool(guard))
     verdict = verdict.replace("VERDICT_", "").lower()
     actors, families = _behind(sources, entity, verdict)
     ids = [":".join([source[key] for key in ("type", "id", "label") if key in source]) for source in sources]
@@ -119,6 +120,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "VirusTotalIoCStreamSources": ", ".join(ids)[:2000],
         "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
         "VirusTotalIoCStreamTenant": ((body.get("source") or {}).get("labels") or {}).get("tenant"),
+        "VirusTotalIoCStreamGuardedBy": guard.get("list"),
         "VirusTotalIoCStreamTechniques": ", ".join([technique["id"] for technique in entity.get("techniques") or ()]),
         "VirusTotalIoCStreamRuleTags": ", ".join(hunting.get("rule_tags") or ()),
         "fileType": entity.get("type_description") or entity.get("type_tag"),
@@ -148,10 +150,10 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     return ["VirusTotal", "IoC Stream", "3", f"{origin}:{entity_type}", name, severity], pairs
 
 
-def _severity(verdict: str, severity: str | None, score: int | None) -> int:
+def _severity(verdict: str, severity: str | None, score: int | None, *, is_labelled: bool) -> int:
     if verdict == "VERDICT_BENIGN":
         return 1
-    if verdict not in ("VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS"):
+    if is_labelled or verdict not in ("VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS"):
         return 1 if severity == "SEVERITY_NONE" else 3
     said = SEVERITIES.get(severity or "")
     if said is None:
