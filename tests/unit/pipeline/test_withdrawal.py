@@ -204,6 +204,36 @@ def test_every_profile_takes_the_indicator_back(journal, stix, sink, profile):
         assert found[0]["id"] == found[1]["id"]
 
 
+NAMED = {
+    "attribution": {"threat_actors": ["APT9"], "malware_families": [{"family": "Emotet"}]},
+    "techniques": [{"id": "T1059", "name": "Interpreter", "tactics": [], "severity": None, "sandboxes": []}],
+}
+ACTOR = "threat-actor--0fd2e7f2-6e67-4b7a-9d09-9d1c2f3a4b5c"
+
+
+@pytest.mark.parametrize("wants", ["`true`", WHEN_MALICIOUS])
+@pytest.mark.parametrize("profile", [None, "opencti", "misp", "sentinel", "xsoar"])
+def test_with_the_indicator_goes_whom_and_what_it_indicates(journal, stix, sink, profile, wants):
+    route = replace(stix, mapping=bundled("stix21", profile), wants=when(wants))
+    deliver(route, journal, match(1, ruleset=ACTOR, **NAMED))
+    said = {each["id"]: each for each in sink.taken() if each.get("relationship_type") == "indicates"}
+    assert len(said) == (3 if profile == "sentinel" else 4)  # which takes no malware
+    deliver(route, journal, match(2, BENIGN, ruleset=ACTOR, **NAMED))
+    sent = [each for each in sink.taken() if each.get("relationship_type") == "indicates"]
+    assert sorted(each["id"] for each in sent) == sorted(said)
+    for each in sent:
+        former = said[each["id"]]
+        assert each["revoked"]
+        assert [each[name] for name in ("source_ref", "target_ref")] == [former["source_ref"], former["target_ref"]]
+    assert deliver(route, journal, match(3, BENIGN, ruleset=ACTOR, **NAMED)).withdrawn == 0
+    assert not any(each.get("revoked") for each in sink.taken())
+
+
+def test_nobody_is_behind_what_is_benign_from_the_start(journal, stix, sink):
+    deliver(stix, journal, match(1, BENIGN, **NAMED))
+    assert not {each["type"] for each in sink.taken()} & {"threat-actor", "malware", "attack-pattern"}
+
+
 def test_a_condition_on_the_notification_alone_takes_nothing_back(journal, stix, sink):
     route = replace(stix, wants=when("notification.hunting_info.rule_name == 'mine'"))
     deliver(route, journal, match(1, rule="mine"))
