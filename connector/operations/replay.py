@@ -42,9 +42,11 @@ def replay(
         journal = stack.enter_context(app.open_journal(plan))
         route = stack.enter_context(open_route(plan, name, journal, stop))
         with journal.lease(name):
-            on_start(rewind(route, journal, journal.positions_since(name, route.sources, since)))
+            rewound = rewind(route, journal, journal.positions_since(name, route.sources, since))
+            on_start(rewound.pending)
         runner = app.make_runner(plan, {}, {name: route}, journal, stop=stop, on_progress=on_progress)
         (part,) = runner.run_once()
+        part.messages += rewound.messages
         if runner.left_behind():
             stack.pop_all()  # it still uses what would be closed here; the process ends next
         return part
@@ -93,8 +95,8 @@ def dry_run(plan: Plan, name: str, since: int | None, *, tell: Callable[[str], N
     plan.route(name)
     with app.open_journal(plan) as journal, dry_run_outbox(journal, name) as outbox:
         route = app.make_route(plan, name, RecordingSink(tell))
-        rewind(route, outbox, journal.positions_since(name, route.sources, since))
-        delivery, part = Delivery(route, outbox), Part(name, "route", "done")
+        rewound = rewind(route, outbox, journal.positions_since(name, route.sources, since))
+        delivery, part = Delivery(route, outbox), Part(name, "route", "done", messages=rewound.messages)
         while (batch := delivery.step()) is not None:
             part.count(batch)
     return part

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery
 from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known_versions
+from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
 from connector.pipeline.send import Accepted, BatchOutcome, finish, is_emptied, send
@@ -87,13 +89,25 @@ def probe(route: Route, journal: Outbox, entry: Entry) -> BatchOutcome:
     return delivered
 
 
-def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
-    """Set a route's position back, so that it delivers again from there; return how many entries it then has pending.
+class Rewound(NamedTuple):
+    """What a route then has before it: how many entries are pending, and how many messages were sent before these."""
+
+    pending: int
+    messages: int
+
+
+def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> Rewound:
+    """Set a route's position back, so that it delivers again from there.
 
     All that these entries need is sent again, in the versions given out the first time: what earlier ones sent, too.
+    Of what these entries name only in passing (`Provisional`), the fuller versions of earlier ones are sent first.
     Requires the lease on the route.
+
+    Raises:
+        Unavailable: the receiver does not take these; the position stays.
     """
-    count = after = 0
+    count = after = messages = 0
+    fuller = FullerVersions()
     while entries := journal.history(positions, route.batch, after):
         rendered = render(route, journal, entries, "in turn")
         known = known_versions(route, journal, rendered)
@@ -109,10 +123,15 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> int:
             if version.sent and (version.revoked or object_id in needed)
         ]
         journal.mark_unsent(route.name, sent, route.receiver)
+        fuller.note(rendered, known)
         after = rendered[-1].entry.seq
         count += len(rendered)
+    for said_before in fuller.rendered(route, journal, positions):
+        outcome, accepted = _send_again(route, journal, said_before, resend=True)
+        messages += outcome.messages
+        journal.record_redelivery(route.name, Redelivery((), 0, 0, 0, sent=accepted.versions, receiver=route.receiver))
     journal.rewind(route.name, positions)
-    return count
+    return Rewound(count, messages)
 
 
 def _send_again(

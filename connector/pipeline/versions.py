@@ -211,6 +211,15 @@ def revocation_of(versions: Sequence[Version]) -> Version | None:
     return None
 
 
+def says_otherwise(document: Document, versions: Sequence[Version], seq: int) -> Version | None:
+    """The version that an entry finds in force, if that says something else than a document of the entry."""
+    if not versions:
+        return None
+    said = _Said(document)
+    current = _current(versions, seq, said)
+    return None if current is None or said.is_in(current) else current
+
+
 def _digest(document: Document) -> bytes:
     hashed = _SHA256.copy()  # cheaper than to start a new one
     try:

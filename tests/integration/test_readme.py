@@ -79,7 +79,8 @@ def test_the_quick_start_leads_to_an_indicator_and_an_event(tmp_path):
     envelope, _ = json.JSONDecoder().raw_decode(shown)
     (indicator,) = envelope["objects"]
     assert stix2.parse(indicator).type == "indicator"
-    assert re.search(r"^<\d+>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ CEF:0\|VirusTotal\|", shown, re.MULTILINE), shown
+    line = r"^<\d+>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ iocstream: CEF:0\|VirusTotal\|"
+    assert re.search(line, shown, re.MULTILINE), shown
 
 
 @pytest.mark.xdist_group("quickstart")

@@ -12,7 +12,7 @@ from hypothesis_profiles import examples
 
 from connector import notification
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Identity, LookUp, Page, Refusal, Refused, Subject, Unavailable
+from connector.model import Identity, LookUp, Page, Provisional, Refusal, Refused, Subject, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route
@@ -345,6 +345,32 @@ def test_a_replay_gives_the_bytes_that_were_given_out(journal, route, sink):
     drained(route, journal)
     assert sink.has == before
     assert {name.partition("--")[0] for name in sink.taken()} == {"identity", "indicator", "sighting", "actor"}
+
+
+class NamesInPassing(Explained):
+    """The first notification tells all of the family that the others only name."""
+
+    def render(self, view):
+        number = view["notification"]["id"]
+        family = {"id": "malware--1", "name": "Emotet"}
+        told = {**family, "description": "All of it."} if number == "1" else Provisional(family)
+        return [told, {"id": f"sighting--{number}", "of": "malware--1"}]
+
+
+@pytest.mark.parametrize("is_emptied", [True, False])
+def test_a_replay_of_what_names_an_object_in_passing_brings_all_that_was_said_of_it(journal, sink, is_emptied):
+    route = Route("out", ("vt",), lambda view: True, NamesInPassing(), sink)
+    journal.append("vt", page(*(item(number) for number in (1, 2, 3))))
+    drained(route, journal)
+    before = dict(sink.has)
+    sink.taken()
+    if is_emptied:
+        sink.has.clear()
+    rewound = rewind(route, journal, {"vt": 1})
+    drained(route, journal)
+    assert rewound == (2, 2)  # what was said before: the identity and the family
+    assert sink.taken() == ["identity--1", "malware--1", "sighting--2", "sighting--3"]
+    assert sink.has == {key: body for key, body in before.items() if key[0] != "sighting--1" or not is_emptied}
 
 
 NUMBERS = itertools.count(1)
