@@ -54,8 +54,10 @@ class Successors:
         revocation = revocation_of(self._ledger.versions(object_id))
         if revocation is None:
             return False
-        # The entry that revoked it revokes it when it comes again.
-        return revocation.seq < self._seq or (revocation.seq == self._seq and not revokes(document))
+        if revocation.seq != self._seq or not revokes(document):
+            return revocation.seq <= self._seq
+        # The entry that revoked it revokes it when it comes again; unless, in between, it went on under another id.
+        return any(version.seq <= self._seq and version.sent for version in self._ledger.versions(successor(object_id)))
 
     def _is_said_again(self, document: Document) -> bool:
         return self._claims and not revokes(document) and document.__class__ is not Provisional

@@ -202,6 +202,40 @@ def test_when_it_is_taken_back_the_indicator_goes_on_under_another_id_and_what_w
     assert {each["sighting_of_ref"] for each in of_type(sink.taken(), "sighting")} == {again["id"]}
 
 
+@pytest.mark.parametrize("judged", [HOST, Judged("rule", "phish")])
+@pytest.mark.parametrize("matches", [1, 3])
+def test_each_further_false_positive_revokes_the_indicator_that_stands_then(journal, stix, sink, judged, matches):
+    deliver(stix, journal, *map(match, range(1, matches + 1)))
+    (standing,) = {each["id"] for each in of_type(sink.taken(), "indicator")}
+    for _ in range(3):
+        judge(journal, judged)
+        deliver(stix, journal)
+        sent = sink.taken()
+        assert [(each["id"], each["revoked"]) for each in of_type(sent, "indicator")] == [(standing, True)]
+        if judged is HOST:
+            assert [each["object_refs"] for each in of_type(sent, "opinion")] == [[standing]]
+
+        judge(journal, judged, "none")
+        deliver(stix, journal)
+        (again,) = {each["id"] for each in of_type(sink.taken(), "indicator")}
+        assert again == successor(standing)
+        standing = again
+
+
+def test_a_replay_revokes_the_indicator_that_stood_last(journal, stix, sink):
+    deliver(stix, journal, match(1))
+    for verdict in ("false_positive", "none", "false_positive"):
+        judge(journal, verdict=verdict)
+        deliver(stix, journal)
+    (last,) = of_type(sink.taken()[-4:], "indicator")
+
+    rewind(stix, journal, {"vt": 0})
+    deliver(stix, journal)
+
+    (revoked,) = of_type(sink.taken(), "indicator")
+    assert (revoked["id"], revoked["modified"], revoked["revoked"]) == (last["id"], last["modified"], True)
+
+
 def test_when_it_is_taken_back_events_that_were_muted_are_sent_and_what_was_taken_back_last(journal, cef, sink):
     deliver(cef, journal, match(1), match(2))
     judge(journal)
