@@ -3,6 +3,7 @@
 What systemd is told (sd_notify(3)) is a datagram of a line or two on a UNIX socket, which needs no library.
 """
 
+import gc
 import os
 import queue
 import resource
@@ -43,6 +44,8 @@ class Service:
         self._is_ending = False
         self._next: Plan | None = None
         self._runner: Runner | None = None
+        self._before: Plan | None = None
+        """What is run again where the next plan cannot be started; None once that has been."""
         self._bugs: list[BaseException] = []
 
     def run(self, plan: Plan) -> Sequence[Part]:
@@ -56,7 +59,6 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._receive)
         threading.Thread(target=self._attend, name="signals", daemon=True).start()
-        before: Plan | None = None
         while True:
             with self._lock:
                 end = self._end_of_plan = threading.Event()
@@ -65,17 +67,17 @@ class Service:
             try:
                 parts = app.run(plan, stop=end, on_start=self._started)
             except Misconfigured as error:
-                if before is None:
+                if self._before is None:
                     raise
                 _tell_refused(error)
-                plan, before = before, None
+                plan, self._before = self._before, None
                 continue
             if self._bugs:
                 raise self._bugs[0]
             with self._lock:
                 if self._is_ending or self._next is None:
                     return parts
-                plan, before, self._next = self._next, plan, None
+                plan, self._before, self._next = self._next, plan, None
 
     def _receive(self, number: int, _: object) -> None:
         if number != signal.SIGHUP:
@@ -84,6 +86,11 @@ class Service:
 
     def _started(self, runner: Runner) -> None:
         self._runner = runner
+        if self._before is not None:
+            self._before = None
+            # The parts of the former plan refer to each other, and its known-good lists may be large. Python looks for
+            # such cycles by the number of objects, of which these are few.
+            gc.collect()
         notify("READY=1\nSTATUS=Fetching and delivering")
 
     def _attend(self) -> None:

@@ -1,11 +1,13 @@
 """`iocstream run` as a service: one plan after another, and how many files it may have open."""
 
+import gc
 import itertools
 import resource
 import signal
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -50,6 +52,42 @@ def test_a_configuration_that_is_taken_up_at_any_moment_ends_no_service(monkeypa
     at_work._receive(signal.SIGTERM, None)
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+class Plan:
+    """As a plan that has run is: its parts refer to each other."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_a_former_configuration_is_not_kept_in_memory_beside_the_next(monkeypatch):
+    plans, started = [], threading.Semaphore(0)
+
+    def run(plan, *, stop, on_start):
+        plans.append(weakref.ref(plan))
+        on_start(None)
+        started.release()
+        assert stop.wait(PATIENCE)
+        return []
+
+    monkeypatch.setattr(service.app, "run", run)
+    monkeypatch.setattr(service.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(service, "_hung_up", lambda: False)
+    at_work = Service(Plan)
+    thread = threading.Thread(target=lambda: at_work.run(Plan()))
+    gc.disable()
+    try:
+        thread.start()
+        for _ in range(3):
+            assert started.acquire(timeout=PATIENCE)
+            at_work._receive(signal.SIGHUP, None)
+        assert started.acquire(timeout=PATIENCE)
+        assert [plan() is not None for plan in plans] == [False, False, False, True]
+    finally:
+        gc.enable()
+        at_work._receive(signal.SIGTERM, None)
+        thread.join(PATIENCE)
 
 
 @pytest.fixture
