@@ -289,3 +289,25 @@ def test_what_was_delivered_is_taken_back_once_a_list_has_it(folder, again):
     assert indicators(sent) == {"panel.example": True}
     # Without the list it is bad again, under another id: what is revoked stays so.
     assert indicators(run(folder, domain_notification(3), configuration=STIX)) == {"panel.example": False}
+
+
+@pytest.mark.parametrize("profile", ["stix21", "stix21/opencti", "stix21/misp", "stix21/xsoar", "stix21/sentinel"])
+def test_a_host_that_is_taken_back_indicates_no_family_either(folder, profile):
+    name, _, of = profile.partition("/")
+    mapping = f"{{use: {name}, profile: {of}}}" if of else name
+    stix = STIX.replace("mapping: stix21", f"mapping: {mapping}")
+    (folder / "own.txt").write_text("c2.example\n")
+    run(folder, file_notification(1, "c2.example", "other.example"), configuration=stix)
+    run(folder, file_notification(2, "c2.example"), configuration=stix + "guards: {lists: [own.txt]}\n")
+    final = {each["id"]: each for each in lines(folder / "out.jsonl")}
+    hosts = {each["id"]: each for each in final.values() if each.get("name") in ("c2.example", "other.example")}
+    assert {each["name"]: each.get("revoked", False) for each in hosts.values() if each["type"] == "indicator"} == {
+        "c2.example": True,
+        "other.example": False,
+    }
+    indicates = {
+        hosts[each["source_ref"]]["name"]: each.get("revoked", False)
+        for each in final.values()
+        if each["type"] == "relationship" and each["source_ref"] in hosts
+    }
+    assert indicates == ({} if of == "sentinel" else {"c2.example": True, "other.example": False})
