@@ -3,6 +3,8 @@
 import ipaddress
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from connector.values import addresses
 
@@ -50,3 +52,19 @@ def test_names_and_addresses_of_this_machine_alone(host):
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "10.0.0.1", "::", "notlocalhost", "localhost.example", "example.com"])
 def test_names_and_addresses_of_other_machines_too(host):
     assert not addresses.is_loopback(host)
+
+
+@given(st.ip_addresses().map(str) | st.text("0123456789abcdef:.%", max_size=24))
+@example("::ffff:192.0.2.1")
+@example("fe80::1%eth0")
+@example("192.0.2.01")
+@example("1:2:3:4:5:6:7::8")
+@example("\u0661.1.1.1")
+@example("1.1.1.\x001")
+def test_addresses_are_those_of_the_standard_library(text):
+    try:
+        expected = ipaddress.ip_address(text)
+    except ValueError:
+        expected = None
+
+    assert addresses.parse(text) == expected
