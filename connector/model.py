@@ -581,7 +581,7 @@ class Guarded(NamedTuple):
 
 
 class Suppressed(NamedTuple):
-    """A value of a notification that is not said to be bad, since a known-good list has it.
+    """A value of a notification that is not said to be bad, since a known-good list has it or an analyst says so.
 
     Attributes:
         seq: the entry.

@@ -233,6 +233,10 @@ class Outbox(Protocol):
         """Other entries of these sources about the same observable, the newest first, at most `limit`."""
         ...
 
+    def judged(self, value: str, source: str) -> Judgement | None:
+        """What analysts say of an observable that a notification of this source merely names; None: nothing holds."""
+        ...
+
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """Whether more than this (`Entry.learned`) was learned of what entries of these sources up to one name."""
         ...

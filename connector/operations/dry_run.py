@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connector import kinds
 from connector.kinds import JournalSettings
-from connector.model import Advance, Claim, Entry, Message, Outdated, Redelivery, Refusal, Version
+from connector.model import Advance, Claim, Entry, Judgement, Message, Outdated, Redelivery, Refusal, Version
 from connector.ports import Journal
 
 
@@ -117,6 +117,10 @@ class DryRunOutbox:
     def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
         """See `connector.ports.Outbox`."""
         return self._journal.alike(seq, sources, limit)
+
+    def judged(self, value: str, source: str) -> Judgement | None:
+        """See `connector.ports.Outbox`."""
+        return self._journal.judged(value, source)
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """See `connector.ports.Outbox`. No: a replay delivers nothing that is outdated."""

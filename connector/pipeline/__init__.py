@@ -6,7 +6,7 @@ has `send` hand them to the sink and make dead letters of what was refused, and 
 is for what goes out once more, `reread` for what a source could not read.
 What was delivered and turns out wrong, `render` takes back: `claims` knows what the receiver was told, and `successors`
 what goes on under another id when it is said again. When a route is set back, `provisional` finds who said more of what
-is named in passing.
+is named in passing. What `judged_values` finds among that is not said at all.
 Of what a receiver refuses, `refusal_log` tells, and `refused_streak` knows whether it is everything.
 
 Around them: `runner` says when each source and route has something to do, `pool` gives them threads in turn, `part`

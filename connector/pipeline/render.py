@@ -21,6 +21,7 @@ from connector.model import (
 )
 from connector.pipeline.claims import Claims, observable
 from connector.pipeline.convert import DAMAGED, Rendered
+from connector.pipeline.judged_values import JudgedValues
 from connector.pipeline.route import (
     GUARD,
     JUDGEMENT,
@@ -101,6 +102,7 @@ class _Batch:
         self._turn = turn
         self._claims = Claims({})
         self._claiming_mappings: dict[int, tuple[Withdrawing, str] | None] = {}  # by id(); with who makes the claims
+        self._tenants: dict[str, Tenant] = {}  # by source
 
     def rendered(self, entries: Sequence[Entry], aside: Collection[int], held: Iterable[Claim]) -> Iterator[Rendered]:
         seen = [
@@ -132,7 +134,7 @@ class _Batch:
             return Rendered(entry, wanted=False)
         if entry.damaged:
             return Rendered(entry, refusal=Refused(DAMAGED, by="notification"))
-        tenant = self._route.tenant(entry.source)
+        tenant = self._tenant(entry.source)
         try:
             view = _view(entry, tenant)
             with _guarding(tenant):
@@ -143,6 +145,15 @@ class _Batch:
             return _Seen(entry, tenant.mapping, view, withheld)
         claiming, author = found
         return _Seen(entry, claiming, view, withheld, claiming, observable(view, author))
+
+    def _tenant(self, source: str) -> Tenant:
+        """Whose notifications a source fetches, what is judged among what guards them."""
+        if source not in self._tenants:
+            tenant = self._route.tenant(source)
+            if tenant.guards is not None:
+                tenant = replace(tenant, guards=JudgedValues(tenant.guards, self._journal, source))
+            self._tenants[source] = tenant
+        return self._tenants[source]
 
     def _makes_claims(self, mapping: RouteMapping) -> tuple[Withdrawing, str] | None:
         """A mapping that makes claims, with the author of these: each has objects of its own."""
@@ -156,7 +167,7 @@ class _Batch:
 
     def _made(self, seen: _Seen) -> Rendered | None:
         """What is made of one entry; None when it has to wait for what came of an earlier one."""
-        guards = self._route.tenant(seen.entry.source).guards
+        guards = self._tenant(seen.entry.source).guards
         noted = None if guards is None else _Noted(guards, seen)
         try:
             with Guarding(noted):
@@ -236,7 +247,7 @@ class _Batch:
         seq = self._claims.claimed_by(about, seen.entry.seq)
         before = self._journal.entries([seq]) if seq is not None else ()
         for entry in before:
-            now = {**_view(entry, self._route.tenant(entry.source)), "entity": seen.view["entity"]}
+            now = {**_view(entry, self._tenant(entry.source)), "entity": seen.view["entity"]}
             if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
                 return withheld
         return None if rendering.claims else NOT_CLAIMED
@@ -254,7 +265,7 @@ class _Batch:
         if seen.claiming is None:
             return False
         try:
-            with _guarding(self._route.tenant(seen.entry.source)):
+            with _guarding(self._tenant(seen.entry.source)):
                 rendering = seen.claiming.rendering(seen.view)
         except Refused:
             return False

@@ -9,7 +9,7 @@ import orjson
 from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.judgements import trait
+from connector.journals.sql.judgements import of_observable, trait
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
     begin,
@@ -361,6 +361,11 @@ class SqlJournal:
             asked = {"seq": seq, "sources": json_list(sources), "limit": limit}
             found = entries.numbered(db, self._bodies, [each for (each,) in db.run("alike", asked)])
         return [*reversed(found)]
+
+    def judged(self, value: str, source: str) -> Judgement | None:
+        """As `connector.ports.Outbox.judged`."""
+        with self._database.read() as db:
+            return of_observable(db, value, source)
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """As `connector.ports.Outbox.has_learned`."""

@@ -58,6 +58,21 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
     ]
 
 
+def of_observable(db: Transaction, value: str, source: str) -> Judgement | None:
+    """As `connector.ports.Outbox.judged`."""
+    name = _name("observable", value)
+    rows = db.run("deciding_judgements", {"traits": json_list([_trait(name)])}).fetchall()
+    found = [
+        stored
+        for stored in map(stored_judgement, rows)
+        if stored.state == "in force"
+        and _name(stored.judgement.judged.kind, stored.judgement.judged.value) == name
+        and stored.judgement.judged.source in ("", source)
+    ]
+    last = max(found, key=lambda each: each.id, default=None)
+    return None if last is None else last.judgement
+
+
 def is_damaged(row: Any) -> bool:
     """Whether a row of the statement `judgements` is not what was stored."""
     return bool(row[10] != columns_checksum("judgement", *row[1:10]))

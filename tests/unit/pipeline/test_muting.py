@@ -9,11 +9,12 @@ import pytest
 from mapping_examples import bundled
 
 from connector import mapping, notification
+from connector.guards.guards import GuardBook
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Judged, Judgement, Page, Refusal, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import rewind
-from connector.pipeline.route import Route
+from connector.pipeline.route import Route, Tenant
 from connector.pipeline.versions import successor
 
 START = 1_760_000_000
@@ -430,6 +431,80 @@ def test_a_condition_can_ask_what_was_judged(journal, sink):
     judge(journal, Judged("notification", "1"), "true_positive")
     done = deliver(out, journal, match(1), match(2))
     assert (done.delivered, done.filtered) == (1, 1)
+
+
+def configured(number, *hosts):
+    """A match of malware whose configuration names command and control servers."""
+    digest = f"{number:064x}"
+    connections = [{"host": host, "categories": ["C2"]} for host in hosts]
+    config = {"families": [{"family": "sedge", "configs": [{"net_info": {"connections": connections}}]}]}
+    body = match(number)
+    attributes = {**body["attributes"], "sha256": digest, "malware_config": config}
+    return {**body, "type": "file", "id": digest, "attributes": attributes}
+
+
+def servers(documents):
+    """The command and control servers among what was sent, each with whether it is revoked."""
+    indicators = of_type(documents, "indicator")
+    return {each["name"]: each.get("revoked", False) for each in indicators if "file:" not in each["pattern"]}
+
+
+@pytest.fixture
+def guarded_stix(stix):
+    return replace(stix, tenants={"vt": Tenant({"name": "vt", "labels": {}}, stix.mapping, GuardBook().of())})
+
+
+@pytest.mark.parametrize("verdict", ["false_positive", "benign"])
+def test_a_host_judged_wrong_is_no_server_of_a_malware_configuration(journal, guarded_stix, sink, verdict):
+    judge(journal, verdict=verdict)
+
+    deliver(guarded_stix, journal, configured(1, "BAD.example", "other.example"))
+
+    assert servers(sink.taken()) == {"other.example": False}
+    (held,) = journal.guarded("out", "judgement", 10)
+    assert (held.suppressed.value, held.suppressed.is_derived) == ("bad.example", True)
+
+
+def test_a_server_judged_wrong_later_is_taken_back_by_the_next_configuration_that_names_it(journal, guarded_stix, sink):
+    deliver(guarded_stix, journal, configured(1, "bad.example", "other.example"))
+    assert servers(sink.taken()) == {"bad.example": False, "other.example": False}
+    judge(journal)
+
+    deliver(guarded_stix, journal, configured(2, "bad.example", "third.example"))
+
+    assert servers(sink.taken()) == {"bad.example": True, "third.example": False}
+
+
+def test_a_server_judged_wrong_later_is_taken_back_by_a_replay(journal, guarded_stix, sink):
+    deliver(guarded_stix, journal, configured(1, "bad.example", "other.example"))
+    sink.taken()
+    judge(journal)
+
+    rewind(guarded_stix, journal, {"vt": 0})
+    deliver(guarded_stix, journal)
+
+    assert servers(sink.taken())["bad.example"] is True
+
+
+@pytest.mark.parametrize(
+    "judged", [{"verdict": "true_positive"}, {"judged": Judged("observable", "bad.example", source="other")}]
+)
+def test_a_server_judged_right_or_for_another_source_stays(journal, guarded_stix, sink, judged):
+    judge(journal, **judged)
+
+    deliver(guarded_stix, journal, configured(1, "bad.example"))
+
+    assert servers(sink.taken()) == {"bad.example": False}
+
+
+def test_a_server_is_delivered_when_what_was_judged_of_it_is_taken_back(journal, guarded_stix, sink):
+    judge(journal)
+    deliver(guarded_stix, journal, configured(1, "bad.example"))
+    judge(journal, verdict="none")
+
+    deliver(guarded_stix, journal, configured(2, "bad.example"))
+
+    assert servers(sink.taken()) == {"bad.example": False}
 
 
 def test_what_is_muted_is_forgotten_with_its_notification_and_with_its_route(journal, cef):
