@@ -492,14 +492,14 @@ def _named_hosts(entity: Json, producer: str) -> tuple[dict[tuple[str, str], lis
         family_id = stix_id("malware", producer, "family", _line(family["family"].lower(), 200))
         for connection in _connections(family):
             host = _host(connection["host"])
-            categories = connection.get("categories")
-            if host is None or "C2" not in (categories or ["C2"]):
+            if host is None:
                 continue
             if bundled().derived(host[1]):
                 known_good[host] = None
             else:
                 families = named.setdefault(host, [])
-                if categories and family_id not in families:
+                is_c2 = any(each.upper() == "C2" for each in connection.get("categories") or ())
+                if is_c2 and family_id not in families:
                     families.append(family_id)
     return named, list(known_good)
 
@@ -542,7 +542,9 @@ def _c2(
         if not families:
             del indicator["kill_chain_phases"]
             indicator["labels"] = ["malware-config"]
-            indicator["description"] = "A malware configuration names it, and does not say what for."
+            indicator["description"] = (
+                "A malware configuration names it, and does not say that it is a command and control server."
+            )
         indicators.append(indicator)
     return observables, indicators
 

@@ -80,6 +80,48 @@ def test_a_host_without_a_category_is_never_malicious():
     assert not [each for each in made(body) if each.get("source_ref") == host["id"]]
 
 
+@pytest.mark.parametrize(
+    ("categories", "label"),
+    [
+        (["C2"], "c2"),
+        (["c2"], "c2"),
+        (["exfiltration", "C2"], "c2"),
+        ("C2", "c2"),
+        ("c2", "c2"),
+        ("NOT_C2", "malware-config"),
+        (["NOT_C2"], "malware-config"),
+        (["exfiltration"], "malware-config"),
+        ([], "malware-config"),
+        ("", "malware-config"),
+        (7, "malware-config"),
+        ([["C2"], {"C2": 1}, None], "malware-config"),
+    ],
+)
+def test_only_the_category_c2_itself_makes_a_host_a_c2_server(categories, label):
+    body = file({"host": "panel.example", "categories": categories}, verdict="VERDICT_MALICIOUS")
+    assert hosts(body)["panel.example"]["labels"] == [label]
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("panel.example:8080", "panel.example"),
+        ("198.51.100.7:8080", "198.51.100.7"),
+        ("[2001:db8::9]:443", "2001:db8::9"),
+        ("http://Panel.example/gate.php", "panel.example"),
+        ("tcp://198.51.100.7:4443", "198.51.100.7"),
+        ("203.0.113.0/24", None),
+        ("0.0.0.0/0", None),
+        ("2001:db8::/32", None),
+        ("198.51.100.7:99999", None),
+        ("panel", None),
+    ],
+)
+def test_of_a_host_with_a_port_or_in_a_url_the_host_is_taken_and_a_network_is_none(written, host):
+    body = file({"host": written, "categories": ["C2"]}, verdict="VERDICT_MALICIOUS")
+    assert list(hosts(body)) == ([host] if host else [])
+
+
 def test_a_host_that_is_named_twice_is_what_it_is_once_said_to_be():
     host = hosts(file({"host": "panel.example"}, "PANEL.example", verdict="VERDICT_MALICIOUS"))["panel.example"]
     assert (host["indicator_types"], host["labels"]) == (["malicious-activity"], ["c2"])
