@@ -15,7 +15,6 @@ from connector.monitoring.status import Lost
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.part import Part
-from connector.pipeline.send import BatchOutcome
 from connector.values.timestamps import timestamp
 
 
@@ -173,8 +172,11 @@ class PushResult(Result):
 
     notification: str = Field(description="Id of the notification that was to be delivered.")
     route: str = Field(description="Name of the route it was delivered on.")
-    outcome: Literal["delivered", "filtered", "refused"] = Field(
-        description=("What became of it. `filtered`: the route or its mapping does not want it, and nothing was sent.")
+    outcome: Literal["delivered", "filtered", "withdrawn", "refused"] = Field(
+        description=(
+            "What became of it. `filtered`: the route or its mapping does not want it, and nothing was sent. "
+            "`withdrawn`: the same, but what had been delivered of it was taken back."
+        )
     )
     answers: list[Answered] = Field(description="What was sent, and how the receiver answered.")
     reasons: list[str] = Field(description="Why it was refused: by mapping, format or receiver.")
@@ -193,6 +195,11 @@ class PushResult(Result):
                 )
             case "filtered":
                 return f"the route {self.route} does not want notification {self.notification}: nothing was sent"
+            case "withdrawn":
+                return (
+                    f"the route {self.route} does not want notification {self.notification}: what was delivered of it"
+                    f" was taken back, {accepted} objects or events accepted"
+                )
         return f"notification {self.notification} was refused on {self.route}: {self.reasons[0]}"
 
     def summary(self) -> dict[str, int]:
@@ -231,7 +238,7 @@ def push_notification(context: ActionContext, asked: PushNotification) -> PushRe
     return PushResult(
         notification=asked.id,
         route=asked.route,
-        outcome=_outcome(pushed.batches),
+        outcome=_outcome(pushed),
         answers=_answers(pushed),
         reasons=[f"{letter.by}: {letter.reason}" for letter in letters],
         fetched=pushed.fetched,
@@ -239,10 +246,12 @@ def push_notification(context: ActionContext, asked: PushNotification) -> PushRe
     )
 
 
-def _outcome(batches: Sequence[BatchOutcome]) -> Literal["delivered", "filtered", "refused"]:
-    if any(batch.refused for batch in batches):
+def _outcome(pushed: Pushed) -> Literal["delivered", "filtered", "withdrawn", "refused"]:
+    if any(batch.refused for batch in pushed.batches):
         return "refused"
-    return "delivered" if any(batch.delivered for batch in batches) else "filtered"
+    if any(batch.delivered for batch in pushed.batches):
+        return "delivered"
+    return "withdrawn" if pushed.accepted else "filtered"
 
 
 def _answers(pushed: Pushed) -> list[Answered]:

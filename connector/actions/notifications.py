@@ -1,7 +1,8 @@
 """Actions on one notification: look at it, convert it, delete it."""
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import orjson
@@ -18,7 +19,8 @@ from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, Misconfigured, Refused
 from connector.operations.push import stream_item
 from connector.pipeline.convert import convert
-from connector.ports import Journal
+from connector.pipeline.judged_values import JudgedValues
+from connector.ports import Guards, Journal
 from connector.settings.producer import Producer
 from connector.sources.bodies import storable
 
@@ -103,9 +105,15 @@ class ConvertResult(Result):
         description="STIX objects, or events as text. Empty when the mapping does not want the notification."
     )
     bundle: dict[str, Any] | None = Field(description="The STIX objects as one bundle; null for other formats.")
+    withheld: str | None = Field(
+        None,
+        description="Why it is not sent: an analyst judged it wrong, or a known-good list has it; null: it is sent.",
+    )
 
     def message(self) -> str:
         """How many documents."""
+        if self.withheld:
+            return f"it is not sent: {self.withheld}"
         if not self.documents:
             return f"the mapping {self.mapping} does not want the notification"
         return f"converted by {self.mapping} to {len(self.documents)} " + (
@@ -122,23 +130,29 @@ def convert_notification(context: ActionContext, asked: ConvertNotification) -> 
     """Convert a notification, found by its id or given whole, with a mapping; nothing is sent or stored.
 
     The result is what a route with this mapping would send for this notification alone: STIX 2.1 objects, CEF events or
-    JSON.
+    JSON. Of one that is found by its id nothing is sent if an analyst judged it wrong, or a known-good list suppresses
+    it; `withheld` says so.
     """
+    plan = context.plan
     if asked.id is not None:
         found = _found(context, asked.id, "anywhere")
-        item, source = found.notification, found.source
+        compiled = _mapping(plan, asked.mapping, asked.profile, found.source)
+        with _guards(plan, asked.mapping, asked.profile, found.source) as guards:
+            said = plan.said_of(found.source)
+            (conversion,) = convert([found.notification], compiled, said, guards, found.judgement)
     else:
-        item, source = notification.read(storable(asked.notification)), None
-    compiled = _mapping(context.plan, asked.mapping, asked.profile, source)
-    said = None if source is None else context.plan.said_of(source)
-    (conversion,) = convert([item], compiled, said)
+        compiled = _mapping(plan, asked.mapping, asked.profile, None)
+        (conversion,) = convert([notification.read(storable(asked.notification))], compiled)
     if conversion.refusal:
         raise conversion.refusal
     texts = [message.body.decode() for message in conversion.messages]
     is_stix = compiled.format_name == "stix"
     documents = [orjson.loads(text) for text in texts] if is_stix else texts
     bundle = orjson.loads(bundle_of(conversion.messages)) if is_stix and texts else None
-    return ConvertResult(mapping=asked.mapping, format=compiled.format_name, documents=documents, bundle=bundle)
+    withheld = conversion.withheld.reason if conversion.withheld else None
+    return ConvertResult(
+        mapping=asked.mapping, format=compiled.format_name, documents=documents, bundle=bundle, withheld=withheld
+    )
 
 
 class DeleteNotification(Parameters):
@@ -265,6 +279,22 @@ def _mapping(plan: Plan, using: str, profile: str | None, source: str | None) ->
     known = [*files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
     which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
     raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
+
+
+@contextlib.contextmanager
+def _guards(plan: Plan, using: str, profile: str | None, source: str) -> Iterator[Guards]:
+    """What guards the notifications of a source on the first route with this mapping, with what analysts judged."""
+    routes = (
+        name
+        for name, route in plan.settings.routes.items()
+        if route.mapping.use == using and profile in (None, route.mapping.profile) and source in plan.read_by(route)
+    )
+    guards = plan.guards.of(next(routes, ""), source)
+    if not plan.settings.journal.path.exists():
+        yield guards
+        return
+    with app.open_journal(plan) as journal:
+        yield JudgedValues(guards, journal, source)
 
 
 @functools.lru_cache(maxsize=32)

@@ -15,6 +15,7 @@ from connector.model import (
     Entry,
     Identity,
     JsonObject,
+    Judgement,
     Message,
     Notification,
     Refused,
@@ -22,7 +23,7 @@ from connector.model import (
     Version,
     Withheld,
 )
-from connector.pipeline.route import Route, RouteMapping, Withdrawing, guarded_view, known_good
+from connector.pipeline.route import Route, RouteMapping, Withdrawing, guarded_view, judged_wrong, known_good
 from connector.pipeline.successors import Successors
 from connector.pipeline.versions import Ledger, revocation_of, successor
 from connector.ports import Format, Guards, ObjectFormat, Outbox
@@ -59,6 +60,7 @@ def convert(
     mapping: RouteMapping,
     source: JsonObject | None = None,
     guards: Guards | None = None,
+    judgement: Judgement | None = None,
 ) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications.
 
@@ -67,8 +69,9 @@ def convert(
         mapping: how.
         source: what it is from (see `connector.notification.view`).
         guards: what is known to be good; None: what the mapping itself has.
+        judgement: what an analyst says of them.
     """
-    entries = (Entry(seq, "", item) for seq, item in enumerate(notifications, start=1))
+    entries = (Entry(seq, "", item, judgement=judgement) for seq, item in enumerate(notifications, start=1))
     guarding = Guarding(None if guards is None else guards.derived)
     yield from encode((_rendered(entry, mapping, source, guards, guarding) for entry in entries), Ledger({}))
 
@@ -77,7 +80,9 @@ def _rendered(
     entry: Entry, mapping: RouteMapping, source: JsonObject | None, guards: Guards | None, guarding: Guarding
 ) -> "Rendered":
     try:
-        view = notification.view(entry.notification, entry.context, source)
+        view = notification.view(entry.notification, entry.context, source, entry.judgement)
+        if (judged := judged_wrong(entry.judgement)) is not None:
+            return Rendered(entry, wanted=False, withheld=judged)
         if guards is not None and (withheld := known_good(guarded_view(view, guards))) is not None:
             return Rendered(entry, wanted=False, withheld=withheld)
         with guarding:

@@ -79,6 +79,11 @@ def _said(judgement: Judgement) -> str:
     return f"{judgement.by} judged {what} {_VERDICTS[judgement.verdict]}{note}"
 
 
+def judged_wrong(judgement: Judgement | None) -> Withheld | None:
+    """That an analyst judged what a notification is about, or the notification, wrong; None: nobody did."""
+    return Withheld(JUDGEMENT, _said(judgement)) if judgement is not None and judgement.withholds else None
+
+
 def guarded_view(view: dict[str, Any], guards: Guards | None) -> dict[str, Any]:
     """The view of a notification, with what guards that which it is about."""
     guard = None if guards is None else guards.of_notification(view)
@@ -148,8 +153,8 @@ class Route:
             entry: the notification.
             view: how mappings and conditions see it, with what guards it.
         """
-        if entry.judgement is not None and entry.judgement.withholds:
-            return Withheld(JUDGEMENT, _said(entry.judgement))
+        if (judged := judged_wrong(entry.judgement)) is not None:
+            return judged
         if (guarded := known_good(view)) is not None:
             return guarded
         return None if self.wants(view) else NOT_WANTED

@@ -357,6 +357,42 @@ def test_a_conversion_is_what_a_route_sends(world):
     assert world.call("convert_notification", notification={"type": "file"}).errors[0].code == "rejected"
 
 
+def test_a_conversion_of_what_was_judged_wrong_says_that_it_is_muted(world):
+    world.done("poll")
+    world.done("judge", verdict="benign", of="notification", value=IDS[0], note="ours")
+
+    converted = world.call("convert_notification", id=IDS[0])
+
+    assert (converted.data.documents, converted.data.bundle) == ([], None)
+    assert converted.data.withheld.endswith("judged it benign: ours")
+    assert converted.message == f"it is not sent: {converted.data.withheld}"
+    world.done("judge", verdict="none", of="notification", value=IDS[0])
+    assert world.done("convert_notification", id=IDS[0]).documents
+
+
+def test_a_conversion_is_guarded_as_its_route(world):
+    world.done("poll")
+    (world.folder / "ours.txt").write_text(f"{RAISED[0]['id']}\n")
+    world.edit("mapping: stix21\n", f'mapping: stix21\n    guards: {{lists: ["{world.folder}/ours.txt"]}}\n')
+
+    assert world.done("convert_notification", id=IDS[0]).withheld == (
+        "it is on the list ours of what is known to be good"
+    )
+    assert world.done("convert_notification", id=IDS[0], mapping="cef").withheld is None
+
+
+def test_a_push_of_what_was_judged_wrong_says_what_it_took_back(world):
+    world.done("poll")
+    world.done("judge", verdict="false_positive", of="notification", value=IDS[0])
+    world.done("poll")
+
+    pushed = world.call("push_notification", id=IDS[0], route="taxii")
+
+    assert pushed.data.outcome == "withdrawn"
+    assert pushed.data.answers
+    assert "what was delivered of it was taken back" in pushed.message
+
+
 def test_a_conversion_takes_a_profile_of_the_mapping(world):
     plain = world.done("convert_notification", notification=RAISED[0]).documents
     profiled = world.done("convert_notification", notification=RAISED[0], profile="opencti").documents
