@@ -376,7 +376,8 @@ class Version(NamedTuple):
         created: RFC 3339; empty for documents that carry none.
         modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
         sent: whether the sink has accepted it.
-        last_seq: the last entry found to say the same, when that came after `seq`.
+        last_seq: the last entry found to say the same, when that came after `seq`; of a revocation also `seq`, once the
+            sink has accepted it.
         valid_until: until when it is valid, as it was written; empty when it did not say, or said so within the digest.
         revoked: whether it takes the object back; no later version of it may be made.
     """

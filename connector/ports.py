@@ -197,6 +197,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def forget_versions(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+        """Forget that these versions were ever made: the receiver has refused them. Requires the lease on the route."""
+        ...
+
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """What this route has told a receiver of these observables, in order; absent when that is nothing."""
         ...

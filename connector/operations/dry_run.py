@@ -80,6 +80,10 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`. A sink that only records is never emptied, so that it is never asked of all."""
         self._changed.mark_unsent(route, versions or (), receiver)
 
+    def forget_versions(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+        """See `connector.ports.Outbox`."""
+        self._changed.forget_versions(route, versions, receiver)
+
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """See `connector.ports.Outbox`."""
         found = self._changed.claims(route, observables, receiver)

@@ -25,7 +25,7 @@ from connector.model import (
 )
 from connector.pipeline.route import Route, RouteMapping, Withdrawing, guarded_view, judged_wrong, known_good
 from connector.pipeline.successors import Successors
-from connector.pipeline.versions import Ledger, revocation_of, successor
+from connector.pipeline.versions import Ledger, revocation_of, revokes, successor
 from connector.ports import Format, Guards, ObjectFormat, Outbox
 
 CHANGED = "the disk has changed what the journal stored of it (its checksum is another)"
@@ -114,6 +114,9 @@ class Rendered:
         output: the format of the documents, which signs for the entry's source; None when nothing was to be made.
         wanted: whether the route lets it through. What takes something back may be made of one that it does not.
         claims: whether the documents say that the observable is bad.
+        over: what takes the documents back, if a later entry has ended what they claim. They are then sent only to a
+            receiver that has the objects which that revokes, and whose newer versions stay. None: they are sent.
+        otherwise: of documents that revoke an object, what stands in their places for a receiver that never had it.
         claim, withheld, guarded: see `Conversion`.
     """
 
@@ -123,6 +126,8 @@ class Rendered:
     wanted: bool = True
     output: Format | None = None
     claims: bool = True
+    over: Sequence[Document] | None = None
+    otherwise: Sequence[Document] = ()
     claim: Claim | None = None
     withheld: Withheld | None = None
     guarded: Sequence[Suppressed] = ()
@@ -172,18 +177,8 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
     told: set[ObjectFormat] = set()  # those whose shared documents went out with an entry of this batch
     for item in rendered:
         output = item.output
-        if output is None:
-            refused = item.refusal.document if item.refusal else None
-            as_json = None if refused is None else _as_json(refused)
-            yield Conversion(
-                item.entry,
-                (),
-                item.refusal,
-                item.wanted,
-                refused_document=as_json,
-                withheld=item.withheld,
-                guarded=item.guarded,
-            )
+        if output is None or (item.over is not None and not _is_known(item, item.over, output, ledger)):
+            yield _nothing_made(item)
             continue
         objects = output if isinstance(output, ObjectFormat) else None
         shared_documents = objects.shared_documents() if objects is not None and objects not in told else ()
@@ -194,8 +189,10 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         try:
             for document in [*shared_documents, *item.documents]:
                 identity = objects.identify(document) if objects else None
+                if item.otherwise and objects is not None:
+                    document = _unless_unknown(document, item, objects, ledger)  # noqa: PLW2901 -- the one that is sent
                 if ids is not None and identity is not None and identity.versioned:
-                    document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- the one that is sent
+                    document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- likewise
                 message = _message(document, identity, item.entry, output, ledger)
                 if message is not None:
                     messages.append(message)
@@ -211,6 +208,44 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
             )
             if objects is not None:
                 told.add(objects)
+
+
+def _nothing_made(item: Rendered) -> Conversion:
+    refused = item.refusal.document if item.refusal else None
+    return Conversion(
+        item.entry,
+        (),
+        item.refusal,
+        item.wanted and item.over is None,
+        refused_document=None if refused is None else _as_json(refused),
+        withheld=item.withheld,
+        guarded=item.guarded,
+    )
+
+
+def _is_known(item: Rendered, over: Sequence[Document], objects: Format, ledger: Ledger) -> bool:
+    """Whether the receiver has all objects of an entry that could be revoked."""
+    if not isinstance(objects, ObjectFormat):
+        return False
+    revocable = {objects.identify(document).id for document in over if revokes(document)}
+    ids = Successors(ledger, item.entry.seq, claims=item.claims)
+    said = [(document, objects.identify(document)) for document in item.documents]
+    placed = {
+        identity.id: ids.placed(document, identity)[1].id if identity.versioned else identity.id
+        for document, identity in said
+    }
+    known = [ledger.is_there(placed[each]) for each in revocable.intersection(placed)]
+    return bool(known) and all(known)
+
+
+def _unless_unknown(document: Document, item: Rendered, objects: ObjectFormat, ledger: Ledger) -> Document:
+    """A document; if it revokes what a receiver never had, what that is now: others of the entry may refer to it."""
+    if not revokes(document):
+        return document
+    object_id = objects.identify(document).id
+    if ledger.is_there(object_id) or revocation_of(ledger.versions(object_id)) is not None:
+        return document
+    return next((each for each in item.otherwise if objects.identify(each).id == object_id), document)
 
 
 def _as_json(document: Document) -> bytes | None:

@@ -110,6 +110,7 @@ class Delivery:
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
         delivered, accepted = send(route.sink, conversions, ledger)
+        journal.forget_versions(route.name, accepted.unmade, route.receiver)
         self._is_refused = self.streak.count(delivered)
         if self._is_refused and self.streak.is_everything:
             raise self._everything_refused()

@@ -25,6 +25,8 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
         Unavailable: nothing has changed but that some may have arrived.
     """
     rendered = render(route, journal, entries, "again")
+    if again:  # an event that a person wants again says when it was
+        rendered = [each if isinstance(each.output, ObjectFormat) else replace(each, over=None) for each in rendered]
     delivered, accepted = _send_again(route, journal, rendered, resend=again)
     journal.record_redelivery(route.name, _redelivery(route, entries, delivered, delivered.dead_letters, accepted))
     return delivered
@@ -155,6 +157,7 @@ def _send_again(
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)
     delivered, accepted = send(route.sink, conversions, ledger)
+    journal.forget_versions(route.name, accepted.unmade, route.receiver)
     finish(route.sink)
     return delivered, accepted
 

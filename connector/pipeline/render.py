@@ -26,6 +26,7 @@ from connector.pipeline.route import (
     GUARD,
     JUDGEMENT,
     NOT_MATCHED,
+    SPOKEN_AGAINST,
     Rendering,
     Route,
     RouteMapping,
@@ -195,15 +196,21 @@ class _Batch:
             told = self._claims.at(about, seq)
             if told is not None and not told.stands and self._must_wait(about):
                 return None
+            if self._turn == "again" and self._is_over(seen, about, mapping):
+                over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
+                return Rendered(
+                    seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
+                )
             claim = self._claims.claim(about, seq) if rendering.documents else None
             return Rendered(seen.entry, rendering.documents, output=output, claim=claim)
-        documents, claim = rendering.documents, None
+        documents, otherwise, claim = rendering.documents, (), None
         if self._is_to_take_back(about, seq) and seen.view["entity"]:
             if self._must_wait(about):
                 return None
+            otherwise = documents
             documents = mapping.withdrawal(rendering, NOT_CLAIMED, alone=False)
             claim = self._claims.withdraw(about, seq)
-        return Rendered(seen.entry, documents, output=output, claims=False, claim=claim)
+        return Rendered(seen.entry, documents, output=output, claims=False, otherwise=otherwise, claim=claim)
 
     def _turned_away(self, seen: _Seen, about: int, mapping: Withdrawing) -> Rendered | None:
         entry = seen.entry
@@ -251,6 +258,39 @@ class _Batch:
             if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
                 return withheld
         return None if rendering.claims else NOT_CLAIMED
+
+    def _is_over(self, seen: _Seen, about: int, mapping: Withdrawing) -> bool:
+        """Whether a later entry, which the route has dealt with, has ended what this one claims."""
+        for entry in self._journal.alike(seen.entry.seq, self._route.sources, ALIKE):
+            if entry.seq < seen.entry.seq:
+                break
+            later = None if self._is_pending(entry) else self._see(entry)
+            if isinstance(later, _Seen) and later.observable == about and later.view["entity"]:
+                ends = self._ends(later, seen, mapping)
+                if ends is not None:
+                    return ends
+        return False
+
+    def _ends(self, later: _Seen, seen: _Seen, mapping: Withdrawing) -> bool | None:
+        """Whether a later entry ends what one claims, or says the same; None when it says nothing of that."""
+        if later.claiming is None or _is_muted(later):
+            return None
+        try:
+            with _guarding(self._route.tenant(later.entry.source)):
+                if later.withheld is not None and later.withheld.by != "condition":
+                    return True
+                if later.withheld is not None or not later.claiming.is_for(later.view):
+                    now = {**seen.view, "entity": later.view["entity"]}
+                    if self._route.withheld(seen.entry, now) is not None or not mapping.is_for(now):
+                        return True
+                rendering = later.claiming.rendering(later.view, whatever=True)
+        except Refused:
+            return None
+        return not rendering.claims
+
+    def _is_pending(self, entry: Entry) -> bool:
+        pending = self._journal.pending(self._route.name, (entry.source,), 1)
+        return bool(pending) and pending[0].seq <= entry.seq
 
     def _is_said_by_another(self, judged: Entry, about: int) -> bool:
         """Whether another notification, which is not judged so, has said that the same observable is bad."""

@@ -65,6 +65,7 @@ JUDGEMENT = "judgement"
 """Who withholds what an analyst judged."""
 _VERDICTS = {"false_positive": "a false positive", "benign": "benign"}
 NOT_WANTED = Withheld("condition", "the route's `when` does not let it through")
+SPOKEN_AGAINST = Withheld("verdict", "a later notification has ended what it claims")
 NOT_MATCHED = Withheld("condition", "the mapping's `match` does not let it through")
 
 

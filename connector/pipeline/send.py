@@ -58,12 +58,14 @@ class Accepted(NamedTuple):
     Attributes:
         muted: the entries that it was not sent, because of what an analyst judged.
         guarded: what was suppressed of them.
+        unmade: revocations that it has refused and does not have: the object goes on as if none had been made.
     """
 
     versions: Sequence[Version]
     claims: Sequence[Claim]
     muted: Sequence[int]
     guarded: Sequence[Suppressed]
+    unmade: Sequence[Version]
 
 
 def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, Accepted]:
@@ -94,7 +96,12 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
         guarded=sum(each.withheld is not None and each.withheld.by == GUARD for each in conversions),
     )
     guarded = [suppressed for each in conversions for suppressed in each.guarded]
-    return counted, Accepted(sent, claims, muted, guarded)
+    unmade = [
+        version
+        for version in ledger.stamped
+        if version.revoked and (version.object_id, version.modified) in refused_versions & ledger.untold
+    ]
+    return counted, Accepted(sent, claims, muted, guarded, unmade)
 
 
 def _claims(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[Claim]:

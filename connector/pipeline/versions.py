@@ -36,6 +36,7 @@ class Ledger:
         stamped: versions that this batch sends.
         unchanged: versions that the receiver has, and of which an entry of this batch says the same.
         has_revoked: whether any of the objects is revoked, so that others may stand in their places (`successors`).
+        untold: revocations that this batch sends, and of which the receiver has not accepted any before.
 
     Args:
         known: the versions recorded so far, by object.
@@ -59,6 +60,7 @@ class Ledger:
         self.recorded: list[Version] = []
         self.stamped: list[Version] = []
         self.unchanged: list[Version] = []
+        self.untold: set[tuple[str, str]] = set()  # by id and `modified`
 
     def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
         """The document with its `created` and `modified`; None when the receiver has no need of it.
@@ -94,6 +96,11 @@ class Ledger:
         """The versions of an object, as far as they are known."""
         return self._known.get(object_id, ())
 
+    def is_there(self, object_id: str) -> bool:
+        """Whether the receiver has any version of an object, also if that is to be sent again."""
+        sent = any(version.sent for version in self._known.get(object_id, ()))
+        return sent or self._told_until.get(object_id, 0) > 0
+
     def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
         versions = self._known[object_id]
         current = _current(versions, seq, said)
@@ -115,10 +122,14 @@ class Ledger:
         is_there = any(version.sent and not version.revoked and version.seq <= seq for version in versions)
         if revocation is not None:
             is_needed = is_there or revocation.sent or revocation.seq == seq
+            if not revocation.sent and not revocation.last_seq:
+                self.untold.add((object_id, revocation.modified))
             return self._repeated(said, revocation, seq) if is_needed else None
         if not is_there or self._told_until.get(object_id, 0) > seq:
             return None
-        return self._begun(object_id, seq, said, _times_after(date, versions))
+        times = _times_after(date, versions)
+        self.untold.add((object_id, times[1]))
+        return self._begun(object_id, seq, said, times)
 
     def _begun(self, object_id: str, seq: int, said: "_Said", times: tuple[str, str]) -> Document:
         created, modified = times
@@ -178,7 +189,8 @@ class Ledger:
         digest, valid_until, revoked = said.digest, said.valid_until, said.revoked
         # `_make` takes half the time of the constructor, which shows: every document of a new notification comes here.
         self.recorded.append(Version._make((object_id, seq, digest, created, modified, False, 0, valid_until, revoked)))
-        sent = Version._make((object_id, seq, digest, created, modified, True, 0, valid_until, revoked))
+        told = seq if revoked else 0  # that a revocation was accepted is known for good
+        sent = Version._make((object_id, seq, digest, created, modified, True, told, valid_until, revoked))
         self.stamped.append(sent)
         self.has_revoked |= revoked
         self._undo.append((object_id, versions))
@@ -186,7 +198,7 @@ class Ledger:
 
     def _send(self, version: Version, seq: int) -> None:
         versions = self._known[version.object_id]
-        last_seq = max(seq, version.last_seq) if seq > version.seq else version.last_seq
+        last_seq = max(seq, version.last_seq) if seq > version.seq or version.revoked else version.last_seq
         sent = version._replace(sent=True, last_seq=last_seq)
         self.stamped.append(sent)
         self._undo.append((version.object_id, versions))

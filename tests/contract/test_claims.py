@@ -67,6 +67,17 @@ def test_what_is_told_again_at_the_same_entry_takes_the_place_of_what_was(journa
     assert journal.claims("out", [7]) == {7: [Claim(7, 1, stands=True, last_seq=2), Claim(7, 3, stands=True)]}
 
 
+def test_a_version_that_is_forgotten_was_never_made_for_that_receiver(journal):
+    made = [Version("indicator--1", seq, bytes(16), "a", f"{seq}", sent=False, revoked=seq == 2) for seq in (1, 2)]
+    with journal.lease("out"):
+        for receiver in ("here", "there"):
+            journal.record("out", made, receiver)
+        journal.forget_versions("out", made[1:], "here")
+        journal.forget_versions("out", [], "there")
+        assert journal.versions("out", ["indicator--1"], "here") == {"indicator--1": made[:1]}
+        assert journal.versions("out", ["indicator--1"], "there") == {"indicator--1": made}
+
+
 def test_an_advance_that_fails_tells_nothing(journal):
     unwritable = Claim(8, 2**70, stands=True)
     with pytest.raises(OverflowError):

@@ -1032,12 +1032,15 @@ def test_status_tells_who_serves_a_part_through_an_outage_too(open_journal):
     second.close()
 
 
-@pytest.mark.parametrize("write", ["append", "record", "mark_unsent", "advance", "rewind", "record_redelivery"])
+@pytest.mark.parametrize(
+    "write", ["append", "record", "mark_unsent", "forget", "advance", "rewind", "record_redelivery"]
+)
 def test_nothing_is_written_without_the_lease(journal, write):
     calls = {
         "append": lambda: journal.append("name", page(1)),
         "record": lambda: journal.record("name", [version("a", 1, 1)]),
         "mark_unsent": lambda: journal.mark_unsent("name", [version("a", 1, 1)]),
+        "forget": lambda: journal.forget_versions("name", [version("a", 1, 1)]),
         "advance": lambda: journal.advance("name", ["vt"], Advance(1, 1, 0, 0)),
         "rewind": lambda: journal.rewind("name", {"vt": 0}),
         "record_redelivery": lambda: journal.record_redelivery("name", Redelivery([1], 1, 0, 0)),

@@ -219,6 +219,14 @@ class SqlJournal:
             else:
                 ledger.mark_unsent(db, number, versions)
 
+    def forget_versions(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+        """As `connector.ports.Outbox.forget_versions`."""
+        if not versions:
+            return
+        with self._database.write() as db:
+            self._leases.fence(db, route)
+            ledger.forget(db, ledger.ledger_id(db, route, route_id(db, route), receiver), versions)
+
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """As `connector.ports.Outbox.claims`."""
         if not observables:

@@ -56,6 +56,11 @@ def mark_unsent(db: Transaction, ledger: int, versions: Sequence[Version]) -> No
     db.run_many("mark_unsent", [{**_key(version), "ledger": ledger} for version in versions])
 
 
+def forget(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
+    """Forget that these versions were ever made."""
+    db.run_many("delete_version", [{**_key(version), "ledger": ledger} for version in versions])
+
+
 def claims(db: Transaction, route: str, observables: Sequence[int], receiver: str) -> Mapping[int, Sequence[Claim]]:
     """As `connector.ports.Outbox.claims`. What the disk has changed is unknown."""
     found: dict[int, list[Claim]] = {}

@@ -486,6 +486,138 @@ def test_what_was_learned_of_the_last_to_speak_takes_it_back_once(journal, reque
     assert done is None or done.withdrawn == 0
 
 
+# What a receiver refuses
+
+
+def refused(journal):
+    return [stored.letter.seq for stored in journal.dead_letters("out")]
+
+
+def history(route, journal, sink, steps):
+    """Indicators that stand at the receiver after what was matched: `M`, `B`; with `x` it refuses the indicator."""
+    for number, step in enumerate(steps.split(), start=1):
+        sink.refuse = lambda message, step=step: step.endswith("x") and b'"type":"indicator"' in message.body
+        if step == "retry":
+            redeliver(route, journal, journal.entries(sorted(set(refused(journal)))))
+        elif step == "drop":
+            journal.drop([stored.id for stored in journal.dead_letters("out")])
+        else:
+            deliver(route, journal, match(number, MALICIOUS if step[0] == "M" else BENIGN))
+    last = {}
+    for each in sorted(indicators(sink.taken()), key=lambda each: each["modified"]):
+        assert not last.get(each["id"], {}).get("revoked"), "a version follows a revocation"
+        last[each["id"]] = each
+    return sum("revoked" not in each and each["indicator_types"] == ["malicious-activity"] for each in last.values())
+
+
+STANDS = [
+    "M Bx M",
+    "M Bx M retry",
+    "M Bx retry M",
+    "M Bx Mx retry",
+    "M B Mx B M",
+    "M B Mx B M retry",
+    "Mx B retry M",
+    "Mx B M retry",
+    "Mx M retry",
+]
+IS_OVER = [
+    "M Bx M retry B",
+    "M Bx drop M B",
+    "M Bx drop B",
+    "M Bx Bx M retry B",
+    "M Bx retry",
+    "M Bx Mx retry B",
+    "M Bx Mx B retry",
+    "M B Mx B retry",
+    "Mx B",
+    "Mx B retry",
+    "Mx B retry B",
+    "Mx B retry M B",
+    "Mx Bx retry",
+    "Mx M B retry",
+]
+
+
+@pytest.mark.parametrize("wants", ["`true`", WHEN_MALICIOUS])
+@pytest.mark.parametrize("steps", [*STANDS, *IS_OVER])
+def test_one_indicator_stands_if_the_last_word_is_malicious_and_none_if_it_is_not(journal, stix, sink, steps, wants):
+    assert history(replace(stix, wants=when(wants)), journal, sink, steps) == (steps in STANDS)
+
+
+def test_a_revocation_that_was_refused_leaves_the_id_to_what_is_malicious_again(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1))
+    sink.refuse = lambda message: b'"revoked"' in message.body
+    deliver(route, journal, match(2, BENIGN))
+    sink.refuse = lambda message: False
+    deliver(route, journal, match(3, reputation=-5, tags=["new"]), match(4, BENIGN))
+    ids = {(each["id"], each.get("revoked", False)) for each in indicators(sink.taken())}
+    ((only, _),) = {(object_id, "") for object_id, _ in ids}
+    assert ids == {(only, False), (only, True)}
+
+
+def test_a_revocation_that_was_accepted_once_is_not_forgotten_when_it_is_refused_in_a_replay(journal, stix, sink):
+    deliver(stix, journal, match(1), match(2, BENIGN))
+    former = indicators(sink.taken())[0]["id"]
+    rewind(stix, journal, {"vt": 0})
+    sink.refuse = lambda message: b'"revoked"' in message.body
+    deliver(stix, journal)
+    sink.refuse = lambda message: False
+    sink.taken()
+    deliver(stix, journal, match(3))
+    assert [each["id"] for each in indicators(sink.taken())] == [successor(former)]
+
+
+def test_a_revocation_in_doubt_is_not_forgotten(journal, stix, sink, monkeypatch):
+    deliver(stix, journal, match(1))
+    former = indicators(sink.taken())[0]["id"]
+    store(journal, match(2, BENIGN))
+    sink.outage = True
+    with pytest.raises(Unavailable):
+        Delivery(stix, journal).step()
+    sink.outage = False
+    assert [version.revoked for version in journal.versions("out", [former])[former]] == [False, True]
+
+
+def test_what_is_benign_is_an_indicator_where_the_malicious_one_was_refused(journal, stix, sink):
+    sink.refuse = lambda message: b'"type":"indicator"' in message.body
+    deliver(stix, journal, match(1))
+    sink.refuse = lambda message: False
+    sink.taken()
+    deliver(stix, journal, match(2, BENIGN))
+    sent = sink.taken()
+    (indicator,) = indicators(sent)
+    assert (indicator["indicator_types"], "revoked" in indicator) == (["benign"], False)
+    assert [each["sighting_of_ref"] for each in sent if each["type"] == "sighting"] == [indicator["id"]]
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+def test_a_retry_says_nothing_that_a_later_notification_has_ended(journal, request, make, sink):
+    route = replace(request.getfixturevalue(make), wants=when(WHEN_MALICIOUS))
+    sink.refuse = lambda message: True
+    deliver(route, journal, match(1), match(2, domain="other.example"))
+    sink.refuse = lambda message: False
+    deliver(route, journal, match(3, BENIGN))
+    sink.sent.clear()
+    done = redeliver(route, journal, journal.entries([1, 2]))
+    assert (done.delivered, done.filtered, done.refused) == (1, 1, 0)
+    assert b"bad.example" not in b"".join(message.body for message in sink.sent)
+    assert refused(journal) == []
+
+
+def test_a_retry_heeds_nothing_that_waits_or_that_is_not_for_the_route_to_heed(journal, cef, sink):
+    route = replace(cef, wants=when("notification.hunting_info.rule_name == 'mine'"))
+    sink.refuse = lambda message: True
+    deliver(route, journal, match(1, rule="mine"))
+    sink.refuse = lambda message: False
+    deliver(route, journal, match(2, rule="yours"), match(3, verdict=None, rule="mine"))
+    store(journal, match(4, BENIGN, rule="mine"))
+    sink.sent.clear()
+    assert redeliver(route, journal, journal.entries([1])).delivered == 1
+    assert events(sink) == ["hunting:domain"]
+
+
 # A claim that returns
 
 
