@@ -69,6 +69,7 @@ FOLDER = re.compile(r"[/\\]")
 COLLECTION = "https://www.virustotal.com/gui/collection/"
 
 Object = dict[str, Any]
+_Hosts = dict[tuple[str, str], list[str]]
 
 
 def objects(body: Json, producer: str, author: str, marking: str) -> list[Object]:
@@ -91,7 +92,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     verdict = _verdict(assessment, stats)
     is_benign = verdict == "VERDICT_BENIGN"
 
-    def relationship(source: str, verb: str, target: str, **more: str) -> Object:
+    def relationship(source: str, verb: str, target: str, **more: str | bool) -> Object:
         return {
             "type": "relationship",
             "id": stix_id("relationship", source, verb, target),
@@ -188,7 +189,7 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
         found.append(sample)
         found += [relationship(sample["id"], "variant-of", identifier) for identifier in families.values()]
 
-    hosts, known_good = ({}, []) if is_benign else _named_hosts(entity, producer)
+    hosts, known_good = ({}, {}) if is_benign else _named_hosts(entity, producer)
     indicator = {
         "type": "indicator",
         "id": stix_id("indicator", producer, "file", sha256),
@@ -262,6 +263,9 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     ]
     for each, named in zip(indicators, hosts.values(), strict=True):
         found += [relationship(each["id"], "indicates", family) for family in named]
+    for (_, value), named in known_good.items():
+        taken_back = stix_id("indicator", producer, "c2", value)
+        found += [relationship(taken_back, "indicates", family, revoked=True) for family in named]
     if sample:
         found += [relationship(sample["id"], "communicates-with", each["id"]) for each in observables]
     for subject in subjects:
@@ -484,10 +488,10 @@ def _match(context: Json, hunting: Json, rule: str, sources: Sequence[Json], cou
     return {name: value for name, value in made.items() if value is not None and value != []}
 
 
-def _named_hosts(entity: Json, producer: str) -> tuple[dict[tuple[str, str], list[str]], list[tuple[str, str]]]:
+def _named_hosts(entity: Json, producer: str) -> tuple[_Hosts, _Hosts]:
     """The hosts that a configuration names, with the families whose C2 server each is; and those known to be good."""
-    known_good: dict[tuple[str, str], None] = {}
-    named: dict[tuple[str, str], list[str]] = {}
+    known_good: _Hosts = {}
+    named: _Hosts = {}
     for family in _configurations(entity):
         family_id = stix_id("malware", producer, "family", _line(family["family"].lower(), 200))
         for connection in _connections(family):
@@ -495,13 +499,15 @@ def _named_hosts(entity: Json, producer: str) -> tuple[dict[tuple[str, str], lis
             if host is None:
                 continue
             if bundled().derived(host[1]):
-                known_good[host] = None
+                families = known_good.setdefault(host, [])
+                if family_id not in families:
+                    families.append(family_id)
             else:
                 families = named.setdefault(host, [])
                 is_c2 = any(each.upper() == "C2" for each in connection.get("categories") or ())
                 if is_c2 and family_id not in families:
                     families.append(family_id)
-    return named, list(known_good)
+    return named, known_good
 
 
 def _c2(
