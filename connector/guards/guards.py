@@ -123,8 +123,8 @@ class GuardBook:
                 self._guards[key] = self._made(*key)
             return self._guards[key]
 
-    def read(self) -> tuple[int, int]:
-        """Read every list that the configuration names; how many there are, and how many entries they have together.
+    def read(self) -> Sequence[lists.GuardList]:
+        """Read every list that the configuration names; those of a section once, however many have the same.
 
         Raises:
             Misconfigured: a list is not what it should be.
@@ -132,8 +132,7 @@ class GuardBook:
         for source in ("", *self._sources):
             for route in ("", *self._routes):
                 self.of(route, source)
-        matchers = self._matchers.values()
-        return sum(len(each.lists) for each in matchers), sum(map(len, matchers))
+        return [each for matcher in self._matchers.values() for each in matcher.lists]
 
     def key(self, route: str, source: str) -> tuple[str, str]:
         """The route and the source, each by its name where it has guards of its own, else empty."""

@@ -36,6 +36,8 @@ MIN_SUBSTRING = 4
 MAX_REGEXES = 1000
 """Of one list: each is tried on every value that is looked up."""
 
+_NOTHING_LIKE_IT = "\u00a7"
+"""In no value that is looked up: an expression that matches the empty text is in it unless it has `^` or `$`."""
 _SHOWN = 80
 _SUFFIXES = (".json", ".txt")
 _NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -243,7 +245,7 @@ def _read_json(path: Path, body: bytes, settings: ListSettings) -> GuardList:
         if not isinstance(entry, str):
             raise Misconfigured(f"{path}: list[{index}]: must be text")
         _check_size(made, entry, f"{path}: list[{index}]")
-        if entry.strip():
+        if entry.strip() or list_type in ("substring", "regex"):  # which would be in everything
             _add(made, entry.strip(), _ADDERS[list_type], f"{path}: list[{index}]")
     return made
 
@@ -328,7 +330,10 @@ def _add_substring(made: GuardList, entry: str) -> None:
 def _add_regex(made: GuardList, entry: str) -> None:
     if len(made.regexes) >= MAX_REGEXES:
         raise ValueError(f"there are more than {MAX_REGEXES} regular expressions")
-    made.regexes.append(Regex(entry))
+    regex = Regex(entry)
+    if regex.is_in("") and regex.is_in(_NOTHING_LIKE_IT):
+        raise ValueError("the expression matches the empty text, and so everything")
+    made.regexes.append(regex)
 
 
 _Adder = Callable[[GuardList, str], None]

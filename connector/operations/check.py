@@ -5,18 +5,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from connector import kinds, notification
 from connector.app import status_report
 from connector.configuration import Plan
 from connector.formats.stix import strict
+from connector.guards import lists
+from connector.guards.breadth import too_wide
 from connector.journals.sqlite.file_check import check_file, is_of_this_version
 from connector.mapping import CompiledMapping, examples
 from connector.mapping.examples import Examples
 from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
 from connector.pipeline.convert import Conversion, convert
 from connector.ports import Journal, Sink, Source
+from connector.values.display import printable, shortened
+
+_SHOWN = 80
+_MOST_TOO_WIDE = 10
+"""Of one list: each is looked for in its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         level: Literal["warning", "error"] = "error" if route.examples_must_pass else "warning"
         sources = [plan.said_of(source) for source in plan.read_by(route)]
         yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level, sources=sources)
-    try:
-        number, entries = plan.guards.read()
-        if number:
-            yield Finding("guards", "ok", f"{number} known-good lists with {entries} entries")
-    except Misconfigured as error:
-        yield Finding("guards", "error", str(error))
+    yield from _guards(plan)
     try:
         yield Finding("journal", "ok", check_file(plan.settings.journal.path))
     except Misconfigured as error:
@@ -65,6 +69,32 @@ def check(plan: Plan) -> Iterator[Finding]:
             yield from _changes(plan, journal)
         for name, route in plan.settings.routes.items():
             yield _probe(name, partial(kinds.make_sink, route.sink, journal.collections))
+
+
+def _guards(plan: Plan) -> Iterator[Finding]:
+    """Whether the known-good lists can be read, and which of their entries guard nearly everything."""
+    try:
+        found = plan.guards.read()
+    except Misconfigured as error:
+        yield Finding("guards", "error", str(error))
+        return
+    if found:
+        yield Finding("guards", "ok", f"{len(found)} known-good lists with {sum(map(len, found))} entries")
+    told: set[Path | None] = set()
+    for each in found:
+        if each.path in told:
+            continue
+        told.add(each.path)
+        wide = list(islice(too_wide(each), _MOST_TOO_WIDE + 1))
+        for entry, guards in wide[:_MOST_TOO_WIDE]:
+            line = lists.line_of(each, entry)
+            place = each.path if line is None else f"{each.path}:{line}"
+            said = "nothing is said of what it guards" if each.effect == "suppress" else "all that has a label"
+            yield Finding(
+                "guards", "warning", f"{place}: {shortened(printable(entry), _SHOWN)} {guards}: {said}. Is it meant?"
+            )
+        if len(wide) > _MOST_TOO_WIDE:
+            yield Finding("guards", "warning", f"{each.path}: there are more entries like these")
 
 
 def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ Kind = Literal["hash", "url", "address", "host"]
 _HASH = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
 """MD5, SHA-1, SHA-256."""
 _MAPPED = 96
-"""Bits of a prefix: ::ffff:0:0/96 has the IPv4 addresses (RFC 4291 section 2.5.5.2)."""
+"""Bits of a prefix: ::ffff:0:0/96 has the IPv4 addresses (RFC 4291 section 2.5.5.2). On a list it stands for this
+form, not for all IPv4 addresses."""
 _FOUR, _SIX = ipaddress.IPv4Address, ipaddress.IPv6Address
 _LONGEST_URL = 8192
 """Characters; what is longer names nothing here."""
@@ -74,7 +75,7 @@ def packed(address: str) -> tuple[int, int, int]:
         return 4, int.from_bytes(four, "big"), 32
     network = ipaddress.ip_network(address, strict=False)
     first, length = network.network_address, network.prefixlen
-    if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length >= _MAPPED:
+    if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length > _MAPPED:
         return 4, int(first.ipv4_mapped), length - _MAPPED
     return network.version, int(first), length
 

@@ -311,3 +311,16 @@ def test_a_host_that_is_taken_back_indicates_no_family_either(folder, profile):
         if each["type"] == "relationship" and each["source_ref"] in hosts
     }
     assert indicates == ({} if of == "sentinel" else {"c2.example": True, "other.example": False})
+
+
+def test_check_names_each_entry_that_guards_nearly_everything_with_its_line(folder):
+    (folder / "own.txt").write_text("example.com\n0.0.0.0/0\n\n*.com  # ours?\n")
+    configured(folder, SOURCE + OUT + "guards: {lists: [own.txt]}\n")
+    (folder / "in.jsonl").touch()
+    done = iocstream_here("check", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [line.replace(f"{folder}/", "").split() for line in done.stdout.splitlines() if "own.txt" in line]
+    assert [line[:4] for line in told] == [
+        ["warning", "guards:", "own.txt:2:", "0.0.0.0/0"],
+        ["warning", "guards:", "own.txt:4:", "*.com"],
+    ]
