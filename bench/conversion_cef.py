@@ -121,7 +121,9 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
         "VirusTotalIoCStreamTenant": ((body.get("source") or {}).get("labels") or {}).get("tenant"),
         "VirusTotalIoCStreamGuardedBy": guard.get("list"),
-        "VirusTotalIoCStreamTechniques": ", ".join([technique["id"] for technique in entity.get("techniques") or ()]),
+        "VirusTotalIoCStreamTechniques": None
+        if verdict == "benign"
+        else ", ".join([technique["id"] for technique in entity.get("techniques") or ()]),
         "VirusTotalIoCStreamRuleTags": ", ".join(hunting.get("rule_tags") or ()),
         "fileType": entity.get("type_description") or entity.get("type_tag"),
         "fname": (entity.get("meaningful_name") or "").replace("\\", "/").split("/")[-1],

@@ -400,10 +400,9 @@ def _threat(subject: Object, signed: Object) -> Object:
 
 
 def _actors(attribution: Json, producer: str, signed: Object) -> Iterator[Object]:
-    known = attribution.get("detailed_threat_actors") or [
-        {"name": name, "id": None} for name in attribution.get("threat_actors") or ()
-    ]
-    for actor in known:
+    by_name = {name: {"name": name, "id": None} for name in attribution.get("threat_actors") or ()}
+    known = {actor["name"]: actor for actor in attribution.get("detailed_threat_actors") or ()}
+    for actor in {**known, **{name: actor for name, actor in by_name.items() if name not in known}}.values():
         by = ("virustotal", actor["id"]) if actor["id"] else ("name", _clean(actor["name"]).lower())
         yield {
             "type": "threat-actor",

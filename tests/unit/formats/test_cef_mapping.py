@@ -132,7 +132,7 @@ def test_a_url_is_measured_as_it_is_written(pipes, fits):
         ("198.51.100.7/24", {"VirusTotalIoCStreamNetwork": "198.51.100.0/24"}),
         ("198.51.100.7/32", {"dst": "198.51.100.7"}),
         ("01.02.03.04", {"VirusTotalIoCStreamEntityId": "01.02.03.04"}),
-        ("198.51.100.7:99999", {"dst": "198.51.100.7"}),
+        ("198.51.100.7:99999", {"VirusTotalIoCStreamEntityId": "198.51.100.7:99999"}),
         ("no address", {"VirusTotalIoCStreamEntityId": "no address"}),
     ],
 )

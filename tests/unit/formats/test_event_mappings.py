@@ -210,3 +210,73 @@ def test_leef_measures_a_url_as_it_is_written(quotes, fits):
     body["attributes"]["url"] = "https://example.com/?" + "a" * 1976 + "'" * quotes
     (line,) = lines("leef", body)
     assert (b"^url=" in line, b"^urlBeginning=" in line) == (fits, not fits)
+
+
+MALICIOUS = {"verdict": {"value": "VERDICT_MALICIOUS"}, "threat_score": {"value": 90}}
+
+
+def matched(kind, value, attributes, **context):
+    """A notification of a match of a rule."""
+    return {
+        "type": kind,
+        "id": value,
+        "attributes": {"gti_assessment": MALICIOUS, **attributes},
+        "context_attributes": {
+            "notification_id": "1",
+            "notification_date": 1759890000,
+            "origin": "hunting",
+            "hunting_info": {"rule_name": "r"},
+            **context,
+        },
+    }
+
+
+def said(name, body):
+    (document,) = documents(name, body)
+    return [str(value) for value in values(document)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_actor_that_only_one_of_the_lists_of_the_attribution_names_is_named(name):
+    attribution = {"threat_actors": ["APT1", "APT2"], "detailed_threat_actors": [{"id": "x", "name": "APT1"}]}
+    found = said(name, matched("domain", "h.example.com", {"attribution": attribution}))
+    assert any("APT2" in value for value in found)
+    assert not any("APT1, APT1" in value for value in found)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_actor_that_a_source_of_a_rule_match_names_is_named(name):
+    source = {"id": "threat-actor--22222222-2222-4222-8222-222222222222", "type": "collection", "label": "Bad Bear"}
+    assert "Bad Bear" in said(name, matched("domain", "h.example.com", {}, sources=[source]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_hashes_are_in_lower_case(name):
+    hashes = {"md5": "D4" * 16, "sha1": "DA" * 20, "pe_info": {"imphash": "F3" * 16}}
+    found = said(name, matched("file", "cd" * 32, hashes))
+    assert {"d4" * 16, "da" * 20, "f3" * 16} <= {*found}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_techniques_of_what_is_benign_are_not_told(name):
+    techniques = [{"id": "T1059", "name": "Scripting", "tactics": [{"id": "TA0002", "name": "Execution"}]}]
+    benign = {"verdict": {"value": "VERDICT_BENIGN"}}
+    assert any("T1059" in value for value in said(name, matched("file", "cd" * 32, {"techniques": techniques})))
+    body = matched("file", "cd" * 32, {"techniques": techniques, "gti_assessment": benign})
+    assert not any("T1059" in value or "MITRE" in value for value in said(name, body))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("address", ["198.51.100.7:99999", "198.51.100.7/x"])
+def test_what_is_no_address_with_a_port_is_the_id_of_the_entity_alone(name, address):
+    made = documents(name, matched("ip_address", address, {}))
+    assert "198.51.100.7" not in [value for document in made for value in values(document)]
+    assert bool(made) == (name != "udm")
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("score", [101, 4711, -1, 75.9])
+def test_a_score_that_is_no_whole_number_up_to_100_is_left_out(name, score):
+    body = matched("domain", "h.example.com", {"gti_assessment": {**MALICIOUS, "threat_score": {"value": score}}})
+    (document,) = documents(name, body)
+    assert score not in values(document)

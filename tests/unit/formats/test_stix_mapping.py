@@ -475,3 +475,32 @@ def test_a_producer_that_changes_its_address_makes_versions_of_its_objects():
     theirs = compile_mapping(yamldoc.load(MAPPINGS / "stix21.yaml", "stix21.yaml"), {"stix": StixFormat(producer)})
     [found] = convert([notification.read(explained())], theirs)
     assert {d["id"] for d in documents(found)} == {d["id"] for d in every(explained())}
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [("id", 8012345679), ("type", 7), ("label", 7), ("label", []), ("label", {}), ("type", [])],
+)
+def test_an_odd_source_does_not_cost_the_indicator(key, odd):
+    body = body_of("domain_hunting")
+    source = {"id": "collection--x", "type": "collection", "label": "Infra", key: odd}
+    body["context_attributes"]["sources"] = [source]
+    assert [each["pattern_type"] for each in of_type("indicator", objects(body))] == ["stix"]
+
+
+@pytest.mark.parametrize("key", ["snippet", "source_country", "rule_name"])
+@pytest.mark.parametrize("odd", [7, [], {}, True])
+def test_odd_hunting_information_does_not_cost_the_indicator(key, odd):
+    body = body_of("domain_hunting")
+    body["context_attributes"]["hunting_info"][key] = odd
+    assert of_type("indicator", objects(body))
+
+
+def test_actors_are_those_of_both_lists_of_the_attribution_each_once():
+    body = body_of("domain_hunting")
+    body["attributes"]["attribution"] = {
+        "threat_actors": ["APT1", "APT2"],
+        "detailed_threat_actors": [{"id": "x", "name": "APT1"}],
+    }
+    named = [each["name"] for each in of_type("threat-actor", objects(body))]
+    assert sorted(name for name in named if name.startswith("APT")) == ["APT1", "APT2"]
