@@ -215,6 +215,13 @@ def test_metrics_and_health_of_a_run_that_goes_well(folder, raised):
         assert found["iocstream_notifications_delivered_total", "taxii"] == len(raised) - refused
         assert found["iocstream_dead_letters", "taxii"] == refused
         assert found["iocstream_source_lag_seconds", "virustotal"] < 600
+        rule = next(
+            item["context_attributes"]["hunting_info"]["rule_name"]
+            for item in raised
+            if "hunting_info" in item["context_attributes"]
+        )
+        judged = iocstream_here("judge", "true_positive", "--rule", rule, cwd=folder)
+        assert judged.returncode == 0, judged.stderr
         assert found["iocstream_quota_allowed_requests", "daily", "user", "virustotal"] == 1_000_000
         assert found["iocstream_journal_size_bytes",] > 100_000
         assert found["process_resident_memory_bytes",] > 1_000_000
@@ -224,6 +231,7 @@ def test_metrics_and_health_of_a_run_that_goes_well(folder, raised):
             lambda m: (
                 m["iocstream_notifications_deduplicated_total", "virustotal"] > 0  # the overlap of the next poll
                 and any(name == "iocstream_ruleset_rate_limited_ratio" for name, *_ in m)  # a ruleset is looked up
+                and any(name == "iocstream_rule_precision_ratio" for name, *_ in m)  # a rule is judged
             )
         )
         assert again["iocstream_notifications_new_total", "virustotal"] == len(raised)
