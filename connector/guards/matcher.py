@@ -69,7 +69,8 @@ class Matcher:
         """What guards a value: a hash, URL, address, network or host; or any other text, where it is on a list.
 
         A host is guarded by an entry for itself or for what it is below, up to the name that somebody registered:
-        what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host.
+        what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host, and
+        as it is without its fragment; an IPv6 address as the IPv4 address that it carries, too.
         """
         if observables.is_usual_host(value):  # as most are, and as most are on no list
             candidates = self._candidates("host", value)
@@ -80,6 +81,8 @@ class Matcher:
             return None if found is None else self._best([(found, value)], None)
         kind, text = observable
         candidates = self._candidates(kind, text)
+        if kind == "url" and "#" in text and (exact := self._exact.get(without := text.partition("#")[0])) is not None:
+            candidates.append((exact, without))
         best = self._best(candidates, kind) if candidates else None
         if kind == "url" and (host := observables.host_of(text)) is not None:
             of_host = self._best(self._candidates(*host), "url")
@@ -96,6 +99,8 @@ class Matcher:
             self._above(value, found)
         elif kind == "address":
             found += self._around(value)
+            if (carried := observables.carried(value)) is not None:
+                found += self._around(carried)
         if self._substrings:
             found += self._within(value.lower())
         if self._regexes:

@@ -2,12 +2,15 @@
 
 import functools
 import ipaddress
+import re
 import socket
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LONGEST = 64
+_NUMBER = "(?:0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11})"
+_NUMBERS = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,3}}")
 _DOCUMENTATION = tuple(
     ipaddress.ip_network(network)
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
@@ -50,6 +53,17 @@ def canonical(text: str) -> str | None:
         return text if isinstance(address, ipaddress.IPv4Address) else _written(address)
     first = _written(address.network_address)
     return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
+
+
+def of_numbers(host: str) -> str | None:
+    """The IPv4 address that browsers go to for a host of numbers, such as `0xC0.0.513` (WHATWG URL, "IPv4 parser")."""
+    host = host.removesuffix(".")
+    if not _NUMBERS.fullmatch(host):
+        return None
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def is_loopback(host: str) -> bool:

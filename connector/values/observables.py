@@ -7,6 +7,7 @@ import ipaddress
 import re
 import socket
 from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 from connector.values import addresses, uri
 
@@ -17,6 +18,12 @@ _HASH = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
 _MAPPED = 96
 """Bits of a prefix: ::ffff:0:0/96 has the IPv4 addresses (RFC 4291 section 2.5.5.2). On a list it stands for this
 form, not for all IPv4 addresses."""
+_NAT64 = 0x0064FF9B << 64
+"""64:ff9b::/96, without the last 32 bits."""
+_6TO4 = 0x2002
+"""2002::/16, without all further bits."""
+_LAST_OF_ITS_OWN = 0xFFFF
+"""Below ::1:0 are ::, ::1 and what nobody writes as an IPv4 address."""
 _FOUR, _SIX = ipaddress.IPv4Address, ipaddress.IPv6Address
 _LONGEST_URL = 8192
 """Characters; what is longer names nothing here."""
@@ -57,9 +64,15 @@ def is_usual_host(text: str) -> bool:
 
 
 def host_of(url: str) -> Observable | None:
-    """The host or address that a URL names; None when it names none."""
+    """The host or address to which browsers go for a URL (WHATWG URL); None when it names none."""
     host = uri.host(url)
-    found = None if host is None else recognise(host)
+    if host is not None and "%" in host:  # `uri.canonical` has encoded a backslash, which for browsers is a slash
+        host = unquote(host).partition("\\")[0]
+    if not host:
+        return None
+    if address := addresses.of_numbers(host):
+        return Observable("address", address)
+    found = recognise(host)
     return found if found is not None and found.kind in ("host", "address") else None
 
 
@@ -78,6 +91,21 @@ def packed(address: str) -> tuple[int, int, int]:
     if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length > _MAPPED:
         return 4, int(first.ipv4_mapped), length - _MAPPED
     return network.version, int(first), length
+
+
+def carried(address: str) -> str | None:
+    """The IPv4 address to which packets for an IPv6 address go; None when it is none that carries one.
+
+    NAT64 (RFC 6052), 6to4 (RFC 3056), and the former IPv4-compatible addresses (RFC 4291 section 2.5.5.1).
+    """
+    if ":" not in address or "/" in address:
+        return None
+    number = int(ipaddress.IPv6Address(address))
+    if number >> 112 == _6TO4:
+        number >>= 80
+    elif number >> 32 != _NAT64 and not (number >> 32 == 0 and number > _LAST_OF_ITS_OWN):
+        return None
+    return str(_FOUR(number & 0xFFFFFFFF))
 
 
 def _ipv4(text: str) -> bytes | None:

@@ -162,13 +162,14 @@ def _plain_host(match: re.Match[str]) -> str | None:
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _LABEL = r"[a-z0-9_-]{1,63}"  # with a hyphen at an end too: no registry sells such a name, and many are looked up
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?!(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}")
 
 
 def domain(text: str) -> str | None:
     """A domain name as it is looked up, lower case and in A-labels (RFC 5890), without the dot of the root.
 
-    None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696).
+    None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696),
+    and so is one like `0x1f` (WHATWG URL, "ends in a number").
     """
     if len(text) > _LONGEST_WRITTEN:
         return None

@@ -402,9 +402,14 @@ def ip_version(text: str) -> int | None:
 def ip(text: str) -> str | None:
     """An IP address or network in its one canonical form (RFC 5952 for IPv6); null for any other text.
 
+    A host of numbers with one in hexadecimal, such as `0xC0.0.2.1`, is the IPv4 address that browsers go to.
+
     ip('2001:DB8:0::1') → "2001:db8::1"
     """
-    return addresses.canonical(text.strip())
+    text = text.strip()
+    if "." in text and "0x" in text.lower():
+        return addresses.of_numbers(text)
+    return addresses.canonical(text)
 
 
 @_function(_TEXT, returns=STRING | NULL)

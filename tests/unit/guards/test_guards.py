@@ -4,6 +4,7 @@ import pytest
 
 from connector.guards.guards import GuardBook, bundled, known_good
 from connector.guards.matcher import Matcher
+from connector.mapping.language import functions
 from connector.settings.guards import GuardSettings
 
 
@@ -111,6 +112,12 @@ def test_one_list_that_suppresses_outweighs_labels_of_wider_sections(tmp_path):
 )
 def test_the_list_that_comes_along_guards_what_nobody_wants_blocked(host):
     assert bundled().derived(host).is_suppressed
+
+
+@pytest.mark.parametrize("host", ["0x8.0x8.0x8.0x8", "0X8.8.0x808", "0x2d.0x21.0x20.0xff"])
+def test_a_host_of_hexadecimal_numbers_is_an_address_and_no_domain_name(host):
+    assert functions.domain(host) is None
+    assert (bundled().derived(functions.ip(host)) is not None) == (functions.ip(host) == "8.8.8.8")
 
 
 @pytest.mark.parametrize(

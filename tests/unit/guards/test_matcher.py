@@ -81,6 +81,52 @@ def test_a_url_is_guarded_by_its_host(url):
     assert guarded(["google.com", "192.0.2.0/24", "2001:db8::/32"], url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://3221225985/", "http://0xC0.0.2.1/x", "http://192.0.513/", "http://0300.0.2.1/", "http://192.0.2.1./"),
+        *(
+            "http://ex%61mple.com/x",
+            "http://example%2Ecom/",
+            "http://example.com\\x",
+            "http://example.com\\.evil.test/",
+        ),
+        *("http://u@example.com\\x", "http://[64:ff9b::c000:201]/", "https://example.edu/login#frag"),
+    ],
+)
+def test_a_url_is_guarded_by_the_host_that_browsers_go_to_and_whatever_its_fragment(url):
+    assert guarded(["example.com", "192.0.2.0/24", "https://example.edu/login"], url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://example.com\\@evil.test/", "http://example.com%2f.evil.test/", "http://evil.test\\example.com"),
+        *("http://3221225986.evil.test/", "http://4294967296/", "http://192.0.2.1.1/", "https://example.edu/#/login"),
+        *("https://example.edu/?q=https://example.edu/login#frag", "http://%zz.example.com.evil.test/"),
+    ],
+)
+def test_a_url_is_not_guarded_by_what_only_looks_like_its_host(url):
+    assert guarded(["example.com", "192.0.2.0/24", "https://example.edu/login"], url) is None
+
+
+def test_a_listed_url_with_a_fragment_guards_itself_alone():
+    assert guarded(["https://example.edu/#/ours"], "https://example.edu/#/ours")
+    assert guarded(["https://example.edu/#/ours"], "https://example.edu/#/theirs") is None
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::808:808", "2002:808:808::1", "::8.8.8.8", "::ffff:8.8.8.8"])
+def test_an_address_is_guarded_as_the_ipv4_address_that_it_carries(address):
+    assert guarded(["8.8.8.8"], address) == "8.8.8.8"
+    assert guarded(["8.8.4.4", "0.0.0.0/24"], address) is None
+
+
+@pytest.mark.parametrize("address", ["64:ff9c::808:808", "2003:808:808::1", "2001:db8::808:808", "::1", "::"])
+def test_an_address_that_carries_none_is_guarded_as_itself(address):
+    assert guarded(["8.8.8.8", "0.0.0.0/24"], address) is None
+    assert guarded([address], address) == address
+
+
 def test_a_host_is_not_guarded_by_a_url_on_it():
     assert guarded(["https://example.com/login"], "example.com") is None
     assert guarded(["https://example.com/login"], "https://example.com/other") is None
