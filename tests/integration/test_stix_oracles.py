@@ -114,7 +114,7 @@ def test_however_much_a_notification_holds_what_it_becomes_ends_somewhere():
     assert sum(len(message.body) for message in converted.messages) < 1_000_000
     told = [orjson.loads(message.body) for message in converted.messages]
     assert sum(each.get("labels") == ["c2"] for each in told) == 200
-    [indicator] = [each for each in told if "confidence" in each]
+    [indicator] = [each for each in told if each["type"] == "indicator" and "extensions" in each]
     assert next(iter(indicator["extensions"].values()))["c2_hosts"] == 10_000
 
 
