@@ -84,7 +84,8 @@ class JudgedResult(Result, JudgementDetail):
     def message(self) -> str:
         """What was judged what."""
         said = "taken back" if self.verdict == "none" else self.verdict.replace("_", " ")
-        return f"the {self.of} {self.value:.200}: {said}; it concerns {self.concerns} notifications in the journal"
+        some = f"{self.concerns} notification{'' if self.concerns == 1 else 's'}"
+        return f"the {self.of} {self.value:.200}: {said}; it concerns {some} in the journal"
 
     def summary(self) -> dict[str, int]:
         """How many it concerns."""

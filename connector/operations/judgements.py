@@ -1,6 +1,7 @@
 """What analysts judge: a notification, an observable or a rule; taken back, listed, and counted by rule."""
 
 import getpass
+import ipaddress
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,11 +20,15 @@ from connector.model import (
     StoredJudgement,
 )
 from connector.ports import Journal
-from connector.values import uri
+from connector.values import observables, uri
+from connector.values.display import printable, shortened
 from connector.values.timestamps import timestamp
 
 MAX_VALUE, MAX_NOTE, MAX_NAME = 8192, 2000, 200
 """Characters, at most: of what is judged, of a note, and of who judges or of a source or ruleset."""
+_SHA256_DIGITS = 64
+_FOUR, _FOUR_BITS = 4, 32
+"""The version of IP, and the bits of an address of it."""
 LIMIT = 1000
 """Judgements or rules that are listed at once, at most."""
 
@@ -39,11 +44,13 @@ def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
 
     Raises:
         NotFound: the journal has no such notification or source, or there is nothing to take back.
-        Unsound: a text is too long or missing, or the time is over already.
+        Unsound: a text is too long or missing, or names no observable; or the time is over already.
         Misconfigured: there is no journal.
     """
-    judgement = replace(judgement, judged=_written_alike(judgement.judged))
     _must_be_sound(judgement)
+    judgement = replace(judgement, judged=written_alike(judgement.judged))
+    if judgement.judged.kind == "observable" and judgement.verdict != TAKEN_BACK:
+        _must_be_observable(judgement.judged.value)
     with app.open_journal(plan) as journal:
         _must_be_there(plan, journal, judgement)
         stored, concerns = journal.judge(judgement)
@@ -54,7 +61,7 @@ def find(plan: Plan, wanted: JudgementFilter, limit: int) -> list[dict[str, Any]
     """The judgements that are wanted, as JSON, the newest first."""
     with app.open_journal(plan) as journal:
         if wanted.kind == "observable" and wanted.value is not None:
-            wanted = replace(wanted, value=_written_alike(Judged("observable", wanted.value)).value)
+            wanted = replace(wanted, value=written_alike(Judged("observable", wanted.value)).value)
         return [_summary(stored) for stored in journal.judgements(wanted, limit)]
 
 
@@ -64,9 +71,40 @@ def rules(plan: Plan, limit: int) -> list[dict[str, Any]]:
         return [_record(each) for each in journal.rule_records(limit)]
 
 
-def _written_alike(judged: Judged) -> Judged:
-    """What is judged as it is written down, so that it can be taken back whichever way it was written."""
-    return judged._replace(value=uri.one_spelling(judged.value)) if judged.kind == "observable" else judged
+def written_alike(judged: Judged) -> Judged:
+    """What is judged as it is written down, so that it is found whichever way it was written.
+
+    A host in A-labels, without a port or a slash behind it; an IPv4 address in the form of IPv6 as what it is.
+    """
+    return judged._replace(value=_one_spelling(judged.value)) if judged.kind == "observable" else judged
+
+
+def _one_spelling(value: str) -> str:
+    value = value.strip()
+    if "://" in value:
+        return uri.one_spelling(value)
+    found = observables.recognise(value) if value else None
+    if found is None and len(value) <= MAX_VALUE and value and (parts := uri.parts(f"any://{value}")) is not None:
+        is_host_alone = parts["path"] in (None, "/") and parts["query"] is None and parts["fragment"] is None
+        found = observables.host_of(f"any://{value}") if is_host_alone and "@" not in value else None
+    if found is None:
+        return uri.one_spelling(value)
+    if found.kind == "address":
+        version, first, length = observables.packed(found.value)
+        if version == _FOUR and length == _FOUR_BITS:
+            return str(ipaddress.IPv4Address(first))
+    return found.value
+
+
+def _must_be_observable(value: str) -> None:
+    found = observables.recognise(value)
+    shown = printable(shortened(value, 100))
+    if found is None or (found.kind == "address" and "/" in value):
+        raise Unsound(f"{shown!r} is no SHA-256, URL (with its scheme), domain or address, so nothing can be about it")
+    if found.kind == "hash" and len(value) != _SHA256_DIGITS:
+        raise Unsound(f"{shown!r} is an MD5 or SHA-1: a file is judged by its SHA-256")
+    if len(value) > MAX_VALUE:
+        raise Unsound(f"what is judged has {len(value)} characters as it is written down; {MAX_VALUE} are allowed")
 
 
 def user_name() -> str:
@@ -89,6 +127,8 @@ def _must_be_sound(judgement: Judgement) -> None:
     for name, text, limit in texts:
         if len(text) > limit:
             raise Unsound(f"{name} has {len(text)} characters; {limit} are allowed")
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            raise Unsound(f"{name} is no Unicode text: {printable(shortened(text, 100))}")
     if not judged.value.strip():
         raise Unsound("what is judged is empty")
     if not judgement.by.strip():

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from connector import app, kinds, notification
 from connector.configuration import NotFound, Plan
 from connector.model import TAKEN_BACK, Entry, Judged, Judgement, Misconfigured
-from connector.operations.judgements import name_of
+from connector.operations.judgements import name_of, written_alike
 from connector.ports import Journal, SharingSource
 
 
@@ -33,7 +33,7 @@ def audience(plan: Plan, judgement: Judgement) -> Audience:
         NotFound: no notification in the journal is about what is judged.
         Misconfigured: it cannot be told, or the source that raised it may tell nothing.
     """
-    judged = judgement.judged
+    judged = written_alike(judgement.judged)
     if judged.kind == "rule" or judgement.verdict == TAKEN_BACK:
         raise Misconfigured("VirusTotal can be told of files, URLs, domains and addresses, and takes nothing back")
     with app.open_journal(plan) as journal:

@@ -359,7 +359,8 @@ def test_a_conversion_is_what_a_route_sends(world):
 
 def test_a_conversion_of_what_was_judged_wrong_says_that_it_is_muted(world):
     world.done("poll")
-    world.done("judge", verdict="benign", of="notification", value=IDS[0], note="ours")
+    judged = world.call("judge", verdict="benign", of="notification", value=IDS[0], note="ours")
+    assert judged.message == f"the notification {IDS[0]}: benign; it concerns 1 notification in the journal"
 
     converted = world.call("convert_notification", id=IDS[0])
 

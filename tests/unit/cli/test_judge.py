@@ -85,7 +85,7 @@ def test_what_cannot_be_meant_is_refused(folder, arguments, said):
 def test_a_user_without_a_name_has_to_say_who_judges(folder, monkeypatch):
     monkeypatch.setattr("getpass.getuser", lambda: (_ for _ in ()).throw(OSError))
     assert "say who judges, with --by" in judge("benign", "--observable", "o").exception.message
-    assert judge("benign", "--observable", "o", "--by", "soar").exception is None
+    assert judge("benign", "--observable", "o.example", "--by", "soar").exception is None
 
 
 def test_people_see_a_table_that_steers_no_terminal(folder):

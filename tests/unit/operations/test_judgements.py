@@ -57,6 +57,15 @@ def test_what_is_judged_is_told_with_how_much_it_concerns(world, plan):
         ({"judged": Judged("observable", " ")}, "what is judged is empty"),
         ({"judged": Judged("rule", "r", "7" * 201)}, "the ruleset has 201 characters"),
         ({"judged": Judged("rule", "r", source="s" * 201)}, "the source has 201 characters"),
+        ({"judged": Judged("observable", "not a value")}, "'not a value' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "com")}, "'com' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "evil.example/path")}, "'evil.example/path' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "192.0.2.0/24")}, "'192.0.2.0/24' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "x" * 300 + ".example")}, "is no SHA-256, URL"),
+        ({"judged": Judged("observable", "http://[/")}, "is no SHA-256, URL"),
+        ({"judged": Judged("observable", "a\ud800b.example")}, "what is judged is no Unicode text"),
+        ({"note": "\ud800"}, "the note is no Unicode text"),
+        ({"judged": Judged("observable", "d41d8cd98f00b204e9800998ecf8427e")}, "a file is judged by its SHA-256"),
         ({"note": "n" * 2001}, "the note has 2001 characters; 2000 are allowed"),
         ({"by": "b" * 201}, "who judges has 201 characters"),
         ({"by": " "}, "it is not said who judges"),
@@ -95,6 +104,27 @@ def test_what_was_said_can_be_taken_back_once_whichever_way_it_is_written(plan):
     assert judgements.judge(plan, back)["state"] == "over"
     with pytest.raises(NotFound, match="nothing to take back"):
         judgements.judge(plan, back)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("MÜNCHEN.example", "xn--mnchen-3ya.example"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:80", "192.0.2.1"),
+        ("[2001:DB8::1]:80", "2001:db8::1"),
+        ("evil.example:8080", "evil.example"),
+        ("Evil.example./", "evil.example"),
+        ("HTTP://Evil.example", "http://evil.example/"),
+        ("A" * 64, "a" * 64),
+    ],
+)
+def test_an_observable_is_kept_in_one_spelling_and_found_by_each(plan, written, kept):
+    said = replace(SAID, judged=Judged("observable", written))
+
+    assert judgements.judge(plan, said)["value"] == kept
+    assert len(judgements.find(plan, JudgementFilter(kind="observable", value=written), 10)) == 1
+    assert judgements.judge(plan, replace(said, verdict="none"))["state"] == "over"
 
 
 def test_until_is_told_as_a_time(plan):
