@@ -309,6 +309,19 @@ def fuzzy_hash(text: str, algorithm: str) -> str | None:
     return match[match.lastindex or 0] if match else None
 
 
+_HASHES = {64: "SHA-256", 40: "SHA-1", 32: "MD5"}
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+
+
+@_function(_TEXT, returns=STRING | NULL)
+def hash_algorithm(text: str) -> str | None:
+    """Which hash a text is by its hexadecimal digits: SHA-256 (64), SHA-1 (40) or MD5 (32); null for other text.
+
+    hash_algorithm('d41d8cd98f00b204e9800998ecf8427e') → "MD5"
+    """
+    return _HASHES.get(len(text)) if _HEXADECIMAL.fullmatch(text) else None
+
+
 @_function(_TEXT, returns=STRING)
 def lower(text: str) -> str:
     """The text in lower case.

@@ -280,3 +280,24 @@ def test_a_score_that_is_no_whole_number_up_to_100_is_left_out(name, score):
     body = matched("domain", "h.example.com", {"gti_assessment": {**MALICIOUS, "threat_score": {"value": score}}})
     (document,) = documents(name, body)
     assert score not in values(document)
+
+
+SHA256_KEYS = {"sha256", "file_hash", "fileHash"}
+
+
+def members(value):
+    """Every name with its value in a document, at any depth."""
+    if isinstance(value, dict):
+        return [*value.items(), *(inner for child in value.values() for inner in members(child))]
+    return [inner for child in value for inner in members(child)] if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("identifier", ["d4" * 16, "da" * 20, "zz" * 32])
+def test_what_is_no_sha_256_is_never_sent_as_one(name, identifier):
+    made = documents(name, matched("file", identifier, {}))
+    for document in made:
+        assert not [key for key, value in members(document) if key in SHA256_KEYS and value]
+        assert "SHA-256" not in values(document)
+        assert identifier in values(document)
+    assert bool(made) == (name != "udm" or identifier != "zz" * 32)
