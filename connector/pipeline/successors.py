@@ -57,7 +57,8 @@ class Successors:
         if revocation.seq != self._seq or not revokes(document):
             return revocation.seq <= self._seq
         # The entry that revoked it revokes it when it comes again; unless, in between, it went on under another id.
-        return any(version.seq <= self._seq and version.sent for version in self._ledger.versions(successor(object_id)))
+        following = self._ledger.versions(successor(object_id))
+        return any(version.seq <= self._seq and (version.sent or version.revoked) for version in following)
 
     def _is_said_again(self, document: Document) -> bool:
         return self._claims and not revokes(document) and document.__class__ is not Provisional

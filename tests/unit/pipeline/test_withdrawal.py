@@ -486,6 +486,46 @@ def test_what_was_learned_of_the_last_to_speak_takes_it_back_once(journal, reque
     assert done is None or done.withdrawn == 0
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_each_replay_with_a_stricter_condition_takes_back_what_one_with_a_wider_one_said_anew(
+    journal, stix, sink, again
+):
+    named = {"attribution": {"threat_actors": ["APT9"]}}
+    stricter = replace(stix, wants=when(WHEN_MALICIOUS))
+
+    def standing():
+        last = {each["id"]: each for each in sorted(sent, key=lambda each: each.get("modified", ""))}
+        assert all(each["type"] != "relationship" or each["source_ref"] in last for each in last.values())
+        wanted = [each for each in last.values() if each["type"] == "indicator" or "relationship_type" in each]
+        wanted = [each for each in wanted if each.get("relationship_type", "indicates") == "indicates"]
+        return len([each for each in wanted if "revoked" not in each])
+
+    deliver(stix, journal, match(1, UNDETECTED, **named))
+    sent = sink.taken()
+    if again:  # it is taken back by another match, and not by a replay
+        deliver(stricter, journal, match(2, UNDETECTED, **named))
+        sent += sink.taken()
+    for route, number in ((stricter, 0), (stix, 2), (stricter, 0), (stricter, 0), (stix, 2), (stricter, 0)):
+        rewind(route, journal, {"vt": 0})
+        deliver(route, journal)
+        sent += sink.taken()
+        assert standing() == number
+        deliver(route, journal)
+    deliver(stricter, journal, match(3, UNDETECTED, **named), match(4, BENIGN, **named))
+    assert sink.taken() == []
+
+
+def test_what_turned_benign_while_the_route_sent_elsewhere_is_taken_back_by_a_replay(journal, stix, sink):
+    here, elsewhere = (replace(stix, receiver=name, wants=when(WHEN_MALICIOUS)) for name in ("here", "elsewhere"))
+    deliver(here, journal, match(1))
+    deliver(elsewhere, journal, match(2, BENIGN))
+    deliver(here, journal, match(3, domain="other.example"))
+    assert not any("revoked" in each for each in indicators(sink.taken()))
+    rewind(here, journal, {"vt": 0})
+    deliver(here, journal)
+    assert [each["name"] for each in indicators(sink.taken()) if "revoked" in each] == ["bad.example"]
+
+
 # What a receiver refuses
 
 
