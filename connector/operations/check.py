@@ -57,6 +57,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         level: Literal["warning", "error"] = "error" if route.examples_must_pass else "warning"
         sources = [plan.said_of(source) for source in plan.read_by(route)]
         yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level, sources=sources)
+    yield from _contradictions(plan)
     yield from _guards(plan)
     try:
         yield Finding("journal", "ok", check_file(plan.settings.journal.path))
@@ -95,6 +96,26 @@ def _guards(plan: Plan) -> Iterator[Finding]:
             )
         if len(wide) > _MOST_TOO_WIDE:
             yield Finding("guards", "warning", f"{each.path}: there are more entries like these")
+
+
+def _contradictions(plan: Plan) -> Iterator[Finding]:
+    """Which routes make versions of the same STIX objects for the same receiver, each knowing only its own."""
+    first: dict[tuple[str, str], str] = {}
+    receivers = plan.receivers()
+    for name, route in plan.settings.routes.items():
+        if plan.mappings[name].format_name != "stix":
+            continue
+        signed = {plan.mapping(name, source).format.names["producer"]["id"] for source in plan.read_by(route)}
+        others = dict.fromkeys(first.setdefault((receivers[name], each), name) for each in sorted(signed))
+        for other in others:
+            if other != name:
+                yield Finding(
+                    name,
+                    "warning",
+                    f"sends STIX to the receiver of the route {other}, signed by the same producer. Neither knows what"
+                    " the other sends: one may revoke what the other still says, or go on with what that revoked."
+                    " Make them one route, with a `when` for both, or send to two collections",
+                )
 
 
 def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:

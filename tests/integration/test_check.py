@@ -233,6 +233,15 @@ class TestTaxii:
         assert "iocstream.yaml:4:" in said
         assert "routes.r.sink.type: a TAXII collection takes only STIX, and this mapping makes" in said
 
+    def test_two_routes_that_would_contradict_each_other_are_warned_of(self, check):
+        def said(*routes):
+            _, findings = check(configuration("".join(routes)))
+            return [each["part"] for each in findings if "Neither knows what the other sends" in each["message"]]
+
+        other = self.COLLECTION.replace("/c/", "/d/")
+        assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", self.COLLECTION)) == ["r"]
+        assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", other)) == []
+
     def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
         (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")
         assert "this mapping makes json" in refused(configuration(route("r", "./mine.yaml", self.COLLECTION)))
