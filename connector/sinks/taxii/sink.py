@@ -216,7 +216,11 @@ class TaxiiSink:
         self._failing = versions
         self._failures = self._failures + 1 if is_repeated else 1
         is_refusal = isinstance(trouble.error, Misconfigured)
-        if self._failures < (_REFUSALS_BEFORE_SEARCH if is_refusal else _FAILURES_BEFORE_SEARCH):
+        if is_refusal and self._known_good is not None:
+            needed = 1  # the login may write here; and `run --once` would meet it for the first time each time
+        else:
+            needed = _REFUSALS_BEFORE_SEARCH if is_refusal else _FAILURES_BEFORE_SEARCH
+        if self._failures < needed:
             return False
         find_collection(self._client, self._settings)
         return True

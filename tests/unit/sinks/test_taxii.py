@@ -585,6 +585,16 @@ class TestRefusedEnvelopes:
         with pytest.raises(Misconfigured, match="Nothing today"):
             sink.send([message("other")])
 
+    def test_what_is_forbidden_is_found_at_once_where_the_server_has_taken_others(self, server, make):
+        # `run --once` has a sink of its own each time, for which it would be the first failure each time.
+        server.post(OBJECTS, json=refusing("bad", status=403))
+        for name in ("0001", "0002", "bad"):
+            absent(server, name)
+        sink = make()
+        assert list(sink.send(messages(1))) == []
+        (refusal,) = sink.send([*messages(3)[1:], message("bad")])
+        assert refusal.message.id == "indicator--bad"
+
     def test_an_object_at_fault_makes_later_envelopes_no_smaller(self, server, make):
         server.post(OBJECTS, json=refusing("0000"))
         sink = make()
