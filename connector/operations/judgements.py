@@ -86,7 +86,9 @@ def _one_spelling(value: str) -> str:
     found = observables.recognise(value) if value else None
     if found is None and len(value) <= MAX_VALUE and value and (parts := uri.parts(f"any://{value}")) is not None:
         is_host_alone = parts["path"] in (None, "/") and parts["query"] is None and parts["fragment"] is None
-        found = observables.host_of(f"any://{value}") if is_host_alone and "@" not in value else None
+        # A number alone is an address to browsers, and a slip of the pen to analysts.
+        is_host_alone = is_host_alone and "@" not in value and ("." in value or "[" in value)
+        found = observables.host_of(f"any://{value}") if is_host_alone else None
     if found is None:
         return uri.one_spelling(value)
     if found.kind == "address":

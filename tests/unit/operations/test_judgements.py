@@ -59,6 +59,8 @@ def test_what_is_judged_is_told_with_how_much_it_concerns(world, plan):
         ({"judged": Judged("rule", "r", source="s" * 201)}, "the source has 201 characters"),
         ({"judged": Judged("observable", "not a value")}, "'not a value' is no SHA-256, URL"),
         ({"judged": Judged("observable", "com")}, "'com' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "12345")}, "'12345' is no SHA-256, URL"),
+        ({"judged": Judged("observable", "0x7f000001:443")}, "is no SHA-256, URL"),
         ({"judged": Judged("observable", "evil.example/path")}, "'evil.example/path' is no SHA-256, URL"),
         ({"judged": Judged("observable", "192.0.2.0/24")}, "'192.0.2.0/24' is no SHA-256, URL"),
         ({"judged": Judged("observable", "x" * 300 + ".example")}, "is no SHA-256, URL"),
