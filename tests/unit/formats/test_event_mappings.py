@@ -247,7 +247,9 @@ def test_an_actor_that_only_one_of_the_lists_of_the_attribution_names_is_named(n
 @pytest.mark.parametrize("name", ALL)
 def test_an_actor_that_a_source_of_a_rule_match_names_is_named(name):
     source = {"id": "threat-actor--22222222-2222-4222-8222-222222222222", "type": "collection", "label": "Bad Bear"}
-    assert "Bad Bear" in said(name, matched("domain", "h.example.com", {}, sources=[source]))
+    found = said(name, matched("domain", "h.example.com", {}, sources=[source]))
+    assert "Bad Bear" in found
+    assert name != "cef" or found.count("Bad Bear") > 1  # the label of the source is there in any case
 
 
 @pytest.mark.parametrize("name", ALL)
