@@ -25,7 +25,9 @@ from prove.parties import Api
 CONFIGURATION = """
 sources:
   virustotal:
-    {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{url}/api/v3", since_hours: 168, timeout_seconds: 5}}
+    # What is learned before an event is sent is in it, and not in what ought to arrive.
+    {{type: virustotal, api_key: "${{VT_API_KEY}}", api_url: "{url}/api/v3", since_hours: 168, timeout_seconds: 5,
+     reassess_hours: [], attack_techniques: false}}
 routes:
   events:
     mapping: cef
