@@ -211,12 +211,17 @@ def _source_in(body: JsonObject) -> JsonObject:
 
 def _judgement_in(body: JsonObject) -> JsonObject | None:
     said = _object(body.get("judgement"))
-    return {key: said.get(key) for key in ("verdict", "of", "note", "by", "at", "until")} if said else None
+    return _of_type(said, str, ("verdict", "of", "note", "by")) | _of_type(said, int, ("at", "until")) if said else None
 
 
 def _guard_in(body: JsonObject) -> JsonObject | None:
     said = _object(body.get("guard"))
-    return {key: said.get(key) for key in ("list", "effect", "confidence")} if said else None
+    return _of_type(said, str, ("list", "effect")) | _of_type(said, int, ("confidence",)) if said else None
+
+
+def _of_type(said: JsonObject, kind: type, keys: Sequence[str]) -> dict[str, Json]:
+    """These members, null where one is not what the program itself would say: mappings rely on that."""
+    return {key: value if type(value := said.get(key)) is kind else None for key in keys}
 
 
 def _unknown_url(entity_type: Json, entity_id: Json, entity: Json) -> Subject | None:

@@ -68,7 +68,7 @@ def test_machines_get_each_value_with_its_place_and_its_reads():
     assert part["place"].startswith("mappings/stix21.yaml:")
     (evaluation,) = part["evaluations"]
     assert {"path": "entity.gti_assessment.threat_score.value", "value": 1} in evaluation["inputs"]
-    assert {"path": "score", "value": 1} in evaluation["reads"]
+    assert {"path": "confidence", "value": 1} in evaluation["reads"]
     assert found(explained["emit"], "location")["left_out"] == "$when `country` is null"
     assert explained["refused"] is None
     assert [orjson.loads(each)["type"] for each in explained["sent"]][-1] == "sighting"
