@@ -140,7 +140,10 @@ def test_all_that_notifications_become_comes_back_and_what_is_learned_later_as_n
     for part in (first.messages, messages):
         assert list(taxii.send(part)) == []
     assert len({each.split("--")[0] for each, _ in sent(messages)}) > 15
-    assert stored(peer, peer.collection_url("rw"), messages) == sent(messages)
+    there = stored(peer, peer.collection_url("rw"), messages)
+    if len(there) < len(sent(messages)):  # OpenTAXII under load leaves some out of its pages now and then
+        there |= stored(peer, peer.collection_url("rw"), messages)
+    assert there == sent(messages)
 
 
 @working
