@@ -60,6 +60,8 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
 
 def of_observable(db: Transaction, value: str, source: str) -> Judgement | None:
     """As `connector.ports.Outbox.judged`."""
+    if db.run("decides_any").fetchone() is None:
+        return None
     name = _name("observable", value)
     rows = db.run("deciding_judgements", {"traits": json_list([_trait(name)])}).fetchall()
     found = [
