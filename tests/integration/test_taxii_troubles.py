@@ -135,7 +135,8 @@ def test_an_object_at_which_the_server_fails_every_time_is_refused_alone_in_its_
     assert sorted(orjson.loads(refusal.message.body)["name"] for refusal in refusals) == sorted(bad)
     assert all("boom" in refusal.reason or "Request blocked" in refusal.reason for refusal in refusals)
     assert gate.names() == sorted({f"n{n}" for n in range(64)} - set(bad))
-    assert 1 <= failed <= 2
+    # What is forbidden is searched for at once: `run --once` meets it for the first time each time.
+    assert failed == 0 if answer is ANSWERS["403"] else 1 <= failed <= 2
     assert len(gate.sent) <= 3 + len(bad) * 20
 
 

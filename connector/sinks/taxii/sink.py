@@ -12,6 +12,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
 from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
@@ -34,6 +35,10 @@ __all__ = ["TaxiiSettings", "TaxiiSink"]
 _FAILURES_BEFORE_SEARCH = 3
 _REFUSALS_BEFORE_SEARCH = 2
 """Fewer, because what a person must mend is tried again a minute later at the earliest."""
+_FORBIDDEN = str(HTTPStatus.FORBIDDEN.value)
+"""The kind of answer that a firewall gives to one object. Each `run --once` would meet it for the first time."""
+_MOST_PUT_OFF = 3
+"""Envelopes."""
 
 
 class TaxiiSink:
@@ -60,6 +65,7 @@ class TaxiiSink:
         # The envelope that failed last, and how often in a row.
         self._failing: frozenset[ObjectVersion] = frozenset()
         self._failures = 0
+        self._met = ""  # the kind of the last trouble
         # Of this batch, from the tries before an outage too: to find an object again takes as many failures again.
         self._refusals: dict[ObjectVersion, Refusal] = {}
         self._pleas: Counter[ObjectVersion] = Counter()
@@ -73,12 +79,7 @@ class TaxiiSink:
             collection = self._opened()
             self._exchange.resume(collection)
             ordered = sorted(messages, key=lambda message: message.dependency_level)
-            for _, level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
-                rest = [each for each in level if not self._is_dealt_with(each)]
-                while rest:
-                    count = self._fitting(rest)
-                    self._deliver(collection, rest[:count])
-                    del rest[:count]
+            self._deliver_all(collection, ordered)
         except Misconfigured:
             # Whatever a person changes on the server is seen when the route goes on.
             self._collection = None
@@ -132,6 +133,32 @@ class TaxiiSink:
                 return max(count, 1)
         return min(len(messages), self._settings.max_envelope_objects)
 
+    def _deliver_all(self, collection: Collection, ordered: Sequence[Message]) -> None:
+        """Send level after level.
+
+        What is forbidden before this sink has delivered anything may be forbidden alone, or all may be: what follows
+        shows it. So the first envelopes are put off until another one is taken.
+        """
+        put_off: list[tuple[Sequence[Message], Misconfigured]] = []
+        for _, level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
+            rest = [each for each in level if not self._is_dealt_with(each)]
+            while rest:
+                count = self._fitting(rest)
+                try:
+                    self._deliver(collection, rest[:count])
+                except Misconfigured as error:
+                    if self._known_good is not None or self._met != _FORBIDDEN or len(put_off) >= _MOST_PUT_OFF:
+                        raise (put_off[0][1] if put_off else error) from None
+                    put_off.append((rest[:count], error))
+                if self._known_good is not None:
+                    for messages, _ in put_off:
+                        if left := [each for each in messages if not self._is_dealt_with(each)]:
+                            self._deliver(collection, left)
+                    put_off.clear()
+                del rest[:count]
+        if put_off:
+            raise put_off[0][1]
+
     def _deliver(self, collection: Collection, messages: Sequence[Message]) -> None:
         """Send these as one envelope; where an object in it may be at fault, find it. Keep what came of each."""
         size, limit = len(HEAD) + len(messages[0].body) + len(TAIL), _limit(collection, self._settings)
@@ -158,6 +185,7 @@ class TaxiiSink:
     def _search(self, collection: Collection, outcome: Outcome) -> None:
         """Find what the server does not take among the suspects, when it is time to."""
         trouble, suspects = outcome.trouble, outcome.suspects
+        self._met = trouble.kind if trouble is not None else COUNTED_AS_FAILED
         if trouble is None:
             error = Unavailable(f"the server counts failures in the collection {collection.title!r} and names none")
             trouble = Trouble(COUNTED_AS_FAILED, NO_REASON, error)
@@ -216,8 +244,8 @@ class TaxiiSink:
         self._failing = versions
         self._failures = self._failures + 1 if is_repeated else 1
         is_refusal = isinstance(trouble.error, Misconfigured)
-        if is_refusal and self._known_good is not None:
-            needed = 1  # the login may write here; and `run --once` would meet it for the first time each time
+        if is_refusal and (self._known_good is not None or (trouble.kind == _FORBIDDEN and len(messages) > 1)):
+            needed = 1  # there is another object to compare with
         else:
             needed = _REFUSALS_BEFORE_SEARCH if is_refusal else _FAILURES_BEFORE_SEARCH
         if self._failures < needed:

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import urllib.parse
+from dataclasses import replace
 
 import orjson
 import pydantic
@@ -595,6 +596,34 @@ class TestRefusedEnvelopes:
         (refusal,) = sink.send([*messages(3)[1:], message("bad")])
         assert refusal.message.id == "indicator--bad"
 
+    @pytest.mark.parametrize("place", [0, 7, 19])
+    def test_what_is_forbidden_is_found_in_the_first_request_too(self, server, make, place):
+        server.post(OBJECTS, json=refusing(f"{place:04}", status=403))
+        for number in range(20):
+            absent(server, f"{number:04}")
+        (refusal,) = make().send(messages(20))
+        assert refusal.message.id == f"indicator--{place:04}"
+        assert "each time answers to this one: 403 Bad object" in refusal.reason
+
+    def test_what_is_forbidden_alone_in_the_first_request_is_told_apart_by_the_next_one(self, server, make):
+        server.post(OBJECTS, json=refusing("bad", status=403))
+        for name in ("bad", "0000", "0001"):
+            absent(server, name)
+        later = [replace(each, dependency_level=2) for each in messages(2)]
+        (refusal,) = make().send([message("bad"), *later])
+        assert refusal.message.id == "indicator--bad"
+        delivered = {name for envelope in envelopes(server) if "bad" not in envelope for name in envelope}
+        assert delivered == {"0000", "0001"}
+
+    def test_where_all_is_forbidden_no_object_is_at_fault_and_it_is_found_with_few_requests(self, server, make):
+        server.post(OBJECTS, status_code=403, json={"title": "Read only"})
+        for number in range(64):
+            absent(server, f"{number:04}")
+        later = [replace(each, dependency_level=2) for each in messages(64)[32:]]
+        with pytest.raises(Misconfigured, match="Read only"):
+            make().send([*messages(32), *later])
+        assert len(envelopes(server)) <= 60
+
     def test_an_object_at_fault_makes_later_envelopes_no_smaller(self, server, make):
         server.post(OBJECTS, json=refusing("0000"))
         sink = make()
@@ -704,6 +733,7 @@ class TestOutagesAndMistakes:
     )
     def test_what_a_person_must_mend_is_said_with_its_remedy(self, server, make, status, remedy):
         server.post(OBJECTS, status_code=status, json={"title": "Server says so"})
+        absent(server, "0000", "0001", "0002")
         with pytest.raises(Misconfigured, match=remedy) as caught:
             make().send(messages(3))
         assert f"{status} Server says so" in str(caught.value)
