@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connector.configuration import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 from connector.operations.judgements import Unsound
+from connector.spending import NotAllowed
 
 Code = Literal[
     "invalid_parameters",
@@ -59,10 +60,6 @@ class ErrorDetail(BaseModel):
 
 class InvalidParameters(Misconfigured):
     """The parameters do not fit the action, or each other."""
-
-
-class NotAllowed(Misconfigured):
-    """The caller may call the action, but not have it do this."""
 
 
 class ServedElsewhere(Unavailable):

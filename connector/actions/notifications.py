@@ -245,7 +245,7 @@ def _found(context: ActionContext, notification_id: str, where: str) -> Found:
     absent = f"the journal has no notification {notification_id!r}"
     if where == "journal":
         raise NotFound(absent)
-    if where == "anywhere" and not context.may_spend:
+    if where == "anywhere" and not context.spending.is_allowed:
         raise NotFound(f"{absent}, and VirusTotal is asked only for a token of the scope act, because that costs quota")
     refusal: Refused | None = None
     for name in searchable_sources(context.plan):

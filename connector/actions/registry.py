@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from connector.actions.envelope import Envelope, ErrorDetail, envelope_of, error_detail, failed, faults
 from connector.configuration import Plan
 from connector.model import ConnectorError, Json
+from connector.spending import Spending, spent_by
 
 Scope = Literal["read", "act", "admin"]
 """What a caller must be allowed: `read` to look, `act` to deliver and to spend quota, `admin` to delete."""
@@ -25,13 +26,13 @@ class ActionContext:
 
     Attributes:
         stop: set when the program is asked to end: what takes long then ends soon.
-        may_spend: whether the caller may spend quota at VirusTotal; see `connector.actions.upstream`.
+        spending: whether the caller may spend quota at VirusTotal, and what it has spent.
         caller: the name of the token that the caller gave; empty on the command line.
     """
 
     plan: Plan
     stop: threading.Event = field(default_factory=threading.Event)
-    may_spend: bool = True
+    spending: Spending = field(default_factory=Spending)
     caller: str = ""
 
 
@@ -138,7 +139,8 @@ def call(context: ActionContext, which: Action, parameters: Json, *, strict: boo
 def perform(context: ActionContext, which: Action, parameters: Parameters) -> Envelope:
     """Call an action with parameters that have been validated."""
     try:
-        result = which.run(context, parameters)
+        with spent_by(context.spending):
+            result = which.run(context, parameters)
     except ConnectorError as error:
         return failed(which.name, error_detail(error))
     errors = result.errors()

@@ -1,5 +1,6 @@
 """Actions that look: whether everything can be reached, its status, what is left of the quota."""
 
+from collections.abc import Hashable
 from contextlib import closing
 from typing import Any, Literal
 
@@ -8,7 +9,8 @@ from pydantic import BaseModel, Field
 from connector import kinds
 from connector.actions.envelope import ErrorDetail
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.model import ConnectorError
+from connector.kinds import AnySourceSettings
+from connector.model import ConnectorError, JsonObject
 from connector.monitoring.status import StatusReport
 from connector.operations.check import check
 from connector.operations.status import status
@@ -137,23 +139,35 @@ class QuotaResult(Result):
         return [ErrorDetail.of("unavailable", f"{name}: {why}") for name, why in self.failed.items()]
 
 
-@action("read", "none")
+@action("act", "two requests for each API key, of which VirusTotal does not say whether they count")
 def get_quota(context: ActionContext, _: NoParameters) -> QuotaResult:
     """Ask VirusTotal what is left of the API key's quota.
 
-    Asking costs nothing of the quota.
+    Sources with one API key are asked about once. A token of the scope `read` has what each source was last told, from
+    get_status.
     """
     sources: list[SourceQuota] = []
     failed: dict[str, str] = {}
+    told: dict[Hashable, JsonObject | str | None] = {}
     for name, settings in context.plan.settings.sources.items():
-        with closing(kinds.make_source(settings)) as source:
-            try:
-                quota = source.quota()
-            except ConnectorError as error:
-                failed[name] = str(error)
-                continue
-        sources.append(SourceQuota(source=name, quota=None if quota is None else dict(quota)))
+        key = settings.upstream() or name
+        if key not in told:
+            told[key] = _quota(settings)
+        found = told[key]
+        if isinstance(found, str):
+            failed[name] = found
+        else:
+            sources.append(SourceQuota(source=name, quota=None if found is None else dict(found)))
     return QuotaResult(sources=sources, failed=failed)
+
+
+def _quota(settings: AnySourceSettings) -> JsonObject | str | None:
+    """The quota of a source; a text: why it cannot be told."""
+    with closing(kinds.make_source(settings)) as source:
+        try:
+            return source.quota()
+        except ConnectorError as error:
+            return str(error)
 
 
 def _left(quota: dict[str, Any] | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from connector import kinds
-from connector.actions.envelope import InvalidParameters, NotAllowed
+from connector.actions.envelope import InvalidParameters
 from connector.actions.registry import ActionContext
 from connector.configuration import Plan
 from connector.ports import SearchableSource
@@ -31,14 +31,13 @@ def the_one_source(plan: Plan) -> str:
 
 @contextmanager
 def asking(context: ActionContext, name: str) -> Iterator[SearchableSource]:
-    """A source, to ask VirusTotal by its API key. Every request of an action that costs quota comes through here.
+    """A source, to ask VirusTotal by its API key.
 
     Raises:
         NotAllowed: the caller may not spend quota.
         InvalidParameters: the source cannot be asked.
     """
-    if not context.may_spend:
-        raise NotAllowed("VirusTotal is asked only for a token of the scope act, because that costs quota")
+    context.spending.must_be_allowed()
     settings = context.plan.settings.sources[name]
     if settings.upstream() is None:
         raise InvalidParameters(f"source: {name} is of type {settings.type}, which cannot be asked")

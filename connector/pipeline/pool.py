@@ -3,6 +3,7 @@
 A part is a generator, run a step at a time. Parts that wait for the same server are in one lane, and lanes take turns.
 """
 
+import contextvars
 import heapq
 import itertools
 import math
@@ -232,7 +233,9 @@ class Pool:
     def _add_thread(self, most: int) -> None:
         if self._threads >= min(most + self._slow, MOST_THREADS):
             return
-        thread = threading.Thread(target=self._take_steps, name=f"parts-{self._threads + 1}", daemon=True)
+        inherited = contextvars.copy_context()  # in which requests are counted for who caused them
+        name = f"parts-{self._threads + 1}"
+        thread = threading.Thread(target=inherited.run, args=(self._take_steps,), name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the system allows no more

@@ -18,7 +18,9 @@ from connector.actions.registry import perform
 from connector.server import bodies
 from connector.server.authentication import SECURITY, requires
 from connector.server.problems import Problem, problem_of, responses
+from connector.server.turns import Turns
 from connector.settings.server import ServerSettings, TokenSettings
+from connector.spending import Spending
 
 _PROBLEMS = (
     "invalid_json",
@@ -67,25 +69,21 @@ def parameter_schemas() -> dict[str, Any]:
 
 
 class ActionThreads:
-    """Runs each action in a thread of its own, at most `max_concurrent_actions` at once. Used by one event loop."""
+    """Runs each action in a thread of its own, when it is its token's turn. Used by one event loop."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._free = threading.BoundedSemaphore(settings.max_concurrent_actions)
+        self._turns = Turns(
+            settings.max_concurrent_actions, settings.max_concurrent_actions_per_token, settings.queue_seconds
+        )
         self._seconds = settings.action_seconds
 
-    async def run(self, work: Callable[[], Envelope]) -> Envelope:
+    async def run(self, work: Callable[[], Envelope], token: str) -> Envelope:
         """Run it in a thread, and wait for its result.
 
         Raises:
             Problem: too many are running already; or it takes too long, and goes on without anybody waiting for it.
         """
-        if not self._free.acquire(blocking=False):
-            raise Problem(
-                "busy",
-                "as many actions are running as may run at once",
-                "Wait as long as Retry-After says; server.max_concurrent_actions in the configuration is the limit.",
-                headers=[("Retry-After", "1")],
-            )
+        await self._turns.take(token)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Envelope] = loop.create_future()
 
@@ -103,13 +101,16 @@ class ActionThreads:
                 envelope = work()
             except BaseException as error:  # noqa: BLE001 -- raised again by whoever waits
                 bug = error
-            finally:
-                self._free.release()
             with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._turns.give_back, token)
                 loop.call_soon_threadsafe(tell, envelope, bug)
 
         # A daemon, like the threads of `iocstream run`: if it is not done in time, it ends with the process.
-        threading.Thread(target=work_and_tell, name="action", daemon=True).start()
+        try:
+            threading.Thread(target=work_and_tell, name="action", daemon=True).start()
+        except RuntimeError:  # the system allows no more
+            self._turns.give_back(token)
+            raise
         try:
             async with asyncio.timeout(self._seconds):
                 return await done
@@ -126,11 +127,11 @@ def _endpoint(
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
         asked = _parameters(action, await bodies.json_object(request, settings))
-        allowed = replace(context, may_spend=token.may("act"), caller=token.name)
+        allowed = replace(context, spending=Spending(is_allowed=token.may("act")), caller=token.name)
         started = time.monotonic()
         outcome = "problem"
         try:
-            envelope = await threads.run(lambda: perform(allowed, action, asked))
+            envelope = await threads.run(lambda: perform(allowed, action, asked), token.name)
             outcome = envelope.status
         finally:
             seconds = round(time.monotonic() - started, 3)

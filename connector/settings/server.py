@@ -104,7 +104,25 @@ class ServerSettings(Settings):
         8,
         ge=1,
         le=256,
-        description="How many actions may run at once. A request beyond that is answered 503 with Retry-After.",
+        description=(
+            "How many actions may run at once, but for the one that each token always has. A request beyond that waits "
+            "its turn."
+        ),
+    )
+    max_concurrent_actions_per_token: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="How many actions of one token may run at once. A request beyond that waits its turn.",
+    )
+    queue_seconds: float = Field(
+        5,
+        ge=0,
+        le=600,
+        description=(
+            "Longest wait for its turn, in seconds, of a request for an action; then the answer is 429 when its token "
+            "has as many running as it may, otherwise 503, with Retry-After."
+        ),
     )
     requests_per_minute: int = Field(
         600,

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 from pydantic import Field, field_validator
 
+from connector import spending
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 from connector.values import jsontext
@@ -224,6 +225,7 @@ class Api:
         if any(part in ("", ".", "..") for part in path):
             # Such a segment would ask for something else; VirusTotal has no object of that name.
             return Response(HTTPStatus.NOT_FOUND, {}, b'{"error":{"code":"NotFoundError","message":"no such object"}}')
+        spending.count()
         self.sent += 1
         url = "/".join((self._url, *(quote(part, safe="") for part in path)))
         headers = {"Content-Type": "application/json"} if body is not None else None
