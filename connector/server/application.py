@@ -111,6 +111,10 @@ def _published(plan: Plan) -> list[endpoints.Published]:
 class _Reader:
     token: TokenSettings
 
+    @property
+    def name(self) -> str:
+        return self.token.name
+
     def may_read(self, collection: str) -> bool:
         return self.token.may(f"taxii:{collection}")
 

@@ -33,6 +33,7 @@ from connector.server.taxii.answer import (
     unchanged,
 )
 from connector.server.taxii.query import OBJECT_ID, Malformed, Query, following, read_query
+from connector.server.turns import Turns
 from connector.values.timestamps import taxii
 
 PREFIX = "/taxii2"
@@ -42,7 +43,12 @@ STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends after so many bytes, even if more objects were asked for."""
 MAX_READING = 16
-"""How many answers are made at once."""
+"""How many answers are made at once, but for the one that each token always has."""
+MAX_READING_EACH = 4
+"""How many answers are made at once for one token."""
+TURN_SECONDS = 20
+"""How long a request waits for its turn."""
+MAX_THREADS = 256
 MAX_CONTENT_LENGTH = 1024 * 1024
 """An API root must state it, although nothing can be added here."""
 
@@ -57,6 +63,11 @@ FIELDS = {
 
 class Reader(Protocol):
     """Whoever asks, once they have said who they are."""
+
+    @property
+    def name(self) -> str:
+        """Their name: requests of one name share a few places."""
+        ...
 
     def may_read(self, collection: str) -> bool:
         """Whether they may read the collection of this name."""
@@ -98,7 +109,8 @@ class TaxiiServer:
             authenticate: finds out who asks; raises Problem when the request does not say.
         """
         self._authenticate = authenticate
-        self._threads = ThreadPoolExecutor(MAX_READING, "taxii")
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "taxii")
+        self._turns = Turns(MAX_READING, MAX_READING_EACH, TURN_SECONDS)
         serving = Endpoints(published, collections)
         self._resources = [
             (
@@ -126,7 +138,12 @@ class TaxiiServer:
                     allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
                     raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", [("Allow", allow)])
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
+                reader = request.state.reader.name
+                await self._turns.take(reader)
+                try:
+                    return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
+                finally:
+                    self._turns.give_back(reader)
         if request.method in ("GET", "HEAD") and not path.endswith("/"):
             return redirect(request)
         raise ErrorAnswer(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
