@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import free_ports
@@ -73,6 +74,15 @@ class Peer:
             if not page.get("more"):
                 return found
             query = {"next": page["next"], "limit": "1000"}
+
+    def versions(self, collection_url, identifier):
+        """Every version of one object; none where the server does not know it."""
+        try:
+            return self.get(f"{collection_url}objects/{identifier}/", **{"match[version]": "all"}).get("objects", [])
+        except requests.HTTPError as error:
+            if error.response.status_code == HTTPStatus.NOT_FOUND:
+                return []
+            raise
 
 
 @contextmanager
