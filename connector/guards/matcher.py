@@ -69,22 +69,21 @@ class Matcher:
         """What guards a value: a hash, URL, address, network or host; or any other text, where it is on a list.
 
         A host is guarded by an entry for itself or for what it is below, up to the name that somebody registered:
-        what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host, and
-        as it is without its fragment; an IPv6 address as the IPv4 address that it carries, too.
+        what is below a public suffix (`github.io`) belongs to others than the suffix. A URL is guarded by its host,
+        too, and an IPv6 address as the IPv4 address that it carries.
         """
         if observables.is_usual_host(value):  # as most are, and as most are on no list
             candidates = self._candidates("host", value)
             return self._best(candidates, "host") if candidates else None
         observable = observables.recognise(value)
-        if observable is None:
-            found = self._exact.get(value)
-            return None if found is None else self._best([(found, value)], None)
-        kind, text = observable
-        candidates = self._candidates(kind, text)
-        if kind == "url" and "#" in text and (exact := self._exact.get(without := text.partition("#")[0])) is not None:
-            candidates.append((exact, without))
+        if observable is not None:
+            kind: Kind | None = observable.kind
+            candidates = self._candidates(observable.kind, observable.value)
+        else:
+            kind = None
+            candidates = [] if (found := self._exact.get(value)) is None else [(found, value)]
         best = self._best(candidates, kind) if candidates else None
-        if kind == "url" and (host := observables.host_of(text)) is not None:
+        if "://" in value and (host := observables.host_of(value)) is not None:
             of_host = self._best(self._candidates(*host), "url")
             if best is None or (of_host is not None and of_host.of.effect == "suppress" != best.of.effect):
                 best = of_host

@@ -9,8 +9,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LONGEST = 64
-_NUMBER = "(?:0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11})"
+_HEXADECIMAL = "0[xX]0{0,32}[0-9a-fA-F]{1,8}"
+_NUMBER = f"(?:{_HEXADECIMAL}|0|[1-9][0-9]{{0,9}})"
+_NUMBER_OR_OCTAL = f"(?:{_HEXADECIMAL}|[0-9]{{1,11}})"
 _NUMBERS = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,3}}")
+_NUMBERS_OR_OCTAL = re.compile(rf"{_NUMBER_OR_OCTAL}(?:\.{_NUMBER_OR_OCTAL}){{0,3}}")
 _DOCUMENTATION = tuple(
     ipaddress.ip_network(network)
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
@@ -55,10 +58,14 @@ def canonical(text: str) -> str | None:
     return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
 
 
-def of_numbers(host: str) -> str | None:
-    """The IPv4 address that browsers go to for a host of numbers, such as `0xC0.0.513` (WHATWG URL, "IPv4 parser")."""
+def of_numbers(host: str, *, octal: bool = False) -> str | None:
+    """The IPv4 address that browsers go to for a host of numbers, such as `0xC0.0.513` (WHATWG URL, "IPv4 parser").
+
+    None for any other text. Of a number with zeros before it only `octal` says what browsers make: other programs read
+    it as decimal, or refuse it.
+    """
     host = host.removesuffix(".")
-    if not _NUMBERS.fullmatch(host):
+    if not (_NUMBERS_OR_OCTAL if octal else _NUMBERS).fullmatch(host):
         return None
     try:
         return socket.inet_ntoa(socket.inet_aton(host))

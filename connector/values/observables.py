@@ -7,7 +7,6 @@ import ipaddress
 import re
 import socket
 from typing import Literal, NamedTuple
-from urllib.parse import unquote
 
 from connector.values import addresses, uri
 
@@ -65,14 +64,8 @@ def is_usual_host(text: str) -> bool:
 
 def host_of(url: str) -> Observable | None:
     """The host or address to which browsers go for a URL (WHATWG URL); None when it names none."""
-    host = uri.host(url)
-    if host is not None and "%" in host:  # `uri.canonical` has encoded a backslash, which for browsers is a slash
-        host = unquote(host).partition("\\")[0]
-    if not host:
-        return None
-    if address := addresses.of_numbers(host):
-        return Observable("address", address)
-    found = recognise(host)
+    host = uri.host(url) or uri.octal_address(url)
+    found = recognise(host) if host else None
     return found if found is not None and found.kind in ("host", "address") else None
 
 

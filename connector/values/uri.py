@@ -6,6 +6,7 @@
 import contextlib
 import functools
 import re
+from urllib.parse import unquote
 
 from connector.values import addresses
 
@@ -21,23 +22,29 @@ _PARTS = re.compile(
     r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:\#(?P<fragment>.*))?",
     re.DOTALL,
 )
-_IP_LITERAL = re.compile(rf"\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+\]")
-
 
 # What a browser sends as it is (WHATWG URL, "percent-encode sets"), though RFC 3986 has no place for all of it: that is
 # what the logs of proxies and servers hold. Two exceptions: an apostrophe it would encode, but VirusTotal shows it, and
 # not all clients are browsers; a backslash it would keep in a query, but readers of patterns stumble over it.
 _SENT_IN_PATH = _PCHAR + r"/%\[\]|"
 _SENT_IN_QUERY = _SENT_IN_PATH + r"?\^`{}"
-_SENT_IN_FRAGMENT = _SENT_IN_PATH + r"?\^{}#"
+
+_LABEL = r"[a-z0-9_-]{1,63}"  # with a hyphen at an end too: no registry sells such a name, and many are looked up
+_LONGEST_NAME = 253
+"""Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
+_NAME = re.compile(rf"(?:{_LABEL}\.)*+(?!(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}")
+"""A host that is no address: a last label of digits alone is part of an address (RFC 3696), and so is one like `0x1f`
+(WHATWG URL, "ends in a number")."""
 
 _SPELLED = re.compile(
-    rf"[a-z][a-z0-9+.\-]*+://[a-z0-9\-._~]++/[{_SENT_IN_PATH}]*+"
-    rf"(?:\?[{_SENT_IN_QUERY}]*+)?(?:\#[{_SENT_IN_FRAGMENT}]*+)?"
+    rf"[a-z][a-z0-9+.\-]*+://(?=[^/]{{1,{_LONGEST_NAME}}}/)(?:{_LABEL}\.)++[a-z][a-z0-9_-]{{0,62}}/"
+    rf"[{_SENT_IN_PATH}]*+(?:\?[{_SENT_IN_QUERY}]*+)?"
 )
 """The usual URL, which is right as it is."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
+"""Of the schemes that browsers read by rules of their own (WHATWG URL, "special scheme")."""
+_BACKSLASH_AFTER_HOST = re.compile(rf"(\s*(?:{'|'.join(_DEFAULT_PORTS)})://[^/?#\\]*)\\(?![^/?#]*@)", re.IGNORECASE)
 
 
 def _must_encode(allowed: str) -> re.Pattern[str]:
@@ -46,16 +53,11 @@ def _must_encode(allowed: str) -> re.Pattern[str]:
 
 
 _IN_USERINFO = _must_encode(_UNRESERVED + _SUB_DELIMS + ":")
-_IN_HOST = _must_encode(_UNRESERVED + _SUB_DELIMS)
 _IN_PATH = _must_encode((_PCHAR + "/").replace("'", ""))
 _IN_QUERY = _must_encode((_PCHAR + "/?").replace("'", ""))
 _NOT_SENT_IN_PATH = re.compile(f"[^{_SENT_IN_PATH}]")
 _NOT_SENT_IN_QUERY = re.compile(f"[^{_SENT_IN_QUERY}]")
-_NOT_SENT_IN_FRAGMENT = re.compile(f"[^{_SENT_IN_FRAGMENT}]")
 _ESCAPES = re.compile(_ESCAPE)
-
-_LONGEST_NAME = 253
-"""Octets in a DNS name (RFC 1035 section 2.3.4, without the length octets)."""
 
 _LONGEST_WRITTEN = 4 * _LONGEST_NAME
 """Characters of a name as people write it, blanks and all; a longer one is not looked at."""
@@ -66,16 +68,17 @@ _LONGEST_PORT = 20
 
 
 def spelled(text: str) -> str | None:
-    """The URL as it is sent: the spelling of path, query and fragment stays, what no client tells apart is one.
+    """The URL as it is sent: the spelling of path and query stays, what no client tells apart is one.
 
-    Scheme and host are in lower case, a host beyond ASCII in IDNA, the port that the scheme has anyway is left out, and
-    an empty path is `/`. What no browser sends as it is, such as blanks and controls, is percent-encoded.
+    Scheme and host are in lower case, and the host is that to which browsers go (`host`). The port that the scheme has
+    anyway is left out, and so is the fragment, which no client sends. An empty path is `/`. What no browser sends as it
+    is, such as blanks and controls, is percent-encoded.
 
-    None when the text is not `scheme://host…`, or not Unicode.
+    None when the text is not `scheme://host…`, when nobody could go to its host, or when it is not Unicode.
     """
     if _SPELLED.fullmatch(text):
         return text
-    return _written(text, _NOT_SENT_IN_PATH, _NOT_SENT_IN_QUERY, _NOT_SENT_IN_FRAGMENT)
+    return _written(text, _NOT_SENT_IN_PATH, _NOT_SENT_IN_QUERY)
 
 
 def canonical(text: str) -> str | None:
@@ -84,36 +87,39 @@ def canonical(text: str) -> str | None:
     As `spelled`, with everything percent-encoded that RFC 3986 does not allow, escapes in upper case (section 6.2.2.1),
     and an apostrophe as `%27`, because receivers differ in which they can read.
     """
-    written = _written(text, _IN_PATH, _IN_QUERY, _IN_QUERY)
+    written = _written(text, _IN_PATH, _IN_QUERY)
     return _ESCAPES.sub(lambda match: match[0].upper(), written) if written and "%" in written else written
 
 
-def _written(text: str, path: re.Pattern[str], query: re.Pattern[str], fragment: re.Pattern[str]) -> str | None:
-    """A URL, with what these patterns find in its parts percent-encoded."""
-    match = _PARTS.fullmatch(text.strip())
-    if match is None or not (match["host"] or match["scheme"].lower() == "file"):
+def _written(text: str, path: re.Pattern[str], query: re.Pattern[str]) -> str | None:
+    """A URL without its fragment, with what these patterns find in its parts percent-encoded."""
+    match = _taken_apart(text)
+    if match is None:
         return None
-    scheme = match["scheme"].lower()
+    scheme, host = match["scheme"].lower(), _host(match["host"])
+    if host is None and (match["host"] or scheme != "file"):
+        return None
     try:
-        host = _host(match["host"].lower())
-        if host is None:
-            return None
-        if "%" in host:
-            host = _ESCAPES.sub(lambda escape: escape[0].upper(), host)
-        userinfo, port, its_path, its_query, its_fragment = match.group("userinfo", "port", "path", "query", "fragment")
+        userinfo, port, its_path, its_query = match.group("userinfo", "port", "path", "query")
         return "".join(
             (
                 f"{scheme}://",
                 "" if userinfo is None else f"{_encoded(_IN_USERINFO, userinfo)}@",
-                host,
+                host or "",
                 _port(scheme, port),
                 _encoded(path, its_path or ("/" if scheme in _DEFAULT_PORTS else "")),
                 "" if its_query is None else f"?{_encoded(query, its_query)}",
-                "" if its_fragment is None else f"#{_encoded(fragment, its_fragment)}",
             )
         )
     except UnicodeEncodeError:  # a lone surrogate has no bytes
         return None
+
+
+def _taken_apart(text: str) -> re.Match[str] | None:
+    """The parts of a URL. A backslash behind the host is a slash, as for browsers, unless others would read on."""
+    if "\\" in text:
+        text = _BACKSLASH_AFTER_HOST.sub(r"\1/", text, count=1)
+    return _PARTS.fullmatch(text.strip())
 
 
 def _port(scheme: str, port: str | None) -> str:
@@ -132,17 +138,29 @@ def one_spelling(value: str) -> str:
 
 
 def host(text: str) -> str | None:
-    """The host in a URL, lower case (section 6.2.2.1), without the brackets of an IPv6 address; None when none."""
-    match = _PARTS.fullmatch(text.strip())
+    """The host to which browsers go for a URL (WHATWG URL, "host parsing"), an IPv6 address without its brackets.
+
+    A name is in lower case and A-labels, without the dot of the root; an address is in its canonical form, also one
+    that is written as other numbers (`http://0xC0.0.513/`). None when the text is no URL, or its host is neither.
+    Neither is one with zeros before a number (`http://010.0.0.1/`), as programs differ in that; see `octal_address`.
+    """
+    match = _taken_apart(text)
     return _plain_host(match) if match else None
+
+
+def octal_address(text: str) -> str | None:
+    """Of a URL that has no `host` because its address has zeros before a number: the address to which browsers go."""
+    match = _taken_apart(text)
+    return addresses.of_numbers(match["host"], octal=True) if match else None
 
 
 def parts(text: str) -> dict[str, str | int | None] | None:
     """What a URL is made of, None where it has no such part; None when it is no URL.
 
-    The scheme and the host are in lower case, the port is a number; userinfo, which may hold a password, is left out.
+    The scheme is in lower case, the host as `host` has it, the port a number. Userinfo, which may hold a password, is
+    left out.
     """
-    match = _PARTS.fullmatch(text.strip())
+    match = _taken_apart(text)
     if match is None:
         return None
     port = int(match["port"]) if match["port"] and len(match["port"]) <= _LONGEST_PORT else None
@@ -157,45 +175,72 @@ def parts(text: str) -> dict[str, str | int | None] | None:
 
 
 def _plain_host(match: re.Match[str]) -> str | None:
-    return match["host"].strip("[]").lower() or None
+    found = _host(match["host"])
+    return found.strip("[]") if found else None
 
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_LABEL = r"[a-z0-9_-]{1,63}"  # with a hyphen at an end too: no registry sells such a name, and many are looked up
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?!(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}")
 
 
 def domain(text: str) -> str | None:
     """A domain name as it is looked up, lower case and in A-labels (RFC 5890), without the dot of the root.
 
-    None for what is no name of two labels or more: a last label of digits alone is part of an address (RFC 3696),
-    and so is one like `0x1f` (WHATWG URL, "ends in a number").
+    None for what is no name of two labels or more, and for addresses.
     """
     if len(text) > _LONGEST_WRITTEN:
         return None
-    name = text.strip().lower().removesuffix(".")
+    name = _name(text.strip().lower())
+    return name if name is not None and "." in name else None
+
+
+def _host(text: str) -> str | None:
+    """A host as it stands in a URL, in the one spelling that `host` describes."""
+    if len(text) > _LONGEST_WRITTEN:
+        return None
+    name = text.lower()
+    if name.startswith("["):
+        address = addresses.canonical(name[1:-1]) if ":" in name else None
+        return f"[{address}]" if address else None
+    if "%" in name:
+        try:
+            name = unquote(name, errors="strict").lower()
+        except UnicodeDecodeError:
+            return None
+    found = _name(name)
+    return found if found is not None else addresses.of_numbers(name if name.isascii() else _in_ascii(name) or "")
+
+
+def _name(name: str) -> str | None:
+    """A name in lower case as it is looked up; None for addresses, and for what nobody could look up."""
     if not name.isascii():
         if _CONTROL.search(name):  # no encoding makes a name of it, and to find out takes as long as all else here
             return None
-        try:
-            name = (_host(name) or "").lower()
-        except UnicodeEncodeError:  # a lone surrogate has no bytes
-            return None
-    return name if len(name) <= _LONGEST_NAME and _DOMAIN.fullmatch(name) else None
+        name = _in_ascii(name) or ""
+    name = name.removesuffix(".")
+    return name if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) else None
 
 
-def _host(name: str) -> str | None:
-    if name.startswith("["):
-        address = addresses.canonical(name[1:-1]) if ":" in name else None
-        return f"[{address}]" if address else name if _IP_LITERAL.fullmatch(name) else None
-    if not name.isascii() and len(name) <= _LONGEST_NAME:
-        import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them
+def _in_ascii(name: str) -> str | None:
+    """A name in A-labels; None when it has none."""
+    import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them
 
-        try:
-            return _in_a_labels(name)
-        except idna.IDNAError:
-            pass  # malware does not register by the rules; section 3.2.2 allows UTF-8, percent-encoded
-    return _encoded(_IN_HOST, name)
+    try:
+        return _in_a_labels(name)
+    except (idna.IDNAError, UnicodeError):  # a lone surrogate, or what IDNA 2008 does not allow
+        return _as_browsers_do(name)
+
+
+def _as_browsers_do(name: str) -> str | None:
+    """A-labels by UTS 46 alone, as browsers look them up: registries sell names such as `i❤.ws`, too."""
+    import idna  # noqa: PLC0415 -- as above
+
+    try:
+        labels = idna.uts46_remap(name, std3_rules=False, transitional=False).split(".")
+        return ".".join(
+            each if each.isascii() else f"xn--{each.encode('punycode').decode('ascii')}" for each in labels
+        ).lower()
+    except (idna.IDNAError, UnicodeError):
+        return None
 
 
 def _in_a_labels(name: str) -> str:

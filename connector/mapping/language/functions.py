@@ -556,9 +556,9 @@ def int_(value: float | str) -> int | None:
 
 @_function(_TEXT, returns=STRING | NULL, makes=Url())
 def url(text: str) -> str | None:
-    """A URL as it is sent and logged: only scheme, host and port change, and what browsers encode; null if it is none.
+    """A URL as it is sent and logged: its host as `host` has it, no fragment, encoded as by browsers; null if none.
 
-    url('HTTPS://Bücher.example:443/a b?q[]=1&r=%c3%') → "https://xn--bcher-kva.example/a%20b?q[]=1&r=%c3%"
+    url('HTTPS://Bücher.example.:443/a b?q[]=1&r=%c3%#x') → "https://xn--bcher-kva.example/a%20b?q[]=1&r=%c3%"
     """
     return uri.spelled(text)
 
@@ -574,7 +574,9 @@ def canonical_url(text: str) -> str | None:
 
 @_function(_TEXT, returns=STRING | NULL)
 def host(text: str) -> str | None:
-    """The host of a URL, in lower case, an IPv6 address without its brackets; null when the text is no URL.
+    """The host of a URL as it is looked up, an address in its canonical form; null when it has none, or is no URL.
+
+    A host of numbers, such as `0xC0.0.513`, is the IPv4 address that browsers go to, but for zeros before a number.
 
     host('https://user@Example.com:8443/a') → "example.com"
     """

@@ -47,8 +47,8 @@ def test_a_text_file_has_one_value_a_line_with_comments_and_blanks(tmp_path):
     assert entry([found], "www.example.com") == "example.com"
     assert entry([found], "192.0.2.9") == "192.0.2.0/28"
     assert entry([found], "2001:db8::1") == "2001:db8::1"
-    assert entry([found], "https://example.org/a#part") == "https://example.org/a#part"
-    assert entry([found], "https://example.org/a") is None
+    assert entry([found], "https://example.org/a#part") == "https://example.org/a"
+    assert entry([found], "https://example.org/b") is None
 
 
 def test_signs_before_a_host_say_whether_what_is_below_it_is_meant(tmp_path):

@@ -110,9 +110,26 @@ def test_a_url_is_not_guarded_by_what_only_looks_like_its_host(url):
     assert guarded(["example.com", "192.0.2.0/24", "https://example.edu/login"], url) is None
 
 
-def test_a_listed_url_with_a_fragment_guards_itself_alone():
-    assert guarded(["https://example.edu/#/ours"], "https://example.edu/#/ours")
-    assert guarded(["https://example.edu/#/ours"], "https://example.edu/#/theirs") is None
+@pytest.mark.parametrize("url", ["https://example.edu/a#ours", "https://example.edu/a#theirs", "https://example.edu/a"])
+def test_a_listed_url_guards_what_is_fetched_whatever_stands_behind_the_hash(url):
+    assert guarded(["https://example.edu/a#ours"], url) == "https://example.edu/a"
+    assert guarded(["https://example.edu/a#ours"], url.replace("/a", "/b")) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://example.edu./login", "https://EXAMPLE.edu.:443/login", "https://ex%61mple.edu/login"),
+        *("https://example.edu\\login", "https://example.edu/login#there"),
+    ],
+)
+def test_a_listed_url_guards_every_spelling_of_itself(url):
+    assert guarded(["https://example.edu/login"], url) == "https://example.edu/login"
+    assert guarded(["https://example.edu./login#here"], "https://example.edu/login") == "https://example.edu/login"
+
+
+def test_a_url_that_is_too_long_to_be_on_a_list_is_guarded_by_its_host():
+    assert guarded(["example.com"], f"https://www.example.com./{'a' * 10_000}") == "example.com"
 
 
 @pytest.mark.parametrize("address", ["64:ff9b::808:808", "2002:808:808::1", "::8.8.8.8", "::ffff:8.8.8.8"])
