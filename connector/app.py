@@ -67,7 +67,7 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
         reason = ""
         while not is_over.is_set():
             try:
-                with server.serving(host, port, pages) as url:
+                with server.serving(host, port, pages, plan.settings.telemetry.hosts) as url:
                     telemetry.logger().info("listening", url=url)
                     is_over.wait()
             except Misconfigured as error:

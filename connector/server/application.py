@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
+import orjson
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.actions import ActionContext
 from connector.configuration import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
 from connector.server.authentication import AuthenticationMiddleware, Gate
+from connector.server.front import Front
 from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
 from connector.version import VERSION
@@ -25,11 +27,6 @@ READER_PATIENCE_SECONDS = 5
 """How long a TAXII request waits when its token has asked too often. Common TAXII clients do not retry after a 429:
 they give up, and begin again at the first page."""
 _OPENAPI, _DOCS = "/openapi.json", "/docs"
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 def application(context: ActionContext, collections: Collections) -> ASGIApp:
@@ -39,9 +36,8 @@ def application(context: ActionContext, collections: Collections) -> ASGIApp:
     async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
-    return _Front(
-        _main_application(context, gate), endpoints.TaxiiServer(_published(context.plan), collections, reader)
-    )
+    taxii = endpoints.TaxiiServer(_published(context.plan), collections, reader)
+    return Front(_Divided(_main_application(context, gate), taxii), context.plan.settings.server)
 
 
 def _main_application(context: ActionContext, gate: Gate) -> FastAPI:
@@ -59,18 +55,19 @@ def _main_application(context: ActionContext, gate: Gate) -> FastAPI:
     made.include_router(actions.router(context, context.plan.settings.server))
     made.include_router(page.router())
     document = openapi(made)
-    readable = documentation.page(document)
+    # Made once: whoever asks needs no token, and many may ask.
+    for_machines, for_people = orjson.dumps(document), documentation.page(document).encode()
 
-    async def openapi_json() -> dict[str, Any]:
+    async def openapi_json() -> Response:
         """The description of all endpoints, for machines."""
-        return document
+        return Response(for_machines, media_type="application/json")
 
-    async def docs() -> str:
+    async def docs() -> Response:
         """The description of all endpoints, for people."""
-        return readable
+        return HTMLResponse(for_people, headers={"Content-Security-Policy": documentation.POLICY})
 
     made.add_api_route(_OPENAPI, openapi_json, include_in_schema=False)
-    made.add_api_route(_DOCS, docs, include_in_schema=False, response_class=HTMLResponse)
+    made.add_api_route(_DOCS, docs, include_in_schema=False)
     return made
 
 
@@ -119,12 +116,8 @@ class _Reader:
         return self.token.may(f"taxii:{collection}")
 
 
-class _Front:
-    """Hands a request to the TAXII server, or to the main application, and adds headers to the answer.
-
-    The headers keep a browser from guessing what an answer is, and other sites from showing it in a frame.
-    (asgi.readthedocs.io/en/latest/specs/www.html)
-    """
+class _Divided:
+    """Hands a request to the TAXII server, or to the main application."""
 
     def __init__(self, main: ASGIApp, taxii: ASGIApp) -> None:
         self._main = main
@@ -132,12 +125,6 @@ class _Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
-            await send(message)
-
         path: str = scope["path"]
         is_taxii = path == endpoints.PREFIX or path.startswith(f"{endpoints.PREFIX}/")
-        await (self._taxii if is_taxii else self._main)(scope, receive, send_with_headers)
+        await (self._taxii if is_taxii else self._main)(scope, receive, send)

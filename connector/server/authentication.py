@@ -91,7 +91,7 @@ class Gate:
     def _token_of(self, authorization: str | None, client: str) -> TokenSettings:
         scheme, _, credentials = (authorization or "").partition(" ")
         found = None
-        if scheme.lower() == "bearer":
+        if scheme.lower() in ("bearer", "token"):  # the latter from clients made for other servers
             found = find_token(self._tokens, credentials.strip())
         elif scheme.lower() == "basic":
             name, token = _basic_credentials(credentials.strip())

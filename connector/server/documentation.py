@@ -1,5 +1,7 @@
 """`GET /docs`: the OpenAPI document as a page to read, which loads nothing from elsewhere."""
 
+import base64
+import hashlib
 import html
 import json
 from collections.abc import Iterator
@@ -16,6 +18,10 @@ th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.75rem 0.25rem
 nav li { display: inline-block; margin-right: 1rem; }
 nav ul { padding: 0; }
 """
+
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Content security policy of the page: it has its own style, and nothing else."""
 
 
 def page(document: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ STATUSES: Mapping[str, HTTPStatus] = {
     "too_slow": HTTPStatus.REQUEST_TIMEOUT,
     "served_elsewhere": HTTPStatus.CONFLICT,
     "not_delivered": HTTPStatus.CONFLICT,
+    "misdirected": HTTPStatus.MISDIRECTED_REQUEST,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unsupported_media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "invalid_parameters": HTTPStatus.UNPROCESSABLE_ENTITY,

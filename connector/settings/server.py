@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings
-from connector.settings.telemetry import address_and_port
+from connector.settings.telemetry import HostName, address_and_port
 from connector.values.addresses import is_loopback
 
 PREFIX = "iocs_"
@@ -89,6 +89,13 @@ class ServerSettings(Settings):
         description=(
             "Whether a proxy in front of the server speaks TLS and nobody else reaches the address. Then "
             "the server may listen without `tls` on any address."
+        ),
+    )
+    hosts: list[HostName] = Field(
+        default_factory=list,
+        description=(
+            "Names that the server may be asked by (header `Host`), besides its addresses. Without it: any name with "
+            "`tls` or `behind_proxy`; else names of this machine, and those that nobody can register on the Internet."
         ),
     )
     max_body_bytes: int = Field(

@@ -1,13 +1,17 @@
 """The section `telemetry:` of the configuration."""
 
 import re
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from connector.settings.config import Settings
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})\Z")
 _MAX_PORT = 65535
+
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$"), AfterValidator(str.lower)]
+"""A name of a machine, without a port."""
 
 
 class TelemetrySettings(Settings):
@@ -18,6 +22,15 @@ class TelemetrySettings(Settings):
         description=(
             "Address and port that serve /metrics, /healthz and /readyz, such as 127.0.0.1:9464. Without "
             "it: none. There is no login, so choose an address that only your monitoring reaches."
+        ),
+    )
+
+    hosts: list[HostName] = Field(
+        default_factory=list,
+        description=(
+            "Names that the port may be asked by (header `Host`), besides addresses. Without it: names of this "
+            "machine, and those that nobody can register on the Internet. It keeps pages of other sites from "
+            "reading the metrics."
         ),
     )
 

@@ -356,7 +356,7 @@ class TestRefusals:
         assert served.get("objects", None, allow_redirects=False).status_code == 401
 
     def test_no_redirect_names_a_host_so_that_a_proxy_that_speaks_tls_is_not_left(self, served):
-        answer = served.get(f"{served.url}/taxii2", headers={"Host": "other.test"}, allow_redirects=False)
+        answer = served.get(f"{served.url}/taxii2", headers={"Host": "other.localhost"}, allow_redirects=False)
         assert (answer.status_code, answer.headers["Location"]) == (308, "taxii2/")
         assert served.get(f"{served.url}/taxii2").json() == served.get(f"{served.url}/taxii2/").json()
         assert served.get(f"{served.url}/taxii2", None).status_code == 401

@@ -442,6 +442,39 @@ def test_more_connections_than_there_are_places_are_turned_away_and_places_are_g
             pytest.fail("the places are not given back")
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET /good HTTP/1.1\r\n", b"GET /long HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"])
+def test_nobody_is_kept_out_by_clients_that_send_nothing_or_take_nothing(sent):
+    with served(good=page(), long=page("x" * 16_000_000)) as url, contextlib.ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        for _ in range(3):
+            for _ in range(server.MAX_CONNECTIONS):
+                idle = stack.enter_context(socket.socket())
+                idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                idle.connect(("127.0.0.1", port))
+                with contextlib.suppress(ConnectionError):
+                    idle.sendall(sent)
+            assert fetch(f"{url}/good") == (200, b"here\n")
+
+
+def test_a_page_of_another_site_that_leads_its_name_here_is_answered_nothing():
+    with served(good=page()) as url:
+        for host, status in ((b"evil.example", b"421"), (b"127.0.0.1", b"200"), (b"localhost:1", b"200")):
+            answer = raw(url, b"GET /good HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+            assert answer.split()[1] == status
+            assert (b"here" in answer) == (status == b"200")
+        both = raw(url, b"GET /good HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n")
+        assert both.split()[1] == b"421"
+    with server.serving("127.0.0.1", 0, {"/good": page()}, ["soc.example"]) as url:
+        assert b"here" in raw(url, b"GET /good HTTP/1.1\r\nHost: Soc.example:9464\r\n\r\n")
+
+
+def test_a_whole_url_is_a_target_too():
+    with served(good=page()) as url:
+        assert b"here" in raw(url, b"GET http://127.0.0.1/good?a HTTP/1.1\r\nHost: x.example\r\n\r\n")
+        assert raw(url, b"GET http://x.example/good HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").split()[1] == b"421"
+        assert raw(url, b"GET http://[/good HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").split()[1] == b"400"
+
+
 def test_a_page_that_fails_is_told_in_the_log_and_not_to_the_client(capsys):
     telemetry.configure(json_lines=True)
 

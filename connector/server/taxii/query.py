@@ -24,6 +24,7 @@ _SPEC_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 _DIGITS = re.compile(r"[0-9]+")
 _NAMED_VERSIONS = frozenset(("last", "first", "all"))
 _MAX_DIGITS = 9
+_OFFSET = re.compile(r"([^Zz]+)([+ -])([01][0-9]|2[0-3]):([0-5][0-9])")
 _END = 2**63 - 1
 
 
@@ -109,9 +110,13 @@ def _opened(token: str, target: str) -> tuple[int, dict[str, str]]:
 
 
 def _must_agree(given: Mapping[str, str], filters: Mapping[str, str]) -> None:
-    """A client may repeat the filters of its first request, or leave them out, but not change them."""
+    """A client may repeat the filters of its first request, or leave them out, but not change them.
+
+    Except for `added_after`: clients send the newest time that they know, and it says less than `next` does.
+    """
     for name, value in given.items():
-        if name not in filters or _READERS[name](name, value) != _READERS[name](name, filters[name]):
+        asked, before = _READERS[name](name, value), filters.get(name, _DEFAULTS.get(name))
+        if name != "added_after" and (before is None or asked != _READERS[name](name, before)):
             raise Malformed(f"next belongs to a request with another {name}: repeat the one that it came with")
 
 
@@ -141,8 +146,14 @@ def _limit(value: str | None) -> int:
 
 
 def _milliseconds(name: str, value: str) -> int:
+    # TAXII wants UTC (section 2); clients also send their own time, and its plus sign unescaped, which then is a space.
+    local = _OFFSET.fullmatch(value)
+    ahead = 0
+    if local:
+        value = f"{local[1]}Z"
+        ahead = (int(local[3]) * 60 + int(local[4])) * (-60_000 if local[2] == "-" else 60_000)
     try:
-        return max(-1, microseconds(value) // 1000)
+        return max(-1, microseconds(value) // 1000 - ahead)
     except ValueError as error:
         raise Malformed(f"{name} is {error}") from None
 
@@ -177,3 +188,6 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "match[spec_version]": _each(_matching(_SPEC_VERSION, SPEC_VERSION)),
 }
 """By parameter, what makes its value; raises Malformed."""
+
+_DEFAULTS = {"match[version]": "last", "match[spec_version]": SPEC_VERSION}
+"""What a filter is when it is not given."""

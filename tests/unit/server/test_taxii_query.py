@@ -63,6 +63,19 @@ def test_a_limit_is_kept_to_what_one_answer_holds(value, limit):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01T02:00:00+02:00",
+        "2026-01-01T02:00:00.000000 02:00",
+        "2025-12-31T18:30:00.0-05:30",
+        "2026-01-01T00:00:00+00:00",
+    ],
+)
+def test_a_time_of_another_zone_is_the_same_time(text):
+    assert query(("added_after", text)).selection == query(("added_after", "2026-01-01T00:00:00Z")).selection
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         *(
@@ -71,7 +84,14 @@ def test_a_limit_is_kept_to_what_one_answer_holds(value, limit):
         ),
         *(
             ("added_after", value)
-            for value in ("", "yesterday", "2026-01-01", "1767225601", "2026-01-01T00:00:00+00:00")
+            for value in (
+                "",
+                "yesterday",
+                "2026-01-01",
+                "1767225601",
+                "2026-01-01T00:00:00+24:00",
+                "2026-01-01T00:00:00Z+02:00",
+            )
         ),
         ("added_after", "2026-01-01T00:00:00Z,2026-01-01T00:00:00Z"),
         *(("match[id]", value) for value in ("", "x", "indicator--1", f"{ID},", f",{ID}", f"{ID};{ID}", ID.upper())),
@@ -118,6 +138,17 @@ class TestNext:
     def test_needs_no_filters_to_be_repeated(self):
         assert query(("next", self.token())) == query(*self.filters, ("next", self.token()))
 
+    @pytest.mark.parametrize("after", ["2020-01-01T00:00:00Z", "2026-01-01T00:00:02Z", "2099-01-01T00:00:00Z"])
+    def test_goes_on_where_it_says_whatever_time_the_client_has_come_to_know(self, after):
+        assert query(("added_after", after), ("next", self.token())) == query(("next", self.token()))
+
+    def test_takes_filters_that_say_what_holds_without_them(self):
+        token = following(query(), "objects", 5)
+        said = query(("match[version]", "last"), ("match[spec_version]", "2.1"), ("next", token))
+        assert said == query(("next", token))
+        with pytest.raises(Malformed, match=r"another match\[version\]"):
+            query(("match[version]", "all"), ("next", token))
+
     def test_takes_the_same_filters_in_other_words(self):
         query(("match[type]", "url,indicator"), ("added_after", "2026-01-01T00:00:01.000000Z"), ("next", self.token()))
 
@@ -126,8 +157,8 @@ class TestNext:
         [
             ("match[type]", "indicator"),
             ("match[id]", ID),
-            ("added_after", "2026-01-01T00:00:02Z"),
             ("match[version]", "last"),
+            ("match[spec_version]", "2.0"),
         ],
     )
     def test_is_no_good_for_other_filters(self, name, value):
