@@ -237,8 +237,11 @@ class Outbox(Protocol):
         """Other entries of these sources about the same observable, the newest first, at most `limit`."""
         ...
 
-    def judged(self, value: str, source: str) -> Judgement | None:
-        """What analysts say of an observable that a notification of this source merely names; None: nothing holds."""
+    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
+        """What analysts say now of observables that notifications of this source may merely name.
+
+        By what all spellings of one have in common (`connector.values.observables.name`).
+        """
         ...
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:

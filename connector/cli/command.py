@@ -130,6 +130,7 @@ def part_json(part: "Part") -> dict[str, Any]:
         "muted": part.muted,
         "guarded": part.guarded,
         "revised": part.revised,
+        "judged": part.judged,
         "reasons": dict(part.reasons),
     }
 
@@ -139,7 +140,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
     for part in parts:
         if part.kind == "source":
             what = f"{part.fetched} notifications fetched, {part.new} of them new"
-            what += f", {part.looked_up} rulesets and collections looked up" if part.looked_up else ""
+            what += f", {part.looked_up} look-ups answered" if part.looked_up else ""
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
             what += f", {part.filtered} filtered out" if part.filtered else ""
@@ -148,7 +149,9 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             what += f", {part.muted} muted by what was judged" if part.muted else ""
             what += f", {part.guarded} on known-good lists" if part.guarded else ""
             what += f", {part.withdrawn} took back what was delivered" if part.withdrawn else ""
-            what += f", {part.revised} converted again with what was looked up" if part.revised else ""
+            what += f", {part.judged} converted again for what was judged" if part.judged else ""
+            learned = part.revised - part.judged
+            what += f", {learned} converted again with what was looked up" if learned else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)

@@ -162,7 +162,7 @@ def _show_remarks_on_route(route: RouteReport) -> None:
         (route.guarded, "notifications were not delivered for known-good lists: `iocstream guarded list`"),
         (route.guarded_hosts, "values that notifications name are not said to be bad for known-good lists"),
         (route.dropped, "dead letters were dropped on command"),
-        (route.outdated, "notifications to be converted again with what was looked up"),
+        (route.outdated, "notifications to be converted again with what was looked up or judged"),
     ):
         if count:
             print_line(f"{route.name}: {count:,} {what}")

@@ -132,7 +132,7 @@ class RunCollector(Collector):
                 ),
                 (
                     "notifications_revised",
-                    "Delivered notifications that were converted again with what was looked up later.",
+                    "Delivered notifications that were converted again with what was looked up or judged later.",
                     lambda p: p.revised,
                 ),
                 ("messages_sent", "Objects or events that a receiver accepted.", lambda p: p.messages),
@@ -233,7 +233,7 @@ def _reported(report: StatusReport | None) -> Iterator[Metric]:
             ),
             (
                 "route_outdated_notifications",
-                "Delivered notifications to be converted again with what was looked up later.",
+                "Delivered notifications to be converted again with what was looked up or judged later.",
                 lambda route: route.outdated,
             ),
             (

@@ -125,7 +125,7 @@ class RouteReport(PartReport):
         description="How many notifications ever took back what was delivered; they are among the other counts."
     )
     outdated: int = Field(
-        description="How many delivered notifications will be converted again with what has been looked up since."
+        description="How many delivered notifications will be converted again with what was looked up or judged since."
     )
 
 

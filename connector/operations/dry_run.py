@@ -122,9 +122,9 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.alike(seq, sources, limit)
 
-    def judged(self, value: str, source: str) -> Judgement | None:
+    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
         """See `connector.ports.Outbox`."""
-        return self._journal.judged(value, source)
+        return self._journal.judged_observables(source)
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """See `connector.ports.Outbox`. No: a replay delivers nothing that is outdated."""

@@ -1,12 +1,15 @@
 """What analysts judged wrong guards as a known-good list does, where a notification merely names it."""
 
-from connector.model import Guarded, JsonObject
+from collections.abc import Mapping
+
+from connector.model import Guarded, JsonObject, Judgement
 from connector.pipeline.route import JUDGEMENT
 from connector.ports import Guards, Outbox
+from connector.values import observables
 
 
 class JudgedValues:
-    """The guards of one source on one route, with what is judged of values; asks of each once, so it is for one batch.
+    """The guards of one source on one route, with what is judged of values; asks for that once, so it is for one batch.
 
     Args:
         guards: what is known to be good.
@@ -18,6 +21,7 @@ class JudgedValues:
         self._guards = guards
         self._journal = journal
         self._source = source
+        self._judgements: Mapping[str, Judgement] | None = None
         self._found: dict[str, Guarded | None] = {}
 
     def of_notification(self, view: JsonObject) -> Guarded | None:
@@ -32,7 +36,9 @@ class JudgedValues:
         return self._found[value]
 
     def _judged(self, value: str) -> Guarded | None:
-        judgement = self._journal.judged(value, self._source)
+        if self._judgements is None:
+            self._judgements = self._journal.judged_observables(self._source)
+        judgement = self._judgements.get(observables.name(value)) if self._judgements else None
         if judgement is None or not judgement.withholds:
             return None
         return Guarded(JUDGEMENT, "suppress", None, judgement.judged.value)

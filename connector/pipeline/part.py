@@ -29,6 +29,7 @@ class Part:
         guarded: notifications that are withheld because of a known-good list; they are among those filtered.
         muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
+        judged: those of them of which an analyst has judged something since.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
         succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
@@ -56,6 +57,7 @@ class Part:
     muted: int = 0
     guarded: int = 0
     revised: int = 0
+    judged: int = 0
     gaps: list[Gap] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
@@ -85,6 +87,7 @@ class Part:
         self.muted += batch.muted
         self.guarded += batch.guarded
         self.revised += batch.revised
+        self.judged += batch.judged
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1
             reason = f"{letter.by}: {letter.reason}"

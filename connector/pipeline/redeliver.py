@@ -61,6 +61,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
         messages=delivered.messages,
         revised=len(outdated.entries),
+        judged=len(outdated.judged),
         withdrawn=delivered.withdrawn,
     )
     kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.muted)

@@ -305,7 +305,7 @@ class Runner:
         while (batch := (yield from attempts.until_done(step))) is not None:
             part.count(batch)
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
-            rarer = ("made_nothing", "withdrawn", "muted", "guarded")
+            rarer = ("made_nothing", "withdrawn", "muted", "guarded", "judged")
             done |= {name: count for name in rarer if (count := getattr(batch, name))}
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)

@@ -24,6 +24,7 @@ class BatchOutcome:
         muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
+        judged: those of the revised of which an analyst has judged something since.
     """
 
     delivered: int
@@ -36,6 +37,7 @@ class BatchOutcome:
     withdrawn: int = 0
     muted: int = 0
     guarded: int = 0
+    judged: int = 0
 
     def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
         return BatchOutcome(
@@ -49,6 +51,7 @@ class BatchOutcome:
             self.withdrawn + other.withdrawn,
             self.muted + other.muted,
             self.guarded + other.guarded,
+            self.judged + other.judged,
         )
 
 

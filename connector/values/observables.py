@@ -3,6 +3,7 @@
 Each has one spelling here, so that two texts that name the same are equal.
 """
 
+import hashlib
 import ipaddress
 import re
 import socket
@@ -53,6 +54,14 @@ def recognise(text: str) -> Observable | None:
         return None if address is None else Observable("address", address)
     name = uri.domain(text)
     return None if name is None else Observable("host", name)
+
+
+def name(text: str) -> str:
+    """What all spellings of an observable have in common; of a URL its SHA-256, by which VirusTotal names it too."""
+    written = uri.one_spelling(text)
+    if "://" in written:
+        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+    return written
 
 
 def is_usual_host(text: str) -> bool:

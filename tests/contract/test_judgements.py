@@ -25,6 +25,7 @@ from connector.model import (
     StoredJudgement,
 )
 from connector.ports import Journal
+from connector.values import observables
 
 NOW = 1_760_000_000
 
@@ -236,20 +237,23 @@ def test_a_judgement_whose_time_is_over_decides_nothing_and_an_older_one_does_ag
 
 
 def test_what_is_said_of_a_value_that_is_merely_named_is_found_while_it_holds(journal, clock):
-    assert journal.judged("evil.example", "vt") is None
+    def said(value, source):
+        return journal.judged_observables(source).get(observables.name(value))
+
+    assert journal.judged_observables("vt") == {}
     judge(journal, observable())
     judge(journal, observable("evil.example", "other"), "true_positive", until=NOW + 100)
     judge(journal, Judged("rule", "evil.example"), "benign")
 
-    assert journal.judged("EVIL.example.", "vt").verdict == "false_positive"
-    assert journal.judged("evil.example", "other").verdict == "true_positive"
-    assert journal.judged("good.example", "vt") is None
+    assert said("EVIL.example.", "vt").verdict == "false_positive"
+    assert said("evil.example", "other").verdict == "true_positive"
+    assert said("good.example", "vt") is None
 
     clock.now += 200
     journal.end_judgements()
-    assert journal.judged("evil.example", "other").verdict == "false_positive"
+    assert said("evil.example", "other").verdict == "false_positive"
     judge(journal, observable(), "none")
-    assert journal.judged("evil.example", "vt") is None
+    assert said("evil.example", "vt") is None
 
 
 def test_the_last_word_is_known_when_all_is_over(journal, clock):

@@ -9,7 +9,7 @@ import orjson
 from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.judgements import of_observable, trait
+from connector.journals.sql.judgements import of_observables, trait
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
     begin,
@@ -286,12 +286,12 @@ class SqlJournal:
             found = look_ups.outdated(db, route, sources, limit)
             if found is None:
                 return None
-            seqs, mark = found
+            seqs, mark, judged = found
             (route_number,) = db.run("route_id", {"route": route}).fetchone()
             former = dead_letters.of_entries(db, route_number, seqs)
             letters = {(seq, object_id) for _, seq, object_id in former}
             muted = {seq for (seq,) in db.run("muted_among", {"route": route_number, "seqs": json_list(seqs)})}
-            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters, muted)
+            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters, muted, judged)
 
     def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
         """As `connector.ports.Journal.judge`."""
@@ -370,10 +370,10 @@ class SqlJournal:
             found = entries.numbered(db, self._bodies, [each for (each,) in db.run("alike", asked)])
         return [*reversed(found)]
 
-    def judged(self, value: str, source: str) -> Judgement | None:
-        """As `connector.ports.Outbox.judged`."""
+    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
+        """As `connector.ports.Outbox.judged_observables`."""
         with self._database.read() as db:
-            return of_observable(db, value, source)
+            return of_observables(db, source)
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """As `connector.ports.Outbox.has_learned`."""

@@ -14,7 +14,7 @@ from connector import notification
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import columns_checksum, json_list
 from connector.model import TAKEN_BACK, Entry, JsonObject, Judged, Judgement, StoredJudgement, Subject
-from connector.values import uri
+from connector.values import observables
 
 NO_TRAIT = 0
 _LEVEL = {"rule": 0, "observable": 1, "notification": 2}
@@ -58,21 +58,14 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
     ]
 
 
-def of_observable(db: Transaction, value: str, source: str) -> Judgement | None:
-    """As `connector.ports.Outbox.judged`."""
-    if db.run("decides_any").fetchone() is None:
-        return None
-    name = _name("observable", value)
-    rows = db.run("deciding_judgements", {"traits": json_list([_trait(name)])}).fetchall()
-    found = [
-        stored
-        for stored in map(stored_judgement, rows)
-        if stored.state == "in force"
-        and _name(stored.judgement.judged.kind, stored.judgement.judged.value) == name
-        and stored.judgement.judged.source in ("", source)
-    ]
-    last = max(found, key=lambda each: each.id, default=None)
-    return None if last is None else last.judgement
+def of_observables(db: Transaction, source: str) -> Mapping[str, Judgement]:
+    """As `connector.ports.Outbox.judged_observables`."""
+    found = (stored_judgement(row) for row in db.run("judged_observables", {"source": source}))
+    return {
+        observables.name(each.judgement.judged.value): each.judgement  # the last of those of one observable
+        for each in found
+        if each.state == "in force"
+    }
 
 
 def is_damaged(row: Any) -> bool:
@@ -81,13 +74,7 @@ def is_damaged(row: Any) -> bool:
 
 
 def _name(kind: str, value: str) -> _Name:
-    """VirusTotal names a URL by its SHA-256, too."""
-    if kind != "observable":
-        return kind, value
-    written = uri.one_spelling(value)
-    if "://" in written:
-        written = hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
-    return kind, written
+    return kind, observables.name(value) if kind == "observable" else value
 
 
 def _trait(name: _Name) -> int:

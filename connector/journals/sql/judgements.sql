@@ -50,6 +50,13 @@ LIMIT 1;
 -- name: decides_any
 SELECT 1 FROM judgements WHERE decides = 1 LIMIT 1;
 
+-- name: judged_observables
+-- What is in force, the oldest first.
+SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
+FROM judgements
+WHERE decides = 1 AND is_over = 0 AND kind = 'observable' AND source IN ('', :source)
+ORDER BY id;
+
 -- name: forget_judgements
 DELETE FROM judgements WHERE is_over = 1 AND at < :before;
 

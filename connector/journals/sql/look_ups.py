@@ -8,7 +8,7 @@ What an entry is about, its entity, is a subject like those that it names, with 
 up first. The entity's digest is that of what the last entry says of it, until something else is learned.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -196,13 +196,16 @@ def set_revises(db: Transaction, route_id: int, *, revises: bool) -> None:
         db.run("delete_all_outdated", {"route": route_id})
 
 
-def outdated(db: Transaction, route: str, sources: Sequence[str], limit: int) -> tuple[Sequence[int], Json] | None:
-    """The seqs of outdated entries, and the mark that goes with them."""
+def outdated(
+    db: Transaction, route: str, sources: Sequence[str], limit: int
+) -> tuple[Sequence[int], Json, Collection[int]] | None:
+    """The seqs of outdated entries, the mark that goes with them, and of which something was judged."""
     rows = db.run("outdated", {"route": route, "sources": json_list(sources), "limit": limit}).fetchall()
     if not rows:
         return None
-    reached = dict(rows)  # the last of each subject stays
-    return sorted({seq for _, seq in rows}), {"learned": learned_so_far(db), "reached": [*reached.items()]}
+    reached = {subject: seq for subject, seq, _ in rows}  # the last of each subject stays
+    mark = {"learned": learned_so_far(db), "reached": [*reached.items()]}
+    return sorted({seq for _, seq, _ in rows}), mark, {seq for _, seq, is_judged in rows if is_judged}
 
 
 def record_redelivery(db: Transaction, route_id: int, mark: Json) -> None:

@@ -90,7 +90,7 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
     assert command.part_json(route) == {
         "name": "r", "kind": "route", "state": "waiting", "message": "nobody there",
         "delivered": 4, "filtered": 1, "made_nothing": 0, "withdrawn": 0, "muted": 0, "guarded": 0,
-        "refused": 1, "messages": 9, "revised": 0, "reasons": {"sink: no": 1},
+        "refused": 1, "messages": 9, "revised": 0, "judged": 0, "reasons": {"sink: no": 1},
     }  # fmt: skip
 
 
@@ -104,6 +104,21 @@ def test_what_parts_did_is_told_on_lines_that_steer_no_terminal(capsys):
         "r: interrupted; the rest is for the next run",
         "t: 0 notifications delivered (0 objects or events)",
         "t: waiting: nobody there",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [
+        (0, ["3 converted again with what was looked up"]),
+        (1, ["1 converted again for what was judged", "2 converted again with what was looked up"]),
+        (3, ["3 converted again for what was judged"]),
+    ],
+)
+def test_what_was_converted_again_is_told_with_its_reason(judged, said, capsys):
+    command.print_parts([Part("r", "route", "done", revised=3, judged=judged)])
+    assert capsys.readouterr().out.splitlines() == [
+        ", ".join(["r: 0 notifications delivered (0 objects or events)", *said])
     ]
 
 

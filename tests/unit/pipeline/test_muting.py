@@ -128,7 +128,7 @@ def test_what_was_delivered_of_a_false_positive_is_taken_back_at_once_with_the_w
     done = deliver(stix, journal)
 
     indicator, opinion = sink.taken()
-    assert (done.withdrawn, done.revised, done.delivered, done.filtered) == (1, 2, 0, 0)
+    assert (done.withdrawn, done.revised, done.judged, done.delivered, done.filtered) == (1, 2, 2, 0, 0)
     assert (indicator["id"], indicator["revoked"]) == (first["id"], True)
     assert opinion["type"] == "opinion"
     assert (opinion["opinion"], opinion["object_refs"]) == ("strongly-disagree", [first["id"]])
@@ -463,6 +463,22 @@ def test_a_host_judged_wrong_is_no_server_of_a_malware_configuration(journal, gu
     assert servers(sink.taken()) == {"other.example": False}
     (held,) = journal.guarded("out", "judgement", 10)
     assert (held.suppressed.value, held.suppressed.is_derived) == ("bad.example", True)
+
+
+def test_what_is_judged_of_the_hosts_of_a_batch_is_asked_for_once(journal, guarded_stix, sink, monkeypatch):
+    asked = []
+    judged_observables = SqliteJournal.judged_observables
+    monkeypatch.setattr(
+        SqliteJournal,
+        "judged_observables",
+        lambda self, source: asked.append(source) or judged_observables(self, source),
+    )
+    judge(journal)
+    hosts = [f"h{number}.example" for number in range(50)]
+    deliver(guarded_stix, journal, *[configured(number, "bad.example", *hosts[number:]) for number in range(1, 20)])
+    assert asked == ["vt"]
+    deliver(guarded_stix, journal, match(30))  # whose notification names none
+    assert asked == ["vt"]
 
 
 def test_a_server_judged_wrong_later_is_taken_back_by_the_next_configuration_that_names_it(journal, guarded_stix, sink):

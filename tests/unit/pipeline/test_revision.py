@@ -162,7 +162,14 @@ def test_what_is_not_known_yet_is_left_out_and_becomes_a_new_version_when_it_is(
     journal.learn("vt", known(HERON, "Heron"))
     (batch,) = drained(route, journal)
 
-    assert (batch.revised, batch.delivered, batch.filtered, batch.refused, batch.messages) == (1, 0, 0, 0, 2)
+    assert (batch.revised, batch.judged, batch.delivered, batch.filtered, batch.refused, batch.messages) == (
+        1,
+        0,
+        0,
+        0,
+        0,
+        2,
+    )
     assert sink.taken() == ["indicator--1.example", f"actor--{HERON.id}"]
     assert sink.newest()["indicator--1.example"]["names"] == {HERON.id: "Heron"}
     created = {orjson.loads(body)["created"] for (name, _), body in sink.has.items() if name == "indicator--1.example"}
