@@ -1,0 +1,93 @@
+"""What other entries about the same observable say: whether they end what one claims, or say it still."""
+
+from connector.model import NOT_CLAIMED, Entry, Refused, Withheld
+from connector.pipeline.claims import Claims
+from connector.pipeline.route import Rendering, Route, Withdrawing
+from connector.pipeline.seen import Seen, Sight
+from connector.ports import Outbox
+
+ALIKE = 100
+"""Of the notifications about one observable, how many of the newest are looked at for one that is not judged."""
+
+
+class OtherWords:
+    """The entries beside those of a batch, as the route sees them now."""
+
+    def __init__(self, route: Route, journal: Outbox, sight: Sight) -> None:
+        self._route = route
+        self._journal = journal
+        self._sight = sight
+
+    def why_to_take_back(
+        self, seen: Seen, mapping: Withdrawing, rendering: Rendering, claims: Claims, *, in_turn: bool
+    ) -> Withheld | None:
+        """Why what was delivered of an observable is to be taken back; None when it is not.
+
+        A condition may have turned this notification away for what that itself says (another rule, another source). So
+        the one that was delivered is looked at with what is known of the observable now.
+        """
+        withheld, about = seen.withheld, seen.observable
+        if seen.is_muted:
+            until = seen.entry.seq if in_turn else claims.told_until(about)
+            return None if self._is_said_by_another(seen.entry, about, until) else withheld
+        if withheld is None or withheld.by != "condition":
+            return withheld
+        if not seen.view["entity"]:
+            return None  # it says nothing of the observable
+        seq = claims.claimed_by(about, seen.entry.seq)
+        for entry in self._journal.entries([seq]) if seq is not None else ():
+            now = {**self._sight.view(entry), "entity": seen.view["entity"]}
+            if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
+                return withheld
+        return None if rendering.claims else NOT_CLAIMED
+
+    def have_ended(self, seen: Seen, mapping: Withdrawing) -> bool:
+        """Whether a later entry, which the route has dealt with, has ended what this one claims."""
+        for entry in self._sight.alike(seen.entry, ALIKE):
+            if entry.seq < seen.entry.seq:
+                break
+            later = None if self._is_pending(entry) else self._sight.see(entry)
+            if isinstance(later, Seen) and later.observable == seen.observable and later.view["entity"]:
+                ends = self._ends(later, seen, mapping)
+                if ends is not None:
+                    return ends
+        return False
+
+    def _ends(self, later: Seen, seen: Seen, mapping: Withdrawing) -> bool | None:
+        """Whether a later entry ends what one claims, or says the same; None when it says nothing of that."""
+        if later.claiming is None or later.is_muted:
+            return None
+        try:
+            with self._sight.guarding(later.entry.source):
+                if later.withheld is not None and later.withheld.by != "condition":
+                    return True
+                if later.withheld is not None or not later.claiming.is_for(later.view):
+                    now = {**seen.view, "entity": later.view["entity"]}
+                    if self._route.withheld(seen.entry, now) is not None or not mapping.is_for(now):
+                        return True
+                rendering = later.claiming.rendering(later.view, whatever=True)
+        except Refused:
+            return None
+        return not rendering.claims
+
+    def _is_pending(self, entry: Entry) -> bool:
+        pending = self._journal.pending(self._route.name, (entry.source,), 1)
+        return bool(pending) and pending[0].seq <= entry.seq
+
+    def _is_said_by_another(self, judged: Entry, about: int, until: int) -> bool:
+        """Whether another entry up to one, which is not judged so, has said that the same observable is bad."""
+        for entry in self._sight.alike(judged, ALIKE):
+            seen = self._sight.see(entry) if entry.seq <= until else None
+            if isinstance(seen, Seen) and seen.observable == about and seen.withheld is None and self._claims(seen):
+                return True
+        return False
+
+    def _claims(self, seen: Seen) -> bool:
+        if seen.claiming is None:
+            return False
+        try:
+            with self._sight.guarding(seen.entry.source):
+                rendering = seen.claiming.rendering(seen.view)
+        except Refused:
+            return False
+        return rendering is not None and bool(rendering.claims and rendering.documents)
