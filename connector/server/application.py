@@ -15,6 +15,7 @@ from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
 from connector.server.authentication import AuthenticationMiddleware, Gate
 from connector.server.front import Front
+from connector.server.notices import Notices
 from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
 from connector.version import VERSION
@@ -29,9 +30,9 @@ they give up, and begin again at the first page."""
 _OPENAPI, _DOCS = "/openapi.json", "/docs"
 
 
-def application(context: ActionContext, collections: Collections) -> ASGIApp:
+def application(context: ActionContext, collections: Collections, notices: Notices | None = None) -> ASGIApp:
     """The application that serves the actions and the page of a configuration, and the collections over TAXII."""
-    gate = Gate(context.plan.settings.server)
+    gate = Gate(context.plan.settings.server, notices or Notices())
 
     async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
@@ -96,7 +97,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server)))
+    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server, Notices())))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:

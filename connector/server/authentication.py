@@ -14,7 +14,9 @@ from fastapi.openapi.models import HTTPBase
 from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector import telemetry
+from connector.server.clients import client_of
+from connector.server.failed_logins import FailedLogins
+from connector.server.notices import Notices
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings, TokenSettings, find_token
 
@@ -22,9 +24,6 @@ _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),
     ("WWW-Authenticate", 'Basic realm="iocstream", charset="UTF-8"'),
 )
-
-UNKNOWN_SECONDS = 60
-"""How often the log tells of requests with a wrong token, at most."""
 
 
 class _Scheme(SecurityBase):
@@ -51,72 +50,54 @@ class Gate:
     Each token has an allowance of `requests_per_minute`, which fills up again evenly.
     """
 
-    def __init__(self, settings: ServerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: ServerSettings, notices: Notices, clock: Callable[[], float] = time.monotonic) -> None:
         self._tokens: Sequence[TokenSettings] = settings.tokens
+        self._behind_proxy = settings.behind_proxy
         self._allowance = float(settings.requests_per_minute)
         self._clock = clock
         self._left = {token.name: (self._allowance, clock()) for token in self._tokens}
-        self._unknown = 0
-        self._tell_again = clock()
+        self._notices = notices
+        self._failed_logins = FailedLogins(clock)
 
     async def admit(self, request: Request, patience: float = 0) -> TokenSettings:
         """The token of a request. A request beyond the allowance waits, for at most `patience` seconds.
 
+        `request.state.client` is then the address that it comes from.
+
         Raises:
             Problem: there is no such token, it would have to wait longer, or another site's page made the request.
         """
+        client = request.state.client = client_of(request, behind_proxy=self._behind_proxy)
         refuse_cross_site(request)
-        client = request.client.host if request.client else ""
-        token, wait = self.authenticate(request.headers.get("authorization"), patience, client)
-        if wait:
+        authorization = request.headers.get("authorization")
+        token = self.token_of(authorization)
+        if token is None:
+            if authorization is not None:
+                self._notices.tell("login_refused", client)
+                if wait := self._failed_logins.count(client):
+                    await self._failed_logins.delay(client, wait)
+            raise _unauthenticated(authorization)
+        if wait := self.count(token, patience):
             await asyncio.sleep(wait)
         return token
 
-    def authenticate(
-        self, authorization: str | None, patience: float = 0, client: str = ""
-    ) -> tuple[TokenSettings, float]:
-        """The token that a header gives, and how many seconds its request has to wait to stay within the allowance.
+    def token_of(self, authorization: str | None) -> TokenSettings | None:
+        """The token that a header gives; None when it is not known."""
+        scheme, _, credentials = (authorization or "").partition(" ")
+        match scheme.lower():
+            case "bearer" | "token":  # the latter from clients made for other servers
+                return find_token(self._tokens, credentials.strip())
+            case "basic":
+                name, token = _basic_credentials(credentials.strip())
+                return find_token(self._tokens, token, name)
+        return None
 
-        Args:
-            authorization: the header of that name.
-            patience: how many seconds the request may wait at most.
-            client: its address, for the log.
+    def count(self, token: TokenSettings, patience: float = 0) -> float:
+        """Take one request from the allowance of a token; the seconds that the request has to wait.
 
         Raises:
-            Problem: there is no such token, or the request would have to wait longer.
+            Problem: it would have to wait for more than `patience` seconds.
         """
-        token = self._token_of(authorization, client)
-        return token, self._count(token, patience)
-
-    def _token_of(self, authorization: str | None, client: str) -> TokenSettings:
-        scheme, _, credentials = (authorization or "").partition(" ")
-        found = None
-        if scheme.lower() in ("bearer", "token"):  # the latter from clients made for other servers
-            found = find_token(self._tokens, credentials.strip())
-        elif scheme.lower() == "basic":
-            name, token = _basic_credentials(credentials.strip())
-            found = find_token(self._tokens, token, name)
-        if found is None:
-            if authorization is not None:
-                self._tell_of_unknown(client)
-            detail = "no token was given" if authorization is None else "the token is not known here"
-            remedy = (
-                "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the"
-                " token as the password; `iocstream token NAME` makes a token."
-            )
-            raise Problem("unauthenticated", detail, remedy, headers=_CHALLENGES)
-        return found
-
-    def _tell_of_unknown(self, client: str) -> None:
-        """Log it, at most once in `UNKNOWN_SECONDS`, so that nobody can fill the log."""
-        self._unknown += 1
-        now = self._clock()
-        if now >= self._tell_again:
-            telemetry.logger().warning("login_refused", times=self._unknown, client=client)
-            self._unknown, self._tell_again = 0, now + UNKNOWN_SECONDS
-
-    def _count(self, token: TokenSettings, patience: float) -> float:
-        """Take one request from the allowance of a token; the seconds that the request has to wait."""
         left, at = self._left[token.name]
         now = self._clock()
         rate = self._allowance / 60
@@ -200,6 +181,16 @@ def refuse_cross_site(request: Request) -> None:
             "the request comes from a page of another site",
             "Use the page of this server, or a client that is no browser.",
         )
+
+
+def _unauthenticated(authorization: str | None) -> Problem:
+    return Problem(
+        "unauthenticated",
+        "no token was given" if authorization is None else "the token is not known here",
+        "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the token as"
+        " the password; `iocstream token NAME` makes a token.",
+        headers=_CHALLENGES,
+    )
 
 
 def _basic_credentials(text: str) -> tuple[str, str]:

@@ -4,9 +4,18 @@ uvicorn sets no time limit on the line and headers of a request, nor on a client
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class _ClientLog(logging.LoggerAdapter[logging.Logger]):
+    """uvicorn's log, with the address of the client in each record: by that the log tells clients apart."""
+
+    def __init__(self, log: logging.Logger, client: str) -> None:
+        super().__init__(log, {"client": client})
+        self.level = log.level
 
 
 class Connection(H11Protocol):
@@ -25,6 +34,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the time for the first request."""
         super().connection_made(transport)
+        self.logger = _ClientLog(self.logger, self.client[0] if self.client else "")  # type: ignore[assignment]
         self._start_request_timer()
 
     def data_received(self, data: bytes) -> None:
@@ -50,6 +60,10 @@ class Connection(H11Protocol):
         self._stop_request_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """No WebSocket is ever served: uvicorn's advice to install a library for it would mislead."""
+        self.logger.warning("Unsupported upgrade request.")
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -18,6 +18,7 @@ from connector.configuration import Plan
 from connector.model import Misconfigured
 from connector.server.application import application
 from connector.server.connection import Connection
+from connector.server.notices import Notices
 from connector.settings.server import ServerSettings
 
 MAX_CONNECTIONS = 1000
@@ -45,8 +46,9 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         )
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
         journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
+        notices = Notices()
         config = uvicorn.Config(
-            application(ActionContext(plan, stop), journal.collections),
+            application(ActionContext(plan, stop), journal.collections, notices),
             http=functools.partial(Connection, seconds=settings.request_seconds),  # type: ignore[arg-type]  # is called
             ws="none",
             lifespan="off",
@@ -65,11 +67,12 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         except (OSError, ssl.SSLError) as error:
             raise Misconfigured(f"server.tls: the certificate, its key or client_ca cannot be used: {error}") from None
         log = logging.getLogger("uvicorn")
-        log.handlers, log.propagate = [_EventLog(logging.WARNING)], False
+        log.handlers, log.propagate = [_EventLog(notices)], False
         server = _Server(config, stop)
         telemetry.logger().info("serving", url=_url(settings, listener))
         tell(_url(settings, listener))
         server.run(sockets=[listener])
+        notices.close()
         telemetry.logger().info("serving_ended")
 
 
@@ -90,10 +93,18 @@ class _Server(uvicorn.Server):
 
 
 class _EventLog(logging.Handler):
-    """Writes what uvicorn logs as events of this program's log."""
+    """Writes what uvicorn logs as events of this program's log; what any client can cause, as a notice."""
+
+    def __init__(self, notices: Notices) -> None:
+        super().__init__(logging.WARNING)
+        self._notices = notices
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one."""
+        client = getattr(record, "client", None)
+        if client is not None and record.levelno < logging.ERROR:
+            self._notices.tell("http_server", client, record.getMessage())
+            return
         say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
         say("http_server", message=record.getMessage(), exc_info=record.exc_info)
 

@@ -1,9 +1,9 @@
 """How often a token may ask, and who waits."""
 
 import pytest
-from structlog.testing import capture_logs
 
 from connector.server.authentication import Gate
+from connector.server.notices import Notices
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings, hashed
 
@@ -23,11 +23,12 @@ def clock():
 @pytest.fixture
 def gate(clock):
     tokens = [{"name": name, "hash": hashed(name), "scopes": ["read"]} for name in ("one", "two")]
-    return Gate(ServerSettings.model_validate({"requests_per_minute": 60, "tokens": tokens}), clock)
+    settings = ServerSettings.model_validate({"requests_per_minute": 60, "tokens": tokens})
+    return Gate(settings, Notices(), clock)
 
 
 def asks(gate, times, patience=0, token="one"):
-    return [gate.authenticate(f"Bearer {token}", patience)[1] for _ in range(times)]
+    return [gate.count(gate.token_of(f"Bearer {token}"), patience) for _ in range(times)]
 
 
 def test_an_allowance_that_is_spent_fills_up_again_evenly(gate, clock):
@@ -55,22 +56,3 @@ def test_whoever_is_patient_waits_in_turn_and_those_behind_are_refused(gate, clo
         asks(gate, 1)
     clock.now += 1
     assert asks(gate, 1, patience=5) == [5]
-
-
-def test_tokens_that_are_not_known_are_told_of_once_a_minute_and_never_shown(gate, clock):
-    def tries(times, authorization="Bearer canary"):
-        with capture_logs() as told:
-            for _ in range(times):
-                with pytest.raises(Problem) as refused:
-                    gate.authenticate(authorization, client="192.0.2.7")
-                assert refused.value.details.status == 401
-        return told
-
-    (first,) = tries(3)
-    assert (first["event"], first["times"], first["client"]) == ("login_refused", 1, "192.0.2.7")
-    assert tries(2, "Basic Y2FuYXJ5OmNhbmFyeQ==") == []
-    assert tries(4, None) == []  # as browsers and some clients ask at first
-    clock.now += 60
-    (second,) = tries(1)
-    assert second["times"] == 5
-    assert "canary" not in str([first, second])
