@@ -11,6 +11,7 @@ from connector import notification
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
 from connector.values.display import DECEPTIVE
+from connector.values.timestamps import timestamp
 from connector.values.uri import domain, host, spelled
 
 SEVERITIES = {"SEVERITY_NONE": 1, "SEVERITY_LOW": 3, "SEVERITY_MEDIUM": 5, "SEVERITY_HIGH": 8}
@@ -59,6 +60,8 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     verdict = (assessment.get("verdict") or {}).get("value") or ""
     score = (assessment.get("threat_score") or {}).get("value")
     guard = body.get("guard") or {}
+    judged = body.get("judgement") or {}
+    judged = judged if judged.get("verdict") == "true_positive" else {}
     severity = _severity(verdict, (assessment.get("severity") or {}).get("value"), score, is_labelled=bool(guard))
     verdict = verdict.replace("VERDICT_", "").lower()
     actors, families = _behind(sources, entity, verdict)
@@ -121,6 +124,10 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
         "VirusTotalIoCStreamTenant": ((body.get("source") or {}).get("labels") or {}).get("tenant"),
         "VirusTotalIoCStreamGuardedBy": guard.get("list"),
+        "VirusTotalIoCStreamJudgement": judged.get("verdict"),
+        "VirusTotalIoCStreamJudgedBy": judged.get("by"),
+        "VirusTotalIoCStreamJudgedAt": None if not judged else timestamp(judged["at"]),
+        "VirusTotalIoCStreamJudgementNote": (judged.get("note") or "")[:500],
         "VirusTotalIoCStreamTechniques": None
         if verdict == "benign"
         else ", ".join([technique["id"] for technique in entity.get("techniques") or ()]),

@@ -339,14 +339,14 @@ class Outdated:
         mark: the journal's own note of which ones these are; handed back with the redelivery.
         refused: the dead letters that they have already, by seq and object.
         muted: those that were withheld because of what an analyst judged.
-        judged: those of which something was judged since; what was looked up may be new of these, too.
+        judged: what was judged since, by seq and `Judged.kind`; what was looked up may be new of these, too.
     """
 
     entries: Sequence[Entry]
     mark: Json
     refused: Collection[tuple[int, str]] = ()
     muted: Collection[int] = ()
-    judged: Collection[int] = ()
+    judged: Collection[tuple[int, str]] = ()
 
 
 class Provisional(dict[str, Any]):

@@ -131,7 +131,7 @@ def view(
 
 
 def said_of(judgement: Judgement) -> JsonObject:
-    """A judgement as mappings see it, with its times in Unix seconds."""
+    """A judgement as mappings see it, with its times in Unix seconds; of what is not delivered yet."""
     return {
         "verdict": judgement.verdict,
         "of": judgement.judged.kind,
@@ -139,6 +139,7 @@ def said_of(judgement: Judgement) -> JsonObject:
         "by": judgement.by,
         "at": judgement.at,
         "until": judgement.until,
+        "after_delivery": False,
     }
 
 
@@ -210,8 +211,10 @@ def _source_in(body: JsonObject) -> JsonObject:
 
 
 def _judgement_in(body: JsonObject) -> JsonObject | None:
-    said = _object(body.get("judgement"))
-    return _of_type(said, str, ("verdict", "of", "note", "by")) | _of_type(said, int, ("at", "until")) if said else None
+    if not (said := _object(body.get("judgement"))):
+        return None
+    texts, times = _of_type(said, str, ("verdict", "of", "note", "by")), _of_type(said, int, ("at", "until"))
+    return texts | times | _of_type(said, bool, ("after_delivery",))
 
 
 def _guard_in(body: JsonObject) -> JsonObject | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 _VERDICTS: dict[str, str] = {
-    "true_positive": "Say that it is what it was taken for. STIX receivers are told so.",
+    "true_positive": "Say that it is what it was taken for. Receivers that have it are told so.",
     "false_positive": (
         "Say that it is not what it was taken for: what was delivered of it is withdrawn, and nothing more of it is"
         " delivered."

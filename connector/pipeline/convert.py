@@ -116,6 +116,7 @@ class Rendered:
         claims: whether the documents say that the observable is bad.
         over: what takes the documents back, if a later entry has ended what they claim. They are then sent only to a
             receiver that has the objects which that revokes, and whose newer versions stay. None: they are sent.
+        confirms: whether it says something of what an analyst judged true after it was delivered.
         otherwise: of documents that revoke an object, what stands in their places for a receiver that never had it.
         claim, withheld, guarded: see `Conversion`.
     """
@@ -131,6 +132,7 @@ class Rendered:
     claim: Claim | None = None
     withheld: Withheld | None = None
     guarded: Sequence[Suppressed] = ()
+    confirms: bool = False
 
     @property
     def takes_back(self) -> bool:

@@ -39,17 +39,27 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
     was muted and is delivered now.
     """
     entries = outdated.entries
+    of_events = not isinstance(route.mapping.format, ObjectFormat)
+    confirmed = {
+        entry.seq
+        for entry in entries
+        if of_events
+        and entry.seq not in outdated.muted
+        and entry.judgement is not None
+        and entry.judgement.verdict == "true_positive"
+        and (entry.seq, entry.judgement.judged.kind) in outdated.judged
+    }
     if not route.can_revise:
-        entries = [entry for entry in entries if entry.seq in outdated.muted]
-    rendered = render(route, journal, entries, "revised")
-    if not isinstance(route.mapping.format, ObjectFormat):
-        # Events are not sent again, nor refused that were taken: what they said can be taken back. One that was muted
-        # was not sent.
+        entries = [entry for entry in entries if entry.seq in confirmed or entry.seq in outdated.muted]
+    rendered = render(route, journal, entries, "revised", confirmed=confirmed)
+    if of_events:
+        # Events are not sent again, nor refused that were taken: what they said can be taken back, or be confirmed. One
+        # that was muted was not sent.
         dead = {seq for seq, _ in outdated.refused}
         rendered = [
             each
             for each in rendered
-            if each.entry.seq in outdated.muted or (each.takes_back and each.entry.seq not in dead)
+            if each.entry.seq in outdated.muted or ((each.takes_back or each.confirms) and each.entry.seq not in dead)
         ]
     entries = [each.entry for each in rendered]
     delivered, accepted = _send_again(route, journal, rendered)
@@ -61,7 +71,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
         messages=delivered.messages,
         revised=len(outdated.entries),
-        judged=len(outdated.judged),
+        judged=len({seq for seq, _ in outdated.judged}),
         withdrawn=delivered.withdrawn,
     )
     kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.muted)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from connector.mapping import Guarding
-from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, Claim, Entry, Refused
+from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, Claim, Entry, JsonObject, Refused
 from connector.pipeline.claims import Claims
 from connector.pipeline.convert import Rendered
 from connector.pipeline.other_words import OtherWords
@@ -27,6 +27,7 @@ def render(
     *,
     aside: Collection[int] = (),
     held: Iterable[Claim] = (),
+    confirmed: Collection[int] = (),
 ) -> list[Rendered]:
     """What a route's mapping makes of entries, unless the route turns them away.
 
@@ -40,17 +41,19 @@ def render(
         turn: see `Turn`.
         aside: those that a person has set aside.
         held: what was told to the receiver, and is not in the journal yet.
+        confirmed: entries that were judged true after they were dealt with, of which receivers of events are told.
     """
-    return list(_Batch(route, journal, turn).rendered(entries, aside, held))
+    return list(_Batch(route, journal, turn, confirmed).rendered(entries, aside, held))
 
 
 class _Batch:
     """Renders entries, with what the receiver was told of their observables."""
 
-    def __init__(self, route: Route, journal: Outbox, turn: Turn) -> None:
+    def __init__(self, route: Route, journal: Outbox, turn: Turn, confirmed: Collection[int] = ()) -> None:
         self._route = route
         self._journal = journal
         self._turn = turn
+        self._confirmed = confirmed
         self._claims = Claims({})
         self._sight = Sight(route, journal)
         self._others = OtherWords(route, journal, self._sight)
@@ -86,7 +89,7 @@ class _Batch:
         noted = None if guards is None else Suppressions(guards, seen)
         try:
             with Guarding(noted):
-                made = self._made_of(seen)
+                made = self._confirming(seen) if self._is_confirmed(seen) else self._made_of(seen)
         except Refused as refusal:
             return Rendered(seen.entry, refusal=refusal)
         if made is not None and noted is not None and noted.suppressed:
@@ -100,6 +103,31 @@ class _Batch:
         if documents is None:
             return Rendered(seen.entry, wanted=False, withheld=seen.withheld)
         return Rendered(seen.entry, documents, output=seen.mapping.format)
+
+    def _is_confirmed(self, seen: Seen) -> bool:
+        """Whether the receiver is to be told that what it has was judged true: of an observable once, with the last."""
+        entry = seen.entry
+        if entry.seq not in self._confirmed or seen.withheld is not None:
+            return False
+        is_of_all = entry.judgement is not None and entry.judgement.judged.kind == "observable"
+        return not (is_of_all and seen.claiming and self._claims.is_told_later(seen.observable, entry.seq))
+
+    def _confirming(self, seen: Seen) -> Rendered | None:
+        """What is made of an entry that was judged true later, to be sent if the mapping says anything of that.
+
+        It is sent, too, if the route has waited for the judgement, so that the receiver has nothing yet.
+        """
+        was_told = seen.claiming is None or self._claims.at(seen.observable, seen.entry.seq) is not None
+        made = self._made_of(seen)
+        if made is None or made.takes_back or not made.documents:
+            return made
+        if not was_told and made.claims:
+            return replace(made, confirms=True)
+        unjudged = self._made_of(seen._replace(view={**seen.view, "judgement": None}))
+        judged = self._made_of(seen._replace(view=_judged_after_delivery(seen.view)))
+        if unjudged is None or judged is None or judged.documents == unjudged.documents:
+            return made
+        return replace(judged, confirms=True)
 
     def _claiming(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         rendering = mapping.rendering(seen.view) if seen.withheld is None else None
@@ -152,3 +180,7 @@ class _Batch:
 
     def _must_wait(self, about: int) -> bool:
         return self._turn == "in turn" and about in self._claims.told_now
+
+
+def _judged_after_delivery(view: JsonObject) -> JsonObject:
+    return {**view, "judgement": {**view["judgement"], "after_delivery": True}}

@@ -161,6 +161,9 @@ def test_what_is_judged_is_found_among_what_was_stored_before_and_what_comes_lat
     store(journal, *matches(11))
 
     assert count == len(concerned)
+    if concerned:
+        found = journal.outdated("out", ["vt"], 1000)
+        assert found.judged == {(entry.seq, judged.kind) for entry in found.entries}
     assert set(outdated(journal)) == concerned
     later = set() if judged.kind == "notification" else {f"1{each}" for each in concerned}
     wanted = {each.notification.id for each in journal.history({"vt": 0}, 100) if each.judgement}

@@ -261,13 +261,17 @@ def test_a_judgement_is_what_the_caller_says_of_a_notification_that_has_a_source
     source = {"name": "acme", "labels": {}}
     read = notification.read({**STREAM_ITEM, "judgement": {"verdict": "true_positive"}})
     seen = notification.view(read, source=source, judgement=JUDGED)["judgement"]
-    assert seen == {"verdict": "benign", "of": "rule", "note": "ours", "by": "ana", "at": 7, "until": None}
+    assert seen == {"verdict": "benign", "of": "rule", "note": "ours", "by": "ana", "at": 7, "until": None} | {
+        "after_delivery": False
+    }
     assert notification.view(read, source=source)["judgement"] is None
 
 
 def test_an_example_may_say_what_it_was_judged():
     seen = view({**STREAM_ITEM, "judgement": {"verdict": "benign", "by": "ana", "odd": 1}})["judgement"]
-    assert seen == {"verdict": "benign", "of": None, "note": None, "by": "ana", "at": None, "until": None}
+    assert seen == {"verdict": "benign", "of": None, "note": None, "by": "ana", "at": None, "until": None} | {
+        "after_delivery": None
+    }
     assert view(STREAM_ITEM)["judgement"] is None
     assert view({**STREAM_ITEM, "judgement": "benign"})["judgement"] is None
 

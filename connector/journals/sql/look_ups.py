@@ -198,14 +198,14 @@ def set_revises(db: Transaction, route_id: int, *, revises: bool) -> None:
 
 def outdated(
     db: Transaction, route: str, sources: Sequence[str], limit: int
-) -> tuple[Sequence[int], Json, Collection[int]] | None:
-    """The seqs of outdated entries, the mark that goes with them, and of which something was judged."""
+) -> tuple[Sequence[int], Json, Collection[tuple[int, str]]] | None:
+    """The seqs of outdated entries, the mark that goes with them, and what was judged (`Outdated.judged`)."""
     rows = db.run("outdated", {"route": route, "sources": json_list(sources), "limit": limit}).fetchall()
     if not rows:
         return None
     reached = {subject: seq for subject, seq, _ in rows}  # the last of each subject stays
     mark = {"learned": learned_so_far(db), "reached": [*reached.items()]}
-    return sorted({seq for _, seq, _ in rows}), mark, {seq for _, seq, is_judged in rows if is_judged}
+    return sorted({seq for _, seq, _ in rows}), mark, {(seq, kind) for _, seq, kind in rows if kind}
 
 
 def record_redelivery(db: Transaction, route_id: int, mark: Json) -> None:

@@ -42,7 +42,14 @@ LIMIT 1;
 
 -- name: outdated
 -- CROSS JOIN keeps the order of the tables, and with it that of the indexes.
-SELECT outdated.subject, mentions.seq, subjects.type IN ('judged_notification', 'judged_observable', 'judged_rule')
+SELECT
+    outdated.subject,
+    mentions.seq,
+    CASE subjects.type
+        WHEN 'judged_notification' THEN 'notification'
+        WHEN 'judged_observable' THEN 'observable'
+        WHEN 'judged_rule' THEN 'rule'
+    END
 FROM routes
 CROSS JOIN outdated ON outdated.route = routes.id
 CROSS JOIN subjects ON subjects.id = outdated.subject

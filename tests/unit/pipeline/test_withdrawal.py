@@ -1,15 +1,15 @@
 """What a route has delivered is taken back when it turns out wrong: once, for good, and only what was delivered."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 import orjson
 import pytest
 from mapping_examples import bundled
+from pipeline_receivers import START, deliver, route_into, store, when
 
-from connector import configuration, mapping, notification
-from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import LookUp, Page, Refusal, Subject, Unavailable, Withheld
+from connector import configuration
+from connector.journals.sqlite.journal import SqliteJournal
+from connector.model import LookUp, Subject, Unavailable, Withheld
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route, Tenant
@@ -17,7 +17,6 @@ from connector.pipeline.versions import successor
 from connector.settings.producer import Producer
 from connector.values.timestamps import timestamp
 
-START = 1_760_000_000
 MALICIOUS, BENIGN, UNDETECTED = "VERDICT_MALICIOUS", "VERDICT_BENIGN", "VERDICT_UNDETECTED"
 WHEN_MALICIOUS = "entity.gti_assessment.verdict.value == 'VERDICT_MALICIOUS'"
 
@@ -32,79 +31,14 @@ def match(number, verdict=MALICIOUS, domain="bad.example", *, minutes=None, rule
     return {"type": "domain", "id": domain, "attributes": attributes, "context_attributes": said}
 
 
-class Sink:
-    """A receiver that keeps each version of each object, and refuses or fails on cue."""
-
-    def __init__(self):
-        self.sent = []
-        self.refuse = lambda message: False
-        self.outage = False
-        self.doubtful = 0
-
-    def unconfirmed(self):
-        return self.doubtful
-
-    def finish(self):
-        self.doubtful = 0
-
-    def send(self, messages):
-        if self.outage:
-            raise Unavailable("away")
-        taken = [message for message in messages if not self.refuse(message)]
-        self.sent += taken
-        versions = {}
-        for message in self.sent:
-            body = versions.setdefault((message.id, message.version), message.body)
-            assert message.version is None or body == message.body, "two contents for one version"
-        return [Refusal(message, "no") for message in messages if self.refuse(message)]
-
-    def taken(self):
-        """What was sent since this was last asked, as JSON."""
-        found, self.sent = self.sent, []
-        return [orjson.loads(message.body) for message in found]
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with ExitStack() as stack:
-        journal = SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"), clock=lambda: START + 86_400)
-        stack.callback(journal.close)
-        for name in ("vt", "other", "out"):
-            stack.enter_context(journal.lease(name))
-        yield journal
-
-
-@pytest.fixture
-def sink():
-    return Sink()
-
-
-def when(expression):
-    return mapping.compile_condition(expression, "test.yaml: when")
-
-
 @pytest.fixture
 def stix(sink):
-    return Route("out", ("vt",), when("`true`"), bundled("stix21"), sink)
+    return route_into(sink, "stix21", ("vt",))
 
 
 @pytest.fixture
 def cef(sink):
-    return Route("out", ("vt",), when("`true`"), bundled("cef"), sink)
-
-
-def store(journal, *bodies, source="vt"):
-    journal.append(source, Page([notification.read(body) for body in bodies], None))
-
-
-def deliver(route, journal, *bodies):
-    """Store notifications, each in a page of its own, and deliver what is pending; the outcome."""
-    store(journal, *bodies)
-    delivery, done = Delivery(route, journal), None
-    while (batch := delivery.step()) is not None:
-        done = batch if done is None else done + batch
-    delivery.finish()
-    return done
+    return route_into(sink, "cef", ("vt",))
 
 
 def indicators(documents):
@@ -112,9 +46,8 @@ def indicators(documents):
 
 
 def events(sink):
-    """Class id and reason of each event of CEF that was sent."""
-    sent, sink.sent = sink.sent, []
-    return [message.body.decode().split("|")[4] for message in sent]
+    """Class id of each event of CEF that was sent."""
+    return [kind for kind, _ in sink.events()]
 
 
 # The verdict turns, and the route's condition
