@@ -11,13 +11,16 @@ import ssl
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from connector import telemetry
@@ -26,7 +29,10 @@ from connector.settings.config import ClientCertificate, ClientKey, ExistingFile
 from connector.values import display, jsontext
 from connector.values.display import one_line, shortened
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Of an answer, as it is sent and decompressed."""
+MAX_GZIP_MEMBERS = 100
+"""Of an answer: each may be empty, and so a body of them endless."""
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_CAUSE = 200
 _WITH_CONTENT = frozenset((HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED))
@@ -35,7 +41,7 @@ _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE
 
 
 class TooLarge(Unavailable):
-    """The body of an answer is larger than allowed."""
+    """The body of an answer is larger than allowed, or takes more memory than allowed when it is decoded."""
 
 
 def _fits_a_header(secret: SecretStr) -> SecretStr:
@@ -100,9 +106,9 @@ class Response:
         """The decoded body.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: it is not JSON; `jsontext.TooManyValues`: it is, and takes more memory than an answer may.
         """
-        return jsontext.decode(self.body)
+        return jsontext.decode(self.body, jsontext.MAX_DECODED_BYTES)
 
     def is_json(self) -> bool:
         """Whether it says that it is JSON (application/json, …+json), or does not say what it is."""
@@ -198,6 +204,17 @@ def _watched(kind: Any, connections: weakref.WeakSet[Any]) -> type:
     return Watched
 
 
+class _Session(requests.Session):
+    """Keeps nothing that a server says: no cookie, and no redirect, whose body requests would read without limit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: a redirect is an answer like any other."""
+
+
 class Client:
     """Talks to one server. Not shared between threads."""
 
@@ -210,11 +227,12 @@ class Client:
         secret_headers: Mapping[str, SecretStr] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        self._session = requests.Session()
+        self._session = _Session()
         self._watch = _Watch()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, self._watch)
-        self._session.headers.update({"User-Agent": user_agent, **(headers or {})})
+        # No other encoding than those that `_body` decodes, whatever is installed.
+        self._session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip", **(headers or {})})
         self._session.auth = _Headers(_checked(secret_headers or {}))
         if settings.client_certificate is not None:
             certificate = str(settings.client_certificate)
@@ -278,26 +296,20 @@ class Client:
                     allow_redirects=False,
                     stream=True,
                 ) as answer:
-                    chunks = []
-                    size = 0
-                    for chunk in answer.iter_content(_CHUNK_BYTES):
-                        chunks.append(chunk)
-                        size += len(chunk)
-                        if size > self._max_body_bytes:
-                            raise TooLarge(f"{host} answered with more than {self._max_body_bytes} bytes")
+                    body = _body(answer, host, self._max_body_bytes)
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
                         raise too_late
                     lower = {name.lower(): value for name, value in answer.headers.items()}
-                    if size == 0 and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
+                    if not body and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
                         # An answer that is cut off within its headers looks like this, and http.client does not notice.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
-                    return Response(answer.status_code, lower, b"".join(chunks))
-            except (requests.exceptions.RequestException, OSError) as error:
+                    return Response(answer.status_code, lower, body)
+            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise (too_late if is_over.is_set() else self._explained(error, host)) from None
 
     def _explained(self, error: Exception, host: str) -> ConnectorError:
         match error:
-            case requests.exceptions.SSLError():
+            case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
                 return _tls_failure(error, host)
             case (
                 requests.exceptions.InvalidURL()
@@ -305,11 +317,11 @@ class Client:
                 | requests.exceptions.MissingSchema()
             ):
                 return Misconfigured(f"{host!r} is not an http or https URL")
-            case requests.exceptions.Timeout():
+            case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError():
                 return Unavailable(f"{host} did not answer within {self._timeout:g} s")
             case requests.exceptions.ProxyError():
                 return Unavailable(f"the proxy for {host} cannot be reached: {_cause(error)}")
-            case requests.exceptions.RequestException():
+            case requests.exceptions.RequestException() | urllib3.exceptions.HTTPError():
                 return Unavailable(f"no complete answer from {host}: {_cause(error)}")
         # An OSError of its own: a CA or certificate file that went away or cannot be parsed.
         return Misconfigured(f"a certificate file for {host} cannot be used: {error}")
@@ -317,6 +329,72 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _body(answer: requests.Response, host: str, most: int) -> bytes:
+    """The body, decompressed no further than it may be long.
+
+    Read and decompressed here, because requests does both without a limit of its own: a piece of 64 kB may be 64 MB of
+    text, and a server may send pieces of a byte, other encodings than were asked for, and one within the other.
+
+    Raises:
+        Unavailable: it ends too early, or is in an encoding that was not asked for; `TooLarge`: it is longer.
+    """
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        said = shortened(one_line(encoding), _LONGEST_CAUSE)
+        raise Unavailable(f"{host} answered in the encoding {said!r}, which it was not asked for")
+    body, received = bytearray(), 0
+    gunzip = _Gunzip(most) if "gzip" in encoding else None
+    # Read as http.client gives it, which joins the pieces of a chunked body.
+    while piece := answer.raw.read(_CHUNK_BYTES, decode_content=False):
+        received += len(piece)
+        try:
+            body += gunzip.feed(piece) if gunzip else piece
+        except zlib.error as error:
+            raise Unavailable(f"no complete answer from {host}: what it calls gzip is none ({error})") from None
+        if max(received, len(body)) > most:
+            raise TooLarge(f"{host} answered with more than {most} bytes")
+    if gunzip and not gunzip.is_complete:
+        raise Unavailable(f"no complete answer from {host}: its gzip has no end")
+    return bytes(body)
+
+
+class _Gunzip:
+    """Decompresses gzip (RFC 1952) piece by piece: `most` bytes, and one to tell that there are more."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most + 1
+        self._members = 1
+        self._decompressor = zlib.decompressobj(wbits=31)
+        self._is_begun = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a member has ended, or none has begun."""
+        return self._decompressor.eof or not self._is_begun
+
+    def feed(self, piece: bytes) -> bytes:
+        """What a piece is, decompressed; empty once there is too much of it.
+
+        Raises:
+            zlib.error: it is no gzip, or of too many members.
+        """
+        said = bytearray()
+        while piece and self._left:
+            if self._decompressor.eof:
+                if not piece.startswith(b"\x1f"):
+                    break  # what some servers append to fill a block
+                self._members += 1
+                if self._members > MAX_GZIP_MEMBERS:
+                    raise zlib.error(f"more than {MAX_GZIP_MEMBERS} members")
+                self._decompressor = zlib.decompressobj(wbits=31)
+            self._is_begun = True
+            found = self._decompressor.decompress(piece, self._left)
+            said += found
+            self._left -= len(found)
+            piece = self._decompressor.unused_data
+        return bytes(said)
 
 
 def _tells_its_length(headers: Mapping[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """JSON as it comes from outside: strict, except that one broken character does not cost a whole answer."""
 
+import itertools
 import re
 from typing import Any
 
@@ -7,29 +8,73 @@ import orjson
 
 from connector.model import Json
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+MAX_DECODED_BYTES = 96 * 1024 * 1024
+"""The memory that what somebody else wrote may take when it is decoded."""
+
+_SURROGATE = re.compile(
+    rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
+"""A surrogate after an even number of backslashes: a pair, or one by itself."""
+_MOST_SURROGATES = 100_000
+"""Looked at: text of nothing else would take seconds."""
 _REPLACEMENT = rb"\ufffd"
 _BOM = b"\xef\xbb\xbf"
+_PIECE = 64 * 1024
+_NOT_FIRST = bytes(range(0x80, 0xC0))
+"""Of the bytes that UTF-8 makes of one character, all but the first."""
+_WIDEST = 4
+"""Bytes in memory for each byte of text: one character beyond U+FFFF makes four bytes of each of its string."""
+_COSTS = ((b"[", 112), (b"{", 176), (b":", 100), (b",", 64), (b'"', 32))
+"""Bytes in memory that come with each of these, at most: in CPython, and in orjson while it decodes."""
 
 
-def decode(text: bytes) -> Json:
+class TooManyValues(ValueError):
+    """Decoded, this JSON would take more memory than it may."""
+
+
+def decoded_bytes(text: bytes) -> int:
+    """How much memory JSON takes at most while and after it is decoded; text is mostly below half of that.
+
+    Lists and objects of next to nothing take twenty times the length of their text, so the length says little.
+    """
+    is_narrow = text.isascii() and b"\\u" not in text
+    return len(text) * (1 if is_narrow else _WIDEST) + sum(text.count(each) * cost for each, cost in _COSTS)
+
+
+def decode(text: bytes, most: int | None = None) -> Json:
     r"""Decode JSON (RFC 8259); half a surrogate pair, as strings of malware hold it, becomes U+FFFD.
 
     A byte order mark before it is passed over, as RFC 8259 section 8.1 allows.
 
+    Args:
+        text: in UTF-8.
+        most: bytes of memory that what is decoded may take; None: as many as it takes.
+
     Raises:
-        ValueError: it is not JSON; `orjson.JSONDecodeError` with the place.
+        ValueError: it is not JSON; `orjson.JSONDecodeError` with the place. `TooManyValues`: it takes more memory.
     """
     text = text.removeprefix(_BOM)
+    if most is not None and decoded_bytes(text) > most:
+        raise TooManyValues(f"it would take more than {most:,} bytes of memory")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        mended = _ESCAPE.sub(lambda match: _REPLACEMENT if match[1] else match[0], text)
-        if mended == text:
+        mended = _mended(text)
+        if mended is None:
             raise
     return orjson.loads(mended)
+
+
+def _mended(text: bytes) -> bytearray | None:
+    """The text with U+FFFD for each half of a pair; None when there is none. Takes no more memory than the text."""
+    mended = None
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return None
+    for match in itertools.islice(_SURROGATE.finditer(text), _MOST_SURROGATES):
+        if match[1]:
+            mended = mended or bytearray(text)
+            mended[match.start(1) : match.end(1)] = _REPLACEMENT
+    return mended
 
 
 def text_or_empty(value: object) -> str:
@@ -44,9 +89,29 @@ def list_or_empty(value: object) -> list[Any]:
 
 def fault(text: bytes, error: orjson.JSONDecodeError) -> tuple[int, str]:
     """Where `decode` met what is not JSON, as an offset in bytes, and what is wrong there."""
-    try:
-        characters = text.decode()
-    except UnicodeDecodeError as broken:
-        return broken.start, "this is not UTF-8 text"
     skipped = len(text) - len(text.removeprefix(_BOM))
-    return skipped + len(characters[bool(skipped) :][: error.pos].encode()), error.msg
+    if not error.doc:
+        try:
+            text.decode()
+        except UnicodeDecodeError as broken:
+            return broken.start, "this is not UTF-8 text"
+    return skipped + _offset(memoryview(text)[skipped:], error.pos), error.msg
+
+
+def _offset(text: memoryview, characters: int) -> int:
+    """After how many bytes so many characters of UTF-8 text end."""
+    at = 0
+    while at < len(text):
+        piece = bytes(text[at : at + _PIECE])
+        begun = len(piece.translate(None, _NOT_FIRST))
+        if begun > characters:
+            break
+        characters -= begun
+        at += len(piece)
+    for each in text[at:]:
+        if each not in _NOT_FIRST:
+            if not characters:
+                break
+            characters -= 1
+        at += 1
+    return at

@@ -42,6 +42,10 @@ def answering(*answers, tls=None):
         thread.join(5)
 
 
+def zipped(text):
+    return gzip.compress(text, mtime=0)  # the workers of a test run must give a test one name
+
+
 def client(**settings):
     options = {"max_body_bytes": settings.pop("max_body_bytes", 1000), "user_agent": "test/1"}
     secrets = settings.pop("secret_headers", None)
@@ -91,11 +95,55 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(value)
             "more than 1000 bytes",
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "no complete answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zipped(b"cut")[:-9],
+            "its gzip has no end",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zipped(b"") * 101, "more than 100 members"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\n\r\n", "in the encoding 'gzip, gzip'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\n\r\n", "in the encoding 'zstd', which it was not asked for"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Encoding: gzip\r\n\r\n" + zipped(b"x" * 2000),
+            "more than 1000 bytes",
+        ),
     ],
 )
 def test_an_answer_cut_short_or_without_end_is_an_outage(answer, said):
     with answering(answer) as (url, _), pytest.raises(Unavailable, match=said):
         client().request("GET", url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        zipped(b"one two"),
+        zipped(b"one ") + zipped(b"two"),
+        zipped(b"one two") + b"\0" * 100,
+        zipped(b"one two") + zipped(b"") * 40,
+    ],
+    ids=["at once", "in two members", "and zeros", "and empty members"],
+)
+def test_gzip_is_decompressed_whatever_it_is_cut_into(body):
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    with answering(head + b"\r\n" + body, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks) as (url, asked):
+        assert [client().request("GET", url).body for _ in range(2)] == [b"one two"] * 2
+    assert b"\r\nAccept-Encoding: gzip\r\n" in asked[0]
+
+
+def test_a_cookie_is_not_kept_and_a_redirect_to_another_host_gets_no_secret():
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: id=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        location = b"http://localhost:%d/" % other.getsockname()[1]
+        away = b"HTTP/1.1 307 Go\r\nSet-Cookie: id=2\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
+        with answering(answer, away, answer) as (url, asked):
+            talks = client(secret_headers={"x-apikey": SecretStr("canary")})
+            assert [talks.request("GET", url).status for _ in range(3)] == [200, 307, 200]
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert [b"x-apikey: canary" in each for each in asked] == [True] * 3
+    assert not any(b"Cookie" in each for each in asked)
 
 
 def test_a_server_that_says_nothing_is_an_outage():

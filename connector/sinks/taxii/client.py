@@ -22,7 +22,6 @@ from connector.sinks.taxii.status_resource import Status
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 
-_MAX_ANSWER_BYTES = 16 * 1024 * 1024
 COUNTED_AS_FAILED = "counted as failed"
 """The kind of `Trouble` that a status reports, with no object named."""
 _ACCEPTED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
@@ -73,7 +72,6 @@ class TaxiiClient:
             user_agent=user_agent,
             headers={"Accept": MEDIA_TYPE},
             secret_headers=login,
-            max_body_bytes=_MAX_ANSWER_BYTES,
         )
         secrets = (settings.password, settings.token, settings.api_key, *login.values())
         texts = {secret.get_secret_value() for secret in secrets if secret is not None}

@@ -17,7 +17,7 @@ import orjson
 from pydantic import Field, field_validator
 
 from connector import spending
-from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response
+from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 from connector.values import jsontext
 from connector.values.quota import allowances
@@ -274,6 +274,8 @@ class Api:
             said = f"{self._host} answered with what is not JSON at byte {offset:,}: {reason} ({self._said(response)})"
             clock = response.date() or int(time.time())
             raise UnreadableAnswer(said, offset=offset, reason=reason, body=response.body, clock=clock) from None
+        except jsontext.TooManyValues as error:
+            raise TooLarge(f"{self._host} answered with JSON of too many values: {error}") from None
         if not isinstance(document, dict) or ("error" in document and "data" not in document):
             raise Unavailable(f"{self._host} answered with JSON that is no object ({self._said(response)})")
         return document

@@ -1,7 +1,9 @@
 import json
+import tracemalloc
 
 import orjson
 import pytest
+from hostile_answers import UNITS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +58,40 @@ def test_a_fault_is_named_by_its_offset_in_bytes(text, offset, reason):
     found, said = jsontext.fault(text, caught.value)
     assert found == offset
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"[" + unit * 30_000 + b"0]" for unit in UNITS.values()),
+        b"[" + b"".join(b'{"key%d":0},' % n for n in range(20_000)) + b"0]",
+        b"{" + b",".join(b'"key%d":%d' % (n, n + 1000) for n in range(87_400)) + b"}",
+        '["\U0001f600'.encode() + b"a" * 500_000 + b'"]',
+        rb'["\ud83d\ude00' + b"a" * 500_000 + b'"]',
+        b'["' + b"a" * 500_000 + b'"]',
+    ],
+    ids=[
+        *UNITS,
+        "keys of their own",
+        "one large object",
+        "a wide text",
+        "a text widened by an escape",
+        "a narrow text",
+    ],
+)
+def test_what_is_decoded_takes_no_more_memory_than_was_said(text):
+    tracemalloc.start()
+    try:
+        decoded = jsontext.decode(text)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert decoded
+    assert size <= jsontext.decoded_bytes(text)
+
+
+def test_what_would_take_more_memory_than_allowed_is_not_decoded():
+    text = b"[" + b"[]," * 1000 + b"0]"
+    assert len(jsontext.decode(text, jsontext.decoded_bytes(text))) == 1001
+    with pytest.raises(jsontext.TooManyValues, match="more than 10,000 bytes of memory"):
+        jsontext.decode(text, 10_000)
