@@ -80,8 +80,9 @@ def view(
         notification: what is to be mapped.
         context: what is known of its subjects.
         source: the `name` and `labels` of the source that it came from. Without it, what the body itself has under
-            `source`, as an example may; else `EXAMPLE_SOURCE`. The same goes for `judgement`; else there is none.
-        judgement: what decides of all that analysts say of it.
+            `source`, as an example may; else `EXAMPLE_SOURCE`.
+        judgement: what decides of all that analysts say of it. Without it and a source, what the body has under
+            `judgement`; else there is none.
         newest: the entity's attributes as JSON, where more was learned of them later (`connector.model.Entry.entity`).
 
     Raises:
@@ -125,7 +126,7 @@ def view(
         "entity": entity,
         "entity_value": entity_value(entity_type, entity_id, entity),
         "source": source if source is not None else _source_in(body),
-        "judgement": _judgement_in(body) if source is None else None if judgement is None else said_of(judgement),
+        "judgement": said_of(judgement) if judgement is not None else _judgement_in(body) if source is None else None,
         "guard": _guard_in(body) if source is None else None,
     }
 

@@ -406,6 +406,13 @@ class Journal(Outbox, Protocol):
         """What routes have suppressed, at most `limit`, the newest entries first: of one route and list, or of any."""
         ...
 
+    def judgement(self, notification: Notification, source: str) -> Judgement | None:
+        """What decides of all that is said of a notification (`Entry.judgement`), which need not be in the journal.
+
+        An empty source is none: what is said for one source alone says nothing of it then.
+        """
+        ...
+
     def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:
         """The judgements that are wanted, the newest first, at most `limit`."""
         ...

@@ -13,7 +13,7 @@ from connector.actions.dead_letters import list_rejected, retry_rejected
 from connector.actions.delivery import poll, push_notification
 from connector.actions.envelope import Envelope, ErrorDetail, failed
 from connector.actions.guarded import list_guarded
-from connector.actions.judgements import judge, list_judgements
+from connector.actions.judgements import judge, list_judged_rules, list_judgements
 from connector.actions.listing import list_notifications
 from connector.actions.notification_counts import count_notifications
 from connector.actions.notifications import (
@@ -39,6 +39,7 @@ ACTIONS: Mapping[str, Action] = {
         retry_rejected,
         judge,
         list_judgements,
+        list_judged_rules,
         list_guarded,
         get_quota,
         delete_notification,

@@ -153,6 +153,48 @@ class JudgementsResult(Result):
         return {"listed": len(self.judgements)}
 
 
+class ListJudgedRules(Parameters):
+    """How many rules."""
+
+    limit: int = Field(20, ge=1, le=LIMIT, description="How many rules to list, at most.")
+
+
+class RuleRecordResult(RuleResult):
+    """What the matches of a rule were judged, by the judgements that are in force."""
+
+    judged: int = Field(description="How many judgements there are of what it matched.")
+    true_positive: int = Field(description="How many of them say that it is what it was taken for.")
+    false_positive: int = Field(description="How many of them say that it is not what it was taken for.")
+    benign: int = Field(description="How many of them say that it matched rightly and does no harm.")
+    precision: float = Field(description="Part of them that says true_positive, from 0 to 1.")
+
+
+class JudgedRulesResult(Result):
+    """Which rules to tune."""
+
+    rules: list[RuleRecordResult] = Field(description="The rules, those with the most false positives first.")
+
+    def message(self) -> str:
+        """How many there are, and which is the worst."""
+        if not self.rules:
+            return "nothing that a rule matched has been judged"
+        worst = self.rules[0]
+        return (
+            f"{len(self.rules)} rules; {worst.name:.200}: {worst.false_positive} of {worst.judged} are false positives"
+        )
+
+    def summary(self) -> dict[str, int]:
+        """Listed."""
+        return {"listed": len(self.rules)}
+
+
+@action("read", "none", limit=20)
+def list_judged_rules(context: ActionContext, asked: ListJudgedRules) -> JudgedRulesResult:
+    """List which rules to tune: what the matches of each were judged, those with the most false positives first."""
+    found = judgements.rules(context.plan, asked.limit)
+    return JudgedRulesResult(rules=[RuleRecordResult.model_validate(each) for each in found])
+
+
 @action("read", "none", in_force=True, limit=10)
 def list_judgements(context: ActionContext, asked: ListJudgements) -> JudgementsResult:
     """List what was judged, the newest first."""

@@ -12,7 +12,7 @@ from connector.actions.filter_terms import matcher
 from connector.actions.notification_brief import Found, NotificationResult, Where
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.actions.time_parameter import Time
-from connector.actions.upstream import asking, the_one_source
+from connector.actions.upstream import asking, found_upstream, the_one_source
 from connector.configuration import Plan
 from connector.model import Document, Entry, Refused
 from connector.ports import Journal
@@ -229,7 +229,6 @@ def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _
     name = asked.source or the_one_source(context.plan)
     found: list[Found] = []
     cursor, terms = asked.next, _terms(asked)
-    guards = context.plan.guards.of(source=name)
     with asking(context, name) as source:
         while True:
             try:
@@ -242,7 +241,7 @@ def _listed_upstream(context: ActionContext, asked: ListNotifications, wanted: _
                 )
             except Refused as error:
                 raise InvalidParameters(str(error)) from None
-            found += [Found(item, name, guards=guards) for item in items]
+            found += found_upstream(context.plan, name, items)
             if cursor is None or not items or len(found) >= asked.limit:
                 break
     return ListResult(

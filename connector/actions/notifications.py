@@ -1,8 +1,7 @@
 """Actions on one notification: look at it, convert it, delete it."""
 
-import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import orjson
@@ -12,15 +11,15 @@ from connector import app, configuration, notification
 from connector.actions.envelope import NotDelivered
 from connector.actions.notification_brief import Found, NotificationResult, Where
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.actions.upstream import asking, searchable_sources
+from connector.actions.upstream import asking, found_upstream, searchable_sources
 from connector.configuration import NotFound, Plan
 from connector.formats.stix.bundle import bundle as bundle_of
 from connector.mapping import CompiledMapping, files
 from connector.model import Document, Entry, Misconfigured, Refused
 from connector.operations.push import stream_item
+from connector.operations.withholding import withholding
 from connector.pipeline.convert import convert
-from connector.pipeline.judged_values import JudgedValues
-from connector.ports import Guards, Journal
+from connector.ports import Journal
 from connector.settings.producer import Producer
 from connector.sources.bodies import storable
 
@@ -88,11 +87,22 @@ class ConvertNotification(Parameters):
     profile: str | None = Field(
         None, min_length=1, max_length=256, description="Name of one of the mapping's profiles."
     )
+    source: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description=(
+            "Name of the source that `notification` is from, whose producer, labels and known-good lists then count. "
+            "Without it: none."
+        ),
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.id is None) == (self.notification is None):
             raise ValueError("give either id or notification")
+        if self.source is not None and self.notification is None:
+            raise ValueError("source: it goes with notification alone")
         return self
 
 
@@ -130,19 +140,21 @@ def convert_notification(context: ActionContext, asked: ConvertNotification) -> 
     """Convert a notification, found by its id or given whole, with a mapping; nothing is sent or stored.
 
     The result is what a route with this mapping would send for this notification alone: STIX 2.1 objects, CEF events or
-    JSON. Of one that is found by its id nothing is sent if an analyst judged it wrong, or a known-good list suppresses
-    it; `withheld` says so.
+    JSON. Nothing is sent if an analyst judged it wrong, or a known-good list suppresses it; `withheld` says so.
     """
     plan = context.plan
+    source = asked.source
     if asked.id is not None:
         found = _found(context, asked.id, "anywhere")
-        compiled = _mapping(plan, asked.mapping, asked.profile, found.source)
-        with _guards(plan, asked.mapping, asked.profile, found.source) as guards:
-            said = plan.said_of(found.source)
-            (conversion,) = convert([found.notification], compiled, said, guards, found.judgement)
+        item, source = found.notification, found.source
     else:
-        compiled = _mapping(plan, asked.mapping, asked.profile, None)
-        (conversion,) = convert([notification.read(storable(asked.notification))], compiled)
+        item = notification.read(storable(asked.notification))
+        if source is not None:
+            plan.source(source)
+    compiled = _mapping(plan, asked.mapping, asked.profile, source)
+    said = notification.EXAMPLE_SOURCE if source is None else plan.said_of(source)
+    with withholding(plan, _first_route(plan, asked.mapping, asked.profile, source), source or "") as withheld_here:
+        (conversion,) = convert([item], compiled, said, *withheld_here)
     if conversion.refusal:
         raise conversion.refusal
     texts = [message.body.decode() for message in conversion.messages]
@@ -251,9 +263,11 @@ def _found(context: ActionContext, notification_id: str, where: str) -> Found:
     for name in searchable_sources(context.plan):
         with asking(context, name) as source:
             try:
-                return Found(stream_item(source, notification_id), name, guards=context.plan.guards.of(source=name))
+                (found,) = found_upstream(context.plan, name, [stream_item(source, notification_id)])
             except Refused as error:
                 refusal = error
+                continue
+            return found
     raise NotFound(str(refusal) if refusal else f"{absent}, and no source can be asked")
 
 
@@ -281,20 +295,16 @@ def _mapping(plan: Plan, using: str, profile: str | None, source: str | None) ->
     raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
 
 
-@contextlib.contextmanager
-def _guards(plan: Plan, using: str, profile: str | None, source: str) -> Iterator[Guards]:
-    """What guards the notifications of a source on the first route with this mapping, with what analysts judged."""
+def _first_route(plan: Plan, using: str, profile: str | None, source: str | None) -> str:
+    """The first route with this mapping that reads a source, or any; empty: there is none."""
     routes = (
         name
         for name, route in plan.settings.routes.items()
-        if route.mapping.use == using and profile in (None, route.mapping.profile) and source in plan.read_by(route)
+        if route.mapping.use == using
+        and profile in (None, route.mapping.profile)
+        and (source is None or source in plan.read_by(route))
     )
-    guards = plan.guards.of(next(routes, ""), source)
-    if not plan.settings.journal.path.exists():
-        yield guards
-        return
-    with app.open_journal(plan) as journal:
-        yield JudgedValues(guards, journal, source)
+    return next(routes, "")
 
 
 @functools.lru_cache(maxsize=32)

@@ -1,12 +1,15 @@
 """Asking VirusTotal within an action: which sources can be asked, and whether the caller may spend quota."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from connector import kinds
 from connector.actions.envelope import InvalidParameters
+from connector.actions.notification_brief import Found
 from connector.actions.registry import ActionContext
 from connector.configuration import Plan
+from connector.model import Notification
+from connector.operations.withholding import withholding
 from connector.ports import SearchableSource
 
 
@@ -43,3 +46,10 @@ def asking(context: ActionContext, name: str) -> Iterator[SearchableSource]:
         raise InvalidParameters(f"source: {name} is of type {settings.type}, which cannot be asked")
     with closing(kinds.make_searchable_source(settings)) as source:
         yield source
+
+
+def found_upstream(plan: Plan, source: str, items: Sequence[Notification]) -> list[Found]:
+    """What VirusTotal answered for a source, with what lists and analysts say of it."""
+    guards = plan.guards.of(source=source)
+    with withholding(plan, source=source) as withheld:
+        return [Found(item, source, judgement=withheld.judged(item), guards=guards) for item in items]

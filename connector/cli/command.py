@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 work that failed, 2 something a person must put right firs
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,8 +17,9 @@ from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.configuration import Plan
-    from connector.guards.guards import Guards
+    from connector.model import Judgement, Notification
     from connector.pipeline.part import Part
+    from connector.ports import Guards
 
 # Everything else is imported where it is needed: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -41,7 +42,8 @@ guards_option = click.option(
     "--config",
     "guards_from",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration whose guards say what is known to be good. Without it: the list that comes along.",
+    help="Configuration whose guards say what is known to be good, and whose journal has what was judged. Without it: "
+    "the list that comes along alone.",
 )
 guards_route_option = click.option(
     "-r", "--route", "guards_route", help="With --config: the route whose guards are used, beside those for all."
@@ -170,6 +172,22 @@ def chosen_guards(path: Path | None, route: str | None) -> "Guards | None":
     from connector.operations import guards
 
     return guards.of_route(load(path), route)
+
+
+@contextmanager
+def chosen_withholding(
+    path: Path | None, route: str | None
+) -> "Iterator[tuple[Guards | None, Callable[[Notification], Judgement | None]]]":
+    """The guards of a configuration, for a route or for all, and what its journal knows to be judged."""
+    if path is None:
+        yield chosen_guards(path, route), lambda _: None
+        return
+    from connector.operations.guards import place_of
+    from connector.operations.withholding import withholding
+
+    plan = load(path)
+    with withholding(plan, *place_of(plan, route)) as found:
+        yield found.guards, found.judged
 
 
 def print_json(value: Any) -> None:

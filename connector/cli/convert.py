@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.command import DONE, FAILED, chosen_guards, guards_option, guards_route_option, open_input
+from connector.cli.command import DONE, FAILED, chosen_withholding, guards_option, guards_route_option, open_input
 from connector.values.display import printable
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def convert(
 
     FILE holds an API page, a list, a single object or JSON Lines, in either shape of a notification. What cannot be
     converted, such as a broken line of JSON Lines, is named on stderr; the rest is still converted, and the exit code
-    is 1. With --config, what its guards suppress is not converted and named on stderr, too.
+    is 1. With --config, what its guards suppress or its journal knows to be judged wrong is not converted, and named
+    on stderr, too.
     """
     from connector import configuration
     from connector.formats.stix.bundle import bundle
@@ -60,11 +61,11 @@ def convert(
 
     newest: dict[str, Message] = {}
     output = sys.stdout.buffer
-    guards = chosen_guards(guards_from, guards_route)
     as_bundle = configuration.load_mapping(using, None, profile, overlays).format_name == "stix"
-    with open_input(file) as stream:
+    with open_input(file) as stream, chosen_withholding(guards_from, guards_route) as withheld:
         bodies = read_bodies(stream, str(file), tell)
-        for conversion in converted(bodies, using, profile=profile, overlays=overlays, guards=guards):
+        guards, judged = withheld
+        for conversion in converted(bodies, using, profile=profile, overlays=overlays, guards=guards, judged=judged):
             if conversion.refusal:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.refusal}")

@@ -1,10 +1,10 @@
 """Converting notifications without a journal, as a library does."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from connector import configuration, notification
-from connector.model import JsonObject
+from connector.model import JsonObject, Judgement, Notification
 from connector.pipeline.convert import Conversion
 from connector.pipeline.convert import convert as convert_notifications
 from connector.ports import Guards
@@ -19,6 +19,7 @@ def convert(
     profile: str | None = None,
     overlays: Sequence[str | Path] = (),
     guards: Guards | None = None,
+    judged: Callable[[Notification], Judgement | None] = lambda _: None,
 ) -> Iterator[Conversion]:
     """Convert notifications, in either shape, without a journal.
 
@@ -29,9 +30,10 @@ def convert(
         profile: a bundled overlay for one kind of receiver, by name: `opencti`.
         overlays: the paths of overlays, laid over the mapping in this order, after the profile.
         guards: what is known to be good; without it the list that comes with the product.
+        judged: what an analyst says of each; what is judged wrong is not converted.
 
     Raises:
         Misconfigured: there is no such mapping, profile or overlay, or one has an error.
     """
     compiled = configuration.load_mapping(using, producer, profile, overlays)
-    return convert_notifications((notification.read(body) for body in bodies), compiled, guards=guards)
+    return convert_notifications((notification.read(body) for body in bodies), compiled, guards=guards, judged=judged)

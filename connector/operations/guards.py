@@ -52,10 +52,19 @@ def of_route(plan: Plan, route: str | None) -> Guards:
         NotFound: there is no such route.
         Misconfigured: a list is not what it should be.
     """
+    return plan.guards.of(*place_of(plan, route))
+
+
+def place_of(plan: Plan, route: str | None) -> tuple[str, str]:
+    """A route, and its source where it reads one; empty where there is none.
+
+    Raises:
+        NotFound: there is no such route.
+    """
     if route is None:
-        return plan.guards.of()
+        return "", ""
     sources = plan.read_by(plan.route(route))
-    return plan.guards.of(route, sources[0] if len(sources) == 1 else "")
+    return route, sources[0] if len(sources) == 1 else ""
 
 
 def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) -> list[dict[str, Json]]:

@@ -1,7 +1,7 @@
 """From entries of the journal to messages: rendered by the mapping, given their versions, encoded by the format."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -60,7 +60,7 @@ def convert(
     mapping: RouteMapping,
     source: JsonObject | None = None,
     guards: Guards | None = None,
-    judgement: Judgement | None = None,
+    judged: Callable[[Notification], Judgement | None] = lambda _: None,
 ) -> Iterator[Conversion]:
     """Convert without a journal: the same documents and bytes as a route that starts with these notifications.
 
@@ -69,9 +69,9 @@ def convert(
         mapping: how.
         source: what it is from (see `connector.notification.view`).
         guards: what is known to be good; None: what the mapping itself has.
-        judgement: what an analyst says of them.
+        judged: what an analyst says of each.
     """
-    entries = (Entry(seq, "", item, judgement=judgement) for seq, item in enumerate(notifications, start=1))
+    entries = (Entry(seq, "", item, judgement=judged(item)) for seq, item in enumerate(notifications, start=1))
     guarding = Guarding(None if guards is None else guards.derived)
     yield from encode((_rendered(entry, mapping, source, guards, guarding) for entry in entries), Ledger({}))
 

@@ -382,6 +382,66 @@ def test_a_conversion_is_guarded_as_its_route(world):
     assert world.done("convert_notification", id=IDS[0], mapping="cef").withheld is None
 
 
+def test_a_conversion_of_a_whole_notification_is_withheld_like_one_that_is_found(world):
+    world.done("poll")
+    (world.folder / "ours.txt").write_text(f"{RAISED[1]['id']}\n")
+    world.edit("mapping: stix21\n", f'mapping: stix21\n    guards: {{lists: ["{world.folder}/ours.txt"]}}\n')
+    world.done("judge", verdict="false_positive", of="notification", value=IDS[0])
+
+    other = next(each for each in RAISED if each["id"] not in {RAISED[0]["id"], RAISED[1]["id"]})
+
+    muted, listed, left = (world.done("convert_notification", notification=body) for body in (*RAISED[:2], other))
+    cef = world.done("convert_notification", notification=RAISED[1], mapping="cef")
+
+    assert (muted.documents, muted.withheld.partition(" judged ")[2]) == ([], "it a false positive")
+    assert (listed.documents, listed.withheld) == ([], "it is on the list ours of what is known to be good")
+    assert [each.withheld for each in (left, cef)] == [None, None]
+    assert left.documents
+    assert cef.documents
+
+
+def test_a_conversion_of_a_whole_notification_heeds_what_is_judged_of_its_observable_rule_and_source(world):
+    world.done("poll")
+    unseen = copy.deepcopy(RAISED[0])
+    unseen["context_attributes"]["notification_id"] = "404404"
+    world.done("judge", verdict="benign", of="observable", value=unseen["id"], source="virustotal")
+
+    assert world.done("convert_notification", notification=unseen).documents  # it may be of another source
+    of_source = world.done("convert_notification", notification=unseen, source="virustotal")
+    assert (of_source.documents, of_source.withheld.endswith("judged it benign")) == ([], True)
+    assert world.code("convert_notification", notification=unseen, source="none") == "not_found"
+    assert world.code("convert_notification", id=IDS[0], source="virustotal") == "invalid_parameters"
+    world.done("judge", verdict="true_positive", of="observable", value=unseen["id"])
+    (event,) = world.done("convert_notification", notification=unseen, mapping="cef").documents
+    assert "VirusTotalIoCStreamJudgement=true_positive" in event
+
+
+def test_what_virustotal_is_asked_for_comes_with_what_was_judged_of_it(world):
+    world.done("poll")
+    world.done("judge", verdict="false_positive", of="observable", value=RAISED[0]["id"])
+    answered = world.done("list_notifications", where="virustotal", limit=1).notifications
+    assert [each.judgement for each in answered] == ["false_positive"]
+    found = world.done("get_notification", id=IDS[0], where="virustotal")
+    assert found.brief.judgement == "false_positive"
+
+
+def test_the_rules_to_tune_are_listed_with_what_was_judged_of_them(world):
+    world.done("poll")
+    assert world.call("list_judged_rules").message == "nothing that a rule matched has been judged"
+    said = [item["context_attributes"] for item in RAISED]
+    hunted = [each["notification_id"] for each in said if (each.get("hunting_info") or {}).get("rule_name")]
+    for verdict, value in zip(("true_positive", "false_positive", "benign"), hunted, strict=False):
+        world.done("judge", verdict=verdict, of="notification", value=value)
+    rules = world.done("list_judged_rules").rules
+    assert (sum(each.judged for each in rules), rules[0].false_positive) == (3, 1)
+    assert all(each.precision == each.true_positive / each.judged for each in rules)
+    worst = rules[0]
+    assert world.call("list_judged_rules").message.endswith(
+        f"; {worst.name}: {worst.false_positive} of {worst.judged} are false positives"
+    )
+    assert world.done("list_judged_rules", limit=1).rules == rules[:1]
+
+
 def test_a_push_of_what_was_judged_wrong_says_what_it_took_back(world):
     world.done("poll")
     world.done("judge", verdict="false_positive", of="notification", value=IDS[0])

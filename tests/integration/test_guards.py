@@ -273,6 +273,24 @@ def test_convert_and_explain_use_the_guards_of_a_configuration_and_of_a_route(fo
     assert (done.returncode, "none" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
+def test_convert_withholds_what_the_journal_of_a_configuration_knows_to_be_judged_wrong(folder):
+    run(folder, domain_notification(1, "ours.example"), file_notification(2, "panel.example", "other.example"))
+    config = ("--config", "iocstream.yaml")
+    for value in ("ours.example", "other.example"):
+        judged = ("judge", "false_positive", "--observable", value, "--by", "ana", "--note", "ours")
+        assert iocstream_here(*judged, *config, cwd=folder).returncode == 0
+    bodies = [domain_notification(3, "ours.example"), file_notification(4, "panel.example", "other.example")]
+    (folder / "some.jsonl").write_text("".join(json.dumps(body) + "\n" for body in bodies))
+
+    done = iocstream_here("convert", "some.jsonl", *config, cwd=folder)
+    without = iocstream_here("convert", "some.jsonl", cwd=folder)
+
+    assert done.stderr == "held back: notification 3: ana judged it a false positive: ours\n"
+    assert set(indicators(json.loads(done.stdout)["objects"])) - {"ab" * 32} == {"panel.example"}
+    hosts = {"ours.example", "panel.example", "other.example"}
+    assert set(indicators(json.loads(without.stdout)["objects"])) - {"ab" * 32} == hosts
+
+
 @pytest.mark.parametrize("again", ["next match", "replay"])
 def test_what_was_delivered_is_taken_back_once_a_list_has_it(folder, again):
     (folder / "own.txt").write_text("panel.example\n")

@@ -9,7 +9,7 @@ import orjson
 from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.judgements import of_observables, trait
+from connector.journals.sql.judgements import of_observables, trait, with_judgements
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
     begin,
@@ -309,6 +309,12 @@ class SqlJournal:
             StoredSuppressed(name, source, notification_id, raised, Suppressed(seq, value, bool(derived), of, entry))
             for name, seq, source, notification_id, raised, value, derived, of, entry in rows
         ]
+
+    def judgement(self, notification: Notification, source: str) -> Judgement | None:
+        """As `connector.ports.Journal.judgement`."""
+        with self._database.read() as db:
+            (entry,) = with_judgements(db, [Entry(0, source, notification)])
+        return entry.judgement
 
     def judgements(self, wanted: JudgementFilter, limit: int) -> Sequence[StoredJudgement]:
         """As `connector.ports.Journal.judgements`."""
