@@ -1,9 +1,12 @@
-"""The log: structured events, readable at a terminal and JSON lines elsewhere; and who listens to HTTP exchanges.
+"""The log: structured events, readable at a terminal and JSON lines elsewhere; the audit; and who listens to HTTP.
 
 docs/monitoring.md lists every event.
 """
 
+import datetime
+import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -110,6 +113,54 @@ def logger() -> Logger:
         processors=_processors(json_lines=None),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
+
+
+AUDIT = "audit"
+"""What `logger` says in each line of the audit, wherever it is written."""
+
+
+class AuditLog:
+    """Who did what, a JSON object a line: in a file of its own, or else in the log."""
+
+    def __init__(self, path: str | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: the file, which is made for its owner alone and may be moved away at any time; `-` is stdout; None:
+                the log.
+        """
+        self._path = path
+
+    def check(self) -> None:
+        """Raises OSError when the file cannot be written."""
+        self._append(b"")
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Write a line. What cannot be written to the file is in the log, so that it is not lost."""
+        if self._path is None:
+            logger().info(event, logger=AUDIT, **fields)
+            return
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = json.dumps({"timestamp": now, "logger": AUDIT, "event": event, **fields})
+        try:
+            self._append(line.encode() + b"\n")
+        except OSError as error:
+            logger().error("audit_unwritten", reason=error.strerror)
+            logger().info(event, logger=AUDIT, **fields)
+
+    def _append(self, line: bytes) -> None:
+        if self._path is None:
+            return
+        if self._path == "-":
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            return
+        # Opened each time, so that whoever rotates logs need not tell us. O_APPEND: a line is written at once.
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Annotated, Any
@@ -11,16 +10,17 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Depends, Request, Response
 
-from connector import telemetry
 from connector.actions import ACTIONS, Action, ActionContext, Envelope, Parameters
 from connector.actions.envelope import faults
 from connector.actions.registry import perform
 from connector.server import bodies
+from connector.server.audit import named, record_of
 from connector.server.authentication import SECURITY, requires
 from connector.server.problems import Problem, problem_of, responses
 from connector.server.turns import Turns
 from connector.settings.server import ServerSettings, TokenSettings
 from connector.spending import Spending
+from connector.telemetry import AuditLog
 
 _PROBLEMS = (
     "invalid_json",
@@ -43,14 +43,14 @@ _PROBLEMS = (
 )
 
 
-def router(context: ActionContext, settings: ServerSettings) -> APIRouter:
+def router(context: ActionContext, settings: ServerSettings, audit: AuditLog) -> APIRouter:
     """The endpoints of all actions."""
     routes = APIRouter(prefix="/actions", tags=["actions"], dependencies=SECURITY)
     threads = ActionThreads(settings)
     for action in ACTIONS.values():
         routes.add_api_route(
             f"/{action.name}",
-            _endpoint(action, context, settings, threads),
+            _endpoint(action, context, settings, threads, audit),
             methods=["POST"],
             operation_id=action.name,
             summary=action.title,
@@ -123,19 +123,29 @@ class ActionThreads:
 
 
 def _endpoint(
-    action: Action, context: ActionContext, settings: ServerSettings, threads: ActionThreads
+    action: Action, context: ActionContext, settings: ServerSettings, threads: ActionThreads, audit: AuditLog
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
+        about = record_of(request).about
         asked = _parameters(action, await bodies.json_object(request, settings))
-        allowed = replace(context, spending=Spending(is_allowed=token.may("act")), caller=token.name)
-        started = time.monotonic()
-        outcome = "problem"
+        about["parameters"] = named(asked)
+        spending = Spending(is_allowed=token.may("act"))
+        allowed = replace(context, spending=spending, caller=token.name)
+        ended = threading.Event()
+
+        def work() -> Envelope:
+            envelope = perform(allowed, action, asked)
+            if ended.is_set():  # nobody waits any more: the line of the request could not say how it ended
+                came_of_it = {"action": action.name, "outcome": _outcome(envelope), "quota": spending.requests}
+                audit.write("action_ended", token=token.name, **came_of_it, summary=envelope.summary)
+            return envelope
+
         try:
-            envelope = await threads.run(lambda: perform(allowed, action, asked), token.name)
-            outcome = envelope.status
+            envelope = await threads.run(work, token.name)
+            about |= {"outcome": _outcome(envelope), "summary": envelope.summary}
         finally:
-            seconds = round(time.monotonic() - started, 3)
-            telemetry.logger().info("action", action=action.name, token=token.name, status=outcome, seconds=seconds)
+            ended.set()
+            about["quota"] = spending.requests
         if envelope.data is None:
             raise problem_of(envelope.errors)
         return Response(
@@ -143,6 +153,11 @@ def _endpoint(
         )
 
     return endpoint
+
+
+def _outcome(envelope: Envelope) -> str:
+    """How it ended: `success`, or the code of the first error."""
+    return envelope.errors[0].code if envelope.errors else envelope.status
 
 
 def _parameters(action: Action, given: dict[str, Any]) -> Parameters:

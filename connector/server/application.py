@@ -13,11 +13,13 @@ from connector.actions import ActionContext
 from connector.configuration import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
+from connector.server.audit import AuditMiddleware
 from connector.server.authentication import AuthenticationMiddleware, Gate
 from connector.server.front import Front
 from connector.server.notices import Notices
 from connector.server.taxii import description, endpoints
 from connector.settings.server import ServerSettings, TokenSettings
+from connector.telemetry import AuditLog
 from connector.version import VERSION
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
@@ -33,15 +35,17 @@ _OPENAPI, _DOCS = "/openapi.json", "/docs"
 def application(context: ActionContext, collections: Collections, notices: Notices | None = None) -> ASGIApp:
     """The application that serves the actions and the page of a configuration, and the collections over TAXII."""
     gate = Gate(context.plan.settings.server, notices or Notices())
+    audit = AuditLog(context.plan.settings.server.audit)
 
     async def reader(request: Request) -> endpoints.Reader:
         return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
 
     taxii = endpoints.TaxiiServer(_published(context.plan), collections, reader)
-    return Front(_Divided(_main_application(context, gate), taxii), context.plan.settings.server)
+    divided = _Divided(_main_application(context, gate, audit), taxii)
+    return Front(AuditMiddleware(divided, audit), context.plan.settings.server)
 
 
-def _main_application(context: ActionContext, gate: Gate) -> FastAPI:
+def _main_application(context: ActionContext, gate: Gate, audit: AuditLog) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=VERSION,
@@ -53,7 +57,7 @@ def _main_application(context: ActionContext, gate: Gate) -> FastAPI:
     )
     problems.install(made)
     made.add_middleware(AuthenticationMiddleware, gate, open_to_all=(_OPENAPI, _DOCS))
-    made.include_router(actions.router(context, context.plan.settings.server))
+    made.include_router(actions.router(context, context.plan.settings.server, audit))
     made.include_router(page.router())
     document = openapi(made)
     # Made once: whoever asks needs no token, and many may ask.
@@ -97,7 +101,7 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server, Notices())))
+    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server, Notices()), AuditLog()))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:

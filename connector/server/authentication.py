@@ -14,12 +14,15 @@ from fastapi.openapi.models import HTTPBase
 from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.actions import ACTIONS
+from connector.server.audit import record_of
 from connector.server.clients import client_of
 from connector.server.failed_logins import FailedLogins
 from connector.server.notices import Notices
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings, TokenSettings, find_token
 
+ACTIONS_PATH = "/actions/"
 _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="iocstream"'),
     ("WWW-Authenticate", 'Basic realm="iocstream", charset="UTF-8"'),
@@ -62,12 +65,11 @@ class Gate:
     async def admit(self, request: Request, patience: float = 0) -> TokenSettings:
         """The token of a request. A request beyond the allowance waits, for at most `patience` seconds.
 
-        `request.state.client` is then the address that it comes from.
-
         Raises:
             Problem: there is no such token, it would have to wait longer, or another site's page made the request.
         """
-        client = request.state.client = client_of(request, behind_proxy=self._behind_proxy)
+        record = record_of(request)
+        client = record.client = client_of(request, behind_proxy=self._behind_proxy)
         refuse_cross_site(request)
         authorization = request.headers.get("authorization")
         token = self.token_of(authorization)
@@ -79,6 +81,7 @@ class Gate:
             raise _unauthenticated(authorization)
         if wait := self.count(token, patience):
             await asyncio.sleep(wait)
+        record.token = token.name
         return token
 
     def token_of(self, authorization: str | None) -> TokenSettings | None:
@@ -128,8 +131,14 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on."""
-        if scope["path"] not in self._open_to_all:
+        path = scope["path"]
+        if path not in self._open_to_all:
             request = Request(scope)
+            if path.startswith(ACTIONS_PATH):
+                record = record_of(request)
+                # Others may ask for whatever path they like: it is told only of those that there are.
+                name = path.removeprefix(ACTIONS_PATH)
+                record.event, record.about = "action", {"action": name if name in ACTIONS else None}
             try:
                 request.state.token = await self._gate.admit(request)
             except Problem as problem:

@@ -44,6 +44,10 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
             "server.tokens: there is no token, so nobody could ask anything;"
             " `iocstream token NAME --scope read` makes one"
         )
+    try:
+        telemetry.AuditLog(settings.audit).check()
+    except OSError as error:
+        raise Misconfigured(f"server.audit: {settings.audit} cannot be written: {error.strerror}") from None
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
         journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
         notices = Notices()

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings
+from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings, StreamPath
 from connector.settings.telemetry import HostName, address_and_port
 from connector.values.addresses import is_loopback
 
@@ -96,6 +96,14 @@ class ServerSettings(Settings):
         description=(
             "Names that the server may be asked by (header `Host`), besides its addresses. Without it: any name with "
             "`tls` or `behind_proxy`; else names of this machine, and those that nobody can register on the Internet."
+        ),
+    )
+    audit: StreamPath | None = Field(
+        None,
+        description=(
+            "File to which is written who read what and who did what, a JSON object a line; `-` is stdout. It is made "
+            "readable by its owner alone, and may be rotated by moving it away. Without it these lines are in the log, "
+            "with the logger `audit`."
         ),
     )
     max_body_bytes: int = Field(

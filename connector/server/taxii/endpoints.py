@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from connector import telemetry
 from connector.model import CollectedObject
 from connector.ports import Collections
+from connector.server.audit import record_of
 from connector.server.taxii.answer import (
     MEDIA_TYPE,
     ErrorAnswer,
@@ -49,6 +50,8 @@ MAX_READING_EACH = 4
 TURN_SECONDS = 20
 """How long a request waits for its turn."""
 MAX_THREADS = 256
+MAX_AUDITED = 200
+"""How many characters of an id are written to the audit: anything may be asked for."""
 MAX_CONTENT_LENGTH = 1024 * 1024
 """An API root must state it, although nothing can be added here."""
 
@@ -128,6 +131,7 @@ class TaxiiServer:
 
     async def _answer(self, request: Request) -> Response:
         # The login comes first, so that nobody learns anything without one. No body is ever read.
+        record = record_of(request)
         request.state.reader = await self._authenticate(request)
         must_accept_taxii(request)
         path = request.scope["path"]
@@ -139,6 +143,8 @@ class TaxiiServer:
                     raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", [("Allow", allow)])
                 loop = asyncio.get_running_loop()
                 reader = request.state.reader.name
+                named = {name: value[:MAX_AUDITED] for name, value in match.groupdict().items()}
+                record.event, record.about = "taxii_read", {"resource": answer.func.__name__, **named}
                 await self._turns.take(reader)
                 try:
                     return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
@@ -232,6 +238,7 @@ class Endpoints:
         found = self._by_key.get(key)
         if found is None or not request.state.reader.may_read(found.name):
             raise ErrorAnswer(HTTPStatus.NOT_FOUND, "there is no such collection, or this login may not read it")
+        record_of(request).about["collection"] = found.name
         return found
 
     def _must_hold(self, published: Published, object_id: str) -> None:
@@ -264,6 +271,7 @@ class Endpoints:
         if is_known(request, tag):
             return unchanged(tag)
         content, found, more = (b"", (), False) if query.nothing else page(query)
+        record_of(request).about["objects"] = len(found)
         if not found:
             return resource(request, {}, tag=tag)
         ahead = b""

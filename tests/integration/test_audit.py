@@ -1,0 +1,165 @@
+"""Who read what and who did what is written down, and nothing secret with it."""
+
+import json
+import stat
+import threading
+import time
+
+import pytest
+import requests
+from integration.command import iocstream_here
+from integration.servers import section, serving_actions
+
+from connector.settings.server import new_token
+from connector.simulator.api import Api, Fault
+from connector.simulator.notifications import notifications
+from connector.simulator.wsgi_server import serving
+
+KEY = "canary-api-key"
+RAISED = notifications(3)
+NOTE = "canary-note"
+
+
+def configured(folder, api_url):
+    path = folder / "iocstream.yaml"
+    path.write_text(
+        f'sources:\n  virustotal: {{type: virustotal, api_key: {KEY}, api_url: "{api_url}/api/v3", since_hours: 168}}\n'
+        "journal: {path: iocstream.db}\nshutdown_seconds: 1\n"
+        "routes:\n  published: {mapping: stix21, sink: {type: collection, name: indicators}}\n"
+    )
+    return path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """What the audit and the log have of some requests, and the bytes of the answers to those."""
+    folder = tmp_path_factory.mktemp("audit")
+    path = folder / "audit.jsonl"
+    sizes = {}
+    with serving(Api(RAISED, key=KEY)) as url, serving_actions(configured(folder, url), audit="audit.jsonl") as server:
+        for name, parameters, token in (
+            ("poll", None, "root"),
+            ("list_notifications", {"where": "virustotal", "limit": 2}, "soar"),
+            ("list_notifications", {"limit": 2, "since": "2020-01-01"}, "reader"),
+            ("get_notification", {"id": "4" * 250}, "reader"),
+            ("delete_notification", {"id": RAISED[0]["id"]}, "reader"),
+            ("judge", {"verdict": "benign", "of": "observable", "value": "ours.example", "note": NOTE}, "soar"),
+            ("convert_notification", {"notification": RAISED[0], "mapping": "cef"}, "reader"),
+            ("no-such-action", {"token": "canary"}, "reader"),
+            ("get_status", None, None),
+        ):
+            answer = server.post(name, parameters, token=token, headers={"Accept-Encoding": "identity"})
+            sizes[name, token] = len(answer.content)
+
+        def read(resource, token="puller"):
+            headers = {"Authorization": f"Bearer {server.tokens[token]}", "Accept-Encoding": "identity"}
+            return requests.get(f"{server.url}/taxii2/root/{resource}", headers=headers, timeout=10)
+
+        objects = read("collections/indicators/objects/?match[type]=indicator&token=canary")
+        sizes["objects"] = len(objects.content)
+        sizes["number"] = len(objects.json()["objects"])
+        read("collections/indicators/objects/", "reader")
+        read("collections/")
+        assert server.end() == 0
+        secrets = [*server.tokens.values(), KEY, NOTE, "canary"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return lines(path), sizes, path.read_text() + "".join(server.log), secrets
+
+
+def test_each_action_is_a_line_with_who_from_where_what_and_how_much(audited):
+    found, sizes, _, _ = audited
+    assert {(line["logger"], line["client"]) for line in found} == {("audit", "127.0.0.1")}
+    actions = [line for line in found if line["event"] == "action"]
+    assert [(line["token"], line["action"], line["status"], line.get("outcome")) for line in actions] == [
+        ("root", "poll", 200, "success"),
+        ("soar", "list_notifications", 200, "success"),
+        ("reader", "list_notifications", 200, "success"),
+        ("reader", "get_notification", 404, "not_found"),
+        ("reader", "delete_notification", 403, None),
+        ("soar", "judge", 200, "success"),
+        ("reader", "convert_notification", 200, "success"),
+        ("reader", None, 404, None),
+    ]
+    assert [line["bytes"] for line in actions[1:3]] == [
+        sizes["list_notifications", "soar"],
+        sizes["list_notifications", "reader"],
+    ]
+    assert actions[0]["summary"]["new"] == len(RAISED)
+    assert actions[2]["summary"] == {"listed": 2}
+    assert actions[2]["parameters"] == {"limit": 2, "since": 1577836800}
+    assert actions[3]["parameters"]["id"] == "4" * 200 + "…"
+    assert [line["quota"] for line in actions[1:4]] == [1, 0, 0]
+    assert actions[0]["quota"] > 1
+    assert actions[5]["parameters"]["value"] == "ours.example"
+    assert actions[6]["parameters"] == {"mapping": "cef"}
+
+
+def test_each_read_of_a_collection_is_a_line(audited):
+    found, sizes, _, _ = audited
+    reads = [line for line in found if line["event"] == "taxii_read"]
+    assert [(line["token"], line["resource"], line["status"], line.get("objects")) for line in reads] == [
+        ("puller", "objects", 200, sizes["number"]),
+        ("reader", "objects", 404, None),
+        ("puller", "collections", 200, None),
+    ]
+    assert (reads[0]["collection"], reads[0]["bytes"]) == ("indicators", sizes["objects"])
+
+
+def test_no_secret_and_no_text_of_a_request_is_in_it(audited):
+    _, _, text, secrets = audited
+    assert [secret for secret in secrets if secret in text] == []
+
+
+def test_without_a_file_the_audit_is_in_the_log_by_a_name_of_its_own_and_rotation_loses_nothing(tmp_path):
+    with serving(Api(RAISED, key=KEY)) as url:
+        with serving_actions(configured(tmp_path, url)) as server:
+            server.post("get_quota", token="soar")
+            assert server.end() == 0
+        (told,) = [line for line in map(json.loads, server.log) if line.get("logger") == "audit"]
+        assert (told["event"], told["action"], told["quota"]) == ("action", "get_quota", 2)
+
+        second = tmp_path / "second"
+        second.mkdir()
+        with serving_actions(configured(second, url), audit="audit.jsonl") as server:
+            server.post("get_quota", token="soar")
+            (second / "audit.jsonl").rename(second / "audit.1")
+            server.post("get_quota", token="soar")
+            (second / "audit.jsonl").unlink()
+            (second / "audit.jsonl").mkdir()
+            server.post("get_quota", token="soar")
+            assert server.end() == 0
+        assert len(lines(second / "audit.1")) == 1
+        events = [json.loads(line) for line in server.log]
+        assert [line["event"] for line in events if "audit" in (line.get("logger"), line["event"][:5])] == [
+            "audit_unwritten",
+            "action",
+        ]
+
+
+def test_an_action_that_nobody_waits_for_any_more_is_told_of_when_it_ends(tmp_path):
+    api, hold = Api(RAISED, key=KEY), threading.Event()
+    path = tmp_path / "audit.jsonl"
+    with serving(api) as url, serving_actions(configured(tmp_path, url), audit=str(path), action_seconds=1) as server:
+        api.faults.append(Fault(path="/ioc_stream", hold=hold))
+        assert server.post("poll").status_code == 504
+        hold.set()
+        deadline = time.monotonic() + 30
+        while len(lines(path)) < 2 and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+    first, second = lines(path)
+    assert (first["event"], first["status"]) == ("action", 504)
+    assert (second["event"], second["outcome"], second["summary"]["new"]) == ("action_ended", "success", len(RAISED))
+    assert second["quota"] >= first["quota"] > 0
+
+
+def test_a_file_that_cannot_be_written_keeps_the_server_from_starting(tmp_path):
+    path = configured(tmp_path, "http://127.0.0.1:9")
+    path.write_text(path.read_text() + section({"reader": new_token()}, audit="nowhere/audit.jsonl"))
+    done = iocstream_here("serve", "-c", path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "server.audit" in done.stderr
+    assert "nowhere/audit.jsonl" in done.stderr
