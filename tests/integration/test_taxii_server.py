@@ -478,6 +478,6 @@ def test_a_bug_is_a_taxii_error_that_shows_nothing_and_is_in_the_log(fresh, monk
         answer = fresh.get("objects/")
     assert (answer.status_code, answer.headers["Content-Type"]) == (500, MEDIA_TYPE)
     assert "canary" not in answer.text
-    (event,) = told
+    (event,) = (each for each in told if each.get("logger") != "audit")
     assert (event["event"], event["path"]) == ("request_failed", "/taxii2/root/collections/iocs/objects/")
     assert isinstance(event["exc_info"], ZeroDivisionError)
