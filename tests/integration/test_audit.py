@@ -34,6 +34,14 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def written(path, number=1):
+    """The file, once it has so many lines: each is written when its answer has been sent."""
+    deadline = time.monotonic() + 30
+    while len(lines(path)) < number and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    return path
+
+
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory):
     """What the audit and the log have of some requests, and the bytes of the answers to those."""
@@ -126,9 +134,9 @@ def test_without_a_file_the_audit_is_in_the_log_by_a_name_of_its_own_and_rotatio
         second.mkdir()
         with serving_actions(configured(second, url), audit="audit.jsonl") as server:
             server.post("get_quota", token="soar")
-            (second / "audit.jsonl").rename(second / "audit.1")
+            written(second / "audit.jsonl").rename(second / "audit.1")
             server.post("get_quota", token="soar")
-            (second / "audit.jsonl").unlink()
+            written(second / "audit.jsonl").unlink()
             (second / "audit.jsonl").mkdir()
             server.post("get_quota", token="soar")
             assert server.end() == 0
@@ -147,9 +155,7 @@ def test_an_action_that_nobody_waits_for_any_more_is_told_of_when_it_ends(tmp_pa
         api.faults.append(Fault(path="/ioc_stream", hold=hold))
         assert server.post("poll").status_code == 504
         hold.set()
-        deadline = time.monotonic() + 30
-        while len(lines(path)) < 2 and time.monotonic() < deadline:
-            threading.Event().wait(0.05)
+        written(path, 2)
     first, second = lines(path)
     assert (first["event"], first["status"]) == ("action", 504)
     assert (second["event"], second["outcome"], second["summary"]["new"]) == ("action_ended", "success", len(RAISED))
