@@ -74,6 +74,10 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         kind = "Threat profile" if followed["type"] == "threat_profile" else "Followed collection"
         name = f"{kind} matched {what}"
         message = f"{kind} {followed.get('label') or followed['id']} matched {what}"
+    if judged.get("after_delivery"):
+        origin_or_confirmed, name = "confirmed", f"Confirmed: {what}"
+    else:
+        origin_or_confirmed = origin
     first, size = entity.get("first_submission_date"), entity.get("size")
     url = (entity.get("url") or (entity_id if "://" in entity_id else None)) if entity_type == "url" else None
     link = PATHS.get(entity_type)
@@ -156,7 +160,7 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
     ):
         if pairs[key] in (None, ""):
             del pairs[key + "Label"]
-    return ["VirusTotal", "IoC Stream", "3", f"{origin}:{entity_type}", name, severity], pairs
+    return ["VirusTotal", "IoC Stream", "3", f"{origin_or_confirmed}:{entity_type}", name, severity], pairs
 
 
 def _severity(verdict: str, severity: str | None, score: int | None, *, is_labelled: bool) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from connector.formats.stix.shared_objects import EXTENSION_ID, VIRUSTOTAL
 from connector.guards.guards import bundled
 from connector.model import Json
+from connector.values import addresses
 from connector.values.display import DECEPTIVE
 from connector.values.identifiers import sco_id, stix_id
 from connector.values.uri import domain as domain_name
@@ -220,6 +221,8 @@ def objects(body: Json, producer: str, author: str, marking: str) -> list[Object
     }
     if attribution.get("threat_actors") and not is_benign:
         indicator["indicator_types"].append("attribution")
+    if left_out := [] if is_benign else _left_out(entity):
+        indicator["extensions"][EXTENSION_ID]["c2_left_out"] = left_out
     if hosts:
         indicator["extensions"][EXTENSION_ID]["c2_hosts"] = len(hosts)
     if not indicator["labels"]:
@@ -507,6 +510,16 @@ def _named_hosts(entity: Json, producer: str) -> tuple[_Hosts, _Hosts]:
                 if is_c2 and family_id not in families:
                     families.append(family_id)
     return named, known_good
+
+
+def _left_out(entity: Json) -> list[dict[str, str]]:
+    """The addresses that a configuration names and that nobody wants to block, each once."""
+    named = [connection["host"] for family in _configurations(entity) for connection in _connections(family)]
+    found: dict[str, str] = {}
+    for host in named:
+        if _host(host) is None and (address := addresses.parse(host.strip())) is not None:
+            found[str(address)] = addresses.scope(address)
+    return [{"value": value, "scope": scope} for value, scope in found.items()]
 
 
 def _c2(

@@ -85,6 +85,16 @@ _SCHEMA: dict[str, Any] = {
             },
         },
         "c2_hosts": {"type": "integer", "description": "how many hosts its extracted configurations name"},
+        "c2_left_out": {
+            "type": "array",
+            "description": "addresses that they name and that are no indicators, because of where they mean something",
+            "items": {
+                "type": "object",
+                "properties": {"value": {"type": "string"}, "scope": {"type": "string"}},
+                "required": ["value", "scope"],
+                "additionalProperties": False,
+            },
+        },
         "score": {
             "type": "integer",
             "description": "the reputation as Cortex XSOAR counts: 1 good, 2 suspicious, 3 bad",

@@ -195,3 +195,17 @@ def test_real_captures_whose_configurations_name_what_is_good_make_no_indicator_
 
 def test_every_host_of_the_test_is_on_the_list_that_comes_along():
     assert all(bundled().derived(host) for host in KNOWN_GOOD)
+
+
+@pytest.mark.parametrize("profile", [None, "opencti", "sentinel", "xsoar", "misp"])
+def test_addresses_that_are_left_out_for_their_scope_are_named_with_it(profile):
+    mapping = load_mapping("stix21", None, profile)
+    body = file("10.1.2.3", "panel.example", "127.0.0.1", "10.1.2.3", "192.0.2.7", verdict="VERDICT_MALICIOUS")
+    (indicator,) = [each for each in made(body, mapping) if each["type"] == "indicator" and "file" in each["pattern"]]
+    (extension,) = [each for each in indicator["extensions"].values() if "verdict" in each]
+    assert extension["c2_left_out"] == [
+        {"value": "10.1.2.3", "scope": "private"},
+        {"value": "127.0.0.1", "scope": "loopback"},
+    ]
+    benign = file("10.1.2.3", verdict="VERDICT_BENIGN")
+    assert b"c2_left_out" not in json.dumps(made(benign, mapping)).encode()
