@@ -27,6 +27,7 @@ from connector import telemetry
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
 from connector.values import display, jsontext
+from connector.values.addresses import is_loopback
 from connector.values.display import one_line, shortened
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -92,6 +93,12 @@ class HttpSettings(Settings):
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("client_key needs client_certificate")
         return self
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether requests to the address cross a network unencrypted."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 @dataclass(frozen=True, slots=True)

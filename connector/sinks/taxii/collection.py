@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
+from connector.http import is_plain_http
 from connector.model import JsonObject, Misconfigured
 from connector.sinks.taxii.client import TaxiiClient
-from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of, with_slash
+from connector.sinks.taxii.settings import TaxiiSettings, root_of, with_slash
 from connector.values.jsontext import list_or_empty, text_or_empty
 
 _MAX_NAMED = 10

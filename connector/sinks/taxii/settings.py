@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from connector.http import HeaderSecret, HttpSettings
+from connector.http import HeaderSecret, HttpSettings, is_plain_http
 from connector.settings.parts import Misfit, SinkSettings
-from connector.values.addresses import is_loopback
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -163,12 +162,6 @@ def root_of(collection_url: str) -> str:
     """The API root that a collection's address lies in."""
     match = _COLLECTION_PATH.match(collection_url)
     return match["root"] if match else collection_url
-
-
-def is_plain_http(url: str) -> bool:
-    """Whether requests to the address cross a network unencrypted."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _address(url: str) -> str:

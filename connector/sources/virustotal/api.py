@@ -10,14 +10,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from connector import spending
-from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge
+from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge, is_plain_http
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 from connector.values import jsontext
 from connector.values.quota import allowances
@@ -62,6 +62,10 @@ class ApiSettings(HttpSettings):
         "https://www.virustotal.com/api/v3",
         description="Address of the API. Change it only for the simulator or a gateway of your own.",
     )
+    allow_http: bool = Field(
+        default=False,
+        description="Whether `api_url` may be http:// to another machine. The API key can then be read on the way.",
+    )
     tool: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._/-]{1,100}$",
@@ -85,6 +89,15 @@ class ApiSettings(HttpSettings):
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("it must have no user, no ? and no #")
         return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if not self.allow_http and is_plain_http(self.api_url):
+            raise ValueError(
+                "api_url is plain http:// to another machine, which shows the API key to everyone on the way; "
+                "use https://, or set allow_http: true"
+            )
+        return self
 
 
 class NotTheApi(Unavailable):

@@ -1,7 +1,8 @@
 import pydantic
 import pytest
 
-from connector.sinks.taxii.settings import TaxiiSettings, is_plain_http, root_of
+from connector.http import is_plain_http
+from connector.sinks.taxii.settings import TaxiiSettings, root_of
 
 COLLECTION = "https://taxii.example/api/collections/abc/"
 
