@@ -160,3 +160,18 @@ def hostile_server(answers: Mapping[str, Answer]) -> Iterator[str]:
             over.set()
             server.shutdown(socket.SHUT_RDWR)
             thread.join(5)
+
+
+def fattest_page(
+    unit: bytes, items: int, attribute: bytes, most: int = MAX_BODY_BYTES, most_decoded: int = MAX_DECODED_BYTES
+) -> bytes:
+    """A page of so many notifications, each with a list of a unit among its attributes, that takes all it may take."""
+
+    def item(number: int, count: int) -> bytes:
+        said = b'"notification_id":"%d","notification_date":1760000000,"origin":"hunting"' % number
+        start = b'{"id":"%064x","type":"file","context_attributes":{%b},"attributes":{' % (number, said)
+        return start + b'"sha256":"%064x","%b":[' % (number, attribute) + unit * count + b'"x"]}}'
+
+    room = most_decoded // items - decoded_bytes(item(1, 0)) - 5000
+    count = min(room * 1000 // decoded_bytes(unit * 1000), most // items // len(unit) - 100)
+    return b'{"data":[' + b",".join(item(number, count) for number in range(1, items + 1)) + b"]}"

@@ -1,6 +1,6 @@
 """Notification bodies as sources hand them on: JSON objects that any store can hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -15,12 +15,15 @@ _OBJECT_KEYS = ("id", "type", "attributes", "context_attributes")
 
 
 def storable(item: Json) -> JsonObject:
-    """An item of a list as a body. What is no object stands under `item`, so that not even a broken item is lost."""
+    """An item of a list as a body. What is no object stands under `item`, so that not even a broken item is lost.
+
+    What is nested too deeply is left out of the item itself, which may be most of the memory that there is.
+    """
     body = item if isinstance(item, dict) else {"item": item}
     try:
         orjson.dumps(body)
     except TypeError:
-        return {key: _shallow(value, MAX_DEPTH) for key, value in body.items()}
+        _cut(body, MAX_DEPTH)
     return body
 
 
@@ -37,11 +40,11 @@ def unpacked(value: Json) -> Iterator[JsonObject]:
         yield storable(value)
 
 
-def _shallow(value: Any, levels: int) -> Any:
-    if not isinstance(value, dict | list):
-        return value
-    if not levels:
-        return TOO_DEEP
-    if isinstance(value, dict):
-        return {key: _shallow(child, levels - 1) for key, child in value.items()}
-    return [_shallow(child, levels - 1) for child in value]
+def _cut(value: dict[str, Any] | list[Any], levels: int) -> None:
+    children: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, child in children:
+        if isinstance(child, dict | list):
+            if levels:
+                _cut(child, levels - 1)
+            else:
+                value[key] = TOO_DEEP

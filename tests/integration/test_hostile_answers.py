@@ -5,17 +5,23 @@ had meanwhile.
 """
 
 import json
+import os
 import subprocess
 import sys
 from urllib.parse import quote
 
 import pytest
-from hostile_answers import ANSWERS, ENDLESS, MB, hostile_server
+from hostile_answers import ANSWERS, ENDLESS, MB, answer, fattest_page, hostile_server, zipped
+from integration.command import started
+
+from connector.sources.file import json_values
 
 MOST = 300 * MB
 """docs/security.md names this number."""
 LAST_RESORT = 3000 * MB
 """Address space of the process: an attack that succeeds must not take the machine of the tests with it."""
+
+MAPPINGS = ("stix21", "cef")
 
 _PEAK = """
 import json, resource, sys
@@ -98,3 +104,37 @@ NAMES = [*ANSWERS, *ENDLESS]
 def test_an_answer_costs_little_memory_whatever_it_is(attack, names):
     found = peaks(attack, names)
     assert {name: said for name, said in found.items() if said[1] > MOST} == {}
+
+
+def most_memory_of_a_run(folder, source):
+    """That of `iocstream run --once`, from a source through both mappings, and how many lines came of it."""
+    sinks = "".join(f"  {each}: {{mapping: {each}, sink: {{type: file, path: {each}.out}}}}\n" for each in MAPPINGS)
+    (folder / "iocstream.yaml").write_text(f"sources: {{hostile: {source}}}\nroutes:\n{sinks}")
+    with started("run", "--once", cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        said = process.stderr.read().decode()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    return used.ru_maxrss * 1024, len((folder / "cef.out").read_text().splitlines())
+
+
+@pytest.mark.parametrize(("unit", "items", "attribute"), [(b'"a.example",', 1, b"tags"), (b'{"":0},', 40, b"other")])
+def test_the_fattest_pages_are_stored_and_delivered_in_little_memory(tmp_path, unit, items, attribute):
+    page = answer(lambda: zipped(fattest_page(unit, items, attribute)), "Content-Encoding: gzip")
+    with hostile_server({"page": page}) as url:
+        source = f"{{type: virustotal, api_key: k, api_url: '{url}/page', look_ups_per_day: 3}}"
+        most, delivered = most_memory_of_a_run(tmp_path, source)
+    assert delivered == items
+    assert most < MOST
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["one value", "JSON Lines"])
+@pytest.mark.parametrize(("unit", "attribute"), [(b'"a.example",', b"tags"), (b'{"":0},', b"other")])
+def test_a_hostile_file_is_read_in_little_memory(tmp_path, unit, attribute, is_whole):
+    most_decoded = json_values.MAX_DECODED_BYTES if is_whole else 20 * MB
+    page = fattest_page(unit, 20, attribute, json_values.MAX_VALUE_BYTES, most_decoded)
+    text = page.replace(b"{", b"{\n", 1) if is_whole else (page + b"\n") * 10
+    (tmp_path / "in.json").write_bytes(text)
+    most, delivered = most_memory_of_a_run(tmp_path, "{type: file, path: in.json}")
+    assert delivered == 20
+    assert most < MOST

@@ -75,12 +75,14 @@ class Bodies:
         (number,) = db.run("newest_dictionary", {"kind": kind}).fetchone()
         return self._codec(db, number)
 
-    def read(self, db: Transaction, dictionary: int | None, stored: bytes) -> bytes | None:
+    def read(self, db: Transaction, dictionary: int | None, stored: bytes | str) -> bytes | None:
         """The body that was stored; None when it is garbled, which its checksum has told in most cases.
 
         Raises:
             Misconfigured: both copies of its dictionary are garbled.
         """
+        if isinstance(stored, str):  # of the first versions
+            return stored.encode()
         if dictionary is _UNCOMPRESSED:
             return stored
         try:

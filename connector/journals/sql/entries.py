@@ -14,11 +14,16 @@ from connector.journals.sql.positions import AFTER_ALL
 from connector.journals.sql.pruning import DAY_SECONDS
 from connector.journals.sql.rows import checksum, decoded_object, encoded_body, is_damaged, json_list
 from connector.model import UNREADABLE, DeadLetter, Entry, JsonObject, Notification, Page, Unreadable
+from connector.values import jsontext
 
-READ_BYTES = 16 * 1024 * 1024
-"""Bodies that are read at once end with the one that reaches so many, for the sake of memory."""
+READ_BYTES = 64 * 1024 * 1024
+"""Memory that bodies which are read at once may take, decoded; one alone may take more."""
 
 _SEQ = attrgetter("seq")
+
+
+class MoreThanFits(Exception):
+    """These entries take more memory than those that are read at once may."""
 
 
 def store(db: Transaction, bodies: Bodies, source: str, page: Page, now: int) -> int:
@@ -92,20 +97,35 @@ def after(db: Transaction, bodies: Bodies, reached: Mapping[str, int], limit: in
         db.run("entries_after", {"source": source, "after": max(read_to, position), "limit": limit})
         for source, position in reached.items()
     )
-    found, size = [], 0
+    found: list[Entry] = []
+    size = 0
     for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
         stored = _body(db, bodies, row)
-        found.append(_entry(row, stored))
-        size += len(stored or b"")
-        if size >= READ_BYTES:
+        size += jsontext.decoded_bytes(stored or b"")
+        if found and size > READ_BYTES:
             break
-    return _with_what_is_known(db, bodies, found)
+        found.append(_entry(row, stored))
+    return judgements.with_judgements(db, look_ups.with_context(db, bodies, found, whole=False))
 
 
-def numbered(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Sequence[Entry]:
-    """These entries, in order; what was pruned is missing."""
-    rows = db.run("numbered_entries", {"seqs": json_list(seqs)})
-    return _with_what_is_known(db, bodies, [_entry(row, _body(db, bodies, row)) for row in rows])
+def numbered(db: Transaction, bodies: Bodies, seqs: Sequence[int], *, bounded: bool = False) -> Sequence[Entry]:
+    """These entries, in order; what was pruned is missing.
+
+    Raises:
+        MoreThanFits: they are several, which together take too much memory; with `bounded`.
+    """
+    found: list[Entry] = []
+    size = 0
+    for row in db.run("numbered_entries", {"seqs": json_list(seqs)}):
+        stored = _body(db, bodies, row)
+        size += jsontext.decoded_bytes(stored or b"")
+        if bounded and found and size > READ_BYTES:
+            raise MoreThanFits
+        found.append(_entry(row, stored))
+    told = look_ups.with_context(db, bodies, found, whole=not bounded)
+    if len(told) < len(found):
+        raise MoreThanFits
+    return judgements.with_judgements(db, told)
 
 
 def find(db: Transaction, bodies: Bodies, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:

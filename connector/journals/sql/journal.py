@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
+from typing import TypeVar
 
 import orjson
 
@@ -55,6 +56,8 @@ from connector.model import (
     Version,
 )
 from connector.ports import Collections
+
+_Read = TypeVar("_Read")
 
 
 class SqlJournal:
@@ -282,6 +285,9 @@ class SqlJournal:
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """As `connector.ports.Outbox.outdated`."""
+        return _that_fit(lambda most: self._outdated(route, sources, most), limit)
+
+    def _outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         with self._database.read() as db:
             found = look_ups.outdated(db, route, sources, limit)
             if found is None:
@@ -291,7 +297,7 @@ class SqlJournal:
             former = dead_letters.of_entries(db, route_number, seqs)
             letters = {(seq, object_id) for _, seq, object_id in former}
             muted = {seq for (seq,) in db.run("muted_among", {"route": route_number, "seqs": json_list(seqs)})}
-            return Outdated(entries.numbered(db, self._bodies, seqs), mark, letters, muted, judged)
+            return Outdated(entries.numbered(db, self._bodies, seqs, bounded=True), mark, letters, muted, judged)
 
     def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
         """As `connector.ports.Journal.judge`."""
@@ -357,7 +363,7 @@ class SqlJournal:
         """As `connector.ports.Outbox.to_retry`."""
         with self._database.read() as db:
             seqs = [seq for (seq,) in db.run("to_retry", {"route": route, "limit": limit})]
-            return entries.numbered(db, self._bodies, seqs)
+            return _that_fit(lambda most: entries.numbered(db, self._bodies, seqs[:most], bounded=True), limit)
 
     def set_aside(self, route: str, seq: int, reason: str) -> bool:
         """As `connector.ports.Journal.set_aside`."""
@@ -509,3 +515,12 @@ class SqlJournal:
                 ledger.record(db, number, step.sent)
             if step.claims:
                 ledger.record_claims(db, number, step.claims)
+
+
+def _that_fit(read: Callable[[int], _Read], limit: int) -> _Read:
+    """What is read with a limit, or with half of it, and so on, until what it reads fits into memory."""
+    while True:
+        try:
+            return read(limit)
+        except entries.MoreThanFits:
+            limit //= 2

@@ -9,7 +9,8 @@ up first. The entity's digest is that of what the last entry says of it, until s
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -19,9 +20,11 @@ from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import checksum, decoded_object, is_damaged, json_list
 from connector.model import Ahead, Entry, Json, JsonObject, LookUp, LookUpStatus, Subject
 from connector.notification import ENTITIES, TECHNIQUES, entity, subjects
-from connector.values import assessments
+from connector.values import assessments, jsontext
 
 DAY_SECONDS = 86_400
+CONTEXT_BYTES = 32 * 1024 * 1024
+"""Memory that what is known of what entries name may take, decoded: beyond it, they come without the rest."""
 _ABOUT = 1
 """The rank of what entries are about; that of what they name is 0."""
 
@@ -86,8 +89,11 @@ def due(db: Transaction, source: str, now: int, limit: int, about: int) -> Seque
     return [Subject(*row) for row in rows]
 
 
-def with_context(db: Transaction, bodies: Bodies, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries with what is known now of what they name."""
+def with_context(db: Transaction, bodies: Bodies, entries: Sequence[Entry], *, whole: bool = True) -> Sequence[Entry]:
+    """The entries with what is known now of what they name, and is not more of one entry than `CONTEXT_BYTES`.
+
+    Unless `whole`, only as many of them, from the first on, as have not more than that together, or one.
+    """
     learned = learned_so_far(db)
     if not learned or not entries:
         return entries
@@ -95,27 +101,54 @@ def with_context(db: Transaction, bodies: Bodies, entries: Sequence[Entry]) -> S
     for seq, subject_id in db.run("mentions_in", {"seqs": json_list([entry.seq for entry in entries])}):
         named.setdefault(seq, []).append(subject_id)
     ids = sorted({subject_id for found in named.values() for subject_id in found})
-    known: dict[int, tuple[Subject, JsonObject]] = {}
-    entities: dict[int, tuple[bytes, int]] = {}
-    for number, kind, subject_id, *stored, until in db.run("known_subjects", {"ids": json_list(ids)}):
-        body = _body(db, bodies, *stored)
-        if body is None:
-            continue
-        if kind in ENTITIES and until:
-            entities[number] = body, until
-        if kind not in ENTITIES or kind == "url":
-            known[number] = Subject(kind, subject_id), decoded_object(body)
-    contexts = {seq: dict(known[each] for each in found if each in known) for seq, found in named.items()}
-    newest = {
-        seq: body
-        for seq, found in named.items()
-        for body, until in (entities[each] for each in found if each in entities)
-        if seq <= until  # what was stored later says itself what is newer
-    }
-    return [
-        replace(entry, context=contexts.get(entry.seq, {}), learned=learned, entity=newest.get(entry.seq))
-        for entry in entries
-    ]
+    rows = {row[0]: row for row in db.run("known_subjects", {"ids": json_list(ids)})}
+    answers: dict[int, _Answer] = {}
+    told: list[Entry] = []
+    for entry in entries:
+        context: dict[Subject, JsonObject] = {}
+        newest, size = None, 0
+        for number in named.get(entry.seq, ()):
+            answer = answers.get(number) or _answer(db, bodies, rows.get(number))
+            if answer is None or size + answer.bytes > CONTEXT_BYTES:
+                continue
+            answers[number] = answer
+            size += answer.bytes
+            if answer.subject.type not in ENTITIES or answer.subject.type == "url":
+                context[answer.subject] = answer.attributes
+            if answer.subject.type in ENTITIES and entry.seq <= answer.until:  # a later one says itself what is newer
+                newest = answer.text
+        if not whole and told and sum(each.bytes for each in answers.values()) > CONTEXT_BYTES:
+            break
+        told.append(replace(entry, context=context, learned=learned, entity=newest))
+    return told
+
+
+@dataclass
+class _Answer:
+    """What was looked up of a subject: as JSON, and the memory that it takes when it is decoded.
+
+    Attributes:
+        until: the last entry that this is newer than.
+    """
+
+    subject: Subject
+    until: int
+    text: bytes
+    bytes: int
+
+    @cached_property
+    def attributes(self) -> JsonObject:
+        """Decoded, once for all entries that name the subject."""
+        return decoded_object(self.text)
+
+
+def _answer(db: Transaction, bodies: Bodies, row: Any) -> _Answer | None:
+    """None for no row, and for one that is damaged."""
+    if row is None:
+        return None
+    _, kind, subject_id, *stored, until = row
+    text = _body(db, bodies, *stored)
+    return None if text is None else _Answer(Subject(kind, subject_id), until or 0, text, jsontext.decoded_bytes(text))
 
 
 def _body(

@@ -10,11 +10,13 @@ from connector.model import Json, JsonObject, Misconfigured
 from connector.sources.bodies import unpacked
 from connector.values import jsontext
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
-MAX_WHOLE_BYTES = 256 * 1024 * 1024
-"""A file that is one JSON value is held in memory whole; JSON Lines are not."""
+MAX_VALUE_BYTES = 32 * 1024 * 1024
+"""Of one JSON value, which is held in memory whole: of a line of JSON Lines, and of a file that is one value."""
 
 _BOM = b"\xef\xbb\xbf"
+MAX_DECODED_BYTES = 160 * 1024 * 1024
+"""Memory that one JSON value may take, decoded."""
+_AS_LINES = "write each notification on a line of its own (JSON Lines: `jq -c '.[]'`)"
 _EXPECTED = "expected a notification (a JSON object), a list of them or an API page"
 
 
@@ -31,12 +33,17 @@ START = Place(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One JSON value: the bodies in it, where it begins and ends, and whether it is all that the file holds."""
+    """One JSON value: the bodies in it, where it begins and ends, and whether it is all that the file holds.
+
+    Attributes:
+        decoded_bytes: the memory that it takes, at most.
+    """
 
     bodies: Iterable[JsonObject]
     start: Place
     end: Place
     whole: bool
+    decoded_bytes: int
 
 
 class Unfinished(Misconfigured):
@@ -74,10 +81,10 @@ def values(
         Misconfigured: with `name:line:column: reason`; `Unfinished` when all that is missing is the end.
     """
     place, is_first = start, start == START
-    while raw := stream.readline(MAX_LINE_BYTES + 1):
-        if len(raw) > MAX_LINE_BYTES:
-            raise Misconfigured(f"{name}:{place.line}: a line of more than {MAX_LINE_BYTES:,} bytes")
-        end, is_whole = Place(place.offset + len(raw), place.line + 1), False
+    while raw := stream.readline(MAX_VALUE_BYTES + 1):
+        if len(raw) > MAX_VALUE_BYTES:
+            raise Misconfigured(f"{name}:{place.line}: a line of more than {MAX_VALUE_BYTES:,} bytes; {_AS_LINES}")
+        end, is_whole, text = Place(place.offset + len(raw), place.line + 1), False, raw
         if _is_blank(raw, place):
             place = end
             continue
@@ -88,7 +95,7 @@ def values(
                 return  # the rest of the line is still being written
             if is_first and fault.unfinished:
                 # The file is one value that takes many lines.
-                text, is_whole = raw + stream.read(MAX_WHOLE_BYTES - len(raw) + 1), True
+                text, is_whole = raw + stream.read(MAX_VALUE_BYTES - len(raw) + 1), True
                 end = Place(place.offset + len(text), place.line + text.count(b"\n"))
                 value = _whole(text, place, name)
             elif is_first or broken is None:
@@ -99,7 +106,7 @@ def values(
                 continue
         if not isinstance(value, dict | list):
             raise Misconfigured(f"{name}:{place.line}:1: {_EXPECTED}, found {_kind(value)}")
-        yield Value(unpacked(value), place, end, is_whole)
+        yield Value(unpacked(value), place, end, is_whole, jsontext.decoded_bytes(text))
         place, is_first = end, False
 
 
@@ -109,10 +116,8 @@ def _is_blank(line: bytes, place: Place) -> bool:
 
 
 def _whole(text: bytes, place: Place, name: str) -> Json:
-    if len(text) > MAX_WHOLE_BYTES:
-        raise Misconfigured(
-            f"{name}: one JSON value of more than {MAX_WHOLE_BYTES:,} bytes; write it as JSON Lines (`jq -c '.[]'`)"
-        )
+    if len(text) > MAX_VALUE_BYTES:
+        raise Misconfigured(f"{name}: one JSON value of more than {MAX_VALUE_BYTES:,} bytes; {_AS_LINES}")
     try:
         return _decoded(text, place)
     except _Fault as fault:
@@ -125,7 +130,9 @@ def _decoded(text: bytes, place: Place) -> Json:
             raise _Fault("this is UTF-16; save it as UTF-8", 1, 1, unfinished=False)
         text = text.removeprefix(_BOM)
     try:
-        return jsontext.decode(text)
+        return jsontext.decode(text, MAX_DECODED_BYTES)
+    except jsontext.TooManyValues as error:
+        raise _Fault(f"{error}; {_AS_LINES}", place.line, 1, unfinished=False) from None
     except orjson.JSONDecodeError as error:
         reason, line, column = error.msg, error.lineno, error.colno
         unfinished = "end of data" in reason

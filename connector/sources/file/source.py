@@ -17,8 +17,8 @@ from connector.settings.parts import SourceSettings
 from connector.sources.file.json_values import START, Place, Unfinished, Value, values
 
 PAGE_NOTIFICATIONS = 500
-PAGE_BYTES = 8 * 1024 * 1024
-"""A page also ends when it has read this much of its files, so that large notifications need no more memory."""
+PAGE_BYTES = 32 * 1024 * 1024
+"""A page also ends when what it has read takes this much memory, so that large notifications need no more."""
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson")
 _FINGERPRINT_BYTES = 4096
@@ -224,7 +224,7 @@ def _read_on(file: BinaryIO, path: Path, mark: _Mark | None, page: _Page) -> Ite
             taken += 1
             if page.is_full():
                 yield marked(done=False)
-        page.bytes += value.end.offset - value.start.offset
+        page.bytes += value.decoded_bytes
         place, taken = value.end, 0
         if page.is_full():
             yield marked(done=False)

@@ -17,16 +17,16 @@ from connector.notification import ENTITIES, TECHNIQUES
 from connector.sources.bodies import storable
 from connector.sources.virustotal.api import Answer
 from connector.sources.virustotal.techniques import techniques
-from connector.values import assessments
+from connector.values import assessments, jsontext
 
 DAY_SECONDS = 86_400
 REFUSED_SECONDS = 14 * DAY_SECONDS
 """After how long something absent or forbidden is asked for again: someone may share it, or the licence may grow."""
 FAILED_SECONDS = 3600
 """After how long something is asked for again that was answered with nonsense."""
-MAX_ATTRIBUTES_BYTES = 2 * 1024 * 1024
-"""Of one subject, as JSON: what does not fit is left out, the largest attributes first."""
-MAX_ENTITY_BYTES = 256 * 1024
+MAX_ATTRIBUTES_BYTES = 16 * 1024 * 1024
+"""Memory that those of one subject take, decoded: what does not fit is left out, the largest attributes first."""
+MAX_ENTITY_BYTES = 2 * 1024 * 1024
 """Likewise of a file, URL, domain or IP address, of which there are many more."""
 
 _MAX_NAME = 200
@@ -127,7 +127,7 @@ def answered(
 
 
 def _bounded(attributes: JsonObject, most: int) -> JsonObject:
-    sizes = {name: len(name) + len(orjson.dumps(value)) for name, value in attributes.items()}
+    sizes = {name: jsontext.decoded_bytes(orjson.dumps({name: value})) for name, value in attributes.items()}
     if sum(sizes.values()) <= most:
         return attributes
     kept, left = set(), most

@@ -31,6 +31,7 @@ from connector.model import (
     Version,
 )
 from connector.notification import subjects
+from connector.values import jsontext
 
 GROWING = (
     *("notifications", "seen", "days", "versions", "collection_objects", "dead_letters"),
@@ -322,10 +323,12 @@ def test_retention_outlasts_what_virustotal_repeats():
         SqliteSettings(retention_days=7)
 
 
-BODY_BYTES = len(orjson.dumps({"id": "1", "snippet": "x" * 1000}))
+BODY_BYTES = jsontext.decoded_bytes(orjson.dumps({"id": "1", "snippet": "x" * 1000}))
 
 
-@pytest.mark.parametrize(("read_bytes", "read_at_once"), [(3 * BODY_BYTES, 3), (3 * BODY_BYTES + 1, 4)])
+@pytest.mark.parametrize(
+    ("read_bytes", "read_at_once"), [(3 * BODY_BYTES, 3), (3 * BODY_BYTES - 1, 2), (BODY_BYTES - 1, 1)]
+)
 def test_large_bodies_are_read_a_few_at_a_time_and_none_is_left_out(journal, monkeypatch, read_bytes, read_at_once):
     monkeypatch.setattr(entries_module, "READ_BYTES", read_bytes)
     bodies = [Notification(str(n), n, {"id": str(n), "snippet": "x" * 1000}) for n in range(10)]

@@ -128,11 +128,10 @@ def test_what_stands_before_a_bad_line_is_read():
 
 
 def test_a_line_or_value_without_end_is_refused_instead_of_filling_the_memory(monkeypatch):
-    monkeypatch.setattr(json_values, "MAX_LINE_BYTES", 100)
-    monkeypatch.setattr(json_values, "MAX_WHOLE_BYTES", 300)
-    with pytest.raises(Misconfigured, match="x:2: a line of more than 100 bytes"):
+    monkeypatch.setattr(json_values, "MAX_VALUE_BYTES", 300)
+    with pytest.raises(Misconfigured, match="x:2: a line of more than 300 bytes"):
         list(read_bodies(io.BytesIO(b'{"a":1}\n"' + b"x" * 500), "x"))
-    with pytest.raises(Misconfigured, match="one JSON value of more than 300 bytes; write it as JSON Lines"):
+    with pytest.raises(Misconfigured, match="one JSON value of more than 300 bytes; write each notification on a line"):
         list(read_bodies(io.BytesIO(b"[\n" + b"1,\n" * 500), "x"))
 
 
@@ -278,7 +277,7 @@ def test_pages_are_small_and_any_of_their_checkpoints_goes_on(tmp_path, whole):
 
 
 def test_large_notifications_make_smaller_pages(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_module, "PAGE_BYTES", 10_000)
+    monkeypatch.setattr(file_module, "PAGE_BYTES", 15_000)
     path = tmp_path / "in.jsonl"
     path.write_text("".join(json.dumps(body(number, text="x" * 3000)) + "\n" for number in range(10)))
     assert [len(page.notifications) for page in source(path).pages(None)] == [4, 4, 2]
