@@ -201,12 +201,12 @@ def foreign(folder: Path) -> Figure:
         return must("Another program's database", _said(ended, words), "refused, untouched", kept=kept)
 
 
-def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
+def limited(folder: Path, conduct: Mapping[str, float] = PLAIN, room_bytes: int = ROOM_BYTES) -> Figure:
     """No file can grow beyond a limit, as with a quota; then it can."""
     with site(folder, "limited", conduct) as here:
         path = _journal(here)
         here.run()
-        room = path.stat().st_size + ROOM_BYTES
+        room = path.stat().st_size + room_bytes
         here.raises(parties.notifications(NOTIFICATIONS, seed=26))
         ended = here.run(patience=1, file_limit=room)
         here.run()
@@ -215,6 +215,18 @@ def limited(folder: Path, conduct: Mapping[str, float] = PLAIN) -> Figure:
         expected = 2 if "events.cef cannot be written: File too large" in ended.err else 1
         kept = ended.code == expected and words in ended.err
         return _figure("Files cannot grow, then can", here, _said(ended, words), kept=kept, promise="waits and says so")
+
+
+def limited_elsewhere(folder: Path, conduct: Mapping[str, float]) -> Figure:
+    """`limited` at one size after the other, until something is lost.
+
+    Where the room ends in a transaction of the checkpoint alone, a checkpoint written before its page does no harm.
+    """
+    for room in range(ROOM_BYTES, ROOM_BYTES + 5 * 12_000, 12_000):
+        figure = limited(folder / str(room), conduct, room)
+        if not figure.kept:
+            break
+    return figure
 
 
 def full(folder: Path) -> Figure:
@@ -315,7 +327,7 @@ def _mounted(home: Path, script: str, *, logs: bool = True) -> _Done:
 
 DEFECTS: Mapping[str, Callable[[Path, Mapping[str, float]], Figure]] = {
     "created_by_clock": restored,
-    "checkpoint_before_page": limited,
+    "checkpoint_before_page": limited_elsewhere,
 }
 """Which state must notice each of these."""
 STATES: list[Callable[[Path], Figure]] = [limited, locked, restored, outdated, damaged, garbled_body, foreign]
