@@ -1,11 +1,12 @@
 """The server as a process: listening, TLS, time limits, and the end on SIGTERM."""
 
-import functools
+import asyncio
 import logging
 import math
 import socket
 import ssl
 import threading
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -16,15 +17,17 @@ from connector import app, telemetry
 from connector.actions import ActionContext
 from connector.configuration import Plan
 from connector.model import Misconfigured
+from connector.server.acceptor import Acceptor, raise_file_limit
 from connector.server.application import application
 from connector.server.connection import Connection
 from connector.server.notices import Notices
 from connector.settings.server import ServerSettings
 
-MAX_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15
 ANSWER_SECONDS = 5
 UNSENT_BYTES = 128 * 1024
+TLS_BYTES = 32 * 1024
+"""More than the 16 KiB of a TLS record."""
 
 
 def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -48,19 +51,19 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         telemetry.AuditLog(settings.audit).check()
     except OSError as error:
         raise Misconfigured(f"server.audit: {settings.audit} cannot be written: {error.strerror}") from None
+    raise_file_limit()
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
         journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
         notices = Notices()
         config = uvicorn.Config(
             application(ActionContext(plan, stop), journal.collections, notices),
-            http=functools.partial(Connection, seconds=settings.request_seconds),  # type: ignore[arg-type]  # is called
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             # Longer than an action that was asked to stop takes, so that it can still answer.
             timeout_graceful_shutdown=math.ceil(plan.settings.shutdown_seconds) + ANSWER_SECONDS,
@@ -72,7 +75,9 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
             raise Misconfigured(f"server.tls: the certificate, its key or client_ca cannot be used: {error}") from None
         log = logging.getLogger("uvicorn")
         log.handlers, log.propagate = [_EventLog(notices)], False
-        server = _Server(config, stop)
+        # asyncio takes this much memory for each connection with TLS: 256 KiB unless told otherwise.
+        SSLProtocol.max_size = TLS_BYTES
+        server = _Server(config, stop, settings.request_seconds, notices)
         telemetry.logger().info("serving", url=_url(settings, listener))
         tell(_url(settings, listener))
         server.run(sockets=[listener])
@@ -81,14 +86,32 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
 
 
 class _Server(uvicorn.Server):
-    """Tells the running actions to end.
+    """Takes connections in through an `Acceptor`, and tells the running actions to end.
 
     uvicorn sets signal handlers of its own while it runs, in the place of those of the command line.
     """
 
-    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, stop: threading.Event, seconds: float, notices: Notices) -> None:
         super().__init__(config)
         self._stop = stop
+        self._seconds = seconds
+        self._notices = notices
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await self.lifespan.startup()
+
+        def connect(on_end: Callable[[], None]) -> Connection:
+            return Connection(
+                config=self.config, server_state=self.server_state, app_state={}, seconds=self._seconds, on_end=on_end
+            )
+
+        asyncio.get_running_loop().set_exception_handler(_tell_of_bug)
+        acceptors = [Acceptor(listener, connect, self._notices, self.config.ssl) for listener in sockets or ()]
+        self.servers = acceptors  # type: ignore[assignment]  # for `shutdown`, which closes them
+        for acceptor in acceptors:
+            acceptor.start()
+        self.started = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """At the first signal, finish; at the second, end."""
@@ -111,6 +134,10 @@ class _EventLog(logging.Handler):
             return
         say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
         say("http_server", message=record.getMessage(), exc_info=record.exc_info)
+
+
+def _tell_of_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    telemetry.logger().error("http_server", message=context["message"], exc_info=context.get("exception"))
 
 
 def _listening(settings: ServerSettings) -> socket.socket:

@@ -335,21 +335,23 @@ def large(api, tmp_path_factory):
         yield server
 
 
-@pytest.mark.parametrize(("pause", "is_whole"), [(6, False), (0.5, True)])
-def test_an_answer_waits_for_a_slow_client_and_not_for_one_that_takes_nothing(large, pause, is_whole):
+@pytest.mark.parametrize(
+    ("taken", "pause", "is_whole"), [(300_000, 6, False), (300_000, 0.5, True), (8_000, 0.5, True), (100, 0.5, False)]
+)
+def test_an_answer_waits_for_a_slow_client_and_not_for_one_that_takes_next_to_nothing(large, taken, pause, is_whole):
     host, port = large.url.removeprefix("http://").split(":")
     request = "GET /taxii2/root/collections/indicators/objects/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     received = b""
     with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536 if taken > 65536 else 4096)
         client.settimeout(20)
         client.connect((host, int(port)))
         client.sendall(f"{request}Authorization: Bearer {large.tokens['puller']}\r\n\r\n".encode())
         try:
             for _ in range(10):
-                received += client.recv(300_000, socket.MSG_WAITALL)
+                received += client.recv(taken, socket.MSG_WAITALL)
                 time.sleep(pause)
-                pause = pause if is_whole else 0
+                pause = 0 if pause > 1 else pause
             while chunk := client.recv(1_000_000):
                 received += chunk
         except ConnectionError:

@@ -1,10 +1,17 @@
 """`iocstream serve` under attack, over its socket, by clients without a token and by one that has one."""
 
+import contextlib
+import json
+import re
 import socket
 
+import certificates
+import psutil
 import pytest
 import requests
 from integration.servers import serving_actions
+
+from connector.server import acceptor
 
 CONFIGURATION = """
 sources:
@@ -53,6 +60,90 @@ def request(server, path="/actions/get_status", method="POST", host="127.0.0.1",
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {server.tokens[token]}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def answer(connection):
+    """One answer on a connection that stays open."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1)
+    length = int(re.search(rb"content-length: (\d+)", received)[1])
+    return received + connection.recv(length, socket.MSG_WAITALL)
+
+
+@contextlib.contextmanager
+def crowd(server, count, sent=b""):
+    """So many connections of clients without a token, which have sent this and then nothing."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(connected(server))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(sent)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates")
+    certificates.make(folder)
+    made = certificates.Certificates(folder)
+    return made, {"certificate": str(made.server), "key": str(made.server_key)}
+
+
+class TestConnections:
+    @pytest.mark.parametrize(
+        "sent", [b"", b"POST /actions/poll HTTP/1.1\r\nHost: x", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+    )
+    def test_nobody_is_kept_out_by_clients_without_a_token(self, tmp_path, sent):
+        with serving_actions(configured(tmp_path)) as server, connected(server) as known:
+            known.sendall(request(server, "/taxii2/", "GET"))
+            assert answer(known).split()[1] == b"200"
+            with crowd(server, 2 * (acceptor.MAX_STRANGERS + acceptor.MAX_KNOWN), sent):
+                assert server.post("get_status").status_code == 200
+                known.sendall(request(server, "/taxii2/", "GET"))
+                assert answer(known).split()[1] == b"200"
+                assert psutil.Process(server.process.pid).num_fds() < 2 * acceptor.MAX_STRANGERS
+            said = [json.loads(line) for line in server.log]
+            assert [each["client"] for each in said if each["event"] == "connections_ended"] == ["127.0.0.1"]
+            assert len(said) < 10
+
+    def test_nobody_is_kept_out_by_handshakes_that_never_end(self, tmp_path, tls):
+        certificate, options = tls
+        with serving_actions(configured(tmp_path), tls=options) as server:
+            with crowd(server, 2 * acceptor.MAX_STRANGERS, b"\x16\x03\x01"):
+                assert server.post("get_status", verify=str(certificate.ca)).status_code == 200
+                assert psutil.Process(server.process.pid).num_fds() < 2 * acceptor.MAX_STRANGERS
+            assert len(server.log) < 10
+
+    def test_nobody_is_kept_out_when_no_file_is_left_and_the_log_stays_short(self, tmp_path):
+        with serving_actions(configured(tmp_path)) as server:
+            assert server.post("get_status").status_code == 200
+            process = psutil.Process(server.process.pid)
+            process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + 20, process.num_fds() + 20))
+            with crowd(server, 100):
+                for _ in range(3):
+                    token = {"Authorization": f"Bearer {server.tokens['root']}"}
+                    assert requests.get(f"{server.url}/taxii2/", headers=token, timeout=30).status_code == 200
+            events = [json.loads(line)["event"] for line in server.log]
+            assert "connections_not_accepted" in events
+            assert len(events) < 10
+
+    def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(self, server):
+        soft, hard = psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == hard
+
+    def test_what_follows_a_refused_request_is_not_read_for_ever(self, server):
+        head = b"POST /actions/poll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with connected(server) as connection:
+            connection.sendall(head)
+            assert answer(connection).split()[1] == b"401"
+            with pytest.raises(ConnectionError):
+                connection.sendall(b"1\r\nx\r\n" * 20_000_000)
+
+    def test_who_sends_a_notification_with_a_wrong_token_can_read_that_it_is_one(self, server):
+        told = requests.post(f"{server.url}/actions/poll", json={"a": "x" * 110_000}, timeout=30)
+        assert told.status_code == 401
+        assert told.json()["code"] == "unauthenticated"
 
 
 class TestRequests:
