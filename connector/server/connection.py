@@ -62,7 +62,7 @@ class Connection(H11Protocol):
         """Stop the time when a request is complete; start it at the first byte of the next one."""
         if self._is_answered_early():
             self._ignored += len(data)
-            if self._ignored > IGNORED_BYTES:
+            if self._ignored > (0 if self._is_costly() else IGNORED_BYTES):
                 self.transport.abort()
                 return
         super().data_received(data)
@@ -104,6 +104,10 @@ class Connection(H11Protocol):
 
     def _is_answered_early(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY
+
+    def _is_costly(self) -> bool:
+        """Whether what follows comes in chunks, of whatever size, from somebody without a token."""
+        return not self.has_token() and any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _start_request_timer(self) -> None:
         self._request_timer = self.loop.call_later(self._seconds, self._give_up)

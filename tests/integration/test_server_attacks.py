@@ -128,6 +128,17 @@ class TestConnections:
             assert "connections_not_accepted" in events
             assert len(events) < 10
 
+    def test_more_clients_with_a_token_than_there_is_room_for_end_those_that_are_idle(self, tmp_path):
+        most = acceptor.MAX_KNOWN + acceptor.MAX_STRANGERS + 50
+        limits = {"requests_per_minute": 100_000}
+        with serving_actions(configured(tmp_path), **limits) as server, contextlib.ExitStack() as stack:
+            for _ in range(most):
+                connection = stack.enter_context(connected(server))
+                connection.sendall(request(server, "/taxii2/", "GET"))
+                assert answer(connection).split()[1] == b"200"
+            assert server.post("get_status").status_code == 200
+            assert psutil.Process(server.process.pid).num_fds() < most
+
     def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(self, server):
         soft, hard = psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_NOFILE)
         assert soft == hard
