@@ -20,7 +20,7 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone; a page in the end
 	@$(BIN)/iocstream demo
 
-unit: $(VENV)/ready  ## the tests that need no server, in little more than a minute
+unit: $(VENV)/ready  ## the tests that need no server, within a minute
 	$(BIN)/pytest -n $(WORKERS) tests/unit tests/contract
 
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so

@@ -6,6 +6,8 @@ what no example has shown yet. None judges how long an example takes, since the 
 """
 
 import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -30,3 +32,9 @@ def load() -> None:
 def examples(number: int, **more: Any) -> settings:
     """The settings of a test that wants this many examples: the profile's share of them is tried, at least five."""
     return settings(max_examples=max(5, number * settings().max_examples // 100), **more)
+
+
+def share(items: Iterable[Any], nth: int) -> Iterator[Any]:
+    """The profile's share of items that are all alike to a test: every fifth, or all. Five tests have them all."""
+    step = max(PERCENT.values()) // settings().max_examples
+    return islice(items, nth % step, None, step)

@@ -76,13 +76,19 @@ def emptied(case):
 
     Notifications that can no longer be read are left out.
     """
-    for *above, last in leaves(body_of(case)):
-        for make in (type(None), None):
-            body = body_of(case)
-            holder = body
-            for key in above:
-                holder = holder[key]
-            holder[last] = (make or type(holder[last]))()
+    body = body_of(case)
+    for path in leaves(body):
+        for emptied_body in (_with(body, path, empty) for empty in (lambda _: None, lambda part: type(part)())):
             with contextlib.suppress(Refused):
-                notification.view(notification.read(body))
-                yield body
+                notification.view(notification.read(emptied_body))
+                yield emptied_body
+
+
+def _with(value, path, change):
+    """A copy of a JSON value with one part changed; it shares all other parts."""
+    if not path:
+        return change(value)
+    key, *rest = path
+    copied = value.copy()
+    copied[key] = _with(value[key], rest, change)
+    return copied

@@ -41,8 +41,9 @@ class Parsed(HTMLParser):
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
-        self.tags, self.texts, self.inside = [], {}, []
+        self.tags, self.pieces, self.inside = [], {}, []
         self.feed(html.decode("utf-8"))
+        self.texts = {tag: "".join(pieces) for tag, pieces in self.pieces.items()}
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -54,7 +55,7 @@ class Parsed(HTMLParser):
 
     def handle_data(self, data):
         for tag in self.inside[-1:]:
-            self.texts[tag] = self.texts.get(tag, "") + data
+            self.pieces.setdefault(tag, []).append(data)
 
     def all(self, attribute):
         return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]

@@ -195,6 +195,30 @@ def test_a_migrated_file_has_the_tables_of_a_fresh_one(opened, tmp_path, version
     assert schema(tmp_path / "migrated") == schema(tmp_path / "fresh")
 
 
+def test_what_tests_copy_is_what_the_migrations_make(opened, tmp_path):
+    """See `shared_work`. Of other migrations, here one that does nothing more, nothing is copied."""
+    of = {"copied": migrations(), "another": migrations(), "made": [*migrations(), "SELECT 1;"]}
+    for name, scripts in of.items():
+        with opened(tmp_path / name, *scripts).read():
+            pass
+    assert schema(tmp_path / "copied") == schema(tmp_path / "made")
+    copied, another, made = (settings_of(tmp_path / name) for name in ("copied", "another", "made"))
+    assert copied == another == made
+    assert len({identity_of(tmp_path / name) for name in ("copied", "another", "made")}) == 3
+
+
+def settings_of(path):
+    names = ("journal_mode", "auto_vacuum", "user_version", "application_id", "page_size", "encoding")
+    with closing(sqlite3.connect(path)) as db:
+        return [db.execute(f"PRAGMA {name}").fetchone() for name in names]
+
+
+def identity_of(path):
+    with closing(sqlite3.connect(path)) as db:
+        [[identity]] = db.execute("SELECT id FROM identity")
+        return identity
+
+
 def test_an_older_file_is_migrated_with_what_it_holds(opened, path):
     older = opened(path, CREATE)
     write(older)

@@ -51,8 +51,9 @@ def journal(path):
     journal.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tables():
+    """The tables of a new journal, to be asked for plans alone."""
     db = sqlite3.connect(":memory:", factory=Connection)
     for script in migrations():
         db.executescript(script)
