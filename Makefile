@@ -94,9 +94,12 @@ UV   ?= uv
 LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-header --no-annotate
 
+EXTRAS = demo regex server
+
 lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --upgrade pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	for extra in $(EXTRAS); do $(LOCK) --upgrade pyproject.toml --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; done
 	$(LOCK) --upgrade requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --upgrade --prerelease=allow requirements/medallion.in -o requirements/medallion.txt
 	$(LOCK) --upgrade requirements/opentaxii.in -o requirements/opentaxii.txt

@@ -1,4 +1,6 @@
-"""Configuration files: read, fill in `${ENV}` and `${file:/path}`, validate; every error names line and path.
+"""Configuration files: read, fill in `${ENV}`, `${file:/path}` and `${credential:NAME}`, validate.
+
+Every error names line and path.
 
 Relative paths in a configuration file are relative to its folder, whatever folder the command runs in.
 """
@@ -135,11 +137,27 @@ class Placeholders:
         """
         if name.startswith("file:"):
             return _secret_file(self.folder / name.removeprefix("file:"))
+        if name.startswith("credential:"):
+            return self._credential(name.removeprefix("credential:"))
         if not _VARIABLE.match(name):
-            raise ValueError(f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}}; write $${{ for ${{")
+            raise ValueError(
+                f"${{{name}}} is neither ${{VARIABLE}} nor ${{file:/path}} nor ${{credential:NAME}}; write $${{ for ${{"
+            )
         if name not in self._environ:
             raise ValueError(f"the environment variable {name} is not set")
         return self._environ[name]
+
+    def _credential(self, name: str) -> str:
+        """One of those that systemd gives a service (systemd.exec, LoadCredential)."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError(f"${{credential:{name}}} does not name a credential: a name must match {NAME_PATTERN}")
+        folder = self._environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise ValueError(
+                f"${{credential:{name}}} is there only for a service that systemd gives credentials "
+                f"(LoadCredential={name}:/path); elsewhere set CREDENTIALS_DIRECTORY to their folder"
+            )
+        return _secret_file(Path(folder) / name)
 
 
 def validate(document: YamlDocument, model: type[SettingsType], placeholders: Placeholders) -> SettingsType:

@@ -87,7 +87,12 @@ def test_keys_are_not_filled_in():
             "parts:\n  a: {type: left, secret: '${file:/nope}'}",
             "the file /nope cannot be read: No such file or directory",
         ),
-        ("parts:\n  a: {type: left, secret: '${a b}'}", "${a b} is neither ${VARIABLE} nor ${file:/path}"),
+        (
+            "parts:\n  a: {type: left, secret: '${a b}'}",
+            "${a b} is neither ${VARIABLE} nor ${file:/path} nor ${credential:NAME}",
+        ),
+        ("parts:\n  a: {type: left, secret: '${credential:key}'}", "set CREDENTIALS_DIRECTORY to their folder"),
+        ("parts:\n  a: {type: left, secret: '${credential:../key}'}", "does not name a credential"),
         ("- a list", "c.yaml:1:1: must be a section with options"),
         ("parts:\n  a", "c.yaml:2:3: parts: must be a section with options"),
         ("parts:\n  a: left", "c.yaml:2:6: parts.a: must be a section with options"),
