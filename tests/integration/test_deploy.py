@@ -17,7 +17,7 @@ from integration.command import ROOT
 
 from connector import configuration
 from connector.monitoring import server
-from connector.server import listener
+from connector.server import acceptor
 
 DEPLOY = ROOT / "deploy"
 UNITS = {name: (DEPLOY / f"{name}.service").read_text() for name in ("iocstream", "iocstream-serve")}
@@ -68,7 +68,8 @@ def test_the_server_s_unit_is_as_hardened_and_shares_the_journal_and_the_credent
     for name in UNITS:
         assert setting("User", name) == setting("StateDirectory", name) == ["iocstream"]
         assert setting("LimitCORE", name) == ["0"]
-        assert int(*setting("LimitNOFILE", name)) > listener.MAX_CONNECTIONS
+        needed = acceptor.MAX_STRANGERS + acceptor.MAX_KNOWN + acceptor.RESERVED_FILES
+        assert int(*setting("LimitNOFILE", name)) > needed
 
 
 def test_the_unit_starts_again_unless_a_person_must_act_and_gives_time_to_stop():
