@@ -2,21 +2,15 @@
 
 import json
 import math
-import re
 from types import MappingProxyType
 
 import orjson
 
 from connector.model import Document, Json, JsonObject, Refused
-from connector.values.display import DECEPTIVE
+from connector.values.display import undeceiving
 
 _NUL = b"\\u0000"
 """How JSON writes U+0000. The text `\\u0000` has these bytes in it as well; `_without_nul` leaves that as it is."""
-
-
-_DECEPTIVE = re.compile(f"[{DECEPTIVE}]")
-_FIRST_BYTES = (b"\xc2\xad", b"\xd8\x9c", b"\xe1\xa0", b"\xe2\x80", b"\xe2\x81", b"\xef\xbb", b"\xef\xbf", b"\xf3\xa0")
-"""With which each of them begins in UTF-8; most lines have none of these."""
 
 
 class JsonFormat:
@@ -43,19 +37,13 @@ class JsonFormat:
         try:
             line = orjson.dumps(document)
         except orjson.JSONEncodeError:
-            return _seen(_encode_odd(document))
+            return undeceiving(_encode_odd(document))
         if _NUL in line:
             line = orjson.dumps(_without_nul(document))
         # orjson writes null for a number that is not finite, so only a line with null can hide one.
         if b"null" in line and _holds_non_finite(document):
             raise Refused("the document holds a number that is not finite, which JSON cannot write", by="format")
-        return _seen(line)
-
-
-def _seen(line: bytes) -> bytes:
-    if line.isascii() or not any(first in line for first in _FIRST_BYTES):
-        return line
-    return _DECEPTIVE.sub(" ", line.decode()).encode()
+        return undeceiving(line)
 
 
 def _encode_odd(document: Document) -> bytes:

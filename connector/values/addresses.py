@@ -58,6 +58,17 @@ def canonical(text: str) -> str | None:
     return first if address.prefixlen == address.max_prefixlen else f"{first}/{address.prefixlen}"
 
 
+def is_ipv4(text: str) -> bool:
+    """Whether a text is an IPv4 address in its canonical form; many times faster than `parse`."""
+    if not text[-1:].isdecimal():
+        return False
+    try:
+        socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):  # ValueError: of the character NUL, or beyond ASCII
+        return False
+    return True
+
+
 def of_numbers(host: str, *, octal: bool = False) -> str | None:
     """The IPv4 address that browsers go to for a host of numbers, such as `0xC0.0.513` (WHATWG URL, "IPv4 parser").
 

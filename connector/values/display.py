@@ -1,6 +1,7 @@
 """What others wrote, as it can be shown to people: on a terminal, in a page, in an error message."""
 
 import json
+import re
 
 from connector.model import Json
 
@@ -13,6 +14,17 @@ DECEPTIVE = (
 They turn the order of what is written (Trojan Source, CVE-2021-42574), or have no width. The two joiners U+200C and
 U+200D are not among them: words of several languages need them.
 """
+
+_DECEPTIVE = re.compile(f"[{DECEPTIVE}]")
+_FIRST_BYTES = (b"\xc2\xad", b"\xd8\x9c", b"\xe1\xa0", b"\xe2\x80", b"\xe2\x81", b"\xef\xbb", b"\xef\xbf", b"\xf3\xa0")
+"""With which each of them begins in UTF-8; most texts have none of these."""
+
+
+def undeceiving(text: bytes) -> bytes:
+    """A text in UTF-8, with a blank for each of `DECEPTIVE`."""
+    if text.isascii() or not any(first in text for first in _FIRST_BYTES):
+        return text
+    return _DECEPTIVE.sub(" ", text.decode()).encode()
 
 
 def printable(text: str) -> str:

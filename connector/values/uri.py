@@ -206,6 +206,8 @@ def _host(text: str) -> str | None:
             name = unquote(name, errors="strict").lower()
         except UnicodeDecodeError:
             return None
+    if addresses.is_ipv4(name):
+        return name
     found = _name(name)
     return found if found is not None else addresses.of_numbers(name if name.isascii() else _in_ascii(name) or "")
 

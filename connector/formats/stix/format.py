@@ -25,7 +25,7 @@ from connector.formats.stix.shared_objects import (
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Refused
 from connector.settings.producer import Producer
-from connector.values.display import shortened
+from connector.values.display import shortened, undeceiving
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
 
@@ -124,13 +124,21 @@ class StixFormat:
     def encode(self, document: Document) -> bytes:
         """One line of JSON, of a document that its finalizer has checked and a ledger stamped.
 
-        An indicator that does not say since when is valid from its first version on.
+        An indicator that does not say since when is valid from its first version on. What nobody sees and deceives
+        (`connector.values.display.DECEPTIVE`) is a blank, but for what is observed or searched for: SCO and patterns.
         """
         if document["type"] == "indicator" and "valid_from" not in document:
             document = {**document, "valid_from": _valid_from(document)}
         # A copy, since what orjson gives keeps the kilobytes that it was written into, and a route holds thousands of
         # these at once.
-        return b"%b" % orjson.dumps(document)
+        line = orjson.dumps(document)
+        shown = undeceiving(line)
+        if shown is not line:
+            if _TYPES[document["type"]].observable:
+                shown = line
+            elif "pattern" in document:
+                shown = orjson.dumps(orjson.loads(shown) | {"pattern": document["pattern"]})
+        return b"%b" % shown
 
     def undefined(self, document: Document) -> Mapping[tuple[str, ...], str]:
         """The properties that neither STIX defines for the type, nor the schema of the connector's own extension."""

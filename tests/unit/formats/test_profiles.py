@@ -11,6 +11,7 @@ from connector import notification
 from connector.authoring import golden
 from connector.mapping import examples
 from connector.model import Refused
+from connector.pipeline.convert import convert
 
 PROFILES = sorted((path.parent.name, path.stem) for path in (MAPPINGS / "profiles").glob("*/*.yaml"))
 CEF_PROFILES = [profile for mapping, profile in PROFILES if mapping == "cef"]
@@ -83,3 +84,25 @@ def test_for_qradar_no_event_is_longer_than_it_takes_over_tcp(case, length, text
     (line,) = lines("cef", "qradar", body)
     assert len(b"<134>May 17 08:12:05 " + b"h" * 64 + b" iocstream: " + line) < 4096
     assert len(lines("cef", None, body)[0]) > 8000, "the test is about text that is too long"
+
+
+@pytest.mark.parametrize(("mapping", "profile"), [("cef", None), ("stix21", None), *PROFILES])
+def test_nobody_and_nothing_is_said_to_be_behind_what_is_benign(mapping, profile):
+    connections = [{"host": "panel.example", "categories": ["C2"]}]
+    attributes = {
+        "attribution": {"threat_actors": ["Dust Heron"], "malware_families": [{"family": "quillback"}]},
+        "malware_config": {
+            "families": [{"family": "quillback", "configs": [{"net_info": {"connections": connections}}]}]
+        },
+        "techniques": [{"id": "T1059", "name": "Interpreter", "tactics": []}],
+    }
+    body = body_of("file_hunting") | {"attributes": attributes}
+
+    def said(verdict):
+        attributes["gti_assessment"] = {"verdict": {"value": verdict}, "threat_score": {"value": 90}}
+        (made,) = convert([notification.read(body)], bundled(mapping, profile))
+        text = b"".join(message.body for message in made.messages)
+        return [each for each in (b"Dust Heron", b"quillback", b"panel.example", b"T1059") if each in text]
+
+    assert said("VERDICT_MALICIOUS")
+    assert said("VERDICT_BENIGN") == []

@@ -435,3 +435,14 @@ def _digest(body):
     import hashlib
 
     return hashlib.sha256(body).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u200b", "\ufeff", "\U000e0041"])
+def test_what_turns_or_hides_text_is_a_blank_but_where_something_is_observed_or_searched_for(character):
+    dirty = f"a{character}b"
+    shown = {"type": "malware", "id": "malware--x", "name": dirty, "labels": [dirty], "description": "größe"}
+    assert orjson.loads(STIX.encode(shown)) == shown | {"name": "a b", "labels": ["a b"]}
+    observed = {"type": "file", "id": "file--x", "name": dirty}
+    assert orjson.loads(STIX.encode(observed)) == observed
+    searched = {"type": "indicator", "id": "x", "valid_from": "x", "name": dirty, "pattern": f"[file:name = '{dirty}']"}
+    assert orjson.loads(STIX.encode(searched)) == searched | {"name": "a b"}
