@@ -120,10 +120,14 @@ def _event(body: Json) -> tuple[list[Any], dict[str, Any]]:
         "VirusTotalIoCStreamFileMd5": entity.get("md5"),
         "VirusTotalIoCStreamFileSha1": entity.get("sha1"),
         "VirusTotalIoCStreamFileImphash": (entity.get("pe_info") or {}).get("imphash"),
+        "VirusTotalIoCStreamFileMimeType": (entity.get("exiftool") or {}).get("MIMEType"),
         "VirusTotalIoCStreamAsn": entity.get("asn"),
         "VirusTotalIoCStreamAsOwner": entity.get("as_owner"),
         "VirusTotalIoCStreamCountry": entity.get("country"),
         "VirusTotalIoCStreamRegistrar": entity.get("registrar"),
+        "VirusTotalIoCStreamDomainCreated": timestamp(entity["creation_date"])
+        if entity_type == "domain" and "creation_date" in entity
+        else None,
         "VirusTotalIoCStreamSources": ", ".join(ids)[:2000],
         "VirusTotalIoCStreamSourceKey": hunting.get("source_key"),
         "VirusTotalIoCStreamTenant": ((body.get("source") or {}).get("labels") or {}).get("tenant"),

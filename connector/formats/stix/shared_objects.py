@@ -17,7 +17,7 @@ CREATED = "2025-01-01T00:00:00.000Z"
 _PROJECT = stix_id("identity", "IoC-Stream Connector project")
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
-EXTENSION_ID = stix_id("extension-definition", "ioc-stream", "1.1.0")
+EXTENSION_ID = stix_id("extension-definition", "ioc-stream", "1.2.0")
 """The key under which `mappings/stix21.yaml` puts what STIX has no property for."""
 
 _SCHEMA: dict[str, Any] = {

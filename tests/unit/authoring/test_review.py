@@ -114,7 +114,7 @@ def test_a_property_that_a_stix_type_does_not_have_is_named_and_the_refusal_too(
 
 
 def test_a_property_that_the_extension_does_not_define_is_named():
-    extension = "extension-definition--7e8e689b-493d-5993-b31b-9d4b2102a2ae"
+    extension = "extension-definition--63b1257c-be59-5bc5-bf6a-ecd807c09282"
     text = STIX % f"extensions: {{{extension}: {{extension_type: property-extension, origin: a, colour: red}}}}"
     (found,) = remarks(text, kind="undefined")
     assert found.subject == f"emit.domain.extensions.{extension}.colour"

@@ -69,7 +69,7 @@ class TestFoundation:
             ("identity--fa02d32f-9061-523c-95f6-ff2feccaec94", "77a7ed80e0ea7964"),
             ("identity--288a5d9e-00e3-5a7a-8d51-c87bccf73e54", "8920d45db397d524"),
             ("marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003", "a54ddf9d72721488"),
-            ("extension-definition--7e8e689b-493d-5993-b31b-9d4b2102a2ae", "2aa3858e3027ca67"),
+            ("extension-definition--63b1257c-be59-5bc5-bf6a-ecd807c09282", "fe8c747abfed57f5"),
             ("identity--e9664824-89a4-5299-86db-cd2f4433bf14", "6a50822fb3268741"),
         ]
 

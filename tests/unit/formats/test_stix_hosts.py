@@ -209,3 +209,18 @@ def test_addresses_that_are_left_out_for_their_scope_are_named_with_it(profile):
     ]
     benign = file("10.1.2.3", verdict="VERDICT_BENIGN")
     assert b"c2_left_out" not in json.dumps(made(benign, mapping)).encode()
+
+
+def test_every_host_of_a_flat_configuration_is_named_once():
+    body = file(verdict="VERDICT_MALICIOUS")
+    said = {
+        "domain": "a.example",
+        "host": "b.example",
+        "ip": "192.0.2.7",
+        "url": "http://c.example:8080/x",
+        "port": 443,
+    }
+    body["attributes"]["malware_config"] = {"family": "quillback", **said}
+    assert [*hosts(body)] == ["a.example", "b.example", "192.0.2.7", "c.example"]
+    body["attributes"]["malware_config"] |= {"url": "http://a.example/", "host": None, "ip": "a.example"}
+    assert [*hosts(body)] == ["a.example"]
