@@ -1,14 +1,24 @@
-"""Request bodies: limited in bytes and seconds, and JSON."""
+"""Request bodies: limited in bytes, seconds and values, and JSON."""
 
 import asyncio
 from email.message import Message
 
+import orjson
 from fastapi import Request
 
 from connector.model import Json
+from connector.server.audit import record_of
+from connector.server.memory import share_of
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings
-from connector.values import jsontext
+
+MAX_VALUES = 100_000
+"""Values in a body, counted by its commas and brackets. Each takes up to 250 bytes of memory, however short it is."""
+_EXPANSION = 8
+"""How many times as much memory as the body its values take, as a rule."""
+_SMALL_BYTES = 64 * 1024
+"""So much is parsed while everybody waits: to hand it to a thread takes as long."""
+_MAX_DIGITS = 18
 
 
 async def json_object(request: Request, settings: ServerSettings) -> dict[str, Json]:
@@ -17,17 +27,34 @@ async def json_object(request: Request, settings: ServerSettings) -> dict[str, J
     Raises:
         Problem: it is larger than allowed, too slow, or no JSON object.
     """
+    length = _length(request)
+    if length is None or length > settings.max_body_bytes:  # of one that does not say it: it may be as long as any
+        length = settings.max_body_bytes
+    await share_of(request).take(record_of(request).token, length * _EXPANSION)
     body = await _read(request, settings)
     if not body:
         return {}
     _must_be_json(request.headers.get("content-type"))
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise Problem(
+            "too_large",
+            f"the body has more than {MAX_VALUES:,} values",
+            "Send fewer; a notification has some thousands.",
+        )
     try:
-        value = jsontext.decode(body)
+        value = orjson.loads(body) if len(body) <= _SMALL_BYTES else await asyncio.to_thread(orjson.loads, body)
     except ValueError as error:
         raise Problem("invalid_json", f"the body is not JSON: {error}", "Send a JSON object.") from None
     if not isinstance(value, dict):
         raise Problem("invalid_parameters", "the body is not a JSON object", "Send the parameters as a JSON object.")
     return value
+
+
+def _length(request: Request) -> int | None:
+    """How many bytes it says that its body has; None when it comes in chunks."""
+    told = request.headers.get("content-length", "0")
+    is_number = told.isascii() and told.isdigit()
+    return int(told[:_MAX_DIGITS]) if is_number and "transfer-encoding" not in request.headers else None
 
 
 async def _read(request: Request, settings: ServerSettings) -> bytes:
@@ -38,8 +65,7 @@ async def _read(request: Request, settings: ServerSettings) -> bytes:
         "Send less; server.max_body_bytes in the configuration is the limit.",
         headers=[("Connection", "close")],
     )
-    said = request.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said[:18]) > limit:
+    if (_length(request) or 0) > limit:
         raise too_large
     chunks: list[bytes] = []
     size = 0

@@ -4,8 +4,11 @@ import re
 from collections.abc import Collection
 from urllib.parse import unquote, urlsplit
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connector.server.audit import record_of
+from connector.server.memory import Memory, give_share
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings
 from connector.values import host_names
@@ -38,10 +41,12 @@ class Front:
         # With TLS the certificate, and behind a proxy the proxy, lets nobody in by the name of another site.
         self._checks_hosts = bool(settings.hosts) or (settings.tls is None and not settings.behind_proxy)
         encrypted = ((b"strict-transport-security", b"max-age=%d" % HSTS_SECONDS),) if settings.tls else ()
+        self._memory = Memory()
         self._headers: Collection[tuple[bytes, bytes]] = (*_HEADERS, *encrypted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
+        share = give_share(self._memory, scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,6 +54,8 @@ class Front:
                 if not any(name == _POLICY for name, _ in headers):
                     headers.append(_NOTHING)
                 message["headers"] = headers
+            elif len(message.get("body", b"")) > _PIECE_BYTES and (token := record_of(Request(scope)).token):
+                share.raise_to(token, len(message["body"]))
             await send_in_pieces(message, send)
 
         try:
@@ -59,7 +66,10 @@ class Front:
         except Problem as problem:
             await problem.response()(scope, receive, send_with_headers)
             return
-        await self._application(scope, receive, send_with_headers)
+        try:
+            await self._application(scope, receive, send_with_headers)
+        finally:
+            share.end()
 
     def _must_be_ours(self, scope: Scope) -> None:
         for host in _values(scope, b"host"):

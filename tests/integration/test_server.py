@@ -329,8 +329,8 @@ def large(api, tmp_path_factory):
     route = "  published: {mapping: stix21, sink: {type: collection, name: indicators}}\n"
     configuration.write_text(configuration.read_text().replace("routes:\n", "routes:\n" + route))
     with closing(SqliteJournal(SqliteSettings(path=folder / "iocstream.db"))) as journal:
-        body = b'"%s"' % (b"x" * 1_000_000)
-        assert all(journal.collections.store("indicators", [StixObject(f"x--{n}", "x", None, body) for n in range(8)]))
+        body = b'"%s"' % (b"x" * 8_000_000)
+        assert all(journal.collections.store("indicators", [StixObject("x--1", "x", None, body)]))
     with serving_actions(configuration, request_seconds=1.5) as server:
         yield server
 

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
+from contextlib import closing
+from pathlib import Path
 
 import certificates
 import psutil
@@ -11,7 +14,12 @@ import pytest
 import requests
 from integration.servers import serving_actions
 
+from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
+from connector.model import StixObject
 from connector.server import acceptor
+
+MOST_BYTES = 300 * 1000 * 1000
+"""Of memory that the server takes, whoever sends what."""
 
 CONFIGURATION = """
 sources:
@@ -155,6 +163,63 @@ class TestConnections:
         told = requests.post(f"{server.url}/actions/poll", json={"a": "x" * 110_000}, timeout=30)
         assert told.status_code == 401
         assert told.json()["code"] == "unauthenticated"
+
+
+def peak(server):
+    """The most memory that the process has had, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+def filled(folder, count):
+    """A configuration whose collection has so many objects of a million bytes, which do not compress."""
+    path = configured(folder)
+    with closing(SqliteJournal(SqliteSettings(path=folder / "iocstream.db"))) as journal:
+        objects = [StixObject(f"x--{n}", "x", None, b'"%s"' % os.urandom(500_000).hex().encode()) for n in range(count)]
+        assert all(journal.collections.store("indicators", objects))
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+class TestMemory:
+    def test_readers_of_one_token_that_do_not_read_hold_little_and_keep_nobody_out(self, tmp_path):
+        with serving_actions(filled(tmp_path, 8)) as server, contextlib.ExitStack() as stack:
+            asked = request(server, "/taxii2/root/collections/indicators/objects/", "GET", token="puller")
+            for _ in range(120):
+                stack.enter_context(connected(server, receive_bytes=4096)).sendall(asked)
+            assert server.post("get_status", token="reader").status_code == 200
+            token = {"Authorization": f"Bearer {server.tokens['root']}"}
+            page = requests.get(f"{server.url}/taxii2/root/collections/indicators/objects/", headers=token, timeout=30)
+            assert page.json()["more"] is True
+            assert peak(server) < MOST_BYTES
+
+    def test_bodies_of_one_token_that_never_end_hold_little_and_keep_nobody_out(self, tmp_path):
+        with serving_actions(configured(tmp_path)) as server, contextlib.ExitStack() as stack:
+            size = 4 * 1024 * 1024
+            asked = request(server, token="reader", Content_Type="application/json", Content_Length=size)
+            for _ in range(100):
+                connection = stack.enter_context(connected(server))
+                connection.setblocking(False)
+                left = asked + b" " * (size - 1)
+                with contextlib.suppress(BlockingIOError):
+                    while left:
+                        left = left[connection.send(left) :]
+            assert server.post("get_status", token="soar").status_code == 200
+            assert peak(server) < MOST_BYTES
+
+    def test_a_body_of_very_many_values_is_refused_and_not_read_twice(self, server):
+        many = b'{"a":[' + b'{"":0},' * 599_000 + b"0]}"
+        headers = {"Authorization": f"Bearer {server.tokens['reader']}", "Content-Type": "application/json"}
+        for body, status in (
+            (many, 413),
+            (b'{"a":"' + b'\\"' * 2_000_000, 400),
+            (b'{"a":"\\ud800"}', 400),
+            (b'{"a":"' + b"x" * 4_000_000 + b'"}', 422),
+            (b"{}", 200),
+        ):
+            told = requests.post(f"{server.url}/actions/get_status", data=body, headers=headers, timeout=30)
+            assert told.status_code == status, told.text
+        assert peak(server) < MOST_BYTES
 
 
 class TestRequests:

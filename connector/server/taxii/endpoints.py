@@ -23,6 +23,7 @@ from connector import telemetry
 from connector.model import CollectedObject
 from connector.ports import Collections
 from connector.server.audit import record_of
+from connector.server.memory import share_of
 from connector.server.taxii.answer import (
     MEDIA_TYPE,
     ErrorAnswer,
@@ -41,8 +42,8 @@ PREFIX = "/taxii2"
 API_ROOT = f"{PREFIX}/root/"
 TITLE = "IoC-Stream Connector"
 STIX_MEDIA_TYPE = "application/stix+json;version=2.1"
-MAX_PAGE_BYTES = 8 * 1024 * 1024
-"""A page ends after so many bytes, even if more objects were asked for."""
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""A page ends after so many bytes, even if more objects were asked for: it is in memory until the client has it."""
 MAX_READING = 16
 """How many answers are made at once, but for the one that each token always has."""
 MAX_READING_EACH = 4
@@ -145,6 +146,7 @@ class TaxiiServer:
                 reader = request.state.reader.name
                 named = {name: value[:MAX_AUDITED] for name, value in match.groupdict().items()}
                 record.event, record.about = "taxii_read", {"resource": answer.func.__name__, **named}
+                await share_of(request).take(reader, MAX_PAGE_BYTES)
                 await self._turns.take(reader)
                 try:
                     return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
