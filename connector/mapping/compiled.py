@@ -9,10 +9,12 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from connector.mapping.compilation import compiler
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
 from connector.mapping.compilation.compiler import Location
-from connector.mapping.language.closures import Evaluate, is_false
+from connector.mapping.language.budget import CONTAINERS, BudgetError, Budgeting, current
 from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
+from connector.mapping.language.generation import Evaluate
 from connector.mapping.language.guarding import Guard, Guarding
+from connector.mapping.language.operations import is_false
 from connector.mapping.rendering.program import Program, Rendering
 from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Misconfigured, Refused, Withheld
 from connector.ports import Format
@@ -61,7 +63,7 @@ class CompiledMapping:
     @property
     def withdraws(self) -> bool:
         """Whether it says how to take back what was delivered."""
-        return bool(self._program.withdraws)
+        return self._program.withdraw is not None
 
     def rendering(self, view: JsonObject, *, whatever: bool = False) -> Rendering | None:
         """As `render`, with what `withdrawal` needs; `whatever` the mapping's `match` says."""
@@ -85,7 +87,7 @@ class CompiledMapping:
         return self._run(lambda program: program.withdrawal(rendering.scope, why, alone=alone))
 
     def _run(self, work: Callable[[Program], _T]) -> _T:
-        with Guarding(self.guard):
+        with Guarding(self.guard), Budgeting():
             try:
                 return work(self._program)
             except JMESPathError:
@@ -121,6 +123,7 @@ class TracedMapping:
     ) -> None:
         self.format = output
         self.guard = guard
+        self.name = document.name
         self._had_value: dict[Location, bool] = {}
         self.program = compiler.program(document, output, self._trace, check=check)
 
@@ -129,15 +132,17 @@ class TracedMapping:
         rendering = self.run(lambda program: program.rendering(view))
         if rendering is None:
             return None
-        if self.program.withdraws:
+        if self.program.withdraw is not None:
             self.run(lambda program: program.withdrawal(rendering.scope, NOT_CLAIMED, alone=True))
         return list(rendering.documents)
 
     def run(self, work: Callable[[Program], _T]) -> _T:
         """Have the program do something."""
         try:
-            with Guarding(self.guard):
+            with Guarding(self.guard), Budgeting():
                 return work(self.program)
+        except BudgetError as error:
+            raise Refused(f"{self.name}: {error}", by="mapping") from None
         except RecursionError:
             raise Refused(TOO_DEEP, by="mapping") from None
 
@@ -151,6 +156,8 @@ class TracedMapping:
         def traced(values: Any) -> Json:
             try:
                 found = evaluate(values)
+                if found.__class__ in CONTAINERS:
+                    current().weigh(found)
             except RequiredError as error:
                 self._had_value[location] = True  # it has found that nothing is there, and is not misspelt
                 raise Refused(str(error), by="mapping") from None
@@ -208,7 +215,8 @@ def compile_condition(expression: str, place: str | Callable[[], str]) -> Callab
 
     def holds(view: JsonObject) -> bool:
         try:
-            return not is_false(evaluate({name: view.get(name) for name in NOTIFICATION_SCOPE}))
+            with Budgeting():
+                return not is_false(evaluate({name: view.get(name) for name in NOTIFICATION_SCOPE}))
         except JMESPathError as error:
             raise Refused(f"{_text_of(place)}: in `{expression}`: {_message(error)}", by="mapping") from None
         except RecursionError:

@@ -1,5 +1,6 @@
 """What can be known of an expression before there is any data: its names, its functions, its types."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,7 +73,7 @@ class _Checker:
     """Finds the types of a node's value; `scope` is None where the current value is no longer the scope."""
 
     def __init__(self, expression: str, scope: Scope) -> None:
-        self.tokens: Sequence[Any] = list(Lexer().tokenize(expression))
+        self.expression = expression
         self.known = ", ".join(sorted(scope))
 
     def types(self, node: Node, scope: Scope | None) -> Types:
@@ -183,13 +184,16 @@ class _Checker:
 
     def _function_expression(self, node: Node, scope: Scope | None) -> Types:
         name, arguments = node["value"], node["children"]
-        position = self._position(name, call=True)
-        wanted, variadic, returns = _signature(name, position)
+        signature = _signature(name)
+        if signature is None:
+            hint = suggestion(name, [*FUNCTIONS, *SIGNATURES])
+            raise ExpressionError(f"there is no function {name[:80]}(){hint}", self._position(name, call=True))
+        wanted, variadic, returns = signature
         if len(arguments) < len(wanted) if variadic else len(arguments) != len(wanted):
             raise ExpressionError(
                 f"{name}() takes {'at least ' if variadic else ''}{len(wanted)} argument{'s'[: len(wanted) != 1]}, "
                 f"not {len(arguments)}",
-                position,
+                self._position(name, call=True),
             )
         for index, argument in enumerate(arguments):
             types = wanted[min(index, len(wanted) - 1)]
@@ -200,7 +204,8 @@ class _Checker:
             if not (given - NULL or given) & types:
                 takes = "an &expression" if types == _EXPRESSION else described(types)
                 raise ExpressionError(
-                    f"{name}() takes {takes} as argument {index + 1}, not {described(given)}", position
+                    f"{name}() takes {takes} as argument {index + 1}, not {described(given)}",
+                    self._position(name, call=True),
                 )
         return returns
 
@@ -211,7 +216,8 @@ class _Checker:
     def _position(self, name: str, *, call: bool) -> int | None:
         """Where a name first begins an expression or is called; the library's tree does not say."""
         before = ""
-        for token, after in zip(self.tokens, self.tokens[1:], strict=False):
+        tokens: Sequence[Any] = list(Lexer().tokenize(self.expression))
+        for token, after in itertools.pairwise(tokens):
             if token["value"] == name and token["type"].endswith("_identifier"):
                 called = after["type"] == "lparen"
                 if called is call and (call or before != "dot"):
@@ -220,8 +226,8 @@ class _Checker:
         return None
 
 
-def _signature(name: str, position: int | None) -> tuple[list[Types], bool, Types]:
-    """What a function takes, whether its last parameter repeats, and what it gives."""
+def _signature(name: str) -> tuple[list[Types], bool, Types] | None:
+    """What a function takes, whether its last parameter repeats, and what it gives; None: there is no such function."""
     ours = FUNCTIONS.get(name)
     if ours is not None:
         types = [parameter.types | NULL for parameter in ours.parameters]
@@ -230,7 +236,7 @@ def _signature(name: str, position: int | None) -> tuple[list[Types], bool, Type
         parameters = SIGNATURES[name]
         types = [base_types(parameter["types"]) for parameter in parameters]
         return types, bool(parameters and parameters[-1].get("variadic")), RETURNS.get(name, ANY)
-    raise ExpressionError(f"there is no function {name[:80]}(){suggestion(name, [*FUNCTIONS, *SIGNATURES])}", position)
+    return None
 
 
 def _is_finite(value: Any) -> bool:

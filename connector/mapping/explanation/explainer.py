@@ -15,9 +15,10 @@ from connector.mapping.compiled import TOO_DEEP, CompiledMapping
 from connector.mapping.explanation.reads import ScopePath, Traced, reads
 from connector.mapping.explanation.recording import Recorder, Recording
 from connector.mapping.language import placeholders
-from connector.mapping.language.closures import is_false
+from connector.mapping.language.budget import Budget
 from connector.mapping.language.expressions import parse, shown
 from connector.mapping.language.guarding import Guarding
+from connector.mapping.language.operations import is_false
 from connector.mapping.language.placeholders import Placeholder
 from connector.mapping.rendering.program import WITHDRAWN
 from connector.mapping.rendering.values import ITEM, present
@@ -226,7 +227,7 @@ class _Explaining:
         match placeholders.parts(data.strip()):
             case [Placeholder(expression)]:
                 evaluation = self.noted(part, expression, part.path, "value")
-                part.value = present(evaluation.value)
+                part.value = present(evaluation.value, Budget())
                 if part.value is None:
                     part.left_out = _without_value(evaluation)
                 return

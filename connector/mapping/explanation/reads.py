@@ -1,8 +1,8 @@
 """What an expression reads: the places of the scope that its value came of, and what was found there.
 
-A second, slow evaluation for people to look at; `closures` is the one that counts, and the tests hold both to the same
-values. It is no recording reader within `closures`: a place is known of a value, not of a read (`a || b`, `list[?x].y`
-and `{n: a}` hand values on), so that every form there would have to carry places along, and the fast forms go.
+A second, slow evaluation for people to look at; the generated code is what counts, and the tests hold both to the same
+values. That does not record what it reads: a place is known of a value, not of a read (`a || b`, `list[?x].y` and
+`{n: a}` hand values on), so that all of it would have to carry places along, and be slow.
 Operators and functions are the library's (`_computed`).
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError
 
-from connector.mapping.language.closures import is_false
 from connector.mapping.language.interpreter import INTERPRETER, Node
+from connector.mapping.language.operations import is_false
 from connector.model import Json
 
 ScopePath = tuple[str | int, ...]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from connector.mapping.compilation.compiler import Location
 from connector.mapping.compiled import TOO_DEEP, TracedMapping
+from connector.mapping.language.budget import BudgetError, Budgeting
 from connector.mapping.language.guarding import Guard
 from connector.mapping.rendering.program import scope_of
 from connector.model import NOT_CLAIMED, Document, Json, JsonObject, Refused
@@ -47,14 +48,15 @@ class Recorder(TracedMapping):
     def record(self, view: JsonObject) -> Recording:
         """Render one notification's view, as far as that goes."""
         program, recording = self.program, Recording(scope_of(view, self.program.names))
-        with self._recorded_in(recording):
-            recording.wanted = program.run_in(recording.scope, recording.documents)
-            if recording.wanted:
-                program.claims(recording.scope)
-        if program.withdraws and recording.wanted and recording.refusal is None:
-            withdrawal = recording.withdrawal = Recording(dict(recording.scope))
-            with self._recorded_in(withdrawal):
-                program.withdraw_in(withdrawal.scope, withdrawal.documents, NOT_CLAIMED)
+        with Budgeting():
+            with self._recorded_in(recording):
+                recording.wanted = program.run_in(recording.scope, recording.documents)
+                if recording.wanted:
+                    program.claims(recording.scope)
+            if program.withdraw is not None and recording.wanted and recording.refusal is None:
+                withdrawal = recording.withdrawal = Recording(dict(recording.scope))
+                with self._recorded_in(withdrawal):
+                    program.withdraw_in(withdrawal.scope, withdrawal.documents, NOT_CLAIMED)
         return recording
 
     @contextmanager
@@ -64,6 +66,8 @@ class Recorder(TracedMapping):
             yield
         except RecursionError:
             recording.refusal = Refused(TOO_DEEP, by="mapping")
+        except BudgetError as error:
+            recording.refusal = Refused(f"{self.name}: {error}", by="mapping")
         except Refused as refusal:
             recording.refusal = refusal
 

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, VariadictArityError
 
-from connector.mapping.language import guarding
+from connector.mapping.language import budget, guarding
 from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, PYTHON_TYPES, SCALAR, STRING, Types
 from connector.mapping.language.json_types import type_name as type_name_of
 from connector.model import Json
@@ -107,7 +107,7 @@ class Function:
     def apply(self, arguments: Sequence[Json]) -> Json:
         """Check the arguments, then call: null for one that does not pass it makes the result null.
 
-        `closures` does the same in fewer steps where all arguments are of the right type, and leaves the rest to this.
+        Generated code calls the function itself where all arguments are of the right type, and leaves the rest to this.
 
         Raises:
             JMESPathError: a wrong number of arguments, a wrong type, or a value it cannot work on.
@@ -260,6 +260,7 @@ def opencti_id(object_type: str, properties: dict[str, Json]) -> str | None:
     """
     if None in properties.values():
         return None
+    budget.current().weigh(properties)
     try:
         return identifiers.opencti_id(object_type, properties)
     except (TypeError, orjson.JSONEncodeError):
@@ -355,7 +356,11 @@ def replace(text: str, old: str, new: str) -> str:
 
     replace('a_b_c', '_', ' ') → "a b c"
     """
-    return text.replace(old, new) if old else text
+    if not old:
+        return text
+    if len(new) > len(old) and len(text) * (len(new) + 1) > budget.SMALL:
+        budget.current().spend((len(text) + text.count(old) * (len(new) - len(old))) // budget.CHARACTERS)
+    return text.replace(old, new)
 
 
 @_function(_TEXT, Parameter("length", NUMBER), returns=STRING)
@@ -495,7 +500,10 @@ def unique(items: list[Json]) -> list[Json]:
     if _STRINGS.issuperset(map(type, items)):
         return list(dict.fromkeys(items))
     seen: dict[Any, Json] = {}
+    spent = budget.current()
     for item in items:
+        if item.__class__ in budget.CONTAINERS:
+            spent.weigh(item)
         # Python cannot hash a list, and holds 1 and true for equal.
         seen.setdefault(_as_key(item) if isinstance(item, list | dict) else (type_name_of(item), item), item)
     return list(seen.values())

@@ -1,5 +1,6 @@
 """The jmespath library, with our functions, and without the inputs on which it raises what is no JMESPath error."""
 
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -9,12 +10,17 @@ from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.visitor import Options, TreeInterpreter
 
+from connector.mapping.language.budget import CHARACTERS, CONTAINERS, SMALL, current
 from connector.mapping.language.functions import FUNCTIONS, Function, InvalidValueError, Parameter
 from connector.mapping.language.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, type_name
 from connector.model import Json
 
 Node = Any
 """A node of the library's syntax tree: `type`, `children`, often `value`."""
+
+
+_FEW = 16
+"""Texts that may be joined before it is known how long they are together."""
 
 
 class _Functions(Functions):
@@ -116,6 +122,8 @@ RETURNS: dict[str, Types] = {
 
 
 def _contains(subject: str | list[Json], search: Json) -> bool:
+    if search.__class__ in CONTAINERS:
+        current().weigh(search)
     if isinstance(subject, str) and not isinstance(search, str):
         raise JMESPathTypeError("contains", search, type_name(search), ["string"])
     return search in subject
@@ -123,9 +131,25 @@ def _contains(subject: str | list[Json], search: Json) -> bool:
 
 def _join(separator: str, items: list[str]) -> str:
     try:
-        return separator.join(items)
+        if len(items) > _FEW:
+            current().spend((sum(map(len, items)) + len(separator) * len(items)) // CHARACTERS)
+        joined = separator.join(items)
     except TypeError:  # an element is no text
         raise JMESPathTypeError("join", items, "array", ["array-string"]) from None
+    if len(joined) > SMALL and len(items) <= _FEW:
+        current().spend(len(joined) // CHARACTERS)
+    return joined
+
+
+def _to_string(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    if value.__class__ in CONTAINERS:
+        current().weigh(value)
+    made = json.dumps(value, separators=(",", ":"), default=str)  # as the library has it
+    if len(made) > SMALL:
+        current().spend(len(made) // CHARACTERS)
+    return made
 
 
 _TEXT = {str}
@@ -173,6 +197,7 @@ CALLED_DIRECTLY: dict[str, Function] = FUNCTIONS | {
         ("not_null", _not_null),
         ("sort", _sort),
         ("starts_with", str.startswith),
+        ("to_string", _to_string),
         ("type", type_name),
     )
 }

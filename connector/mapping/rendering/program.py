@@ -2,31 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from connector.mapping.language.closures import Evaluate, is_false
+from connector.mapping.language.generation import Evaluate
+from connector.mapping.language.operations import is_false
 from connector.model import Document, Json, JsonObject, Withheld
 
 WITHDRAWN = "withdrawn"
 """The name under which expressions of `withdraw` find why something is taken back."""
 
-Let = tuple[str, Evaluate]
-"""A name, and what it stands for, from the scope so far."""
-
-
-class Emit(NamedTuple):
-    """What `emit` or `withdraw` says under one name.
-
-    Attributes:
-        is_list: whether it makes a document for each element of a list.
-        build: makes of the scope what the mapping says of the document, or the list of that for each element.
-        complete: makes a document of that, as the format wants it.
-    """
-
-    name: str
-    is_list: bool
-    build: Callable[[Any], Any]
-    complete: Callable[[Document], Document]
+Make = Callable[[dict[str, Json], list[Document]], None]
+"""Adds each name to a scope once it is known, and the documents that it stands for to a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +21,20 @@ class Program:
 
     Attributes:
         match: whether a notification is for this mapping; None when all are.
-        lets: what `let` says, in order.
+        make: what `let` and `emit` say, in order.
         claim: whether the output says that the observable is bad; None when it always does.
-        emits: what `emit` says, in order.
-        withdraws: what `withdraw` says, in order.
+        withdraw: what `withdraw` says, in order; None when it says nothing.
+        emitted: the names under `emit`.
+        withdrawn: those under `withdraw`.
         names: what expressions may name beside the notification, the same for all: the format's and the mapping's own.
     """
 
     match: Evaluate | None
-    lets: Sequence[Let]
+    make: Make
     claim: Evaluate | None
-    emits: Sequence[Emit]
-    withdraws: Sequence[Emit]
+    withdraw: Make | None
+    emitted: Sequence[str]
+    withdrawn: Sequence[str]
     names: JsonObject
 
     def run(self, view: JsonObject) -> list[Document] | None:
@@ -73,9 +61,7 @@ class Program:
         """As `run`, in a scope to which each name is added once it is known; whether the notification is wanted."""
         if self.match is not None and not whatever and is_false(self.match(scope)):
             return False
-        for name, evaluate in self.lets:
-            scope[name] = evaluate(scope)
-        _make(self.emits, scope, documents)
+        self.make(scope, documents)
         return True
 
     def is_for(self, view: JsonObject) -> bool:
@@ -102,14 +88,14 @@ class Program:
         self.withdraw_in(scope, documents, why)
         if alone:
             return documents
-        made = {emit.name: made_in[emit.name] for emit in self.emits}
-        made |= {emit.name: scope[emit.name] for emit in self.withdraws}
+        made = {name: made_in[name] for name in self.emitted} | {name: scope[name] for name in self.withdrawn}
         return [document for each in made.values() for document in _listed(each)]
 
     def withdraw_in(self, scope: dict[str, Json], documents: list[Document], why: Withheld) -> None:
         """As `withdrawal`, alone, in a scope to which each name is added once it is known."""
         scope[WITHDRAWN] = why._asdict()
-        _make(self.withdraws, scope, documents)
+        if self.withdraw is not None:
+            self.withdraw(scope, documents)
 
 
 class Rendering(NamedTuple):
@@ -137,20 +123,6 @@ def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
         "guard": view.get("guard"),
         **names,
     }
-
-
-def _make(emits: Sequence[Emit], scope: dict[str, Json], documents: list[Document]) -> None:
-    """Add to the documents what is made under each name, and the name to the scope."""
-    for name, is_list, build, complete in emits:
-        made = build(scope)
-        if is_list:
-            if made:
-                made = list(map(complete, made))
-                documents += made
-        elif made is not None:
-            made = complete(made)
-            documents.append(made)
-        scope[name] = made
 
 
 def _listed(made: Json) -> list[Document]:

@@ -13,8 +13,8 @@ from jmespath.exceptions import ArityError, JMESPathError, JMESPathTypeError, Un
 from unit.mapping.jmespath_cases import CASES, SLIPS, Fails
 from unit.mapping.same import same
 
-from connector.mapping.language.closures import compiled
 from connector.mapping.language.expressions import ExpressionError, parse
+from connector.mapping.language.generation import compiled
 from connector.mapping.language.interpreter import INTERPRETER
 
 PUBLIC = Path(__file__).parents[3].parent / "shared" / "jmespath-compliance"
@@ -28,7 +28,7 @@ ERRORS = {
 }
 
 
-def by_closure(expression, given):
+def by_generated_code(expression, given):
     return compiled(parse(expression))(given)
 
 
@@ -47,7 +47,7 @@ def check(evaluate, expression, given, expected):
     return None if same(found, expected) else (expression, expected, found)
 
 
-@pytest.mark.parametrize("evaluate", [by_closure, by_interpreter])
+@pytest.mark.parametrize("evaluate", [by_generated_code, by_interpreter])
 @pytest.mark.parametrize(("given", "cases"), [*CASES.values(), SLIPS], ids=[*CASES, "what the library lets slip"])
 def test_every_feature_gives_what_it_should(evaluate, given, cases):
     assert [wrong for case in cases if (wrong := check(evaluate, case[0], given, case[1]))] == []
@@ -89,7 +89,7 @@ def public_cases():
 @pytest.mark.skipif(
     not PUBLIC.is_dir(), reason="JMESPath's public cases are not at hand (../shared/jmespath-compliance)"
 )
-@pytest.mark.parametrize("evaluate", [by_closure, by_interpreter])
+@pytest.mark.parametrize("evaluate", [by_generated_code, by_interpreter])
 def test_every_public_case_gives_what_it_should(evaluate):
     cases = list(public_cases())
     assert len(cases) > 800

@@ -16,9 +16,9 @@ from unit.mapping import strategies
 from connector.formats.stix import values as stix_values
 from connector.guards.guards import bundled
 from connector.mapping import Guarding
-from connector.mapping.language.closures import compiled
 from connector.mapping.language.expressions import parse
 from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.generation import compiled
 from connector.mapping.language.interpreter import INTERPRETER
 from connector.mapping.language.json_types import type_name
 from connector.values.identifiers import stix_id

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis_profiles import examples
 from unit.mapping import strategies
 from unit.mapping.same import same
-from unit.mapping.test_closures import TYPED, outcome, parsed, scopes
+from unit.mapping.test_generation import TYPED, outcome, parsed, scopes
 
 from connector.mapping.compilation.checking import check
 from connector.mapping.explanation.reads import Traced, reads
-from connector.mapping.language.closures import compiled_in_scope
 from connector.mapping.language.expressions import ExpressionError, parse
+from connector.mapping.language.generation import compiled_in_scope
 from connector.settings.yamldoc import dotted
 
 SCOPE = {

@@ -1,6 +1,6 @@
-"""Every form of expression that `closures` has a function of its own for, on values that are easily mistaken.
+"""Every form of expression that generated code has words of its own for, on values that are easily mistaken.
 
-Hypothesis compares both engines on expressions that it makes up (`test_closures`), and may miss a form; here each has
+Hypothesis compares both engines on expressions that it makes up (`test_generation`), and may miss a form; here each has
 its case. The jmespath library has to agree with what is written down.
 """
 
@@ -8,8 +8,8 @@ import pytest
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from unit.mapping.same import same
 
-from connector.mapping.language.closures import compiled, compiled_in_scope
 from connector.mapping.language.expressions import parse
+from connector.mapping.language.generation import compiled, compiled_in_scope
 from connector.mapping.language.interpreter import INTERPRETER
 from connector.model import Provisional
 

@@ -11,11 +11,12 @@ from unit.mapping.same import same
 
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE, check
 from connector.mapping.compilation.folding import folded
-from connector.mapping.language.closures import compiled, compiled_in_scope, is_false
 from connector.mapping.language.expressions import ExpressionError, parse
 from connector.mapping.language.functions import FUNCTIONS
+from connector.mapping.language.generation import compiled, compiled_in_scope
 from connector.mapping.language.interpreter import INTERPRETER
 from connector.mapping.language.json_types import ANY, ARRAY, NULL, NUMBER, OBJECT, STRING, type_name
+from connector.mapping.language.operations import is_false
 
 
 def outcome(evaluate, *arguments):
@@ -34,7 +35,7 @@ def parsed(expression):
 
 @examples(600)
 @given(expression=strategies.expressions, document=strategies.documents)
-def test_a_closure_gives_what_the_interpreter_gives(expression, document):
+def test_generated_code_gives_what_the_interpreter_gives(expression, document):
     node = parsed(expression)
     if node is None:
         return
@@ -133,7 +134,7 @@ def test_what_is_known_at_load_may_be_put_in(expression, scope, known):
         ("to_number('1e999')", None, None),
     ],
 )
-def test_closure_and_interpreter_give_what_the_specification_says(expression, document, expected):
+def test_generated_code_and_interpreter_give_what_the_specification_says(expression, document, expected):
     node = parse(expression)
     assert same(compiled(node)(document), expected)
     assert same(INTERPRETER.visit(node, document), expected)
