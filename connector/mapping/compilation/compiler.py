@@ -238,9 +238,8 @@ class _Compiler:
         if lone is not None:  # unlike a property, a name keeps an empty list or object that its expression gives
             (found, _), types, self.shapes[name], node = self.expression(lone, path, scope)
             found = self.code.stored(found)
-            if types & (ARRAY | OBJECT) and _builds(node):
-                with self.code.when(_is_container(self.code, found)):
-                    self.code.do(python.method(self.to.budget(), "weigh", found))
+            if types & (ARRAY | OBJECT):
+                self.weigh(node, found)
         elif isinstance(data, dict) and "$each" in data:
             each = self.each(data, path, name, scope)
             found, types, self.shapes[name] = python.either(each.made, NONE), ARRAY | NULL, Elements((each.shape,))
@@ -252,6 +251,15 @@ class _Compiler:
                 return
         scope[name] = types
         self.stands(name, self.code.stored(found))
+
+    def weigh(self, node: Node, found: ast.expr) -> None:
+        """Count all that is in a value, where an expression may have put one thing into it more than once.
+
+        So whatever has a name is no larger than the budget, and may be gone through, compared and written.
+        """
+        if _builds(node):
+            with self.code.when(_is_container(self.code, found)):
+                self.code.do(python.method(self.to.budget(), "weigh", found))
 
     def emit(self, section: str, name: str, data: Json, scope: dict[str, Types]) -> None:
         path = (section, name)
@@ -534,12 +542,13 @@ class _Compiler:
     @contextmanager
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Iterator[ast.expr]:
         """What is written is done for each element of a list, which has a name."""
-        (found, _), types, shape, _ = self.expression(data, path, scope)
+        (found, _), types, shape, node = self.expression(data, path, scope)
         if not types & ARRAY:
             raise self.error(path, f"goes through a list, not through {described(types)}")
         self.shapes[name] = shape.shapes[0] if isinstance(shape, Elements) and len(shape.shapes) == 1 else None
         location, code, to = self.location(data, path), self.code, self.to
         items = code.stored(found)
+        self.weigh(node, items)
 
         def refuse(found: Json) -> NoReturn:
             raise Refused(f"{location}: $each goes through a list, not through {type_name(found)}", by="mapping")

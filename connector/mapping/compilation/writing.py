@@ -154,7 +154,7 @@ def remembered(to: Expressions, of: ast.expr, target: ast.Name, block: list[ast.
     memo: Memo = {}
     kept = code.constant(memo)
     key = code.fresh()
-    code.set(key, code.call(key_of, of, to.budget()))
+    code.set(key, code.call(key_of, of))
     code.set(target, python.method(kept, "get", key))
     with code.when(python.is_none(target)):
         code.block += block

@@ -74,10 +74,8 @@ def remember(memo: Memo, key: bytes | None, made: Any) -> None:
         memo[key] = made
 
 
-def key_of(item: Json, budget: Budget) -> bytes | None:
+def key_of(item: Json) -> bytes | None:
     """A key that no other JSON value has; None for a value that is large, or no JSON."""
-    if item.__class__ in CONTAINERS:
-        budget.weigh(item)
     try:
         key = orjson.dumps(item)
     except TypeError:
