@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -26,6 +26,7 @@ PEERS = Path(__file__).parents[2] / ".peers"
 USERNAME, PASSWORD = "pusher", "correct horse battery"
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 START_SECONDS = 60
+RETRIES = 3
 ANSWER_SECONDS = 300
 """Long, because medallion searches everything it has for each answer, and the machine may be busy."""
 
@@ -47,10 +48,10 @@ class Peer:
         (found,) = [c["id"] for c in answer["collections"] if c["title"] == title]
         return f"{self.root_url}collections/{found}/"
 
-    def get(self, url, **query):
+    def get(self, url, *, retries=RETRIES, **query):
         with requests.Session() as session:
             # A server under load hangs up now and then, and whoever only reads may ask again.
-            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(3, backoff_factor=1)))
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(retries, backoff_factor=1)))
             answer = session.get(
                 url, params=query, auth=(USERNAME, PASSWORD), headers={"Accept": MEDIA_TYPE}, timeout=ANSWER_SECONDS
             )
@@ -66,13 +67,22 @@ class Peer:
         return found
 
     def objects(self, collection_url):
-        """Everything in a collection, every version, page by page."""
-        found, query = [], {}
+        """Everything in a collection, every version, page by page.
+
+        medallion forgets a page when it has given it: whoever loses one reads from the first one again.
+        """
+        for _ in range(RETRIES):
+            with suppress(requests.ConnectionError):
+                return list(self._pages(f"{collection_url}objects/"))
+        return list(self._pages(f"{collection_url}objects/"))
+
+    def _pages(self, url):
+        query = {}
         while True:
-            page = self.get(f"{collection_url}objects/", **{"match[version]": "all", **query})
-            found += page.get("objects", [])
+            page = self.get(url, retries=0, **{"match[version]": "all", **query})
+            yield from page.get("objects", [])
             if not page.get("more"):
-                return found
+                return
             query = {"next": page["next"], "limit": "1000"}
 
     def versions(self, collection_url, identifier):
@@ -120,6 +130,7 @@ def medallion(folder, more=()):
             "module": "medallion.backends.memory_backend",
             "module_class": "MemoryBackend",
             "filename": str(folder / "data.json"),
+            "session_timeout": ANSWER_SECONDS,  # for which it remembers the pages that a reader has not asked for yet
         },
         "users": {USERNAME: PASSWORD},
         "taxii": {"max_page_size": 1000},
