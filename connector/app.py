@@ -150,6 +150,7 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         collection="" if published is None else published.name,
         keep_days=None if published is None else published.keep_days,
         tenants=plan.tenants(name),
+        beside=plan.beside(name),
     )
 
 

@@ -1,6 +1,7 @@
 """The configuration file: its options, and the plan that it becomes, with every mapping compiled."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -140,6 +141,23 @@ class Plan:
     def receivers(self) -> Mapping[str, str]:
         """Route → where it sends."""
         return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
+
+    def beside(self, route: str) -> Sequence[str]:
+        """The other routes that may tell the same receiver of the same objects: signed by the same producer."""
+        receivers = self.receivers()
+        return [
+            other
+            for other in self.settings.routes
+            if other != route
+            and receivers[other] == receivers[route]
+            and self.mappings[other].format_name == self.mappings[route].format_name
+            and not self._producers(other).isdisjoint(self._producers(route))
+        ]
+
+    def _producers(self, route: str) -> AbstractSet[str]:
+        """The ids of those who sign what a route sends; an empty one where nobody signs."""
+        sources = self.read_by(self.settings.routes[route])
+        return {self.mapping(route, each).format.names.get("producer", {}).get("id", "") for each in sources}
 
     def mapping(self, route: str, source: str) -> CompiledMapping:
         """A route's mapping, as what comes from a source is signed."""

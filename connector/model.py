@@ -377,7 +377,7 @@ class Version(NamedTuple):
         digest: SHA-256 over the content without `created`, `modified` and `valid_until`.
         created: RFC 3339; empty for documents that carry none.
         modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
-        sent: whether the sink has accepted it.
+        sent: whether the sink has accepted it; None: it has, and it is to be sent again.
         last_seq: the last entry found to say the same, when that came after `seq`; of a revocation also `seq`, once the
             sink has accepted it.
         valid_until: until when it is valid, as it was written; empty when it did not say, or said so within the digest.
@@ -389,10 +389,21 @@ class Version(NamedTuple):
     digest: bytes
     created: str
     modified: str
-    sent: bool
+    sent: bool | None
     last_seq: int = 0
     valid_until: str = ""
     revoked: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the receiver may be taken to have it."""
+        return self.sent is not False
+
+
+class VersionBeside(Version):
+    """One that another route into the same receiver has sent or is about to send, and this route has not."""
+
+    __slots__ = ()
 
 
 class Claim(NamedTuple):

@@ -191,7 +191,7 @@ class Outbox(Protocol):
         ...
 
     def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
-        """Forget that the receiver has these versions (None: any): they are sent again when they are next made.
+        """Have these versions sent again when they are next made; None: any, for the receiver has lost them all.
 
         Requires the lease on the route.
         """
@@ -202,7 +202,20 @@ class Outbox(Protocol):
         ...
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
-        """What this route has told a receiver of these observables, in order; absent when that is nothing."""
+        """What this route has told a receiver of these observables, in order; absent when that is nothing.
+
+        Any route may be asked for, without its lease; so it is with `versions`.
+        """
+        ...
+
+    def turn(self, receiver: str) -> AbstractContextManager[None]:
+        """The sole right to tell a receiver anything, of the routes that may tell it of the same objects.
+
+        Waits while another thread has it.
+
+        Raises:
+            Unavailable: another living process has it.
+        """
         ...
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:

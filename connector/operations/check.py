@@ -99,22 +99,20 @@ def _guards(plan: Plan) -> Iterator[Finding]:
 
 
 def _contradictions(plan: Plan) -> Iterator[Finding]:
-    """Which routes make versions of the same STIX objects for the same receiver, each knowing only its own."""
-    first: dict[tuple[str, str], str] = {}
-    receivers = plan.receivers()
+    """Which routes say the same STIX objects to the same receiver in other words."""
+    told: set[str] = set()
     for name, route in plan.settings.routes.items():
+        told.add(name)
         if plan.mappings[name].format_name != "stix":
             continue
-        signed = {plan.mapping(name, source).format.names["producer"]["id"] for source in plan.read_by(route)}
-        others = dict.fromkeys(first.setdefault((receivers[name], each), name) for each in sorted(signed))
-        for other in others:
-            if other != name:
+        for other in plan.beside(name):
+            if other in told and plan.settings.routes[other].mapping != route.mapping:
                 yield Finding(
                     name,
                     "warning",
-                    f"sends STIX to the receiver of the route {other}, signed by the same producer. Neither knows what"
-                    " the other sends: one may revoke what the other still says, or go on with what that revoked."
-                    " Make them one route, with a `when` for both, or send to two collections",
+                    f"sends STIX to the receiver of the route {other}, signed by the same producer, with another"
+                    " mapping: each match gives the objects its own words. Have both use one mapping, or"
+                    " send to two collections",
                 )
 
 

@@ -3,7 +3,7 @@
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from connector import kinds
@@ -40,7 +40,7 @@ def dry_run_outbox(journal: Journal, route: str) -> Iterator["DryRunOutbox"]:
         closing(kinds.make_journal(JournalSettings(path=Path(folder) / "changed.db"))) as changed,
         changed.lease(route),
     ):
-        yield DryRunOutbox(journal, changed)
+        yield DryRunOutbox(journal, changed, route)
 
 
 class DryRunOutbox:
@@ -49,11 +49,13 @@ class DryRunOutbox:
     Args:
         journal: what is read.
         changed: an empty one, for the versions of the objects that came up: more of them than memory may hold.
+        route: which route.
     """
 
-    def __init__(self, journal: Journal, changed: Journal) -> None:
+    def __init__(self, journal: Journal, changed: Journal, route: str) -> None:
         self._journal = journal
         self._changed = changed
+        self._route = route
         self._positions: Mapping[str, int] = {}
         self._passed = 0
 
@@ -67,6 +69,8 @@ class DryRunOutbox:
 
     def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
         """See `connector.ports.Outbox`."""
+        if route != self._route:
+            return self._journal.versions(route, object_ids, receiver)
         found = self._changed.versions(route, object_ids, receiver)
         new = self._journal.versions(route, [each for each in object_ids if each not in found], receiver)
         self._changed.record(route, [version for versions in new.values() for version in versions], receiver)
@@ -86,6 +90,8 @@ class DryRunOutbox:
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """See `connector.ports.Outbox`."""
+        if route != self._route:
+            return self._journal.claims(route, observables, receiver)
         found = self._changed.claims(route, observables, receiver)
         new = self._journal.claims(route, [each for each in observables if each not in found], receiver)
         self._keep([claim for claims in new.values() for claim in claims], route, receiver)
@@ -98,6 +104,10 @@ class DryRunOutbox:
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """See `connector.ports.Outbox`."""
         return self._journal.entries(seqs)
+
+    def turn(self, receiver: str) -> AbstractContextManager[None]:
+        """See `connector.ports.Outbox`. Nothing is told, so that nobody need wait."""
+        return nullcontext()
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """See `connector.ports.Outbox`."""

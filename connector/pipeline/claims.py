@@ -5,9 +5,11 @@ finds at each entry what held there, and takes the same things back.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from connector.model import Claim, JsonObject
+from connector.pipeline.route import Route
+from connector.ports import Outbox
 from connector.values import uri
 
 _DIGEST_BYTES = 8
@@ -36,9 +38,13 @@ class Claims:
     Args:
         known: what the journal knows.
         held: what was told since, and is not in the journal yet.
+        beside: observables that another route into the same receiver claims.
     """
 
-    def __init__(self, known: Mapping[int, Sequence[Claim]], held: Iterable[Claim] = ()) -> None:
+    def __init__(
+        self, known: Mapping[int, Sequence[Claim]], held: Iterable[Claim] = (), beside: Collection[int] = ()
+    ) -> None:
+        self._beside = beside
         self._told = {each: {claim.seq: claim for claim in claims} for each, claims in known.items()}
         self.told_now: set[int] = set()
         for claim in held:
@@ -70,6 +76,17 @@ class Claims:
         """The last entry that told anything of it; 0 when none did."""
         return max((max(claim.seq, claim.last_seq) for claim in self._told.get(observable, {}).values()), default=0)
 
+    def is_claimed_beside(self, observable: int) -> bool:
+        """Whether another route into the same receiver says that it is bad."""
+        return observable in self._beside
+
+    def is_known(self, observable: int, seq: int, *, stands: bool) -> bool:
+        """Whether it was told before that an entry claims it, or takes it back: it does so again."""
+        told = self.at(observable, seq)
+        if told is None or told.stands != stands:
+            return False
+        return seq <= max(told.seq, told.last_seq) if stands else told.seq == seq
+
     def is_told_later(self, observable: int, seq: int) -> bool:
         """Whether a later entry has told something of it."""
         return self.told_until(observable) > seq
@@ -91,3 +108,13 @@ class Claims:
         self._told.setdefault(claim.observable, {})[claim.seq] = claim
         self.told_now.add(claim.observable)
         return claim
+
+
+def claimed_beside(route: Route, journal: Outbox, observables: Sequence[int]) -> Collection[int]:
+    """Those of these observables that other routes into the same receiver claim."""
+    return {
+        observable
+        for other in route.beside
+        for observable, claims in journal.claims(other, observables, route.receiver).items()
+        if max(claims, key=lambda claim: claim.seq).stands
+    }

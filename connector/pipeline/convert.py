@@ -21,6 +21,7 @@ from connector.model import (
     Refused,
     Suppressed,
     Version,
+    VersionBeside,
     Withheld,
 )
 from connector.pipeline.route import Route, RouteMapping, Withdrawing, guarded_view, judged_wrong, known_good
@@ -42,6 +43,7 @@ class Conversion:
         withheld: why the route does not let it through.
         guarded: what is suppressed of it.
         refused_document: what the mapping made and the format did not take, as JSON.
+        left: whether what it would take back is left as it is, since another route into the same receiver claims it.
     """
 
     entry: Entry
@@ -53,6 +55,7 @@ class Conversion:
     refused_document: bytes | None = None
     withheld: Withheld | None = None
     guarded: Sequence[Suppressed] = ()
+    left: bool = False
 
 
 def convert(
@@ -118,6 +121,9 @@ class Rendered:
             receiver that has the objects which that revokes, and whose newer versions stay. None: they are sent.
         confirms: whether it says something of what an analyst judged true after it was delivered.
         otherwise: of documents that revoke an object, what stands in their places for a receiver that never had it.
+        anew: whether it tells something for the first time, or in doubt, to a receiver that other routes tell of the
+            same objects.
+        left: see `Conversion`.
         claim, withheld, guarded: see `Conversion`.
     """
 
@@ -133,6 +139,8 @@ class Rendered:
     withheld: Withheld | None = None
     guarded: Sequence[Suppressed] = ()
     confirms: bool = False
+    anew: bool = False
+    left: bool = False
 
     @property
     def takes_back(self) -> bool:
@@ -162,15 +170,31 @@ def object_ids(rendered: Iterable[Rendered]) -> Sequence[str]:
 
 
 def known_versions(route: Route, journal: Outbox, rendered: Sequence[Rendered]) -> Mapping[str, Sequence[Version]]:
-    """The versions of all objects in rendered documents, and of those that stand in the places of revoked ones."""
-    known = dict(journal.versions(route.name, object_ids(rendered), route.receiver))
+    """The versions of all objects in rendered documents, and of those that stand in the places of revoked ones.
+
+    Those that other routes into the same receiver know are among them (`VersionBeside`).
+    """
+    known = _versions(route, journal, object_ids(rendered))
     if not any(map(revocation_of, known.values())):
         return known
     asked = [object_ids([item]) for item in rendered]
     while asked := [ids for ids in asked if any(revocation_of(known.get(each, ())) for each in ids)]:
         asked = [[successor(each) for each in ids] for ids in asked]
         wanted = {each for ids in asked for each in ids}.difference(known)
-        known |= journal.versions(route.name, sorted(wanted), route.receiver)
+        known |= _versions(route, journal, sorted(wanted))
+    return known
+
+
+def _versions(route: Route, journal: Outbox, ids: Sequence[str]) -> dict[str, Sequence[Version]]:
+    known: dict[str, Sequence[Version]] = dict(journal.versions(route.name, ids, route.receiver))
+    for other in route.beside:
+        for object_id, versions in journal.versions(other, ids, route.receiver).items():
+            found = {each.modified: each for each in known.get(object_id, ())}
+            for each in versions:
+                mine = found.get(each.modified)
+                if mine is None or (isinstance(mine, VersionBeside) and each.sent):
+                    found[each.modified] = VersionBeside(*each)
+            known[object_id] = sorted(found.values(), key=lambda each: (each.seq, each.modified))
     return known
 
 
@@ -187,15 +211,16 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         mark = ledger.mark()
         messages: list[Message] = []
         document: Document = {}
-        ids = Successors(ledger, item.entry.seq, claims=item.claims) if ledger.has_revoked else None
+        ids = Successors(ledger, item.entry.seq, claims=item.claims, anew=item.anew) if ledger.has_revoked else None
         try:
+            messages += _repeated_revocations(item, output, ledger)
             for document in [*shared_documents, *item.documents]:
                 identity = objects.identify(document) if objects else None
                 if item.otherwise and objects is not None:
                     document = _unless_unknown(document, item, objects, ledger)  # noqa: PLW2901 -- the one that is sent
                 if ids is not None and identity is not None and identity.versioned:
                     document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- likewise
-                message = _message(document, identity, item.entry, output, ledger)
+                message = _message(document, identity, item.entry, output, ledger, left=item.left)
                 if message is not None:
                     messages.append(message)
         except Refused as refusal:
@@ -206,10 +231,36 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         else:
             nothing = item.wanted and not item.documents
             yield Conversion(
-                item.entry, messages, None, item.wanted, nothing, item.claim, None, item.withheld, item.guarded
+                item.entry,
+                messages,
+                None,
+                item.wanted,
+                nothing,
+                item.claim,
+                None,
+                item.withheld,
+                item.guarded,
+                item.left,
             )
             if objects is not None:
                 told.add(objects)
+
+
+def _repeated_revocations(item: Rendered, output: Format, ledger: Ledger) -> Iterator[Message]:
+    """The revocations that an entry has written down before, and of which it is in doubt whether they arrived.
+
+    Whatever other routes have said since under other ids, they are sent.
+    """
+    if not (item.takes_back and item.anew and ledger.has_revoked and isinstance(output, ObjectFormat)):
+        return
+    objects: ObjectFormat = output
+    ids = Successors(ledger, item.entry.seq, claims=False)
+    for document in filter(revokes, item.documents):
+        identity = objects.identify(document)
+        if identity.versioned:
+            message = _message(*ids.placed(document, identity), item.entry, output, ledger, left=True)
+            if message is not None:
+                yield message
 
 
 def _nothing_made(item: Rendered) -> Conversion:
@@ -258,12 +309,12 @@ def _as_json(document: Document) -> bytes | None:
 
 
 def _message(
-    document: Document, identity: Identity | None, entry: Entry, output: Format, ledger: Ledger
+    document: Document, identity: Identity | None, entry: Entry, output: Format, ledger: Ledger, *, left: bool = False
 ) -> Message | None:
     date = entry.notification.date or 0  # one without a date was refused by `notification.view`
     if identity is None:
         return Message(entry.seq, entry.notification.id, output.encode(document), date)
-    stamped = ledger.stamp(document, identity, entry.seq, date)
+    stamped = ledger.stamp(document, identity, entry.seq, date, left=left)
     if stamped is None:
         return None
     return Message(

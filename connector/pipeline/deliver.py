@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from connector.model import Advance, Entry, Misconfigured
 from connector.pipeline.convert import DAMAGED, Conversion, damaged, encode, known_versions
-from connector.pipeline.redeliver import probe, redeliver, revise
+from connector.pipeline.redeliver import probe, redeliver_in_turn, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
@@ -53,7 +53,8 @@ class Delivery:
                 accepted.
         """
         try:
-            return self._step()
+            with self._route.turn(self._journal):
+                return self._step()
         except BaseException:
             self._forget()
             raise
@@ -106,7 +107,7 @@ class Delivery:
             self._damaged += met
         if is_emptied(route.sink):
             journal.mark_unsent(route.name, None, route.receiver)
-        ledger = Ledger(known_versions(route, journal, rendered), refresh=route.refresh)
+        ledger = Ledger(known_versions(route, journal, rendered), refresh=route.refresh, is_shared=bool(route.beside))
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver)
         delivered, accepted = send(route.sink, conversions, ledger)
@@ -174,7 +175,7 @@ class Delivery:
             return None
         self._on_work()
         self.finish()  # before anything is compared with what the receiver has
-        delivered = redeliver(self._route, self._journal, entries)
+        delivered = redeliver_in_turn(self._route, self._journal, entries)
         self.streak.count(delivered)
         return delivered
 

@@ -1,6 +1,6 @@
 """Entries delivered once more: on request, because more is known of them now, or from an earlier position on."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
 from connector.pipeline.send import Accepted, BatchOutcome, finish, is_emptied, send
-from connector.pipeline.versions import Ledger, revokes
+from connector.pipeline.versions import Ledger
 from connector.ports import ObjectFormat, Outbox
 
 
@@ -24,6 +24,12 @@ def redeliver(route: Route, journal: Outbox, entries: Sequence[Entry], *, again:
     Raises:
         Unavailable: nothing has changed but that some may have arrived.
     """
+    with route.turn(journal):
+        return redeliver_in_turn(route, journal, entries, again=again)
+
+
+def redeliver_in_turn(route: Route, journal: Outbox, entries: Sequence[Entry], *, again: bool = False) -> BatchOutcome:
+    """As `redeliver`, for who holds the route's turn already (`Route.turn`), as the next two do."""
     rendered = render(route, journal, entries, "again")
     if again:  # an event that a person wants again says when it was
         rendered = [each if isinstance(each.output, ObjectFormat) else replace(each, over=None) for each in rendered]
@@ -119,22 +125,17 @@ def rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> Rewou
     Raises:
         Unavailable: the receiver does not take these; the position stays.
     """
+    with route.turn(journal):
+        return _rewind(route, journal, positions)
+
+
+def _rewind(route: Route, journal: Outbox, positions: Mapping[str, int]) -> Rewound:
     count = after = messages = 0
     fuller = FullerVersions()
     while entries := journal.history(positions, route.batch, after):
         rendered = render(route, journal, entries, "in turn")
         known = known_versions(route, journal, rendered)
-        # What is only taken back stays known to be there, so that it is; how it was taken back is sent again.
-        needed: Collection[str] = known
-        if any(revokes(document) for each in rendered for document in each.documents):
-            said = [replace(each, documents=[one for one in each.documents if not revokes(one)]) for each in rendered]
-            needed = known_versions(route, journal, said)
-        sent = [
-            version
-            for object_id, versions in known.items()
-            for version in versions
-            if version.sent and (version.revoked or object_id in needed)
-        ]
+        sent = [version for versions in known.values() for version in versions if version.sent]
         journal.mark_unsent(route.name, sent, route.receiver)
         fuller.note(rendered, known)
         after = rendered[-1].entry.seq
@@ -162,7 +163,7 @@ def _send_again(
     }
     if resend:
         known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
-    ledger = Ledger(known, told_until, refresh=route.refresh)
+    ledger = Ledger(known, told_until, refresh=route.refresh, is_shared=bool(route.beside))
     conversions = list(encode(rendered, ledger))
     journal.record(route.name, ledger.recorded, route.receiver)
     if resend:

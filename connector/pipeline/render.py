@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Literal
 
 from connector.mapping import Guarding
-from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, Claim, Entry, JsonObject, Refused
-from connector.pipeline.claims import Claims
+from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, Claim, Document, Entry, JsonObject, Refused
+from connector.pipeline.claims import Claims, claimed_beside
 from connector.pipeline.convert import Rendered
 from connector.pipeline.other_words import OtherWords
-from connector.pipeline.route import NOT_MATCHED, SPOKEN_AGAINST, Route, Withdrawing
+from connector.pipeline.route import NOT_MATCHED, SPOKEN_AGAINST, Rendering, Route, Withdrawing
 from connector.pipeline.seen import Seen, Sight
 from connector.pipeline.suppressions import Suppressions
-from connector.ports import Outbox
+from connector.ports import ObjectFormat, Outbox
 
 Turn = Literal["in turn", "again", "revised"]
 """`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
@@ -67,7 +67,7 @@ class _Batch:
         about = sorted({each.observable for each in seen if isinstance(each, Seen) and each.claiming})
         if about:
             known = self._journal.claims(self._route.name, about, self._route.receiver)
-            self._claims = Claims(known, held)
+            self._claims = Claims(known, held, claimed_beside(self._route, self._journal, about))
         if self._turn == "revised":
             seen = self._with_last_claims(seen)
         for each in seen:
@@ -133,26 +133,30 @@ class _Batch:
         rendering = mapping.rendering(seen.view) if seen.withheld is None else None
         if rendering is None:
             return self._turned_away(seen._replace(withheld=seen.withheld or NOT_MATCHED), mapping)
-        about, seq, output = seen.observable, seen.entry.seq, mapping.format
         if rendering.claims:
-            told = self._claims.at(about, seq)
-            if told is not None and not told.stands and self._must_wait(about):
-                return None
-            if self._turn == "again" and self._others.have_ended(seen, mapping):
-                over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
-                return Rendered(
-                    seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
-                )
-            claim = self._claims.claim(about, seq) if rendering.documents else None
-            return Rendered(seen.entry, rendering.documents, output=output, claim=claim)
-        documents, otherwise, claim = rendering.documents, (), None
+            return self._claimed(seen, mapping, rendering)
+        about, seq, output = seen.observable, seen.entry.seq, mapping.format
+        documents = rendering.documents
         if self._is_to_take_back(about, seq) and seen.view["entity"]:
             if self._must_wait(about):
                 return None
-            otherwise = documents
-            documents = mapping.withdrawal(rendering, NOT_CLAIMED, alone=False)
-            claim = self._claims.withdraw(about, seq)
-        return Rendered(seen.entry, documents, output=output, claims=False, otherwise=otherwise, claim=claim)
+            made = Rendered(seen.entry, documents, output=output, claims=False, otherwise=documents)
+            return self._taken_back(made, about, mapping.withdrawal(rendering, NOT_CLAIMED, alone=False))
+        return Rendered(seen.entry, documents, output=output, claims=False)
+
+    def _claimed(self, seen: Seen, mapping: Withdrawing, rendering: Rendering) -> Rendered | None:
+        about, seq, output = seen.observable, seen.entry.seq, mapping.format
+        told = self._claims.at(about, seq)
+        if told is not None and not told.stands and self._must_wait(about):
+            return None
+        if self._turn == "again" and self._others.have_ended(seen, mapping):
+            over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
+            return Rendered(
+                seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
+            )
+        anew = self._is_anew(about, seq, stands=True)
+        claim = self._claims.claim(about, seq) if rendering.documents else None
+        return Rendered(seen.entry, rendering.documents, output=output, claim=claim, anew=anew)
 
     def _turned_away(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         entry, about = seen.entry, seen.observable
@@ -166,9 +170,26 @@ class _Batch:
             return away
         if self._must_wait(about):
             return None
-        documents = mapping.withdrawal(rendering, why, alone=True)
-        claim = self._claims.withdraw(about, entry.seq)
-        return replace(away, documents=documents, output=mapping.format, claims=False, claim=claim)
+        away = replace(away, output=mapping.format, claims=False)
+        return self._taken_back(away, about, mapping.withdrawal(rendering, why, alone=True))
+
+    def _taken_back(self, made: Rendered, about: int, documents: Sequence[Document]) -> Rendered:
+        """What was made of an entry, with what takes back what was said before; but for what another route claims."""
+        seq = made.entry.seq
+        is_anew = self._is_anew(about, seq, stands=False)
+        is_left = self._claims.is_claimed_beside(about)
+        if is_left and not isinstance(made.output, ObjectFormat):
+            documents = made.documents
+        # That which was left to others before is not taken back by a replay, when they have ended it since.
+        left = is_left or (bool(self._route.beside) and not is_anew)
+        claim = self._claims.withdraw(about, seq)
+        return replace(made, documents=documents, claim=claim, anew=is_anew, left=left)
+
+    def _is_anew(self, about: int, seq: int, *, stands: bool) -> bool:
+        """Whether an entry tells something for the first time, or in doubt, among routes into one receiver."""
+        if not self._route.beside or self._claims.is_known(about, seq, stands=stands):
+            return False
+        return self._turn == "in turn" or not self._claims.is_told_later(about, seq)
 
     def _is_to_take_back(self, about: int, seq: int) -> bool:
         """Whether an entry that is no claim finds one at the receiver."""

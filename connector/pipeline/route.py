@@ -1,12 +1,13 @@
 """A route: which notifications go through which mapping into which sink."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from connector.model import Document, Entry, JsonObject, Judgement, Withheld
 from connector.pipeline.versions import REFRESH
-from connector.ports import Format, Guards, ObjectFormat, Sink
+from connector.ports import Format, Guards, ObjectFormat, Outbox, Sink
 from connector.values.display import one_line
 
 
@@ -131,6 +132,8 @@ class Route:
         collection: the collection of the journal that the sink fills, if it does.
         keep_days: how many days that keeps what is not valid any more; None: for ever.
         tenants: what is said of its sources, by their names.
+        beside: other routes that may tell the same receiver of the same objects: none says what another ends, and none
+            ends what another says.
     """
 
     name: str
@@ -146,6 +149,11 @@ class Route:
     collection: str = ""
     keep_days: int | None = None
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    beside: Sequence[str] = ()
+
+    def turn(self, journal: Outbox) -> AbstractContextManager[None]:
+        """What a step must hold in which anything is told to the receiver."""
+        return journal.turn(self.receiver) if self.beside else nullcontext()
 
     def withheld(self, entry: Entry, view: JsonObject) -> Withheld | None:
         """Why the route does not let a notification through; None: it does; or Refused.

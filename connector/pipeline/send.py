@@ -86,6 +86,7 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
     accepted_messages = len(messages) - len(refusals)
     claims = _claims(conversions, refusals)
+    left = {each.entry.seq for each in conversions if each.left}
     muted = [each.entry.seq for each in conversions if each.withheld is not None and each.withheld.by == JUDGEMENT]
     counted = BatchOutcome(
         delivered,
@@ -94,7 +95,7 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
         refused,
         accepted_messages,
         made_nothing=made_nothing,
-        withdrawn=sum(not claim.stands for claim in claims),
+        withdrawn=sum(not claim.stands and claim.seq not in left for claim in claims),
         muted=len(muted),
         guarded=sum(each.withheld is not None and each.withheld.by == GUARD for each in conversions),
     )

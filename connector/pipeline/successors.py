@@ -6,23 +6,29 @@ to the other; an object that a receiver knows from before, with the former refer
 
 from collections.abc import Mapping
 
-from connector.model import Document, Identity, Json, Provisional
+from connector.model import Document, Identity, Json, Provisional, VersionBeside
 from connector.pipeline.versions import Ledger, revocation_of, revokes, successor
 
 
 class Successors:
     """The ids that stand in the places of others in the documents of one entry, which are given in order of reference.
 
+    Other routes into the same receiver may have revoked an object or gone on under another id, be it at entries to
+    which this route comes later. What it tells for the first time goes under the id that stands; what it tells again,
+    under the one of then.
+
     Args:
         ledger: the versions, with those of objects that stand in the place of others.
         seq: the entry.
         claims: whether it says that its observable is bad; if not, nothing is said anew of what is revoked.
+        anew: see `connector.pipeline.convert.Rendered`.
     """
 
-    def __init__(self, ledger: Ledger, seq: int, *, claims: bool) -> None:
+    def __init__(self, ledger: Ledger, seq: int, *, claims: bool, anew: bool = False) -> None:
         self._ledger = ledger
         self._seq = seq
         self._claims = claims
+        self._anew = anew
         self._renamed: dict[str, tuple[str, list[int]]] = {}  # with the entries that began each id on the way
 
     def placed(self, document: Document, identity: Identity) -> tuple[Document, Identity]:
@@ -40,7 +46,8 @@ class Successors:
                 object_id = successor(object_id)
         while self._is_over(object_id, document):
             following = successor(object_id)
-            begun = [version.seq for version in self._ledger.versions(following) if version.seq <= self._seq]
+            versions = self._ledger.versions(following)
+            begun = [version.seq for version in versions if version.seq <= self._seq or self._anew]
             if not begun and not self._is_said_again(document):
                 break
             began.append(min(begun, default=self._seq))
@@ -54,11 +61,19 @@ class Successors:
         revocation = revocation_of(self._ledger.versions(object_id))
         if revocation is None:
             return False
+        if self._anew:
+            return True
+        following = [
+            version
+            for version in self._ledger.versions(successor(object_id))
+            if version.seq <= self._seq and not isinstance(version, VersionBeside)
+        ]
+        if isinstance(revocation, VersionBeside):
+            return bool(following)
         if revocation.seq != self._seq or not revokes(document):
-            return revocation.seq <= self._seq
+            return revocation.seq <= self._seq or bool(following)
         # The entry that revoked it revokes it when it comes again; unless, in between, it went on under another id.
-        following = self._ledger.versions(successor(object_id))
-        return any(version.seq <= self._seq and (version.sent or version.revoked) for version in following)
+        return any(version.is_there or version.revoked for version in following)
 
     def _is_said_again(self, document: Document) -> bool:
         return self._claims and not revokes(document) and document.__class__ is not Provisional

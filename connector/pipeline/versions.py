@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import orjson
 
-from connector.model import Document, Identity, Provisional, Refused, Version
+from connector.model import Document, Identity, Provisional, Refused, Version, VersionBeside
 from connector.values.identifiers import stix_id
 from connector.values.timestamps import microseconds, timestamp
 
@@ -43,6 +43,7 @@ class Ledger:
         told_until: for entries that are dealt with out of turn: by object, the last entry whose content the receiver
             has. An older entry starts no version, which would take the place of that.
         refresh: see `REFRESH`.
+        is_shared: whether other routes tell the same receiver of the same objects.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Ledger:
         told_until: Mapping[str, int] = MappingProxyType({}),
         *,
         refresh: float = REFRESH,
+        is_shared: bool = False,
     ) -> None:
         self._known = {object_id: tuple(versions) for object_id, versions in known.items()}
         self._refresh = refresh
+        self._is_shared = is_shared
         self.has_revoked = any(version.revoked for versions in known.values() for version in versions)
         self._told_until = told_until
         self._undo: list[tuple[str, tuple[Version, ...]]] = []
@@ -62,7 +65,9 @@ class Ledger:
         self.unchanged: list[Version] = []
         self.untold: set[tuple[str, str]] = set()  # by id and `modified`
 
-    def stamp(self, document: Document, identity: Identity, seq: int, date: int) -> Document | None:
+    def stamp(
+        self, document: Document, identity: Identity, seq: int, date: int, *, left: bool = False
+    ) -> Document | None:
         """The document with its `created` and `modified`; None when the receiver has no need of it.
 
         It has none when it has this version, or what a later entry said of the object (`told_until`), or, if the
@@ -73,6 +78,7 @@ class Ledger:
             identity: what the format says it is.
             seq: the entry it was made from.
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
+            left: whether no revocation may begin here: only one that is written down is sent.
 
         Raises:
             Refused: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
@@ -86,7 +92,7 @@ class Ledger:
             return None
         said = _Said(document)
         if said.revoked:
-            return self._revoke(said, object_id, seq, date)
+            return self._revoke(said, object_id, seq, date, left=left)
         if not versions:  # as of most documents
             at = timestamp(date)
             return self._begun(object_id, seq, said, (at, at))
@@ -98,20 +104,20 @@ class Ledger:
 
     def is_there(self, object_id: str) -> bool:
         """Whether the receiver has any version of an object, also if that is to be sent again."""
-        sent = any(version.sent for version in self._known.get(object_id, ()))
-        return sent or self._told_until.get(object_id, 0) > 0
+        is_there = any(version.is_there for version in self._known.get(object_id, ()))
+        return is_there or self._told_until.get(object_id, 0) > 0
 
     def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
         versions = self._known[object_id]
         current = _current(versions, seq, said)
         if current is None or not said.is_in(current) or self._is_longer(said, current, date):
-            if self._told_until.get(object_id, 0) > seq:
+            if self._told_until.get(object_id, 0) > seq or _is_told_beside(versions, seq):
                 return None
             times = _next_times(date, versions, seq)
             return None if times is None else self._begun(object_id, seq, said, times)
         return self._repeated(said, current, seq)
 
-    def _revoke(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
+    def _revoke(self, said: "_Said", object_id: str, seq: int, date: int, *, left: bool) -> Document | None:
         """The document as the last version of its object, for a receiver that has one.
 
         There is one revocation of an object. While the receiver has not accepted it, it is given out again with the
@@ -119,13 +125,18 @@ class Ledger:
         """
         versions = self._known.get(object_id, ())
         revocation = revocation_of(versions)
-        is_there = any(version.sent and not version.revoked and version.seq <= seq for version in versions)
+        # Of what others have said too, this entry may be the last to end it, though they said it at later ones.
+        is_there = any(
+            version.is_there and not version.revoked and (version.seq <= seq or self._is_shared) for version in versions
+        )
+        if isinstance(revocation, VersionBeside):
+            return None  # it is for the other route to have it arrive
         if revocation is not None:
             is_needed = is_there or revocation.sent or revocation.seq == seq
             if not revocation.sent and not revocation.last_seq:
                 self.untold.add((object_id, revocation.modified))
             return self._repeated(said, revocation, seq) if is_needed else None
-        if not is_there or self._told_until.get(object_id, 0) > seq:
+        if not is_there or left or self._told_until.get(object_id, 0) > seq:
             return None
         times = _times_after(date, versions)
         self.untold.add((object_id, times[1]))
@@ -138,10 +149,13 @@ class Ledger:
 
     def _repeated(self, said: "_Said", version: Version, seq: int) -> Document | None:
         """What says the same as a version, for a receiver that has not accepted that."""
+        is_beside = isinstance(version, VersionBeside)
         if version.sent:
             if seq >= version.seq:
-                self.unchanged.append(version._replace(last_seq=seq))
+                self.unchanged.append(_own(version)._replace(last_seq=seq))
             return None
+        if is_beside:
+            self.recorded.append(_own(version))
         self._send(version, seq)
         until = {"valid_until": version.valid_until} if version.valid_until else {}
         return {**said.document, **until, "created": version.created, "modified": version.modified}
@@ -164,8 +178,12 @@ class Ledger:
         if current is None:
             self._begin(object_id, seq, _NOTHING_SAID, ("", ""))
         elif current.sent:
+            if isinstance(current, VersionBeside):
+                self.unchanged.append(_own(current))
             return None
         else:
+            if isinstance(current, VersionBeside):
+                self.recorded.append(_own(current))
             self._send(current, seq)
         return document
 
@@ -199,10 +217,24 @@ class Ledger:
     def _send(self, version: Version, seq: int) -> None:
         versions = self._known[version.object_id]
         last_seq = max(seq, version.last_seq) if seq > version.seq or version.revoked else version.last_seq
-        sent = version._replace(sent=True, last_seq=last_seq)
+        sent = _own(version)._replace(sent=True, last_seq=last_seq)
         self.stamped.append(sent)
         self._undo.append((version.object_id, versions))
         self._known[version.object_id] = tuple(sent if known is version else known for known in versions)
+
+
+def _own(version: Version) -> Version:
+    """A version as this route has it, whoever began it."""
+    return Version(*version)
+
+
+def _is_told_beside(versions: Sequence[Version], seq: int) -> bool:
+    """Whether another route into the same receiver has said something of an object at a later entry."""
+    return any(
+        version.sent and max(version.seq, version.last_seq) > seq
+        for version in versions
+        if isinstance(version, VersionBeside)
+    )
 
 
 def successor(object_id: str) -> str:

@@ -745,7 +745,7 @@ def test_a_version_that_is_to_be_sent_again_is_no_more_sent(journal):
         journal.advance("route", ["vt"], Advance(1, 1, 0, 0, sent=versions))
         journal.mark_unsent("route", versions[:1])
         journal.mark_unsent("route", [])
-    unsent = versions[0]._replace(sent=False)
+    unsent = versions[0]._replace(sent=None)  # it was accepted once
     assert journal.versions("route", ["a", "b"]) == {"a": [unsent, versions[1]], "b": [versions[2]]}
 
 
@@ -926,7 +926,7 @@ def test_what_one_receiver_has_another_has_not(journal):
         also = there._replace(sent=True)
         journal.record_redelivery("route", Redelivery([entry.seq], 1, 0, 0, sent=[also], receiver="there"))
         journal.mark_unsent("route", [sent], "here")
-        assert journal.versions("route", ["a"], "here") == {"a": [here]}
+        assert journal.versions("route", ["a"], "here") == {"a": [here._replace(sent=None)]}
         assert journal.versions("route", ["a"], "there") == {"a": [also]}
         journal.record("route", [version("b", 1, 1, sent=True)], "there")
         journal.mark_unsent("route", None, "there")

@@ -233,14 +233,15 @@ class TestTaxii:
         assert "iocstream.yaml:4:" in said
         assert "routes.r.sink.type: a TAXII collection takes only STIX, and this mapping makes" in said
 
-    def test_two_routes_that_would_contradict_each_other_are_warned_of(self, check):
+    def test_two_routes_that_give_the_same_objects_other_words_are_warned_of(self, check):
         def said(*routes):
             _, findings = check(configuration("".join(routes)))
-            return [each["part"] for each in findings if "Neither knows what the other sends" in each["message"]]
+            return [each["part"] for each in findings if "gives the objects its own words" in each["message"]]
 
-        other = self.COLLECTION.replace("/c/", "/d/")
-        assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", self.COLLECTION)) == ["r"]
-        assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", other)) == []
+        other, misp = self.COLLECTION.replace("/c/", "/d/"), "{use: stix21, profile: misp}"
+        assert said(route("q", "stix21", self.COLLECTION), route("r", misp, self.COLLECTION)) == ["r"]
+        assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", self.COLLECTION)) == []
+        assert said(route("q", "stix21", self.COLLECTION), route("r", misp, other)) == []
 
     def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
         (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")

@@ -1,7 +1,9 @@
 """The verbs of the journal, each with its transaction; the docstring of each is in `connector.ports`."""
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -79,6 +81,7 @@ class SqlJournal:
         self._leases = leases
         self._clock = clock
         self.collections = collections
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def lease(self, name: str) -> AbstractContextManager[None]:
         """As `connector.ports.Journal.lease`. A second entry by the same journal is refused too."""
@@ -236,6 +239,12 @@ class SqlJournal:
             return {}
         with self._database.read() as db:
             return ledger.claims(db, route, observables, receiver)
+
+    @contextmanager
+    def turn(self, receiver: str) -> Iterator[None]:
+        """As `connector.ports.Outbox.turn`."""
+        with self._turns[receiver], self._leases.hold(f"the turn at {receiver}"):
+            yield
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
         """As `connector.ports.Outbox.advance`.

@@ -9,6 +9,10 @@ from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import checksum, columns_checksum, is_damaged, json_list
 from connector.model import Claim, Version
 
+_TO_SEND_AGAIN = -1
+_SENT = {0: False, 1: True, _TO_SEND_AGAIN: None}
+"""`Version.sent` by the column of that name."""
+
 
 def versions(db: Transaction, route: str, object_ids: Sequence[str], receiver: str) -> Mapping[str, Sequence[Version]]:
     """As `connector.ports.Outbox.versions`."""
@@ -52,7 +56,7 @@ def record(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
 
 
 def mark_unsent(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
-    """Forget that the sink has accepted these versions."""
+    """Have these versions sent again, as far as the sink has accepted them."""
     db.run_many("mark_unsent", [{**_key(version), "ledger": ledger} for version in versions])
 
 
@@ -88,7 +92,15 @@ def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:
 
 
 def _record(db: Transaction, ledger: int, versions: Sequence[Version]) -> int:
-    rows = [{**version._asdict(), "ledger": ledger, "checksum": _checksum(version)} for version in versions]
+    rows = [
+        {
+            **version._asdict(),
+            "sent": _TO_SEND_AGAIN if version.sent is None else version.sent,
+            "ledger": ledger,
+            "checksum": _checksum(version),
+        }
+        for version in versions
+    ]
     return db.run_many("record_version", rows)
 
 
@@ -96,7 +108,7 @@ def _rows(db: Transaction, ledger: int, object_ids: Sequence[str]) -> Iterator[t
     """The versions of these objects in order, each with its checksum."""
     rows = db.run("versions", {"ledger": ledger, "object_ids": json_list(object_ids)})
     for object_id, seq, digest, created, modified, sent, last_seq, valid_until, revoked, check in rows:
-        said = (object_id, seq, digest, created, modified, bool(sent), last_seq, valid_until, bool(revoked))
+        said = (object_id, seq, digest, created, modified, _SENT[sent], last_seq, valid_until, bool(revoked))
         yield Version._make(said), check
 
 

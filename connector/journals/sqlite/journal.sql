@@ -37,7 +37,7 @@ VALUES (
     nullif(:valid_until, ''), :revoked, :checksum
 )
 ON CONFLICT (ledger, object_id, modified) DO UPDATE
-SET sent = max(sent, excluded.sent), last_seq = max(last_seq, excluded.last_seq)
+SET sent = CASE excluded.sent WHEN 1 THEN 1 ELSE sent END, last_seq = max(last_seq, excluded.last_seq)
 WHERE created IS excluded.created AND seq = excluded.seq AND digest = excluded.digest
     AND valid_until IS excluded.valid_until AND revoked = excluded.revoked;
 
@@ -48,8 +48,9 @@ WHERE ledger = :ledger AND observable IN (SELECT value FROM json_each(:observabl
 ORDER BY observable, seq;
 
 -- name: mark_unsent
-UPDATE versions SET sent = 0
-WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
+-- They were accepted once: -1.
+UPDATE versions SET sent = -1
+WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified AND sent = 1;
 
 -- name: delete_version
 DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
