@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.model import Document, Guarded, JsonObject, Judgement
+from connector.values import observables
 from connector.values.display import one_line, shortened
 from connector.values.timestamps import timestamp
 
@@ -37,6 +38,8 @@ _SUPPORTED: Mapping[Verdict, tuple[int, int]] = {"malicious": (70, 100), "suspic
 _SUPPORTED_OTHERWISE = (0, 29)
 """The confidence that a verdict supports whatever the score, and the most that it supports."""
 _COUNTED = ("malicious", "suspicious", "undetected", "harmless")
+_HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
+"""Digests by how many hexadecimal digits they have."""
 _ACTOR, _MALWARE = ("threat-actor",), ("malware", "malware-family")
 """What the ids of collections about actors and families begin with, and their `collection_type`."""
 
@@ -107,7 +110,9 @@ class Assessment(BaseModel):
             threat_label=_name(_at(entity, "popular_threat_classification", "suggested_threat_label")),
             families=_names(_families(said, entity)) if verdict != "benign" else [],
             actors=_names(_actors(said, entity)) if verdict != "benign" else [],
-            techniques=_names(each.get("id") for each in _objects(entity.get("techniques"))),
+            techniques=_names(each.get("id") for each in _objects(entity.get("techniques")))
+            if verdict != "benign"
+            else [],
             hashes=_hashes(view) if said["entity_type"] == "file" else Hashes(),
             first_seen=seen_at(entity, "first_submission_date", "first_seen_itw_date"),
             last_seen=seen_at(entity, "last_submission_date", "last_seen_itw_date"),
@@ -127,7 +132,8 @@ class Assessment(BaseModel):
         return self
 
     def _disclaimed(self, verdict: Verdict) -> Self:
-        return self.model_copy(update={"verdict": verdict, "confidence": None, "families": [], "actors": []})
+        nothing: dict[str, Any] = {"confidence": None, "families": [], "actors": [], "techniques": []}
+        return self.model_copy(update={"verdict": verdict, **nothing})
 
 
 def seen_at(entity: JsonObject, *names: str) -> str | None:
@@ -192,10 +198,7 @@ def _families(said: JsonObject, entity: JsonObject) -> Iterator[Any]:
 def _actors(said: JsonObject, entity: JsonObject) -> Iterator[Any]:
     """Names of actors: those that the notification follows, then those that the entity is attributed to."""
     yield from _followed(said, _ACTOR)
-    detailed = _objects(_at(entity, "attribution", "detailed_threat_actors"))
-    if detailed:
-        yield from (each.get("name") for each in detailed)
-        return
+    yield from (each.get("name") for each in _objects(_at(entity, "attribution", "detailed_threat_actors")))
     named = _at(entity, "attribution", "threat_actors")
     yield from named if isinstance(named, list) else ()
 
@@ -214,9 +217,11 @@ def _hashes(view: Document) -> Hashes:
     entity = view["entity"]
     lower = {name: value.lower() for name in ("md5", "sha1") if (value := _name(entity.get(name)))}
     imphash = _name(_at(entity, "pe_info", "imphash"))
+    value = observables.of_entity("file", view["entity_value"])
+    if value is not None:  # of a file that is named by another hash than its SHA-256
+        lower |= {_HASHES[len(value)]: value}
     return Hashes(
         **lower,
-        sha256=_name(view["entity_value"]),
         ssdeep=_name(entity.get("ssdeep")),
         tlsh=_name(entity.get("tlsh")),
         imphash=imphash,

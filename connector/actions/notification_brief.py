@@ -23,6 +23,7 @@ from connector.model import (
     Subject,
 )
 from connector.ports import Guards
+from connector.values import observables
 from connector.values.jsontext import list_or_empty
 from connector.values.timestamps import timestamp
 
@@ -111,7 +112,13 @@ class NotificationResult(Assessment):
     date: str | None = Field(description="When the notification was raised (RFC 3339).")
     origin: str | None = Field(None, description="Where the match comes from: hunting or subscriptions.")
     entity_type: str | None = Field(None, description="What matched: file, url, domain or ip_address.")
-    entity_value: str | None = Field(None, description="The observable: SHA-256, URL, domain or IP address.")
+    entity_value: str | None = Field(
+        None,
+        description=(
+            "The observable as it is looked up, sent and logged: SHA-256, URL, domain or IP address; null when it is "
+            "not known, or is none that could be."
+        ),
+    )
     rule: str | None = Field(None, description="Name of the YARA rule that matched.")
     rulesets: list[str] = Field(
         default_factory=list, description="Names of the rulesets, collections and threat profiles that matched."
@@ -155,7 +162,7 @@ class NotificationResult(Assessment):
             **dict(found.assessment),
             origin=_text(said["origin"]),
             entity_type=said["entity_type"],
-            entity_value=view["entity_value"],
+            entity_value=observables.of_entity(said["entity_type"], view["entity_value"]),
             rule=_text(info.get("rule_name")),
             rulesets=[name for each in sources if (name := _text(each.get("label") or each.get("id")))],
             tags=[tag for tag in list_or_empty(said["tags"]) if isinstance(tag, str)],

@@ -64,6 +64,29 @@ def name(text: str) -> str:
     return written
 
 
+def of_entity(entity_type: str, value: str | None) -> str | None:
+    """The value of an entity as it is looked up, sent and logged; None where it names nothing that could be.
+
+    Of an address the port or zone behind it is left out. A file is named by a hash. A type that is not known keeps its
+    value as it is.
+    """
+    if value is None:
+        return None
+    match entity_type:
+        case "file":
+            return value.lower() if _HASH.fullmatch(value) else None
+        case "url":
+            return uri.spelled(value)
+        case "domain":
+            return uri.domain(value)
+        case "ip_address":
+            parts = uri.parts(f"ip://{value.strip()}") or {}
+            host = parts.get("host") if parts.get("port") else value.strip().partition("%")[0]
+            return addresses.canonical(host) if isinstance(host, str) else None
+        case _:
+            return value
+
+
 def is_usual_host(text: str) -> bool:
     """Whether `recognise` would give the text itself if it is a host name, and nothing else; it need not be one."""
     return (

@@ -163,3 +163,26 @@ def test_nothing_that_virustotal_sends_breaks_it_and_all_of_it_is_json():
 @given(misshapen())
 def test_a_misshapen_notification_is_assessed_as_far_as_it_can_be_read(body):
     NotificationResult.brief(Found(notification.read(body), "s"), with_body=False).model_dump()
+
+
+def test_a_file_that_is_named_by_another_hash_has_no_sha256_and_what_is_benign_no_techniques():
+    md5 = "d41d8cd98f00b204e9800998ecf8427e"
+    said = {"gti_assessment": {"verdict": {"value": "VERDICT_BENIGN"}}, "techniques": [{"id": "T1059"}]}
+    found = Found(item(said, identifier=md5), "vt")
+    brief = NotificationResult.brief(found, with_body=False)
+    assert (brief.hashes.md5, brief.hashes.sha256, brief.entity_value) == (md5, None, md5)
+    assert brief.techniques == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "expected"),
+    [
+        ("url", "http://Example.com.:80/a#victim@example.org", "http://example.com/a"),
+        ("url", "http://01.02.03.04/", None),
+        ("ip_address", "198.51.100.7:8080", "198.51.100.7"),
+        ("domain", "example", None),
+    ],
+)
+def test_feeds_and_playbooks_are_given_what_formats_write(kind, said, expected):
+    read = item({"url": said} if kind == "url" else {}, kind=kind, identifier=said)
+    assert NotificationResult.brief(Found(read, "vt"), with_body=False).entity_value == expected

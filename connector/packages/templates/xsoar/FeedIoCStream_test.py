@@ -2,7 +2,7 @@
 
 import demistomock as demisto
 import pytest
-from FeedIoCStream import fetch_indicators, indicator, indicators
+from FeedIoCStream import fetch_indicators, indicator, indicators, reputation
 
 # notifications
 
@@ -46,6 +46,14 @@ def test_a_domain_has_its_contacts():
 
 def test_an_address_of_version_6_has_a_type_of_its_own():
     assert indicator(notification(entity_type="ip_address", entity_value="2001:db8::1"), {})["type"] == "IPv6"
+
+
+@pytest.mark.parametrize(("network", "kind"), [("198.51.100.0/24", "CIDR"), ("2001:db8::/32", "IPv6CIDR")])
+def test_a_network_has_a_type_of_its_own(network, kind):
+    made = notification(entity_type="ip_address", entity_value=network)
+    assert indicator(made, {})["type"] == kind
+    (scores,) = reputation([made], {}).values()
+    assert [(each["Type"], each["Indicator"]) for each in scores] == [("cidr", network)]
 
 
 def test_families_and_actors_are_related_unless_that_is_switched_off():

@@ -42,7 +42,9 @@ def indicator(notification, settings):
     kind, value = TYPES.get(notification["entity_type"]), notification["entity_value"]
     if kind is None or not value:
         return None
-    kind = "IPv6" if kind == "IP" and ":" in value else kind
+    if kind == "IP":
+        six, network = ":" in value, "/" in value
+        kind = ("IPv6CIDR" if six else "CIDR") if network else "IPv6" if six else "IP"
     made = {
         "value": value,
         "type": kind,
@@ -131,7 +133,7 @@ def reputation(notifications, settings):
         found = indicator(notification, settings)
         if found is None:
             continue
-        kind = "ip" if found["type"] == "IPv6" else found["type"].lower()
+        kind = {"IPv6": "ip", "IPv6CIDR": "cidr"}.get(found["type"], found["type"].lower())
         said = {
             "Indicator": found["value"],
             "Type": kind,
@@ -140,6 +142,8 @@ def reputation(notifications, settings):
             "Reliability": settings.get("integrationReliability") or settings.get("feedReliability"),
         }
         context.setdefault(CONTEXT["DBotScore"], []).append({k: v for k, v in said.items() if v is not None})
+        if kind not in NAMED:  # a network, for which the context has no place
+            continue
         known = {NAMED[kind]: found["value"]}
         if kind == "file":
             digests = {"MD5": "md5", "SHA1": "sha1", "SSDeep": "ssdeep"}
