@@ -5,7 +5,6 @@ Every error names line and path.
 Relative paths in a configuration file are relative to its folder, whatever folder the command runs in.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from connector.model import Json, Misconfigured
-from connector.settings import yamldoc
+from connector.settings import options, yamldoc
 from connector.settings.yamldoc import YamlDocument, YamlPath
 
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
@@ -53,12 +52,16 @@ _WORDING = {
     "union_tag_invalid": "there is no such type; choose one of {expected_tags}",
 }
 """How pydantic's types of faults (docs.pydantic.dev/latest/errors/validation_errors) read in a configuration file."""
+_SECTION_WANTED = ("model_type", "model_attributes_type", "dict_type")
+_BELOW_NAMES = 2
 _MAX_FAULTS = 20
 """Shown at once: a file of another kind may have one in every line."""
 
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What the names that a configuration gives look like; they are safe in file names, URLs and metrics."""
+
+_NAME_RULE = "a name has letters, digits, dots, hyphens and underscores, 64 at most, and begins with a letter or digit"
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 
@@ -104,6 +107,17 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, data: Any) -> Any:
+        # Pydantic would take `true` for 1.
+        for name, value in data.items() if isinstance(data, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation in _NUMBERS:
+                raise ValueError(f"{name} must be a number, not true or false")
+        return data
+
+
+_NUMBERS = (int, float, int | None, float | None)
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -166,7 +180,10 @@ def validate(document: YamlDocument, model: type[SettingsType], placeholders: Pl
     data = _substitute(document, document.data, (), placeholders, unfilled)
     if unfilled:
         raise Misconfigured("\n".join(unfilled))
-    data = {} if data is None else data
+    if data is None:
+        raise Misconfigured(
+            f"{document.name}: there is nothing in this file; `iocstream init` writes one to start from"
+        )
     try:
         return model.model_validate(data, context=placeholders.folder)
     except pydantic.ValidationError as error:
@@ -267,9 +284,7 @@ def _explain(document: YamlDocument, data: Json, model: type[BaseModel], fault: 
     message = str(fault["msg"]).removeprefix("Value error, ")
     message = re.sub("^(Input|String|Value) should ", "must ", message)
     if kind == "extra_forbidden":
-        unknown = str(path[-1])
-        close = difflib.get_close_matches(unknown, sorted(_all_keys(model.model_json_schema())), n=1)
-        message = f"there is no such option{f'; did you mean {close[0]}?' if close else ''}"
+        message = options.unknown_option(model.model_json_schema(), data, path)
     elif kind in ("string_too_short", "too_short"):
         least = context["min_length"]
         message = "must not be empty" if least == 1 else f"must have a length of at least {least}"
@@ -277,8 +292,10 @@ def _explain(document: YamlDocument, data: Json, model: type[BaseModel], fault: 
         message = _WORDING[kind].format_map(context)
     if kind == "union_tag_invalid":
         path = (*path, "type")
+    message += _remedy(kind, data, path)
     if fault["loc"] and fault["loc"][-1] == _NAME and kind == "string_pattern_mismatch":
-        message = f"this name must match {context['pattern']}"
+        pattern = context["pattern"]
+        message = _NAME_RULE if pattern == f"^{NAME_PATTERN}$" else f"this name must match {pattern}"
     return str(document.error(path, message[:1].lower() + message[1:]))
 
 
@@ -298,15 +315,24 @@ def _real_path(data: Json, loc: tuple[str | int, ...], *, is_missing: bool) -> Y
     return tuple(path)
 
 
-def _all_keys(schema: Json) -> set[str]:
-    keys: set[str] = set()
-    if isinstance(schema, dict):
-        properties = schema.get("properties")
-        if isinstance(properties, dict):
-            keys.update(properties)
-        for child in schema.values():
-            keys |= _all_keys(child)
-    elif isinstance(schema, list):
-        for child in schema:
-            keys |= _all_keys(child)
-    return keys
+def _remedy(kind: str, data: Json, path: YamlPath) -> str:
+    """What to do about a value of the wrong type; empty when the fault says enough."""
+    value = _value(data, path)
+    if kind == "string_type" and value is None:
+        return ", and there is none: give a value, or leave the option out"
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return ": put it in quotation marks"
+    if kind in _SECTION_WANTED and len(path) == _BELOW_NAMES and path[0] in ("sources", "routes"):
+        return f": under {path[0]} come names of your choice, and the options under each name"
+    if kind in _SECTION_WANTED and path in (("sources",), ("routes",)) and isinstance(value, list):
+        return ": a name of your choice for each, no list"
+    return ""
+
+
+def _value(data: Json, path: YamlPath) -> Json:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from connector.model import Json, Misconfigured
 
@@ -111,8 +112,16 @@ def parse(text: str, name: str) -> YamlDocument:
         node = reader.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        problem = str(error.problem or error.context)
+        if "unexpected end of stream" in problem and error.context_mark:
+            mark, problem = error.context_mark, "a quotation mark opens here and is closed nowhere"
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise Misconfigured(f"{where}: is not YAML: {error.problem or error.context}") from error
+        raise Misconfigured(f"{where}: is not YAML: {problem}{_remedy(problem)}") from error
+    except ReaderError as error:
+        before = text[: error.position]
+        where = f"{name}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+        character = ord(error.character) if isinstance(error.character, str) else error.character
+        raise Misconfigured(f"{where}: is not YAML: the character U+{character:04X} may not stand in it") from error
     except (YAMLError, ValueError) as error:
         raise Misconfigured(f"{name}: is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -120,6 +129,26 @@ def parse(text: str, name: str) -> YamlDocument:
     places: dict[YamlPath, Place] = {}
     data = _Builder(name, places).build(node, ()) if node is not None else None
     return YamlDocument(name, data, places)
+
+
+_REMEDIES = (
+    ("character '\\t'", "indent with spaces, not with a tab"),
+    ("that cannot start any token", "put a text that begins with this character in quotation marks"),
+    ("undefined alias", "put a text that begins with * in quotation marks"),
+    (
+        "mapping values are not allowed here",
+        "a colon is missing in the line before, or quotation marks around it",
+    ),
+    ("unknown escape character", "in double quotation marks write two backslashes for one, or take single ones"),
+    ("could not find expected ':'", "a key needs a colon and a blank after it"),
+    ("expected <block end>", "indent it as the lines that it belongs to"),
+    ("expected ',' or", "a bracket or brace is not closed, or a comma is missing"),
+    ("another document", "a file is one document: leave out what follows ---"),
+)
+
+
+def _remedy(problem: str) -> str:
+    return next((f": {remedy}" for part, remedy in _REMEDIES if part in problem), "")
 
 
 class _Builder:
@@ -137,25 +166,33 @@ class _Builder:
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if node.tag and str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-            raise self.error(node, f"the tag {node.tag} is not supported")
+            raise self.error(node, f"the tag {node.tag} is not supported: leave it out")
         if isinstance(node, SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         if isinstance(node, MappingNode):
-            return {key: self.build(child, (*path, key)) for key, child in self.pairs(node)}
+            return {key: self.of_key(key, mark, child, path) for key, mark, child in self.pairs(node)}
         raise self.error(node, "neither a mapping, a list nor a value")
 
-    def pairs(self, node: MappingNode) -> Iterator[tuple[str, Node]]:
-        seen: set[str] = set()
+    def of_key(self, key: str, mark: Any, node: Node, path: YamlPath) -> Json:
+        value = self.build(node, (*path, key))
+        if value is None and not node.value:  # ruamel finds nothing only at whatever comes next
+            self.places[(*path, key)] = Place(self.name, mark.line + 1, mark.column + 1)
+        return value
+
+    def pairs(self, node: MappingNode) -> Iterator[tuple[str, Any, Node]]:
+        seen: dict[str, int] = {}
         for key_node, child in node.value:
             if not isinstance(key_node, ScalarNode):
                 raise self.error(key_node, "a key must be text")
             key = str(key_node.value)
             if key in seen:
-                raise self.error(key_node, f"the key {key!r} stands here twice")
+                raise self.error(
+                    key_node, f"the key {key!r} stands here twice, first in line {seen[key]}: leave out one"
+                )
             if key == "<<":
-                raise self.error(key_node, "merge keys (<<) are not part of YAML 1.2")
-            seen.add(key)
-            yield key, child
+                raise self.error(key_node, "merge keys (<<) are not part of YAML 1.2: write the options out")
+            seen[key] = key_node.start_mark.line + 1
+            yield key, key_node.start_mark, child
 
     def scalar(self, node: ScalarNode) -> Json:
         text = str(node.value)
@@ -163,7 +200,7 @@ class _Builder:
         if tag == "!":
             return text
         if tag.removeprefix("tag:yaml.org,2002:") not in _SCALAR_TAGS:
-            raise self.error(node, f"the tag {tag} is not supported")
+            raise self.error(node, f"the tag {tag} is not supported: leave it out")
         if node.style == ">":
             return text.replace("\a", "")  # where ruamel notes a fold, so that it could write it again
         return text if node.style in ("'", '"', "|") else _plain(text)

@@ -206,7 +206,7 @@ THERE = MISFIT + "emit.one.name is there already (base.yaml:12:11); to give it a
             "an overlay can change nothing but match, let, claim, emit, withdraw; did you mean emit?",
         ),
         ("change: []", "change: a mapping is expected here, with match, let, claim, emit, withdraw"),
-        ("change: {let: {days: 1}}\nremove:", "over1.yaml:3:8: remove: a mapping is expected here"),
+        ("change: {let: {days: 1}}\nremove:", "over1.yaml:3:1: remove: a mapping is expected here"),
         ("emit: {}", "there is no such key in an overlay; put it under change, add or remove"),
         ("chagne: {}", "there is no such key in an overlay; did you mean change? (known: extends, description, change"),
         ("description: 1\nchange: {let: {days: 1}}", "over1.yaml:2:14: description: must be text"),

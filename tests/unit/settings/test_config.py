@@ -103,7 +103,7 @@ def test_keys_are_not_filled_in():
         ("parts: {a b: {type: left}}", "c.yaml:1:14: parts.a b: this name must match ^[^ ]+$"),
         ("parts: {a: {type: left, side: up}}", "c.yaml:1:31: parts.a.side: must be 'near' or 'far'"),
         ("parts: {a: {type: left, is_open: 7}}", "c.yaml:1:34: parts.a.is_open: must be true or false"),
-        ("", "c.yaml:1:1: parts: is required"),
+        ("", "c.yaml: there is nothing in this file"),
     ],
 )
 def test_every_fault_names_line_path_and_what_was_expected(text, said):
