@@ -1,8 +1,8 @@
 """The configuration file: its options, and the plan that it becomes, with every mapping compiled."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from connector.settings.parts import Destination
 from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
+from connector.settings.token_file import TokenFile
 from connector.settings.yamldoc import YamlDocument
 
 
@@ -138,6 +139,27 @@ class Plan:
         """The sources that a route reads."""
         return tuple(route.sources or self.settings.sources)
 
+    def only(self, sources: Collection[str] | None) -> "Plan":
+        """The plan as whoever may see these sources alone sees it: with the routes that read nothing else; None: all.
+
+        It is for looking, and never run: what it leaves out would be taken for what is no longer configured.
+        """
+        if sources is None:
+            return self
+        seen = set(sources)
+        parts = {
+            "sources": {name: each for name, each in self.settings.sources.items() if name in seen},
+            "routes": {
+                name: each for name, each in self.settings.routes.items() if seen.issuperset(self.read_by(each))
+            },
+        }
+        return replace(self, settings=self.settings.model_copy(update=parts))
+
+    def token_file(self) -> TokenFile:
+        """The tokens that open the server: those of this configuration, and those of the file."""
+        server, journal = self.settings.server, self.settings.journal.path
+        return TokenFile(server.token_file or journal.with_name(f"{journal.name}.tokens"), server.tokens)
+
     def receivers(self) -> Mapping[str, str]:
         """Route → where it sends."""
         return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
@@ -221,6 +243,7 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
     settings = config.validate(document, Config, placeholders)
     for name in settings.routes.keys() & settings.sources.keys():
         raise document.error(("routes", name), "a route and a source cannot have the same name")
+    _tokens_see_what_there_is(document, settings)
     producers = _producers(document, settings)
     taken: dict[Hashable, str] = {}
     used: dict[tuple[str, Producer], CompiledMapping] = {}
@@ -246,6 +269,14 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
             place = f"{document.place((*where, 'when'))}: routes.{name}.when"
             conditions[name] = mapping.compile_condition(route.when, place)
     return Plan(settings, mappings, conditions, signed, _guards(settings))
+
+
+def _tokens_see_what_there_is(document: YamlDocument, settings: Config) -> None:
+    for number, token in enumerate(settings.server.tokens):
+        for index, source in enumerate(token.sources or ()):
+            if source not in settings.sources:
+                at = ("server", "tokens", number, "sources", index)
+                raise document.error(at, f"there is no source {source!r}; there is {', '.join(settings.sources)}")
 
 
 def _producers(document: YamlDocument, settings: Config) -> Mapping[str, Producer]:

@@ -9,7 +9,7 @@ from connector.actions.delivery import RouteResult, errors_of
 from connector.actions.envelope import ErrorDetail
 from connector.actions.preconditions import nothing_to_stdout, serving_processes
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.configuration import NotFound, Plan
+from connector.configuration import NotFound
 from connector.operations import dead_letters
 
 
@@ -62,7 +62,7 @@ def list_rejected(context: ActionContext, asked: ListRejected) -> RejectedResult
 
     A dead letter stays until it is delivered, or dropped on command.
     """
-    found = sorted(_find(context.plan, asked.route), key=lambda each: int(each["id"]))
+    found = sorted(_find(context, asked.route), key=lambda each: int(each["id"]))
     page = [each for each in found if each["id"] > asked.after][: asked.limit]
     return RejectedResult(rejected=[DeadLetterResult.model_validate(each) for each in page], total=len(found))
 
@@ -127,8 +127,8 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     a route that another process serves are left to that process: it retries within seconds, with the mapping and
     settings it was started with, and list_rejected shows the result.
     """
-    plan = context.plan
-    found = _find(plan, asked.route)
+    plan = context.whole
+    found = _find(context, asked.route)
     if missing := sorted(set(asked.ids) - {each["id"] for each in found}):
         of_route = f" of the route {asked.route}" if asked.route else ""
         raise NotFound(f"there is no dead letter {missing[0]}{of_route}; list_rejected shows what there is")
@@ -141,7 +141,8 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     nothing_to_stdout(plan, ids.keys() - elsewhere.keys())
     if elsewhere:
         dead_letters.ask_retry(plan, [number for route in elsewhere for number in ids[route]])
-    parts = dead_letters.retry(plan, asked.route, here if elsewhere else asked.ids, context.stop) if here else []
+    chosen = here if elsewhere or context.sources is not None else asked.ids
+    parts = dead_letters.retry(plan, asked.route, chosen, context.stop) if here else []
     left = [
         LeftResult(route=route, dead_letters=len(ids[route]), process=by.process, host=by.host)
         for route, by in elsewhere.items()
@@ -149,11 +150,12 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     return RetriedResult(routes=[RouteResult.of(part) for part in parts], left=left)
 
 
-def _find(plan: Plan, route: str | None) -> list[dict[str, Any]]:
-    """As `dead_letters.find`; a route that is no longer configured may have some too."""
-    if route in plan.settings.routes:
-        return dead_letters.find(plan, route)
-    found = [each for each in dead_letters.find(plan) if route in (None, each["route"])]
+def _find(context: ActionContext, route: str | None) -> list[dict[str, Any]]:
+    """As `dead_letters.find`, of what the caller may see; a route that is no longer configured may have some too."""
+    plan = context.plan
+    is_seen = route in plan.settings.routes
+    listed = dead_letters.find(plan, route) if is_seen else dead_letters.find(plan)
+    found = [each for each in listed if route in (None, each["route"]) and context.sees(each["source"])]
     if route is not None and not found:
         plan.route(route)
     return found

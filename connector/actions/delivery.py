@@ -15,6 +15,7 @@ from connector.monitoring.status import Lost
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.part import Part
+from connector.spending import NotAllowed
 from connector.values.timestamps import timestamp
 
 
@@ -141,6 +142,8 @@ def poll(context: ActionContext, _: Poll) -> PollResult:
     cannot be delivered during an outage is delivered by a later call. While another process serves a source or route it
     answers `served_elsewhere` and does nothing, because that process fetches and delivers already.
     """
+    if context.sources is not None:
+        raise NotAllowed("a token for some sources alone cannot poll, for that moves what is of others, too")
     plan = context.plan
     nothing_to_stdout(plan, plan.settings.routes)
     nobody_else_serves(plan, (*plan.settings.sources, *plan.settings.routes))
@@ -226,8 +229,8 @@ def push_notification(context: ActionContext, asked: PushNotification) -> PushRe
     delivered first, and the next poll does not send it again. If the route has dealt with it already, it is sent again
     in the same version. While another process serves the route the answer is `served_elsewhere`.
     """
-    plan = context.plan
-    plan.route(asked.route)
+    context.plan.route(asked.route)
+    plan = context.whole
     nothing_to_stdout(plan, [asked.route])
     nobody_else_serves(plan, [asked.route])
     try:

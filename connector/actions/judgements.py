@@ -1,6 +1,6 @@
 """Actions for analysts: judge a notification, an observable or a rule; list what was judged."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -114,7 +114,7 @@ def judge(context: ActionContext, asked: Judge) -> JudgedResult:
     """
     if asked.ruleset and asked.of != "rule":
         raise InvalidParameters("ruleset: it goes with `of: rule` alone")
-    judged = Judged(asked.of, asked.value, asked.ruleset, asked.source)
+    judged = Judged(asked.of, asked.value, asked.ruleset, _source(context, asked.source or None) or "")
     said = Judgement(judged, asked.verdict, context.caller or judgements.user_name(), asked.note, asked.until)
     where = sharing.audience(context.plan, said) if asked.share else None
     stored = judgements.judge(context.plan, said)
@@ -123,7 +123,30 @@ def judge(context: ActionContext, asked: Judge) -> JudgedResult:
             stored["shared"] = list(sharing.share(context.plan, where, said))
         except ConnectorError as error:
             stored["not_shared"] = error_detail(error)
-    return JudgedResult.model_validate(stored)
+    return JudgedResult.model_validate(_seen(context, stored))
+
+
+def _source(context: ActionContext, source: str | None) -> str | None:
+    """The source that is meant; None: any. A caller who may see some alone must mean one of these.
+
+    Raises:
+        NotFound: the caller sees no such source.
+        InvalidParameters: several can be meant.
+    """
+    if context.sources is None:
+        return source
+    if source is not None:
+        context.plan.source(source)
+        return source
+    if len(context.sources) != 1:
+        raise InvalidParameters(f"source: say which, of {', '.join(context.sources)}")
+    return next(iter(context.sources))
+
+
+def _seen(context: ActionContext, judgement: dict[str, Any]) -> dict[str, Any]:
+    """A judgement without the rules of sources that the caller may not see."""
+    rules = [each for each in judgement["rules"] if context.sees(each["source"])]
+    return {**judgement, "rules": rules}
 
 
 class ListJudgements(Parameters):
@@ -199,7 +222,13 @@ def list_judged_rules(context: ActionContext, asked: ListJudgedRules) -> JudgedR
 def list_judgements(context: ActionContext, asked: ListJudgements) -> JudgementsResult:
     """List what was judged, the newest first."""
     wanted = JudgementFilter(
-        asked.of, asked.value, asked.verdict, asked.source, asked.by, asked.before, in_force=asked.in_force
+        asked.of,
+        asked.value,
+        asked.verdict,
+        _source(context, asked.source),
+        asked.by,
+        asked.before,
+        in_force=asked.in_force,
     )
     found = judgements.find(context.plan, wanted, asked.limit)
-    return JudgementsResult(judgements=[JudgementDetail.model_validate(each) for each in found])
+    return JudgementsResult(judgements=[JudgementDetail.model_validate(_seen(context, each)) for each in found])

@@ -204,12 +204,13 @@ def delete_notification(context: ActionContext, asked: DeleteNotification) -> De
     """
     plan = context.plan
     entries = _in_journal(plan, asked.id)
+    every = context.whole
     sources = list(dict.fromkeys(entry.source for entry in entries)) or list(plan.settings.sources)
     upstreams = {plan.settings.sources[name].upstream() for name in sources} - {None}
     if not upstreams:
         raise NotFound(f"no source of the notification can delete it: {', '.join(sources)}")
-    same_upstream = [name for name, each in plan.settings.sources.items() if each.upstream() in upstreams]
-    undelivered = _undelivered(plan, entries, same_upstream) if entries else ["the journal does not have it"]
+    same_upstream = [name for name, each in every.settings.sources.items() if each.upstream() in upstreams]
+    undelivered = _undelivered(every, entries, same_upstream) if entries else ["the journal does not have it"]
     if undelivered and not asked.override:
         raise NotDelivered(f"notification {asked.id} is not delivered everywhere: {'; '.join(undelivered)}")
     refusal: Refused | None = None

@@ -4,9 +4,9 @@ import inspect
 import threading
 import typing
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -25,6 +25,8 @@ class ActionContext:
     """What an action works with.
 
     Attributes:
+        plan: as the caller may see it.
+        whole_plan: what the caller sees is a part of it; None: the caller sees everything.
         stop: set when the program is asked to end: what takes long then ends soon.
         spending: whether the caller may spend quota at VirusTotal, and what it has spent.
         caller: the name of the token that the caller gave; empty on the command line.
@@ -34,6 +36,25 @@ class ActionContext:
     stop: threading.Event = field(default_factory=threading.Event)
     spending: Spending = field(default_factory=Spending)
     caller: str = ""
+    whole_plan: Plan | None = None
+
+    @property
+    def whole(self) -> Plan:
+        """The plan with all that the caller may not see: for what must not overlook anything."""
+        return self.plan if self.whole_plan is None else self.whole_plan
+
+    @property
+    def sources(self) -> Collection[str] | None:
+        """The sources that the caller may see; None: all, those that are no longer configured among them."""
+        return None if self.whole_plan is None else self.plan.settings.sources.keys()
+
+    def sees(self, source: str | None) -> bool:
+        """Whether the caller may see what is of this source; None: what is of all."""
+        return self.sources is None or source in self.sources
+
+    def seeing(self, sources: Collection[str] | None) -> Self:
+        """For a caller who may see these sources alone; None: all."""
+        return self if sources is None else replace(self, plan=self.plan.only(sources), whole_plan=self.plan)
 
 
 class Parameters(BaseModel):

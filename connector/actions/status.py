@@ -67,9 +67,17 @@ def test_connectivity(context: ActionContext, _: NoParameters) -> ConnectivityRe
     """
     return ConnectivityResult(
         findings=[
-            FindingResult(part=found.part, level=found.level, message=found.message) for found in check(context.plan)
+            FindingResult(part=found.part, level=found.level, message=found.message)
+            for found in check(context.plan)
+            if context.sources is None or found.part in _parts(context)
         ]
     )
+
+
+def _parts(context: ActionContext) -> set[str]:
+    """What a caller who may see some sources alone may be told of."""
+    settings = context.plan.settings
+    return {*settings.sources, *settings.routes, *(str(route.mapping) for route in settings.routes.values())}
 
 
 class StatusResult(Result, StatusReport):
@@ -103,7 +111,24 @@ def get_status(context: ActionContext, _: NoParameters) -> StatusResult:
 
     It reads only the journal, so it costs no quota and answers during an outage.
     """
-    return StatusResult.model_validate(status(context.plan).model_dump())
+    report = status(context.plan)
+    return StatusResult.model_validate((report if context.sources is None else _seen(context, report)).model_dump())
+
+
+def _seen(context: ActionContext, report: StatusReport) -> StatusReport:
+    """What a report says of the sources that the caller may see, and of the routes that read nothing else."""
+    sources = [each for each in report.sources if context.sees(each.name)]
+    stored = sum(each.notifications for each in sources)
+    return report.model_copy(
+        update={
+            "journal": report.journal.model_copy(update={"notifications": min(stored, report.journal.notifications)}),
+            "sources": sources,
+            "routes": [each for each in report.routes if each.name in context.plan.settings.routes],
+            "dead_letters_of_former_routes": {},
+            "former": [],
+            "rules": [each for each in report.rules if each.source is not None and context.sees(each.source)],
+        }
+    )
 
 
 class SourceQuota(BaseModel):

@@ -75,6 +75,7 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
         path = folder / _CONFIGURATION_FILE
         text = CONFIGURATION.format(api_url=api_url, collection_url=taxii_url + taxii.path, syslog_port=syslog.port)
         (folder / _MARKER).write_text(_hashed(text.encode()))
+        path.touch(0o600)  # as `iocstream init` makes it
         path.write_text(text)
         plan = configuration.load(path, {"VT_API_KEY": "demo-key", "TAXII_PASSWORD": _PASSWORD})
         routes = dict.fromkeys(plan.settings.routes, count)

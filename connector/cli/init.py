@@ -1,5 +1,6 @@
 """`iocstream init`: a configuration to start from."""
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from connector.cli.command import config_option
 def init(path: Path) -> None:
     """Write a commented configuration file to start from."""
     try:
-        with path.open("x", encoding="utf-8") as file:
+        # For its owner alone: sooner or later somebody writes a key into it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(resources.files("connector.cli").joinpath("init.yaml").read_text("utf-8"))
     except FileExistsError:
         raise click.UsageError(f"{path} exists already; move it away or name another with --config") from None

@@ -14,12 +14,16 @@ from connector.cli.command import config_option, json_option, load, print_json
 @config_option
 @json_option
 def status(path: Path, *, as_json: bool) -> None:
-    """Show the status of sources and routes: watermark, lag, quota, position, backlog, dead letters."""
-    from connector.cli import terminal
+    """Show the status of sources and routes: watermark, lag, quota, position, backlog, dead letters; and of tokens."""
+    from connector.cli import terminal, token
     from connector.operations import status as reporting
 
-    report = reporting.status(load(path))
+    plan = load(path)
+    report = reporting.status(plan)
+    tokens = [each.as_json() for each in plan.token_file().listed()]
     if as_json:
-        print_json(report.as_json())
+        print_json({**report.as_json(), "tokens": tokens})
     else:
         terminal.show_status(report)
+        if tokens:
+            terminal.table("Tokens", token.COLUMNS, [token.row(each) for each in tokens])

@@ -21,7 +21,7 @@ PUBLISHER = "IoC-Stream Connector"
 LICENCE = "Apache-2.0"
 SETTINGS = {
     "url": "Address of `iocstream serve`, such as https://iocstream.example:8640",
-    "token": "A token that `iocstream token NAME --scope act` made",
+    "token": "A token that `iocstream token new NAME --scope act` made",
     "verify": "Verify the server's certificate",
 }
 """The settings that each package needs to reach the server, as they are explained to the user."""

@@ -130,7 +130,7 @@ def _endpoint(
         asked = _parameters(action, await bodies.json_object(request, settings))
         about["parameters"] = named(asked)
         spending = Spending(is_allowed=token.may("act"))
-        allowed = replace(context, spending=spending, caller=token.name)
+        allowed = replace(context.seeing(token.sources), spending=spending, caller=token.name)
         ended = threading.Event()
 
         def work() -> Envelope:

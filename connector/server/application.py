@@ -1,6 +1,9 @@
 """The server's application: a configuration becomes the routers that serve it."""
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,13 +21,15 @@ from connector.server.authentication import AuthenticationMiddleware, Gate
 from connector.server.front import Front
 from connector.server.notices import Notices
 from connector.server.taxii import description, endpoints
+from connector.server.token_book import TokenBook
 from connector.settings.server import ServerSettings, TokenSettings
+from connector.settings.token_file import TokenFile
 from connector.telemetry import AuditLog
 from connector.version import VERSION
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
-Every request but those for this document and its readable form needs a token, which `iocstream token NAME` makes."""
+Every request but those for this document and its readable form needs a token, which `iocstream token new NAME` makes."""
 
 READER_PATIENCE_SECONDS = 5
 """How long a TAXII request waits when its token has asked too often. Common TAXII clients do not retry after a 429:
@@ -32,13 +37,20 @@ they give up, and begin again at the first page."""
 _OPENAPI, _DOCS = "/openapi.json", "/docs"
 
 
-def application(context: ActionContext, collections: Collections, notices: Notices | None = None) -> ASGIApp:
+def application(
+    context: ActionContext,
+    collections: Collections,
+    notices: Notices | None = None,
+    book: TokenBook | None = None,
+) -> ASGIApp:
     """The application that serves the actions and the page of a configuration, and the collections over TAXII."""
-    gate = Gate(context.plan.settings.server, notices or Notices())
+    plan = context.plan
+    gate = Gate(plan.settings.server, book or TokenBook(plan.token_file()), notices or Notices())
     audit = AuditLog(context.plan.settings.server.audit)
 
     async def reader(request: Request) -> endpoints.Reader:
-        return _Reader(await gate.admit(request, READER_PATIENCE_SECONDS))
+        token = await gate.admit(request, READER_PATIENCE_SECONDS)
+        return _Reader(token, frozenset(each.name for each in _published(plan.only(token.sources))))
 
     taxii = endpoints.TaxiiServer(_published(context.plan), collections, reader)
     divided = _Divided(_main_application(context, gate, audit), taxii)
@@ -101,7 +113,8 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    return openapi(_main_application(ActionContext(plan), Gate(plan.settings.server, Notices()), AuditLog()))
+    gate = Gate(plan.settings.server, TokenBook(TokenFile(Path(os.devnull) / "tokens")), Notices())
+    return openapi(_main_application(ActionContext(plan), gate, AuditLog()))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:
@@ -112,13 +125,15 @@ def _published(plan: Plan) -> list[endpoints.Published]:
 @dataclass(frozen=True, slots=True)
 class _Reader:
     token: TokenSettings
+    seen: Collection[str]
+    """The collections that have nothing of a source that the token may not see."""
 
     @property
     def name(self) -> str:
         return self.token.name
 
     def may_read(self, collection: str) -> bool:
-        return self.token.may(f"taxii:{collection}")
+        return collection in self.seen and self.token.may(f"taxii:{collection}")
 
 
 class _Divided:

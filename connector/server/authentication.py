@@ -7,7 +7,7 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBase
@@ -20,6 +20,7 @@ from connector.server.clients import client_of
 from connector.server.failed_logins import FailedLogins
 from connector.server.notices import Notices
 from connector.server.problems import Problem
+from connector.server.token_book import TokenBook
 from connector.settings.server import ServerSettings, TokenSettings, find_token
 
 ACTIONS_PATH = "/actions/"
@@ -41,7 +42,7 @@ class _Scheme(SecurityBase):
 
 
 SECURITY = (
-    Security(_Scheme("bearer", "A token from `iocstream token NAME`.")),
+    Security(_Scheme("bearer", "A token from `iocstream token new NAME`.")),
     Security(_Scheme("basic", "The token's name as the user, and the token as the password.")),
 )
 """How the OpenAPI document says that a token is given, for every endpoint."""
@@ -53,12 +54,14 @@ class Gate:
     Each token has an allowance of `requests_per_minute`, which fills up again evenly.
     """
 
-    def __init__(self, settings: ServerSettings, notices: Notices, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tokens: Sequence[TokenSettings] = settings.tokens
+    def __init__(
+        self, settings: ServerSettings, book: TokenBook, notices: Notices, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._book = book
         self._behind_proxy = settings.behind_proxy
         self._allowance = float(settings.requests_per_minute)
         self._clock = clock
-        self._left = {token.name: (self._allowance, clock()) for token in self._tokens}
+        self._left: dict[str, tuple[float, float]] = {}
         self._notices = notices
         self._failed_logins = FailedLogins(clock)
 
@@ -79,9 +82,13 @@ class Gate:
                 if wait := self._failed_logins.count(client):
                     await self._failed_logins.delay(client, wait)
             raise _unauthenticated(authorization)
+        if token.is_over(time.time()):
+            self._notices.tell("login_refused", client, f"the token {token.name} has expired")
+            raise _expired(token)
         if wait := self.count(token, patience):
             await asyncio.sleep(wait)
         record.token = token.name
+        self._book.used(token, client)
         return token
 
     def token_of(self, authorization: str | None) -> TokenSettings | None:
@@ -89,10 +96,10 @@ class Gate:
         scheme, _, credentials = (authorization or "").partition(" ")
         match scheme.lower():
             case "bearer" | "token":  # the latter from clients made for other servers
-                return find_token(self._tokens, credentials.strip())
+                return find_token(self._book.tokens(), credentials.strip())
             case "basic":
                 name, token = _basic_credentials(credentials.strip())
-                return find_token(self._tokens, token, name)
+                return find_token(self._book.tokens(), token, name)
         return None
 
     def count(self, token: TokenSettings, patience: float = 0) -> float:
@@ -101,8 +108,8 @@ class Gate:
         Raises:
             Problem: it would have to wait for more than `patience` seconds.
         """
-        left, at = self._left[token.name]
         now = self._clock()
+        left, at = self._left.get(token.name, (self._allowance, now))
         rate = self._allowance / 60
         left = min(self._allowance, left + (now - at) * rate) - 1
         wait = max(0.0, -left / rate)
@@ -197,7 +204,16 @@ def _unauthenticated(authorization: str | None) -> Problem:
         "unauthenticated",
         "no token was given" if authorization is None else "the token is not known here",
         "Send the header `Authorization: Bearer TOKEN`, or by HTTP Basic the token's name as the user and the token as"
-        " the password; `iocstream token NAME` makes a token.",
+        " the password; `iocstream token new NAME` makes a token.",
+        headers=_CHALLENGES,
+    )
+
+
+def _expired(token: TokenSettings) -> Problem:
+    return Problem(
+        "unauthenticated",
+        f"the token {token.name} has expired",
+        "Ask whoever administers the server for a new one; `iocstream token new NAME` makes it.",
         headers=_CHALLENGES,
     )
 

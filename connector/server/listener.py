@@ -21,6 +21,7 @@ from connector.server.acceptor import Acceptor, raise_file_limit
 from connector.server.application import application
 from connector.server.connection import Connection
 from connector.server.notices import Notices
+from connector.server.token_book import TokenBook
 from connector.settings.server import ServerSettings
 
 KEEP_ALIVE_SECONDS = 15
@@ -42,10 +43,11 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         Misconfigured: there is no token, the address cannot be listened on, or a certificate cannot be used.
     """
     settings = plan.settings.server
-    if not settings.tokens:
+    book = TokenBook(plan.token_file())
+    if not book.tokens():
         raise Misconfigured(
             "server.tokens: there is no token, so nobody could ask anything;"
-            " `iocstream token NAME --scope read` makes one"
+            " `iocstream token new NAME --scope read` makes one"
         )
     try:
         telemetry.AuditLog(settings.audit).check()
@@ -56,7 +58,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
         notices = Notices()
         config = uvicorn.Config(
-            application(ActionContext(plan, stop), journal.collections, notices),
+            application(ActionContext(plan, stop), journal.collections, notices, book),
             http=Connection,
             ws="none",
             lifespan="off",
@@ -82,6 +84,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         tell(_url(settings, listener))
         server.run(sockets=[listener])
         notices.close()
+        book.close()
         telemetry.logger().info("serving_ended")
 
 

@@ -81,6 +81,10 @@ StreamPath = Annotated[str, Field(min_length=1), AfterValidator(_stream_path)]
 """The path of a file, or `-` for standard input or output."""
 
 
+PlacedPath = Annotated[Path, AfterValidator(placed)]
+"""The path of a file, which need not be there."""
+
+
 def _existing(path: Path, info: ValidationInfo) -> Path:
     path = placed(path, info)
     if not path.is_file():

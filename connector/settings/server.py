@@ -4,13 +4,14 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
-from connector.settings.config import NAME_PATTERN, ExistingFile, Name, Settings, StreamPath
+from connector.settings.config import NAME_PATTERN, ExistingFile, Name, PlacedPath, Settings, StreamPath
 from connector.settings.telemetry import HostName, address_and_port
 from connector.values.addresses import is_loopback
+from connector.values.timestamps import timestamp, unix_seconds
 
 PREFIX = "iocs_"
 """Begins every token, so that scanners for leaked secrets find it."""
@@ -21,13 +22,28 @@ _RIGHTS = {"read": frozenset(("read",)), "act": frozenset(("read", "act"))}
 ScopeName = Annotated[str, Field(pattern=f"^(read|act|admin|taxii|taxii:{NAME_PATTERN})$")]
 
 
+def _seconds(value: Any) -> Any:
+    return unix_seconds(value) if isinstance(value, str) else value
+
+
+Moment = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    PlainSerializer(timestamp, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["2027-01-31", "2027-01-31T08:00:00Z"]}),
+]
+"""A date, or a time with an offset; as a value Unix seconds."""
+
+
 class TokenSettings(Settings):
-    """A token that opens the server; `iocstream token NAME` makes one. Its hash alone is written down."""
+    """A token that opens the server; `iocstream token new NAME` makes one. Its hash alone is written down."""
 
     name: Name = Field(description="Name of the token: who uses it. For HTTP Basic it is the user name.")
     hash: str = Field(
         pattern=r"^sha256:[0-9a-f]{64}$",
-        description="SHA-256 of the token, as `iocstream token NAME` prints it. The token itself is not stored.",
+        description=(
+            "SHA-256 of the token, as `iocstream token new NAME --print` shows it. The token itself is not stored."
+        ),
     )
     scopes: list[ScopeName] = Field(
         min_length=1,
@@ -37,6 +53,25 @@ class TokenSettings(Settings):
             "`admin`: everything."
         ),
     )
+    sources: list[Name] | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "The sources whose notifications the token may see: a tenant's. What reads other sources as well, such as "
+            "a route for all tenants and its collection, is hidden from it. Without it: all."
+        ),
+    )
+    expires: Moment | None = Field(
+        None, description="When the token stops to open anything: a date, or a time with an offset. Without it: never."
+    )
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has expired at this time (Unix seconds)."""
+        return self.expires is not None and now >= self.expires
+
+    def sees(self, sources: Iterable[str]) -> bool:
+        """Whether it may see the notifications of all of these sources."""
+        return self.sources is None or set(sources) <= set(self.sources)
 
     def may(self, scope: str) -> bool:
         """Whether the token allows what needs this scope."""
@@ -96,6 +131,13 @@ class ServerSettings(Settings):
         description=(
             "Names that the server may be asked by (header `Host`), besides its addresses. Without it: any name with "
             "`tls` or `behind_proxy`; else names of this machine, and those that nobody can register on the Internet."
+        ),
+    )
+    token_file: PlacedPath | None = Field(
+        None,
+        description=(
+            "File that `iocstream token` keeps tokens in, as hashes, and which are revoked. Without it: the path of "
+            "the journal with `.tokens` at its end. The server takes up a change within a second or two."
         ),
     )
     audit: StreamPath | None = Field(

@@ -47,7 +47,7 @@ def package() -> Package:
     for field in incidents.fields():
         pack[f"IncidentFields/incidentfield-{field['name'].replace(' ', '_')}.json"] = json_bytes(field)
     uploads = {}
-    description = f"{SUMMARY}\n\nMake a token with `iocstream token xsoar --scope act` on the connector's host.\n"
+    description = f"{SUMMARY}\n\nMake a token with `iocstream token new xsoar --scope act` on the connector's host.\n"
     for name, described in ((INTEGRATION, integration), (FEED, feed)):
         code = b"\n\n".join((client(), template("xsoar/indicators.py"), template(f"xsoar/{name}.py")))
         tests = template(f"xsoar/{name}_test.py").replace(

@@ -5,7 +5,9 @@ import pytest
 from connector.server.authentication import Gate
 from connector.server.notices import Notices
 from connector.server.problems import Problem
+from connector.server.token_book import TokenBook
 from connector.settings.server import ServerSettings, hashed
+from connector.settings.token_file import TokenFile
 
 
 class Clock:
@@ -21,10 +23,10 @@ def clock():
 
 
 @pytest.fixture
-def gate(clock):
+def gate(clock, tmp_path):
     tokens = [{"name": name, "hash": hashed(name), "scopes": ["read"]} for name in ("one", "two")]
     settings = ServerSettings.model_validate({"requests_per_minute": 60, "tokens": tokens})
-    return Gate(settings, Notices(), clock)
+    return Gate(settings, TokenBook(TokenFile(tmp_path / "tokens", settings.tokens)), Notices(), clock)
 
 
 def asks(gate, times, patience=0, token="one"):
