@@ -9,6 +9,7 @@ from connector import app
 from connector.actions.envelope import Code, ErrorDetail
 from connector.actions.preconditions import nobody_else_serves, nothing_to_stdout
 from connector.actions.registry import ActionContext, Parameters, Result, action
+from connector.actions.upstream import must_have_a_key_of_its_own
 from connector.configuration import NotFound
 from connector.model import Message, Refused
 from connector.monitoring.status import Lost
@@ -229,7 +230,8 @@ def push_notification(context: ActionContext, asked: PushNotification) -> PushRe
     delivered first, and the next poll does not send it again. If the route has dealt with it already, it is sent again
     in the same version. While another process serves the route the answer is `served_elsewhere`.
     """
-    context.plan.route(asked.route)
+    for name in context.plan.read_by(context.plan.route(asked.route)):
+        must_have_a_key_of_its_own(context, name)
     plan = context.whole
     nothing_to_stdout(plan, [asked.route])
     nobody_else_serves(plan, [asked.route])

@@ -11,6 +11,7 @@ from connector.configuration import Plan
 from connector.model import Notification
 from connector.operations.withholding import withholding
 from connector.ports import SearchableSource
+from connector.spending import NotAllowed
 
 
 def searchable_sources(plan: Plan) -> list[str]:
@@ -32,15 +33,30 @@ def the_one_source(plan: Plan) -> str:
     return names[0]
 
 
+def must_have_a_key_of_its_own(context: ActionContext, name: str) -> None:
+    """Raises NotAllowed when a source has its API key in common with one that the caller may not see.
+
+    With the key every notification of both can be had, by its id.
+    """
+    upstream = context.plan.settings.sources[name].upstream()
+    for other, settings in context.whole.settings.sources.items():
+        if upstream is not None and settings.upstream() == upstream and not context.sees(other):
+            raise NotAllowed(
+                f"the source {name} has its API key in common with sources that this token may not see, so that"
+                " VirusTotal is not asked with it"
+            )
+
+
 @contextmanager
 def asking(context: ActionContext, name: str) -> Iterator[SearchableSource]:
     """A source, to ask VirusTotal by its API key.
 
     Raises:
-        NotAllowed: the caller may not spend quota.
+        NotAllowed: the caller may not spend quota, or might see what it may not.
         InvalidParameters: the source cannot be asked.
     """
     context.spending.must_be_allowed()
+    must_have_a_key_of_its_own(context, name)
     settings = context.plan.settings.sources[name]
     if settings.upstream() is None:
         raise InvalidParameters(f"source: {name} is of type {settings.type}, which cannot be asked")

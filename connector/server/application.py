@@ -29,7 +29,7 @@ from connector.version import VERSION
 
 _DESCRIPTION = """Notifications of VirusTotal's IoC Stream, as actions for playbooks and platforms.
 
-Every request but those for this document and its readable form needs a token, which `iocstream token new NAME` makes."""
+Every request but those for this document and its readable form needs a token, which `iocstream token new` makes."""
 
 READER_PATIENCE_SECONDS = 5
 """How long a TAXII request waits when its token has asked too often. Common TAXII clients do not retry after a 429:

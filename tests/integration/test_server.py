@@ -533,7 +533,9 @@ def test_without_the_extra_one_line_says_how_to_install_it(api, tmp_path):
 
 
 def test_a_token_is_shown_once_and_opens_the_server(api, tmp_path):
-    shown = iocstream_here("token", "playbooks", "--scope", "act", "--scope", "taxii:indicators", cwd=tmp_path)
+    shown = iocstream_here(
+        "token", "new", "playbooks", "--scope", "act", "--scope", "taxii:indicators", "--print", cwd=tmp_path
+    )
     token, line = shown.stdout.splitlines()[0], shown.stdout.splitlines()[-1]
     assert re.fullmatch(r"iocs_[A-Za-z0-9_-]{43}", token)
     assert token not in line
@@ -549,11 +551,11 @@ def test_a_token_is_shown_once_and_opens_the_server(api, tmp_path):
             assert server.post("delete_notification", {"id": "1"}, token="playbooks").status_code == 403
         finally:
             process.kill()
-    made = json.loads(iocstream_here("token", "x", "-s", "read", "--json", cwd=tmp_path).stdout)
+    made = json.loads(iocstream_here("token", "new", "x", "-s", "read", "--print", "--json", cwd=tmp_path).stdout)
     assert made["token"] != token
     assert made["scopes"] == ["read"]
-    assert iocstream_here("token", "x", "-s", "all", cwd=tmp_path).returncode == 2
-    assert iocstream_here("token", "a b", "-s", "read", cwd=tmp_path).returncode == 2
+    assert iocstream_here("token", "new", "x", "-s", "all", cwd=tmp_path).returncode == 2
+    assert iocstream_here("token", "new", "a b", "-s", "read", cwd=tmp_path).returncode == 2
 
 
 def test_the_documentation_loads_nothing_from_elsewhere(server):

@@ -14,7 +14,9 @@ from integration.servers import Server
 
 from connector.actions import ACTIONS
 from connector.settings.server import new_token
+from connector.simulator.api import Api
 from connector.simulator.notifications import notifications
+from connector.simulator.wsgi_server import serving
 
 RAISED = [each for each in notifications(60) if each["type"] in ("domain", "ip_address")]
 OURS, THEIRS = RAISED[:3], RAISED[3:7]
@@ -231,6 +233,28 @@ def test_a_token_for_one_tenant_learns_nothing_of_another_whatever_it_asks(tmp_p
         for alias in ("theirs-canary-only", "all-canary"):
             assert requests.get(f"{root}{alias}/objects/", **login).status_code == 404
         assert requests.get(f"{root}ours-only/objects/", **login).json()["objects"]
+
+
+def test_a_tenant_gets_nothing_of_another_at_virustotal_by_a_key_that_both_have(tmp_path):
+    api = Api(RAISED, key="demo-key")
+    path, tokens = configured(tmp_path, SCOPES)
+    with serving(api) as url:
+        text = path.read_text()
+        for name, file in (("ours", "ours.jsonl"), ("theirs-canary", "theirs.jsonl")):
+            source = f'{name}: {{type: virustotal, api_key: demo-key, api_url: "{url}/api/v3"}}'
+            text = text.replace(f"{name}: {{type: file, path: {file}}}", source)
+        path.write_text(text)
+        with served(path, tokens) as server:
+            for name, asked in (
+                ("get_notification", {"id": notification_id(THEIRS[0]), "where": "virustotal"}),
+                ("list_notifications", {"where": "virustotal"}),
+                ("convert_notification", {"id": notification_id(THEIRS[0])}),
+                ("push_notification", {"id": notification_id(THEIRS[0]), "route": "of-ours"}),
+                ("delete_notification", {"id": notification_id(THEIRS[0]), "override": True}),
+            ):
+                assert server.post(name, asked, token="tenant").status_code == 403, name
+            assert api.requests == []
+            assert server.post("get_notification", {"id": notification_id(THEIRS[0])}, token="admin").status_code == 200
 
 
 def test_a_token_for_a_source_that_is_not_there_is_refused(tmp_path):
