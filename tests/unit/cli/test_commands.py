@@ -156,7 +156,8 @@ def test_a_run_and_the_status_after_it_as_json(folder):
         ("out", "route", "done"),
     ]
     report = json.loads(invoked("status", "--json").stdout)
-    assert set(report) == {"journal", "sources", "routes", "dead_letters_of_former_routes", "former", "rules"}
+    parts = {"journal", "sources", "routes", "dead_letters_of_former_routes", "former", "rules", "tokens"}
+    assert set(report) == parts
     assert (report["routes"][0]["delivered"], report["sources"][0]["look_ups"]) == (4, None)
 
 
@@ -187,8 +188,8 @@ def test_a_duration_is_told_in_the_largest_unit_of_which_there_are_two(seconds, 
         (["action", "none", "--list"], "there is no action 'none'"),
         (["manifest", "--for", "xsoar"], "--for and --out go together"),
         (["manifest", "--for", "none", "--out", "x"], "there is no package for 'none'"),
-        (["token", "a b", "--scope", "read"], "'a b' is no name"),
-        (["token", "a", "--scope", "write"], "a scope is none of read, act, admin"),
+        (["token", "new", "a b", "--scope", "read"], "'a b' is no name"),
+        (["token", "new", "a", "--scope", "write"], "a scope is none of read, act, admin"),
     ],
 )
 def test_what_a_command_cannot_begin_is_one_sentence_and_2(folder, capsys, arguments, said):
@@ -277,7 +278,7 @@ class TestActions:
 
 
 def test_a_token_is_shown_once_with_the_hash_that_the_configuration_takes():
-    made = json.loads(invoked("token", "soar", "-s", "read", "-s", "taxii:iocs", "--json").stdout)
+    made = json.loads(invoked("token", "new", "soar", "--print", "-s", "read", "-s", "taxii:iocs", "--json").stdout)
     assert made["token"].startswith("iocs_")
     assert made["hash"].startswith("sha256:")
     assert made["scopes"] == ["read", "taxii:iocs"]
