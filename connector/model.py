@@ -414,12 +414,14 @@ class Claim(NamedTuple):
         seq: the entry that began it.
         stands: True, it is bad; False, what was said before is taken back.
         last_seq: the last entry that said the same, when that came after `seq`.
+        in_doubt: of what stands, whether it is not known if the receiver has accepted it.
     """
 
     observable: int
     seq: int
     stands: bool
     last_seq: int = 0
+    in_doubt: bool = False
 
 
 class Withheld(NamedTuple):
@@ -525,6 +527,7 @@ class Advance:
         revises: whether something can be sent of what is learned later; if not, only what is judged outdates entries.
         receiver: who has what was sent; see `Outbox.versions`.
         claims: what the receiver was told of observables.
+        unclaimed: what it was about to be told, and has refused.
         withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
         muted: the entries that are withheld because of what an analyst judged.
         guarded: what was suppressed, in the place of what the journal has of these entries.
@@ -543,6 +546,7 @@ class Advance:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
+    unclaimed: Sequence[Claim] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,6 +571,7 @@ class Redelivery:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
+    unclaimed: Sequence[Claim] = ()
 
 
 class Guarded(NamedTuple):

@@ -183,9 +183,10 @@ class Outbox(Protocol):
         """
         ...
 
-    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
         """Write down versions that are about to be sent, so that a `modified` means the same content after a crash.
 
+        So are claims that are about to be made, in doubt until they are accepted: they may be taken back meanwhile.
         Writing one down again changes nothing. Requires the lease on the route.
         """
         ...

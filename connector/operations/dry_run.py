@@ -76,8 +76,8 @@ class DryRunOutbox:
         self._changed.record(route, [version for versions in new.values() for version in versions], receiver)
         return {**found, **new}
 
-    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
-        """See `connector.ports.Outbox`."""
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+        """See `connector.ports.Outbox`. A dry run leaves nothing in doubt."""
         self._changed.record(route, versions, receiver)
 
     def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:

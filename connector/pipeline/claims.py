@@ -83,7 +83,7 @@ class Claims:
     def is_known(self, observable: int, seq: int, *, stands: bool) -> bool:
         """Whether it was told before that an entry claims it, or takes it back: it does so again."""
         told = self.at(observable, seq)
-        if told is None or told.stands != stands:
+        if told is None or told.stands != stands or told.in_doubt:
             return False
         return seq <= max(told.seq, told.last_seq) if stands else told.seq == seq
 
@@ -91,13 +91,18 @@ class Claims:
         """Whether a later entry has told something of it."""
         return self.told_until(observable) > seq
 
+    def in_doubt_from(self, observable: int, seq: int) -> int:
+        """The entry that claims it in doubt, up to this one; 0 when that is in no doubt."""
+        told = self.at(observable, seq)
+        return told.seq if told is not None and told.in_doubt else 0
+
     def claim(self, observable: int, seq: int) -> Claim:
-        """An entry says that it is bad."""
+        """An entry says that it is bad; in doubt, unless that is known to stand, until the receiver has accepted it."""
         told = self.at(observable, seq)
         if told is None or (told.seq < seq and not told.stands):
-            return self._tell(Claim(observable, seq, stands=True))
+            return self._tell(Claim(observable, seq, stands=True, in_doubt=True))
         if told.seq == seq:
-            return self._tell(told._replace(stands=True))
+            return self._tell(told._replace(stands=True, in_doubt=told.in_doubt or not told.stands))
         return self._tell(told._replace(last_seq=max(seq, told.last_seq)))
 
     def withdraw(self, observable: int, seq: int) -> Claim:

@@ -123,6 +123,8 @@ class Rendered:
         otherwise: of documents that revoke an object, what stands in their places for a receiver that never had it.
         anew: whether it tells something for the first time, or in doubt, to a receiver that other routes tell of the
             same objects.
+        in_doubt_from: of what takes something back, the entry from which on it is in doubt whether the receiver has
+            that, after a crash or an outage; 0: in none.
         left: see `Conversion`.
         claim, withheld, guarded: see `Conversion`.
     """
@@ -141,6 +143,7 @@ class Rendered:
     confirms: bool = False
     anew: bool = False
     left: bool = False
+    in_doubt_from: int = 0
 
     @property
     def takes_back(self) -> bool:
@@ -220,7 +223,7 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
                     document = _unless_unknown(document, item, objects, ledger)  # noqa: PLW2901 -- the one that is sent
                 if ids is not None and identity is not None and identity.versioned:
                     document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- likewise
-                message = _message(document, identity, item.entry, output, ledger, left=item.left)
+                message = _message(document, identity, item, output, ledger, left=item.left)
                 if message is not None:
                     messages.append(message)
         except Refused as refusal:
@@ -258,7 +261,7 @@ def _repeated_revocations(item: Rendered, output: Format, ledger: Ledger) -> Ite
     for document in filter(revokes, item.documents):
         identity = objects.identify(document)
         if identity.versioned:
-            message = _message(*ids.placed(document, identity), item.entry, output, ledger, left=True)
+            message = _message(*ids.placed(document, identity), item, output, ledger, left=True)
             if message is not None:
                 yield message
 
@@ -296,7 +299,7 @@ def _unless_unknown(document: Document, item: Rendered, objects: ObjectFormat, l
     if not revokes(document):
         return document
     object_id = objects.identify(document).id
-    if ledger.is_there(object_id) or revocation_of(ledger.versions(object_id)) is not None:
+    if ledger.is_there(object_id, item.in_doubt_from) or revocation_of(ledger.versions(object_id)) is not None:
         return document
     return next((each for each in item.otherwise if objects.identify(each).id == object_id), document)
 
@@ -309,12 +312,13 @@ def _as_json(document: Document) -> bytes | None:
 
 
 def _message(
-    document: Document, identity: Identity | None, entry: Entry, output: Format, ledger: Ledger, *, left: bool = False
+    document: Document, identity: Identity | None, item: Rendered, output: Format, ledger: Ledger, *, left: bool
 ) -> Message | None:
+    entry = item.entry
     date = entry.notification.date or 0  # one without a date was refused by `notification.view`
     if identity is None:
         return Message(entry.seq, entry.notification.id, output.encode(document), date)
-    stamped = ledger.stamp(document, identity, entry.seq, date, left=left)
+    stamped = ledger.stamp(document, identity, entry.seq, date, left=left, in_doubt_from=item.in_doubt_from)
     if stamped is None:
         return None
     return Message(

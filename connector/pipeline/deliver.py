@@ -11,7 +11,7 @@ from connector.pipeline.redeliver import probe, redeliver_in_turn, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
-from connector.pipeline.send import BatchOutcome, finish, is_emptied, send, unconfirmed
+from connector.pipeline.send import BatchOutcome, claimed, finish, is_emptied, send, unconfirmed
 from connector.pipeline.versions import Ledger
 from connector.ports import Outbox
 
@@ -109,7 +109,7 @@ class Delivery:
             journal.mark_unsent(route.name, None, route.receiver)
         ledger = Ledger(known_versions(route, journal, rendered), refresh=route.refresh, is_shared=bool(route.beside))
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
-        journal.record(route.name, ledger.recorded, route.receiver)
+        journal.record(route.name, ledger.recorded, route.receiver, claimed(conversions))
         delivered, accepted = send(route.sink, conversions, ledger)
         journal.forget_versions(route.name, accepted.unmade, route.receiver)
         self._is_refused = self.streak.count(delivered)
@@ -126,6 +126,7 @@ class Delivery:
             revises=route.can_revise,
             receiver=route.receiver,
             claims=accepted.claims,
+            unclaimed=accepted.unclaimed,
             withdrawn=delivered.withdrawn,
             muted=accepted.muted,
             guarded=accepted.guarded,

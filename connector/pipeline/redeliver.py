@@ -9,7 +9,7 @@ from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known
 from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
-from connector.pipeline.send import Accepted, BatchOutcome, finish, is_emptied, send
+from connector.pipeline.send import Accepted, BatchOutcome, claimed, finish, is_emptied, send
 from connector.pipeline.versions import Ledger
 from connector.ports import ObjectFormat, Outbox
 
@@ -165,7 +165,7 @@ def _send_again(
         known = {object_id: [each._replace(sent=False) for each in versions] for object_id, versions in known.items()}
     ledger = Ledger(known, told_until, refresh=route.refresh, is_shared=bool(route.beside))
     conversions = list(encode(rendered, ledger))
-    journal.record(route.name, ledger.recorded, route.receiver)
+    journal.record(route.name, ledger.recorded, route.receiver, claimed(conversions))
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)
     delivered, accepted = send(route.sink, conversions, ledger)
@@ -197,4 +197,5 @@ def _redelivery(
         counted.withdrawn,
         accepted.muted,
         accepted.guarded,
+        accepted.unclaimed,
     )

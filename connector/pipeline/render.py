@@ -182,8 +182,9 @@ class _Batch:
             documents = made.documents
         # That which was left to others before is not taken back by a replay, when they have ended it since.
         left = is_left or (bool(self._route.beside) and not is_anew)
+        doubt = self._claims.in_doubt_from(about, seq)
         claim = self._claims.withdraw(about, seq)
-        return replace(made, documents=documents, claim=claim, anew=is_anew, left=left)
+        return replace(made, documents=documents, claim=claim, anew=is_anew, left=left, in_doubt_from=doubt)
 
     def _is_anew(self, about: int, seq: int, *, stands: bool) -> bool:
         """Whether an entry tells something for the first time, or in doubt, among routes into one receiver."""

@@ -61,11 +61,13 @@ class Accepted(NamedTuple):
     Attributes:
         muted: the entries that it was not sent, because of what an analyst judged.
         guarded: what was suppressed of them.
+        unclaimed: what it was about to be told so, and has refused.
         unmade: revocations that it has refused and does not have: the object goes on as if none had been made.
     """
 
     versions: Sequence[Version]
     claims: Sequence[Claim]
+    unclaimed: Sequence[Claim]
     muted: Sequence[int]
     guarded: Sequence[Suppressed]
     unmade: Sequence[Version]
@@ -105,14 +107,21 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
         for version in ledger.stamped
         if version.revoked and (version.object_id, version.modified) in refused_versions & ledger.untold
     ]
-    return counted, Accepted(sent, claims, muted, guarded, unmade)
+    told = {(claim.observable, claim.seq) for claim in claims}
+    unclaimed = [claim for claim in claimed(conversions) if (claim.observable, claim.seq) not in told]
+    return counted, Accepted(sent, claims, unclaimed, muted, guarded, unmade)
+
+
+def claimed(conversions: Sequence[Conversion]) -> Sequence[Claim]:
+    """What the receiver is about to be told, and has not been told before as far as is known."""
+    return [each.claim for each in conversions if each.claim is not None and each.claim.in_doubt]
 
 
 def _claims(conversions: Sequence[Conversion], refusals: Sequence[Refusal]) -> list[Claim]:
     """What the sink was told: that something is bad by any message of an entry, that this is taken back by all."""
     refused = Counter(refusal.message.seq for refusal in refusals)
     return [
-        each.claim
+        each.claim._replace(in_doubt=False)
         for each in conversions
         if each.claim is not None
         and each.refusal is None

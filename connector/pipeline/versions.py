@@ -66,7 +66,14 @@ class Ledger:
         self.untold: set[tuple[str, str]] = set()  # by id and `modified`
 
     def stamp(
-        self, document: Document, identity: Identity, seq: int, date: int, *, left: bool = False
+        self,
+        document: Document,
+        identity: Identity,
+        seq: int,
+        date: int,
+        *,
+        left: bool = False,
+        in_doubt_from: int = 0,
     ) -> Document | None:
         """The document with its `created` and `modified`; None when the receiver has no need of it.
 
@@ -79,6 +86,8 @@ class Ledger:
             seq: the entry it was made from.
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
             left: whether no revocation may begin here: only one that is written down is sent.
+            in_doubt_from: of versions that entries from this one on have begun, it is in doubt whether the receiver
+                has them; 0: of none.
 
         Raises:
             Refused: the document is no JSON that can be written (nested too deeply, an integer over 64 bits), or
@@ -92,7 +101,7 @@ class Ledger:
             return None
         said = _Said(document)
         if said.revoked:
-            return self._revoke(said, object_id, seq, date, left=left)
+            return self._revoke(said, object_id, seq, date, left=left, in_doubt_from=in_doubt_from)
         if not versions:  # as of most documents
             at = timestamp(date)
             return self._begun(object_id, seq, said, (at, at))
@@ -102,9 +111,9 @@ class Ledger:
         """The versions of an object, as far as they are known."""
         return self._known.get(object_id, ())
 
-    def is_there(self, object_id: str) -> bool:
-        """Whether the receiver has any version of an object, also if that is to be sent again."""
-        is_there = any(version.is_there for version in self._known.get(object_id, ()))
+    def is_there(self, object_id: str, in_doubt_from: int = 0) -> bool:
+        """Whether the receiver has any version of an object, also if that is to be sent again; see `stamp`."""
+        is_there = any(_may_be_there(version, in_doubt_from) for version in self._known.get(object_id, ()))
         return is_there or self._told_until.get(object_id, 0) > 0
 
     def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
@@ -117,7 +126,9 @@ class Ledger:
             return None if times is None else self._begun(object_id, seq, said, times)
         return self._repeated(said, current, seq)
 
-    def _revoke(self, said: "_Said", object_id: str, seq: int, date: int, *, left: bool) -> Document | None:
+    def _revoke(
+        self, said: "_Said", object_id: str, seq: int, date: int, *, left: bool, in_doubt_from: int
+    ) -> Document | None:
         """The document as the last version of its object, for a receiver that has one.
 
         There is one revocation of an object. While the receiver has not accepted it, it is given out again with the
@@ -126,8 +137,9 @@ class Ledger:
         versions = self._known.get(object_id, ())
         revocation = revocation_of(versions)
         # Of what others have said too, this entry may be the last to end it, though they said it at later ones.
+        said_before = (version for version in versions if not version.revoked)
         is_there = any(
-            version.is_there and not version.revoked and (version.seq <= seq or self._is_shared) for version in versions
+            _may_be_there(version, in_doubt_from) and (version.seq <= seq or self._is_shared) for version in said_before
         )
         if isinstance(revocation, VersionBeside):
             return None  # it is for the other route to have it arrive
@@ -226,6 +238,10 @@ class Ledger:
 def _own(version: Version) -> Version:
     """A version as this route has it, whoever began it."""
     return Version(*version)
+
+
+def _may_be_there(version: Version, in_doubt_from: int) -> bool:
+    return version.is_there or 0 < in_doubt_from <= version.seq
 
 
 def _is_told_beside(versions: Sequence[Version], seq: int) -> bool:

@@ -205,13 +205,15 @@ class SqlJournal:
         with self._database.read() as db:
             return ledger.versions(db, route, object_ids, receiver)
 
-    def record(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
+    def record(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
         """As `connector.ports.Outbox.record`."""
-        if not versions:
+        if not versions and not claims:
             return
         with self._database.write() as db:
             self._leases.fence(db, route)
-            ledger.record(db, ledger.ledger_id(db, route, route_id(db, route), receiver), versions)
+            number = ledger.ledger_id(db, route, route_id(db, route), receiver)
+            ledger.record(db, number, versions)
+            ledger.record_claims(db, number, claims)
 
     def mark_unsent(self, route: str, versions: Sequence[Version] | None, receiver: str = "") -> None:
         """As `connector.ports.Outbox.mark_unsent`."""
@@ -518,12 +520,13 @@ class SqlJournal:
         db.run_many("mute", [{"route": route_number, "seq": seq} for seq in step.muted])
         guarded = (each._asdict() | {"derived": int(each.is_derived)} for each in step.guarded)
         db.run_many("guard", [{"route": route_number, **each} for each in guarded])
-        if step.sent or step.claims:
+        if step.sent or step.claims or step.unclaimed:
             number = ledger.ledger_id(db, route, route_number, step.receiver)
             if step.sent:
                 ledger.record(db, number, step.sent)
             if step.claims:
                 ledger.record_claims(db, number, step.claims)
+            ledger.forget_claims(db, number, step.unclaimed)
 
 
 def _that_fit(read: Callable[[int], _Read], limit: int) -> _Read:

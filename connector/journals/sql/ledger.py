@@ -9,6 +9,8 @@ from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import checksum, columns_checksum, is_damaged, json_list
 from connector.model import Claim, Version
 
+_IN_DOUBT = 2
+"""In the column `stands` of claims."""
 _TO_SEND_AGAIN = -1
 _SENT = {0: False, 1: True, _TO_SEND_AGAIN: None}
 """`Version.sent` by the column of that name."""
@@ -74,13 +76,16 @@ def claims(db: Transaction, route: str, observables: Sequence[int], receiver: st
     for *said, check in db.run("claims", {"ledger": ledger[0], "observables": json_list(observables)}):
         observable, seq, stands, last_seq = said
         if check == columns_checksum("claim", *said):
-            found.setdefault(observable, []).append(Claim(observable, seq, bool(stands), last_seq))
+            claim = Claim(observable, seq, bool(stands), last_seq, in_doubt=stands == _IN_DOUBT)
+            found.setdefault(observable, []).append(claim)
     return found
 
 
 def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:
     """Write down what the receiver was told of observables; of one at one entry, the last is what holds."""
-    rows = [(each.observable, each.seq, int(each.stands), each.last_seq) for each in told]
+    rows = [
+        (each.observable, each.seq, _IN_DOUBT if each.in_doubt else int(each.stands), each.last_seq) for each in told
+    ]
     names = ("observable", "seq", "stands", "last_seq")
     db.run_many(
         "record_claim",
@@ -89,6 +94,11 @@ def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:
             for row in rows
         ],
     )
+
+
+def forget_claims(db: Transaction, ledger: int, claims: Sequence[Claim]) -> None:
+    """Forget claims that were never made."""
+    db.run_many("delete_claim", [{"ledger": ledger, "observable": each.observable, "seq": each.seq} for each in claims])
 
 
 def _record(db: Transaction, ledger: int, versions: Sequence[Version]) -> int:
