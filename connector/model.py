@@ -527,7 +527,6 @@ class Advance:
         revises: whether something can be sent of what is learned later; if not, only what is judged outdates entries.
         receiver: who has what was sent; see `Outbox.versions`.
         claims: what the receiver was told of observables.
-        unclaimed: what it was about to be told, and has refused.
         withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
         muted: the entries that are withheld because of what an analyst judged.
         guarded: what was suppressed, in the place of what the journal has of these entries.
@@ -546,7 +545,6 @@ class Advance:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
-    unclaimed: Sequence[Claim] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,7 +569,6 @@ class Redelivery:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
-    unclaimed: Sequence[Claim] = ()
 
 
 class Guarded(NamedTuple):

@@ -198,8 +198,11 @@ class Outbox(Protocol):
         """
         ...
 
-    def forget_versions(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
-        """Forget that these versions were ever made: the receiver has refused them. Requires the lease on the route."""
+    def forget(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+        """Forget that these versions and claims were ever made: the receiver has refused them.
+
+        Requires the lease on the route.
+        """
         ...
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:

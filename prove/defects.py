@@ -35,8 +35,10 @@ def advance_before_send(_: float) -> None:
             last[route] = (sources, entries[-1].seq, len(entries))
         return entries
 
-    def hasty(journal: SqliteJournal, route: str, versions: Sequence[Any], receiver: str = "") -> None:
-        record(journal, route, versions, receiver)
+    def hasty(
+        journal: SqliteJournal, route: str, versions: Sequence[Any], receiver: str = "", claims: Sequence[Any] = ()
+    ) -> None:
+        record(journal, route, versions, receiver, claims)
         sources, seq, count = last[route]
         journal.advance(route, sources, Advance(seq, delivered=count, filtered=0, refused=0))
         time.sleep(0.02)  # as long as a receiver elsewhere takes to answer

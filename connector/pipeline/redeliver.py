@@ -90,7 +90,11 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
 def _unmuted(rendered: Sequence[Rendered], outdated: Outdated, outcome: BatchOutcome) -> int:
     """How many were muted, and are delivered now."""
     refused = {letter.seq for letter in outcome.dead_letters}
-    wanted = {each.entry.seq for each in rendered if each.wanted and each.documents and each.refusal is None}
+    wanted = {
+        each.entry.seq
+        for each in rendered
+        if each.wanted and each.documents and each.refusal is None and each.over is None
+    }
     return len(wanted.intersection(outdated.muted) - refused)
 
 
@@ -169,7 +173,7 @@ def _send_again(
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)
     delivered, accepted = send(route.sink, conversions, ledger)
-    journal.forget_versions(route.name, accepted.unmade, route.receiver)
+    journal.forget(route.name, accepted.unmade, route.receiver, accepted.unclaimed)
     finish(route.sink)
     return delivered, accepted
 
@@ -197,5 +201,4 @@ def _redelivery(
         counted.withdrawn,
         accepted.muted,
         accepted.guarded,
-        accepted.unclaimed,
     )

@@ -149,7 +149,8 @@ class _Batch:
         told = self._claims.at(about, seq)
         if told is not None and not told.stands and self._must_wait(about):
             return None
-        if self._turn == "again" and self._others.have_ended(seen, mapping):
+        is_said_late = self._turn == "revised" and not self._claims.is_known(about, seq, stands=True)
+        if (self._turn == "again" or is_said_late) and self._others.have_ended(seen, mapping):
             over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
             return Rendered(
                 seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST

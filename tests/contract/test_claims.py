@@ -67,13 +67,26 @@ def test_what_is_told_again_at_the_same_entry_takes_the_place_of_what_was(journa
     assert journal.claims("out", [7]) == {7: [Claim(7, 1, stands=True, last_seq=2), Claim(7, 3, stands=True)]}
 
 
+def test_what_is_about_to_be_told_is_in_doubt_until_it_is_told_or_refused(journal, open_journal):
+    doubtful = [Claim(7, 1, stands=True, in_doubt=True), Claim(8, 1, stands=True, last_seq=2, in_doubt=True)]
+    with journal.lease("out"):
+        journal.record("out", [], "", doubtful)
+    assert journal.claims("out", [7, 8]) == {7: doubtful[:1], 8: doubtful[1:]}
+    told = doubtful[0]._replace(in_doubt=False)
+    tell(journal, told)
+    with journal.lease("out"):
+        journal.forget("out", [], "", doubtful[1:])
+    journal.close()
+    assert open_journal().claims("out", [7, 8]) == {7: [told]}
+
+
 def test_a_version_that_is_forgotten_was_never_made_for_that_receiver(journal):
     made = [Version("indicator--1", seq, bytes(16), "a", f"{seq}", sent=False, revoked=seq == 2) for seq in (1, 2)]
     with journal.lease("out"):
         for receiver in ("here", "there"):
             journal.record("out", made, receiver)
-        journal.forget_versions("out", made[1:], "here")
-        journal.forget_versions("out", [], "there")
+        journal.forget("out", made[1:], "here")
+        journal.forget("out", [], "there")
         assert journal.versions("out", ["indicator--1"], "here") == {"indicator--1": made[:1]}
         assert journal.versions("out", ["indicator--1"], "there") == {"indicator--1": made}
 

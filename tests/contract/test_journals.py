@@ -1040,7 +1040,7 @@ def test_nothing_is_written_without_the_lease(journal, write):
         "append": lambda: journal.append("name", page(1)),
         "record": lambda: journal.record("name", [version("a", 1, 1)]),
         "mark_unsent": lambda: journal.mark_unsent("name", [version("a", 1, 1)]),
-        "forget": lambda: journal.forget_versions("name", [version("a", 1, 1)]),
+        "forget": lambda: journal.forget("name", [version("a", 1, 1)]),
         "advance": lambda: journal.advance("name", ["vt"], Advance(1, 1, 0, 0)),
         "rewind": lambda: journal.rewind("name", {"vt": 0}),
         "record_redelivery": lambda: journal.record_redelivery("name", Redelivery([1], 1, 0, 0)),

@@ -227,13 +227,15 @@ class SqlJournal:
             else:
                 ledger.mark_unsent(db, number, versions)
 
-    def forget_versions(self, route: str, versions: Sequence[Version], receiver: str = "") -> None:
-        """As `connector.ports.Outbox.forget_versions`."""
-        if not versions:
+    def forget(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+        """As `connector.ports.Outbox.forget`."""
+        if not versions and not claims:
             return
         with self._database.write() as db:
             self._leases.fence(db, route)
-            ledger.forget(db, ledger.ledger_id(db, route, route_id(db, route), receiver), versions)
+            number = ledger.ledger_id(db, route, route_id(db, route), receiver)
+            ledger.forget(db, number, versions)
+            ledger.forget_claims(db, number, claims)
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """As `connector.ports.Outbox.claims`."""
@@ -520,13 +522,12 @@ class SqlJournal:
         db.run_many("mute", [{"route": route_number, "seq": seq} for seq in step.muted])
         guarded = (each._asdict() | {"derived": int(each.is_derived)} for each in step.guarded)
         db.run_many("guard", [{"route": route_number, **each} for each in guarded])
-        if step.sent or step.claims or step.unclaimed:
+        if step.sent or step.claims:
             number = ledger.ledger_id(db, route, route_number, step.receiver)
             if step.sent:
                 ledger.record(db, number, step.sent)
             if step.claims:
                 ledger.record_claims(db, number, step.claims)
-            ledger.forget_claims(db, number, step.unclaimed)
 
 
 def _that_fit(read: Callable[[int], _Read], limit: int) -> _Read:

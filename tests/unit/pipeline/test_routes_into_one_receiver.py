@@ -298,7 +298,6 @@ def happen(what, route, journal, receiver, chance):
         Delivery(route, journal).step()
     elif what < 0.85:
         crash(route, journal, receiver, chance)
-        Delivery(route, journal).step()
     else:
         kind = chance.choice(("false_positive", "none", "true_positive"))
         journal.judge(Judgement(Judged("observable", chance.choice(DOMAINS)), kind, "ana"))

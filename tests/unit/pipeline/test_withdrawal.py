@@ -9,7 +9,7 @@ from pipeline_receivers import START, deliver, route_into, store, when
 
 from connector import configuration
 from connector.journals.sqlite.journal import SqliteJournal
-from connector.model import LookUp, Subject, Unavailable, Withheld
+from connector.model import Judged, Judgement, LookUp, Subject, Unavailable, Withheld
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route, Tenant
@@ -338,6 +338,52 @@ def test_a_retry_takes_nothing_back_that_a_later_notification_says_again(journal
     sink.sent.clear()
     redeliver(route, journal, journal.entries([2]))
     assert sink.sent == []
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+@pytest.mark.parametrize("turned", ["judged", "turned", "refused"])
+def test_what_arrived_and_was_not_written_down_is_taken_back_when_it_is_no_claim_any_more(
+    journal, request, make, turned, sink
+):
+    route = request.getfixturevalue(make)
+    sink.refuse = lambda message: turned == "refused"
+    store(journal, match(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteJournal, "advance", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Delivery(route, journal).step()
+    sink.refuse = lambda message: False
+    arrived = len(sink.sent)
+    if turned == "judged":
+        judge(journal, "false_positive")
+    else:
+        route = replace(route, wants=when("`false`"))
+        deliver(route, journal, match(2, BENIGN))
+    deliver(route, journal)
+    last = b"".join(message.body for message in sink.sent[arrived:])
+    assert (b'"revoked":true' in last or b"withdrawn:domain" in last) == (turned != "refused")
+
+
+def judge(journal, verdict):
+    journal.judge(Judgement(Judged("observable", "bad.example"), verdict, "ana"))
+
+
+def test_what_a_judgement_held_back_is_not_said_when_that_is_over_and_a_later_match_has_ended_it(journal, stix, sink):
+    judge(journal, "false_positive")
+    route = replace(stix, wants=when("notification.hunting_info.rule_name == 'mine'"))
+    deliver(route, journal, match(1, rule="mine"), match(2, BENIGN, rule="yours"))
+    judge(journal, "none")
+    deliver(route, journal)
+    assert indicators(sink.taken()) == []
+
+
+def test_what_was_set_back_and_not_yet_sent_again_is_taken_back_too(journal, stix, sink):
+    deliver(stix, journal, match(1))
+    rewind(stix, journal, {"vt": 0})
+    judge(journal, "false_positive")
+    sink.taken()
+    deliver(stix, journal)
+    assert [each["revoked"] for each in indicators(sink.taken())] == [True]
 
 
 def test_what_was_refused_in_the_same_batch_is_not_taken_back(journal, cef, sink):
