@@ -27,7 +27,7 @@ routes:
     sink: {{type: taxii, collection_url: "{taxii}", username: u, password: p}}
   syslog:
     mapping: cef
-    sink: {{type: syslog, host: 127.0.0.1, port: {syslog}, transport: tcp}}
+    sink: {{type: syslog, host: 127.0.0.1, port: {syslog}, transport: tcp, replay_window_seconds: 1}}
 shutdown_seconds: 5
 """
 SOON = 45
@@ -144,7 +144,7 @@ def test_a_false_positive_is_withdrawn_within_seconds_muted_and_delivered_again_
 def test_a_rule_judged_over_http_mutes_what_it_matches_and_ends_with_its_time(world):
     with world.running(), serving_actions(world.path) as server:
         until(lambda: len(world.events("example")) == 3, "all is delivered")
-        soon = int(time.time()) + 25
+        soon = int(time.time()) + 15
         rule = {"verdict": "benign", "of": "rule", "value": "phish", "ruleset": "71", "until": timestamp(soon)}
         answer = server.post("judge", rule, token="soar").json()
         assert (answer["data"]["by"], answer["data"]["concerns"]) == ("soar", 3)
