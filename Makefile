@@ -90,6 +90,13 @@ validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/py
 	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# The date of the commit, so that the same commit makes the same files, byte for byte.
+release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+release: $(VENV)/ready  ## wheel, sdist and bill of materials (CycloneDX) in dist/, the same for the same commit
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@$(BIN)/python docs/sbom.py > $$(ls dist/*.whl | sed 's/-py3-none-any.whl$$/.cdx.json/')
+
 UV   ?= uv
 LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-header --no-annotate
@@ -113,4 +120,4 @@ lock:  ## choose versions anew (needs uv)
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help demo unit test coverage mutants lint bench prove format generate gates peers validators lock
+.PHONY: help release demo unit test coverage mutants lint bench prove format generate gates peers validators lock

@@ -128,6 +128,7 @@ def followed_redirects(_: float) -> None:
         return request(*arguments, **{**options, "allow_redirects": True})
 
     requests.Session.request = following
+    del http._Session.get_redirect_target  # noqa: SLF001 -- which says that there are none
 
 
 def forget_outages(_: float) -> None:

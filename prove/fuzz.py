@@ -33,6 +33,7 @@ from prove.canaries import Sweep
 from prove.conduct import behave
 from prove.defects import noticed
 from prove.figures import Figure, must
+from prove.fuzz_readers import fuzz_readers
 from prove.nursery import ROOT
 
 BATCH = 500
@@ -374,6 +375,16 @@ def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]
         ),
     ]
     figures += [must("… found", text[:300], "nothing", kept=False) for text in found.wrong[:5]]
+    refused, wrong = fuzz_readers(seed, 2_000 if quick else 50_000)
+    figures.append(
+        must(
+            "Fuzzed pages, gzip, TAXII statuses, RELP answers, configurations, mappings: not read and not refused",
+            f"{len(wrong)}; {refused:,} refusals",
+            "0",
+            kept=not wrong,
+        )
+    )
+    figures += [must("… found", text[:300], "nothing", kept=False) for text in wrong[:5]]
     for defect in ("unescaped", "unchecked"):
         worse = all_processors(seed, 2000 if quick else 10_000, defect)
         figures.append(noticed(defect, [_faultless(worse)]))

@@ -9,6 +9,7 @@ from prove.canaries import Sweep
 from prove.faults import faults
 from prove.figures import Figure, broken
 from prove.fuzz import fuzz
+from prove.fuzz_readers import fuzz_readers
 from prove.nursery import ROOT, nursery
 from prove.operation.scene import Bench
 
@@ -129,6 +130,12 @@ def test_what_means_harm_does_it_to_the_defect_that_it_is_for(tmp_path, defect):
         trial = hostile.Trial(tmp_path, children, {defect: 1})
         hostile.DEFECTS[defect](trial)
     assert broken(trial.figures)
+
+
+def test_whatever_others_write_is_read_or_refused_in_words():
+    refused, wrong = fuzz_readers(7, 500)
+    assert wrong == []
+    assert refused > 200
 
 
 def test_fuzzed_notifications_break_neither_format():
