@@ -137,8 +137,9 @@ class AuditLog:
 
     def write(self, event: str, **fields: Any) -> None:
         """Write a line. What cannot be written to the file is in the log, so that it is not lost."""
+        say = logger().info
         if self._path is None:
-            logger().info(event, logger=AUDIT, **fields)
+            say(event, logger=AUDIT, **fields)
             return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps({"timestamp": now, "logger": AUDIT, "event": event, **fields})
@@ -146,7 +147,7 @@ class AuditLog:
             self._append(line.encode() + b"\n")
         except OSError as error:
             logger().error("audit_unwritten", reason=error.strerror)
-            logger().info(event, logger=AUDIT, **fields)
+            say(event, logger=AUDIT, **fields)
 
     def _append(self, line: bytes) -> None:
         if self._path is None:

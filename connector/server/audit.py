@@ -44,6 +44,10 @@ class AuditRecord:
     status: int | None = None
     bytes: int = 0
 
+    def begin(self, event: str, **about: Any) -> None:
+        """The request is one to be audited."""
+        self.event, self.about = event, about
+
     def fields(self) -> Mapping[str, Any]:
         """For the log."""
         return {

@@ -63,7 +63,7 @@ class Gate:
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
         self._notices = notices
-        self._failed_logins = FailedLogins(clock)
+        self._failed_logins = FailedLogins(settings.wrong_token_seconds, clock)
 
     async def admit(self, request: Request, patience: float = 0) -> TokenSettings:
         """The token of a request. A request beyond the allowance waits, for at most `patience` seconds.
@@ -142,10 +142,10 @@ class AuthenticationMiddleware:
         if path not in self._open_to_all:
             request = Request(scope)
             if path.startswith(ACTIONS_PATH):
-                record = record_of(request)
-                # Others may ask for whatever path they like: it is told only of those that there are.
+                # Anybody may ask for whatever path they like: only what there is is written down.
                 name = path.removeprefix(ACTIONS_PATH)
-                record.event, record.about = "action", {"action": name if name in ACTIONS else None}
+                record = record_of(request)
+                record.begin("action", action=name if name in ACTIONS else None)
             try:
                 request.state.token = await self._gate.admit(request)
             except Problem as problem:

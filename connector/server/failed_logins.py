@@ -14,7 +14,7 @@ from connector.server.problems import Problem
 FREE = 20
 """So many wrong tokens cost nothing: somebody mistypes, or a poller has an old one."""
 FIRST_SECONDS = 0.1
-LONGEST_SECONDS = 2.0
+MOST_DOUBLINGS = 20
 HALF_LIFE_SECONDS = 60.0
 MOST_KNOWN = 1000
 MOST_WAITING, MOST_WAITING_EACH = 64, 4
@@ -24,7 +24,9 @@ MOST_WAITING, MOST_WAITING_EACH = 64, 4
 class FailedLogins:
     """How often each network has sent a wrong token lately. Used by one event loop."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nobody has yet; `longest` is how many seconds an answer waits at most."""
+        self._longest = longest
         self._clock = clock
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._waiting: Counter[str] = Counter()
@@ -37,7 +39,10 @@ class FailedLogins:
         self._failures[network] = failures, now
         if len(self._failures) > MOST_KNOWN:
             self._failures.popitem(last=False)
-        return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (failures - FREE)) if failures > FREE else 0.0
+        if failures <= FREE:
+            return 0.0
+        longer: float = 2.0 ** min(failures - FREE, MOST_DOUBLINGS)
+        return min(self._longest, FIRST_SECONDS * longer)
 
     async def delay(self, client: str, seconds: float) -> None:
         """Wait, before a wrong token is answered.
@@ -51,7 +56,7 @@ class FailedLogins:
                 "rate_limited",
                 "too many wrong tokens were sent from this address",
                 "Send a token that is known here; one that is, is let in at once.",
-                headers=[("Retry-After", str(int(LONGEST_SECONDS))), ("Connection", "close")],
+                headers=[("Retry-After", str(max(1, round(self._longest)))), ("Connection", "close")],
             )
         self._waiting[network] += 1
         try:

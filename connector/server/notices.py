@@ -99,4 +99,5 @@ def _never(_: Callable[[], None]) -> None:
 def _write(key: tuple[str, str, str], times: int) -> None:
     event, message, network = key
     about = {"message": message} if message else {}
-    telemetry.logger().warning(event, **about, client=network, times=times)
+    say = telemetry.logger().warning
+    say(event, **about, client=network, times=times)

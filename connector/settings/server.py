@@ -190,6 +190,15 @@ class ServerSettings(Settings):
             "they are refused, since common clients give up at a refusal."
         ),
     )
+    wrong_token_seconds: float = Field(
+        2,
+        ge=0,
+        le=60,
+        description=(
+            "Longest wait, in seconds, of an answer to a wrong token, after many of them from one address. A request "
+            "with a token that is known is let in at once. 0 answers all at once."
+        ),
+    )
     request_seconds: float = Field(
         20,
         gt=0,

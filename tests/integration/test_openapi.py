@@ -31,7 +31,9 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("openapi")
     with (
         serving(Api(RAISED, key=KEY)) as url,
-        serving_actions(_with_a_collection(configured(folder, url)), requests_per_minute=1_000_000) as server,
+        serving_actions(
+            _with_a_collection(configured(folder, url)), requests_per_minute=1_000_000, wrong_token_seconds=0
+        ) as server,
     ):
         server.post("poll").raise_for_status()
         yield server

@@ -145,7 +145,7 @@ class TaxiiServer:
                 loop = asyncio.get_running_loop()
                 reader = request.state.reader.name
                 named = {name: value[:MAX_AUDITED] for name, value in match.groupdict().items()}
-                record.event, record.about = "taxii_read", {"resource": answer.func.__name__, **named}
+                record.begin("taxii_read", resource=answer.func.__name__, **named)
                 await share_of(request).take(reader, MAX_PAGE_BYTES)
                 await self._turns.take(reader)
                 try:
