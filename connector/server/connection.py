@@ -17,6 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 READ_BYTES = 8 * 1024
 """How much is read at once. The HTTP library takes milliseconds for so many bytes of chunks of one byte each, and
 nobody else is served meanwhile."""
+WRITE_BYTES = 64 * 1024
+"""How much of an answer waits to be sent before no more is made of it. With TLS asyncio has 512 KiB for each."""
 IGNORED_BYTES = 128 * 1024
 """How much of a body is read and ignored after the answer. Whoever sends a notification with a wrong token can still
 read that it is one."""
@@ -56,6 +58,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.logger = _ClientLog(self.logger, self.client[0] if self.client else "")  # type: ignore[assignment]
         transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # of asyncio's own, for what it asks the socket
+        transport.set_write_buffer_limits(WRITE_BYTES)
         self._start_request_timer()
 
     def data_received(self, data: bytes) -> None:

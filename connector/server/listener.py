@@ -27,6 +27,7 @@ from connector.settings.server import ServerSettings
 KEEP_ALIVE_SECONDS = 15
 ANSWER_SECONDS = 5
 UNSENT_BYTES = 128 * 1024
+UNREAD_BYTES = 128 * 1024
 TLS_BYTES = 32 * 1024
 """More than the 16 KiB of a TLS record."""
 
@@ -152,6 +153,8 @@ def _listening(settings: ServerSettings) -> socket.socket:
         raise Misconfigured(f"server.listen: {settings.listen} cannot be listened on: {error.strerror}") from None
     # asyncio sets this only on sockets that it makes itself. Without it the second part of an answer may wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The kernel would keep megabytes for each connection of what nobody has read.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
     # Without it the kernel takes megabytes of an answer at once, then nothing for long: a slow client would look like
     # one that has stopped reading.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import re
+import select
 import socket
+import ssl
 from contextlib import closing
 from pathlib import Path
 
@@ -185,8 +187,11 @@ class TestMemory:
     def test_readers_of_one_token_that_do_not_read_hold_little_and_keep_nobody_out(self, tmp_path):
         with serving_actions(filled(tmp_path, 8)) as server, contextlib.ExitStack() as stack:
             asked = request(server, "/taxii2/root/collections/indicators/objects/", "GET", token="puller")
-            for _ in range(120):
-                stack.enter_context(connected(server, receive_bytes=4096)).sendall(asked)
+            readers = [stack.enter_context(connected(server, receive_bytes=4096)) for _ in range(200)]
+            for reader in readers:
+                reader.sendall(asked)
+            while readers and (answered := select.select(readers, [], [], 1)[0]):
+                readers = [each for each in readers if each not in answered]
             assert server.post("get_status", token="reader").status_code == 200
             token = {"Authorization": f"Bearer {server.tokens['root']}"}
             page = requests.get(f"{server.url}/taxii2/root/collections/indicators/objects/", headers=token, timeout=30)
@@ -197,14 +202,33 @@ class TestMemory:
         with serving_actions(configured(tmp_path)) as server, contextlib.ExitStack() as stack:
             size = 4 * 1024 * 1024
             asked = request(server, token="reader", Content_Type="application/json", Content_Length=size)
+            left = {}
             for _ in range(100):
                 connection = stack.enter_context(connected(server))
                 connection.setblocking(False)
-                left = asked + b" " * (size - 1)
-                with contextlib.suppress(BlockingIOError):
-                    while left:
-                        left = left[connection.send(left) :]
+                left[connection] = asked + b" " * (size - 1)
+            while writable := select.select([], [each for each in left if left[each]], [], 1)[1]:
+                for connection in writable:
+                    left[connection] = left[connection][connection.send(left[connection]) :]
             assert server.post("get_status", token="soar").status_code == 200
+            assert peak(server) < MOST_BYTES
+
+    def test_all_of_it_at_once_and_with_tls_stays_within_the_memory_that_is_promised(self, tmp_path, tls):
+        certificate, options = tls
+        trusting = ssl.create_default_context(cafile=certificate.ca)
+        with serving_actions(filled(tmp_path, 4), tls=options) as server, contextlib.ExitStack() as stack:
+            page = request(server, "/taxii2/root/collections/indicators/objects/", "GET", token="puller")
+            body = request(server, token="soar", Content_Type="application/json", Content_Length=4_000_000)
+            public = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
+            for count, sent in ((120, page), (60, body + b'{"a":[' + b'{"":0},' * 10_000), (200, public)):
+                for _ in range(count):
+                    plain = stack.enter_context(connected(server, receive_bytes=4096))
+                    connection = stack.enter_context(trusting.wrap_socket(plain, server_hostname="127.0.0.1"))
+                    connection.setblocking(False)
+                    with contextlib.suppress(ssl.SSLWantWriteError):
+                        connection.send(sent)
+            answer = server.post("get_status", token="reader", verify=str(certificate.ca))
+            assert answer.status_code == 200
             assert peak(server) < MOST_BYTES
 
     def test_a_body_of_very_many_values_is_refused_and_not_read_twice(self, server):

@@ -204,6 +204,27 @@ class TestPaging:
         walked = list(pages(fresh, limit=100))
         assert [len(page["objects"]) for page in walked] == [2, 2, 2, 1]
 
+    def test_a_page_that_was_answered_is_made_once_and_anew_when_anything_is_added(self, fresh, monkeypatch):
+        fresh.store(*(stix(n) for n in range(30)))
+        fresh.store(stix("secret"), name="private")
+        reads = []
+        collections = type(fresh.collections)
+        read = collections.objects
+        monkeypatch.setattr(collections, "objects", lambda *args: reads.append(args) or read(*args))
+        asked = [fresh.get("objects/", params={"limit": 20}) for _ in range(3)]
+        said = [{**answer.headers, "body": answer.content, "date": None} for answer in asked]
+        assert said[0] == said[1] == said[2]
+        assert len(reads) == 1
+        plain = fresh.get("objects/", params={"limit": 20}, headers={"Accept-Encoding": "identity"})
+        assert (plain.json(), "Content-Encoding" in plain.headers) == (asked[0].json(), False)
+        assert len(reads) == 2
+        assert len(fresh.ask(limit=19)["objects"]) == 19
+        assert fresh.get("objects/", "other", params={"limit": 20}).status_code == 404
+        fresh.store(stix(99))
+        assert names(fresh.ask())[-1] == "99"
+        assert len(fresh.ask(limit=20)["objects"]) == 20
+        assert len(reads) == 5
+
     def test_next_is_only_good_for_its_own_question(self, served):
         token = served.ask(limit=1, match_type="url")["next"]
         assert names(served.ask(limit=1, match_type="url", next=token)) == ["3"]

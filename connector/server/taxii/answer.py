@@ -90,7 +90,7 @@ def resource(
     all_headers = {**_COMMON, **(headers or {})}
     if tag is not None:
         all_headers["ETag"] = tag
-    if len(body) >= MIN_GZIP_BYTES and _takes_gzip(request.headers.get("accept-encoding", "")):
+    if len(body) >= MIN_GZIP_BYTES and takes_gzip(request):
         packer = zlib.compressobj(GZIP_LEVEL, wbits=_GZIP_FORMAT)
         body = packer.compress(body) + packer.flush()
         all_headers["Content-Encoding"] = "gzip"
@@ -125,8 +125,9 @@ def _is_taxii(media_range: str) -> bool:
     return version == "2.1" and _is_wanted(named.get("q", "1"))
 
 
-def _takes_gzip(header: str) -> bool:
-    for coding in header.split(","):
+def takes_gzip(request: Request) -> bool:
+    """Whether the client takes an answer that is compressed."""
+    for coding in request.headers.get("accept-encoding", "").split(","):
         name, *parameters = (part.strip().lower() for part in coding.split(";"))
         if name in ("gzip", "*"):
             named = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)

@@ -32,8 +32,10 @@ from connector.server.taxii.answer import (
     must_accept_taxii,
     redirect,
     resource,
+    takes_gzip,
     unchanged,
 )
+from connector.server.taxii.pages import Page, Pages
 from connector.server.taxii.query import OBJECT_ID, Malformed, Query, following, read_query
 from connector.server.turns import Turns
 from connector.values.timestamps import taxii
@@ -164,6 +166,7 @@ class Endpoints:
         self._published = published
         self._by_key = {key: each for each in published for key in (each.name, each.id)}
         self._collections = collections
+        self._pages = Pages()
 
     def discovery(self, request: Request) -> Response:
         """Where the API root is (section 4.1)."""
@@ -272,10 +275,25 @@ class Endpoints:
         tag = _tag(target, self._collections.state(published.name), query)
         if is_known(request, tag):
             return unchanged(tag)
+        compressed = takes_gzip(request)
+        made = self._pages.get(tag, compressed=compressed)
+        if made is None:
+            made = self._made(request, target, query, page, tag)
+            self._pages.put(tag, made, compressed=compressed)
+        record_of(request).about["objects"] = made.objects
+        return made.response
+
+    def _made(
+        self,
+        request: Request,
+        target: str,
+        query: Query,
+        page: Callable[[Query], tuple[bytes, Sequence[CollectedObject], bool]],
+        tag: str,
+    ) -> Page:
         content, found, more = (b"", (), False) if query.nothing else page(query)
-        record_of(request).about["objects"] = len(found)
         if not found:
-            return resource(request, {}, tag=tag)
+            return Page(resource(request, {}, tag=tag), 0)
         ahead = b""
         if more:
             ahead = b'"more":true,"next":"%s",' % following(query, target, found[-1].added).encode()
@@ -283,7 +301,7 @@ class Endpoints:
             "X-TAXII-Date-Added-First": taxii(found[0].added),
             "X-TAXII-Date-Added-Last": taxii(found[-1].added),
         }
-        return resource(request, b"{%s%s}" % (ahead, content), headers, tag)
+        return Page(resource(request, b"{%s%s}" % (ahead, content), headers, tag), len(found))
 
 
 def _described(each: Published) -> dict[str, Any]:
