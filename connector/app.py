@@ -10,7 +10,7 @@ from connector.journals.sqlite.file_check import check_file
 from connector.model import JsonObject, Misconfigured
 from connector.monitoring.status import StatusReport, former_parts, report
 from connector.pipeline.part import Part
-from connector.pipeline.route import Route
+from connector.pipeline.route import Route, everything
 from connector.pipeline.runner import PolledSource, Runner, sleep_until
 from connector.ports import Journal, Sink
 from connector.version import VERSION
@@ -140,7 +140,7 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
     return Route(
         name=name,
         sources=plan.read_by(settings),
-        wants=plan.conditions.get(name, _everything),
+        wants=plan.conditions.get(name, everything),
         mapping=plan.mappings[name],
         sink=sink,
         receiver=settings.sink.receiver(),

@@ -338,14 +338,14 @@ class Outdated:
     Attributes:
         mark: the journal's own note of which ones these are; handed back with the redelivery.
         refused: the dead letters that they have already, by seq and object.
-        muted: those that were withheld because of what an analyst judged.
+        withheld: those that were not sent, because of what an analyst judged, or, with events, of a condition.
         judged: what was judged since, by seq and `Judged.kind`; what was looked up may be new of these, too.
     """
 
     entries: Sequence[Entry]
     mark: Json
     refused: Collection[tuple[int, str]] = ()
-    muted: Collection[int] = ()
+    withheld: Collection[int] = ()
     judged: Collection[tuple[int, str]] = ()
 
 
@@ -530,6 +530,7 @@ class Advance:
         withdrawn: notifications that took something back; they are counted as delivered or filtered as well.
         muted: the entries that are withheld because of what an analyst judged.
         guarded: what was suppressed, in the place of what the journal has of these entries.
+        turned_away: with events, the entries that a condition does not let through.
     """
 
     position: int
@@ -545,6 +546,7 @@ class Advance:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
+    turned_away: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,6 +571,7 @@ class Redelivery:
     withdrawn: int = 0
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
+    turned_away: Sequence[int] = ()
 
 
 class Guarded(NamedTuple):

@@ -87,6 +87,12 @@ class Claims:
             return False
         return seq <= max(told.seq, told.last_seq) if stands else told.seq == seq
 
+    def taken_back_later(self, observable: int, seq: int) -> int | None:
+        """The entry after this one that is the last to have told anything of it, if that took it back."""
+        told = self._told.get(observable)
+        last = told[max(told)] if told else None
+        return last.seq if last is not None and not last.stands and last.seq > seq else None
+
     def is_told_later(self, observable: int, seq: int) -> bool:
         """Whether a later entry has told something of it."""
         return self.told_until(observable) > seq
@@ -104,6 +110,10 @@ class Claims:
         if told.seq == seq:
             return self._tell(told._replace(stands=True, in_doubt=told.in_doubt or not told.stands))
         return self._tell(told._replace(last_seq=max(seq, told.last_seq)))
+
+    def restore(self, observable: int, seq: int) -> Claim:
+        """What an entry took back is said again, in doubt until the receiver has accepted it."""
+        return self._tell(Claim(observable, seq, stands=True, in_doubt=True))
 
     def withdraw(self, observable: int, seq: int) -> Claim:
         """An entry takes back what was said before."""

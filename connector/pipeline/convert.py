@@ -125,6 +125,7 @@ class Rendered:
             same objects.
         in_doubt_from: of what takes something back, the entry from which on it is in doubt whether the receiver has
             that, after a crash or an outage; 0: in none.
+        restores: whether it says again what a later entry took back, and takes back no more.
         left: see `Conversion`.
         claim, withheld, guarded: see `Conversion`.
     """
@@ -144,6 +145,7 @@ class Rendered:
     anew: bool = False
     left: bool = False
     in_doubt_from: int = 0
+    restores: bool = False
 
     @property
     def takes_back(self) -> bool:

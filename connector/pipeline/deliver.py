@@ -11,7 +11,7 @@ from connector.pipeline.redeliver import probe, redeliver_in_turn, revise
 from connector.pipeline.refused_streak import TRIAL_BATCH, RefusedStreak
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
-from connector.pipeline.send import BatchOutcome, claimed, finish, is_emptied, send, unconfirmed
+from connector.pipeline.send import BatchOutcome, claimed, finish, is_emptied, send, turned_away, unconfirmed
 from connector.pipeline.versions import Ledger
 from connector.ports import Outbox
 
@@ -129,6 +129,7 @@ class Delivery:
             withdrawn=delivered.withdrawn,
             muted=accepted.muted,
             guarded=accepted.guarded,
+            turned_away=turned_away(route, accepted),
         )
         self._read_to = advance.position
         self._held.append((advance, delivered.messages))

@@ -70,6 +70,11 @@ class OtherWords:
             return None
         return not rendering.claims
 
+    def is_claimed_by(self, seq: int) -> bool:
+        """Whether an entry, as the route sees it now, says that its observable is bad."""
+        seen = next(map(self._sight.see, self._journal.entries([seq])), None)
+        return isinstance(seen, Seen) and seen.withheld is None and self._claims(seen)
+
     def _is_pending(self, entry: Entry) -> bool:
         pending = self._journal.pending(self._route.name, (entry.source,), 1)
         return bool(pending) and pending[0].seq <= entry.seq

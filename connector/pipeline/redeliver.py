@@ -9,7 +9,7 @@ from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known
 from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
-from connector.pipeline.send import Accepted, BatchOutcome, claimed, finish, is_emptied, send
+from connector.pipeline.send import Accepted, BatchOutcome, claimed, finish, is_emptied, send, turned_away
 from connector.pipeline.versions import Ledger
 from connector.ports import ObjectFormat, Outbox
 
@@ -42,7 +42,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
     """As `redeliver`, for entries of which more has been learned since: what that changes is sent as new versions.
 
     They were counted when they were delivered, so what is counted now is only what they are refused for anew, and what
-    was muted and is delivered now.
+    was withheld and is delivered now.
     """
     entries = outdated.entries
     of_events = not isinstance(route.mapping.format, ObjectFormat)
@@ -50,28 +50,29 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         entry.seq
         for entry in entries
         if of_events
-        and entry.seq not in outdated.muted
+        and entry.seq not in outdated.withheld
         and entry.judgement is not None
         and entry.judgement.verdict == "true_positive"
         and (entry.seq, entry.judgement.judged.kind) in outdated.judged
     }
     if not route.can_revise:
-        entries = [entry for entry in entries if entry.seq in confirmed or entry.seq in outdated.muted]
+        entries = [entry for entry in entries if entry.seq in confirmed or entry.seq in outdated.withheld]
     rendered = render(route, journal, entries, "revised", confirmed=confirmed)
     if of_events:
         # Events are not sent again, nor refused that were taken: what they said can be taken back, or be confirmed. One
-        # that was muted was not sent.
+        # that was withheld was not sent.
         dead = {seq for seq, _ in outdated.refused}
         rendered = [
             each
             for each in rendered
-            if each.entry.seq in outdated.muted or ((each.takes_back or each.confirms) and each.entry.seq not in dead)
+            if each.entry.seq in outdated.withheld
+            or ((each.takes_back or each.confirms or each.restores) and each.entry.seq not in dead)
         ]
     entries = [each.entry for each in rendered]
     delivered, accepted = _send_again(route, journal, rendered)
     refused_before = {seq for seq, _ in outdated.refused}
     counted = BatchOutcome(
-        delivered=_unmuted(rendered, outdated, delivered),
+        delivered=_let_through(rendered, outdated, delivered),
         filtered=0,
         dead_letters=[each for each in delivered.dead_letters if (each.seq, each.object_id) not in outdated.refused],
         refused=len({letter.seq for letter in delivered.dead_letters} - refused_before),
@@ -80,22 +81,25 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         judged=len({seq for seq, _ in outdated.judged}),
         withdrawn=delivered.withdrawn,
     )
-    kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.muted)
-    accepted = accepted._replace(muted=[seq for seq in accepted.muted if seq in kept])
+    kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.withheld)
+    accepted = accepted._replace(
+        muted=[seq for seq in accepted.muted if seq in kept],
+        turned_away=[seq for seq in accepted.turned_away if seq in outdated.withheld],
+    )
     redelivery = _redelivery(route, entries, counted, delivered.dead_letters, accepted, mark=outdated.mark)
     journal.record_redelivery(route.name, redelivery)
     return counted
 
 
-def _unmuted(rendered: Sequence[Rendered], outdated: Outdated, outcome: BatchOutcome) -> int:
-    """How many were muted, and are delivered now."""
+def _let_through(rendered: Sequence[Rendered], outdated: Outdated, outcome: BatchOutcome) -> int:
+    """How many were withheld, and are delivered now."""
     refused = {letter.seq for letter in outcome.dead_letters}
     wanted = {
         each.entry.seq
         for each in rendered
         if each.wanted and each.documents and each.refusal is None and each.over is None
     }
-    return len(wanted.intersection(outdated.muted) - refused)
+    return len(wanted.intersection(outdated.withheld) - refused)
 
 
 def probe(route: Route, journal: Outbox, entry: Entry) -> BatchOutcome:
@@ -201,4 +205,5 @@ def _redelivery(
         counted.withdrawn,
         accepted.muted,
         accepted.guarded,
+        turned_away(route, accepted),
     )

@@ -149,15 +149,21 @@ class _Batch:
         told = self._claims.at(about, seq)
         if told is not None and not told.stands and self._must_wait(about):
             return None
-        is_said_late = self._turn == "revised" and not self._claims.is_known(about, seq, stands=True)
+        taken_back = self._claims.taken_back_later(about, seq) if self._turn == "revised" else None
+        is_known = taken_back is None and self._claims.is_known(about, seq, stands=True)
+        is_said_late = self._turn == "revised" and not is_known
         if (self._turn == "again" or is_said_late) and self._others.have_ended(seen, mapping):
             over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
             return Rendered(
                 seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
             )
+        if taken_back is not None and rendering.documents and not self._others.is_claimed_by(taken_back):
+            # The entry that took it back for all is still withheld, and this one is not any more.
+            claim = self._claims.restore(about, taken_back)
+            return Rendered(seen.entry, rendering.documents, output=output, claim=claim, anew=True, restores=True)
         anew = self._is_anew(about, seq, stands=True)
-        claim = self._claims.claim(about, seq) if rendering.documents else None
-        return Rendered(seen.entry, rendering.documents, output=output, claim=claim, anew=anew)
+        told_of = self._claims.claim(about, seq) if rendering.documents else None
+        return Rendered(seen.entry, rendering.documents, output=output, claim=told_of, anew=anew)
 
     def _turned_away(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         entry, about = seen.entry, seen.observable

@@ -64,10 +64,17 @@ GUARD = "guard"
 """The reason by a known-good list."""
 JUDGEMENT = "judgement"
 """Who withholds what an analyst judged."""
+CONDITION = "condition"
+"""Who withholds what a `when` or `match` does not let through."""
 _VERDICTS = {"false_positive": "a false positive", "benign": "benign"}
-NOT_WANTED = Withheld("condition", "the route's `when` does not let it through")
+NOT_WANTED = Withheld(CONDITION, "the route's `when` does not let it through")
 SPOKEN_AGAINST = Withheld("verdict", "a later notification has ended what it claims")
-NOT_MATCHED = Withheld("condition", "the mapping's `match` does not let it through")
+NOT_MATCHED = Withheld(CONDITION, "the mapping's `match` does not let it through")
+
+
+def everything(_: JsonObject) -> bool:
+    """The filter of a route without `when`."""
+    return True
 
 
 def makes_claims(mapping: RouteMapping) -> TypeGuard[Withdrawing]:
@@ -170,8 +177,12 @@ class Route:
 
     @property
     def can_revise(self) -> bool:
-        """Whether something can be sent of what was learned later: new versions, or what takes back what was sent."""
-        return isinstance(self.mapping.format, ObjectFormat) or makes_claims(self.mapping)
+        """Whether something can be sent of what was learned later.
+
+        New versions, what takes back what was sent, or events of what `when` has turned away.
+        """
+        is_filtered = self.wants is not everything
+        return isinstance(self.mapping.format, ObjectFormat) or makes_claims(self.mapping) or is_filtered
 
     def tenant(self, source: str) -> Tenant:
         """Whose notifications a source fetches."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from connector.model import Claim, DeadLetter, Refusal, Suppressed, Version
 from connector.pipeline.convert import Conversion
-from connector.pipeline.route import GUARD, JUDGEMENT
+from connector.pipeline.route import CONDITION, GUARD, JUDGEMENT, Route
 from connector.pipeline.versions import Ledger
-from connector.ports import Confirmation, Emptiable, Sink
+from connector.ports import Confirmation, Emptiable, ObjectFormat, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Accepted(NamedTuple):
 
     Attributes:
         muted: the entries that it was not sent, because of what an analyst judged.
+        turned_away: the entries that it was not sent, because of a condition.
         guarded: what was suppressed of them.
         unclaimed: what it was about to be told so, and has refused.
         unmade: revocations that it has refused and does not have: the object goes on as if none had been made.
@@ -71,6 +72,7 @@ class Accepted(NamedTuple):
     muted: Sequence[int]
     guarded: Sequence[Suppressed]
     unmade: Sequence[Version]
+    turned_away: Sequence[int]
 
 
 def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple[BatchOutcome, Accepted]:
@@ -90,6 +92,7 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     claims = _claims(conversions, refusals)
     left = {each.entry.seq for each in conversions if each.left}
     muted = [each.entry.seq for each in conversions if each.withheld is not None and each.withheld.by == JUDGEMENT]
+    away = [each.entry.seq for each in conversions if each.withheld is not None and each.withheld.by == CONDITION]
     counted = BatchOutcome(
         delivered,
         filtered,
@@ -109,7 +112,12 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     ]
     told = {(claim.observable, claim.seq) for claim in claims}
     unclaimed = [claim for claim in claimed(conversions) if (claim.observable, claim.seq) not in told]
-    return counted, Accepted(sent, claims, unclaimed, muted, guarded, unmade)
+    return counted, Accepted(sent, claims, unclaimed, muted, guarded, unmade, away)
+
+
+def turned_away(route: Route, accepted: Accepted) -> Sequence[int]:
+    """The entries to be known as turned away: once they are let through, their events are sent, and no others again."""
+    return () if isinstance(route.mapping.format, ObjectFormat) else accepted.turned_away
 
 
 def claimed(conversions: Sequence[Conversion]) -> Sequence[Claim]:

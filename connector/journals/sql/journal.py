@@ -267,7 +267,7 @@ class SqlJournal:
                 passed = {"route": route_number, "source": source_number, "after": before, "until": advance.position}
                 former += db.run("dead_letters_between", passed).fetchall()
                 look_ups.outdate_read(db, passed, advance.learned, revises=advance.revises)
-                db.run("unmute_between", passed)
+                db.run("let_through_between", passed)
                 move(db, route_number, source_number, max(before, advance.position))
             if is_new:
                 look_ups.set_revises(db, route_number, revises=advance.revises and advance.learned is not None)
@@ -290,7 +290,7 @@ class SqlJournal:
             self._leases.fence(db, route)
             route_number = route_id(db, route)
             former = dead_letters.of_entries(db, route_number, redelivery.seqs)
-            db.run_many("unmute", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
+            db.run_many("let_through", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
             db.run_many("unguard", [{"route": route_number, "seq": seq} for seq in redelivery.seqs])
             self._record_outcome(db, route, route_number, redelivery, former)
             if redelivery.mark is not None:
@@ -309,8 +309,8 @@ class SqlJournal:
             (route_number,) = db.run("route_id", {"route": route}).fetchone()
             former = dead_letters.of_entries(db, route_number, seqs)
             letters = {(seq, object_id) for _, seq, object_id in former}
-            muted = {seq for (seq,) in db.run("muted_among", {"route": route_number, "seqs": json_list(seqs)})}
-            return Outdated(entries.numbered(db, self._bodies, seqs, bounded=True), mark, letters, muted, judged)
+            withheld = {seq for (seq,) in db.run("withheld_among", {"route": route_number, "seqs": json_list(seqs)})}
+            return Outdated(entries.numbered(db, self._bodies, seqs, bounded=True), mark, letters, withheld, judged)
 
     def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
         """As `connector.ports.Journal.judge`."""
@@ -519,7 +519,8 @@ class SqlJournal:
             counts["withdrawn"] = step.withdrawn
             db.run("count_notifications", {"route": route_number, **counts})
         dead_letters.replace(db, route_number, former, step.dead_letters, int(self._clock()))
-        db.run_many("mute", [{"route": route_number, "seq": seq} for seq in step.muted])
+        withheld = [(seq, 1) for seq in step.muted] + [(seq, 0) for seq in step.turned_away]
+        db.run_many("withhold", [{"route": route_number, "seq": seq, "judged": judged} for seq, judged in withheld])
         guarded = (each._asdict() | {"derived": int(each.is_derived)} for each in step.guarded)
         db.run_many("guard", [{"route": route_number, **each} for each in guarded])
         if step.sent or step.claims:

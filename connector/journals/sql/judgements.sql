@@ -140,25 +140,26 @@ WHERE id < :before
 ORDER BY id DESC
 LIMIT :limit;
 
--- name: mute
-INSERT INTO muted (route, seq) VALUES (:route, :seq) ON CONFLICT DO NOTHING;
+-- name: withhold
+INSERT INTO withheld (route, seq, judged) VALUES (:route, :seq, :judged)
+ON CONFLICT (route, seq) DO UPDATE SET judged = excluded.judged;
 
--- name: unmute
-DELETE FROM muted WHERE route = :route AND seq = :seq;
+-- name: let_through
+DELETE FROM withheld WHERE route = :route AND seq = :seq;
 
--- name: unmute_between
-DELETE FROM muted
+-- name: let_through_between
+DELETE FROM withheld
 WHERE route = :route
     AND seq > :after
     AND seq <= :until
-    AND (SELECT source FROM notifications WHERE notifications.seq = muted.seq) = :source;
+    AND (SELECT source FROM notifications WHERE notifications.seq = withheld.seq) = :source;
 
 -- name: count_muted
-SELECT count(*) FROM muted WHERE route = :route;
+SELECT count(*) FROM withheld WHERE route = :route AND judged = 1;
 
--- name: delete_muted
-DELETE FROM muted WHERE route = :route;
+-- name: delete_withheld
+DELETE FROM withheld WHERE route = :route;
 
--- name: delete_muted_of_reading
-DELETE FROM muted
+-- name: delete_withheld_of_reading
+DELETE FROM withheld
 WHERE route = :route AND seq IN (SELECT seq FROM notifications WHERE notifications.source = :source);

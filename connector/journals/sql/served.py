@@ -10,7 +10,7 @@ _OF_READING = (
     "delete_reading",
     "delete_dead_letters_of_reading",
     "delete_outdated_of_reading",
-    "delete_muted_of_reading",
+    "delete_withheld_of_reading",
     "delete_guarded_of_reading",
 )
 FORGET_ROWS = 1000
@@ -42,7 +42,7 @@ def forget_route(db: Transaction, route: str, sources: Sequence[str], receiver: 
             for statement in _OF_READING:
                 db.run(statement, {**one, "source": number})
     if not sources:
-        for statement in ("delete_dead_letters", "delete_muted", "delete_guarded", "delete_route"):
+        for statement in ("delete_dead_letters", "delete_withheld", "delete_guarded", "delete_route"):
             db.run(statement, one)
         _forget_said(db, route)
 

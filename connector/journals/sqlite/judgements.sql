@@ -11,8 +11,8 @@ FROM sources
 CROSS JOIN subjects ON subjects.source = sources.id AND subjects.type = :type AND subjects.subject_id = :subject_id
 WHERE :source IS NULL OR sources.id = :source;
 
--- name: muted_among
-SELECT seq FROM muted WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
+-- name: withheld_among
+SELECT seq FROM withheld WHERE route = :route AND seq IN (SELECT value FROM json_each(:seqs));
 
 -- name: alike
 SELECT seq

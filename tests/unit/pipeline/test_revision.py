@@ -15,7 +15,7 @@ from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Identity, LookUp, Page, Provisional, Refusal, Refused, Subject, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
-from connector.pipeline.route import Route
+from connector.pipeline.route import Route, everything
 
 DATE = 1_700_000_000
 HERON = Subject("collection", "threat-actor--heron")
@@ -187,7 +187,7 @@ def test_counts_of_notifications_stay_what_they_were(journal, route):
 
 
 def test_events_are_not_repeated(journal, sink):
-    route = Route("out", ("vt",), lambda _: True, ExplainedEvents(), sink)
+    route = Route("out", ("vt",), everything, ExplainedEvents(), sink)
     journal.append("vt", page(item(1, HERON)))
     drained(route, journal)
     journal.learn("vt", known(HERON, "Heron"))
