@@ -435,6 +435,19 @@ def mute(journal: Journal, *seqs: int, until: int) -> None:
         journal.advance("out", ["vt"], Advance(until, 0, 2, 0, muted=seqs))
 
 
+def test_what_a_condition_turned_away_is_known_among_what_is_outdated_and_is_not_muted(journal):
+    store(journal, match(1), match(2))
+    *_, second = (each.seq for each in journal.pending("out", ["vt"], 10))
+    with journal.lease("out"):
+        journal.advance("out", ["vt"], Advance(second, 1, 1, 0, turned_away=[second]))
+    assert muted(journal) == 0
+    judge(journal, observable(), "true_positive")
+    assert set(journal.outdated("out", ["vt"], 10).withheld) == {second}
+    with journal.lease("out"):
+        journal.record_redelivery("out", Redelivery([second], 1, 0, 0))
+    assert not journal.outdated("out", ["vt"], 10).withheld
+
+
 def muted(journal: Journal) -> int:
     (route,) = journal.status({"out": ["vt"]}).routes
     return route.muted
@@ -449,10 +462,10 @@ def test_what_is_muted_is_known_until_it_is_dealt_with_again(journal):
     judge(journal, observable(), "none")
 
     found = journal.outdated("out", ["vt"], 10)
-    assert set(found.muted) == {first, third}
+    assert set(found.withheld) == {first, third}
     with journal.lease("out"):
         journal.record_redelivery("out", Redelivery([first], 1, 0, 0))
-    assert set(journal.outdated("out", ["vt"], 10).muted) == {third}
+    assert set(journal.outdated("out", ["vt"], 10).withheld) == {third}
     with journal.lease("out"):
         journal.record_redelivery("out", Redelivery([second], 0, 1, 0, muted=[second]))
         journal.rewind("out", {"vt": first})
