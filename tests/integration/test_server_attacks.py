@@ -202,11 +202,12 @@ class TestMemory:
         with serving_actions(configured(tmp_path)) as server, contextlib.ExitStack() as stack:
             size = 4 * 1024 * 1024
             asked = request(server, token="reader", Content_Type="application/json", Content_Length=size)
+            asked += b" " * (size - 1)
             left = {}
-            for _ in range(100):
+            for _ in range(200):
                 connection = stack.enter_context(connected(server))
                 connection.setblocking(False)
-                left[connection] = asked + b" " * (size - 1)
+                left[connection] = memoryview(asked)
             while writable := select.select([], [each for each in left if left[each]], [], 1)[1]:
                 for connection in writable:
                     left[connection] = left[connection][connection.send(left[connection]) :]
