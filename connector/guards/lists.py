@@ -145,7 +145,7 @@ def _same(said: str, wanted: str) -> bool:
     if wanted == text:
         return True
     seen = observables.recognise(text.removeprefix("=").removeprefix("."))
-    return seen is not None and seen.value == wanted
+    return seen is not None and seen.value.lower() == wanted
 
 
 def _files(settings: ListSettings) -> Sequence[Path]:

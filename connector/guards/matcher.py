@@ -75,13 +75,11 @@ class Matcher:
         if observables.is_usual_host(value):  # as most are, and as most are on no list
             candidates = self._candidates("host", value)
             return self._best(candidates, "host") if candidates else None
-        observable = observables.recognise(value)
-        if observable is not None:
-            kind: Kind | None = observable.kind
-            candidates = self._candidates(observable.kind, observable.value)
-        else:
-            kind = None
-            candidates = [] if (found := self._exact.get(value)) is None else [(found, value)]
+        observable = observables.read(value)
+        kind = None if observable is None else observable.kind
+        candidates = [] if observable is None else self._candidates(*observable)
+        if (found := self._exact.get(value)) is not None and (observable is None or value != observable.value):
+            candidates.append((found, value))  # as the text that it is
         best = self._best(candidates, kind) if candidates else None
         if "://" in value and (host := observables.host_of(value)) is not None:
             of_host = self._best(self._candidates(*host), "url")

@@ -96,7 +96,7 @@ def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) 
 
 def kind(value: str) -> str | None:
     """What a value is: hash, url, address or host; None when it is nothing that is guarded but as a text."""
-    found = observables.recognise(value)
+    found = observables.read(value)
     return None if found is None else found.kind
 
 

@@ -1,7 +1,6 @@
 """What analysts judge: a notification, an observable or a rule; taken back, listed, and counted by rule."""
 
 import getpass
-import ipaddress
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,15 +19,13 @@ from connector.model import (
     StoredJudgement,
 )
 from connector.ports import Journal
-from connector.values import observables, uri
+from connector.values import observables
 from connector.values.display import printable, shortened
 from connector.values.timestamps import timestamp
 
 MAX_VALUE, MAX_NOTE, MAX_NAME = 8192, 2000, 200
 """Characters, at most: of what is judged, of a note, and of who judges or of a source or ruleset."""
 _SHA256_DIGITS = 64
-_FOUR, _FOUR_BITS = 4, 32
-"""The version of IP, and the bits of an address of it."""
 LIMIT = 1000
 """Judgements or rules that are listed at once, at most."""
 
@@ -76,31 +73,16 @@ def written_alike(judged: Judged) -> Judged:
 
     A host in A-labels, without a port or a slash behind it; an IPv4 address in the form of IPv6 as what it is.
     """
-    return judged._replace(value=_one_spelling(judged.value)) if judged.kind == "observable" else judged
-
-
-def _one_spelling(value: str) -> str:
-    value = value.strip()
-    if "://" in value:
-        return uri.one_spelling(value)
-    found = observables.recognise(value) if value else None
-    if found is None and len(value) <= MAX_VALUE and value and (parts := uri.parts(f"any://{value}")) is not None:
-        is_host_alone = parts["path"] in (None, "/") and parts["query"] is None and parts["fragment"] is None
-        # A number alone is an address to browsers, and a slip of the pen to analysts.
-        is_host_alone = is_host_alone and "@" not in value and ("." in value or "[" in value)
-        found = observables.host_of(f"any://{value}") if is_host_alone else None
-    if found is None:
-        return uri.one_spelling(value)
-    if found.kind == "address":
-        version, first, length = observables.packed(found.value)
-        if version == _FOUR and length == _FOUR_BITS:
-            return str(ipaddress.IPv4Address(first))
-    return found.value
+    return judged._replace(value=observables.written(judged.value)) if judged.kind == "observable" else judged
 
 
 def _must_be_observable(value: str) -> None:
-    found = observables.recognise(value)
+    found = observables.read(value)
     shown = printable(shortened(value, 100))
+    if found is None and observables.has_zeros_before_a_number(value):
+        raise Unsound(
+            f"{shown!r} has zeros before a number, which some programs read as octal: write the address without them"
+        )
     if found is None or (found.kind == "address" and "/" in value):
         raise Unsound(f"{shown!r} is no SHA-256, URL (with its scheme), domain or address, so nothing can be about it")
     if found.kind == "hash" and len(value) != _SHA256_DIGITS:

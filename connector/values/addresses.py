@@ -84,6 +84,12 @@ def of_numbers(host: str, *, octal: bool = False) -> str | None:
         return None
 
 
+def written(text: str) -> str | None:
+    """As `canonical`, also of blanks around it, and of numbers with one in hexadecimal, such as `0xC0.0.2.1`."""
+    text = text.strip()
+    return of_numbers(text) if "." in text and "0x" in text.lower() else canonical(text)
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address or host name stands for this machine alone (RFC 6761 section 6.3 for names)."""
     try:

@@ -15,6 +15,7 @@ Kind = Literal["hash", "url", "address", "host"]
 
 _HASH = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
 """MD5, SHA-1, SHA-256."""
+_ZONE = re.compile(r"%[^\]]*\]")
 _MAPPED = 96
 """Bits of a prefix: ::ffff:0:0/96 has the IPv4 addresses (RFC 4291 section 2.5.5.2). On a list it stands for this
 form, not for all IPv4 addresses."""
@@ -33,8 +34,8 @@ class Observable(NamedTuple):
     """What a text names.
 
     Attributes:
-        value: in its one spelling: a hash in lower case, a URL as `uri.canonical` has it, an address or network as
-            RFC 5952 does, a host in lower case and A-labels.
+        value: in its one spelling: a hash in lower case, a URL as `uri.key` has it, an address or network as RFC 5952
+            does, a host in lower case and A-labels.
     """
 
     kind: Kind
@@ -42,26 +43,73 @@ class Observable(NamedTuple):
 
 
 def recognise(text: str) -> Observable | None:
-    """What a text names; None when it names nothing of the kinds there are."""
+    """What a text names, by itself and nothing else; None when it names nothing of the kinds there are."""
     text = text.strip()
     if "://" in text:
-        spelled = uri.canonical(text) if len(text) <= _LONGEST_URL else None
+        spelled = uri.key(text) if len(text) <= _LONGEST_URL else None
         return None if spelled is None else Observable("url", spelled)
-    if "." not in text and ":" not in text:
-        return Observable("hash", text.lower()) if _HASH.fullmatch(text) else None
-    if ":" in text or text[-1].isdecimal():
-        address = text if _ipv4(text) else addresses.canonical(text)
-        return None if address is None else Observable("address", address)
+    if _HASH.fullmatch(text):
+        return Observable("hash", text.lower())
+    if (address := text if text[-1:].isdecimal() and _ipv4(text) else addresses.written(text)) is not None:
+        return Observable("address", address)
     name = uri.domain(text)
     return None if name is None else Observable("host", name)
 
 
+def read(text: str) -> Observable | None:
+    """What a text names, as `recognise`, also an address with a port or a zone, and a host with a port or a slash.
+
+    What notifications are about, what mappings make of that, and what analysts and lists say are compared by this.
+    """
+    found = recognise(text)
+    if found is not None or "://" in text or len(text) > _LONGEST_URL:
+        return found
+    text = text.strip()
+    if "%" in text and (address := addresses.written(text.partition("%")[0])) is not None:
+        return Observable("address", address)
+    parts = uri.parts(f"any://{_ZONE.sub(']', text)}")
+    is_host = (
+        parts is not None and parts["path"] in (None, "/") and parts["query"] is None and parts["fragment"] is None
+    )
+    if parts is None or not is_host or "@" in text or "\\" in text:
+        return None
+    host = parts["host"]
+    found = recognise(host) if isinstance(host, str) else None
+    if found is not None and found.kind == "address" and ":" not in text:
+        # Numbers are an address to browsers, and a slip of the pen elsewhere; but with a port they are a host.
+        return found if found.value == text.removesuffix("/") else None
+    return found
+
+
+def has_zeros_before_a_number(text: str) -> bool:
+    """Whether it is no address only because programs differ in what `010.0.0.1` is."""
+    url = text if "://" in text else f"any://{text.strip()}"
+    return uri.host(url) is None and uri.octal_address(url) is not None
+
+
+def written(text: str) -> str:
+    """An observable as people write it down: `read`, but a URL as it is sent; any other text in lower case.
+
+    An IPv4 address in the form of an IPv6 address is the IPv4 address.
+    """
+    found = read(text)
+    if found is None:
+        return text.strip() if "://" in text else text.strip().lower().rstrip(".")
+    if found.kind == "url":
+        return uri.spelled(text) or found.value
+    if found.kind == "address":
+        version, first, length = packed(found.value)
+        return network(version, first, length)
+    return found.value
+
+
 def name(text: str) -> str:
     """What all spellings of an observable have in common; of a URL its SHA-256, by which VirusTotal names it too."""
-    written = uri.one_spelling(text)
-    if "://" in written:
-        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
-    return written
+    if "://" in text:
+        found = read(text)
+        key = text.strip() if found is None else found.value
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return written(text)
 
 
 def of_entity(entity_type: str, value: str | None) -> str | None:
@@ -80,17 +128,23 @@ def of_entity(entity_type: str, value: str | None) -> str | None:
         case "domain":
             return uri.domain(value)
         case "ip_address":
-            parts = uri.parts(f"ip://{value.strip()}") or {}
-            host = parts.get("host") if parts.get("port") else value.strip().partition("%")[0]
-            return addresses.canonical(host) if isinstance(host, str) else None
+            found = read(value)
+            return found.value if found is not None and found.kind == "address" else None
         case _:
             return value
 
 
 def is_usual_host(text: str) -> bool:
-    """Whether `recognise` would give the text itself if it is a host name, and nothing else; it need not be one."""
+    """Whether `read` would give the text itself if it is a host name, and nothing else; it need not be one."""
     return (
-        text.islower() and text.isascii() and text[-1].isalpha() and text[0] > " " and "." in text and ":" not in text
+        text.islower()
+        and text.isascii()
+        and text[-1].isalpha()
+        and text[0] > " "
+        and "." in text
+        and ":" not in text
+        and "%" not in text
+        and "0x" not in text
     )
 
 

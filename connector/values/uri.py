@@ -44,7 +44,14 @@ _SPELLED = re.compile(
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
 """Of the schemes that browsers read by rules of their own (WHATWG URL, "special scheme")."""
-_BACKSLASH_AFTER_HOST = re.compile(rf"(\s*(?:{'|'.join(_DEFAULT_PORTS)})://[^/?#\\]*)\\(?![^/?#]*@)", re.IGNORECASE)
+_WITH_BACKSLASHES = re.compile(rf"\s*(?:{'|'.join(_DEFAULT_PORTS)})://[^?#]*", re.IGNORECASE)
+"""Where a backslash is a slash for browsers."""
+
+
+_STRUCTURE = frozenset('%/?#&=+;:@!$()*,\\"<> ')
+"""What a URL can mean another thing by when it is percent-encoded, or cannot have otherwise."""
+_DOT_SEGMENTS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|\Z)", re.IGNORECASE)
+"""Somewhere in a URL: what may be a segment `.` or `..` of its path."""
 
 
 def _must_encode(allowed: str) -> re.Pattern[str]:
@@ -71,12 +78,12 @@ def spelled(text: str) -> str | None:
     """The URL as it is sent: the spelling of path and query stays, what no client tells apart is one.
 
     Scheme and host are in lower case, and the host is that to which browsers go (`host`). The port that the scheme has
-    anyway is left out, and so is the fragment, which no client sends. An empty path is `/`. What no browser sends as it
-    is, such as blanks and controls, is percent-encoded.
+    anyway is left out, and so is the fragment, which no client sends. An empty path is `/`; segments `.` and `..` are
+    resolved. What no browser sends as it is, such as blanks and controls, is percent-encoded.
 
     None when the text is not `scheme://host…`, when nobody could go to its host, or when it is not Unicode.
     """
-    if _SPELLED.fullmatch(text):
+    if _SPELLED.fullmatch(text) and not _DOT_SEGMENTS.search(text):
         return text
     return _written(text, _NOT_SENT_IN_PATH, _NOT_SENT_IN_QUERY)
 
@@ -89,6 +96,24 @@ def canonical(text: str) -> str | None:
     """
     written = _written(text, _IN_PATH, _IN_QUERY)
     return _ESCAPES.sub(lambda match: match[0].upper(), written) if written and "%" in written else written
+
+
+def key(text: str) -> str | None:
+    """What all URLs that lead to the same have in common, to compare them by; None where `spelled` gives none.
+
+    As `spelled`, so that it is VirusTotal's own spelling wherever that is usual, without any escape that stands for no
+    more than its character (RFC 3986 section 6.2.2), the others in upper case. Not for ids and patterns: clients send
+    escapes as they are.
+    """
+    written = spelled(text)
+    return _ESCAPES.sub(_needed, written) if written and "%" in written else written
+
+
+def _needed(escape: re.Match[str]) -> str:
+    """An escape that must stay, in upper case; else its character."""
+    character = chr(int(escape[0][1:], 16))
+    stays = character in _STRUCTURE or not character.isascii() or not character.isprintable()
+    return escape[0].upper() if stays else character
 
 
 def _written(text: str, path: re.Pattern[str], query: re.Pattern[str]) -> str | None:
@@ -107,7 +132,7 @@ def _written(text: str, path: re.Pattern[str], query: re.Pattern[str]) -> str | 
                 "" if userinfo is None else f"{_encoded(_IN_USERINFO, userinfo)}@",
                 host or "",
                 _port(scheme, port),
-                _encoded(path, its_path or ("/" if scheme in _DEFAULT_PORTS else "")),
+                _encoded(path, _resolved(its_path or ("/" if scheme in _DEFAULT_PORTS else ""))),
                 "" if its_query is None else f"?{_encoded(query, its_query)}",
             )
         )
@@ -116,10 +141,26 @@ def _written(text: str, path: re.Pattern[str], query: re.Pattern[str]) -> str | 
 
 
 def _taken_apart(text: str) -> re.Match[str] | None:
-    """The parts of a URL. A backslash behind the host is a slash, as for browsers, unless others would read on."""
+    """The parts of a URL. A backslash is a slash as far as its path, as for browsers (WHATWG URL, "special scheme")."""
     if "\\" in text:
-        text = _BACKSLASH_AFTER_HOST.sub(r"\1/", text, count=1)
+        text = _WITH_BACKSLASHES.sub(lambda match: match[0].replace("\\", "/"), text, count=1)
     return _PARTS.fullmatch(text.strip())
+
+
+def _resolved(path: str) -> str:
+    """A path without segments `.` and `..`, also percent-encoded ones, which no client sends (WHATWG URL)."""
+    if not _DOT_SEGMENTS.search(path):
+        return path
+    kept: list[str] = []
+    is_folder = False
+    for segment in path[1:].split("/"):
+        dots = segment.lower().replace("%2e", ".")
+        is_folder = dots in (".", "..")
+        if dots == "..":
+            del kept[-1:]
+        elif dots != ".":
+            kept.append(segment)
+    return "/".join(("", *kept, *([""] if is_folder else [])))
 
 
 def _port(scheme: str, port: str | None) -> str:
@@ -127,14 +168,6 @@ def _port(scheme: str, port: str | None) -> str:
     if not port or digits == str(_DEFAULT_PORTS.get(scheme)):
         return ""
     return f":{digits or '0'}"
-
-
-def one_spelling(value: str) -> str:
-    """An observable as all spellings of it have it in common: URL, domain, address or hash; never fails."""
-    value = value.strip()
-    if "://" in value:
-        return spelled(value) or value
-    return addresses.canonical(value) or value.lower().rstrip(".")
 
 
 def host(text: str) -> str | None:

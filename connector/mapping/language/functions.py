@@ -424,10 +424,7 @@ def ip(text: str) -> str | None:
 
     ip('2001:DB8:0::1') → "2001:db8::1"
     """
-    text = text.strip()
-    if "." in text and "0x" in text.lower():
-        return addresses.of_numbers(text)
-    return addresses.canonical(text)
+    return addresses.written(text)
 
 
 @_function(_TEXT, returns=STRING | NULL)
