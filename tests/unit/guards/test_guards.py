@@ -81,6 +81,20 @@ def test_a_file_is_guarded_by_any_of_its_hashes(tmp_path):
     assert guards.of_notification(view("domain", None)) is None
 
 
+def test_of_several_hashes_on_lists_the_one_that_is_suppressed_decides(tmp_path):
+    md5, sha1, sha256 = "ab" * 16, "ab" * 20, "ab" * 32
+    labels = section(tmp_path, sha256, effect="label")
+    guards = GuardBook(labels, {}, {"r": section(tmp_path, sha1)}).of("r")
+    assert guards.of_notification(view("file", sha256, md5=md5, sha1=sha1)).entry == sha1
+    assert guards.of_notification(view("file", sha256, md5=md5)).entry == sha256
+    assert guards.of_notification(view("url", "https://a.example/", sha1=sha1)) is None
+
+
+def test_what_is_no_exception_has_none(tmp_path):
+    guards = GuardBook(GuardSettings.model_validate({"except": ["drive.google.com"]})).of()
+    assert guards.exception("www.google.com") is None
+
+
 def test_one_list_that_suppresses_outweighs_labels_of_wider_sections(tmp_path):
     book = GuardBook(section(tmp_path, "a.example", effect="label"), {}, {"r": section(tmp_path, "www.a.example")})
     assert book.of("r").observable("www.a.example").is_suppressed

@@ -72,7 +72,15 @@ def test_hashes_are_guarded_in_either_case(tmp_path, digits):
         ("string", "example.com", ["example.com", "EXAMPLE.com."], ["www.example.com", "xexample.com"]),
         ("string", ".google.ad", ["google.ad", "www.google.ad"], ["notgoogle.ad"]),
         ("string", "192.0.2.1", ["192.0.2.1", "::ffff:192.0.2.1"], ["192.0.2.2"]),
+        ("string", "Example Ltd", ["Example Ltd"], ["example.com"]),
         ("hostname", "example.com", ["example.com", "a.b.example.com"], ["xexample.com", "com"]),
+        ("hostname", ".example.com", ["example.com", "a.b.example.com"], ["xexample.com", "com"]),
+        ("hostname", "192.0.2.1", ["192.0.2.1", "http://192.0.2.1/a"], ["192.0.2.2"]),
+        ("hostname", "https://example.com/a", ["https://example.com/a"], ["example.com", "https://example.com/b"]),
+        ("hostname", "Example Ltd", ["Example Ltd"], ["example.com"]),
+        ("regex", "/evil[0-9]/i", ["evil1.example", "https://a.example/EVIL2"], ["evil.example"]),
+        ("regex", "/evil[0-9]/", ["evil1.example"], ["https://a.example/EVIL2"]),
+        ("regex", "EVIL[0-9]", ["https://a.example/EVIL2"], ["evil1.example"]),
         ("cidr", "2001:db8::/32", ["2001:db8::1", "2001:db8:1::/48"], ["2001:db9::1", "2001::/16"]),
         ("cidr", "192.0.2.7", ["192.0.2.7"], ["192.0.2.6"]),
         ("substring", "any.run", ["app.any.run", "ANY.RUN.example", "https://app.any.run/x"], ["anyrun.example"]),
@@ -82,6 +90,21 @@ def test_the_types_of_misp_match_as_misp_says(tmp_path, list_type, on_it, guarde
     found = misp(tmp_path, [on_it], type=list_type)
     assert [value for value in guarded if not entry(found, value)] == []
     assert [value for value in not_guarded if entry(found, value)] == []
+
+
+def test_a_list_of_misp_has_the_effect_and_the_confidence_that_the_configuration_says(tmp_path):
+    (found,) = misp(tmp_path, ["example.com"], type="hostname", options={"effect": "label", "confidence": 7})
+    assert (found.effect, found.confidence) == ("label", 7)
+
+
+def test_names_with_addresses_are_both_names_and_addresses(tmp_path):
+    both = misp(tmp_path, ["example.com", "192.0.2.1"], type="hostname", matching_attributes=["domain|ip"])
+    assert entry(both, "example.com")
+    assert entry(both, "192.0.2.1")
+    assert not entry(both, "https://example.com/a")
+    urls_too = misp(tmp_path, ["example.com"], type="hostname", matching_attributes=["domain|ip", "url"])
+    assert entry(urls_too, "example.com")
+    assert entry(urls_too, "https://example.com/a")
 
 
 def test_the_attributes_of_misp_say_which_kinds_of_values_a_list_guards(tmp_path):

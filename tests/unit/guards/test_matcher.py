@@ -11,6 +11,7 @@ from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from connector.guards.lists import GuardList, of_values
 from connector.guards.matcher import Matcher, _is_of_one_owner
+from connector.guards.regexes import Regex
 from connector.values import observables
 
 
@@ -175,6 +176,43 @@ def test_a_list_that_is_not_for_a_kind_does_not_hide_one_that_is():
     matcher = Matcher([hosts_alone, urls_alone])
     assert matcher.match("https://example.com/").of.name == "urls"
     assert matcher.match("example.com").of.name == "hosts"
+
+
+def test_a_text_that_is_no_observable_is_guarded_where_a_list_has_it_whatever_kinds_that_is_for():
+    (ours, other) = (GuardList(name, kinds=frozenset(("url",)), exact=[f"{name} Ltd"]) for name in ("ours", "other"))
+    matcher = Matcher([ours, other])
+    assert matcher.match("other Ltd") == (other, "other Ltd")
+    assert matcher.match("another Ltd") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "suppressing", "labelling"),
+    [
+        ("https://a.example/any.run", {"exact": ["https://a.example/any.run"]}, {"substrings": ["any.run"]}),
+        ("app.any.run", {"hosts": ["any.run"]}, {"substrings": ["any.run"]}),
+        ("192.0.2.7", {"networks": ["192.0.2.0/24"]}, {"exact": ["192.0.2.7"]}),
+        ("192.0.2.7", {"exact": ["192.0.2.7"]}, {"networks": ["192.0.2.0/24"]}),
+        ("2002:c000:207::", {"networks": ["2002::/16"]}, {"networks": ["192.0.2.0/24"]}),
+        ("any.run", {"substrings": ["any.run"]}, {"regexes": [Regex("run$")]}),
+    ],
+)
+def test_what_one_form_of_entry_guards_no_other_form_hides(value, suppressing, labelling):
+    labels, suppresses = GuardList("labels", effect="label", **labelling), GuardList("suppresses", **suppressing)
+    assert Matcher([labels]).match(value).of is labels
+    assert Matcher([labels, suppresses]).match(value).of is suppresses
+
+
+@pytest.mark.parametrize("value", ["any.run", "any.run.example", "app.any.run", "https://a.example/x/any.run"])
+def test_a_substring_is_found_at_the_beginning_and_at_the_end(value):
+    assert Matcher([GuardList("own", substrings=["any.run"])]).match(value).entry == "any.run"
+    assert Matcher([GuardList("own", substrings=["y.ru", "any.run"])]).match(value).entry in ("y.ru", "any.run")
+
+
+def test_of_lists_alike_the_first_speaks_though_several_have_the_entry():
+    lists = [GuardList(name, hosts=["example.com"]) for name in ("first", "second", "third")]
+    assert Matcher(lists).match("www.example.com").of.name == "first"
+    lists[0].hosts.clear()
+    assert Matcher(lists).match("www.example.com").of.name == "second"
 
 
 @pytest.mark.parametrize(
