@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-from connector.guards.lists import GuardList, of_values
+from connector.guards.lists import MIN_SUBSTRING, GuardList, of_values
 from connector.guards.matcher import Matcher, _is_of_one_owner
 from connector.guards.regexes import Regex
 from connector.values import observables
@@ -205,7 +205,17 @@ def test_what_one_form_of_entry_guards_no_other_form_hides(value, suppressing, l
 @pytest.mark.parametrize("value", ["any.run", "any.run.example", "app.any.run", "https://a.example/x/any.run"])
 def test_a_substring_is_found_at_the_beginning_and_at_the_end(value):
     assert Matcher([GuardList("own", substrings=["any.run"])]).match(value).entry == "any.run"
-    assert Matcher([GuardList("own", substrings=["y.ru", "any.run"])]).match(value).entry in ("y.ru", "any.run")
+    shortest = value[-MIN_SUBSTRING:]
+    assert Matcher([GuardList("own", substrings=[shortest])]).match(value).entry == shortest
+
+
+@pytest.mark.parametrize(
+    ("value", "entries"),
+    [("192.0.2.7", {"networks": ["192.0.2.0/24"]}), ("ab" * 16, {"exact": ["ab" * 16]})],
+)
+def test_what_is_no_host_is_not_guarded_by_a_list_for_hosts(value, entries):
+    assert Matcher([GuardList("any", **entries)]).match(value)
+    assert Matcher([GuardList("hosts", kinds=frozenset(("host",)), **entries)]).match(value) is None
 
 
 def test_of_lists_alike_the_first_speaks_though_several_have_the_entry():
