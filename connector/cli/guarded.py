@@ -36,7 +36,7 @@ def list_(path: Path, route: str | None, list_name: str | None, limit: int, *, a
         click.echo("nothing is held back for a known-good list")
     else:
         columns = ("route", "notification", "raised", "value", "as", "list", "entry")
-        rows = [tuple(printable(str(each[column]))[:200] for column in columns) for each in found]
+        rows = [tuple(terminal.cell(str(each[column]), 200) for column in columns) for each in found]
         terminal.table("Held back for known-good lists", columns, rows)
 
 

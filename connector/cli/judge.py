@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from connector.cli.command import DONE, FAILED, config_option, json_option, load, print_json
-from connector.values.display import printable, shortened
+from connector.values.display import printable
 
 if TYPE_CHECKING:
     from connector.model import Judged
@@ -29,8 +29,8 @@ _VERDICTS: dict[str, str] = {
     ),
     "none": "Take back what was said of it: what was withheld of it is delivered.",
 }
-_WIDTH = 60
-"""Characters of a value that are shown in a table."""
+_WIDTH = 64
+"""Characters of a value that are shown in a table: a SHA-256 is whole."""
 
 
 @click.group()
@@ -179,17 +179,18 @@ def list_(path: Path, *, limit: int, as_json: bool, **wanted: Any) -> None:
     elif not found:
         click.echo("there are no such judgements")
     else:
-        columns = ("id", "verdict", "what", "by", "at", "until", "state", "note")
+        columns = ("id", "verdict", "what", "source", "by", "at", "until", "state", "note")
         rows = [
             (
                 str(each["id"]),
                 each["verdict"],
-                f"{each['of']} {printable(shortened(each['value'], _WIDTH))}",
+                f"{each['of']} {terminal.cell(each['value'], _WIDTH)}",
+                each["source"] or "all",
                 printable(each["by"]),
                 _minute(each["at"]),
                 _minute(each["until"]),
                 each["state"],
-                printable(shortened(each["note"], _WIDTH)),
+                terminal.cell(each["note"], _WIDTH),
             )
             for each in found
         ]

@@ -1,5 +1,6 @@
 """What a person sees: progress on long work, and tables at the end of it."""
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
@@ -20,7 +21,7 @@ from connector.monitoring.status import (
     StatusReport,
 )
 from connector.pipeline.part import Part
-from connector.values.display import printable
+from connector.values.display import printable, shortened
 from connector.values.quota import by_span
 
 _T = TypeVar("_T")
@@ -76,19 +77,34 @@ _UNBROKEN = 2
 """How many columns from the left, with names and states, are not broken over lines."""
 
 
+_UNFOLDED = 1_000_000
+"""Characters of a line where no terminal shows it: more than any row has."""
+
+
+def cell(text: str, limit: int) -> str:
+    """A text for a table: printable, and shortened at a terminal; whole for what reads it elsewhere."""
+    return printable(shortened(text, limit) if sys.stdout.isatty() else text)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to stdout; numbers to the right."""
-    shown = Table(
-        title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    """Print a table to stdout; numbers to the right. Where that is no terminal, each row is one line."""
+    folds = sys.stdout.isatty()
+    shown = Table(header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
+    if folds:
+        shown.title, shown.title_justify, shown.title_style = title, "left", "bold"
+    elif title:
+        print_line(title)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         shown.add_column(
-            column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or index < _UNBROKEN
+            column if folds else column.replace("\n", " "),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=not folds or numeric or index < _UNBROKEN,
         )
     for row in rows:
-        shown.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))  # no markup
-    Console(soft_wrap=False).print(shown)
+        shown.add_row(*(Text(f"{each:,}" if isinstance(each, int) else str(each)) for each in row))  # no markup
+    Console(soft_wrap=False, width=None if folds else _UNFOLDED).print(shown)
 
 
 def show_status(report: StatusReport) -> None:

@@ -38,6 +38,7 @@ MAX_REGEXES = 1000
 
 _NOTHING_LIKE_IT = "\u00a7"
 """In no value that is looked up: an expression that matches the empty text is in it unless it has `^` or `$`."""
+_EMPTY = "there is no entry in this list, so it would guard nothing: restore it, or take it out of the configuration"
 _SHOWN = 80
 _SUFFIXES = (".json", ".txt")
 _NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -119,7 +120,10 @@ def read(settings: Sequence[ListSettings]) -> Sequence[GuardList]:
             total += len(body)
             if total > MAX_TOTAL_BYTES:
                 raise Misconfigured(f"{path}: with it the lists have more than {MAX_TOTAL_BYTES} bytes; name fewer")
-            made.append(_read_json(path, body, each) if path.suffix == ".json" else _read_text(path, body, each))
+            found = _read_json(path, body, each) if path.suffix == ".json" else _read_text(path, body, each)
+            if not found and found.kinds:
+                raise Misconfigured(f"{path}: {_EMPTY}")
+            made.append(found)
     return made
 
 
@@ -239,6 +243,8 @@ def _read_json(path: Path, body: bytes, settings: ListSettings) -> GuardList:
         )
     kinds = _kinds(path, data.get("matching_attributes"))
     made = GuardList(_named(path, settings), path, settings.effect, settings.confidence, kinds)
+    if not data["list"]:
+        raise Misconfigured(f"{path}: {_EMPTY}")
     if not kinds:  # of e-mail addresses, phone numbers and the like: nothing that notifications are about
         return made
     for index, entry in enumerate(data["list"]):

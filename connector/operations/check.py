@@ -86,6 +86,12 @@ def _guards(plan: Plan) -> Iterator[Finding]:
         if each.path in told:
             continue
         told.add(each.path)
+        if not each.kinds:
+            yield Finding(
+                "guards",
+                "warning",
+                f"{each.path}: guards nothing: its matching_attributes name no hosts, addresses, URLs or hashes",
+            )
         wide = list(islice(too_wide(each), _MOST_TOO_WIDE + 1))
         for entry, guards in wide[:_MOST_TOO_WIDE]:
             line = lists.line_of(each, entry)

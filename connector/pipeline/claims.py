@@ -66,6 +66,11 @@ class Claims:
         last = max(told, key=lambda claim: claim.seq)
         return last.last_seq if last.seq < last.last_seq <= seq else last.seq
 
+    def claimed_since(self, observable: int, seq: int) -> int:
+        """The entry that began the last of what was said, up to this one, of its being bad; 0: none did."""
+        told = self._told.get(observable, {}).values()
+        return max((claim.seq for claim in told if claim.stands and claim.seq <= seq), default=0)
+
     def claimed_until(self, observable: int) -> int | None:
         """The last entry that said that it is bad, while that stands."""
         claims = self._told.get(observable)

@@ -2,7 +2,7 @@
 
 from connector.model import NOT_CLAIMED, Entry, Refused, Withheld
 from connector.pipeline.claims import Claims
-from connector.pipeline.route import Rendering, Route, Withdrawing
+from connector.pipeline.route import Rendering, Route, Withdrawing, guarded_view, known_good
 from connector.pipeline.seen import Seen, Sight
 from connector.ports import Outbox
 
@@ -27,9 +27,13 @@ class OtherWords:
         the one that was delivered is looked at with what is known of the observable now.
         """
         withheld, about = seen.withheld, seen.observable
+        until = seen.entry.seq if in_turn else claims.told_until(about)
         if seen.is_muted:
-            until = seen.entry.seq if in_turn else claims.told_until(about)
             return None if self._is_said_by_another(seen.entry, about, until) else withheld
+        if seen.is_guarded:
+            if not self._is_said_unguarded(seen, claims.claimed_since(about, seen.entry.seq), until):
+                return withheld
+            withheld = None if rendering.claims or not seen.view["entity"] else NOT_CLAIMED
         if withheld is None or withheld.by != "condition":
             return withheld
         if not seen.view["entity"]:
@@ -58,8 +62,10 @@ class OtherWords:
         if later.claiming is None or later.is_muted:
             return None
         try:
+            if later.is_guarded and self._is_guarded(seen, later):
+                return True
             with self._sight.guarding(later.entry.source):
-                if later.withheld is not None and later.withheld.by != "condition":
+                if not later.is_guarded and later.withheld is not None and later.withheld.by != "condition":
                     return True
                 if later.withheld is not None or not later.claiming.is_for(later.view):
                     now = {**seen.view, "entity": later.view["entity"]}
@@ -68,7 +74,8 @@ class OtherWords:
                 rendering = later.claiming.rendering(later.view, whatever=True)
         except Refused:
             return None
-        return not rendering.claims
+        # What is guarded for its source alone says the same to nobody; that the verdict has turned, to all.
+        return None if later.is_guarded and rendering.claims else not rendering.claims
 
     def is_claimed_by(self, seq: int) -> bool:
         """Whether an entry, as the route sees it now, says that its observable is bad."""
@@ -86,6 +93,43 @@ class OtherWords:
             if isinstance(seen, Seen) and seen.observable == about and seen.withheld is None and self._claims(seen):
                 return True
         return False
+
+    def _is_said_unguarded(self, guarded: Seen, since: int, until: int) -> bool:
+        """Whether another entry of these says that the same observable is bad, and is let through as things are now.
+
+        A known-good list for one source is for what that source says: what another says stays.
+
+        Args:
+            guarded: what such a list turns away.
+            since: the first of these entries, from which on what was said stands.
+            until: the last of them.
+        """
+        for entry in self._sight.alike(guarded.entry, ALIKE):
+            seen = self._sight.see(entry) if since <= entry.seq <= until else None
+            if (
+                isinstance(seen, Seen)
+                and seen.observable == guarded.observable
+                and seen.withheld is None
+                and self._is_let_through(seen, guarded)
+                and self._claims(seen)
+            ):
+                return True
+        return False
+
+    def _is_let_through(self, seen: Seen, newer: Seen) -> bool:
+        """Whether an entry is let through with what a newer one knows of the observable."""
+        if seen.claiming is None or self._is_guarded(seen, newer):
+            return False
+        now = {**seen.view, "entity": newer.view["entity"] or seen.view["entity"]}
+        try:
+            with self._sight.guarding(seen.entry.source):
+                return self._route.withheld(seen.entry, now) is None and seen.claiming.is_for(now)
+        except Refused:
+            return False
+
+    def _is_guarded(self, seen: Seen, newer: Seen) -> bool:
+        """Whether what guards an entry's source suppresses what a newer one is about, which has more hashes perhaps."""
+        return known_good(guarded_view({**newer.view}, self._sight.guards(seen.entry.source))) is not None
 
     def _claims(self, seen: Seen) -> bool:
         if seen.claiming is None:

@@ -10,7 +10,16 @@ from connector.model import UNREADABLE, Entry, JsonObject, Refused, Withheld
 from connector.pipeline.claims import observable
 from connector.pipeline.convert import DAMAGED, Rendered
 from connector.pipeline.judged_values import JudgedValues
-from connector.pipeline.route import JUDGEMENT, Route, RouteMapping, Tenant, Withdrawing, guarded_view, makes_claims
+from connector.pipeline.route import (
+    GUARD,
+    JUDGEMENT,
+    Route,
+    RouteMapping,
+    Tenant,
+    Withdrawing,
+    guarded_view,
+    makes_claims,
+)
 from connector.ports import Guards, Outbox
 
 
@@ -34,6 +43,11 @@ class Seen(NamedTuple):
     def is_muted(self) -> bool:
         """Whether an analyst judged it wrong."""
         return self.withheld is not None and self.withheld.by == JUDGEMENT
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a known-good list suppresses what it is about."""
+        return self.withheld is not None and self.withheld.by == GUARD
 
 
 class Sight:

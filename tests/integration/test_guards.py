@@ -112,6 +112,16 @@ def test_a_list_that_is_none_ends_in_one_clear_error(folder):
         assert (done.stdout + done.stderr).count(told) == 1
 
 
+def test_check_warns_of_a_list_whose_attributes_fit_nothing(folder):
+    phones = {"name": "phones", "type": "string", "list": ["+49 30"], "matching_attributes": ["phone-number"]}
+    (folder / "phones.json").write_text(json.dumps(phones))
+    configured(folder, SOURCE + OUT + "guards: {lists: [phones.json]}")
+    (folder / "in.jsonl").touch()
+    done = iocstream_here("check", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"warning  guards: {folder}/phones.json: guards nothing: its matching_attributes" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("guards", "place", "told"),
     [

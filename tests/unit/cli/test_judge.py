@@ -98,6 +98,28 @@ def test_people_see_a_table_that_steers_no_terminal(folder):
     assert "\x1b[31m" not in shown
 
 
+def test_the_table_says_for_which_source_a_word_holds(folder):
+    judge("false_positive", "--observable", "o.example", "--source", "vt")
+    judge("benign", "--observable", "p.example")
+
+    lines = judge("list").stdout.splitlines()
+
+    assert [" vt " in line for line in lines if "o.example" in line] == [True]
+    assert [" all " in line for line in lines if "p.example" in line] == [True]
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_a_row_that_no_terminal_shows_is_one_line_with_whole_values(folder, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    value, note = "http://o.example/" + "ab" * 200, "why " * 100
+    judge("false_positive", "--observable", value, "--note", note)
+
+    (line,) = [line for line in judge("list").stdout.splitlines() if "false_positive" in line]
+
+    assert value in line
+    assert note.strip() in line
+
+
 def test_rules_are_shown_with_their_precision(folder):
     assert "nothing that a rule matched has been judged" in judge("rules").stdout
     judge("false_positive", "--rule", "noisy")

@@ -121,6 +121,28 @@ def test_a_list_of_what_notifications_are_not_about_is_empty(tmp_path):
     assert len(found) == 0
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# all is gone\n  # really\n", "\ufeff"])
+def test_a_text_without_an_entry_is_told_for_it_would_guard_nothing(tmp_path, text):
+    told = error(tmp_path, lambda: text_list(tmp_path, text))
+    assert told.startswith("own.txt: there is no entry in this list")
+    assert "restore it, or take it out of the configuration" in told
+
+
+@pytest.mark.parametrize("attributes", [["hostname"], ["phone-number"]])
+@pytest.mark.parametrize("entries", [[], [" "]])
+def test_a_warninglist_without_an_entry_is_told_too(tmp_path, entries, attributes):
+    def made():
+        misp(tmp_path, entries, type="hostname", matching_attributes=attributes)
+
+    assert error(tmp_path, made).startswith("own.json: there is no entry in this list")
+
+
+def test_an_empty_list_among_those_of_a_folder_is_told(tmp_path):
+    (tmp_path / "a.txt").write_text("example.com\n")
+    (tmp_path / "b.txt").touch()
+    assert error(tmp_path, lambda: read(tmp_path)).startswith("b.txt: there is no entry in this list")
+
+
 def test_the_configuration_may_say_how_entries_match(tmp_path):
     found = misp(tmp_path, ["example.com"], type="string", options={"type": "hostname", "name": "popular"})
     assert entry(found, "www.example.com") == "example.com"
