@@ -99,12 +99,12 @@ def test_people_see_a_table_that_steers_no_terminal(folder):
 
 
 def test_the_table_says_for_which_source_a_word_holds(folder):
-    judge("false_positive", "--observable", "o.example", "--source", "vt")
+    judge("false_positive", "--observable", "o.example", "--source", "saved")
     judge("benign", "--observable", "p.example")
 
     lines = judge("list").stdout.splitlines()
 
-    assert [" vt " in line for line in lines if "o.example" in line] == [True]
+    assert [" saved " in line for line in lines if "o.example" in line] == [True]
     assert [" all " in line for line in lines if "p.example" in line] == [True]
 
 

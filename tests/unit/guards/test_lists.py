@@ -128,8 +128,7 @@ def test_a_text_without_an_entry_is_told_for_it_would_guard_nothing(tmp_path, te
     assert "restore it, or take it out of the configuration" in told
 
 
-@pytest.mark.parametrize("attributes", [["hostname"], ["phone-number"]])
-@pytest.mark.parametrize("entries", [[], [" "]])
+@pytest.mark.parametrize(("entries", "attributes"), [([], ["hostname"]), ([], ["phone-number"]), ([" "], ["hostname"])])
 def test_a_warninglist_without_an_entry_is_told_too(tmp_path, entries, attributes):
     def made():
         misp(tmp_path, entries, type="hostname", matching_attributes=attributes)
