@@ -95,7 +95,7 @@ class OtherWords:
         return False
 
     def _is_said_unguarded(self, guarded: Seen, since: int, until: int) -> bool:
-        """Whether another entry of these says that the same observable is bad, and is let through as things are now.
+        """Whether another source has said in these entries that the same observable is bad, and would be let through now.
 
         A known-good list for one source is for what that source says: what another says stays.
 
@@ -105,7 +105,8 @@ class OtherWords:
             until: the last of them.
         """
         for entry in self._sight.alike(guarded.entry, ALIKE):
-            seen = self._sight.see(entry) if since <= entry.seq <= until else None
+            is_asked = since <= entry.seq <= until and entry.source != guarded.entry.source
+            seen = self._sight.see(entry) if is_asked else None
             if (
                 isinstance(seen, Seen)
                 and seen.observable == guarded.observable
@@ -128,7 +129,9 @@ class OtherWords:
             return False
 
     def _is_guarded(self, seen: Seen, newer: Seen) -> bool:
-        """Whether what guards an entry's source suppresses what a newer one is about, which has more hashes perhaps."""
+        """Whether what suppresses a newer entry guards this one's source, too; the newer has more hashes perhaps."""
+        if seen.entry.source == newer.entry.source:
+            return True
         return known_good(guarded_view({**newer.view}, self._sight.guards(seen.entry.source))) is not None
 
     def _claims(self, seen: Seen) -> bool:
