@@ -95,7 +95,7 @@ class OtherWords:
         return False
 
     def _is_said_unguarded(self, guarded: Seen, since: int, until: int) -> bool:
-        """Whether another source has said in these entries that the same observable is bad, and would be let through now.
+        """Whether another source has said in these entries that the same is bad, and would be let through now.
 
         A known-good list for one source is for what that source says: what another says stays.
 
