@@ -1,12 +1,14 @@
 """What moves data, and knows no kind of source, journal, format or sink by name.
 
 The way of a notification: `fetch` stores it in the journal; `deliver` reads it there for each `route`, has `render`
-make documents of it and `convert` messages of these, for which `versions` decides what is new and what has changed,
-has `send` hand them to the sink and make dead letters of what was refused, and moves the route's position. `redeliver`
-is for what goes out once more, `reread` for what a source could not read.
+make documents of it and `convert` messages of these, for which `versions` decides what is new and what has changed, has
+`send` hand them to the sink and make dead letters of what was refused, and moves the route's position. `redeliver` is
+for what goes out once more, `reread` for what a source could not read. `seen` is an entry as mappings and conditions
+see it, `suppressions` what is held back of one.
 What was delivered and turns out wrong, `render` takes back: `claims` knows what the receiver was told, and `successors`
-what goes on under another id when it is said again. When a route is set back, `provisional` finds who said more of what
-is named in passing. What `judged_values` finds among that is not said at all.
+what goes on under another id when it is said again; `other_words` tells whether other entries end a claim. When a route
+is set back, `provisional` finds who said more of what is named in passing. What `judged_values` finds among that is not
+said at all.
 Of what a receiver refuses, `refusal_log` tells, and `refused_streak` knows whether it is everything.
 
 Around them: `runner` says when each source and route has something to do, `pool` gives them threads in turn, `part`

@@ -2,6 +2,6 @@
 
 `identifiers` makes STIX ids, `timestamps`, `addresses` and `uri` have canonical forms, `observables` says what a text
 names, `assessments` what an entity's attributes come to; `jsontext` reads JSON from outside, `display` makes text safe
-to show, `quota` reads what VirusTotal says of an API key's quota, and `shapes` say what is known of a value before
-there is one.
+to show, `quota` reads what VirusTotal says of an API key's quota, `host_names` tells which names a server is asked by,
+`visitors` who goes first when there are too many, and `shapes` say what is known of a value before there is one.
 """
