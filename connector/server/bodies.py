@@ -5,6 +5,7 @@ from email.message import Message
 
 import orjson
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from connector.model import Json
 from connector.server.audit import record_of
@@ -76,6 +77,8 @@ async def _read(request: Request, settings: ServerSettings) -> bytes:
                 if size > limit:
                     raise too_large
                 chunks.append(chunk)
+    except ClientDisconnect:  # nobody reads the answer, but the audit has it
+        raise Problem("invalid_request", "the client hung up before its body was complete", "Send it again.") from None
     except TimeoutError:
         raise Problem(
             "too_slow",

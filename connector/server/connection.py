@@ -69,6 +69,10 @@ class Connection(H11Protocol):
                 self.transport.abort()
                 return
         super().data_received(data)
+        if self.conn.their_state is h11.ERROR and self.cycle is not None and self.is_answering():
+            # What followed is no HTTP: uvicorn has said so, and closes. Nothing else can be answered.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.is_answering():
             self._stop_request_timer()
         elif self._request_timer is None:

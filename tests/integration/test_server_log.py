@@ -43,6 +43,10 @@ def told(server, event):
             {"Unsupported upgrade request."},
         ),
         (b"\x16\x03\x01 junk\r\n\r\n", {"Invalid HTTP request received."}),
+        (
+            b"POST /actions/get_status HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n",
+            {"Invalid HTTP request received."},
+        ),
     ],
 )
 def test_junk_makes_a_line_of_each_kind_and_then_its_number(configuration, content, messages):
@@ -56,6 +60,21 @@ def test_junk_makes_a_line_of_each_kind_and_then_its_number(configuration, conte
     assert times == dict.fromkeys(messages, TIMES)
     assert {line["client"] for line in lines} == {"127.0.0.1"}
     assert len(lines) == 2 * len(messages)
+
+
+def test_a_client_that_hangs_up_in_a_body_makes_no_line(configuration):
+    with serving_actions(configuration) as server:
+        token = server.tokens["reader"].encode()
+        head = b"POST /actions/get_status HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + token
+        for _ in range(3):
+            host, port = server.url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(head + b"\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+                assert server.post("get_status").status_code == 200  # and so that one has arrived
+        assert server.end() == 0
+    lines = [json.loads(line) for line in server.log]
+    assert [line for line in lines if line["level"] == "error"] == []
+    assert [line["status"] for line in lines if line.get("token") == "reader"] == [400] * 3
 
 
 def test_wrong_tokens_are_counted_and_slowed_down_and_hold_up_no_right_one_from_the_same_address(configuration):
