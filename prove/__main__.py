@@ -23,9 +23,9 @@ from prove.canaries import Sweep
 from prove.figures import Figure, broken, must
 from prove.parties import Missing
 
-PARTS = ("kills", "faults", "storms", "operation", "disks", "hostile", "backlog", "fuzz", "leaks")
+PARTS = ("kills", "withdrawals", "faults", "storms", "operation", "disks", "hostile", "backlog", "fuzz", "leaks")
 TOGETHER = (
-    (("kills", "storms", "disks", "hostile"), ("faults", "backlog", "operation")),
+    (("kills", "storms", "disks", "hostile"), ("faults", "backlog", "operation", "withdrawals")),
     (("fuzz",),),
     (("leaks",),),
 )

@@ -13,7 +13,7 @@ from connector.formats.stix.format import StixFormat
 from connector.journals.sql import entries
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import Advance, Page, Unavailable
-from connector.pipeline import retry, versions
+from connector.pipeline import render, retry, versions
 from connector.pipeline.refused_streak import RefusedStreak
 from connector.sinks.taxii import status_resource
 from connector.sinks.taxii.settings import TaxiiSettings
@@ -60,6 +60,26 @@ def checkpoint_before_page(_: float) -> None:
         return append(journal, source, page)
 
     SqliteJournal.append = hasty
+
+
+def others_forgotten(_: float) -> None:
+    """A route takes back what other routes into the same receiver still claim."""
+    render.claimed_beside = lambda *_: ()
+
+
+def doubt_forgotten(_: float) -> None:
+    """What is about to be claimed is not written down before it is sent."""
+    record, advance = SqliteJournal.record, SqliteJournal.advance
+
+    def hasty(journal: SqliteJournal, route: str, versions: Sequence[Any], receiver: str, _: Sequence[Any]) -> None:
+        record(journal, route, versions, receiver)
+
+    def late(journal: SqliteJournal, *arguments: Any) -> None:
+        time.sleep(0.05)  # as if the process were killed just then
+        advance(journal, *arguments)
+
+    SqliteJournal.record = hasty
+    SqliteJournal.advance = late
 
 
 def modified_by_clock(_: float) -> None:
@@ -273,6 +293,8 @@ def unchecked(_: float) -> None:
 DEFECTS: Sequence[Callable[[float], None]] = (
     advance_before_send,
     checkpoint_before_page,
+    others_forgotten,
+    doubt_forgotten,
     modified_by_clock,
     created_by_clock,
     watermark_by_clock,

@@ -184,7 +184,7 @@ def _kill(start: Callable[[], Child], api: Api, raised: Sequence[Item], seed: in
     chance = random.Random(seed)
     pieces = iter(parties.chunks(raised, NOTIFICATIONS_PER_KILL // 2))
     asked = threading.Event()
-    api.requests = _Noticed(asked)
+    api.requests = Noticed(asked)
     while tally.kills < kills:
         api.add(next(pieces, ()))
         asked.clear()
@@ -208,14 +208,16 @@ def _kill(start: Callable[[], Child], api: Api, raised: Sequence[Item], seed: in
         api.add(piece)
 
 
-class _Noticed(list[Any]):
+class Noticed(list[Any]):
     """The API's list of requests, which tells when one comes."""
 
     def __init__(self, event: threading.Event) -> None:
+        """Set this event then."""
         super().__init__()
         self._event = event
 
     def append(self, _: Any) -> None:
+        """One has come."""
         self._event.set()
 
 
