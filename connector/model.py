@@ -414,7 +414,7 @@ class Claim(NamedTuple):
         seq: the entry that began it.
         stands: True, it is bad; False, what was said before is taken back.
         last_seq: the last entry that said the same, when that came after `seq`.
-        in_doubt: of what stands, whether it is not known if the receiver has accepted it.
+        in_doubt: whether it is not known if the receiver has accepted that.
     """
 
     observable: int

@@ -198,8 +198,17 @@ class Outbox(Protocol):
         """
         ...
 
-    def forget(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+    def forget(
+        self,
+        route: str,
+        versions: Sequence[Version],
+        receiver: str = "",
+        claims: Sequence[Claim] = (),
+        restored: Sequence[Claim] = (),
+    ) -> None:
         """Forget that these versions and claims were ever made: the receiver has refused them.
+
+        What holds in the place of some of the claims is `restored`.
 
         Requires the lease on the route.
         """

@@ -136,6 +136,7 @@ class Tally:
     Attributes:
         not_withdrawn: what stands at a receiver, and should not.
         lost: what should stand, and does not.
+        renamed: what one of two routes has claimed all the time, and stands under another id: it was revoked meanwhile.
         undelivered: what was withdrawn without having arrived before: at most what was on its way at a kill.
         contradictions: objects with a version after a revocation, two contents of a version, two valid Indicators of a
             domain, or a valid relationship of a revoked one.
@@ -148,6 +149,7 @@ class Tally:
     lost: Counter[str] = field(default_factory=Counter)
     expected: Counter[str] = field(default_factory=Counter)
     undelivered: int = 0
+    renamed: int = 0
     contradictions: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -186,9 +188,13 @@ def campaign(folder: Path, kills: int, seed: int, conduct: Mapping[str, float] |
                 world.edit_guards()
             for _ in range(world.chance.choice((0, 1, 2))):
                 world.judge()
+        standing: dict[str, str] = {}
         for verdicts in ((MALICIOUS,), VERDICTS):
             api.add([world.matched(domain, verdicts) for domain in world.domains])
-            ended = children.run(home, "run", "--once", environment=canaries.ENVIRONMENT)
+            ended = children.run(home, "run", "--once", conduct=conduct or {}, environment=canaries.ENVIRONMENT)
+            before, standing = standing, _standing(peer.objects(urls["both"]))
+        still = world.standing(MALICIOUS, UNDETECTED) & before.keys()
+        tally.renamed = sum(standing.get(domain) != before[domain] for domain in still)
         if ended.code != 0 or "Traceback" in (home / "err.log").read_text():
             tally.complaints.append(f"the last run: {ended!r}"[-600:])
         tally.world = world.counts
@@ -256,6 +262,15 @@ def _see_collection(tally: Tally, name: str, objects: Sequence[Item], true: set[
     ]
 
 
+def _standing(objects: Sequence[Item]) -> Mapping[str, str]:
+    """The id of the valid Indicator of each domain."""
+    newest: dict[str, Item] = {}
+    for each in sorted(objects, key=lambda each: str(each.get("modified", ""))):
+        newest[each["id"]] = each
+    valid = [each for each in newest.values() if each["type"] == "indicator" and not each.get("revoked")]
+    return {each["name"]: each["id"] for each in valid if each["indicator_types"] != ["benign"]}
+
+
 def _see_events(tally: Tally, lines: Sequence[bytes], true: set[str]) -> None:
     last: dict[str, bool] = {}
     withdrawn = 0
@@ -298,6 +313,12 @@ def figures(tally: Tally, kills: int) -> list[Figure]:
             for name, label in where.items()
         ),
         must(
+            "… revoked by one route while the other claimed it",
+            f"{tally.renamed}",
+            "0",
+            kept=not tally.renamed,
+        ),
+        must(
             "… withdrawn without having arrived",
             f"{tally.undelivered}",
             "none but what was on its way at a kill",
@@ -315,7 +336,7 @@ def figures(tally: Tally, kills: int) -> list[Figure]:
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:
     """The figures of withdrawals, and of the same harness with defects."""
-    kills, some = (6, 12) if quick else (40, 16)
+    kills, some = (6, 10) if quick else (30, 12)
     found = figures(campaign(folder / "withdrawals", kills, seed), kills)
     sweep.folder(folder / "withdrawals" / "home")
     for number, defect in enumerate(DEFECTS, start=1):

@@ -84,9 +84,16 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`. A sink that only records is never emptied, so that it is never asked of all."""
         self._changed.mark_unsent(route, versions or (), receiver)
 
-    def forget(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+    def forget(
+        self,
+        route: str,
+        versions: Sequence[Version],
+        receiver: str = "",
+        claims: Sequence[Claim] = (),
+        restored: Sequence[Claim] = (),
+    ) -> None:
         """See `connector.ports.Outbox`."""
-        self._changed.forget(route, versions, receiver)
+        self._changed.forget(route, versions, receiver, claims, restored)
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """See `connector.ports.Outbox`."""

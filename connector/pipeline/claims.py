@@ -72,10 +72,10 @@ class Claims:
         return max((claim.seq for claim in told if claim.stands and claim.seq <= seq), default=0)
 
     def claimed_until(self, observable: int) -> int | None:
-        """The last entry that said that it is bad, while that stands."""
+        """The last entry that said that it is bad, while that stands, or may stand."""
         claims = self._told.get(observable)
         last = claims[max(claims)] if claims else None
-        return max(last.seq, last.last_seq) if last is not None and last.stands else None
+        return max(last.seq, last.last_seq) if last is not None and (last.stands or last.in_doubt) else None
 
     def told_until(self, observable: int) -> int:
         """The last entry that told anything of it; 0 when none did."""
@@ -107,6 +107,11 @@ class Claims:
         told = self.at(observable, seq)
         return told.seq if told is not None and told.in_doubt else 0
 
+    def may_be_withdrawn_by(self, observable: int, seq: int) -> bool:
+        """Whether it is in doubt whether the receiver has accepted that an entry takes it back."""
+        told = self.at(observable, seq)
+        return told is not None and not told.stands and told.in_doubt and told.seq == seq
+
     def claim(self, observable: int, seq: int) -> Claim:
         """An entry says that it is bad; in doubt, unless that is known to stand, until the receiver has accepted it."""
         told = self.at(observable, seq)
@@ -121,8 +126,8 @@ class Claims:
         return self._tell(Claim(observable, seq, stands=True, in_doubt=True))
 
     def withdraw(self, observable: int, seq: int) -> Claim:
-        """An entry takes back what was said before."""
-        return self._tell(Claim(observable, seq, stands=False))
+        """An entry takes back what was said before; in doubt until the receiver has accepted it."""
+        return self._tell(Claim(observable, seq, stands=False, in_doubt=True))
 
     def _tell(self, claim: Claim) -> Claim:
         self._told.setdefault(claim.observable, {})[claim.seq] = claim
@@ -136,5 +141,5 @@ def claimed_beside(route: Route, journal: Outbox, observables: Sequence[int]) ->
         observable
         for other in route.beside
         for observable, claims in journal.claims(other, observables, route.receiver).items()
-        if max(claims, key=lambda claim: claim.seq).stands
+        if (last := max(claims, key=lambda claim: claim.seq)).stands or last.in_doubt
     }

@@ -43,6 +43,8 @@ class Conversion:
         withheld: why the route does not let it through.
         guarded: what is suppressed of it.
         refused_document: what the mapping made and the format did not take, as JSON.
+        before: what holds of the observable at this entry if the receiver refuses what takes it back; None: what held
+            before the entry.
         left: whether what it would take back is left as it is, since another route into the same receiver claims it.
     """
 
@@ -56,6 +58,7 @@ class Conversion:
     withheld: Withheld | None = None
     guarded: Sequence[Suppressed] = ()
     left: bool = False
+    before: Claim | None = None
 
 
 def convert(
@@ -126,8 +129,9 @@ class Rendered:
         in_doubt_from: of what takes something back, the entry from which on it is in doubt whether the receiver has
             that, after a crash or an outage; 0: in none.
         restores: whether it says again what a later entry took back, and takes back no more.
-        left: see `Conversion`.
-        claim, withheld, guarded: see `Conversion`.
+        repeats: what the entry may have taken back before it was cut off, as the documents that did so: those that are
+            written down are sent, for the receiver may lack some of them.
+        before, claim, left, withheld, guarded: see `Conversion`.
     """
 
     entry: Entry
@@ -146,6 +150,8 @@ class Rendered:
     left: bool = False
     in_doubt_from: int = 0
     restores: bool = False
+    repeats: Sequence[Document] = ()
+    before: Claim | None = None
 
     @property
     def takes_back(self) -> bool:
@@ -246,6 +252,7 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
                 item.withheld,
                 item.guarded,
                 item.left,
+                item.before,
             )
             if objects is not None:
                 told.add(objects)
@@ -254,13 +261,13 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
 def _repeated_revocations(item: Rendered, output: Format, ledger: Ledger) -> Iterator[Message]:
     """The revocations that an entry has written down before, and of which it is in doubt whether they arrived.
 
-    Whatever other routes have said since under other ids, they are sent.
+    Whatever was said since under other ids, they are sent.
     """
-    if not (item.takes_back and item.anew and ledger.has_revoked and isinstance(output, ObjectFormat)):
+    if not (item.repeats and ledger.has_revoked and isinstance(output, ObjectFormat)):
         return
     objects: ObjectFormat = output
     ids = Successors(ledger, item.entry.seq, claims=False)
-    for document in filter(revokes, item.documents):
+    for document in filter(revokes, item.repeats):
         identity = objects.identify(document)
         if identity.versioned:
             message = _message(*ids.placed(document, identity), item, output, ledger, left=True)

@@ -111,7 +111,7 @@ class Delivery:
         conversions = [self._unless_accepted(each) for each in encode(rendered, ledger)]
         journal.record(route.name, ledger.recorded, route.receiver, claimed(conversions))
         delivered, accepted = send(route.sink, conversions, ledger)
-        journal.forget(route.name, accepted.unmade, route.receiver, accepted.unclaimed)
+        journal.forget(route.name, accepted.unmade, route.receiver, accepted.unclaimed, accepted.restored)
         self._is_refused = self.streak.count(delivered)
         if self._is_refused and self.streak.is_everything:
             raise self._everything_refused()

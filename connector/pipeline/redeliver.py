@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery
+from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, VersionBeside
 from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known_versions
 from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
@@ -66,6 +66,7 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
             each
             for each in rendered
             if each.entry.seq in outdated.withheld
+            or each.repeats
             or ((each.takes_back or each.confirms or each.restores) and each.entry.seq not in dead)
         ]
     entries = [each.entry for each in rendered]
@@ -166,7 +167,10 @@ def _send_again(
         journal.mark_unsent(route.name, None, route.receiver)
     known = known_versions(route, journal, rendered)
     told_until = {
-        object_id: max((max(each.seq, each.last_seq) for each in versions if each.sent), default=0)
+        object_id: max(
+            (max(each.seq, each.last_seq) for each in versions if each.sent and not isinstance(each, VersionBeside)),
+            default=0,
+        )
         for object_id, versions in known.items()
     }
     if resend:
@@ -177,7 +181,7 @@ def _send_again(
     if resend:
         journal.mark_unsent(route.name, ledger.stamped, route.receiver)
     delivered, accepted = send(route.sink, conversions, ledger)
-    journal.forget(route.name, accepted.unmade, route.receiver, accepted.unclaimed)
+    journal.forget(route.name, accepted.unmade, route.receiver, accepted.unclaimed, accepted.restored)
     finish(route.sink)
     return delivered, accepted
 

@@ -157,13 +157,17 @@ class _Batch:
             return Rendered(
                 seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
             )
+        is_in_doubt = self._claims.may_be_withdrawn_by(about, seq if taken_back is None else taken_back)
+        repeats = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if is_in_doubt else ()
+        made = Rendered(seen.entry, rendering.documents, output=output, repeats=repeats)
         if taken_back is not None and rendering.documents and not self._others.is_claimed_by(taken_back):
             # The entry that took it back for all is still withheld, and this one is not any more.
+            before = self._claims.at(about, taken_back)
             claim = self._claims.restore(about, taken_back)
-            return Rendered(seen.entry, rendering.documents, output=output, claim=claim, anew=True, restores=True)
+            return replace(made, claim=claim, before=before, anew=True, restores=True)
         anew = self._is_anew(about, seq, stands=True)
         told_of = self._claims.claim(about, seq) if rendering.documents else None
-        return Rendered(seen.entry, rendering.documents, output=output, claim=told_of, anew=anew)
+        return replace(made, claim=told_of, anew=anew)
 
     def _turned_away(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         entry, about = seen.entry, seen.observable
@@ -189,9 +193,18 @@ class _Batch:
             documents = made.documents
         # That which was left to others before is not taken back by a replay, when they have ended it since.
         left = is_left or (bool(self._route.beside) and not is_anew)
-        doubt = self._claims.in_doubt_from(about, seq)
+        before, doubt = self._claims.at(about, seq), self._claims.in_doubt_from(about, seq)
         claim = self._claims.withdraw(about, seq)
-        return replace(made, documents=documents, claim=claim, anew=is_anew, left=left, in_doubt_from=doubt)
+        return replace(
+            made,
+            documents=documents,
+            claim=claim,
+            before=before if before is not None and before.seq == seq else None,
+            anew=is_anew,
+            left=left,
+            in_doubt_from=doubt,
+            repeats=documents if is_anew else (),
+        )
 
     def _is_anew(self, about: int, seq: int, *, stands: bool) -> bool:
         """Whether an entry tells something for the first time, or in doubt, among routes into one receiver."""
@@ -205,7 +218,7 @@ class _Batch:
         if told is None or (self._turn != "in turn" and self._claims.is_told_later(about, seq)):
             return False
         # The entry that took something back takes it back when it comes again.
-        return told.stands or (told.seq == seq and self._turn != "revised")
+        return told.stands or told.in_doubt or (told.seq == seq and self._turn != "revised")
 
     def _must_wait(self, about: int) -> bool:
         return self._turn == "in turn" and about in self._claims.told_now

@@ -62,13 +62,14 @@ class Accepted(NamedTuple):
         muted: the entries that it was not sent, because of what an analyst judged.
         turned_away: the entries that it was not sent, because of a condition.
         guarded: what was suppressed of them.
-        unclaimed: what it was about to be told so, and has refused.
+        unclaimed: what it was about to be told so, and has refused; `restored` is what holds in the place of some.
         unmade: revocations that it has refused and does not have: the object goes on as if none had been made.
     """
 
     versions: Sequence[Version]
     claims: Sequence[Claim]
     unclaimed: Sequence[Claim]
+    restored: Sequence[Claim]
     muted: Sequence[int]
     guarded: Sequence[Suppressed]
     unmade: Sequence[Version]
@@ -112,7 +113,10 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     ]
     told = {(claim.observable, claim.seq) for claim in claims}
     unclaimed = [claim for claim in claimed(conversions) if (claim.observable, claim.seq) not in told]
-    return counted, Accepted(sent, claims, unclaimed, muted, guarded, unmade, away)
+    undone = {(claim.observable, claim.seq) for claim in unclaimed}
+    former = [each.before for each in conversions if each.before is not None]
+    restored = [claim for claim in former if (claim.observable, claim.seq) in undone]
+    return counted, Accepted(sent, claims, unclaimed, restored, muted, guarded, unmade, away)
 
 
 def turned_away(route: Route, accepted: Accepted) -> Sequence[int]:

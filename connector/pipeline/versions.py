@@ -148,7 +148,8 @@ class Ledger:
             if not revocation.sent and not revocation.last_seq:
                 self.untold.add((object_id, revocation.modified))
             return self._repeated(said, revocation, seq) if is_needed else None
-        if not is_there or left or self._told_until.get(object_id, 0) > seq:
+        is_told_later = not self._is_shared and self._told_until.get(object_id, 0) > seq
+        if not is_there or left or is_told_later:
             return None
         times = _times_after(date, versions)
         self.untold.add((object_id, times[1]))

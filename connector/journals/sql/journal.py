@@ -227,7 +227,14 @@ class SqlJournal:
             else:
                 ledger.mark_unsent(db, number, versions)
 
-    def forget(self, route: str, versions: Sequence[Version], receiver: str = "", claims: Sequence[Claim] = ()) -> None:
+    def forget(
+        self,
+        route: str,
+        versions: Sequence[Version],
+        receiver: str = "",
+        claims: Sequence[Claim] = (),
+        restored: Sequence[Claim] = (),
+    ) -> None:
         """As `connector.ports.Outbox.forget`."""
         if not versions and not claims:
             return
@@ -236,6 +243,7 @@ class SqlJournal:
             number = ledger.ledger_id(db, route, route_id(db, route), receiver)
             ledger.forget(db, number, versions)
             ledger.forget_claims(db, number, claims)
+            ledger.record_claims(db, number, restored)
 
     def claims(self, route: str, observables: Sequence[int], receiver: str = "") -> Mapping[int, Sequence[Claim]]:
         """As `connector.ports.Outbox.claims`."""

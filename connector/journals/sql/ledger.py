@@ -10,7 +10,7 @@ from connector.journals.sql.rows import checksum, columns_checksum, is_damaged, 
 from connector.model import Claim, Version
 
 _IN_DOUBT = 2
-"""In the column `stands` of claims."""
+"""A bit in the column `stands` of claims, of which the lowest says whether it stands."""
 _TO_SEND_AGAIN = -1
 _SENT = {0: False, 1: True, _TO_SEND_AGAIN: None}
 """`Version.sent` by the column of that name."""
@@ -76,7 +76,7 @@ def claims(db: Transaction, route: str, observables: Sequence[int], receiver: st
     for *said, check in db.run("claims", {"ledger": ledger[0], "observables": json_list(observables)}):
         observable, seq, stands, last_seq = said
         if check == columns_checksum("claim", *said):
-            claim = Claim(observable, seq, bool(stands), last_seq, in_doubt=stands == _IN_DOUBT)
+            claim = Claim(observable, seq, stands & 1 == 1, last_seq, in_doubt=stands & _IN_DOUBT > 0)
             found.setdefault(observable, []).append(claim)
     return found
 
@@ -84,7 +84,8 @@ def claims(db: Transaction, route: str, observables: Sequence[int], receiver: st
 def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:
     """Write down what the receiver was told of observables; of one at one entry, the last is what holds."""
     rows = [
-        (each.observable, each.seq, _IN_DOUBT if each.in_doubt else int(each.stands), each.last_seq) for each in told
+        (each.observable, each.seq, int(each.stands) | (_IN_DOUBT if each.in_doubt else 0), each.last_seq)
+        for each in told
     ]
     names = ("observable", "seq", "stands", "last_seq")
     db.run_many(

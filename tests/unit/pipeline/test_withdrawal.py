@@ -364,6 +364,43 @@ def test_what_arrived_and_was_not_written_down_is_taken_back_when_it_is_no_claim
     assert (b'"revoked":true' in last or b"withdrawn:domain" in last) == (turned != "refused")
 
 
+@pytest.mark.parametrize("make", ["stix", "cef"])
+@pytest.mark.parametrize("arrives", [0, 1, 100])
+def test_what_was_perhaps_taken_back_and_is_said_again_stands_once(journal, request, make, arrives, sink):
+    route = request.getfixturevalue(make)
+    deliver(route, journal, match(1, **NAMED))
+    judge(journal, "false_positive")
+    left = [arrives]
+
+    def refuse(message):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Unavailable("cut off")
+        return False
+
+    sink.refuse = refuse
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteJournal, "record_redelivery", lambda *_: 1 / 0)
+        with pytest.raises((Unavailable, ZeroDivisionError)):
+            Delivery(route, journal).step()
+    sink.refuse = lambda message: False
+    judge(journal, "none")
+    deliver(route, journal)
+    if make == "cef":
+        assert events(sink)[-1] == "hunting:domain"
+        return
+    newest = {}
+    for each in sorted(sink.taken(), key=lambda each: each.get("modified", "")):
+        newest[each["id"]] = each
+    valid = [each for each in newest.values() if not each.get("revoked")]
+    assert len(indicators(valid)) == 1
+    relations = [each for each in valid if each.get("relationship_type") == "indicates"]
+    assert {each["source_ref"] for each in relations} == {indicators(valid)[0]["id"]}
+    assert len(relations) == len(
+        [each for each in newest.values() if each.get("relationship_type") == "indicates" and each.get("revoked")]
+    )
+
+
 def judge(journal, verdict):
     journal.judge(Judgement(Judged("observable", "bad.example"), verdict, "ana"))
 
