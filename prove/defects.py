@@ -75,7 +75,7 @@ def doubt_forgotten(_: float) -> None:
         record(journal, route, versions, receiver)
 
     def late(journal: SqliteJournal, *arguments: Any) -> None:
-        time.sleep(0.05)  # as if the process were killed just then
+        time.sleep(0.2)  # as if the process were killed just then
         advance(journal, *arguments)
 
     SqliteJournal.record = hasty

@@ -336,7 +336,7 @@ def figures(tally: Tally, kills: int) -> list[Figure]:
 
 def prove(folder: Path, seed: int, *, quick: bool, sweep: Sweep) -> list[Figure]:
     """The figures of withdrawals, and of the same harness with defects."""
-    kills, some = (6, 10) if quick else (30, 12)
+    kills, some = (6, 10) if quick else (30, 14)
     found = figures(campaign(folder / "withdrawals", kills, seed), kills)
     sweep.folder(folder / "withdrawals" / "home")
     for number, defect in enumerate(DEFECTS, start=1):

@@ -3,7 +3,7 @@
 import pytest
 from missing_software import or_skip
 
-from prove import backlog, disks, hostile, leaks, operation, reliability_page, storms
+from prove import backlog, disks, hostile, leaks, operation, reliability_page, storms, withdrawals
 from prove.__main__ import PARTS
 from prove.canaries import Sweep
 from prove.faults import faults
@@ -22,6 +22,13 @@ def test_faults_between_all_parties_lose_nothing_where_the_receiver_acknowledges
         scene, figures = faults(tmp_path, 7, 0.6, kinds=("reset", "half-open", "garbage", "handshake"))
     assert scene.complaints == []
     assert [figure for figure in broken(figures) if figure.promise != "each met by each"] == []
+
+
+@pytest.mark.xdist_group("proof")
+def test_what_turns_while_the_connector_is_killed_is_taken_back_and_nothing_else(tmp_path):
+    with or_skip():
+        tally = withdrawals.campaign(tmp_path, 4, 7)
+    assert broken(withdrawals.figures(tally, 4)) == []
 
 
 @pytest.mark.parametrize("storm", storms.STORMS, ids=lambda storm: storm.__name__.strip("<>"))
