@@ -905,7 +905,7 @@ def proxy(target):
 
 def test_a_proxy_is_used_and_learns_no_key_from_the_address():
     with simulated(items([NOW - 10])) as (_, url), proxy(url) as (proxy_url, lines):
-        (page,) = source("http://virustotal.example", proxy=proxy_url).pages(None)
+        (page,) = source("http://virustotal.example", proxy=proxy_url, allow_http=True).pages(None)
         assert len(page.notifications) == 1
         assert lines[0].startswith("GET http://virustotal.example/api/v3/ioc_stream?")
         assert KEY not in "".join(lines)
