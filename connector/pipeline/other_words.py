@@ -1,11 +1,16 @@
 """What other entries about the same observable say: whether they end what one claims, or say it still."""
 
-from connector.model import NOT_CLAIMED, Entry, Refused, Withheld
+from collections.abc import Sequence
+
+from connector.model import NOT_CLAIMED, Document, Entry, Refused, Withheld
 from connector.pipeline.claims import Claims
 from connector.pipeline.route import Rendering, Route, Withdrawing, guarded_view, known_good
 from connector.pipeline.seen import Seen, Sight
-from connector.ports import Outbox
+from connector.pipeline.versions import revokes
+from connector.ports import ObjectFormat, Outbox
 
+FORMER = 20
+"""Of the notifications about one observable, how many of the newest are looked at for what else is to be taken back."""
 ALIKE = 100
 """Of the notifications about one observable, how many of the newest are looked at for one that is not judged."""
 
@@ -76,6 +81,32 @@ class OtherWords:
             return None
         # What is guarded for its source alone says the same to nobody; that the verdict has turned, to all.
         return None if later.is_guarded and rendering.claims else not rendering.claims
+
+    def all_to_withdraw(
+        self, seen: Seen, mapping: Withdrawing, why: Withheld, documents: Sequence[Document]
+    ) -> Sequence[Document]:
+        """What takes back what an entry names, and after that what takes back what only former ones have named.
+
+        An actor that an earlier match named is related to the same Indicator, and the last one may name nobody.
+        """
+        if not isinstance(mapping.format, ObjectFormat):
+            return documents
+        objects: ObjectFormat = mapping.format
+        found = {objects.identify(each).id: each for each in documents}
+        for entry in self._sight.alike(seen.entry, FORMER):
+            former = self._sight.see(entry) if entry.seq < seen.entry.seq else None
+            if isinstance(former, Seen) and former.observable == seen.observable and former.claiming is not None:
+                for each in self._withdrawal(former, former.claiming, why):
+                    if revokes(each):
+                        found.setdefault(objects.identify(each).id, each)
+        return [*found.values()]
+
+    def _withdrawal(self, former: Seen, mapping: Withdrawing, why: Withheld) -> Sequence[Document]:
+        try:
+            with self._sight.guarding(former.entry.source):
+                return mapping.withdrawal(mapping.rendering(former.view, whatever=True), why, alone=True)
+        except Refused:
+            return ()
 
     def is_claimed_by(self, seq: int) -> bool:
         """Whether an entry, as the route sees it now, says that its observable is bad."""

@@ -141,7 +141,9 @@ class _Batch:
             if self._must_wait(about):
                 return None
             made = Rendered(seen.entry, documents, output=output, claims=False, otherwise=documents)
-            return self._taken_back(made, about, mapping.withdrawal(rendering, NOT_CLAIMED, alone=False))
+            taking_back = mapping.withdrawal(rendering, NOT_CLAIMED, alone=False)
+            taking_back = self._others.all_to_withdraw(seen, mapping, NOT_CLAIMED, taking_back)
+            return self._taken_back(made, about, taking_back)
         return Rendered(seen.entry, documents, output=output, claims=False)
 
     def _claimed(self, seen: Seen, mapping: Withdrawing, rendering: Rendering) -> Rendered | None:
@@ -182,7 +184,8 @@ class _Batch:
         if self._must_wait(about):
             return None
         away = replace(away, output=mapping.format, claims=False)
-        return self._taken_back(away, about, mapping.withdrawal(rendering, why, alone=True))
+        documents = mapping.withdrawal(rendering, why, alone=True)
+        return self._taken_back(away, about, self._others.all_to_withdraw(seen, mapping, why, documents))
 
     def _taken_back(self, made: Rendered, about: int, documents: Sequence[Document]) -> Rendered:
         """What was made of an entry, with what takes back what was said before; but for what another route claims."""

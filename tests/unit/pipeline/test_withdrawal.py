@@ -747,3 +747,46 @@ def test_a_notification_without_attributes_begins_no_successor(journal, stix, si
     sink.taken()
     deliver(stix, journal, match(3, verdict=None))
     assert indicators(sink.taken()) == []
+
+
+# What rests on what is taken back
+
+
+def sample(number, verdict=MALICIOUS, *, names=True):
+    """A match of a file; the malware configuration names a host."""
+    digest = "ab" * 32
+    said = match(number, verdict)
+    connections = [{"host": "c2.other.example", "categories": ["C2"]}]
+    named = {
+        "attribution": {"threat_actors": ["APT9"], "malware_families": [{"family": "Sedge"}]},
+        "techniques": [{"id": "T1059", "name": "Interpreter", "tactics": [], "severity": None, "sandboxes": []}],
+        "malware_config": {"families": [{"family": "sedge", "configs": [{"net_info": {"connections": connections}}]}]},
+    }
+    attributes = {**said["attributes"], "sha256": digest, **(named if names else {})}
+    return {**said, "type": "file", "id": digest, "attributes": attributes}
+
+
+@pytest.mark.parametrize("wants", ["`true`", WHEN_MALICIOUS])
+@pytest.mark.parametrize("ends", ["benign", "benign and names nobody", "judged"])
+def test_with_a_sample_goes_what_was_said_of_it_and_nothing_that_has_another_foundation(
+    journal, stix, sink, wants, ends
+):
+    route = replace(stix, wants=when(wants))
+    deliver(route, journal, sample(1))
+    said = [each for each in sink.taken() if each["type"] == "relationship"]
+    assert {"variant-of", "uses", "communicates-with", "indicates"} <= {each["relationship_type"] for each in said}
+    if ends == "judged":
+        journal.judge(Judgement(Judged("observable", "ab" * 32), "false_positive", "ana"))
+        deliver(route, journal)
+    else:
+        deliver(route, journal, sample(2, BENIGN, names=ends == "benign"))
+    revoked = {each["id"]: each for each in sink.taken() if each.get("revoked")}
+    gone = {each["id"] for each in revoked.values() if each["type"] in ("indicator", "malware")}
+    assert len(gone) == 2
+    for each in said:
+        rests_on_it = not gone.isdisjoint([each["source_ref"], each["target_ref"]])
+        is_claim = each["relationship_type"] in ("variant-of", "uses", "communicates-with", "indicates")
+        assert (each["id"] in revoked) == (rests_on_it and is_claim), each
+        if each["id"] in revoked:
+            kept = ("relationship_type", "source_ref", "target_ref", "created")
+            assert [revoked[each["id"]][name] for name in kept] == [each[name] for name in kept]
