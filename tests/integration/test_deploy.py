@@ -172,7 +172,9 @@ def steps():
 def serving_answers(program, folder):
     """Make a token, serve with it and with a regular expression, and ask with it; the status of the answer."""
     made = json.loads(
-        subprocess.run([program, "token", "t", "--scope", "read", "--json"], capture_output=True, check=True).stdout
+        subprocess.run(
+            [program, "token", "new", "t", "--print", "--scope", "read", "--json"], capture_output=True, check=True
+        ).stdout
     )
     port = reserve()
     (folder / "good.txt").write_text("/^a[.]example$/\n")

@@ -105,7 +105,7 @@ def test_sighup_takes_up_a_changed_configuration_and_systemd_hears_of_it(folder,
     ("text", "said"),
     [
         (ANOTHER.replace("cef", "cfe"), "there is no mapping 'cfe'"),
-        ("", "sources: is required"),
+        ("", "there is nothing in this file"),
         # It can be read, and cannot be started.
         (ANOTHER + "journal: {path: saved.jsonl/iocstream.db}\n", "the journal"),
     ],

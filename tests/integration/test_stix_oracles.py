@@ -103,9 +103,9 @@ def test_however_much_a_notification_holds_what_it_becomes_ends_somewhere():
     hosts = [{"host": f"h{number}.example", "categories": ["C2"]} for number in range(10_000)]
     entity["malware_config"]["families"][0]["configs"][0]["net_info"]["connections"] = hosts
     names = [f"family {number}" for number in range(10_000)]
-    entity["sandbox_verdicts"] = {name: {"category": "malicious", "malware_names": names} for name in names[:100]}
+    entity["sandbox_verdicts"] = {name: {"category": "malicious", "malware_names": names} for name in names[:10]}
     entity["tags"] = names
-    actors = [{"id": f"threat-actor--{name}", "type": "collection", "label": "x" * 10_000} for name in names]
+    actors = [{"id": f"threat-actor--{name}", "type": "collection", "label": "x" * 500} for name in names]
     context["sources"] += actors
     context["sources"][1]["attributes"] |= {"description": "y" * 5_000_000, "tags": names}
     context["hunting_info"] |= {"snippet": "*begin_highlight*" * 100_000, "rule_name": "z" * 1_000_000}

@@ -144,7 +144,8 @@ def test_all_that_notifications_become_comes_back_and_what_is_learned_later_as_n
     assert len({each.split("--")[0] for each, _ in sent(messages)}) > 15
     there, expected = stored(peer, peer.collection_url("rw"), messages), sent(messages)
     assert not expected.keys() - there.keys(), f"accepted and not stored; the server said: {list(peer.said)[-40:]}"
-    assert there == expected
+    # Servers keep the first copy of what has no version, be it from another test.
+    assert {key: there[key] for key in there if key[1]} == {key: expected[key] for key in expected if key[1]}
 
 
 @working

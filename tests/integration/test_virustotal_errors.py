@@ -333,7 +333,7 @@ def test_a_bad_filter_in_a_file_is_refused_with_its_line():
 
 
 def test_space_around_a_filter_is_no_part_of_it():
-    assert settings("http://h", filter="  origin:hunting\n").filter == "origin:hunting"
+    assert settings("https://h", filter="  origin:hunting\n").filter == "origin:hunting"
 
 
 def test_a_page_of_more_than_anyone_asked_for_is_an_outage():
