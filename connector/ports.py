@@ -221,6 +221,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def unclaimed_until(self, route: str, receiver: str = "") -> int:
+        """Up to which entry a receiver may have been told what no claim was kept of; 0: all claims are known."""
+        ...
+
     def turn(self, receiver: str) -> AbstractContextManager[None]:
         """The sole right to tell a receiver anything, of the routes that may tell it of the same objects.
 

@@ -112,6 +112,10 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.entries(seqs)
 
+    def unclaimed_until(self, route: str, receiver: str = "") -> int:
+        """See `connector.ports.Outbox`."""
+        return self._journal.unclaimed_until(route, receiver)
+
     def turn(self, receiver: str) -> AbstractContextManager[None]:
         """See `connector.ports.Outbox`. Nothing is told, so that nobody need wait."""
         return nullcontext()

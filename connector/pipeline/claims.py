@@ -85,6 +85,10 @@ class Claims:
         """Whether another route into the same receiver says that it is bad."""
         return observable in self._beside
 
+    def recall(self, observable: int, seq: int) -> None:
+        """It is found now that an entry claimed it, before claims were kept."""
+        self._told.setdefault(observable, {})[seq] = Claim(observable, seq, stands=True)
+
     def is_known(self, observable: int, seq: int, *, stands: bool) -> bool:
         """Whether it was told before that an entry claims it, or takes it back: it does so again."""
         told = self.at(observable, seq)

@@ -101,6 +101,22 @@ class OtherWords:
                         found.setdefault(objects.identify(each).id, each)
         return [*found.values()]
 
+    def delivered_claim(self, seen: Seen, until: int) -> int | None:
+        """The last entry up to one that claims the same observable, if the receiver has the object that says so."""
+        if seen.claiming is None or not isinstance(seen.claiming.format, ObjectFormat):
+            return None
+        objects: ObjectFormat = seen.claiming.format
+        about = (each for each in [*self._sight.alike(seen.entry, FORMER), seen.entry] if each.seq <= until)
+        for entry in sorted(about, key=lambda each: each.seq, reverse=True):
+            other = self._sight.see(entry)
+            if isinstance(other, Seen) and other.observable == seen.observable and self._claims(other, whatever=True):
+                takes_back = self._withdrawal(other, other.claiming or seen.claiming, NOT_CLAIMED)
+                ids = [objects.identify(each).id for each in takes_back if revokes(each)]
+                found = self._journal.versions(self._route.name, ids, self._route.receiver).values()
+                is_there = any(each.is_there and each.seq <= until for versions in found for each in versions)
+                return entry.seq if is_there else None
+        return None
+
     def _withdrawal(self, former: Seen, mapping: Withdrawing, why: Withheld) -> Sequence[Document]:
         try:
             with self._sight.guarding(former.entry.source):
@@ -165,12 +181,12 @@ class OtherWords:
             return True
         return known_good(guarded_view({**newer.view}, self._sight.guards(seen.entry.source))) is not None
 
-    def _claims(self, seen: Seen) -> bool:
+    def _claims(self, seen: Seen, *, whatever: bool = False) -> bool:
         if seen.claiming is None:
             return False
         try:
             with self._sight.guarding(seen.entry.source):
-                rendering = seen.claiming.rendering(seen.view)
+                rendering = seen.claiming.rendering(seen.view, whatever=whatever)
         except Refused:
             return False
         return rendering is not None and bool(rendering.claims and rendering.documents)

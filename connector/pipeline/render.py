@@ -68,6 +68,8 @@ class _Batch:
         if about:
             known = self._journal.claims(self._route.name, about, self._route.receiver)
             self._claims = Claims(known, held, claimed_beside(self._route, self._journal, about))
+            if until := self._journal.unclaimed_until(self._route.name, self._route.receiver):
+                self._recall([each for each in seen if isinstance(each, Seen) and each.observable not in known], until)
         if self._turn == "revised":
             seen = self._with_last_claims(seen)
         for each in seen:
@@ -75,6 +77,15 @@ class _Batch:
             if made is None:
                 return
             yield made
+
+    def _recall(self, seen: Sequence[Seen], until: int) -> None:
+        """Find what was claimed of observables before claims were kept, as far as the ledger shows that it arrived."""
+        found: set[int] = set()
+        for each in seen:
+            if each.claiming is not None and each.observable not in found:
+                found.add(each.observable)
+                if (seq := self._others.delivered_claim(each, until)) is not None:
+                    self._claims.recall(each.observable, seq)
 
     def _with_last_claims(self, seen: Sequence[Seen | Rendered]) -> list[Seen | Rendered]:
         """Add the entries that are the last to have said what is now withheld: what was said is taken back there."""

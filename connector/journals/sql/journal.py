@@ -252,6 +252,12 @@ class SqlJournal:
         with self._database.read() as db:
             return ledger.claims(db, route, observables, receiver)
 
+    def unclaimed_until(self, route: str, receiver: str = "") -> int:
+        """As `connector.ports.Outbox.unclaimed_until`."""
+        with self._database.read() as db:
+            row = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
+            return 0 if row is None else int(db.run("unclaimed_until", {"ledger": row[0]}).fetchone()[0])
+
     @contextmanager
     def turn(self, receiver: str) -> Iterator[None]:
         """As `connector.ports.Outbox.turn`."""

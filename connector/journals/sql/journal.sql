@@ -97,6 +97,9 @@ INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
 -- name: adopt_ledger
 UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
 
+-- name: unclaimed_until
+SELECT unclaimed_until FROM ledgers WHERE id = :ledger;
+
 -- name: record_claim
 INSERT INTO claims (ledger, observable, seq, stands, last_seq, checksum)
 VALUES (:ledger, :observable, :seq, :stands, :last_seq, :checksum)

@@ -449,6 +449,24 @@ def test_a_journal_of_before_entities_were_looked_up_goes_on_with_what_it_knows(
         assert journal.entries([1])[0].context == {subject: {"name": "New"}}
 
 
+def test_a_journal_knows_of_which_deliveries_it_kept_no_claims(path):
+    with closing(Database(path, busy_timeout_seconds=1, migrations=migrations()[:19])) as older, older.write() as db:
+        db.execute("INSERT INTO sources (name) VALUES ('vt')")
+        for number in range(1, 6):
+            db.execute(
+                "INSERT INTO notifications (source, notification_id, date, raised, body) VALUES (1, ?, 1, 1, x'00')",
+                (str(number),),
+            )
+        db.execute("INSERT INTO routes (name) VALUES ('never'), ('since')")
+        db.execute("INSERT INTO ledgers (route, receiver) VALUES (1, 'here'), (2, 'here')")
+        db.execute("INSERT INTO claims VALUES (2, 7, 4, 1, 0, 0), (2, 8, 5, 1, 0, 0)")
+    with closing(SqliteJournal(SqliteSettings(path=path))) as journal:
+        assert [journal.unclaimed_until(name, "here") for name in ("never", "since", "new")] == [5, 3, 0]
+        with journal.lease("new"):
+            journal.enlist("new", ["vt"], "here")
+        assert journal.unclaimed_until("new", "here") == 0
+
+
 def test_a_look_up_is_of_today_from_midnight_on(path):
     midnight = 20_000 * 86_400
     named = [Subject("collection", "before"), Subject("collection", "after")]

@@ -1,5 +1,7 @@
 """What a route has delivered is taken back when it turns out wrong: once, for good, and only what was delivered."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import orjson
@@ -747,6 +749,51 @@ def test_a_notification_without_attributes_begins_no_successor(journal, stix, si
     sink.taken()
     deliver(stix, journal, match(3, verdict=None))
     assert indicators(sink.taken()) == []
+
+
+# What was delivered before claims were kept
+
+
+def forget_claims(journal, route):
+    """As a journal is that an older version of this program has filled."""
+    with closing(sqlite3.connect(journal.path)) as database:
+        database.execute("DELETE FROM claims")
+        database.execute("UPDATE ledgers SET unclaimed_until = (SELECT max(seq) FROM notifications)")
+        database.commit()
+
+
+@pytest.fixture
+def upgraded(journal, stix, tmp_path):
+    journal.path = tmp_path / "journal.db"
+    deliver(stix, journal, match(1, **NAMED), match(2), match(3, BENIGN, domain="good.example"))
+    forget_claims(journal, stix)
+    return journal
+
+
+@pytest.mark.parametrize("ends", ["benign", "condition", "judged"])
+def test_what_was_delivered_before_claims_were_kept_is_taken_back_once(upgraded, stix, sink, ends):
+    (first,) = {each["id"] for each in indicators(sink.taken()) if each["name"] == "bad.example"}
+    route = replace(stix, wants=when(WHEN_MALICIOUS)) if ends == "condition" else stix
+    if ends == "judged":
+        judge(upgraded, "false_positive")
+        assert deliver(route, upgraded).withdrawn == 1
+    else:
+        assert deliver(route, upgraded, match(4, BENIGN if ends == "benign" else UNDETECTED)).withdrawn == 1
+    assert [each["id"] for each in sink.taken() if each.get("revoked") and each["type"] == "indicator"] == [first]
+    assert deliver(route, upgraded, match(5, BENIGN), match(6, BENIGN, domain="good.example")).withdrawn == 0
+    assert not any(each.get("revoked") for each in sink.taken())
+
+
+def test_what_an_older_version_did_not_deliver_is_not_taken_back(journal, stix, sink, tmp_path):
+    journal.path = tmp_path / "journal.db"
+    route = replace(stix, wants=when("notification.hunting_info.rule_name == 'mine'"))
+    deliver(route, journal, match(1, rule="yours"), match(2, domain="other.example", rule="mine"))
+    forget_claims(journal, route)
+    sink.taken()
+    judge(journal, "false_positive")
+    done = deliver(route, journal, match(3, BENIGN, rule="mine"))
+    assert done.withdrawn == 0
+    assert not any(each.get("revoked") for each in sink.taken())
 
 
 # What rests on what is taken back
