@@ -428,6 +428,10 @@ class Journal(Outbox, Protocol):
         """
         ...
 
+    def sha256_of(self, digest: str) -> str | None:
+        """The SHA-256 of the file with this MD5 or SHA-1; None: the journal, all of which is read, knows none."""
+        ...
+
     def end_judgements(self) -> int:
         """Note of which judgements the time is over, which ends them as `judge` begins them; return how many."""
         ...

@@ -25,7 +25,7 @@ class Judge(Parameters):
     value: str = Field(
         min_length=1,
         max_length=MAX_VALUE,
-        description="The notification's id; the observable: SHA-256, URL, domain or address; or the rule's name.",
+        description="The notification's id; the observable: a hash, URL, domain or address; or the rule's name.",
     )
     ruleset: str = Field("", max_length=MAX_NAME, description="Id of the rule's ruleset. Without it: any.")
     source: str = Field("", max_length=MAX_NAME, description="Name of the only source it holds for. Without it: any.")

@@ -48,7 +48,7 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option("--notification", metavar="ID", help="Id of the notification that is judged."),
             click.option(
-                "--observable", metavar="VALUE", help="Observable that is judged: SHA-256, URL, domain, address."
+                "--observable", metavar="VALUE", help="Observable that is judged: a file's hash, URL, domain, address."
             ),
             click.option("--rule", metavar="NAME", help="Name of the rule that is judged, with all that it matches."),
             click.option("--ruleset", metavar="ID", default="", help="Id of the rule's ruleset. Without it: any."),

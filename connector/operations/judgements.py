@@ -49,6 +49,7 @@ def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
     if judgement.judged.kind == "observable" and judgement.verdict != TAKEN_BACK:
         _must_be_observable(judgement.judged.value)
     with app.open_journal(plan) as journal:
+        judgement = replace(judgement, judged=_by_sha256(journal, judgement.judged))
         _must_be_there(plan, journal, judgement)
         stored, concerns = journal.judge(judgement)
     return {**_summary(stored), "concerns": concerns}
@@ -58,7 +59,8 @@ def find(plan: Plan, wanted: JudgementFilter, limit: int) -> list[dict[str, Any]
     """The judgements that are wanted, as JSON, the newest first."""
     with app.open_journal(plan) as journal:
         if wanted.kind == "observable" and wanted.value is not None:
-            wanted = replace(wanted, value=written_alike(Judged("observable", wanted.value)).value)
+            asked = _by_sha256(journal, written_alike(Judged("observable", wanted.value)))
+            wanted = replace(wanted, value=asked.value)
         return [_summary(stored) for stored in journal.judgements(wanted, limit)]
 
 
@@ -76,6 +78,14 @@ def written_alike(judged: Judged) -> Judged:
     return judged._replace(value=observables.written(judged.value)) if judged.kind == "observable" else judged
 
 
+def _by_sha256(journal: Journal, judged: Judged) -> Judged:
+    """A file by its SHA-256, where the journal knows it; else by the MD5 or SHA-1, until such a file comes."""
+    found = observables.read(judged.value) if judged.kind == "observable" else None
+    if found is None or found.kind != "hash" or len(judged.value) == _SHA256_DIGITS:
+        return judged
+    return judged._replace(value=journal.sha256_of(judged.value) or judged.value)
+
+
 def _must_be_observable(value: str) -> None:
     found = observables.read(value)
     shown = printable(shortened(value, 100))
@@ -84,9 +94,7 @@ def _must_be_observable(value: str) -> None:
             f"{shown!r} has zeros before a number, which some programs read as octal: write the address without them"
         )
     if found is None or (found.kind == "address" and "/" in value):
-        raise Unsound(f"{shown!r} is no SHA-256, URL (with its scheme), domain or address, so nothing can be about it")
-    if found.kind == "hash" and len(value) != _SHA256_DIGITS:
-        raise Unsound(f"{shown!r} is an MD5 or SHA-1: a file is judged by its SHA-256")
+        raise Unsound(f"{shown!r} is no hash, URL (with its scheme), domain or address, so nothing can be about it")
     if len(value) > MAX_VALUE:
         raise Unsound(f"what is judged has {len(value)} characters as it is written down; {MAX_VALUE} are allowed")
 

@@ -13,16 +13,19 @@ from connector.journals.sql import judging
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import (
     Advance,
+    Ahead,
     Entry,
     Judged,
     Judgement,
     JudgementFilter,
+    LookUp,
     Notification,
     Page,
     Redelivery,
     Rule,
     RuleRecord,
     StoredJudgement,
+    Subject,
 )
 from connector.ports import Journal
 from connector.values import observables
@@ -530,3 +533,52 @@ class TestSqlite:
 
         assert judge(journal, observable()).rules == [Rule("phish", "71", "vt")]
         assert set(outdated(journal)) == {"0", "1", "2"}
+
+
+MD5, SHA1, SHA256 = "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709", "ab" * 32
+
+
+def of_file(number: int, **attributes: str) -> Notification:
+    body = {"type": "file", "id": SHA256, "attributes": attributes}
+    return Notification(str(number), NOW, {**body, "context_attributes": {"notification_id": str(number)}})
+
+
+@pytest.mark.parametrize("digest", [MD5, SHA1])
+def test_the_file_that_has_a_hash_is_known_from_its_matches(journal, digest):
+    store(journal, match(1), of_file(2), of_file(3, md5=MD5.upper(), sha1=SHA1))
+    assert journal.sha256_of(digest.upper()) == SHA256
+    assert journal.sha256_of("0" * 32) is None
+
+
+def test_the_file_that_has_a_hash_is_known_from_a_look_up(journal):
+    with journal.lease("vt"):
+        journal.append("vt", Page([of_file(1)], None, looks_up=Ahead(60)))
+        journal.learn("vt", LookUp(Subject("file", SHA256), "known", NOW, NOW * 2, {"md5": MD5}, b"x"))
+    assert journal.sha256_of(MD5) == SHA256
+
+
+@pytest.mark.parametrize("digest", [MD5, SHA1])
+def test_what_is_judged_by_another_hash_is_judged_of_the_file_that_comes_with_it(journal, digest):
+    store(journal, of_file(1), match(2))
+    pass_all(journal)
+    judge(journal, observable(digest))
+    assert outdated(journal) == {}
+
+    store(journal, of_file(3, md5=MD5, sha1=SHA1))
+
+    assert verdicts(pass_all(journal)) == {"3": "false_positive"}
+    assert outdated(journal)["1"] == "false_positive"
+    (stored,) = journal.judgements(JudgementFilter(), 10)
+    assert (stored.judgement.judged.value, stored.state) == (SHA256, "in force")
+    judge(journal, observable(SHA256), "none")
+    assert outdated(journal) == {"1": "none", "3": "none"}
+
+
+def test_what_is_judged_by_another_hash_is_judged_of_the_file_that_a_look_up_tells(journal):
+    with journal.lease("vt"):
+        journal.append("vt", Page([of_file(1)], None, looks_up=Ahead(60)))
+    pass_all(journal)
+    judge(journal, observable(MD5))
+    with journal.lease("vt"):
+        journal.learn("vt", LookUp(Subject("file", SHA256), "known", NOW, NOW * 2, {"md5": MD5}, b"x"))
+    assert outdated(journal)["1"] == "false_positive"

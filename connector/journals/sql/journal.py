@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import orjson
 
-from connector.journals.sql import damage, dead_letters, entries, judging, ledger, look_ups
+from connector.journals.sql import damage, dead_letters, entries, file_hashes, judging, ledger, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
 from connector.journals.sql.judgements import of_observables, trait, with_judgements
@@ -114,7 +114,9 @@ class SqlJournal:
         now = int(self._clock())
         with self._database.write() as db:
             self._leases.fence(db, source)
-            return entries.store(db, self._bodies, source, page, now)
+            count = entries.store(db, self._bodies, source, page, now)
+            judging.recognise(db, file_hashes.of_notifications(page.notifications))
+            return count
 
     def mend(self, source: str, seq: int, notification: Notification) -> bool:
         """As `connector.ports.Journal.mend`."""
@@ -137,7 +139,9 @@ class SqlJournal:
         """As `connector.ports.Journal.learn`."""
         with self._database.write() as db:
             self._leases.fence(db, source)
-            return look_ups.learn(db, self._bodies, source_id(db, source), look_up)
+            has_learned = look_ups.learn(db, self._bodies, source_id(db, source), look_up)
+            judging.recognise(db, file_hashes.of_look_up(look_up))
+            return has_learned
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """As `connector.ports.Journal.entries`."""
@@ -329,6 +333,10 @@ class SqlJournal:
     def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
         """As `connector.ports.Journal.judge`."""
         return judging.judge(self._database, self._bodies, judgement, int(self._clock()))
+
+    def sha256_of(self, digest: str) -> str | None:
+        """As `connector.ports.Journal.sha256_of`."""
+        return file_hashes.sha256_of(self._database, self._bodies, digest)
 
     def end_judgements(self) -> int:
         """As `connector.ports.Journal.end_judgements`."""

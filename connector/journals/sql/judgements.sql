@@ -57,6 +57,19 @@ FROM judgements
 WHERE decides = 1 AND is_over = 0 AND kind = 'observable' AND source IN ('', :source)
 ORDER BY id;
 
+-- name: judged_by_other_hashes
+-- Values that can be the MD5 or SHA-1 of a file, for which nobody has found the SHA-256 yet.
+SELECT DISTINCT value FROM judgements
+WHERE kind = 'observable' AND decides = 1 AND length(value) IN (32, 40) AND value NOT GLOB '*[^0-9a-f]*';
+
+-- name: judgements_of_observable
+SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
+FROM judgements
+WHERE kind = 'observable' AND value = :value;
+
+-- name: rename_judgement
+UPDATE judgements SET value = :value, trait = :trait, checksum = :checksum WHERE id = :id;
+
 -- name: forget_judgements
 DELETE FROM judgements WHERE is_over = 1 AND at < :before;
 
@@ -68,6 +81,13 @@ LIMIT :limit;
 
 -- name: set_traits
 UPDATE notifications SET observable = :observable, rule = :rule WHERE seq = :seq;
+
+-- name: notifications_after
+SELECT seq, '', notification_id, date, checksum, dictionary, body
+FROM notifications
+WHERE seq > :after
+ORDER BY seq
+LIMIT :limit;
 
 -- name: of_observable
 SELECT seq FROM notifications

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from connector import notification
-from connector.journals.sql import entries, look_ups
+from connector.journals.sql import entries, file_hashes, look_ups
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Transaction
 from connector.journals.sql.judgements import stored_judgement, trait, traits
@@ -48,6 +48,15 @@ def judge(database: Database, bodies: Bodies, judgement: Judgement, now: int) ->
         _outdate(db, judged)
         (stored,) = listed(db, JudgementFilter(before=number + 1), 1)
     return stored, count
+
+
+def recognise(db: Transaction, files: Iterable[file_hashes.File]) -> None:
+    """Take what was judged by the MD5 or SHA-1 of files for what is judged of these, now that they are known."""
+    for judged in file_hashes.rename(db, files):
+        after = 0
+        while more := _mark_some(db, judged, after):
+            after = more[-1]
+        _outdate(db, judged)
 
 
 def end_due(database: Database, bodies: Bodies, now: int) -> int:

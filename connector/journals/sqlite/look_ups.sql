@@ -85,3 +85,9 @@ SELECT coalesce(sum(state = 'known'), 0), coalesce(sum(state = 'absent'), 0), co
     (SELECT count(*) FROM look_ups WHERE look_ups.source = :source AND look_ups.asked_at >= :midnight)
 FROM subjects
 WHERE source = :source;
+
+-- name: known_files
+SELECT subject_id, attributes, dictionary, checksum
+FROM sources
+CROSS JOIN subjects ON subjects.source = sources.id AND subjects.type = 'file'
+WHERE attributes IS NOT NULL;

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from connector import configuration
+from connector import app, configuration
 from connector.configuration import NotFound
-from connector.model import Judged, Judgement, JudgementFilter, Misconfigured
+from connector.model import Judged, Judgement, JudgementFilter, Misconfigured, Notification, Page
 from connector.operations import judgements
 from connector.values.timestamps import timestamp, unix_seconds
 
@@ -50,6 +50,28 @@ def test_what_is_judged_is_told_with_how_much_it_concerns(world, plan):
     assert judgements.find(plan, JudgementFilter(kind="observable", value=about(world).upper()), 10)[0]["id"] == 1
 
 
+@pytest.mark.parametrize("digest", ["d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709"])
+def test_a_file_that_is_named_by_another_hash_is_judged_and_found_by_its_sha256(plan, digest):
+    sha256, hashes = "ab" * 32, {"md5": "d41d8cd98f00b204e9800998ecf8427e"}
+    hashes["sha1"] = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+    body = {"type": "file", "id": sha256, "attributes": hashes, "context_attributes": {"notification_id": "f1"}}
+    with app.open_journal(plan) as journal, journal.lease("other"):
+        journal.append("other", Page([Notification("f1", 1_760_000_000, body)], None))
+    named = Judged("observable", digest.upper())
+
+    stored = judgements.judge(plan, replace(SAID, judged=named))
+
+    assert (stored["value"], stored["concerns"]) == (sha256, 1)
+    assert judgements.find(plan, JudgementFilter(kind="observable", value=named.value), 10)[0]["id"] == 1
+    assert judgements.judge(plan, replace(SAID, judged=named, verdict="none"))["value"] == sha256
+
+
+def test_a_hash_that_nobody_knows_is_judged_as_it_is(plan):
+    named = Judged("observable", "0" * 32)
+    assert judgements.judge(plan, replace(SAID, judged=named))["value"] == "0" * 32
+    assert judgements.judge(plan, replace(SAID, judged=named, verdict="none"))["verdict"] == "none"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -57,19 +79,18 @@ def test_what_is_judged_is_told_with_how_much_it_concerns(world, plan):
         ({"judged": Judged("observable", " ")}, "what is judged is empty"),
         ({"judged": Judged("rule", "r", "7" * 201)}, "the ruleset has 201 characters"),
         ({"judged": Judged("rule", "r", source="s" * 201)}, "the source has 201 characters"),
-        ({"judged": Judged("observable", "not a value")}, "'not a value' is no SHA-256, URL"),
-        ({"judged": Judged("observable", "com")}, "'com' is no SHA-256, URL"),
-        ({"judged": Judged("observable", "12345")}, "'12345' is no SHA-256, URL"),
-        ({"judged": Judged("observable", "0x7f000001")}, "is no SHA-256, URL"),
+        ({"judged": Judged("observable", "not a value")}, "'not a value' is no hash, URL"),
+        ({"judged": Judged("observable", "com")}, "'com' is no hash, URL"),
+        ({"judged": Judged("observable", "12345")}, "'12345' is no hash, URL"),
+        ({"judged": Judged("observable", "0x7f000001")}, "is no hash, URL"),
         ({"judged": Judged("observable", "01.02.03.04")}, "'01.02.03.04' has zeros before a number"),
         ({"judged": Judged("observable", "http://01.02.03.04:80/")}, "has zeros before a number"),
-        ({"judged": Judged("observable", "evil.example/path")}, "'evil.example/path' is no SHA-256, URL"),
-        ({"judged": Judged("observable", "192.0.2.0/24")}, "'192.0.2.0/24' is no SHA-256, URL"),
-        ({"judged": Judged("observable", "x" * 300 + ".example")}, "is no SHA-256, URL"),
-        ({"judged": Judged("observable", "http://[/")}, "is no SHA-256, URL"),
+        ({"judged": Judged("observable", "evil.example/path")}, "'evil.example/path' is no hash, URL"),
+        ({"judged": Judged("observable", "192.0.2.0/24")}, "'192.0.2.0/24' is no hash, URL"),
+        ({"judged": Judged("observable", "x" * 300 + ".example")}, "is no hash, URL"),
+        ({"judged": Judged("observable", "http://[/")}, "is no hash, URL"),
         ({"judged": Judged("observable", "a\ud800b.example")}, "what is judged is no Unicode text"),
         ({"note": "\ud800"}, "the note is no Unicode text"),
-        ({"judged": Judged("observable", "d41d8cd98f00b204e9800998ecf8427e")}, "a file is judged by its SHA-256"),
         ({"note": "n" * 2001}, "the note has 2001 characters; 2000 are allowed"),
         ({"by": "b" * 201}, "who judges has 201 characters"),
         ({"by": " "}, "it is not said who judges"),
