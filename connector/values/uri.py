@@ -255,6 +255,7 @@ def _name(name: str) -> str | None:
     return name if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) else None
 
 
+@functools.lru_cache(maxsize=64)  # of one name several things are asked, one after the other
 def _in_ascii(name: str) -> str | None:
     """A name in A-labels; None when it has none."""
     import idna  # noqa: PLC0415 -- its tables take longer to load than all else here, and few hosts need them

@@ -16,7 +16,7 @@ from connector.mapping.compilation.proving import shape_of
 from connector.mapping.compilation.writing import Value, fixed, list_of, object_of, remembered, text_of, whole
 from connector.mapping.language import code as python
 from connector.mapping.language import placeholders
-from connector.mapping.language.budget import CHARACTERS, CONTAINERS, BudgetError, current
+from connector.mapping.language.budget import CHARACTERS, BudgetError, current
 from connector.mapping.language.code import NONE, Code
 from connector.mapping.language.expressions import ExpressionError, parse, shown, suggestion
 from connector.mapping.language.generation import Evaluate, Expressions, Operand, compiled_in_scope
@@ -173,6 +173,8 @@ class _Compiler:
         self.fixed: dict[str, Json] = {}
         self.shapes: dict[str, Shape | None] = {}  # of the names in scope
         self.read: set[str] = set()  # the names that expressions have read, as far as compiled
+        self.last: Node = {}  # the latest expression
+        self.repeating: set[str] = set()  # the names of what may hold one thing in many places
         self.yielding = set(YIELDING)  # those that the mapping has not taken
         self.begin()
 
@@ -237,9 +239,9 @@ class _Compiler:
         lone = self.lone_expression(data, path)
         if lone is not None:  # unlike a property, a name keeps an empty list or object that its expression gives
             (found, _), types, self.shapes[name], node = self.expression(lone, path, scope)
+            if not self.repeats_nothing(node):
+                self.repeating.add(name)
             found = self.code.stored(found)
-            if types & (ARRAY | OBJECT):
-                self.weigh(node, found)
         elif isinstance(data, dict) and "$each" in data:
             each = self.each(data, path, name, scope)
             found, types, self.shapes[name] = python.either(each.made, NONE), ARRAY | NULL, Elements((each.shape,))
@@ -252,14 +254,12 @@ class _Compiler:
         scope[name] = types
         self.stands(name, self.code.stored(found))
 
-    def weigh(self, node: Node, found: ast.expr) -> None:
-        """Count all that is in a value, where an expression may have put one thing into it more than once.
+    def repeats_nothing(self, node: Node) -> bool:
+        """Whether an expression only picks out of what holds nothing in two places, as the notification does not.
 
-        So whatever has a name is no larger than the budget, and may be gone through, compared and written.
+        Nor does what the YAML says the shape of: it is made of copies.
         """
-        if _builds(node):
-            with self.code.when(_is_container(self.code, found)):
-                self.code.do(python.method(self.to.budget(), "weigh", found))
+        return roots(node).isdisjoint(self.repeating) and _only_picks(node)
 
     def emit(self, section: str, name: str, data: Json, scope: dict[str, Types]) -> None:
         path = (section, name)
@@ -329,7 +329,7 @@ class _Compiler:
                 with self.code.when(python.is_something(made)):
                     self.code.set(made, self.code.call(prototype, self.code.call(complete, made)))
             of = self.to.name(only).code
-            remembered(self.to, of, made, block_of_prototype)
+            remembered(self.to, of, made, block_of_prototype, is_weighed=False)
             complete = copy_of
         else:
             self.code.block += block
@@ -496,15 +496,15 @@ class _Compiler:
             raise self.error(place, "names with a list each are expected here, or one list")
         is_named = isinstance(given, dict)
         lists = [(name, (*place, name)) for name in given] if is_named else [(ITEM, place)]
-        inner, shapes, read = dict(scope), self.shapes, self.read
-        self.shapes, self.read = dict(shapes), set()
+        inner, shapes, read, repeating = dict(scope), self.shapes, self.read, self.repeating
+        self.shapes, self.read, self.repeating = dict(shapes), set(), set(repeating)
         made, kept = self.code.fresh(), self.code.fresh()
         names = [name for name, _ in lists]
         self.code.set(made, python.list_of([]))
-        is_memoized, value = False, Value(NONE, NULL)
+        is_memoized, is_picked, value = False, False, Value(NONE, NULL)
 
         def loops(index: int) -> None:
-            nonlocal read, is_memoized, value
+            nonlocal read, is_memoized, is_picked, value
             if index == len(lists):
                 value = whole(self.to, self.body(data, path, key, inner))
                 found = self.code.stored(value.code)
@@ -516,7 +516,9 @@ class _Compiler:
                 self.check_name(name, where, inner)
             with self.loop(name, given[name] if is_named else given, where, inner) as item:
                 inner[name] = ANY
+                (self.repeating.discard if self.repeats_nothing(self.last) else self.repeating.add)(name)
                 if index == 0:  # names read to find the elements do not bear on what an element becomes
+                    is_picked = self.repeats_nothing(self.last)
                     read |= self.read
                     self.read = set()
                 if index > 0:
@@ -532,23 +534,22 @@ class _Compiler:
                 if are_documents:
                     make = _prototypes(self.completed(data, value.shape))
                     block.append(python.assign([kept.id], self.code.call(make, kept)))
-                remembered(self.to, item, kept, block)
+                remembered(self.to, item, kept, block, is_weighed=not is_picked)
                 self.code.do(python.method(made, "extend", kept))
 
         loops(0)
-        self.shapes, self.read = shapes, read | self.read - set(names)
+        self.shapes, self.read, self.repeating = shapes, read | self.read - set(names), repeating
         return _Each(made, value.shape, is_memoized)
 
     @contextmanager
     def loop(self, name: str, data: Json, path: YamlPath, scope: Scope) -> Iterator[ast.expr]:
         """What is written is done for each element of a list, which has a name."""
-        (found, _), types, shape, node = self.expression(data, path, scope)
+        (found, _), types, shape, _ = self.expression(data, path, scope)
         if not types & ARRAY:
             raise self.error(path, f"goes through a list, not through {described(types)}")
         self.shapes[name] = shape.shapes[0] if isinstance(shape, Elements) and len(shape.shapes) == 1 else None
         location, code, to = self.location(data, path), self.code, self.to
         items = code.stored(found)
-        self.weigh(node, items)
 
         def refuse(found: Json) -> NoReturn:
             raise Refused(f"{location}: $each goes through a list, not through {type_name(found)}", by="mapping")
@@ -671,6 +672,7 @@ class _Compiler:
             raise self.error(path, f"in `{shown(data, 200)}`: {error}") from None
         node = folded(node, {**self.output.names, **self.fixed})
         self.read |= roots(node)
+        self.last = node
         return node, types
 
     def location(self, expression: str, path: YamlPath) -> Location:
@@ -693,15 +695,10 @@ def _named(value: ast.expr) -> ast.Name:
     return value
 
 
-def _is_container(code: Code, value: ast.expr) -> ast.expr:
-    return python.compare(python.class_of(value), ast.In, code.constant(CONTAINERS))
-
-
-def _builds(node: Node) -> bool:
-    """Whether an expression makes lists or objects of its own, which may hold one value more than once."""
-    return node["type"].startswith("multi_select") or any(
-        _builds(child) for child in node["children"] if isinstance(child, dict)
-    )
+def _only_picks(node: Node) -> bool:
+    if node["type"].startswith("multi_select") or (node["type"], node.get("value")) == ("function_expression", "merge"):
+        return False
+    return all(_only_picks(child) for child in node["children"] if isinstance(child, dict))
 
 
 def _case_of(location: Location) -> Callable[[Json], str | None]:

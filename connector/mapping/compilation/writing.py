@@ -141,7 +141,7 @@ def text_of(to: Expressions, parts: Sequence[str | ast.expr], check: Callable[[s
     return Value(found, STRING, shape=Text())
 
 
-def remembered(to: Expressions, of: ast.expr, target: ast.Name, block: list[ast.stmt]) -> None:
+def remembered(to: Expressions, of: ast.expr, target: ast.Name, block: list[ast.stmt], *, is_weighed: bool) -> None:
     """What a block makes under a name, made once for all equal values of something.
 
     Args:
@@ -149,11 +149,15 @@ def remembered(to: Expressions, of: ast.expr, target: ast.Name, block: list[ast.
         of: the value on which it depends alone, by a name.
         target: the name under which the block makes it.
         block: makes it.
+        is_weighed: whether it is counted what is in the value, which may hold one thing many times.
     """
     code = to.code
     memo: Memo = {}
     kept = code.constant(memo)
     key = code.fresh()
+    if is_weighed:
+        with code.when(python.compare(python.class_of(of), ast.In, code.constant(CONTAINERS))):
+            code.do(python.method(to.budget(), "weigh", of))
     code.set(key, code.call(key_of, of))
     code.set(target, python.method(kept, "get", key))
     with code.when(python.is_none(target)):

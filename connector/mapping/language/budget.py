@@ -71,9 +71,10 @@ class Budget:
         if self.left < 0:
             raise BudgetError
         members: Iterable[Any] = value.values() if isinstance(value, dict) else value
-        for member in members:
-            if member.__class__ in CONTAINERS:
-                self.weigh(member)
+        if not CONTAINERS.isdisjoint(map(type, members)):
+            for member in members:
+                if member.__class__ in CONTAINERS:
+                    self.weigh(member)
 
 
 _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)

@@ -13,7 +13,7 @@ from jmespath.exceptions import UnknownFunctionError
 from connector.mapping.language import code as python
 from connector.mapping.language.budget import SMALL, STEPS_OF_LIST, STEPS_OF_OBJECT, BudgetError, current
 from connector.mapping.language.code import NONE, Code
-from connector.mapping.language.functions import Function
+from connector.mapping.language.functions import Function, Parameter
 from connector.mapping.language.interpreter import CALLED_DIRECTLY, CALLS, RETURNS, SIGNATURES, Node
 from connector.mapping.language.json_types import (
     ANY,
@@ -79,9 +79,13 @@ def compiled_in_scope(node: Node, types: Mapping[str, Types] | None = None) -> E
     return code.compiled()
 
 
-_LINEAR = STRING | ARRAY | OBJECT
-_CONSTANT_TIME = frozenset(("length", "lookup", "not_null", "required", "text", "type"))
-"""Functions that look at what they are given from outside."""
+_CONSTANT_TIME = frozenset(
+    (
+        *("length", "lookup", "not_null", "required", "text", "type"),
+        *("cef_time", "epoch_ms", "int", "ip_scope", "ip_version", "timestamp", "within", "clamp", "percent"),
+    )
+)
+"""Functions that look at what they are given from outside, or at no more than a few characters of it."""
 
 
 class Expressions:
@@ -132,7 +136,9 @@ class Expressions:
             write(item)
         steps, self.steps = self.steps - before + 1, before + 1
         amount = python.times(python.call(python.name("len"), items), steps)
-        self.code.block[at:at] = self.charge(amount)
+        body = self.code.block[at:]
+        del self.code.block[at:]
+        self.code.branch(items, self.charge(amount) + body)  # most lists are empty
 
     def charge(self, amount: ast.expr, error: Callable[[], Exception] = BudgetError) -> list[ast.stmt]:
         """Take steps from the budget, which ends here, with an error, when there are none left."""
@@ -442,6 +448,7 @@ class Expressions:
         given: list[ast.expr] = []
         tests: list[ast.expr] = []
         null_ends = []
+        is_counted = self.code.is_in_loop and function.name not in _CONSTANT_TIME
         for index, node in enumerate(nodes):
             parameter = function.parameter(index)
             if node["type"] == "expref":
@@ -453,7 +460,8 @@ class Expressions:
             given.append(found.code if literal else self.code.stored(found.code))
             if literal:
                 continue
-            tests += self._fits(given[-1], found.types, parameter.types, parameter.python_types, function)
+            is_made_here = node["type"].startswith("multi_select")  # and so no larger than it is written
+            tests += self._fits(given[-1], found.types, parameter, is_counted=is_counted and not is_made_here)
             if not parameter.passes_null:
                 null_ends.append(given[-1])
         types = function.returns | (NULL if null_ends else frozenset())
@@ -466,7 +474,7 @@ class Expressions:
         fits = self._direct(function, given)
         if not tests:
             return Operand(fits, types)
-        if self.code.is_in_loop and function.name not in _CONSTANT_TIME:
+        if is_counted:
             otherwise = self.code.call(checked, self.code.constant(function), self.budget(), *given)
         else:
             otherwise = self.code.call(function.apply, python.list_of(given))
@@ -474,26 +482,28 @@ class Expressions:
             otherwise = python.choice(python.is_none(null_ends[0]), NONE, otherwise)
         return Operand(python.choice(python.both(*tests), fits, otherwise), types)
 
-    def _fits(
-        self, value: ast.expr, types: Types, taken: Types, classes: frozenset[type], function: Function
-    ) -> list[ast.expr]:
-        """Tests of whether a value is of a type that a function takes, and needs no counting."""
+    def _fits(self, value: ast.expr, types: Types, parameter: Parameter, *, is_counted: bool) -> list[ast.expr]:
+        """Tests of whether a value is of a type that a function takes, and so small that it need not be counted.
+
+        What is neither is left to `checked`, or to `Function.apply`.
+        """
+        taken, classes = parameter.types, parameter.python_types
+        if is_counted and types & taken & STRING:
+            is_text = python.compare(python.class_of(value), ast.Is, python.name("str"))
+            return [is_text, self._is_small(value)]
         tests = []
-        known = types & taken if types <= taken | NULL else taken
         if not (types <= taken and (types.isdisjoint(NULL) or type(None) in classes)):
             match tuple(classes):
                 case (only,):
                     tests.append(python.compare(python.class_of(value), ast.Is, self.code.constant(only)))
                 case _:
                     tests.append(python.compare(python.class_of(value), ast.In, self.code.constant(classes)))
-        if self.code.is_in_loop and known & _LINEAR and function.name not in _CONSTANT_TIME:
-            size = python.call(python.name("len"), value)
-            is_small = python.compare(size, ast.Lt, python.constant(SMALL))
-            if not known <= _LINEAR:
-                scalars = self.code.constant((int, float, bool, type(None)))
-                is_small = python.either(python.compare(python.class_of(value), ast.In, scalars), is_small)
-            tests.append(is_small)
+        if is_counted and taken & (ARRAY | OBJECT):
+            tests.append(self._is_small(value))
         return tests
+
+    def _is_small(self, value: ast.expr) -> ast.expr:
+        return python.compare(python.call(python.name("len"), value), ast.Lt, python.constant(SMALL))
 
     def _direct(self, function: Function, given: Sequence[ast.expr]) -> ast.expr:
         """The call; of some functions what it does."""

@@ -123,7 +123,10 @@ RETURNS: dict[str, Types] = {
 
 def _contains(subject: str | list[Json], search: Json) -> bool:
     if search.__class__ in CONTAINERS:
-        current().weigh(search)
+        budget = current()
+        before = budget.left
+        budget.weigh(search)
+        budget.spend((before - budget.left) * len(subject))
     if isinstance(subject, str) and not isinstance(search, str):
         raise JMESPathTypeError("contains", search, type_name(search), ["string"])
     return search in subject
