@@ -162,13 +162,11 @@ class Ledger:
 
     def _repeated(self, said: "_Said", version: Version, seq: int) -> Document | None:
         """What says the same as a version, for a receiver that has not accepted that."""
-        is_beside = isinstance(version, VersionBeside)
         if version.sent:
             if seq >= version.seq:
                 self.unchanged.append(_own(version)._replace(last_seq=seq))
             return None
-        if is_beside:
-            self.recorded.append(_own(version))
+        self._adopt(version)
         self._send(version, seq)
         until = {"valid_until": version.valid_until} if version.valid_until else {}
         return {**said.document, **until, "created": version.created, "modified": version.modified}
@@ -195,10 +193,14 @@ class Ledger:
                 self.unchanged.append(_own(current))
             return None
         else:
-            if isinstance(current, VersionBeside):
-                self.recorded.append(_own(current))
+            self._adopt(current)
             self._send(current, seq)
         return document
+
+    def _adopt(self, version: Version) -> None:
+        """Write a version down as this route's, too, if another route has begun it."""
+        if isinstance(version, VersionBeside):
+            self.recorded.append(_own(version))
 
     def mark(self) -> tuple[int, int, int, int]:
         """How much has been stamped so far, for `undo`."""

@@ -8,8 +8,8 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from connector.server.clients import network_of
 from connector.server.problems import Problem
+from connector.values.addresses import network_of
 
 FREE = 20
 """So many wrong tokens cost nothing: somebody mistypes, or a poller has an old one."""

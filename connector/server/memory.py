@@ -65,11 +65,10 @@ class Memory:
             del self._held[token]
         for entry in tuple(self._waiting):
             waiting, wanted, turn = entry
-            if turn.done() or self._has_room(waiting, wanted):
+            if not turn.done() and self._has_room(waiting, wanted):  # who was cancelled leaves by itself
                 self._waiting.remove(entry)
-                if not turn.done():
-                    self._held[waiting] += wanted
-                    turn.set_result(None)
+                self._held[waiting] += wanted
+                turn.set_result(None)
 
     def _has_room(self, token: str, count: int) -> bool:
         mine = self._held[token]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from connector import telemetry
-from connector.server.clients import network_of
+from connector.values.addresses import network_of
 
 WINDOW_SECONDS = 60.0
 LINES = 20

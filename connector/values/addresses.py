@@ -19,6 +19,8 @@ _DOCUMENTATION = tuple(
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
 )
 """RFC 5737, RFC 3849, RFC 9637: for Python they are private."""
+_CLIENT_PREFIX = 64
+"""An IPv6 client has a network of this size, and as many addresses as it likes."""
 _SCOPES = ("unspecified", "loopback", "link_local", "multicast", "global", "reserved", "private")
 """In this order, since several may be true of one address: of a loopback address, private as well."""
 
@@ -116,3 +118,13 @@ def scope(address: Address | Network) -> str:
     if any(first in network for network in _DOCUMENTATION if network.version == first.version):
         return "documentation"
     return next((scope for scope in _SCOPES if getattr(first, f"is_{scope}")), "reserved")
+
+
+def network_of(client: str) -> str:
+    """The network that one client has all of: an IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
+    found = parse(client.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, _CLIENT_PREFIX), strict=False))
+    return client

@@ -1,14 +1,12 @@
 """Who is there, and who has to go first when there are too many."""
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-Visitor = TypeVar("Visitor", bound=Hashable)
+from connector.values.addresses import network_of
 
-_NETWORK_BITS = 64
-"""Of an IPv6 address: whoever has one has all the others of its network (RFC 6177)."""
+Visitor = TypeVar("Visitor", bound=Hashable)
 
 
 class Visitors(Generic[Visitor]):
@@ -34,7 +32,7 @@ class Visitors(Generic[Visitor]):
     def add(self, visitor: Visitor, address: str) -> None:
         """Note one that has come; one that is there already becomes the newest."""
         self.remove(visitor)
-        key = _network(address)
+        key = network_of(address)
         self._address_of[visitor] = key
         self._by_address.setdefault(key, OrderedDict())[visitor] = None
 
@@ -53,15 +51,3 @@ class Visitors(Generic[Visitor]):
         """The one to go first; None when nobody is there."""
         most = max(self._by_address.values(), key=len, default=None)
         return None if most is None else next(iter(most))
-
-
-def _network(address: str) -> str:
-    if ":" not in address:
-        return address
-    try:
-        whole = ipaddress.IPv6Address(address)
-    except ValueError:
-        return address
-    if whole.ipv4_mapped is not None:
-        return str(whole.ipv4_mapped)
-    return str(int(whole) >> (128 - _NETWORK_BITS))

@@ -98,6 +98,7 @@ class _Expression:
 
 
 Reference = _Expression
+"""What generated code makes for the argument of a function that takes an expression (`&name`)."""
 
 
 def checked(function: Function, budget: Budget, *arguments: Any) -> Json:

@@ -85,6 +85,22 @@ def test_a_client_that_goes_away_while_it_waits_leaves_no_trace():
     run(work())
 
 
+def test_memory_that_is_given_back_as_a_client_goes_away_is_for_the_others():
+    async def work():
+        held = Memory()
+        await held.take("one", memory.MOST_EACH)
+        gone, next_one = (asyncio.create_task(held.take("one", HALF)) for _ in range(2))
+        assert await waits(gone)
+        gone.cancel()
+        held.give_back("one", memory.MOST_EACH)
+        assert not await waits(next_one)
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        await held.take("one", HALF)
+
+    run(work())
+
+
 def test_an_answer_that_is_there_counts_until_it_is_sent():
     async def work():
         held = Memory()
