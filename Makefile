@@ -5,8 +5,10 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE  # or each process of a test run compiles all that it imports
 
-# Tests of processes and sockets wait for a third of their time, so that half as many workers again as cores keep these busy.
-WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+# Tests of processes and sockets wait for half of their time, so that twice as many workers as cores keep these busy.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
+# In the order of the folders: unit tests, which are short, come last and keep all workers busy to the end.
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +23,14 @@ demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on thi
 	@$(BIN)/iocstream demo
 
 unit: $(VENV)/ready  ## the tests that need no server, within a minute
-	$(BIN)/pytest -n $(WORKERS) tests/unit tests/contract
+	$(BIN)/pytest $(PARALLEL) tests/contract tests/unit
 
 test: $(VENV)/ready  ## every test; one that lacks its server skips and says so
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest $(PARALLEL)
 
 coverage: $(VENV)/ready  ## every test, and which lines and branches of connector/ none of them reaches
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/coverage run -m pytest $(PARALLEL)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -64,7 +66,7 @@ lint: $(VENV)/ready  ## style, types, layers, declared dependencies, and whether
 bench: $(VENV)/ready  ## speed and memory, as ratios measured in one run; PART=taxii: one part of it
 	$(BIN)/python bench/run.py $(PART)
 
-prove: $(VENV)/ready peers  ## the proof of docs/reliability.md; QUICK=1: a short form; PART=kills: one part of it
+prove: $(VENV)/ready peers .peers/kafka/ready  ## the proof of docs/reliability.md; QUICK=1: a short form; PART=kills: one part of it
 	@$(BIN)/python -m prove $(if $(QUICK),--quick) $(if $(PART),--only $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(INTO),--into $(INTO))
 
 format: $(VENV)/ready  ## put the code into its one layout
@@ -84,24 +86,31 @@ validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/py
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
 	@touch $@
 
+.peers/kafka/ready: requirements/kafka/pom.xml  ## a real broker for the tests of Kafka (needs Maven, and Java to run it)
+	@mkdir -p $(@D)
+	cp $< $(@D)
+	cd $(@D) && mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=lib
+	@touch $@
+
 .peers/npm/ready: requirements/npm/package-lock.json
 	@mkdir -p $(@D)
 	cp requirements/npm/package.json $< $(@D)
 	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-# The date of the commit, so that the same commit makes the same files, byte for byte.
+# What the commit holds, whatever else lies in the folder, with its date: the same commit makes the same files, byte for byte.
 release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 release: $(VENV)/ready  ## wheel, sdist and bill of materials (CycloneDX) in dist/, the same for the same commit
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build -d dist
+	@rm -rf dist && mkdir dist
+	@from=$$(mktemp -d) && trap 'rm -rf $$from' EXIT && git archive HEAD | tar --extract -C $$from \
+	    && cd $$from && $(CURDIR)/$(BIN)/python -m hatchling build -d $(CURDIR)/dist
 	@$(BIN)/python docs/sbom.py > $$(ls dist/*.whl | sed 's/-py3-none-any.whl$$/.cdx.json/')
 
 UV   ?= uv
 LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-header --no-annotate
 
-EXTRAS = demo regex server
+EXTRAS = contract demo kafka postgresql regex server
 
 lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.txt

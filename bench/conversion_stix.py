@@ -15,6 +15,7 @@ from connector.formats.stix.format import StixFormat
 from connector.mapping import CompiledMapping
 from connector.model import Json, Notification
 from connector.pipeline.versions import Ledger
+from connector.ports import ObjectFormat
 from connector.values.timestamps import timestamp
 
 CLASSES = {
@@ -89,10 +90,13 @@ def _by_mapping(mapping: CompiledMapping, notifications: Sequence[Notification])
 
 def _for_a_route(mapping: CompiledMapping, notifications: Sequence[Notification]) -> list[bytes]:
     lines = []
+    output = mapping.format
+    assert isinstance(output, ObjectFormat)
     for seq, item in enumerate(notifications):
         ledger = Ledger({})  # as if each were the first of its object
         for document in mapping.render(notification.view(item)) or ():
-            stamped = ledger.stamp(document, mapping.format.identify(document), seq, item.date or 0)
+            meaning = output.meaning(document)
+            stamped = ledger.stamp(document, output.identify(document), seq, item.date or 0, meaning=meaning)
             if stamped is not None:
                 lines.append(mapping.format.encode(stamped))
     return lines

@@ -16,7 +16,7 @@ from connector.settings.guards import ListSettings
 HOSTS = 1_000_000
 LOOK_UPS = 20_000
 MICROSECONDS = 2.0
-MEGABYTES = 250
+MEGABYTES = 100
 SECONDS = 10.0
 
 

@@ -34,11 +34,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def flow(count: int) -> tuple[float, int]:
-    """File source → journal → CEF → file with `count` notifications: seconds, and peak memory in KiB."""
+def flow(count: int, more: str = "") -> tuple[float, int]:
+    """File source → journal → CEF → file with `count` notifications: seconds, and peak memory in KiB.
+
+    `more` is what else the configuration says.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "iocstream.yaml").write_text(CONFIGURATION)
+        (folder / "iocstream.yaml").write_text(CONFIGURATION + more)
         base = [item for item in notifications(1000) if item["context_attributes"]["notification_id"]]
         with (folder / "notifications.jsonl").open("w") as file:
             for number in range(count):

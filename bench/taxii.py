@@ -313,7 +313,7 @@ def _large() -> list[Row]:
                 each for each in psutil.Process(os.getpid()).children() if "serve" in " ".join(each.cmdline())
             ]
             with closing(SqliteJournal(SqliteSettings(path=folder / "journal.db"))) as journal:
-                newest = journal.collections.newest("iocs")
+                newest, _ = journal.collections.state("iocs")
                 last, _ = journal.collections.manifest("iocs", Selection(after=newest - NEW), NEW)
             server.since = taxii_timestamp(last[0].added - 1)
             polls = [_timed(lambda: server.ask(added_after=server.since)) for _ in range(ROUNDS * 3)]

@@ -1,13 +1,12 @@
 """A plan becomes running parts: journal, sources, sinks and routes are opened, run and closed."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from connector import kinds, telemetry
 from connector.configuration import Plan
-from connector.journals.sqlite.file_check import check_file
-from connector.model import JsonObject, Misconfigured
+from connector.model import JsonObject, Misconfigured, Unavailable
 from connector.monitoring.status import StatusReport, former_parts, report
 from connector.pipeline.part import Part
 from connector.pipeline.route import Route, everything
@@ -57,9 +56,9 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
     """Serve metrics and health while the block lasts. While the address is taken it is tried again: work goes on."""
     from connector.monitoring import current_status, health, metrics, server  # noqa: PLC0415 -- heavy, and used by `run` alone
 
-    path = plan.settings.journal.path
+    settings = plan.settings.journal
     now = current_status.CurrentStatus(lambda: status_report(plan, journal))
-    registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, path, VERSION))
+    registry, durations = metrics.registry(metrics.RunCollector(runner.parts, now, settings.files(), VERSION))
     pages = server.pages(registry, lambda: health.alive(runner), lambda: health.ready(runner, journal))
     is_over = threading.Event()
 
@@ -89,7 +88,8 @@ def _monitored(plan: Plan, runner: Runner, journal: Journal, host: str, port: in
 @contextmanager
 def _opened(plan: Plan, stop: threading.Event, on_progress: Callable[[Part], None]) -> Iterator[tuple[Runner, Journal]]:
     shutdown_seconds = plan.settings.shutdown_seconds
-    check_file(plan.settings.journal.path)
+    with suppress(Unavailable):  # every part waits for it by itself
+        kinds.check_journal(plan.settings.journal)
     with ExitStack() as stack:
         journal = kinds.make_journal(plan.settings.journal)
         stack.callback(journal.close)
@@ -143,14 +143,16 @@ def make_route(plan: Plan, name: str, sink: Sink) -> Route:
         wants=plan.conditions.get(name, everything),
         mapping=plan.mappings[name],
         sink=sink,
-        receiver=settings.sink.receiver(),
+        receiver=settings.receiver_name(),
         refresh=settings.refresh,
         reads_all=settings.sources is None,
+        batch=settings.sink.at_once(),
         waits_for=settings.sink.waits_for(),
         collection="" if published is None else published.name,
         keep_days=None if published is None else published.keep_days,
         tenants=plan.tenants(name),
         beside=plan.beside(name),
+        terms=plan.terms(name),
     )
 
 
@@ -161,25 +163,31 @@ def open_journal(plan: Plan, *, make: bool = False) -> Iterator[Journal]:
     Raises:
         Misconfigured: there is no journal yet.
     """
-    path = plan.settings.journal.path
-    if not make and not path.exists():
-        raise Misconfigured(f"there is no journal at {path} yet: `iocstream run` makes it")
-    check_file(path)
-    journal = kinds.make_journal(plan.settings.journal)
+    settings = plan.settings.journal
+    if not make and not kinds.journal_exists(settings):
+        raise Misconfigured(f"there is no journal at {settings.place()} yet: `iocstream run` makes it")
+    kinds.check_journal(settings)
+    journal = kinds.make_journal(settings)
     try:
         yield journal
     finally:
         journal.close()
 
 
-def status_report(plan: Plan, journal: Journal) -> StatusReport:
-    """What is known of a plan's sources and routes now."""
+def status_report(plan: Plan, journal: Journal, sources: Collection[str] | None = None) -> StatusReport:
+    """What is known of a plan's sources and routes now.
+
+    With `sources`, for whoever may see these alone: `plan` is as they see it (`Plan.only`), to which all that is left
+    out would be what is no longer configured.
+    """
     per_day = {name: settings.look_up_limit() for name, settings in plan.settings.sources.items()}
     reads = plan.reads()
-    known = journal.status(reads)
+    known = journal.status(reads, sources)
+    if sources is not None:
+        return report(known, plan.settings.journal.place(), per_day)
     others = [source.name for source in known.sources if source.name not in plan.settings.sources]
     former = former_parts(journal.served(reads), others, reads, plan.receivers())
-    return report(known, plan.settings.journal.path, per_day, former)
+    return report(known, plan.settings.journal.place(), per_day, former)
 
 
 @contextmanager

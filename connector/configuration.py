@@ -1,16 +1,17 @@
 """The configuration file: its options, and the plan that it becomes, with every mapping compiled."""
 
+import hashlib
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from connector import kinds, mapping
 from connector.guards.guards import GuardBook, bundled
-from connector.kinds import AnySinkSettings, AnySourceSettings, JournalSettings
+from connector.kinds import AnyJournalSettings, AnySinkSettings, AnySourceSettings
 from connector.mapping import CompiledMapping, files
 from connector.mapping.files import MappingChoice
 from connector.model import Guarded, JsonObject, Misconfigured
@@ -27,6 +28,7 @@ from connector.settings.server import ServerSettings
 from connector.settings.telemetry import TelemetrySettings
 from connector.settings.token_file import TokenFile
 from connector.settings.yamldoc import YamlDocument
+from connector.values.suggestions import instead
 
 
 class NotFound(Misconfigured):
@@ -57,13 +59,24 @@ class RouteSettings(Settings):
         ge=0,
         le=1,
         description=(
-            "By how much longer a STIX Indicator must be valid to be sent again, when nothing else of it has changed: "
+            "By how much longer a STIX Indicator must be valid to be sent again, when it means the same otherwise: "
             "a share of the time from the match until it ends. 0.2 sends one that is valid for 90 days again when that "
             "is 18 days longer; 0 sends it with every match that prolongs it."
         ),
     )
     guards: GuardSettings | None = Field(
         None, description="What is known to be good for this route, beside what the top of the configuration names."
+    )
+    receiver: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description=(
+            "What the journal calls the receiver. Without it: kind and address of the sink. Where the address changes "
+            "and the receiver stays (a webhook's URL is renewed, a server moves), give the former name, which "
+            "`iocstream check` says: then what was delivered there is still taken back."
+        ),
     )
     examples_must_pass: bool = Field(
         default=True,
@@ -73,6 +86,10 @@ class RouteSettings(Settings):
             "whose notifications are unlike the examples."
         ),
     )
+
+    def receiver_name(self) -> str:
+        """What the journal calls the receiver; see `SinkSettings.receiver`."""
+        return self.receiver or self.sink.receiver()
 
 
 class Config(Settings):
@@ -84,11 +101,15 @@ class Config(Settings):
     routes: dict[Name, RouteSettings] = Field(
         min_length=1, description="Where notifications go: each route by a name of your choice."
     )
-    journal: JournalSettings = Field(
+    journal: AnyJournalSettings = Field(
         default_factory=dict,
         validate_default=True,
-        description="Where notifications are kept between source and route.",
+        description=(
+            "Where notifications are kept between source and route: a section, whose `type` names the kind of journal; "
+            "without it, one SQLite file."
+        ),
     )
+
     guards: GuardSettings = Field(
         default_factory=GuardSettings,
         description="What is known to be good, for all routes: nothing is sent that would have it blocked.",
@@ -112,6 +133,11 @@ class Config(Settings):
             "before the 90 seconds after which systemd kills a service."
         ),
     )
+
+    @field_validator("journal", mode="before")
+    @classmethod
+    def _is_a_file_unless_it_says(cls, journal: Any) -> Any:
+        return {"type": "sqlite", **journal} if isinstance(journal, dict) else journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +183,34 @@ class Plan:
 
     def token_file(self) -> TokenFile:
         """The tokens that open the server: those of this configuration, and those of the file."""
-        server, journal = self.settings.server, self.settings.journal.path
-        return TokenFile(server.token_file or journal.with_name(f"{journal.name}.tokens"), server.tokens)
+        server = self.settings.server
+        return TokenFile(server.token_file or self.settings.journal.beside("tokens"), server.tokens)
 
     def receivers(self) -> Mapping[str, str]:
         """Route → where it sends."""
-        return {name: route.sink.receiver() for name, route in self.settings.routes.items()}
+        return {name: route.receiver_name() for name, route in self.settings.routes.items()}
 
     def beside(self, route: str) -> Sequence[str]:
-        """The other routes that may tell the same receiver of the same objects: signed by the same producer."""
-        receivers = self.receivers()
+        """The other routes that may tell the same receiver of the same objects: signed by the same producer.
+
+        Events are no objects: of those, routes that claim something, and take it back, know of each other.
+        """
+        mine = self._tells(route)
+        if mine is None:
+            return []
+        producers = self._producers(route)
         return [
             other
             for other in self.settings.routes
-            if other != route
-            and receivers[other] == receivers[route]
-            and self.mappings[other].format_name == self.mappings[route].format_name
-            and not self._producers(other).isdisjoint(self._producers(route))
+            if other != route and self._tells(other) == mine and not producers.isdisjoint(self._producers(other))
         ]
+
+    def _tells(self, route: str) -> tuple[str, str] | None:
+        """The receiver of a route and the format of what it is told; None where another route need not know of it."""
+        mapping = self.mappings[route]
+        if not (isinstance(mapping.format, ObjectFormat) or mapping.withdraws):
+            return None
+        return self.settings.routes[route].receiver_name(), mapping.format_name
 
     def _producers(self, route: str) -> AbstractSet[str]:
         """The ids of those who sign what a route sends; an empty one where nobody signs."""
@@ -201,6 +237,18 @@ class Plan:
             for source in read
         }
 
+    def terms(self, route: str) -> str:
+        """On which terms a route lets notifications through: a digest of its condition and its known-good lists.
+
+        Raises:
+            Misconfigured: a known-good list is not what it should be.
+        """
+        settings = self.settings.routes[route]
+        made = hashlib.blake2b((settings.when or "").encode(), digest_size=16)
+        for source in sorted(self.read_by(settings)):
+            made.update(b"\0" + source.encode() + b"\0" + self.guards.of(route, source).digest)
+        return made.hexdigest()
+
     def route(self, name: str) -> RouteSettings:
         """A route by its name.
 
@@ -223,18 +271,26 @@ _Part = TypeVar("_Part")
 
 def _named(parts: Mapping[str, _Part], what: str, name: str) -> _Part:
     if name not in parts:
-        raise NotFound(f"there is no {what} {name!r}; there is {', '.join(parts)}")
+        raise NotFound(f"there is no {what} {name!r}{instead(name, parts)}")
     return parts[name]
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
+def load(path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Plan:
     """Read and validate a configuration file and the mappings it names. No I/O beyond these files.
+
+    Args:
+        path: the file.
+        environ: the environment variables; None: those of this process.
+        secrets: whether the secrets of sources and sinks must be there. A plan without them is for looking into the
+            journal, and never run.
 
     Raises:
         Misconfigured: naming file, line, path and remedy.
     """
     document = yamldoc.load(path)
-    placeholders = Placeholders(path.parent.resolve(), environ)
+    placeholders = Placeholders(
+        path.parent.resolve(), environ, without=lambda at: not secrets and at[:1] in (("sources",), ("routes",))
+    )
     with config.placeholders_shown(document, placeholders):
         return _plan(document, placeholders)
 
@@ -254,8 +310,8 @@ def _plan(document: YamlDocument, placeholders: Placeholders) -> Plan:
         where = ("routes", name)
         for index, source in enumerate(route.sources or ()):
             if source not in settings.sources:
-                known = ", ".join(settings.sources)
-                raise document.error((*where, "sources", index), f"there is no source {source!r}; there is {known}")
+                known = instead(source, settings.sources)
+                raise document.error((*where, "sources", index), f"there is no source {source!r}{known}")
         mappings[name] = _signed(route.mapping, settings.producer, used)
         if isinstance(mappings[name].format, ObjectFormat):  # nobody signs an event
             own = ((source, producers[source]) for source in route.sources or producers if source in producers)
@@ -276,7 +332,7 @@ def _tokens_see_what_there_is(document: YamlDocument, settings: Config) -> None:
         for index, source in enumerate(token.sources or ()):
             if source not in settings.sources:
                 at = ("server", "tokens", number, "sources", index)
-                raise document.error(at, f"there is no source {source!r}; there is {', '.join(settings.sources)}")
+                raise document.error(at, f"there is no source {source!r}{instead(source, settings.sources)}")
 
 
 def _producers(document: YamlDocument, settings: Config) -> Mapping[str, Producer]:

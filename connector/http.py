@@ -6,13 +6,15 @@ What a status means differs between APIs, so that is left to the caller; what is
 
 import contextlib
 import email.utils
+import logging
 import socket
 import ssl
 import threading
 import time
+import urllib.request
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -24,25 +26,39 @@ import urllib3
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from connector import telemetry
+from connector.hiding import Hiding, proxy_login
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
-from connector.values import display, jsontext
+from connector.values import jsontext
 from connector.values.addresses import is_loopback
-from connector.values.display import one_line, shortened
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Of an answer, as it is sent and decompressed."""
 MAX_GZIP_MEMBERS = 100
 """Of an answer: each may be empty, and so a body of them endless."""
+# It writes down lines of answers, which may repeat what was sent. What matters becomes an error here.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_CAUSE = 200
 _WITH_CONTENT = frozenset((HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED))
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+"""In OpenSSL's names for what it makes of an answer that is no TLS."""
 
 
 class TooLarge(Unavailable):
-    """The body of an answer is larger than allowed, or takes more memory than allowed when it is decoded."""
+    """The body of an answer is larger than allowed, or takes more memory than allowed when it is decoded.
+
+    Attributes:
+        response: the answer without its body, for who can do without; None where it is not known.
+    """
+
+    response: "Response | None" = None
+
+
+class NotConnected(Unavailable):
+    """No connection came about, so nothing was sent."""
 
 
 def _fits_a_header(secret: SecretStr) -> SecretStr:
@@ -103,11 +119,19 @@ def is_plain_http(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer, whatever its status. Header names are lower case."""
+    """A complete answer, whatever its status.
+
+    Attributes:
+        headers: their names in lower case.
+        hide: hides the secrets that the client has sent, which the answer may repeat.
+        is_cut: whether there was more of a body than allowed, and therefore nothing of it is here.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    hide: Hiding = field(default=Hiding(), repr=False)
+    is_cut: bool = False
 
     def json(self) -> Json:
         """The decoded body.
@@ -137,8 +161,8 @@ class Response:
         return max(0.0, at - (self.date() or time.time()))
 
     def excerpt(self, limit: int = 200) -> str:
-        """The start of the body as one line of printable text, for an error message."""
-        return display.excerpt(self.body, limit)
+        """The start of the body as one line of printable text, for an error message; without secrets of the client."""
+        return self.hide.line(self.body.decode("utf-8", errors="replace"), limit)
 
 
 class _Headers(requests.auth.AuthBase):
@@ -223,7 +247,15 @@ class _Session(requests.Session):
 
 
 class Client:
-    """Talks to one server. Not shared between threads."""
+    """Talks to one server. Not shared between threads.
+
+    Args:
+        secret_headers: sent with each request.
+        secrets: what else must stand in no error.
+
+    Attributes:
+        hide: hides all of these, and the login of the proxy, in what the server says. No error has them.
+    """
 
     def __init__(
         self,
@@ -232,6 +264,7 @@ class Client:
         user_agent: str,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, SecretStr] | None = None,
+        secrets: Sequence[SecretStr | None] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._session = _Session()
@@ -251,6 +284,9 @@ class Client:
         # Given with each request: requests prefers REQUESTS_CA_BUNDLE over the session's own setting.
         self._verify: str | None = str(settings.ca_bundle) if settings.ca_bundle else None
         self._timeout = settings.timeout_seconds
+        self._secrets = [*secrets, *map(SecretStr, _proxy_logins(settings)), *(secret_headers or {}).values()]
+        self.hide = Hiding(*self._secrets)
+        self._hide_also: tuple[Sequence[SecretStr], Hiding] = (), self.hide
         self._max_body_bytes = max_body_bytes
 
     def request(
@@ -261,6 +297,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        secret_headers: Mapping[str, SecretStr] | None = None,
     ) -> Response:
         """Send one request and read the whole answer; any status is returned, a redirect too.
 
@@ -270,22 +307,21 @@ class Client:
         """
         started = time.monotonic()
         outcome = "failed"
+        hide = self._hiding(secret_headers or {})
+        shown = {name: value.get_secret_value() for name, value in _checked(secret_headers or {}).items()}
         try:
-            response = self._exchange(method, url, params, body, headers)
+            response = self._exchange(hide, method, url, params=params, data=body, headers={**(headers or {}), **shown})
+        except ConnectorError as error:
+            error.args = (hide(str(error)),)
+            raise
+        else:
             outcome = f"{response.status // 100}xx"
             return response
         finally:
             seconds = time.monotonic() - started
             telemetry.exchanged(telemetry.HttpExchange(_authority(url), method, outcome, seconds))
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-    ) -> Response:
+    def _exchange(self, hide: Hiding, method: str, url: str, **sent: Any) -> Response:
         host = url.split("?", 1)[0]
         # The time-out once for the connection, and once for the answer.
         too_late = Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
@@ -294,30 +330,33 @@ class Client:
                 with self._session.request(
                     method,
                     url,
-                    params=params,
-                    data=body,
-                    headers=headers,
+                    **sent,
                     timeout=self._timeout,
                     proxies=self._proxies,
                     verify=self._verify,
                     allow_redirects=False,
                     stream=True,
                 ) as answer:
-                    body = _body(answer, host, self._max_body_bytes)
+                    lower = {name.lower(): value for name, value in answer.headers.items()}
+                    try:
+                        body = _body(answer, host, self._max_body_bytes, hide)
+                    except TooLarge as error:
+                        error.response = Response(answer.status_code, lower, b"", hide, is_cut=True)
+                        raise
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
                         raise too_late
-                    lower = {name.lower(): value for name, value in answer.headers.items()}
                     if not body and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
                         # An answer that is cut off within its headers looks like this, and http.client does not notice.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
-                    return Response(answer.status_code, lower, body)
+                    return Response(answer.status_code, lower, body, hide)
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise (too_late if is_over.is_set() else self._explained(error, host)) from None
+                raise (too_late if is_over.is_set() else self._explained(error, host, hide)) from None
 
-    def _explained(self, error: Exception, host: str) -> ConnectorError:
+    def _explained(self, error: Exception, host: str, hide: Hiding) -> ConnectorError:
+        kind = NotConnected if _is_before_connection(error) else Unavailable
         match error:
             case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
-                return _tls_failure(error, host)
+                return _tls_failure(error, host, hide)
             case (
                 requests.exceptions.InvalidURL()
                 | requests.exceptions.InvalidSchema()
@@ -325,20 +364,36 @@ class Client:
             ):
                 return Misconfigured(f"{host!r} is not an http or https URL")
             case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError():
-                return Unavailable(f"{host} did not answer within {self._timeout:g} s")
+                return kind(f"{host} did not answer within {self._timeout:g} s")
             case requests.exceptions.ProxyError():
-                return Unavailable(f"the proxy for {host} cannot be reached: {_cause(error)}")
+                return kind(f"the proxy for {host} cannot be reached: {_cause(error, hide)}")
             case requests.exceptions.RequestException() | urllib3.exceptions.HTTPError():
-                return Unavailable(f"no complete answer from {host}: {_cause(error)}")
+                return kind(f"no complete answer from {host}: {_cause(error, hide)}")
         # An OSError of its own: a CA or certificate file that went away or cannot be parsed.
         return Misconfigured(f"a certificate file for {host} cannot be used: {error}")
+
+    def _hiding(self, headers: Mapping[str, SecretStr]) -> Hiding:
+        """Hides what a request with these headers tells the server."""
+        also = tuple(headers.values())
+        if also != self._hide_also[0]:
+            self._hide_also = also, Hiding(*self._secrets, *also)
+        return self._hide_also[1]
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
 
-def _body(answer: requests.Response, host: str, most: int) -> bytes:
+def _proxy_logins(settings: HttpSettings) -> list[str]:
+    """The logins of all proxies that may be in use."""
+    # The proxies of the environment are those that requests takes; `no_proxy` is among them, and has no login.
+    proxies = [*urllib.request.getproxies().values()]
+    if settings.proxy is not None:
+        proxies.append(settings.proxy.get_secret_value())
+    return [part for proxy in proxies for part in proxy_login(proxy)]
+
+
+def _body(answer: requests.Response, host: str, most: int, hide: Hiding) -> bytes:
     """The body, decompressed no further than it may be long.
 
     Read and decompressed here, because requests does both without a limit of its own: a piece of 64 kB may be 64 MB of
@@ -349,12 +404,11 @@ def _body(answer: requests.Response, host: str, most: int) -> bytes:
     """
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        said = shortened(one_line(encoding), _LONGEST_CAUSE)
+        said = hide.line(encoding, _LONGEST_CAUSE)
         raise Unavailable(f"{host} answered in the encoding {said!r}, which it was not asked for")
     body, received = bytearray(), 0
     gunzip = _Gunzip(most) if "gzip" in encoding else None
-    # Read as http.client gives it, which joins the pieces of a chunked body.
-    while piece := answer.raw.read(_CHUNK_BYTES, decode_content=False):
+    while piece := _piece(answer, host):
         received += len(piece)
         try:
             body += gunzip.feed(piece) if gunzip else piece
@@ -365,6 +419,15 @@ def _body(answer: requests.Response, host: str, most: int) -> bytes:
     if gunzip and not gunzip.is_complete:
         raise Unavailable(f"no complete answer from {host}: its gzip has no end")
     return bytes(body)
+
+
+def _piece(answer: requests.Response, host: str) -> bytes:
+    """What comes next of a body, as http.client gives it, which joins the pieces of a chunked one."""
+    try:
+        piece: bytes = answer.raw.read(_CHUNK_BYTES, decode_content=False)
+    except (ValueError, OverflowError):  # http.client takes a negative length for one
+        raise Unavailable(f"no complete answer from {host}: a piece has a length that is none") from None
+    return piece
 
 
 class _Gunzip:
@@ -446,20 +509,32 @@ def _http_date(text: str | None) -> int | None:
         return None
 
 
-def _tls_failure(error: BaseException, host: str) -> Misconfigured | Unavailable:
+def _tls_failure(error: BaseException, host: str, hide: Hiding) -> Misconfigured | Unavailable:
     """Sort a failure by who can mend it: a person, where a certificate is at fault; otherwise time may."""
     inner = _innermost(error)
     reason = str(getattr(inner, "reason", None) or "")
     refused = "ALERT" in reason and any(word in reason for word in _CERTIFICATE_REFUSED)
     if isinstance(inner, ssl.SSLCertVerificationError) or refused or not isinstance(inner, ssl.SSLError):
         return Misconfigured(
-            f"TLS with {host} failed: {_cause(error)}. If the server's certificate comes from your own CA, "
+            f"TLS with {host} failed: {_cause(error, hide)}. If the server's certificate comes from your own CA, "
             "set ca_bundle; if the server asks for a client certificate, set client_certificate"
         )
+    if reason in _NO_TLS:
+        return Unavailable(
+            f"{host} does not speak TLS: check host and port in the URL, or that of the proxy; "
+            "where plain HTTP is meant, write http:// there, which beyond loopback takes allow_http: true"
+        )
     return Unavailable(
-        f"TLS with {host} failed: {_cause(error)}. If this stays so, look at whether that address speaks TLS, "
+        f"TLS with {host} failed: {_cause(error, hide)}. If this stays so, look at whether that address speaks TLS, "
         "and at any proxy on the way"
     )
+
+
+def _is_before_connection(error: Exception) -> bool:
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return True
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", None), urllib3.exceptions.NewConnectionError)
 
 
 def _innermost(error: BaseException) -> Any:
@@ -471,8 +546,8 @@ def _innermost(error: BaseException) -> Any:
         seen = inner
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, hide: Hiding) -> str:
     """The innermost reason, without the object addresses and URLs that requests wraps around it."""
     seen = _innermost(error)
     text = getattr(seen, "strerror", None) or str(seen).rsplit("object at ", 1)[-1].split(": ", 1)[-1]
-    return shortened(one_line(str(text)), _LONGEST_CAUSE) or type(seen).__name__
+    return hide.line(str(text), _LONGEST_CAUSE) or type(seen).__name__

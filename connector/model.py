@@ -57,6 +57,10 @@ class Misconfigured(ConnectorError):
     """Nothing will work until a person changes something: say what, and try again now and then."""
 
 
+BUSY = "the receiver takes others, and has put this one off again and again"
+"""How the reason of a dead letter begins that is retried without anybody asking (`Outbox.ask_retry_of`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     """One IoC-Stream notification: its identity, its time, and all that VirusTotal said of it, as it was said.
@@ -128,6 +132,18 @@ class Page:
     gap: Gap | None = None
     unreadable: Sequence[Unreadable] = ()
     looks_up: "Ahead | None" = None
+
+
+class Appended(NamedTuple):
+    """What of a page the journal did not have before.
+
+    Attributes:
+        new: how many notifications.
+        unreadable: what the source stepped over.
+    """
+
+    new: int
+    unreadable: Sequence[Unreadable] = ()
 
 
 class Ahead(NamedTuple):
@@ -255,6 +271,18 @@ class StoredJudgement:
     rules: Sequence[Rule] = ()
 
 
+class Concerned(NamedTuple):
+    """What of the journal a judgement concerns.
+
+    Attributes:
+        matches: how many entries.
+        naming: the ids of notifications of others, which merely name the host that is judged, in order.
+    """
+
+    matches: int
+    naming: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class JudgementFilter:
     """Which judgements to list: every condition that is given must hold.
@@ -317,6 +345,48 @@ class Entry:
     judgement: Judgement | None = None
     entity: bytes | None = None
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it stands for what its source could not read (`UNREADABLE`)."""
+        return self.notification.id.startswith(UNREADABLE)
+
+
+class ChangeMark(NamedTuple):
+    """Up to where changes have been read.
+
+    Attributes:
+        learned: the count of what had been learned (`Entry.learned`).
+        seq: of what was learned last, up to which entry; None: all of it.
+    """
+
+    learned: int
+    seq: int | None = None
+
+
+class Change(NamedTuple):
+    """An entry of whose entity, or in whose judgement, something changed after it was stored.
+
+    Attributes:
+        is_judged: whether an analyst said something of it, or of what it names; else it was looked up again.
+    """
+
+    mark: ChangeMark
+    entry: Entry
+    is_judged: bool
+
+
+class Changes(NamedTuple):
+    """Some changes, in the order in which they were learned.
+
+    Attributes:
+        mark: where to go on.
+        are_all: whether there are no more now.
+    """
+
+    changes: Sequence[Change]
+    mark: ChangeMark
+    are_all: bool
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -349,8 +419,51 @@ class Outdated:
     judged: Collection[tuple[int, str]] = ()
 
 
+class Reconsidered(NamedTuple):
+    """How far a route has looked through what its receiver was told to be bad, for what it lets through no more.
+
+    Attributes:
+        terms: on which it now lets notifications through; see `connector.pipeline.route.Route`.
+        to: the last observable that it has looked at; None: all are looked at.
+    """
+
+    terms: str
+    to: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The last entries to have said of some observables that they are bad, where that stands at a receiver.
+
+    Attributes:
+        until: what is to be noted when they are dealt with.
+        refused, withheld: see `Outdated`.
+    """
+
+    entries: Sequence[Entry]
+    until: Reconsidered
+    refused: Collection[tuple[int, str]] = ()
+    withheld: Collection[int] = ()
+
+
 class Provisional(dict[str, Any]):
     """A document that may say less of its object than an earlier one: only for receivers with no version of it yet."""
+
+
+class Yielding(Provisional):
+    """A provisional document that yields only to what notifications about other observables say of the object.
+
+    Where none of them says more, it is sent as any other: what was said of the object before rested on its own.
+    """
+
+
+YIELDS = "yields"
+"""What `$provisional` gives of such a document."""
+
+
+def provisional(document: Document, why: Json) -> Document:
+    """A document as provisional, by what `$provisional` gives of it."""
+    return Yielding(document) if why == YIELDS else Provisional(document)
 
 
 class Identity(NamedTuple):
@@ -374,7 +487,8 @@ class Version(NamedTuple):
     Attributes:
         object_id: the document's id.
         seq: the entry that gave rise to this version.
-        digest: SHA-256 over the content without `created`, `modified` and `valid_until`.
+        digest: of the content without `created`, `modified` and `valid_until`; after that, of an object whose numbers
+            change all the time, what it means (`connector.values.news`).
         created: RFC 3339; empty for documents that carry none.
         modified: RFC 3339, greater than that of every earlier version of the same object; empty likewise.
         sent: whether the sink has accepted it; None: it has, and it is to be sent again.
@@ -431,10 +545,21 @@ class Withheld(NamedTuple):
         by: `verdict`, the mapping's `claim` is false; `condition`, the route's `when` or the mapping's `match` is;
             `guard`, it is on a known-good list; `judgement`, an analyst says so.
         reason: one sentence, without a full stop.
+        of: `observable`, all that was delivered of it; `match`, what one match has said alone, for another stands.
+        notifications: of events, the ids of the notifications of which some were delivered, the newest first.
+        matches: the same, each as `id` with the `tenant` whose it is (the label of its source), or None.
     """
 
     by: str
     reason: str
+    of: Literal["observable", "match"] = "observable"
+    notifications: Sequence[str] = ()
+    matches: Sequence[JsonObject] = ()
+
+    def taking_back(self, matches: Sequence[tuple[str, JsonObject]]) -> "Withheld":
+        """The same of these notifications, each with its source as mappings see it."""
+        told: list[JsonObject] = [{"id": each, "tenant": source["labels"].get("tenant")} for each, source in matches]
+        return self._replace(notifications=[each for each, _ in matches], matches=told)
 
 
 NOT_CLAIMED = Withheld("verdict", "what is known of it now does not say that it is bad")
@@ -556,6 +681,7 @@ class Redelivery:
     Attributes:
         seqs: the entries dealt with.
         mark: that of `Outdated`, when these were outdated entries; else None.
+        reconsidered: that of `Standing`, when these were among such.
         receiver: who has what was sent; see `Outbox.versions`.
     """
 
@@ -572,6 +698,7 @@ class Redelivery:
     muted: Sequence[int] = ()
     guarded: "Sequence[Suppressed]" = ()
     turned_away: Sequence[int] = ()
+    reconsidered: Reconsidered | None = None
 
 
 class Guarded(NamedTuple):

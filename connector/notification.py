@@ -15,10 +15,13 @@ from typing import Any
 
 import orjson
 
-from connector.model import Document, Json, JsonObject, Judgement, Notification, Refused, Subject
+from connector.model import Document, Entry, Json, JsonObject, Judgement, Notification, Refused, Subject
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _SECONDS = re.compile(r"[0-9]{1,12}\Z", re.ASCII)
+MAX_ID = 512
+"""Bytes of an id, at most: journals find notifications by it."""
+_BEGINNING = 64
 MAX_DATE = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
 
@@ -30,6 +33,8 @@ ENTITIES = ("file", "url", "domain", "ip_address")
 """The types of entities, which can be looked up again."""
 TECHNIQUES = "file_techniques"
 """The type of what a file does, as a subject: the ATT&CK techniques that sandboxes saw."""
+CONFIGURATION = "malware_config"
+"""The attribute of a file in which it merely names hosts."""
 MAX_SUBJECTS = 100
 MAX_SUBJECT_ID = 512
 """Subjects of a notification, and characters of a subject's id, at most; VirusTotal gives fewer."""
@@ -62,6 +67,14 @@ def read(body: JsonObject) -> Notification:
     return Notification(id=_identifier(identifier, body), date=_date(date), body=body)
 
 
+def bounded_id(identifier: str) -> str:
+    """An id as it is if it is no longer than `MAX_ID`; else how it begins, and its digest."""
+    text = identifier.encode("utf-8", "backslashreplace")
+    if len(text) <= MAX_ID:
+        return identifier
+    return f"{identifier[:_BEGINNING]}…sha256:{hashlib.sha256(text).hexdigest()}"
+
+
 def view(
     notification: Notification,
     context: Mapping[Subject, JsonObject] = MappingProxyType({}),
@@ -71,7 +84,7 @@ def view(
 ) -> Document:
     """What mappings see, under the same names for both shapes.
 
-    These are `notification`, `entity`, `entity_value`, `source` and `judgement`.
+    These are `notification`, `entity`, `entity_value`, `source`, `judgement` and `reassessed`.
 
     Keys that VirusTotal adds are kept under the names it gives them. An element of `notification.sources` of which the
     context knows more has that in `attributes`, unless it has attributes of its own.
@@ -83,6 +96,7 @@ def view(
             `source`, as an example may; else `EXAMPLE_SOURCE`.
         judgement: what decides of all that analysts say of it. Without it and a source, what the body has under
             `judgement`; else there is none.
+            `reassessed` is what the body has so, as an example may; else a route says it that has told otherwise.
         newest: the entity's attributes as JSON, where more was learned of them later (`connector.model.Entry.entity`).
 
     Raises:
@@ -126,6 +140,7 @@ def view(
         "entity": entity,
         "entity_value": entity_value(entity_type, entity_id, entity),
         "source": source if source is not None else _source_in(body),
+        "reassessed": (_object(body.get("reassessed")) or None) if source is None else None,
         "judgement": said_of(judgement) if judgement is not None else _judgement_in(body) if source is None else None,
         "guard": _guard_in(body) if source is None else None,
     }
@@ -251,6 +266,14 @@ def entity(body: JsonObject) -> tuple[Subject, dict[str, Any]] | None:
     return Subject(entity_type, entity_id), _object(attributes)
 
 
+def known(entry: Entry) -> JsonObject:
+    """What is known of the entity of a notification that is stored: what was looked up, or what it says itself."""
+    if entry.entity is not None:
+        return _object(orjson.loads(entry.entity))
+    found = entity(entry.notification.body)
+    return {} if found is None else found[1]
+
+
 def _is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_SUBJECT_ID and text.isprintable() and not any(map(str.isspace, text))
 
@@ -307,9 +330,9 @@ def _is_notification_object(body: JsonObject) -> bool:
 
 def _identifier(said: Json, body: JsonObject) -> str:
     if isinstance(said, str) and said:
-        return said
+        return bounded_id(said)
     if isinstance(said, int) and not isinstance(said, bool):
-        return str(said)
+        return bounded_id(str(said))
     try:
         said = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # too deep, or a number too large: nothing that a decoder of ours lets through

@@ -1,6 +1,6 @@
 """The verbs: what a source, a journal, a format and a sink must do.
 
-The docstring of each is its contract, and `tests/contract/` holds every implementation to it.
+The docstring of each is its contract, and the tests of `connector/contract/` hold every implementation to it.
 
 *Outages are exceptions, refusals are values.* Every method may raise `Unavailable` (wait, and call again with the
 same arguments) and `Misconfigured` (a person must act). Anything else that is raised is a bug.
@@ -13,8 +13,12 @@ from typing import Protocol, runtime_checkable
 
 from connector.model import (
     Advance,
+    Appended,
+    ChangeMark,
+    Changes,
     Claim,
     CollectedObject,
+    Concerned,
     Document,
     Entry,
     Guarded,
@@ -30,11 +34,13 @@ from connector.model import (
     Notification,
     Outdated,
     Page,
+    Reconsidered,
     Redelivery,
     Refusal,
     RuleRecord,
     Selection,
     ServedRoute,
+    Standing,
     StixObject,
     StoredDeadLetter,
     StoredJudgement,
@@ -43,6 +49,12 @@ from connector.model import (
     Version,
 )
 from connector.values.shapes import Members
+
+LAST = 2**63 - 1
+"""After all entries."""
+ALIKE = 1000
+"""Of the entries about one observable, how many are looked at: those of three weeks where a rule matches the same
+domain twice an hour, and few enough to be looked at for each entry of a batch. Mostly one of the first decides."""
 
 
 class Source(Protocol):
@@ -171,7 +183,10 @@ class Outbox(Protocol):
         ...
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
-        """These entries, in order; what was pruned is missing."""
+        """These entries, in order: as many as together take no more memory than they may, or one.
+
+        What was pruned is missing. `connector.pipeline.pieces` reads all of them.
+        """
         ...
 
     def versions(self, route: str, object_ids: Sequence[str], receiver: str = "") -> Mapping[str, Sequence[Version]]:
@@ -225,6 +240,13 @@ class Outbox(Protocol):
         """Up to which entry a receiver may have been told what no claim was kept of; 0: all claims are known."""
         ...
 
+    def spelled_until(self, route: str, receiver: str = "") -> int:
+        """Up to which entry claims may be kept by how their observable was spelled; 0: none is.
+
+        (`connector.pipeline.claims.as_spelled`)
+        """
+        ...
+
     def turn(self, receiver: str) -> AbstractContextManager[None]:
         """The sole right to tell a receiver anything, of the routes that may tell it of the same objects.
 
@@ -263,14 +285,64 @@ class Outbox(Protocol):
         """
         ...
 
-    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
-        """Other entries of these sources about the same observable, the newest first, at most `limit`."""
+    def standing(
+        self, route: str, terms: str, limit: int, receiver: str = "", since: Reconsidered | None = None
+    ) -> Standing | None:
+        """The next entries whose claims stand at a receiver, and were let through on other terms than these perhaps.
+
+        Of at most `limit` observables; the same ones again until it is recorded (`Redelivery.reconsidered`) that they
+        are dealt with. None once all are.
+
+        Args:
+            route: which one.
+            terms: see `connector.pipeline.route.Route`.
+            limit: of how many observables.
+            receiver: see `versions`.
+            since: what has been dealt with, where that is not recorded.
+        """
         ...
 
-    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
-        """What analysts say now of observables that notifications of this source may merely name.
+    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+        """For those of these entries that came late: earlier ones about the same observable that are dated later.
 
-        By what all spellings of one have in common (`connector.values.observables.name`).
+        Only the last ones before it, of these sources, are looked at; that with the latest date comes first.
+        """
+        ...
+
+    def unsent(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """Those of these entries of which the route is known to have sent nothing: refused, judged or turned away."""
+        ...
+
+    def alike(self, seq: int, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """Other entries of these sources about the same observable, the newest first, at most `limit`.
+
+        With `before`, only those before that entry. Fewer where they take more memory than they may; one at least.
+        """
+        ...
+
+    def about(self, observable: str, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """Entries of these sources about an observable, the newest first, at most `limit`; `before` as in `alike`."""
+        ...
+
+    def naming_alike(self, seqs: Sequence[int], sources: Sequence[str], limit: int, until: int) -> Sequence[int]:
+        """Which entries of these sources name a host that one of some entries names, the newest first.
+
+        Of each host at most `limit`, about as many observables: of each the newest up to the entry `until`. None is
+        about the same as the first of the given.
+        """
+        ...
+
+    def named_before(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """Earlier entries about the same observable that name hosts which an entry does not name, the newest first.
+
+        Of each of these hosts at most `limit`.
+        """
+        ...
+
+    def judged_observables(self, source: str) -> Callable[[str], Judgement | None]:
+        """What tells of an observable, however it is spelled, what analysts say of it; None when that is nothing.
+
+        It is asked of what notifications of this source merely name, for as long as one batch is dealt with.
         """
         ...
 
@@ -288,6 +360,13 @@ class Outbox(Protocol):
         Each becomes a dead letter whose route is the source, for this reason, of which a retry is asked. One that
         there is already stays as it is. Of an entry that was mended meanwhile, the routes' dead letters are to be
         retried.
+        """
+        ...
+
+    def ask_retry_of(self, route: str, reason: str, refused_until: int) -> int:
+        """Mark a route's dead letters for a retry whose reason begins so, and that were refused by then.
+
+        Return how many there are. `refused_until` is in Unix seconds.
         """
         ...
 
@@ -377,8 +456,8 @@ class Journal(Outbox, Protocol):
         """The checkpoint stored with the source's last page; `connector.model.ANEW` when the store has damaged it."""
         ...
 
-    def append(self, source: str, page: Page) -> int:
-        """Store a page, its gap and its checkpoint, all or nothing; return how many notifications were new.
+    def append(self, source: str, page: Page) -> Appended:
+        """Store a page, its gap and its checkpoint, all or nothing; return what of it was new.
 
         Deduplicates by source and notification id. What was unreadable becomes an entry (`connector.model.UNREADABLE`)
         and a dead letter whose route is the source, once. Requires the lease on the source.
@@ -419,12 +498,13 @@ class Journal(Outbox, Protocol):
         """
         ...
 
-    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
-        """Store a judgement, with the time; return it, and how many entries it concerns.
+    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, Concerned]:
+        """Store a judgement, with the time; return it, and what it concerns.
 
         From then on entries are read with it (`Entry.judgement`), where none of a higher kind decides: a notification's
         before an observable's, that before a rule's; of one kind the newest. Those that a route has delivered are
-        outdated, in the same transaction. `TAKEN_BACK` ends all that was said of the same.
+        outdated, in the same transaction; so are those that merely name the host that is judged. `TAKEN_BACK` ends all
+        that was said of the same.
         """
         ...
 
@@ -436,8 +516,18 @@ class Journal(Outbox, Protocol):
         """Note of which judgements the time is over, which ends them as `judge` begins them; return how many."""
         ...
 
-    def guarded(self, route: str | None, list_name: str | None, limit: int) -> Sequence[StoredSuppressed]:
-        """What routes have suppressed, at most `limit`, the newest entries first: of one route and list, or of any."""
+    def guarded(
+        self,
+        route: str | None,
+        list_name: str | None,
+        limit: int,
+        sources: Collection[str] | None = None,
+        routes: Collection[str] | None = None,
+    ) -> Sequence[StoredSuppressed]:
+        """What routes have suppressed, at most `limit`, the newest entries first: of one route and list, or of any.
+
+        With `sources`, of the entries of these alone; with `routes`, by these alone.
+        """
         ...
 
     def judgement(self, notification: Notification, source: str) -> Judgement | None:
@@ -451,16 +541,27 @@ class Journal(Outbox, Protocol):
         """The judgements that are wanted, the newest first, at most `limit`."""
         ...
 
-    def rule_records(self, limit: int) -> Sequence[RuleRecord]:
-        """What the matches of each rule were judged, at most `limit`: those with the most false positives first."""
+    def rule_records(self, limit: int, sources: Collection[str] | None = None) -> Sequence[RuleRecord]:
+        """What the matches of each rule were judged, at most `limit`: those with the most false positives first.
+
+        With `sources`, of the rules that matched in these alone.
+        """
         ...
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
         """The entries of these sources that have this notification, in order: at most one for each source."""
         ...
 
-    def about(self, observable: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
-        """Entries of these sources about an observable, the newest first, at most `limit`."""
+    def changes(self, sources: Sequence[str], after: ChangeMark | None, until: int, limit: int) -> Changes:
+        """What has changed since a mark of the assessment of entries of these sources, up to an entry; at most `limit`.
+
+        That is what another look-up of their entity told, and what was judged. Without a mark: nothing, and the mark of
+        this moment. An entry whose judgement or look-up is not its own, but of what it names, is among them.
+        """
+        ...
+
+    def before(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """Earlier entries of these sources about the same observable, the newest first, at most `limit`."""
         ...
 
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
@@ -512,8 +613,11 @@ class Journal(Outbox, Protocol):
         """What a source or route last said of itself (`report`); empty when it never did."""
         ...
 
-    def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
-        """Counts and positions; `routes` has the configured routes, each with the sources that it reads."""
+    def status(self, routes: Mapping[str, Sequence[str]], sources: Collection[str] | None = None) -> JournalStatus:
+        """Counts and positions; `routes` has the configured routes, each with the sources that it reads.
+
+        With `sources`, nothing of other sources is told or counted.
+        """
         ...
 
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
@@ -639,7 +743,7 @@ class Finalizing(Protocol):
 class ObjectFormat(Protocol):
     """A format whose documents are objects with an id, which come in versions. Those of any other format are events.
 
-    An object is sent again when its content has changed, and not otherwise; an event is new each time.
+    An object is sent again when what it means has changed, and not otherwise; an event is new each time.
     """
 
     def shared_documents(self) -> Sequence[Document]:
@@ -648,6 +752,10 @@ class ObjectFormat(Protocol):
 
     def identify(self, document: Document) -> Identity:
         """The identity of a document, which its finalizer has made."""
+        ...
+
+    def meaning(self, document: Document) -> bytes:
+        """What of a document is news when it changes (`connector.values.news.meaning`); empty: all of it."""
         ...
 
 
@@ -707,6 +815,21 @@ class Confirmation(Protocol):
 
         Raises:
             Unavailable: nobody can know that it did; what is unconfirmed will be sent again.
+        """
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A sink that sends one batch in several requests, and remembers what came of each until all is dealt with.
+
+    So one request that fails near the end has only what is left sent again.
+    """
+
+    def dealt_with(self, messages: Sequence[Message]) -> int:
+        """How many of these, from the first on, were accepted or refused before `send` raised.
+
+        Sent again without the others, they are answered as they were, and nothing goes out.
         """
         ...
 

@@ -130,6 +130,7 @@ class AuditLog:
                 the log.
         """
         self._path = path
+        self._is_cut = False
 
     def check(self) -> None:
         """Raises OSError when the file cannot be written."""
@@ -156,10 +157,15 @@ class AuditLog:
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
             return
+        if self._is_cut and line:  # what there is of a line that could not be written whole is in a line of its own
+            line = b"\n" + line
         # Opened each time, so that whoever rotates logs need not tell us. O_APPEND: a line is written at once.
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(file, line)
+            while line:  # a disk that becomes full takes a part of it, and says so when asked to take the rest
+                taken = os.write(file, line)
+                line = line[taken:]
+                self._is_cut = bool(line)
         finally:
             os.close(file)
 

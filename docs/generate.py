@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from connector import configuration
 from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
-from connector.kinds import SINKS, SOURCES, JournalSettings, SinkKind, SourceKind
+from connector.kinds import JOURNALS, SINKS, SOURCES
 from connector.mapping.files import MappingSettings
 from connector.mapping.language.functions import FUNCTIONS
 from connector.mapping.language.json_types import described
@@ -27,11 +27,14 @@ from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import StatusReport
 from connector.packages import manifest
 from connector.pipeline.part import Part
+from connector.plugin import JournalKind, SinkKind, SourceKind
 from connector.settings.config import Settings
 from connector.settings.guards import GuardSettings, ListSettings
 from connector.settings.producer import Producer
 from connector.settings.server import ServerSettings, ServerTlsSettings, TokenSettings
 from connector.settings.telemetry import TelemetrySettings
+from connector.sinks.http import receiver_file
+from connector.sinks.http.oauth import HttpOAuthSettings
 from connector.telemetry import HttpExchange
 
 ROOT = Path(__file__).parent.parent
@@ -48,8 +51,8 @@ def options(model: type[Settings]) -> str:
     return "\n".join(rows)
 
 
-def kinds(registry: Mapping[str, SourceKind] | Mapping[str, SinkKind]) -> str:
-    """One section for each kind of source or sink."""
+def kinds(registry: Mapping[str, SourceKind] | Mapping[str, SinkKind] | Mapping[str, JournalKind]) -> str:
+    """One section for each kind of source, sink or journal."""
     return "\n\n".join(
         f"### `type: {name}`\n\n{' '.join((kind.settings.__doc__ or '').split())}\n\n{options(kind.settings)}"
         for name, kind in registry.items()
@@ -145,7 +148,7 @@ def metrics() -> str:
     run = monitoring.RunCollector(
         {"s": Part("s", "source"), "r": Part("r", "route")},
         CurrentStatus(lambda: report),
-        Path("none"),
+        (Path("none"),),
         "0",
     )
     registry, durations = monitoring.registry(run)
@@ -221,13 +224,29 @@ PARTS: dict[str, Callable[[], str]] = {
     "config": lambda: options(configuration.Config),
     "telemetry": lambda: options(TelemetrySettings),
     "producer": lambda: options(Producer),
-    "journal": lambda: options(JournalSettings),
+    "journals": lambda: kinds(JOURNALS),
     "guards": lambda: options(GuardSettings),
     "guard list": lambda: options(ListSettings),
     "route": lambda: options(configuration.RouteSettings),
     "mapping": lambda: options(MappingSettings),
     "sources": lambda: kinds(SOURCES),
     "sinks": lambda: kinds(SINKS),
+    "receiver file": lambda: "\n\n".join(
+        f"### {title}\n\n{' '.join((model.__doc__ or '').split())}\n\n{options(model)}"
+        for title, model in (
+            ("The file", receiver_file.ReceiverFile),
+            ("`options`", receiver_file.Option),
+            ("`request`", receiver_file.Request),
+            ("`request.signature`", receiver_file.Signature),
+            ("`batch`", receiver_file.Batch),
+            ("`answers`", receiver_file.Answer),
+            ("`answers[].items`", receiver_file.ItemAnswer),
+            ("`confirm`", receiver_file.Confirm),
+            ("`check`", receiver_file.Check),
+            ("`confirm.request`, `check.request`", receiver_file.Call),
+        )
+    ),
+    "oauth": lambda: options(HttpOAuthSettings),
     "server": lambda: "\n\n".join(
         f"### {title}\n\n{options(model)}"
         for title, model in (

@@ -23,9 +23,21 @@ from prove.canaries import Sweep
 from prove.figures import Figure, broken, must
 from prove.parties import Missing
 
-PARTS = ("kills", "withdrawals", "faults", "storms", "operation", "disks", "hostile", "backlog", "fuzz", "leaks")
+PARTS = (
+    "kills",
+    "receivers",
+    "withdrawals",
+    "faults",
+    "storms",
+    "operation",
+    "disks",
+    "hostile",
+    "backlog",
+    "fuzz",
+    "leaks",
+)
 TOGETHER = (
-    (("kills", "storms", "disks", "hostile"), ("faults", "backlog", "operation", "withdrawals")),
+    (("kills", "storms", "disks", "hostile"), ("receivers", "faults", "backlog", "operation", "withdrawals")),
     (("fuzz",),),
     (("leaks",),),
 )

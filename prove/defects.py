@@ -14,7 +14,9 @@ from connector.journals.sql import entries
 from connector.journals.sqlite.journal import SqliteJournal
 from connector.model import Advance, Page, Unavailable
 from connector.pipeline import render, retry, versions
+from connector.pipeline.claims import Claims
 from connector.pipeline.refused_streak import RefusedStreak
+from connector.sinks.http.sink import HttpSink
 from connector.sinks.taxii import status_resource
 from connector.sinks.taxii.settings import TaxiiSettings
 from connector.sinks.taxii.sink import TaxiiSink
@@ -47,6 +49,17 @@ def advance_before_send(_: float) -> None:
     SqliteJournal.record = hasty
 
 
+def accepted_is_delivered(_: float) -> None:
+    """What an HTTP receiver accepts counts as delivered, before it has confirmed that it keeps it."""
+
+    def hasty(sink: HttpSink) -> None:
+        for messages in sink._accepted.values():  # noqa: SLF001 -- see module
+            sink._dealt.take(messages)  # noqa: SLF001 -- see module
+        sink._accepted.clear()  # noqa: SLF001 -- see module
+
+    HttpSink._await_confirmation = hasty  # noqa: SLF001 -- see module
+
+
 def checkpoint_before_page(_: float) -> None:
     """A source's checkpoint is stored before the page that it stands for, and no later walk goes back behind it."""
     append = SqliteJournal.append
@@ -64,7 +77,12 @@ def checkpoint_before_page(_: float) -> None:
 
 def others_forgotten(_: float) -> None:
     """A route takes back what other routes into the same receiver still claim."""
-    render.claimed_beside = lambda *_: ()
+    Claims.is_claimed_beside = lambda *_: False
+
+
+def unclaimed_taken_back(_: float) -> None:
+    """A route takes back what it has never claimed."""
+    render._Batch._is_to_take_back = lambda *_: True  # noqa: SLF001 -- see module
 
 
 def doubt_forgotten(_: float) -> None:
@@ -276,12 +294,7 @@ def telling_key(_: float) -> None:
 
 def unescaped(_: float) -> None:
     """CEF values are written without escapes."""
-    escaped = cef._text  # noqa: SLF001 -- see module
-
-    def raw(key: str, value: Any, limit: int) -> str:
-        return escaped(key, value, limit).replace("\\=", "=").replace("\\\\", "\\")
-
-    cef._text = raw  # noqa: SLF001 -- likewise
+    cef._WRITTEN = {each: written for each, written in cef._WRITTEN.items() if not written.startswith("\\")}  # noqa: SLF001 -- see module
 
 
 def unchecked(_: float) -> None:
@@ -292,8 +305,10 @@ def unchecked(_: float) -> None:
 
 DEFECTS: Sequence[Callable[[float], None]] = (
     advance_before_send,
+    accepted_is_delivered,
     checkpoint_before_page,
     others_forgotten,
+    unclaimed_taken_back,
     doubt_forgotten,
     modified_by_clock,
     created_by_clock,

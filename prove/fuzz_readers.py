@@ -15,6 +15,7 @@ import requests
 import urllib3
 
 from connector import configuration, http, kinds, mapping
+from connector.hiding import Hiding
 from connector.model import Misconfigured, Refused, Unavailable
 from connector.settings import config, yamldoc
 from connector.settings.producer import Producer
@@ -53,7 +54,7 @@ def _answer(raw: bytes, headers: Mapping[str, str]) -> bytes:
     answer = requests.Response()
     answer.headers.update(headers)
     answer.raw = urllib3.HTTPResponse(io.BytesIO(raw), preload_content=False)
-    return http._body(answer, "host", http.MAX_BODY_BYTES)  # noqa: SLF001 -- all but the socket
+    return http._body(answer, "host", http.MAX_BODY_BYTES, Hiding())  # noqa: SLF001 -- all but the socket
 
 
 def _page(text: bytes) -> None:

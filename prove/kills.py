@@ -71,6 +71,7 @@ class Tally:
 
     Attributes:
         alien: what arrived and should not have: objects that differ, lines that nobody sent.
+        by_killed: how much had arrived after the last kill.
         early: kills that came before the connector had asked for anything.
         complaints: tracebacks, and exit codes that should not be.
     """
@@ -83,6 +84,7 @@ class Tally:
     alien: dict[str, int] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
+    by_killed: dict[str, int] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
     sweep: Sweep = field(default_factory=Sweep)
 
@@ -97,6 +99,7 @@ class Tally:
             (self.alien, other.alien),
             (self.repeats, other.repeats),
             (self.expected, other.expected),
+            (self.by_killed, other.by_killed),
         ):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
@@ -149,7 +152,7 @@ class Bench:
                 before = {route: len(self.rsyslog.stored(route)) for route in SYSLOG_ROUTES}
                 if name == "killed":
                     options = {"conduct": {"small_steps": 3, **conduct}, "environment": canaries.ENVIRONMENT}
-                    _kill(partial(self.nursery.start, home, "run", **options), api, raised, seed, tally, kills=kills)
+                    kill(partial(self.nursery.start, home, "run", **options), api, raised, seed, tally, kills=kills)
                 else:
                     api.add(raised)
                 ended = self.nursery.run(home, "run", "--once", environment=canaries.ENVIRONMENT)
@@ -180,7 +183,17 @@ class Bench:
         return found
 
 
-def _kill(start: Callable[[], Child], api: Api, raised: Sequence[Item], seed: int, tally: Tally, *, kills: int) -> None:
+def kill(
+    start: Callable[[], Child],
+    api: Api,
+    raised: Sequence[Item],
+    seed: int,
+    tally: Tally,
+    *,
+    kills: int,
+    latest: float = LATEST_KILL_SECONDS,
+) -> None:
+    """Start it and kill it so many times, while these are raised: at most `latest` seconds after it begins to work."""
     chance = random.Random(seed)
     pieces = iter(parties.chunks(raised, NOTIFICATIONS_PER_KILL // 2))
     asked = threading.Event()
@@ -189,7 +202,7 @@ def _kill(start: Callable[[], Child], api: Api, raised: Sequence[Item], seed: in
         api.add(next(pieces, ()))
         asked.clear()
         child = start()
-        moment = chance.uniform(0, LATEST_KILL_SECONDS)
+        moment = chance.uniform(0, latest)
         if chance.random() < 0.04:
             time.sleep(moment / 10)
             tally.early += 1
@@ -249,18 +262,25 @@ def _compare(
 
 
 def campaigns(
-    folder: Path, kills: int, seed: int, *, per_campaign: int = 25, conduct: Mapping[str, float] | None = None
+    folder: Path,
+    kills: int,
+    seed: int,
+    *,
+    per_campaign: int = 25,
+    conduct: Mapping[str, float] | None = None,
+    bench: Callable[[Path], Any] | None = None,
 ) -> Tally:
     """As many campaigns as it takes, on a bench for each processor."""
+    make = bench or Bench
     counts = [min(per_campaign, kills - done) for done in range(0, kills, per_campaign)]
     benches = min(parties.processors(), 4, len(counts))
 
     def run(number: int) -> Tally:
         total = Tally()
         mine = range(number, len(counts), benches)
-        with Bench(folder / f"bench-{number}") as bench:
+        with make(folder / f"bench-{number}") as mine_alone:
             for index in mine:
-                total.add(bench.campaign(counts[index], seed + index, conduct or {}))
+                total.add(mine_alone.campaign(counts[index], seed + index, conduct or {}))
         return total
 
     total = Tally()

@@ -22,12 +22,14 @@ sys.path.insert(0, str(ROOT / "tests"))  # where the servers are that the integr
 import certificates
 import free_ports
 from missing_software import Missing
+from peers import http_receivers
+from peers import kafka as kafka_peers
 from peers import syslog as syslog_peers
 from peers import taxii as taxii_peers
 
 Item = dict[str, Any]
 
-__all__ = ["Api", "Missing", "certificates", "free_ports", "notifications", "position", "serving"]
+__all__ = ["Api", "Missing", "certificates", "free_ports", "http_receivers", "notifications", "position", "serving"]
 
 
 @contextmanager
@@ -55,6 +57,19 @@ def rsyslog(folder: Path) -> Iterator[Any]:
     server.certificates = made
     with syslog_peers.running(server):
         yield server
+
+
+@contextmanager
+def kafka(folder: Path) -> Iterator[Any]:
+    """A broker of Apache Kafka without topics.
+
+    Raises:
+        Missing: it was not fetched.
+    """
+    if not (kafka_peers.JARS.parent / "ready").exists():
+        raise Missing("there is no Kafka (make .peers/kafka/ready)")
+    with kafka_peers.cluster(folder) as found:
+        yield found
 
 
 def chunks(items: Sequence[Item], size: int) -> list[list[Item]]:

@@ -6,11 +6,15 @@ import shutil
 from pathlib import Path
 
 import hypothesis_profiles
+import pytest
 
 hypothesis_profiles.load()
 
+pytest.register_assert_rewrite("connector.contract")
+
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 2**30
+UNIT = Path(__file__).parent / "unit"
 
 # What a test writes need not survive that the machine loses its power, and to wait for a disk takes longer than most
 # tests: their folders are in memory, where there is room.
@@ -27,7 +31,19 @@ def pytest_sessionstart(session):
         shared_work.share()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """A module of unit tests goes to one worker: to hand over its tests one by one takes longer than most of them."""
+    for item in items:
+        if UNIT in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(UNIT).as_posix()))
+
+
 def pytest_collection_finish():
-    """What has been imported and collected stays: looking through it again and again takes an eighth of a run."""
+    """What has been imported and collected stays: looking through it again and again takes an eighth of a run.
+
+    So does looking every few hundred objects through mappings and journals that tests share.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)

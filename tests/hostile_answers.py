@@ -129,7 +129,10 @@ ENDLESS: dict[str, Answer] = {
 
 @contextmanager
 def hostile_server(answers: Mapping[str, Answer]) -> Iterator[str]:
-    """A server on 127.0.0.1 that answers whatever is asked for below `/NAME/` with the answer of that name."""
+    """A server on 127.0.0.1 that answers whatever is asked for below `/NAME/` with the answer of that name.
+
+    What is posted there is answered with that of `POST NAME`, if there is one.
+    """
     over = threading.Event()
     known = {quote(name, safe=""): made for name, made in answers.items()}
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -144,8 +147,10 @@ def hostile_server(answers: Mapping[str, Answer]) -> Iterator[str]:
 
         def talk(connection: socket.socket) -> None:
             with connection, contextlib.suppress(OSError):
-                name = connection.recv(PIECE).split(b"/", 2)[1].decode()
-                for piece in known[name]():
+                asked = connection.recv(PIECE)
+                name = asked.split(b"/", 2)[1].decode()
+                posted = known.get(f"POST%20{name}") if asked.startswith(b"POST") else None
+                for piece in (posted or known[name])():
                     if over.is_set():
                         return
                     connection.sendall(piece)

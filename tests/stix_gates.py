@@ -3,7 +3,6 @@
 `UNMET` has the findings of stix2-validator (`--strict` and `--interop`) that we accept, each with its reason.
 """
 
-import functools
 import ipaddress
 import json
 import re
@@ -11,9 +10,8 @@ import uuid
 
 import stix2
 import stix2matcher.matcher
-import stix2validator
+import stix_validator
 import yara_x
-from referencing import Registry
 
 OASIS = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 UNTOLD = "VirusTotal does not say, and a guess would be one"
@@ -111,26 +109,10 @@ def _shortened(document):
     return {name: document[name].replace(".000Z", "Z") for name in names if name in document}
 
 
-@functools.cache
-def _read_so_far(_count):
-    return Registry().with_resources(stix2validator.validator._FILE_SCHEMAS.items()).crawl()
-
-
-def _registry(retrieve):
-    """The schemas that stix2-validator has read: for each object it would look through all of them again."""
-    return _read_so_far(len(stix2validator.validator._FILE_SCHEMAS)).combine(Registry(retrieve=retrieve))
-
-
-stix2validator.validator.Registry = _registry
-
-
 def validator_findings(documents):
     """What stix2-validator says of them as one bundle, strictly and by the interoperability documents."""
-    found = stix2validator.validate_instance(
-        bundle(documents), stix2validator.ValidationOptions(version="2.1", strict=True, interop=True)
-    )
-    for finding in [*(found.errors or ()), *(found.warnings or ())]:
-        text = str(finding)
+    errors, warnings = stix_validator.findings(bundle(documents), strict=True, interop=True)
+    for text in [*errors, *warnings]:
         if not any(text.startswith(where) and code in text for where, code in UNMET):
             yield text
 

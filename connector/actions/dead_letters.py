@@ -151,11 +151,17 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
 
 
 def _find(context: ActionContext, route: str | None) -> list[dict[str, Any]]:
-    """As `dead_letters.find`, of what the caller may see; a route that is no longer configured may have some too."""
+    """As `dead_letters.find`, of what the caller may see; a route that is no longer configured may have some too.
+
+    Who may not see all sources sees no dead letter of a route that reads others as well, whoever's it is.
+    """
     plan = context.plan
     is_seen = route in plan.settings.routes
     listed = dead_letters.find(plan, route) if is_seen else dead_letters.find(plan)
     found = [each for each in listed if route in (None, each["route"]) and context.sees(each["source"])]
+    if context.sources is not None:
+        seen = {*plan.settings.routes, *plan.settings.sources}
+        found = [each for each in found if each["route"] in seen]
     if route is not None and not found:
         plan.route(route)
     return found

@@ -44,12 +44,25 @@ class SourceResult(PartResult):
     lost: list[Lost] = Field(
         description="Spans of time whose notifications VirusTotal deleted before they were fetched."
     )
+    unreadable: int = Field(
+        description="How many dead letters there are now of what could not be read; earlier ones are not counted again."
+    )
+    reasons: dict[str, int] = Field(description="Each reason why something could not be read, with how often.")
 
     @classmethod
     def of(cls, part: Part) -> Self:
         """From the part of a run."""
         lost = [Lost(start=timestamp(gap.start), end=timestamp(gap.end)) for gap in part.gaps]
-        return cls(name=part.name, state=part.state, why=part.message, fetched=part.fetched, new=part.new, lost=lost)
+        return cls(
+            name=part.name,
+            state=part.state,
+            why=part.message,
+            fetched=part.fetched,
+            new=part.new,
+            lost=lost,
+            unreadable=part.unreadable,
+            reasons=dict(part.reasons),
+        )
 
 
 class RouteResult(PartResult):
@@ -92,7 +105,7 @@ def _errors(part: PartResult) -> Iterator[tuple[str, Code, str]]:
         yield part.name, "misconfigured", part.why
     elif part.state != "done":
         yield part.name, "unavailable", part.why or "asked to stop; the rest is for the next time"
-    if isinstance(part, RouteResult):
+    if isinstance(part, RouteResult | SourceResult):
         for reason, times in part.reasons.items():
             yield part.name, "rejected", f"{reason} ({times} time{'s' if times > 1 else ''})"
     if isinstance(part, SourceResult):
@@ -145,6 +158,7 @@ def poll(context: ActionContext, _: Poll) -> PollResult:
     """
     if context.sources is not None:
         raise NotAllowed("a token for some sources alone cannot poll, for that moves what is of others, too")
+    context.spending.must_be_allowed()
     plan = context.plan
     nothing_to_stdout(plan, plan.settings.routes)
     nobody_else_serves(plan, (*plan.settings.sources, *plan.settings.routes))

@@ -1,7 +1,7 @@
 """The one shape in which every action answers, and how errors become codes, causes and remedies."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import pydantic
@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from connector.configuration import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 from connector.operations.judgements import Unsound
-from connector.spending import NotAllowed
+from connector.spending import NotAllowed, ShareSpent
+from connector.values.suggestions import instead
 
 Code = Literal[
     "invalid_parameters",
     "not_found",
     "forbidden",
+    "quota_spent",
     "misconfigured",
     "unavailable",
     "served_elsewhere",
@@ -28,6 +30,7 @@ REMEDIES: Mapping[Code, str] = {
     "invalid_parameters": "Correct the parameters; the action's reference says what each takes.",
     "not_found": "Look at the names and ids: get_status lists sources and routes, list_rejected dead letters.",
     "forbidden": "Ask with a token of the scope act, or ask for what the journal has.",
+    "quota_spent": "Ask for what the journal has, or again tomorrow; quota_per_day of the token is the limit.",
     "misconfigured": "Correct the configuration; `iocstream check` looks at all of it.",
     "unavailable": "Wait, then call the action again: nothing is lost.",
     "served_elsewhere": "Let that process do it (get_status shows how far it is), or end it; SIGTERM loses nothing.",
@@ -77,6 +80,7 @@ _CODES: Sequence[tuple[type[ConnectorError], Code]] = (
     (NotFound, "not_found"),
     (InvalidParameters, "invalid_parameters"),
     (Unsound, "invalid_parameters"),
+    (ShareSpent, "quota_spent"),
     (NotAllowed, "forbidden"),
     (Misconfigured, "misconfigured"),
     (ServedElsewhere, "served_elsewhere"),
@@ -111,7 +115,7 @@ class Envelope(BaseModel):
 def error_detail(error: ConnectorError) -> ErrorDetail:
     """An error as its code, cause and remedy."""
     code = next(code for kind, code in _CODES if isinstance(error, kind))
-    retry_after = error.retry_after if isinstance(error, Unavailable) else None
+    retry_after = error.retry_after if isinstance(error, Unavailable | ShareSpent) else None
     return ErrorDetail.of(code, str(error), retry_after)
 
 
@@ -129,17 +133,23 @@ def failed(action: str, *errors: ErrorDetail) -> Envelope:
     return Envelope(action=action, status="failed", message=errors[0].cause, errors=list(errors))
 
 
-def faults(error: pydantic.ValidationError) -> list[ErrorDetail]:
-    """What is wrong with parameters, one by one; their values, which may be secret, are not shown."""
+def faults(error: pydantic.ValidationError, known: Collection[str]) -> list[ErrorDetail]:
+    """What is wrong with parameters, of those `known`, one by one; their values, which may be secret, are not shown."""
     return [
-        ErrorDetail.of("invalid_parameters", _fault(each))
+        ErrorDetail.of("invalid_parameters", _fault(each, known))
         for each in error.errors(include_input=False, include_url=False)
     ]
 
 
-def _fault(fault: Any) -> str:
+_WORDING = {"missing": "is required", "int_type": "must be a whole number", "int_parsing": "must be a whole number"}
+"""How pydantic's most common faults read."""
+
+
+def _fault(fault: Any, known: Collection[str]) -> str:
     place = ".".join(str(part) for part in fault["loc"])
-    said = str(fault["msg"]).removeprefix("Value error, ")
+    said = _WORDING.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
     if fault["type"] == "extra_forbidden":
         said = "there is no such parameter"
+        if len(fault["loc"]) == 1:
+            said += instead(place, known) if known else "; the action takes none"
     return f"{place}: {said[:1].lower()}{said[1:]}" if place else said

@@ -7,9 +7,6 @@ from pydantic import BaseModel, Field
 from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.operations import guards
 
-MOST = 10_000
-"""How many values are looked at for a caller who may see some sources alone."""
-
 
 class ListGuarded(Parameters):
     """Which values."""
@@ -59,9 +56,5 @@ def list_guarded(context: ActionContext, asked: ListGuarded) -> ListGuardedResul
     Each value comes with the list, the route that held it back and the notification, for as long as the journal keeps
     that.
     """
-    if context.sources is None:
-        found = guards.held_back(context.plan, asked.route, asked.list, asked.limit)
-    else:
-        of_all = guards.held_back(context.whole if asked.route is None else context.plan, asked.route, asked.list, MOST)
-        found = [each for each in of_all if context.sees(str(each["source"]))][: asked.limit]
+    found = guards.held_back(context.plan, asked.route, asked.list, asked.limit, context.sources)
     return ListGuardedResult(guarded=[GuardedResult.model_validate({**each, "of": each["as"]}) for each in found])

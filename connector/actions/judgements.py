@@ -74,6 +74,10 @@ class JudgedResult(Result, JudgementDetail):
     """What was written down."""
 
     concerns: int = Field(description="How many notifications in the journal it concerns.")
+    named_by: int = Field(
+        description="How many notifications of other things name the host that is judged, in a malware configuration."
+    )
+    naming: list[str] = Field(description="The ids of these notifications, the newest first, at most 20.")
     shared: list[Literal["comment", "vote"]] = Field(
         default_factory=list, description="What was published of it at VirusTotal."
     )
@@ -84,12 +88,11 @@ class JudgedResult(Result, JudgementDetail):
     def message(self) -> str:
         """What was judged what."""
         said = "taken back" if self.verdict == "none" else self.verdict.replace("_", " ")
-        some = f"{self.concerns} notification{'' if self.concerns == 1 else 's'}"
-        return f"the {self.of} {self.value:.200}: {said}; it concerns {some} in the journal"
+        return f"the {self.of} {self.value:.200}: {said}; {judgements.concerned_text(self.model_dump())}"
 
     def summary(self) -> dict[str, int]:
         """How many it concerns."""
-        return {"concerns": self.concerns}
+        return {"concerns": self.concerns, "named_by": self.named_by}
 
     def errors(self) -> list[ErrorDetail]:
         """That it was not published."""
@@ -214,7 +217,7 @@ class JudgedRulesResult(Result):
 @action("read", "none", limit=20)
 def list_judged_rules(context: ActionContext, asked: ListJudgedRules) -> JudgedRulesResult:
     """List which rules to tune: what the matches of each were judged, those with the most false positives first."""
-    found = judgements.rules(context.plan, asked.limit)
+    found = judgements.rules(context.plan, asked.limit, context.sources)
     return JudgedRulesResult(rules=[RuleRecordResult.model_validate(each) for each in found])
 
 

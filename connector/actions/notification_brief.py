@@ -24,10 +24,12 @@ from connector.model import (
 )
 from connector.ports import Guards
 from connector.values import observables
+from connector.values.assessments import with_unsaid
 from connector.values.jsontext import list_or_empty
 from connector.values.timestamps import timestamp
 
 Where = Literal["journal", "virustotal"]
+Change = Literal["changed", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,20 @@ class Found:
             return None
         return self.guards.of_notification(self.view)
 
+    @cached_property
+    def unguarded_assessment(self) -> Assessment:
+        """The same as if no known-good list had it."""
+        if isinstance(self.view, Refused):
+            return Assessment()
+        return Assessment.of(self.view).corrected(self.judgement, None)
+
+    def assessment_after(self, earlier: JsonObject) -> Assessment:
+        """The same, with what earlier attributes of the entity say of what its own do not say at all."""
+        if isinstance(self.view, Refused):
+            return Assessment()
+        view = {**self.view, "entity": with_unsaid(self.view["entity"], earlier)}
+        return Assessment.of(view).corrected(self.judgement, self.guarded)
+
     @property
     def judged(self) -> str | None:
         """What an analyst says of it, while that holds."""
@@ -95,16 +111,35 @@ class Found:
         return None if said == TAKEN_BACK else said
 
     @property
+    def is_judged_wrong(self) -> bool:
+        """Whether no route delivers it, because an analyst judged it wrong."""
+        return self.judgement is not None and self.judgement.withholds
+
+    @property
     def is_muted(self) -> bool:
         """Whether no route delivers it, because it was judged wrong or is known to be good."""
-        judged_wrong = self.judgement is not None and self.judgement.withholds
-        return judged_wrong or (self.guarded is not None and self.guarded.is_suppressed)
+        return self.is_judged_wrong or (self.guarded is not None and self.guarded.is_suppressed)
 
 
 class NotificationResult(Assessment):
     """A notification in short, with what is known of its entity."""
 
     id: str = Field(description="The notification's id at VirusTotal.")
+    change: Change | None = Field(
+        None,
+        description=(
+            "With `changes`: `changed`, it is listed again, for its assessment is another, or an analyst judged it; "
+            "`withdrawn`, its entity is no longer what is asked for, and what was made of it is to be taken back; "
+            "null: it is new."
+        ),
+    )
+    upheld_by: str | None = Field(
+        None,
+        description=(
+            "Id of another notification of the same observable that is still what is asked for, where this one is "
+            "withdrawn because an analyst judged it wrong: only what was made of this one is to be taken back."
+        ),
+    )
     source: str = Field(description="Name of the source that the notification is from.")
     position: int | None = Field(
         None, description="The notification's place in the journal; null when VirusTotal was asked."
@@ -141,11 +176,15 @@ class NotificationResult(Assessment):
     )
 
     @classmethod
-    def brief(cls, found: Found, *, with_body: bool) -> Self:
-        """Of a notification that was found."""
+    def brief(
+        cls, found: Found, *, with_body: bool, change: Change | None = None, upheld_by: str | None = None
+    ) -> Self:
+        """Of a notification that was found; with `change`, why it is listed again."""
         item, view = found.notification, found.view
         known: dict[str, Any] = {
             "id": item.id,
+            "change": change,
+            "upheld_by": upheld_by,
             "source": found.source,
             "position": found.position,
             "date": None if item.date is None else timestamp(item.date),

@@ -7,11 +7,11 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import Field, model_validator
 
-from connector import app, configuration, notification
+from connector import app, configuration, kinds, notification
 from connector.actions.envelope import NotDelivered
 from connector.actions.notification_brief import Found, NotificationResult, Where
 from connector.actions.registry import ActionContext, Parameters, Result, action
-from connector.actions.upstream import asking, found_upstream, searchable_sources
+from connector.actions.upstream import asking, found_upstream, must_have_a_key_of_its_own, searchable_sources
 from connector.configuration import NotFound, Plan
 from connector.formats.stix.bundle import bundle as bundle_of
 from connector.mapping import CompiledMapping, files
@@ -22,6 +22,7 @@ from connector.pipeline.convert import convert
 from connector.ports import Journal
 from connector.settings.producer import Producer
 from connector.sources.bodies import storable
+from connector.values.suggestions import instead
 
 Id = Field(min_length=1, max_length=256, description="The notification's id at VirusTotal.")
 _COST = "none in the journal; at VirusTotal, which needs the scope `act`, two or three requests"
@@ -209,6 +210,8 @@ def delete_notification(context: ActionContext, asked: DeleteNotification) -> De
     upstreams = {plan.settings.sources[name].upstream() for name in sources} - {None}
     if not upstreams:
         raise NotFound(f"no source of the notification can delete it: {', '.join(sources)}")
+    for name in sources:
+        must_have_a_key_of_its_own(context, name)  # before routes are named that the caller may not see
     same_upstream = [name for name, each in every.settings.sources.items() if each.upstream() in upstreams]
     undelivered = _undelivered(every, entries, same_upstream) if entries else ["the journal does not have it"]
     if undelivered and not asked.override:
@@ -273,7 +276,7 @@ def _found(context: ActionContext, notification_id: str, where: str) -> Found:
 
 
 def _in_journal(plan: Plan, notification_id: str) -> Sequence[Entry]:
-    if not plan.settings.journal.path.exists():
+    if not kinds.journal_exists(plan.settings.journal):
         return []
     with app.open_journal(plan) as journal:
         return journal.find(list(plan.settings.sources), notification_id)
@@ -291,9 +294,9 @@ def _mapping(plan: Plan, using: str, profile: str | None, source: str | None) ->
     for name, route in plan.settings.routes.items():
         if route.mapping.use == using and profile in (None, route.mapping.profile):
             return plan.mappings[name] if source is None else plan.mapping(name, source)
-    known = [*files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())]
+    known = dict.fromkeys([*files.bundled_mappings(), *(route.mapping.use for route in plan.settings.routes.values())])
     which = f"{using!r}" if profile is None else f"{using!r} with the profile {profile!r}"
-    raise NotFound(f"there is no mapping {which} here; there is {', '.join(dict.fromkeys(known))}")
+    raise NotFound(f"there is no mapping {which} here{instead(using, known)}")
 
 
 def _first_route(plan: Plan, using: str, profile: str | None, source: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from connector import app
+from connector import app, kinds
 from connector.actions.envelope import ServedElsewhere
 from connector.configuration import Plan
 from connector.model import LeaseHolder, Misconfigured
@@ -20,7 +20,7 @@ def nothing_to_stdout(plan: Plan, routes: Iterable[str]) -> None:
 
 def serving_processes(plan: Plan, parts: Iterable[str]) -> Mapping[str, LeaseHolder]:
     """Which of these sources and routes a process serves, and which process; a lease would tell after a minute only."""
-    if not plan.settings.journal.path.exists():
+    if not kinds.journal_exists(plan.settings.journal):
         return {}
     with app.open_journal(plan) as journal:
         known = journal.status(plan.reads())

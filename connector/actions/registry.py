@@ -153,7 +153,7 @@ def call(context: ActionContext, which: Action, parameters: Json, *, strict: boo
     try:
         asked = which.parameters.model_validate(parameters, strict=strict)
     except pydantic.ValidationError as error:
-        return failed(which.name, *faults(error))
+        return failed(which.name, *faults(error, which.parameters.model_fields))
     return perform(context, which, asked)
 
 

@@ -59,7 +59,7 @@ class ConnectivityResult(Result):
         ]
 
 
-@action("act", "one request for each source")
+@action("act", "three requests for each source, two of them for its quota")
 def test_connectivity(context: ActionContext, _: NoParameters) -> ConnectivityResult:  # noqa: PT019 -- an action, no test
     """Check that sources and sinks can be reached and log in, and that mappings convert their examples.
 
@@ -109,26 +109,16 @@ class StatusResult(Result, StatusReport):
 def get_status(context: ActionContext, _: NoParameters) -> StatusResult:
     """Get the status of sources and routes: watermark, lag, quota; position, backlog, dead letters.
 
-    It reads only the journal, so it costs no quota and answers during an outage.
+    It reads only the journal, so it costs no quota and answers during an outage. A token for some sources alone is not
+    told the path of the journal, and which process serves a part on which machine.
     """
-    report = status(context.plan)
-    return StatusResult.model_validate((report if context.sources is None else _seen(context, report)).model_dump())
-
-
-def _seen(context: ActionContext, report: StatusReport) -> StatusReport:
-    """What a report says of the sources that the caller may see, and of the routes that read nothing else."""
-    sources = [each for each in report.sources if context.sees(each.name)]
-    stored = sum(each.notifications for each in sources)
-    return report.model_copy(
-        update={
-            "journal": report.journal.model_copy(update={"notifications": min(stored, report.journal.notifications)}),
-            "sources": sources,
-            "routes": [each for each in report.routes if each.name in context.plan.settings.routes],
-            "dead_letters_of_former_routes": {},
-            "former": [],
-            "rules": [each for each in report.rules if each.source is not None and context.sees(each.source)],
-        }
-    )
+    found = status(context.plan, context.sources).model_dump()
+    if context.sources is not None:  # a tenant needs to know nothing of the machine
+        found["journal"]["path"] = ""
+        for each in (*found["sources"], *found["routes"]):
+            if each["served_by"] is not None:
+                each["served_by"] = {"process": 0, "host": ""}
+    return StatusResult.model_validate(found)
 
 
 class SourceQuota(BaseModel):
@@ -171,6 +161,7 @@ def get_quota(context: ActionContext, _: NoParameters) -> QuotaResult:
     Sources with one API key are asked about once. A token of the scope `read` has what each source was last told, from
     get_status.
     """
+    context.spending.must_be_allowed()
     sources: list[SourceQuota] = []
     failed: dict[str, str] = {}
     told: dict[Hashable, JsonObject | str | None] = {}

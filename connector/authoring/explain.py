@@ -75,7 +75,7 @@ def explain(mapping: CompiledMapping, item: Notification, guards: Guards | None 
 def _not_sent(conversion: Conversion) -> tuple[str, str]:
     """Who does not let it out, and why; empty: nobody."""
     if conversion.withheld is not None:
-        return conversion.withheld
+        return conversion.withheld.by, conversion.withheld.reason
     return ("", "") if conversion.refusal is None else (conversion.refusal.by, str(conversion.refusal))
 
 

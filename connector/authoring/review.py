@@ -31,7 +31,7 @@ _COPIED: Mapping[_Place, _Place] = {
 }
 """Places that `connector.notification.view` copies, each with the place of its copy: to read the copy is to read it."""
 
-_NOT_OF_THE_NOTIFICATION = ("source", "judgement")
+_NOT_OF_THE_NOTIFICATION = ("source", "judgement", "reassessed")
 """Names that say nothing of the notification itself, so that a mapping loses nothing of it by not reading them."""
 
 

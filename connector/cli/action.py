@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.command import DONE, config_option, open_input, print_json, stop_on_signals
+from connector.values.suggestions import instead
 
 if TYPE_CHECKING:
     from connector.actions import Action, Envelope
@@ -63,10 +64,8 @@ def _called(name: str, given: tuple[str, ...], json_in: Path | None, path: Path)
 
     which = actions.ACTIONS.get(name)
     if which is None:
-        known = ", ".join(actions.ACTIONS)
-        return actions.failed(
-            name, actions.ErrorDetail.of("not_found", f"there is no action {name!r}; there is {known}")
-        )
+        cause = f"there is no action {name!r}{instead(name, actions.ACTIONS)}"
+        return actions.failed(name, actions.ErrorDetail.of("not_found", cause))
     parameters = _read(json_in) if json_in is not None else {}
     for each in given:
         _add(parameters, which, each)
@@ -120,7 +119,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _show(known: Any, name: str | None) -> None:
     if name is not None and name not in known:
-        raise click.UsageError(f"there is no action {name!r}; there is {', '.join(known)}")
+        raise click.UsageError(f"there is no action {name!r}{instead(name, known)}")
     if name is None:
         for each in known.values():
             click.echo(f"{each.name:22} {each.scope:6} {each.title}")

@@ -51,13 +51,13 @@ guards_route_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines to read.")
 
 
-def load(path: Path) -> "Plan":
-    """The plan in a configuration file."""
+def load(path: Path, *, secrets: bool = True) -> "Plan":
+    """The plan in a configuration file; without `secrets`, for a command that looks into the journal alone."""
     from connector import configuration
 
     if not path.exists():
         raise click.UsageError(f"there is no {path}; `iocstream init` writes one, --config names another")
-    return configuration.load(path)
+    return configuration.load(path, secrets=secrets)
 
 
 @contextmanager
@@ -107,13 +107,13 @@ def exit_code(parts: "Sequence[Part]", *, once: bool) -> int:
     if once and any(part.state == "blocked" for part in parts):
         return MISCONFIGURED
     # A service that was asked to stop has done its work; `status` and the log have what it left waiting or refused.
-    failed = once and any(part.state != "done" or part.refused or part.gaps or _made_nothing(part) for part in parts)
-    return FAILED if failed else DONE
+    return FAILED if once and any(_failed(part) for part in parts) else DONE
 
 
-def _made_nothing(part: "Part") -> bool:
-    """Whether a route wanted notifications, and its mapping made nothing of any of them."""
-    return part.made_nothing > 0 and part.delivered == 0
+def _failed(part: "Part") -> bool:
+    """Whether something is left to be done; also where a mapping made nothing of any notification that it wanted."""
+    made_nothing = part.made_nothing > 0 and part.delivered == 0
+    return bool(part.state != "done" or part.refused or part.gaps or part.unreadable or made_nothing)
 
 
 def part_json(part: "Part") -> dict[str, Any]:
@@ -121,7 +121,8 @@ def part_json(part: "Part") -> dict[str, Any]:
     counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
     if part.kind == "source":
         gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
-        return counts | {"fetched": part.fetched, "new": part.new, "lost": gaps, "looked_up": part.looked_up}
+        counts |= {"fetched": part.fetched, "new": part.new, "lost": gaps, "looked_up": part.looked_up}
+        return counts | {"unreadable": part.unreadable, "reasons": dict(part.reasons)}
     return counts | {
         "delivered": part.delivered,
         "filtered": part.filtered,
@@ -133,6 +134,7 @@ def part_json(part: "Part") -> dict[str, Any]:
         "guarded": part.guarded,
         "revised": part.revised,
         "judged": part.judged,
+        "reconsidered": part.reconsidered,
         "reasons": dict(part.reasons),
     }
 
@@ -142,6 +144,7 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
     for part in parts:
         if part.kind == "source":
             what = f"{part.fetched} notifications fetched, {part.new} of them new"
+            what += f", {part.unreadable} could not be read: `iocstream rejected list`" if part.unreadable else ""
             what += f", {part.looked_up} look-ups answered" if part.looked_up else ""
         else:
             what = f"{part.delivered} notifications delivered ({part.messages} objects or events)"
@@ -152,7 +155,11 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
             what += f", {part.guarded} on known-good lists" if part.guarded else ""
             what += f", {part.withdrawn} took back what was delivered" if part.withdrawn else ""
             what += f", {part.judged} converted again for what was judged" if part.judged else ""
-            learned = part.revised - part.judged
+            reconsidered = part.reconsidered
+            what += (
+                f", {reconsidered} converted again for a changed condition or known-good list" if reconsidered else ""
+            )
+            learned = part.revised - part.judged - reconsidered
             what += f", {learned} converted again with what was looked up" if learned else ""
         click.echo(f"{part.name}: {what}", err=err)
         for reason, times in part.reasons.most_common():

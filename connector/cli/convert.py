@@ -52,7 +52,7 @@ def convert(
     from connector.operations.convert import convert as converted
     from connector.sources.file.source import read_bodies
 
-    troubles = 0
+    troubles = read = wanted = made_nothing = 0
 
     def tell(trouble: object) -> None:
         nonlocal troubles
@@ -66,6 +66,9 @@ def convert(
         bodies = read_bodies(stream, str(file), tell)
         guards, judged = withheld
         for conversion in converted(bodies, using, profile=profile, overlays=overlays, guards=guards, judged=judged):
+            read += 1
+            wanted += conversion.wanted
+            made_nothing += conversion.made_nothing
             if conversion.refusal:
                 item = conversion.entry
                 tell(f"notification {item.notification.id}, number {item.seq}: {conversion.refusal}")
@@ -81,4 +84,13 @@ def convert(
     output.flush()
     if troubles:
         click.echo(f"{troubles} not converted", err=True)
-    return FAILED if troubles else DONE
+    if made_nothing:
+        click.echo(
+            f"the mapping made nothing of {made_nothing} of {read} notifications: a path in it may be misspelt",
+            err=True,
+        )
+    if not (wanted or troubles):
+        where = "the input" if str(file) == "-" else str(file)
+        said = f"the mapping is for none of the {read} notifications" if read else "there is no notification"
+        click.echo(f"{said} in {where}", err=True)
+    return FAILED if troubles or read == made_nothing else DONE

@@ -50,7 +50,7 @@ def _forget(kind: "Kind", name: str, path: Path, *, yes: bool, as_json: bool) ->
     from connector.cli.terminal import former_part
     from connector.operations import forget as forgetting
 
-    plan = load(path)
+    plan = load(path, secrets=False)
     part = forgetting.held(plan, kind, name)
     if not yes:
         if not sys.stdin.isatty():

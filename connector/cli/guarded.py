@@ -29,14 +29,14 @@ def list_(path: Path, route: str | None, list_name: str | None, limit: int, *, a
     from connector.cli import terminal
     from connector.operations import guards
 
-    found = guards.held_back(load(path), route, list_name, limit)
+    found = guards.held_back(load(path, secrets=False), route, list_name, limit)
     if as_json:
         print_json(found)
     elif not found:
         click.echo("nothing is held back for a known-good list")
     else:
         columns = ("route", "notification", "raised", "value", "as", "list", "entry")
-        rows = [tuple(terminal.cell(str(each[column]), 200) for column in columns) for each in found]
+        rows = [tuple(each[column] for column in columns) for each in found]
         terminal.table("Held back for known-good lists", columns, rows)
 
 
@@ -48,7 +48,7 @@ def check(value: str, path: Path, *, as_json: bool) -> None:
     """Say which list guards VALUE, where it stands there and what comes of it: of a host, address, URL or hash."""
     from connector.operations import guards
 
-    found = guards.look(load(path), value)
+    found = guards.look(load(path, secrets=False), value)
     if as_json:
         print_json(guards.as_json(value, found))
     elif not found:

@@ -1,4 +1,4 @@
-"""`iocstream journal`: the journal's file, checked, copied and shrunk; and its leases."""
+"""`iocstream journal`: the journal copied to another store; its file checked, backed up and shrunk; and its leases."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from connector.cli.command import DONE, FAILED, config_option, json_option, load
 
 @click.group()
 def journal() -> None:
-    """Check, back up or compact the journal, and see to its leases. All of it is safe while a run goes on."""
+    """Check, back up, compact or copy the journal, and see to its leases. A run may go on meanwhile, but for `copy`."""
 
 
 @journal.command()
@@ -28,7 +28,7 @@ def check(path: Path, *, as_json: bool) -> int:
     from connector.operations import journal as operation
 
     with _progress("checked") as progress:
-        notifications, wrong = operation.check(load(path), progress)
+        notifications, wrong = operation.check(load(path, secrets=False), progress)
     if as_json:
         print_json({"notifications": notifications, "wrong": list(wrong)})
     else:
@@ -47,11 +47,36 @@ def backup(file: Path, path: Path, *, as_json: bool) -> None:
     from connector.operations import journal as operation
 
     with _progress("copied") as progress:
-        size = operation.backup(load(path), file, progress)
+        size = operation.backup(load(path, secrets=False), file, progress)
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
         click.echo(f"wrote {size} bytes to {file}")
+
+
+@journal.command()
+@click.argument("other", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def copy(other: Path, path: Path, *, as_json: bool) -> None:
+    """Copy the journal to where the configuration file OTHER has its journal: from a file into PostgreSQL, or back.
+
+    Every position, dead letter, judgement and object comes along; nothing is fetched or sent again. Nothing may be
+    served meanwhile. A copy that was cut off is gone on with by the same command; before it takes its place it is
+    compared with the journal, row by row.
+    """
+    from connector.operations import journal as operation
+
+    target = load(other)
+    with _progress("copied and compared") as progress:
+        rows = operation.copy(load(path, secrets=False), target, progress)
+    place = target.settings.journal.place()
+    if as_json:
+        print_json({"journal": place, "rows": rows})
+    else:
+        click.echo(
+            f"copied {rows} rows to {place}. Run with {other} from now on: the former journal knows nothing of that"
+        )
 
 
 @journal.command()
@@ -61,7 +86,7 @@ def compact(path: Path, *, as_json: bool) -> None:
     """Give the space of what was forgotten back to the disk. A run waits meanwhile; room for a copy is needed."""
     from connector.operations import journal as operation
 
-    before, after = operation.compact(load(path))
+    before, after = operation.compact(load(path, secrets=False))
     if as_json:
         print_json({"bytes_before": before, "bytes_after": after})
     else:
@@ -81,7 +106,7 @@ def leases(path: Path, release: str | None, *, as_json: bool) -> None:
     from connector.operations import journal as operation
     from connector.values.timestamps import timestamp
 
-    plan = load(path)
+    plan = load(path, secrets=False)
     if release is not None:
         operation.release(plan, release)
     found: list[dict[str, Any]] = [

@@ -29,8 +29,6 @@ _VERDICTS: dict[str, str] = {
     ),
     "none": "Take back what was said of it: what was withheld of it is delivered.",
 }
-_WIDTH = 64
-"""Characters of a value that are shown in a table: a SHA-256 is whole."""
 
 
 @click.group()
@@ -109,11 +107,10 @@ def _verdict_command(verdict: Any, text: str) -> click.Command:
         if as_json:
             print_json(stored)
             return code
-        count = stored["concerns"]
         click.echo(
             f"judgement {stored['id']}: {printable(judgements.name_of(said.judged))}:"
             f" {'taken back' if verdict == 'none' else verdict.replace('_', ' ')};"
-            f" it concerns {count:,} notification{'' if count == 1 else 's'} in the journal"
+            f" {printable(judgements.concerned_text(stored))}"
         )
         if "shared" in stored:
             click.echo(f"told at VirusTotal: {' and '.join(stored['shared']) or 'nothing'}")
@@ -173,7 +170,7 @@ def list_(path: Path, *, limit: int, as_json: bool, **wanted: Any) -> None:
     from connector.model import JudgementFilter
     from connector.operations import judgements
 
-    found = judgements.find(load(path), JudgementFilter(**wanted), limit)
+    found = judgements.find(load(path, secrets=False), JudgementFilter(**wanted), limit)
     if as_json:
         print_json(found)
     elif not found:
@@ -184,13 +181,13 @@ def list_(path: Path, *, limit: int, as_json: bool, **wanted: Any) -> None:
             (
                 str(each["id"]),
                 each["verdict"],
-                f"{each['of']} {terminal.cell(each['value'], _WIDTH)}",
+                f"{each['of']} {each['value']}",
                 each["source"] or "all",
-                printable(each["by"]),
+                each["by"],
                 _minute(each["at"]),
                 _minute(each["until"]),
                 each["state"],
-                terminal.cell(each["note"], _WIDTH),
+                each["note"],
             )
             for each in found
         ]
@@ -206,7 +203,7 @@ def rules(path: Path, *, limit: int, as_json: bool) -> None:
     from connector.cli import terminal
     from connector.operations import judgements
 
-    found = judgements.rules(load(path), limit)
+    found = judgements.rules(load(path, secrets=False), limit)
     if as_json:
         print_json(found)
     elif not found:
@@ -215,9 +212,9 @@ def rules(path: Path, *, limit: int, as_json: bool) -> None:
         columns = ("rule", "ruleset", "source", "judged", "true\npositive", "false\npositive", "benign", "precision")
         rows = [
             (
-                printable(each["name"]),
-                printable(each["ruleset"] or "-"),
-                each["source"] or "-",
+                each["name"],
+                each["ruleset"],
+                each["source"],
                 each["judged"],
                 each["true_positive"],
                 each["false_positive"],
@@ -248,5 +245,5 @@ def _seconds(text: str) -> int:
         raise click.UsageError(f"--until {text} {error}") from None
 
 
-def _minute(text: str | None) -> str:
-    return "-" if text is None else text[:16].replace("T", " ")
+def _minute(text: str | None) -> str | None:
+    return None if text is None else text[:16].replace("T", " ")

@@ -1,5 +1,6 @@
 """The group `iocstream` of all commands, and what an error becomes: a message and an exit code."""
 
+import gc
 import io
 import os
 import sys
@@ -21,6 +22,8 @@ from connector.cli.journal import journal
 from connector.cli.judge import judge
 from connector.cli.manifest import manifest
 from connector.cli.mapping import mapping
+from connector.cli.plugin import plugin
+from connector.cli.receivers import receivers
 from connector.cli.rejected import rejected
 from connector.cli.replay import replay
 from connector.cli.run import run
@@ -30,12 +33,17 @@ from connector.cli.simulate import simulate
 from connector.cli.status import status
 from connector.cli.token import token
 
+_GARBAGE_THRESHOLDS = 20_000, 10, 10
+"""For how many new objects Python looks for garbage: what is imported and compiled at the start is none, and to look
+through it again and again took a sixth of the time to start."""
+
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character ends nothing
@@ -61,10 +69,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     code, message = FAILED, ""
     try:
         return int(iocstream.main(arguments, prog_name="iocstream", standalone_mode=False) or DONE)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         with suppress(OSError):  # nobody reads it
             error.show()
         return error.exit_code
+    except click.ClickException as error:
+        code, message = error.exit_code, _said(error)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Misconfigured as error:
@@ -82,6 +92,15 @@ def _main(arguments: Sequence[str] | None) -> int:
     return code
 
 
+def _said(error: click.ClickException) -> str:
+    """What is wrong in one sentence, and where the command did not understand its arguments, who explains them."""
+    message = " ".join(error.format_message().split())
+    said = message[:1].lower() + message[1:]
+    if message[:1] == said[:1] or not isinstance(error, click.UsageError) or error.ctx is None:
+        return said  # in our own words, which have the remedy
+    return f"{said.rstrip('.')}\n`{error.ctx.command_path} --help` says what there is"
+
+
 @click.group(
     commands=[
         init,
@@ -93,6 +112,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         replay,
         judge,
         mapping,
+        receivers,
+        plugin,
         action,
         serve,
         token,

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from connector.cli.command import extra, print_json
+from connector.values.suggestions import instead
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -35,7 +36,7 @@ def manifest(target: str | None, folder: Path | None) -> None:
     from connector.packages.targets import TARGETS
 
     if target not in TARGETS:
-        raise click.UsageError(f"there is no package for {target!r}; there is one for {', '.join(TARGETS)}")
+        raise click.UsageError(f"there is no package for {target!r}{instead(target, TARGETS)}")
     with extra("server", f"the package for {target}"):
         package = TARGETS[target].package()
     for path in package.write(folder):

@@ -27,6 +27,8 @@ from connector.values.display import printable
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
+_LISTED = 20
+"""Dead letters that are listed for people, where they do not say how many."""
 _route_option = click.option("-r", "--route", help="Only the dead letters of this route. Without it: all.")
 
 
@@ -36,33 +38,46 @@ def rejected() -> None:
 
 
 @rejected.command("list")
+@click.option("--reason", default="", help="Only those whose reason has this text in it.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"How many to list, at most, those refused last first. Without it: {_LISTED}; with --json all.",
+)
 @config_option
 @_route_option
 @json_option
-def list_(path: Path, route: str | None, *, as_json: bool) -> None:
-    """List the dead letters: who refused what, when and why."""
+def list_(path: Path, route: str | None, reason: str, limit: int | None, *, as_json: bool) -> None:
+    """List the dead letters: how many were refused for which reason, and each with who refused it and when."""
     from connector.cli import terminal
     from connector.operations import dead_letters
 
-    found = dead_letters.find(load(path), route)
+    found = dead_letters.find(load(path, secrets=False), route, reason)
+    newest = sorted(found, key=lambda each: (each["refused_at"] or "", each["id"]), reverse=True)
     if as_json:
-        print_json(found)
+        print_json(found if limit is None else newest[:limit])
     elif not found:
-        click.echo("there are no dead letters")
+        click.echo("there are no such dead letters" if route or reason else "there are no dead letters")
     else:
+        groups = dead_letters.by_reason(found)
+        terminal.table(
+            "By reason", ("dead\nletters", "route", "by", "reason"), [tuple(each.values()) for each in groups]
+        )
         columns = ("id", "route", "notification", "refused at", "by", "reason")
         rows = [
             (
                 str(each["id"]),
                 each["route"],
-                printable(each["notification"]),
+                each["notification"],
                 (each["refused_at"] or "-")[:19].replace("T", " "),
                 each["by"],
-                printable(each["reason"]),
+                each["reason"],
             )
-            for each in found
+            for each in newest[: limit or _LISTED]
         ]
         terminal.table("Dead letters", columns, rows)
+        if len(found) > len(rows):
+            click.echo(f"and {len(found) - len(rows)} more; --limit lists them, --reason and --route choose")
 
 
 @rejected.command()
@@ -73,7 +88,7 @@ def show(number: int, path: Path, *, as_json: bool) -> None:
     """Show a dead letter: why, the document that was refused, and the notification as VirusTotal sent it."""
     from connector.operations import dead_letters
 
-    letter = dead_letters.get(load(path), number)
+    letter = dead_letters.get(load(path, secrets=False), number)
     if as_json:
         print_json(letter)
     else:
@@ -117,7 +132,7 @@ def skip(route: str, notification: str, path: Path) -> None:
     """
     from connector.operations import dead_letters
 
-    dead_letters.skip(load(path), route, notification)
+    dead_letters.skip(load(path, secrets=False), route, notification)
     click.echo(f"{route} goes on without the notification {notification}, which is a dead letter")
 
 
@@ -133,7 +148,7 @@ def export(file: Path, path: Path, route: str | None) -> None:
     """
     from connector.operations import dead_letters
 
-    lines = dead_letters.export(load(path), route)
+    lines = dead_letters.export(load(path, secrets=False), route)
     if str(file) == "-":
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
@@ -170,7 +185,7 @@ def drop(numbers: tuple[int, ...], path: Path, route: str | None, *, everything:
 
     if bool(numbers) == everything:
         raise click.UsageError("say which: numbers, as `iocstream rejected list` shows them, or --all")
-    plan = load(path)
+    plan = load(path, secrets=False)
     chosen = [each["id"] for each in dead_letters.find(plan, route) if everything or each["id"] in numbers]
     unknown = sorted(set(numbers) - set(chosen))
     if unknown:

@@ -147,6 +147,7 @@ def _show_dry_run(part: "Part", ids: Iterable[str] | None) -> None:
     click.echo(
         f"{part.name}: would send {part.messages} objects or events for {part.delivered} notifications"
         + (f", {part.filtered} filtered out" if part.filtered else "")
+        + (f", {part.withdrawn} would take back what was delivered" if part.withdrawn else "")
         + (f", {part.made_nothing} made nothing of" if part.made_nothing else "")
         + (f", {part.refused} refused" if part.refused else "")
     )

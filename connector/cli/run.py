@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.allocation import keep_memory_small
 from connector.cli.command import (
     config_option,
     exit_code,
@@ -31,6 +32,7 @@ def run(path: Path, *, once: bool, as_json: bool) -> int:
     from connector.cli import terminal
     from connector.cli.service import Service, allow_open_files
 
+    keep_memory_small()
     plan = load(path)
     allow_open_files()
     uses_stdout = sinks_use_stdout(plan, as_json=as_json)

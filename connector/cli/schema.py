@@ -10,13 +10,22 @@ from connector.cli.command import print_json
 
 @click.command()
 @click.argument("of", type=click.Choice(["config", "mapping"]))
-def schema(of: str) -> None:
+@click.option(
+    "--plugins",
+    "with_plugins",
+    is_flag=True,
+    help="Import every plugin that is installed, for the options of its kind.",
+)
+def schema(of: str, *, with_plugins: bool) -> None:
     """Print a JSON Schema, for editors."""
     from connector import configuration, kinds
     from connector.mapping.schema import json_schema
+    from connector.operations import plugins
     from connector.settings import config
     from connector.settings.producer import Producer
 
+    for wrong in plugins.import_all() if with_plugins else ():
+        click.echo(f"warning: left out: {wrong}", err=True)
     if of == "mapping":
         print_json(json_schema(kinds.make_formats(Producer())))
     else:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.allocation import keep_memory_small
 from connector.cli.command import DONE, config_option, extra, load, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
@@ -23,6 +24,7 @@ def serve(path: Path) -> int:
 
     with extra("server", "the server"):
         from connector.server import listener
+    keep_memory_small()
     plan = load(path)
     telemetry.configure()
     listener.serve(plan, stop_on_signals())

@@ -1,5 +1,8 @@
 """`iocstream simulate`: a simulated VirusTotal on loopback."""
 
+import os
+from contextlib import ExitStack
+
 import click
 
 from connector.cli.command import extra, stop_on_signals
@@ -33,7 +36,15 @@ def simulate(port: int, count: int, key: str) -> None:
         from connector.simulator import api, notifications, wsgi_server
 
     stop = stop_on_signals()
-    with wsgi_server.serving(api.Api(notifications.notifications(count), key=key, reassesses=True), port) as url:
+    application = api.Api(notifications.notifications(count), key=key, reassesses=True)
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(wsgi_server.serving(application, port))
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise click.UsageError(
+                f"the port {port} cannot be listened on: {reason}; choose another with --port, or 0 for a free one"
+            ) from None
         click.echo(
             f"serving {count} notifications; in iocstream.yaml set\n"
             f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"

@@ -18,7 +18,7 @@ def status(path: Path, *, as_json: bool) -> None:
     from connector.cli import terminal, token
     from connector.operations import status as reporting
 
-    plan = load(path)
+    plan = load(path, secrets=False)
     report = reporting.status(plan)
     tokens = [each.as_json() for each in plan.token_file().listed()]
     if as_json:
@@ -26,4 +26,4 @@ def status(path: Path, *, as_json: bool) -> None:
     else:
         terminal.show_status(report)
         if tokens:
-            terminal.table("Tokens", token.COLUMNS, [token.row(each) for each in tokens])
+            token.show(tokens)

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -71,40 +73,126 @@ def tracked(items: Sequence[_T], what: str) -> Iterator[_T]:
         yield from progress.track(items, description=what)
 
 
+class Waiting:
+    """Shows at a terminal, on stderr, what is waited for; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def begin(self, what: str) -> None:
+        """Show what is waited for, and since when."""
+        self.end()
+        self._task = self._progress.add_task(printable(what), total=None)
+        self._progress.start()
+
+    def end(self) -> None:
+        """Show nothing, so that something else can be printed."""
+        self._progress.stop()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
 _NOTHING_PASSED = 50
 """From so many notifications in a row on, it is told that nothing of them came through a route."""
-_UNBROKEN = 2
-"""How many columns from the left, with names and states, are not broken over lines."""
-
-
+_HEADING = 2
+"""How many columns from the left, with names and states, head a row that does not fit the terminal."""
+_BETWEEN = 2
+"""Blanks beside a column."""
+_FOLDED = 30
+"""Characters that the last column keeps at least, where it is folded for the others to fit."""
+_INDENT, _GAP = 2, 3
+"""Blanks before the values of such a row, and between them."""
+_LONGEST = 300
+"""Characters of a value in a table at a terminal."""
 _UNFOLDED = 1_000_000
 """Characters of a line where no terminal shows it: more than any row has."""
 
 
-def cell(text: str, limit: int) -> str:
-    """A text for a table: printable, and shortened at a terminal; whole for what reads it elsewhere."""
-    return printable(shortened(text, limit) if sys.stdout.isatty() else text)
-
-
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to stdout; numbers to the right. Where that is no terminal, each row is one line."""
-    folds = sys.stdout.isatty()
-    shown = Table(header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
-    if folds:
-        shown.title, shown.title_justify, shown.title_style = title, "left", "bold"
-    elif title:
-        print_line(title)
-    for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        shown.add_column(
-            column if folds else column.replace("\n", " "),
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=not folds or numeric or index < _UNBROKEN,
-        )
-    for row in rows:
-        shown.add_row(*(Text(f"{each:,}" if isinstance(each, int) else str(each)) for each in row))  # no markup
-    Console(soft_wrap=False, width=None if folds else _UNFOLDED).print(shown)
+    """Print a table to stdout; numbers to the right, `-` for None.
+
+    At a terminal a value is shortened to `_LONGEST` characters. Where the table is too wide for it, the last column is
+    folded if that helps; else each row is a heading, and below it what its columns have. Where there is no terminal,
+    each row is one line.
+    """
+    at_terminal = sys.stdout.isatty()
+    console = Console(soft_wrap=False, width=None if at_terminal else _UNFOLDED)
+    texts = [[_cell(each, at_terminal=at_terminal) for each in row] for row in rows]
+    numeric = [bool(rows) and all(isinstance(row[index], int | float) for row in rows) for index in range(len(columns))]
+    if title:
+        console.print(Text(title, "bold" if at_terminal else ""))
+    heads = [column if at_terminal else column.replace("\n", " ") for column in columns]
+    widths = _widths(heads, texts)
+    room = console.width - sum(widths[:-1]) - _BETWEEN * len(widths)
+    if not at_terminal or room >= widths[-1]:
+        console.print(_grid(heads, texts, numeric, widths))
+        return
+    if room >= _FOLDED and not numeric[-1]:
+        console.print(_grid(heads, texts, numeric, [*widths[:-1], room]))
+        return
+    for row in texts:
+        _print_record(console, [column.replace("\n", " ") for column in columns], row)
+    console.print()
+
+
+def _cell(value: Any, *, at_terminal: bool) -> str:
+    """A value for a table, which steers no terminal."""
+    text = "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
+    return shortened(text, _LONGEST) if at_terminal else text
+
+
+def _widths(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    """The cells of the screen that each column takes."""
+    columns = [[*head.split("\n"), *(row[index] for row in texts)] for index, head in enumerate(heads)]
+    return [max(map(cell_len, column)) for column in columns]
+
+
+def _grid(
+    heads: Sequence[str], texts: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Sequence[int]
+) -> Table:
+    shown = Table(header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for head, is_number, width in zip(heads, numeric, widths, strict=True):
+        shown.add_column(head, justify="right" if is_number else "left", overflow="fold", width=width)
+    for row in texts:
+        shown.add_row(*(Text(each) for each in row))  # no markup
+    return shown
+
+
+def _print_record(console: Console, columns: Sequence[str], row: Sequence[str]) -> None:
+    """A row as a heading and, below it, as many of its values on a line as fit; without those that are not there."""
+    console.print(Text("  ".join(row[:_HEADING]), "bold"), overflow="fold")
+    line = Text()
+    for column, value in zip(columns[_HEADING:], row[_HEADING:], strict=True):
+        if value in ("", "-"):
+            continue
+        item = Text.assemble((f"{column}: ", "dim"), value)
+        if line and _INDENT + line.cell_len + _GAP + item.cell_len > console.width:
+            _print_indented(console, line)
+            line = Text()
+        line.append(" " * _GAP * bool(line)).append_text(item)
+    _print_indented(console, line)
+
+
+def _print_indented(console: Console, line: Text) -> None:
+    console.print(Padding(line, (0, 0, 0, _INDENT)), overflow="fold")
 
 
 def show_status(report: StatusReport) -> None:

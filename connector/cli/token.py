@@ -44,6 +44,12 @@ def token() -> None:
 )
 @click.option("--expires", metavar="WHEN", help="When it ends: a date, a time with an offset, or days from now (90d).")
 @click.option(
+    "--quota-per-day",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="How many requests to VirusTotal may be sent for it a day (UTC). Without it: as many as the API key has.",
+)
+@click.option(
     "--print", "prints", is_flag=True, help="Keep nothing: print the line for `server: tokens:` of the configuration."
 )
 @json_option
@@ -54,6 +60,7 @@ def new(
     sources: tuple[str, ...],
     expires: str | None,
     *,
+    quota_per_day: int | None,
     prints: bool,
     as_json: bool,
 ) -> None:
@@ -62,22 +69,23 @@ def new(
     from connector.values.timestamps import timestamp
 
     made, hashed = server.new_token()
-    settings = _settings(name, hashed, scopes, sources, expires)
+    settings = _settings(name, hashed, scopes, sources, expires, quota_per_day=quota_per_day)
     if not prints:
-        plan = load(path)
+        plan = load(path, secrets=False)
         for source in sources:
             plan.source(source)
         plan.token_file().add(settings)
     until = None if settings.expires is None else timestamp(settings.expires)
     if as_json:
         told = {"name": name, "token": made, "hash": hashed, "scopes": settings.scopes}
-        print_json({**told, "sources": settings.sources, "expires": until})
+        print_json({**told, "sources": settings.sources, "expires": until, "quota_per_day": quota_per_day})
         return
     click.echo(f"{made}\n\nNobody can show it again.", nl=not prints)
     if prints:
         line = f"name: {name}, hash: '{hashed}', scopes: [{', '.join(settings.scopes)}]"
         line += f", sources: [{', '.join(sources)}]" if sources else ""
         line += f", expires: '{until}'" if until else ""
+        line += "" if quota_per_day is None else f", quota_per_day: {quota_per_day}"
         click.echo(f" In the configuration, under server: tokens:\n    - {{{line}}}".replace("'", '"'))
 
 
@@ -86,21 +94,29 @@ def new(
 @json_option
 def list_(path: Path, *, as_json: bool) -> None:
     """List the tokens: what they allow, whose notifications they see, when they end and were last used."""
-    from connector.cli import terminal
-
-    found = [each.as_json() for each in load(path).token_file().listed()]
+    found = [each.as_json() for each in load(path, secrets=False).token_file().listed()]
     if as_json:
         print_json(found)
     elif not found:
         click.echo("there is no token; `iocstream token new NAME --scope read` makes one")
     else:
-        terminal.table("Tokens", COLUMNS, [row(each) for each in found])
+        show(found)
 
 
-COLUMNS = ("name", "state", "scopes", "sources", "expires", "last used", "from", "kept in")
+_COLUMNS = ("name", "state", "scopes", "sources", "expires", "last used", "from", "quota today", "kept in")
 
 
-def row(token: dict[str, Any]) -> tuple[str, ...]:
+def show(tokens: list[dict[str, Any]]) -> None:
+    """Print tokens as a table, and which of them end soon or have ended."""
+    from connector.cli import terminal
+
+    terminal.table("Tokens", _COLUMNS, [_row(each) for each in tokens])
+    for each in tokens:
+        if each["message"]:
+            terminal.print_line(each["message"])
+
+
+def _row(token: dict[str, Any]) -> tuple[str, ...]:
     """A token as a row of a table."""
     return (
         token["name"],
@@ -110,6 +126,7 @@ def row(token: dict[str, Any]) -> tuple[str, ...]:
         (token["expires"] or "never")[:16].replace("T", " "),
         (token["last_used"] or "never")[:16].replace("T", " "),
         token["last_used_from"] or "-",
+        str(token["quota_today"]) + ("" if token["quota_per_day"] is None else f" of {token['quota_per_day']}"),
         token["kept"],
     )
 
@@ -120,7 +137,7 @@ def row(token: dict[str, Any]) -> tuple[str, ...]:
 @json_option
 def revoke(name: str, path: Path, *, as_json: bool) -> None:
     """End the token NAME, also one of the configuration. A running server refuses it within seconds."""
-    ended = load(path).token_file().revoke(name)
+    ended = load(path, secrets=False).token_file().revoke(name)
     if as_json:
         print_json({"name": name, "revoked": ended})
     else:
@@ -128,7 +145,13 @@ def revoke(name: str, path: Path, *, as_json: bool) -> None:
 
 
 def _settings(
-    name: str, hashed: str, scopes: tuple[str, ...], sources: tuple[str, ...], expires: str | None
+    name: str,
+    hashed: str,
+    scopes: tuple[str, ...],
+    sources: tuple[str, ...],
+    expires: str | None,
+    *,
+    quota_per_day: int | None,
 ) -> "TokenSettings":
     import pydantic
 
@@ -137,13 +160,14 @@ def _settings(
     days = _DAYS.fullmatch(expires or "")
     end = int(time.time()) + 86_400 * int(days[1]) if days else expires
     options = {"name": name, "hash": hashed, "scopes": list(scopes), "sources": list(sources) or None, "expires": end}
+    options["quota_per_day"] = quota_per_day
     try:
         settings = TokenSettings.model_validate(options)
     except pydantic.ValidationError as error:
         at = str(error.errors(include_input=False)[0]["loc"][0])
         faults = {
             "name": f"{name!r} is no name",
-            "scopes": "a scope is none of read, act, admin, taxii and taxii:NAME",
+            "scopes": str(error.errors(include_input=False)[0]["msg"]).removeprefix("Value error, "),
             "sources": "a source has no such name",
         }
         raise click.UsageError(faults.get(at, f"--expires {expires!r} is neither a date, a time nor 90d")) from None

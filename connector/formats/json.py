@@ -7,6 +7,7 @@ from types import MappingProxyType
 import orjson
 
 from connector.model import Document, Json, JsonObject, Refused
+from connector.plugin import CONTRACT, FormatKind
 from connector.values.display import undeceiving
 
 _NUL = b"\\u0000"
@@ -77,3 +78,6 @@ def _holds_non_finite(value: Json) -> bool:
         elif isinstance(item, list):
             waiting.extend(item)
     return False
+
+
+KIND = FormatKind(contract=CONTRACT, make=lambda _: JsonFormat())

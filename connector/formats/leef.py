@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from connector.formats.event_values import EXCERPT, MAC, address, clean, cut, joined, milliseconds, plain, refuse, whole
 from connector.model import Document, Json, JsonObject, Refused
+from connector.plugin import CONTRACT, FormatKind
 
 
 class Kind(Enum):
@@ -189,3 +190,6 @@ def _check_own(key: str) -> None:
             f"and digits, at most {EXCERPT}",
             by="format",
         )
+
+
+KIND = FormatKind(contract=CONTRACT, make=lambda _: LeefFormat())

@@ -24,7 +24,7 @@ _UNLIKE = ("zq7x.example", "203.0.113.77", "2001:db8::4d")
 
 def too_wide(found: GuardList) -> Iterator[tuple[str, str]]:
     """Each entry of a list that guards nearly everything, as the list writes it, and what it guards."""
-    for network in found.networks:
+    for network in found.networks.short:
         version, first, length = observables.packed(network)
         if length < _SHORTEST_PREFIX[version] and _is_of_somebody(version, first, length):
             yield network, f"is a larger network than anybody has, a /{_SHORTEST_PREFIX[version]}"

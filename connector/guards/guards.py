@@ -33,6 +33,12 @@ class Guards:
         self._for_observables = [*sections, *([known_good] if reach == "all" else [])]
         self._for_derived = [*sections, *([] if reach == "none" else [known_good])]
 
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """What tells whether these guard the same values with the same effect as others."""
+        parts = [self._exceptions, *self._for_observables, None, *self._for_derived]
+        return b"\0".join(b"" if each is None else each.digest for each in parts)
+
     def derived(self, value: str) -> Guarded | None:
         """What guards a value that a notification merely names, such as a host in a malware configuration."""
         return _guarded(self._best(self._for_derived, value))
@@ -132,6 +138,9 @@ class GuardBook:
         for source in ("", *self._sources):
             for route in ("", *self._routes):
                 self.of(route, source)
+        return self._read()
+
+    def _read(self) -> Sequence[lists.GuardList]:
         return [each for matcher in self._matchers.values() for each in matcher.lists]
 
     def key(self, route: str, source: str) -> tuple[str, str]:
@@ -154,7 +163,7 @@ class GuardBook:
     def _matcher(self, chosen: Sequence[ListSettings]) -> Matcher:
         key = "\n".join(each.model_dump_json() for each in chosen)
         if key not in self._matchers:
-            self._matchers[key] = Matcher(lists.read(chosen))
+            self._matchers[key] = Matcher(lists.read(chosen, self._read()))
         return self._matchers[key]
 
 

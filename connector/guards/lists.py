@@ -4,19 +4,22 @@ A list is somebody else's file and may be hostile: it is bounded in bytes, entri
 one error that names the file and the place in it.
 """
 
+import hashlib
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from connector.guards import warninglist
+from connector.guards.entries import Entries, Hosts
+from connector.guards.networks import Networks
 from connector.guards.regexes import Regex
+from connector.guards.warninglist import NoWarninglist, Warninglist
 from connector.model import Misconfigured
 from connector.settings.guards import DEFAULT_CONFIDENCE, Effect, ListSettings
-from connector.values import jsontext, observables
+from connector.values import observables
 from connector.values.display import printable, shortened
 from connector.values.observables import Kind
 
@@ -28,18 +31,27 @@ MAX_FILES = 1000
 MAX_DEPTH = 3
 """Folders within a folder; MISP's lists are each in a folder of its own."""
 MAX_ENTRIES = 5_000_000
-"""Of one file."""
+"""Of all lists of a configuration; all of MISP's have 2.5 million."""
+MAX_WILDCARDS = 100_000
+"""Likewise of entries that begin with `*.`, which take more memory than others."""
+MAX_SUBSTRINGS = 10_000
+"""Likewise of substrings: of many of them, those that begin alike are tried on a value one after the other."""
 MAX_ENTRY = 4096
 """Characters."""
 MIN_SUBSTRING = 4
 """Characters: a shorter one is in nearly everything."""
 MAX_REGEXES = 1000
-"""Of one list: each is tried on every value that is looked up."""
+"""Likewise of regular expressions: each is tried on every value that is looked up."""
 
 _NOTHING_LIKE_IT = "\u00a7"
 """In no value that is looked up: an expression that matches the empty text is in it unless it has `^` or `$`."""
 _EMPTY = "there is no entry in this list, so it would guard nothing: restore it, or take it out of the configuration"
 _SHOWN = 80
+_BOM = b"\xef\xbb\xbf"
+_BLOCK = 1024 * 1024
+"""Bytes of text that are made lines at once; no line is longer."""
+_MOST_WRITTEN = 12 * MAX_ENTRY
+"""Bytes of an entry in JSON, where a character may be written as two times `\\uD83D`."""
 _SUFFIXES = (".json", ".txt")
 _NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME = 64
@@ -86,16 +98,29 @@ class GuardList:
     effect: Effect = "suppress"
     confidence: int = DEFAULT_CONFIDENCE
     kinds: frozenset[Kind] = _EVERY_KIND
-    exact: list[str] = field(default_factory=list)
-    hosts: list[str] = field(default_factory=list)
+    exact: Entries = field(default_factory=Entries)
+    hosts: Hosts = field(default_factory=Hosts)
     anything_below: list[str] = field(default_factory=list)
-    networks: list[str] = field(default_factory=list)
+    networks: Networks = field(default_factory=Networks)
     substrings: list[str] = field(default_factory=list)
     regexes: list[Regex] = field(default_factory=list)
 
+    def digest(self) -> bytes:
+        """What tells whether it guards the same values with the same effect as another."""
+        made = hashlib.blake2b(digest_size=16)
+        regexes = [each.text for each in self.regexes]
+        said = [self.effect, str(self.confidence)], sorted(self.kinds), self.anything_below, self.substrings, regexes
+        for texts in said:
+            for text in texts:
+                made.update(text.encode(errors="surrogatepass") + b"\n")
+            made.update(b"\0")
+        for entries in (self.exact, self.hosts, self.networks):
+            made.update(entries.digest())
+        return made.digest()
+
     def __len__(self) -> int:
-        texts = (self.exact, self.hosts, self.anything_below, self.networks, self.substrings)
-        return sum(map(len, texts)) + len(self.regexes)
+        numbered = len(self.exact) + len(self.hosts) + len(self.networks)
+        return numbered + len(self.anything_below) + len(self.substrings) + len(self.regexes)
 
 
 def of_values(name: str, values: Iterable[str]) -> GuardList:
@@ -106,8 +131,12 @@ def of_values(name: str, values: Iterable[str]) -> GuardList:
     return made
 
 
-def read(settings: Sequence[ListSettings]) -> Sequence[GuardList]:
+def read(settings: Sequence[ListSettings], beside: Sequence[GuardList] = ()) -> Sequence[GuardList]:
     """The lists that a section names, in order; those of a folder in the order of their paths.
+
+    Args:
+        settings: the section.
+        beside: lists of other sections, which take memory, too.
 
     Raises:
         Misconfigured: one is not what it should be; the message names the file and the place in it.
@@ -124,23 +153,39 @@ def read(settings: Sequence[ListSettings]) -> Sequence[GuardList]:
             if not found and found.kinds:
                 raise Misconfigured(f"{path}: {_EMPTY}")
             made.append(found)
+            _check_number(path, [*beside, *made])
     return made
+
+
+def _check_number(path: Path, lists: Sequence[GuardList]) -> None:
+    for what, number, most in (
+        ("entries", sum(map(len, lists)), MAX_ENTRIES),
+        ("entries that begin with `*.`", sum(len(each.anything_below) for each in lists), MAX_WILDCARDS),
+        ("substrings", sum(len(each.substrings) for each in lists), MAX_SUBSTRINGS),
+        ("regular expressions", sum(len(each.regexes) for each in lists), MAX_REGEXES),
+    ):
+        if number > most:
+            raise Misconfigured(
+                f"{path}: with it the lists of this configuration have {number:,} {what}, and {most:,} are the most: "
+                "take out a list, or name shorter ones"
+            )
 
 
 def line_of(found: GuardList, entry: str) -> int | None:
     """The line of the list's file on which an entry stands; None when it is not there any more."""
     if found.path is None:
         return None
+    wanted = entry.lower()
     try:
         body = _body(found.path)
-    except Misconfigured:
-        return None
-    is_json = found.path.suffix == ".json"
-    wanted = entry.lower()
-    for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), start=1):
-        said = [*re.findall(r'"((?:[^"\\]|\\.)*)"', line)] if is_json else [_value(line)]
-        if any(_same(each.replace("\\/", "/").replace("\\\\", "\\"), wanted) for each in said):
-            return number
+        if found.path.suffix != ".json":
+            return next((at for at, line in _lines(found.path, body) if _same(_value(line), wanted)), None)
+        for start, texts in Warninglist(body).entries(_MOST_WRITTEN):
+            for number, text in enumerate(texts):
+                if _same(text, wanted):
+                    return _line(body, warninglist.offset(body, start, number))
+    except (Misconfigured, NoWarninglist):
+        pass
     return None
 
 
@@ -203,16 +248,30 @@ def _read_text(path: Path, body: bytes, settings: ListSettings) -> GuardList:
     how = _ADDERS[settings.type] if settings.type is not None else _add_recognised
     if (zero := body.find(0)) >= 0:
         raise Misconfigured(f"{path}:{_line(body, zero)}: is no text")
-    try:
-        text = body.removeprefix(b"\xef\xbb\xbf").decode()
-    except UnicodeDecodeError as error:
-        raise Misconfigured(f"{path}:{_line(body, error.start)}: is not UTF-8 text") from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        entry = _value(line)
-        if entry:
-            _check_size(made, entry, f"{path}:{number}")
-            _add(made, entry, how, f"{path}:{number}")
+    entries = ((number, entry) for number, line in _lines(path, body) if (entry := _value(line)))
+    for count, (number, entry) in enumerate(entries):
+        _check_count(count, f"{path}:{number}")
+        _add(made, entry, how, f"{path}:{number}")
     return made
+
+
+def _lines(path: Path, body: bytes) -> Iterator[tuple[int, str]]:
+    """The lines of a text, each with its number; made a block at a time, since all of them take many times its size."""
+    number, at = 1, len(_BOM) if body.startswith(_BOM) else 0
+    while at < len(body):
+        end = at + _BLOCK
+        if end < len(body):
+            end = 1 + (body.rfind(b"\n", at, end) if body.find(b"\n", at, end) >= 0 else body.rfind(b"\r", at, end - 1))
+            if not end:
+                raise Misconfigured(f"{path}:{number}: a line of more than {_BLOCK} bytes")
+        try:
+            text = body[at:end].decode()
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"{path}:{_line(body, at + error.start)}: is not UTF-8 text") from None
+        for line in text.splitlines():
+            yield number, line
+            number += 1
+        at = end
 
 
 def _line(body: bytes, offset: int) -> int:
@@ -229,28 +288,29 @@ def _value(line: str) -> str:
 
 def _read_json(path: Path, body: bytes, settings: ListSettings) -> GuardList:
     try:
-        data: Any = jsontext.decode(body)
-    except orjson.JSONDecodeError as error:
-        offset, message = jsontext.fault(body, error)
-        raise Misconfigured(f"{path}:{_line(body, offset)}: is no JSON: {message}") from None
-    if not isinstance(data, dict) or not isinstance(data.get("list"), list):
-        raise Misconfigured(f'{path}: is no MISP warninglist, which is an object with a "list" of texts')
-    list_type = settings.type or data.get("type") or "string"
+        return _read_warninglist(path, Warninglist(body), settings)
+    except NoWarninglist as error:
+        place = path if error.offset is None else f"{path}:{_line(body, error.offset)}"
+        raise Misconfigured(f"{place}: {error}") from None
+
+
+def _read_warninglist(path: Path, found: Warninglist, settings: ListSettings) -> GuardList:
+    list_type = settings.type or found.about.get("type") or "string"
     if list_type not in _ADDERS:
         raise Misconfigured(
             f'{path}: there is no "type" {shortened(printable(str(list_type)), _SHOWN)!r} of a MISP warninglist; '
             f"there is {', '.join(_ADDERS)}"
         )
-    kinds = _kinds(path, data.get("matching_attributes"))
+    kinds = _kinds(path, found.about.get("matching_attributes"))
     made = GuardList(_named(path, settings), path, settings.effect, settings.confidence, kinds)
-    if not data["list"]:
+    entries = itertools.chain.from_iterable(texts for _, texts in found.entries(_MOST_WRITTEN))
+    first = next(entries, None)
+    if first is None:
         raise Misconfigured(f"{path}: {_EMPTY}")
     if not kinds:  # of e-mail addresses, phone numbers and the like: nothing that notifications are about
         return made
-    for index, entry in enumerate(data["list"]):
-        if not isinstance(entry, str):
-            raise Misconfigured(f"{path}: list[{index}]: must be text")
-        _check_size(made, entry, f"{path}: list[{index}]")
+    for index, entry in enumerate(itertools.chain((first,), entries)):
+        _check_count(index, f"{path}: list[{index}]")
         if entry.strip() or list_type in ("substring", "regex"):  # which would be in everything
             _add(made, entry.strip(), _ADDERS[list_type], f"{path}: list[{index}]")
     return made
@@ -267,14 +327,14 @@ def _kinds(path: Path, attributes: object) -> frozenset[Kind]:
     return frozenset(kinds)
 
 
-def _check_size(made: GuardList, entry: str, place: str) -> None:
-    if len(entry) > MAX_ENTRY:
-        raise Misconfigured(f"{place}: longer than {MAX_ENTRY} characters")
-    if len(made) >= MAX_ENTRIES:
-        raise Misconfigured(f"{place}: there are more than {MAX_ENTRIES} entries; is it a list of what is good?")
+def _check_count(count: int, place: str) -> None:
+    if count >= MAX_ENTRIES:
+        raise Misconfigured(f"{place}: there are more than {MAX_ENTRIES:,} entries; is it a list of what is good?")
 
 
 def _add(made: GuardList, entry: str, how: "_Adder", place: str) -> None:
+    if len(entry) > MAX_ENTRY:
+        raise Misconfigured(f"{place}: longer than {MAX_ENTRY} characters")
     try:
         how(made, entry)
     except ValueError as error:
@@ -287,6 +347,7 @@ def _add(made: GuardList, entry: str, how: "_Adder", place: str) -> None:
 def _add_recognised(made: GuardList, entry: str) -> None:
     """As what it is. `=` before a host stands for it alone, `*.` for all below it, whoever may register there."""
     if entry.startswith("*."):
+        _check_room(made.anything_below, MAX_WILDCARDS, "entries that begin with `*.`")
         made.anything_below.append(_any_host(entry[2:]))
     elif entry.startswith("="):
         made.exact.append(_host(entry[1:]))
@@ -330,16 +391,21 @@ def _add_network(made: GuardList, entry: str) -> None:
 def _add_substring(made: GuardList, entry: str) -> None:
     if len(entry) < MIN_SUBSTRING:
         raise ValueError(f"a substring of less than {MIN_SUBSTRING} characters is in nearly everything")
+    _check_room(made.substrings, MAX_SUBSTRINGS, "substrings")
     made.substrings.append(entry.lower())
 
 
 def _add_regex(made: GuardList, entry: str) -> None:
-    if len(made.regexes) >= MAX_REGEXES:
-        raise ValueError(f"there are more than {MAX_REGEXES} regular expressions")
+    _check_room(made.regexes, MAX_REGEXES, "regular expressions")
     regex = Regex(entry)
     if regex.is_in("") and regex.is_in(_NOTHING_LIKE_IT):
         raise ValueError("the expression matches the empty text, and so everything")
     made.regexes.append(regex)
+
+
+def _check_room(entries: Sequence[object], most: int, what: str) -> None:
+    if len(entries) >= most:
+        raise ValueError(f"there are more than {most:,} {what}")
 
 
 _Adder = Callable[[GuardList, str], None]

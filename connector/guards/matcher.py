@@ -1,23 +1,22 @@
 """All lists of one section as one matcher: what guards a value, in a look-up or two for each label of its host."""
 
 import functools
+from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from connector.guards.entries import Holders, end_of, number
 from connector.guards.lists import MIN_SUBSTRING, GuardList
+from connector.guards.networks import BITS, Beginnings, network_key
 from connector.values import observables
 from connector.values.observables import Kind
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-_BITS = {4: 32, 6: 128}
-_Key = TypeVar("_Key", str, int)
-
-_Of = int | tuple[int, ...]
-"""The list that an entry stands on, by its index; or the lists, where several have it. Most have one, which is a small
-number that Python has once."""
+_Found = tuple[Sequence[int], str]
+"""An entry that a value matches, and the lists that have it, each by its index."""
 
 
 class Match(NamedTuple):
@@ -37,33 +36,35 @@ class Matcher:
 
     def __init__(self, lists: Sequence[GuardList]) -> None:
         self.lists = lists
-        self._exact: dict[str, _Of] = {}
-        self._hosts: dict[str, _Of] = {}
-        """With the last two labels of each, which are on no list themselves where they have no index: `()`."""
-        self._anything_below: dict[str, _Of] = {}
-        self._networks: dict[int, dict[int, dict[int, _Of]]] = {4: {}, 6: {}}
-        """By version, then by how many bits are left of the prefix; the longest prefix first."""
-        for index, each in enumerate(lists):
-            _fill(self._exact, each.exact, index)
-            _fill(self._hosts, each.hosts, index)
-            for host in each.hosts:
-                self._hosts.setdefault(_last_two_labels(host), ())
-            _fill(self._anything_below, each.anything_below, index)
-            for network in each.networks:
-                version, first, length = observables.packed(network)
-                shift = _BITS[version] - length
-                _fill(self._networks[version].setdefault(shift, {}), (first >> shift,), index)
-        for version, tables in self._networks.items():
-            self._networks[version] = dict(sorted(tables.items()))
+        said = [(_bits(each.kinds), each.effect == "suppress") for each in lists]
+        self._exact = Holders([each.exact for each in lists], said)
+        self._hosts = Holders([each.hosts for each in lists], said)
+        self._ends = _flags([each.hosts.ends for each in lists])
+        """A byte for the last two labels of each host, and hardly any other: most hosts are on no list."""
+        self._last = len(self._ends) - 1
+        self._networks = Holders([each.networks for each in lists], said)
+        self._beginnings = Beginnings([each.networks for each in lists])
+        self._prefixes: dict[int, list[int]] = {4: [], 6: []}
+        """By version: how many bits are left of the prefixes that there are; the longest prefix first."""
+        for version, shift in sorted(set().union(*(each.networks.prefixes for each in lists))):
+            self._prefixes[version].append(shift)
+        self._anything_below: dict[str, list[int]] = {}
         self._substrings: dict[str, list[tuple[str, int]]] = {}
         """By their first characters: a value is gone through once, however many there are."""
         for index, each in enumerate(lists):
+            for host in each.anything_below:
+                self._anything_below.setdefault(host, []).append(index)
             for text in each.substrings:
                 self._substrings.setdefault(text[:MIN_SUBSTRING], []).append((text, index))
         self._regexes = [(regex, index) for index, each in enumerate(lists) for regex in each.regexes]
 
     def __len__(self) -> int:
         return sum(map(len, self.lists))
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """What tells whether it guards the same values with the same effect as another."""
+        return b"".join(each.digest() for each in self.lists)
 
     def match(self, value: str) -> Match | None:
         """What guards a value: a hash, URL, address, network or host; or any other text, where it is on a list.
@@ -78,7 +79,7 @@ class Matcher:
         observable = observables.read(value)
         kind = None if observable is None else observable.kind
         candidates = [] if observable is None else self._candidates(*observable)
-        if (found := self._exact.get(value)) is not None and (observable is None or value != observable.value):
+        if (observable is None or value != observable.value) and (found := self._exact.of(number(value))):
             candidates.append((found, value))  # as the text that it is
         best = self._best(candidates, kind) if candidates else None
         if "://" in value and (host := observables.host_of(value)) is not None:
@@ -87,10 +88,10 @@ class Matcher:
                 best = of_host
         return best
 
-    def _candidates(self, kind: Kind, value: str) -> list[tuple[_Of, str]]:
+    def _candidates(self, kind: Kind, value: str) -> list[_Found]:
         """The entries that a value matches, whatever their lists guard."""
-        found: list[tuple[_Of, str]] = []
-        if (exact := self._exact.get(value)) is not None:
+        found: list[_Found] = []
+        if exact := self._exact.of(number(value)):
             found.append((exact, value))
         if kind == "host":
             self._above(value, found)
@@ -101,18 +102,19 @@ class Matcher:
         if self._substrings:
             found += self._within(value.lower())
         if self._regexes:
-            found += [(index, regex.text) for regex, index in self._regexes if regex.is_in(value)]
+            found += [((index,), regex.text) for regex, index in self._regexes if regex.is_in(value)]
         return found
 
-    def _above(self, host: str, found: list[tuple[_Of, str]]) -> None:
+    def _above(self, host: str, found: list[_Found]) -> None:
         """Add what a host is on the lists for, itself or as what it is below."""
-        hosts, anything_below = self._hosts, self._anything_below
-        if not anything_below and _last_two_labels(host) not in hosts:
+        anything_below = self._anything_below
+        if not anything_below and not self._ends[end_of(host) & self._last]:
             return  # as for most hosts, after one look-up
+        holders = self._hosts.of
         name, start = host, 0
         while True:
             # Only what is found needs the public suffixes, which take longer than all else here.
-            if (of := hosts.get(name, ())) != () and (not start or _is_of_one_owner(name, host)):
+            if (of := holders(number(name))) and (not start or _is_of_one_owner(name, host)):
                 found.append((of, name))
             if start and anything_below and name in anything_below:
                 found.append((anything_below[name], f"*.{name}"))
@@ -121,31 +123,33 @@ class Matcher:
                 return
             name = host[start:]
 
-    def _around(self, address: str) -> list[tuple[_Of, str]]:
+    def _around(self, address: str) -> list[_Found]:
         """The networks on the lists in which an address or network is."""
-        version, number, length = observables.packed(address)
-        bits = _BITS[version]
+        version, first, length = observables.packed(address)
+        bits = BITS[version]
         least = bits - length
+        if not self._beginnings.may_have(version, first, length):
+            return []
         return [
-            (of, observables.network(version, number >> shift << shift, bits - shift))
-            for shift, table in self._networks[version].items()
-            if shift >= least and (of := table.get(number >> shift)) is not None
+            (of, observables.network(version, first >> shift << shift, bits - shift))
+            for shift in self._prefixes[version]
+            if shift >= least and (of := self._networks.of(number(network_key(version, first, shift))))
         ]
 
-    def _within(self, value: str) -> list[tuple[_Of, str]]:
+    def _within(self, value: str) -> list[_Found]:
         """The substrings on the lists that a value contains."""
         begins = {value[start : start + MIN_SUBSTRING] for start in range(len(value) - MIN_SUBSTRING + 1)}
         return [
-            (index, text)
+            ((index,), text)
             for begin in begins & self._substrings.keys()
             for text, index in self._substrings[begin]
             if text in value
         ]
 
-    def _best(self, found: Iterable[tuple[_Of, str]], kind: Kind | None) -> Match | None:
+    def _best(self, found: Iterable[_Found], kind: Kind | None) -> Match | None:
         best: tuple[bool, int, str] | None = None
         for of, entry in found:
-            for index in (of,) if isinstance(of, int) else of:
+            for index in of:
                 each = self.lists[index]
                 if kind is None or kind in each.kinds:
                     ranked = (each.effect != "suppress", index, entry)
@@ -154,15 +158,18 @@ class Matcher:
         return None if best is None else Match(self.lists[best[1]], best[2])
 
 
-def _fill(table: dict[_Key, _Of], keys: Iterable[_Key], index: int) -> None:
-    for key in keys:
-        before: _Of = table.setdefault(key, index)
-        if before != index and (isinstance(before, int) or index not in before):
-            table[key] = (*((before,) if isinstance(before, int) else before), index)
+def _flags(ends: Sequence["array[int]"]) -> bytearray:
+    flags = bytearray(1 << (4 * sum(map(len, ends))).bit_length())
+    last = len(flags) - 1
+    for each in ends:
+        for end in each:
+            flags[end & last] = 1
+    return flags
 
 
-def _last_two_labels(host: str) -> str:
-    return host[host.rfind(".", 0, host.rfind(".")) + 1 :]
+def _bits(kinds: frozenset[Kind]) -> int:
+    """A bit for each kind, and one for what is of none."""
+    return sum(1 << at for at, kind in enumerate(get_args(Kind)) if kind in kinds) | 1 << len(get_args(Kind))
 
 
 @functools.cache

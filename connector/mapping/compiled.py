@@ -8,8 +8,18 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from connector.mapping.compilation import compiler
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.compilation.compiler import Location
-from connector.mapping.language.budget import CONTAINERS, BudgetError, Budgeting, current
+from connector.mapping.compilation.location import Location
+from connector.mapping.language.budget import (
+    CONTAINERS,
+    FEW_PLACES,
+    FEW_STEPS,
+    STEPS,
+    BudgetError,
+    Budgeting,
+    OutputError,
+    current,
+    measure,
+)
 from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import RequiredError
 from connector.mapping.language.generation import Evaluate
@@ -24,6 +34,8 @@ _T = TypeVar("_T")
 
 TOO_DEEP = "the notification is nested too deeply to be mapped"
 """Why a notification is refused on which Python's stack ends."""
+
+_OF_MATCH = NOT_CLAIMED._replace(of="match")
 
 
 class CompiledMapping:
@@ -42,10 +54,11 @@ class CompiledMapping:
         self.guard = guard
         self.name = document.name
         self.format_name = compiler.format_name(document, formats)
-        self.format = formats[self.format_name]
+        self.format = _made(document, formats, self.format_name)
         self.description: str = document.data.get("description", "")
         self.document = document
         self._program = compiler.program(document, self.format)
+        self._has_many_places = _places(document.data) > FEW_PLACES
 
     def render(self, view: JsonObject) -> list[Document] | None:
         """The documents of a notification, in order; None when it is not for this mapping.
@@ -89,12 +102,19 @@ class CompiledMapping:
     def _run(self, work: Callable[[Program], _T]) -> _T:
         with Guarding(self.guard), Budgeting():
             try:
-                return work(self._program)
+                return self._measured(work(self._program))
+            except OutputError as error:
+                raise Refused(f"{self.name}: emit: {error}", by="mapping") from None
             except JMESPathError:
                 # The same once more, slower, with someone looking on who can say where.
                 return self._explainer.run(work)
             except RecursionError:
                 raise Refused(TOO_DEEP, by="mapping") from None
+
+    def _measured(self, made: _T) -> _T:
+        if self._has_many_places or current().left < STEPS - FEW_STEPS:
+            measure(_documents_of(made))
+        return made
 
     @cached_property
     def _explainer(self) -> "TracedMapping":
@@ -134,6 +154,7 @@ class TracedMapping:
             return None
         if self.program.withdraw is not None:
             self.run(lambda program: program.withdrawal(rendering.scope, NOT_CLAIMED, alone=True))
+            self.run(lambda program: program.withdrawal(rendering.scope, _OF_MATCH, alone=True))
         return list(rendering.documents)
 
     def run(self, work: Callable[[Program], _T]) -> _T:
@@ -171,6 +192,26 @@ class TracedMapping:
     def _note(self, location: Location, found: Json) -> None:
         if found is not None:
             self._had_value[location] = True
+
+
+def _places(data: Json) -> int:
+    """How many texts a mapping has at most, as its aliases are written out."""
+    if isinstance(data, dict):
+        return sum(map(_places, data.values()))
+    return sum(map(_places, data)) if isinstance(data, list) else 1
+
+
+def _made(document: YamlDocument, formats: Mapping[str, Format], name: str) -> Format:
+    try:
+        return formats[name]
+    except Misconfigured as error:  # of a plugin
+        raise document.error(("format",), str(error)) from None
+
+
+def _documents_of(made: Any) -> Sequence[Document]:
+    if isinstance(made, Rendering):
+        return made.documents
+    return made if isinstance(made, list) else ()
 
 
 def compile_mapping(

@@ -13,6 +13,7 @@ from connector.model import Misconfigured
 from connector.settings import yamldoc
 from connector.settings.config import Settings, placed
 from connector.settings.yamldoc import YamlDocument
+from connector.values.suggestions import instead
 
 
 def _one_in_a_list(value: Any) -> Any:
@@ -108,7 +109,7 @@ def mapping_path(using: str | Path) -> Path:
     bundled = bundled_mappings()
     if using not in bundled:
         raise Misconfigured(
-            f"there is no mapping {using!r}; there is {', '.join(bundled)}, or give the path of a file (./{using}.yaml)"
+            f"there is no mapping {using!r}{instead(using, bundled)}, or give the path of a file (./{using}.yaml)"
         )
     return bundled[using]
 
@@ -136,8 +137,8 @@ def _as_fault() -> Iterator[None]:
 def _profile_path(path: Path, profile: str) -> Path:
     known = profiles(path)
     if profile not in known:
-        there = f"there is {', '.join(known)}" if known else "it has none"
-        raise Misconfigured(f"the mapping {path.stem} has no profile {profile!r}; {there}")
+        there = instead(profile, known) if known else "; it has none"
+        raise Misconfigured(f"the mapping {path.stem} has no profile {profile!r}{there}")
     return known[profile]
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
-from connector.mapping.language.expressions import suggestion
 from connector.model import Json, Misconfigured
 from connector.settings.yamldoc import Place, YamlDocument, YamlPath, dotted
+from connector.values.suggestions import suggestion
 
 _TOP_LEVEL = ("extends", "description", "change", "add", "remove")
 _PARTS = ("match", "let", "claim", "emit", "withdraw")

@@ -59,10 +59,10 @@ class RequestDurations:
 class RunCollector(Collector):
     """Makes the metrics of a run when they are asked for, so that nothing is counted twice or kept in step."""
 
-    def __init__(self, parts: Mapping[str, Part], status: CurrentStatus, journal: Path, version: str) -> None:
+    def __init__(self, parts: Mapping[str, Part], status: CurrentStatus, files: Sequence[Path], version: str) -> None:
         self._parts = parts
         self._status = status
-        self._journal = journal
+        self._files = files
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -158,11 +158,14 @@ class RunCollector(Collector):
         )
 
     def _journal_file(self) -> Iterator[Metric]:
-        files = (self._journal, *(Path(f"{self._journal}{suffix}") for suffix in ("-wal", "-shm")))
-        size = sum(file.stat().st_size for file in files if file.exists())
-        yield _gauge(
-            "journal_size_bytes", "Bytes that the journal takes on the disk, with -wal and -shm.", [], [((), size)]
-        )
+        if self._files:
+            size = sum(file.stat().st_size for file in self._files if file.exists())
+            yield _gauge(
+                "journal_size_bytes",
+                "Bytes that a journal in a file takes on the disk, with -wal and -shm.",
+                [],
+                [((), size)],
+            )
 
 
 def registry(collector: RunCollector) -> tuple[CollectorRegistry, RequestDurations]:

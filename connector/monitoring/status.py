@@ -5,7 +5,6 @@ Times are RFC 3339, lags in seconds.
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -132,7 +131,7 @@ class RouteReport(PartReport):
 class JournalReport(BaseModel):
     """What is kept."""
 
-    path: str = Field(description="Path of the journal's file.")
+    path: str = Field(description="Path of the journal's file; of one in a database, where that is.")
     notifications: int = Field(description="How many notifications the journal has now.")
 
 
@@ -185,19 +184,19 @@ class StatusReport(BaseModel):
 
 
 def report(
-    known: JournalStatus, path: Path, look_ups_per_day: Mapping[str, int], former: Sequence[FormerPart] = ()
+    known: JournalStatus, path: str, look_ups_per_day: Mapping[str, int], former: Sequence[FormerPart] = ()
 ) -> StatusReport:
     """The status report of what a journal knows now.
 
     Args:
         known: what the journal says.
-        path: the journal's.
+        path: where it is, for people.
         former: see `former_parts`.
         look_ups_per_day: how many look-ups each source may make a day.
     """
     now = time.time()
     return StatusReport(
-        journal=JournalReport(path=str(path), notifications=known.entries),
+        journal=JournalReport(path=path, notifications=known.entries),
         sources=[
             _source(source, now, look_ups_per_day.get(source.name, 0), known.other_dead_letters.get(source.name, 0))
             for source in known.sources

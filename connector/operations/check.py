@@ -15,15 +15,16 @@ from connector.configuration import Plan
 from connector.formats.stix import strict
 from connector.guards import lists
 from connector.guards.breadth import too_wide
-from connector.journals.sqlite.file_check import check_file, is_of_this_version
 from connector.mapping import CompiledMapping, examples
 from connector.mapping.examples import Examples
-from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused
+from connector.model import ConnectorError, JsonObject, Misconfigured, Notification, Refused, Unavailable
 from connector.pipeline.convert import Conversion, convert
 from connector.ports import Journal, Sink, Source
 from connector.values.display import printable, shortened
 
 _SHOWN = 80
+_OF_ONE_ID = "opencti"
+"""The profile whose ids are the same whoever signs."""
 _MOST_TOO_WIDE = 10
 """Of one list: each is looked for in its file."""
 
@@ -41,11 +42,17 @@ class Finding:
     message: str
 
 
-def check(plan: Plan) -> Iterator[Finding]:
-    """Probe everything a plan names, on connections of its own, moving nothing."""
+def check(plan: Plan, on_start: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
+    """Probe everything a plan names, on connections of its own, moving nothing.
+
+    Args:
+        plan: what is looked at.
+        on_start: called before whatever may take long, with what that is, for people.
+    """
     tried = set()
     for name, route in plan.settings.routes.items():
         called = str(route.mapping)
+        on_start(f"{name}: trying the mapping {called} on its examples")
         try:
             available = examples.of(route.mapping.use)
         except Misconfigured as error:
@@ -58,18 +65,36 @@ def check(plan: Plan) -> Iterator[Finding]:
         sources = [plan.said_of(source) for source in plan.read_by(route)]
         yield from try_route(name, plan.mappings[name], plan.conditions.get(name), available, level, sources=sources)
     yield from _contradictions(plan)
+    yield from _shared_by_producers(plan)
+    on_start("reading the known-good lists")
     yield from _guards(plan)
+    yield from _tokens(plan)
+    on_start(f"looking at the journal {plan.settings.journal.place()}")
+    is_current = False
     try:
-        yield Finding("journal", "ok", check_file(plan.settings.journal.path))
-    except Misconfigured as error:
+        yield Finding("journal", "ok", kinds.check_journal(plan.settings.journal))
+        is_current = kinds.is_journal_of_this_version(plan.settings.journal)
+    except (Misconfigured, Unavailable) as error:
         yield Finding("journal", "error", str(error))
     for name, settings in plan.settings.sources.items():
+        on_start(f"{name}: waiting for {settings.waits_for()}")
         yield _probe(name, partial(kinds.make_source, settings))
     with closing(kinds.make_journal(plan.settings.journal)) as journal:  # which opens nothing unless it is used
-        if is_of_this_version(plan.settings.journal.path):
+        if is_current:
             yield from _changes(plan, journal)
         for name, route in plan.settings.routes.items():
+            on_start(f"{name}: waiting for {route.sink.waits_for()}")
             yield _probe(name, partial(kinds.make_sink, route.sink, journal.collections))
+
+
+def _tokens(plan: Plan) -> Iterator[Finding]:
+    """Which tokens of the server have expired, or soon will."""
+    try:
+        for token in plan.token_file().listed():
+            if token.message is not None:
+                yield Finding("tokens", "warning", token.message)
+    except Misconfigured as error:
+        yield Finding("tokens", "error", str(error))
 
 
 def _guards(plan: Plan) -> Iterator[Finding]:
@@ -122,6 +147,25 @@ def _contradictions(plan: Plan) -> Iterator[Finding]:
                 )
 
 
+def _shared_by_producers(plan: Plan) -> Iterator[Finding]:
+    """Which routes give Indicators of several producers one id: the marking and revocation by one hold for all."""
+    for name, route in plan.settings.routes.items():
+        if route.mapping.profile != _OF_ONE_ID:
+            continue
+        own = {source: plan.settings.sources[source].producer for source in plan.read_by(route)}
+        producers = {source: plan.settings.producer.changed_by(producer) for source, producer in own.items()}
+        if len({producer.name for producer in producers.values()}) <= 1:
+            continue
+        who = ", ".join(f"{source} (TLP {producer.tlp or 'none'})" for source, producer in producers.items())
+        yield Finding(
+            name,
+            "warning",
+            f"makes one Indicator of what several producers see, as OpenCTI does: {who}. It has the marking of the one"
+            " who saw it last, and what one takes back is revoked for all. Give each producer a route and a receiver of"
+            " its own, or use the mapping stix21 without this profile",
+        )
+
+
 def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:
     """What will become of routes and sources that the journal knows and that are configured otherwise."""
     reads, receivers = plan.reads(), plan.receivers()
@@ -143,7 +187,8 @@ def _changes(plan: Plan, journal: Journal) -> Iterator[Finding]:
                 "warning",
                 f"has sent to another receiver so far: {before[route.name]}. It will send to {receiver}, from its"
                 f" position on: {backlog}, and all that their objects refer to. The earlier ones too:"
-                f" `iocstream replay {route.name} --from-start`",
+                f" `iocstream replay {route.name} --from-start`. If it is the same one under another address, give the"
+                f" route `receiver: {before[route.name]}`: what stands there is taken back as before",
             )
     for part in former:
         held = f"the journal holds back {part.unread} notifications for it"

@@ -2,8 +2,8 @@
 
 import itertools
 import threading
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -11,23 +11,39 @@ import orjson
 
 from connector import app, kinds
 from connector.configuration import Plan
-from connector.model import SET_ASIDE, Entry, Json, Misconfigured, StoredDeadLetter, Unavailable
+from connector.model import SET_ASIDE, Json, Misconfigured, StoredDeadLetter, Unavailable
 from connector.operations.route import Interrupted, open_route, until_stopped
 from connector.pipeline.part import Part
+from connector.pipeline.pieces import pieces
 from connector.pipeline.redeliver import redeliver
 from connector.pipeline.reread import reread
 from connector.ports import Journal
 from connector.values.timestamps import timestamp
 
+_READ_AT_ONCE = 100
+"""Entries of a source, at most."""
 
-def find(plan: Plan, route: str | None = None) -> list[dict[str, Any]]:
-    """Every dead letter, or those of a route, as JSON, in the order of their notifications.
+
+def find(plan: Plan, route: str | None = None, reason: str = "") -> list[dict[str, Any]]:
+    """The dead letters, or those of a route, as JSON, in the order of their notifications.
+
+    With a `reason`, those alone whose reason has this text in it, in capitals or not.
 
     Raises:
         Misconfigured: there is no journal, or no such route.
     """
     with app.open_journal(plan) as journal:
-        return [_summary(stored) for stored in _of_route(plan, journal, route)]
+        found = map(_summary, _of_route(plan, journal, route))
+        return [each for each in found if reason.lower() in each["reason"].lower()]
+
+
+def by_reason(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Dead letters as `find` gives them, counted: `dead_letters`, `route`, `by`, `reason`; the most first."""
+    counted = Counter((each["route"], each["by"], each["reason"]) for each in found)
+    return [
+        {"dead_letters": count, "route": route, "by": by, "reason": reason}
+        for (route, by, reason), count in counted.most_common()
+    ]
 
 
 def get(plan: Plan, number: int) -> dict[str, Any]:
@@ -141,21 +157,17 @@ def _redeliver(plan: Plan, journal: Journal, seqs: Sequence[int], part: Part, st
     name = part.name
     if name in plan.settings.sources:
         with closing(kinds.make_searchable_source(plan.source(name))) as source, journal.lease(name):
-            for entry in journal.entries(seqs):
-                part.count(reread(name, source, journal, entry))
+            for entries in pieces(journal, seqs, _READ_AT_ONCE):
+                for entry in entries:
+                    part.count(reread(name, source, journal, entry))
         return
     if name not in plan.settings.routes:
         raise Misconfigured(f"{name} is no route any more: export its dead letters, or drop them")
     with open_route(plan, name, journal, stop) as route, journal.lease(name):
-        for entries in _batches(journal, seqs, route.batch):
+        for entries in pieces(journal, seqs, route.batch):
             if stop.is_set():
                 raise Interrupted("asked to stop before all dead letters were retried")
             part.count(redeliver(route, journal, entries))
-
-
-def _batches(journal: Journal, seqs: Sequence[int], size: int) -> Iterator[Sequence[Entry]]:
-    for start in range(0, len(seqs), size):
-        yield journal.entries(seqs[start : start + size])
 
 
 def _of_route(plan: Plan, journal: Journal, route: str | None) -> Iterator[StoredDeadLetter]:

@@ -7,8 +7,20 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 
 from connector import kinds
-from connector.kinds import JournalSettings
-from connector.model import Advance, Claim, Entry, Judgement, Message, Outdated, Redelivery, Refusal, Version
+from connector.journals.sqlite.journal import SqliteSettings
+from connector.model import (
+    Advance,
+    Claim,
+    Entry,
+    Judgement,
+    Message,
+    Outdated,
+    Reconsidered,
+    Redelivery,
+    Refusal,
+    Standing,
+    Version,
+)
 from connector.ports import Journal
 
 
@@ -37,7 +49,7 @@ def dry_run_outbox(journal: Journal, route: str) -> Iterator["DryRunOutbox"]:
     """An outbox of a route, for as long as the block lasts."""
     with (
         tempfile.TemporaryDirectory(prefix="iocstream-dry-run-") as folder,
-        closing(kinds.make_journal(JournalSettings(path=Path(folder) / "changed.db"))) as changed,
+        closing(kinds.make_journal(SqliteSettings(path=Path(folder) / "changed.db"))) as changed,
         changed.lease(route),
     ):
         yield DryRunOutbox(journal, changed, route)
@@ -58,6 +70,7 @@ class DryRunOutbox:
         self._route = route
         self._positions: Mapping[str, int] = {}
         self._passed = 0
+        self._reconsidered: Reconsidered | None = None
 
     def pending(self, route: str, sources: Sequence[str], limit: int, after: int = 0) -> Sequence[Entry]:
         """See `connector.ports.Outbox`."""
@@ -116,6 +129,10 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.unclaimed_until(route, receiver)
 
+    def spelled_until(self, route: str, receiver: str = "") -> int:
+        """See `connector.ports.Outbox`."""
+        return self._journal.spelled_until(route, receiver)
+
     def turn(self, receiver: str) -> AbstractContextManager[None]:
         """See `connector.ports.Outbox`. Nothing is told, so that nobody need wait."""
         return nullcontext()
@@ -134,16 +151,43 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         self._changed.record(route, redelivery.sent, redelivery.receiver)
         self._keep(redelivery.claims, route, redelivery.receiver)
+        self._reconsidered = redelivery.reconsidered or self._reconsidered
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """See `connector.ports.Outbox`. None, because a replay does not deliver these."""
         return None
 
-    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+    def standing(
+        self, route: str, terms: str, limit: int, receiver: str = "", since: Reconsidered | None = None
+    ) -> Standing | None:
         """See `connector.ports.Outbox`."""
-        return self._journal.alike(seq, sources, limit)
+        return self._journal.standing(route, terms, limit, receiver, since or self._reconsidered)
 
-    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
+    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.newer_dated(seqs, sources)
+
+    def unsent(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.unsent(route, seqs)
+
+    def alike(self, seq: int, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.alike(seq, sources, limit, before)
+
+    def about(self, observable: str, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.about(observable, sources, limit, before)
+
+    def naming_alike(self, seqs: Sequence[int], sources: Sequence[str], limit: int, until: int) -> Sequence[int]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.naming_alike(seqs, sources, limit, until)
+
+    def named_before(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """See `connector.ports.Outbox`."""
+        return self._journal.named_before(seq, sources, limit)
+
+    def judged_observables(self, source: str) -> Callable[[str], Judgement | None]:
         """See `connector.ports.Outbox`."""
         return self._journal.judged_observables(source)
 
@@ -157,6 +201,10 @@ class DryRunOutbox:
 
     def ask_again(self, seqs: Sequence[int], reason: str) -> None:
         """See `connector.ports.Outbox`. Nothing is asked for: a delivery does that."""
+
+    def ask_retry_of(self, route: str, reason: str, refused_until: int) -> int:
+        """See `connector.ports.Outbox`. None, for the same reason."""
+        return 0
 
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """See `connector.ports.Outbox`. None, for the same reason."""

@@ -1,6 +1,6 @@
 """What the known-good lists say: of one value, or of what was held back for them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from connector import app
@@ -67,8 +67,12 @@ def place_of(plan: Plan, route: str | None) -> tuple[str, str]:
     return route, sources[0] if len(sources) == 1 else ""
 
 
-def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) -> list[dict[str, Json]]:
-    """What routes have suppressed, as JSON, the newest notifications first.
+def held_back(
+    plan: Plan, route: str | None, list_name: str | None, limit: int, sources: Collection[str] | None = None
+) -> list[dict[str, Json]]:
+    """What routes have suppressed, as JSON, the newest notifications first: all of it.
+
+    With `sources`: of these alone, by routes of the plan.
 
     Raises:
         NotFound: there is no such route.
@@ -77,7 +81,8 @@ def held_back(plan: Plan, route: str | None, list_name: str | None, limit: int) 
     if route is not None:
         plan.route(route)
     with app.open_journal(plan) as journal:
-        found = journal.guarded(route, list_name, limit)
+        routes = None if sources is None else plan.settings.routes.keys()
+        found = journal.guarded(route, list_name, limit, sources, routes)
     return [
         {
             "route": each.route,

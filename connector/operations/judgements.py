@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,14 @@ from connector.model import (
 from connector.ports import Journal
 from connector.values import observables
 from connector.values.display import printable, shortened
+from connector.values.suggestions import instead
 from connector.values.timestamps import timestamp
 
 MAX_VALUE, MAX_NOTE, MAX_NAME = 8192, 2000, 200
 """Characters, at most: of what is judged, of a note, and of who judges or of a source or ruleset."""
 _SHA256_DIGITS = 64
+SHOWN = 20
+"""Of the notifications that name the host that is judged, how many of the newest are shown."""
 LIMIT = 1000
 """Judgements or rules that are listed at once, at most."""
 
@@ -35,7 +38,9 @@ class Unsound(Misconfigured):
 
 
 def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
-    """Write down what somebody judges, as JSON, with how many notifications it `concerns`.
+    """Write down what somebody judges, as JSON, with how many notifications it `concerns`, and how many `named_by`.
+
+    The latter are of other things, and merely name the host that is judged; `naming` has the ids of the newest.
 
     A process that serves the routes takes it up within seconds; otherwise the next run does.
 
@@ -51,8 +56,9 @@ def judge(plan: Plan, judgement: Judgement) -> dict[str, Any]:
     with app.open_journal(plan) as journal:
         judgement = replace(judgement, judged=_by_sha256(journal, judgement.judged))
         _must_be_there(plan, journal, judgement)
-        stored, concerns = journal.judge(judgement)
-    return {**_summary(stored), "concerns": concerns}
+        stored, concerned = journal.judge(judgement)
+    named_by, newest = len(concerned.naming), [*reversed(concerned.naming[-SHOWN:])]
+    return {**_summary(stored), "concerns": concerned.matches, "named_by": named_by, "naming": newest}
 
 
 def find(plan: Plan, wanted: JudgementFilter, limit: int) -> list[dict[str, Any]]:
@@ -64,10 +70,13 @@ def find(plan: Plan, wanted: JudgementFilter, limit: int) -> list[dict[str, Any]
         return [_summary(stored) for stored in journal.judgements(wanted, limit)]
 
 
-def rules(plan: Plan, limit: int) -> list[dict[str, Any]]:
-    """What the matches of each rule were judged, as JSON, those with the most false positives first."""
+def rules(plan: Plan, limit: int, sources: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """What the matches of each rule were judged, as JSON, those with the most false positives first.
+
+    Of the rules that matched in these sources; None: in any.
+    """
     with app.open_journal(plan) as journal:
-        return [_record(each) for each in journal.rule_records(limit)]
+        return [_record(each) for each in journal.rule_records(limit, sources)]
 
 
 def written_alike(judged: Judged) -> Judged:
@@ -135,7 +144,7 @@ def _must_be_there(plan: Plan, journal: Journal, judgement: Judgement) -> None:
     judged = judgement.judged
     known = {*plan.settings.sources, *(source.name for source in journal.status({}).sources)}
     if judged.source and judged.source not in known:
-        raise NotFound(f"there is no source {judged.source!r}; there is {', '.join(sorted(known))}")
+        raise NotFound(f"there is no source {judged.source!r}{instead(judged.source, sorted(known))}")
     if judgement.verdict == TAKEN_BACK:
         if not _in_force(journal, judged):
             raise NotFound(f"nothing is judged of {name_of(judged)}, so there is nothing to take back")
@@ -150,6 +159,16 @@ def _must_be_there(plan: Plan, journal: Journal, judgement: Judgement) -> None:
 def _in_force(journal: Journal, judged: Judged) -> Sequence[StoredJudgement]:
     wanted = JudgementFilter(kind=judged.kind, value=judged.value, source=judged.source, in_force=True)
     return [each for each in journal.judgements(wanted, LIMIT) if each.judgement.judged == judged]
+
+
+def concerned_text(stored: dict[str, Any]) -> str:
+    """What of the journal a judgement concerns, as `judge` gives it, for people."""
+    count, named_by = stored["concerns"], stored["named_by"]
+    about = f"it concerns {count:,} notification{'' if count == 1 else 's'} in the journal"
+    if not named_by:
+        return about
+    more = ", …" if named_by > len(stored["naming"]) else ""
+    return f"{about}, and {named_by:,} whose malware configuration names it: {', '.join(stored['naming'])}{more}"
 
 
 def name_of(judged: Judged) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from connector import app
+from connector import app, kinds
 from connector.configuration import Plan
 from connector.model import Judgement, Notification
 from connector.pipeline.judged_values import JudgedValues
@@ -31,8 +31,12 @@ def withholding(plan: Plan, route: str = "", source: str = "") -> Iterator[Withh
         Misconfigured: a known-good list is not what it should be, or the journal cannot be opened.
     """
     guards = plan.guards.of(route, source)
-    if not plan.settings.journal.path.exists():
+    if not kinds.journal_exists(plan.settings.journal):
         yield Withholding(guards, lambda _: None)
         return
+    sources = plan.reads()[route] if route else tuple(plan.settings.sources)
     with app.open_journal(plan) as journal:
-        yield Withholding(JudgedValues(guards, journal, source), lambda item: journal.judgement(item, source))
+        yield Withholding(
+            JudgedValues(guards, journal, source, sources),
+            lambda item: journal.judgement(item, source),
+        )

@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from connector import configuration
 from connector.actions import ACTIONS, Action
 from connector.configuration import Config
-from connector.kinds import SINKS, SOURCES, SinkKind, SourceKind
+from connector.kinds import SINKS, SOURCES
 from connector.mapping import files
 from connector.packages.rendering import SETTINGS
 from connector.packages.targets import TARGETS
+from connector.plugin import SinkKind, SourceKind
 from connector.settings import config
 
 FEEDS = [

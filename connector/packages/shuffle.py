@@ -28,6 +28,8 @@ MINIMUM = "1.4.0"
 """The oldest version of Shuffle whose apps use shuffle_sdk."""
 NEW, KEEP = "new_notifications", "keep_place"
 """The app's own methods."""
+_OWN = ("where", "next", "order", "muted", "changes")
+"""Parameters that the first of them fills in itself."""
 
 
 def package() -> Package:
@@ -141,12 +143,12 @@ def _identifier(name: str) -> str:
 def _actions() -> list[dict[str, Any]]:
     """The server's actions, and the app's own two."""
     listing = ACTIONS["list_notifications"]
-    wanted = [each for each in parameters.of(listing) if each.name not in ("where", "next", "order", "muted")]
+    wanted = [each for each in parameters.of(listing) if each.name not in _OWN]
     place = _field("next", "The `data.next` of new_notifications.", required=True, example=f"${NEW}.data.next")
     own = [
         {
             "name": NEW,
-            "description": "List what is new since the place that keep_place kept for this workflow",
+            "description": "List what is new or changed since the place that keep_place kept for this workflow",
             "parameters": [_parameter(each) for each in wanted],
         },
         {

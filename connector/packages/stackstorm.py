@@ -68,6 +68,7 @@ def _configuration() -> dict[str, Any]:
         "entity_types": _list("The sensor dispatches only these: file, url, domain, ip_address."),
         "rules": _list("The sensor dispatches only what one of these YARA rules or rulesets matched."),
         "tags": _list("The sensor dispatches only what has one of these tags."),
+        "since": {"type": "string", "description": "The sensor dispatches what was raised since this date or time."},
         "filter": {"type": "string", "description": "What the sensor dispatches, in VirusTotal's terms."},
     }
 
@@ -111,7 +112,7 @@ def _sensor() -> dict[str, Any]:
             {
                 "name": "notification",
                 "pack": "iocstream",
-                "description": "A notification, as list_notifications gives it.",
+                "description": "A notification, as list_notifications gives it; `change` says why it comes again.",
                 "payload_schema": {"type": "object", "properties": _payload()},
             }
         ],

@@ -8,24 +8,34 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from connector.model import Claim, JsonObject
-from connector.pipeline.route import Route
-from connector.ports import Outbox
-from connector.values import uri
+from connector.notification import ENTITIES
+from connector.values import observables, uri
 
 _DIGEST_BYTES = 8
 
 
 def observable(view: JsonObject, author: str = "") -> int:
-    """64 bits that tell what a notification is about from all else: its type and value, and who says so.
+    """64 bits that tell what a notification is about from all else: its type and name, and who says so.
 
-    Two that share them are harmless: what is taken back is of the notification that takes it back.
+    All spellings of a value have one name (`connector.values.observables`), as they have for guards and judgements. Two
+    names that share the bits are harmless: what is taken back is of the notification that takes it back.
     """
     said = view["notification"]
     value = view["entity_value"] or said["entity_id"]
-    if said["entity_type"] == "url":
-        value = uri.canonical(value) or value
-    named = "\0".join((author, said["entity_type"], value)).encode(errors="surrogatepass")
-    digest = hashlib.blake2b(named, digest_size=_DIGEST_BYTES).digest()
+    return _digest(author, said["entity_type"], observables.name(value) if said["entity_type"] in ENTITIES else value)
+
+
+def as_spelled(view: JsonObject, author: str = "") -> int:
+    """As `observable`, but with each spelling by itself: so claims were kept before."""
+    said = view["notification"]
+    value = view["entity_value"] or said["entity_id"]
+    return _digest(
+        author, said["entity_type"], uri.canonical(value) or value if said["entity_type"] == "url" else value
+    )
+
+
+def _digest(*named: str) -> int:
+    digest = hashlib.blake2b("\0".join(named).encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
@@ -137,13 +147,3 @@ class Claims:
         self._told.setdefault(claim.observable, {})[claim.seq] = claim
         self.told_now.add(claim.observable)
         return claim
-
-
-def claimed_beside(route: Route, journal: Outbox, observables: Sequence[int]) -> Collection[int]:
-    """Those of these observables that other routes into the same receiver claim."""
-    return {
-        observable
-        for other in route.beside
-        for observable, claims in journal.claims(other, observables, route.receiver).items()
-        if (last := max(claims, key=lambda claim: claim.seq)).stands or last.in_doubt
-    }

@@ -1,8 +1,8 @@
 """From entries of the journal to messages: rendered by the mapping, given their versions, encoded by the format."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import orjson
 
@@ -46,10 +46,12 @@ class Conversion:
         before: what holds of the observable at this entry if the receiver refuses what takes it back; None: what held
             before the entry.
         left: whether what it would take back is left as it is, since another route into the same receiver claims it.
+        told: what a receiver of events is told so of the assessment, if that is not what the notification says.
     """
 
     entry: Entry
     messages: Sequence[Message]
+    _: KW_ONLY
     refusal: Refused | None = None
     wanted: bool = True
     made_nothing: bool = False
@@ -59,6 +61,7 @@ class Conversion:
     guarded: Sequence[Suppressed] = ()
     left: bool = False
     before: Claim | None = None
+    told: Version | None = None
 
 
 def convert(
@@ -102,10 +105,12 @@ def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
     """What takes back what `convert` makes of a notification, were it delivered and then turned away."""
     ledger, entry, again = Ledger({}), Entry(1, "", item), Entry(2, "", item)
     try:
-        rendering = mapping.rendering(notification.view(item), whatever=True)
-        withdrawal = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if rendering is not None else ()
+        view = notification.view(item)
+        rendering = mapping.rendering(view, whatever=True)
+        why = NOT_CLAIMED.taking_back([(item.id, view["source"])])
+        withdrawal = mapping.withdrawal(rendering, why, alone=True) if rendering is not None else ()
     except Refused as refusal:
-        return Conversion(again, (), refusal)
+        return Conversion(again, (), refusal=refusal)
     documents, output = rendering.documents if rendering else (), mapping.format
     deque(encode([Rendered(entry, documents, output=output)], ledger), maxlen=0)
     [conversion] = encode([Rendered(again, withdrawal, output=output)], ledger)
@@ -129,13 +134,16 @@ class Rendered:
         in_doubt_from: of what takes something back, the entry from which on it is in doubt whether the receiver has
             that, after a crash or an outage; 0: in none.
         restores: whether it says again what a later entry took back, and takes back no more.
+        only_known: ids of objects that only a receiver is told of which has them already.
         repeats: what the entry may have taken back before it was cut off, as the documents that did so: those that are
             written down are sent, for the receiver may lack some of them.
-        before, claim, left, withheld, guarded: see `Conversion`.
+        reassesses: whether it tells a receiver of events that what was delivered is assessed otherwise now.
+        before, claim, left, withheld, guarded, told: see `Conversion`.
     """
 
     entry: Entry
     documents: Sequence[Document] = ()
+    _: KW_ONLY
     refusal: Refused | None = None
     wanted: bool = True
     output: Format | None = None
@@ -150,8 +158,11 @@ class Rendered:
     left: bool = False
     in_doubt_from: int = 0
     restores: bool = False
+    only_known: Collection[str] = ()
     repeats: Sequence[Document] = ()
     before: Claim | None = None
+    reassesses: bool = False
+    told: Version | None = None
 
     @property
     def takes_back(self) -> bool:
@@ -197,15 +208,20 @@ def known_versions(route: Route, journal: Outbox, rendered: Sequence[Rendered]) 
 
 
 def _versions(route: Route, journal: Outbox, ids: Sequence[str]) -> dict[str, Sequence[Version]]:
+    """The versions of objects, those of each in order; one that others have told later as well stands there twice."""
     known: dict[str, Sequence[Version]] = dict(journal.versions(route.name, ids, route.receiver))
     for other in route.beside:
         for object_id, versions in journal.versions(other, ids, route.receiver).items():
-            found = {each.modified: each for each in known.get(object_id, ())}
+            own = {each.modified: each for each in known.get(object_id, ()) if not isinstance(each, VersionBeside)}
+            beside = {each.modified: each for each in known.get(object_id, ()) if isinstance(each, VersionBeside)}
             for each in versions:
-                mine = found.get(each.modified)
-                if mine is None or (isinstance(mine, VersionBeside) and each.sent):
-                    found[each.modified] = VersionBeside(*each)
-            known[object_id] = sorted(found.values(), key=lambda each: (each.seq, each.modified))
+                mine, before = own.get(each.modified), beside.get(each.modified)
+                if mine is not None and not (each.sent and each.last_seq > max(mine.seq, mine.last_seq)):
+                    continue
+                if before is None or (each.sent and (not before.sent or each.last_seq > before.last_seq)):
+                    beside[each.modified] = VersionBeside(*each)
+            found = [*own.values(), *beside.values()]  # the route's own first, of two that are equal
+            known[object_id] = sorted(found, key=lambda each: (each.seq, each.modified))
     return known
 
 
@@ -225,37 +241,44 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
         ids = Successors(ledger, item.entry.seq, claims=item.claims, anew=item.anew) if ledger.has_revoked else None
         try:
             messages += _repeated_revocations(item, output, ledger)
-            for document in [*shared_documents, *item.documents]:
+            for document in [*shared_documents, *_told(item, objects, ledger)]:
                 identity = objects.identify(document) if objects else None
                 if item.otherwise and objects is not None:
                     document = _unless_unknown(document, item, objects, ledger)  # noqa: PLW2901 -- the one that is sent
                 if ids is not None and identity is not None and identity.versioned:
                     document, identity = ids.placed(document, identity)  # noqa: PLW2901 -- likewise
-                message = _message(document, identity, item, output, ledger, left=item.left)
+                meaning = objects.meaning(document) if objects else b""
+                message = _message(document, identity, item, output, ledger, meaning=meaning, left=item.left)
                 if message is not None:
                     messages.append(message)
         except Refused as refusal:
             # All or nothing: a document must not refer to one that was refused.
             ledger.undo(mark)
             as_json = _as_json(document)
-            yield Conversion(item.entry, (), refusal, refused_document=as_json, withheld=item.withheld)
+            yield Conversion(item.entry, (), refusal=refusal, refused_document=as_json, withheld=item.withheld)
         else:
-            nothing = item.wanted and not item.documents
             yield Conversion(
                 item.entry,
                 messages,
-                None,
-                item.wanted,
-                nothing,
-                item.claim,
-                None,
-                item.withheld,
-                item.guarded,
-                item.left,
-                item.before,
+                wanted=item.wanted,
+                made_nothing=item.wanted and not item.documents,
+                claim=item.claim,
+                withheld=item.withheld,
+                guarded=item.guarded,
+                left=item.left,
+                before=item.before,
+                told=item.told,
             )
             if objects is not None:
                 told.add(objects)
+
+
+def _told(item: Rendered, objects: ObjectFormat | None, ledger: Ledger) -> Sequence[Document]:
+    """The documents of an entry, but for those that only a receiver is told which has them already."""
+    if objects is None or not item.only_known:
+        return item.documents
+    unknown = {each for each in item.only_known if not ledger.is_there(each)}
+    return [each for each in item.documents if objects.identify(each).id not in unknown]
 
 
 def _repeated_revocations(item: Rendered, output: Format, ledger: Ledger) -> Iterator[Message]:
@@ -280,8 +303,8 @@ def _nothing_made(item: Rendered) -> Conversion:
     return Conversion(
         item.entry,
         (),
-        item.refusal,
-        item.wanted and item.over is None,
+        refusal=item.refusal,
+        wanted=item.wanted and item.over is None,
         refused_document=None if refused is None else _as_json(refused),
         withheld=item.withheld,
         guarded=item.guarded,
@@ -294,7 +317,7 @@ def _is_known(item: Rendered, over: Sequence[Document], objects: Format, ledger:
         return False
     revocable = {objects.identify(document).id for document in over if revokes(document)}
     ids = Successors(ledger, item.entry.seq, claims=item.claims)
-    said = [(document, objects.identify(document)) for document in item.documents]
+    said = [(document, objects.identify(document)) for document in item.documents if not revokes(document)]
     placed = {
         identity.id: ids.placed(document, identity)[1].id if identity.versioned else identity.id
         for document, identity in said
@@ -321,13 +344,22 @@ def _as_json(document: Document) -> bytes | None:
 
 
 def _message(
-    document: Document, identity: Identity | None, item: Rendered, output: Format, ledger: Ledger, *, left: bool
+    document: Document,
+    identity: Identity | None,
+    item: Rendered,
+    output: Format,
+    ledger: Ledger,
+    *,
+    left: bool,
+    meaning: bytes = b"",
 ) -> Message | None:
     entry = item.entry
     date = entry.notification.date or 0  # one without a date was refused by `notification.view`
     if identity is None:
         return Message(entry.seq, entry.notification.id, output.encode(document), date)
-    stamped = ledger.stamp(document, identity, entry.seq, date, left=left, in_doubt_from=item.in_doubt_from)
+    stamped = ledger.stamp(
+        document, identity, entry.seq, date, meaning=meaning, left=left, in_doubt_from=item.in_doubt_from
+    )
     if stamped is None:
         return None
     return Message(

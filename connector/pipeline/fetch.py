@@ -13,7 +13,7 @@ class StoredPage:
     """A page in the journal: how many notifications it had, how many of them were new, and what was found lost.
 
     Attributes:
-        unreadable: the reasons of what the source has stepped over.
+        unreadable: the reasons of what the source has stepped over, and had not before.
     """
 
     notifications: int
@@ -25,8 +25,11 @@ class StoredPage:
 def fetch(name: str, source: Source, journal: Journal) -> Iterator[StoredPage]:
     """Store what is new, page by page: each with its checkpoint, before the next is asked for."""
     for page in source.pages(journal.checkpoint(name)):
-        new = journal.append(name, page)
-        yield StoredPage(len(page.notifications), new, page.gap, [each.reason for each in page.unreadable])
+        appended = journal.append(name, page)
+        reasons = [each.reason for each in appended.unreadable]
+        stored = StoredPage(len(page.notifications), appended.new, page.gap, reasons)
+        del page, appended  # which may be large, and is not kept until the next is there
+        yield stored
 
 
 class Walk:

@@ -1,27 +1,33 @@
-"""What analysts judged wrong guards as a known-good list does, where a notification merely names it."""
+"""What analysts judged wrong or VirusTotal calls benign guards as a known-good list does, where it is merely named."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 
+from connector import notification
 from connector.model import Guarded, JsonObject, Judgement
-from connector.pipeline.route import JUDGEMENT
+from connector.pipeline.newest import newest_about
+from connector.pipeline.route import JUDGEMENT, VERDICT
 from connector.ports import Guards, Outbox
-from connector.values import observables
+from connector.values import assessments
 
 
 class JudgedValues:
-    """The guards of one source on one route, with what is judged of values; asks for that once, so it is for one batch.
+    """The guards of one source on one route, with what is judged of values and what notifications about them say.
+
+    It asks for that once, so it is for one batch.
 
     Args:
         guards: what is known to be good.
-        journal: what knows the judgements.
+        journal: what knows the judgements and the notifications.
         source: whose notifications name the values.
+        sources: those of the route, whose notifications are about the values.
     """
 
-    def __init__(self, guards: Guards, journal: Outbox, source: str) -> None:
+    def __init__(self, guards: Guards, journal: Outbox, source: str, sources: Sequence[str]) -> None:
         self._guards = guards
         self._journal = journal
         self._source = source
-        self._judgements: Mapping[str, Judgement] | None = None
+        self._sources = sources
+        self._judgement: Callable[[str], Judgement | None] | None = None
         self._found: dict[str, Guarded | None] = {}
 
     def of_notification(self, view: JsonObject) -> Guarded | None:
@@ -32,13 +38,21 @@ class JudgedValues:
         """See `connector.ports.Guards`. What a list suppresses is suppressed by that list."""
         if value not in self._found:
             found = self._guards.derived(value)
-            self._found[value] = found if found is not None and found.is_suppressed else self._judged(value) or found
+            is_suppressed = found is not None and found.is_suppressed
+            self._found[value] = found if is_suppressed else self._judged(value) or self._benign(value) or found
         return self._found[value]
 
+    def _benign(self, value: str) -> Guarded | None:
+        """That the last notification about a value itself, or the last look-up, calls it benign."""
+        for entry in newest_about(self._journal, value, self._sources):
+            if known := notification.known(entry):
+                return Guarded(VERDICT, "suppress", None, value) if assessments.is_benign(known) else None
+        return None
+
     def _judged(self, value: str) -> Guarded | None:
-        if self._judgements is None:
-            self._judgements = self._journal.judged_observables(self._source)
-        judgement = self._judgements.get(observables.name(value)) if self._judgements else None
+        if self._judgement is None:
+            self._judgement = self._journal.judged_observables(self._source)
+        judgement = self._judgement(value)
         if judgement is None or not judgement.withholds:
             return None
         return Guarded(JUDGEMENT, "suppress", None, judgement.judged.value)

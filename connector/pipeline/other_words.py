@@ -1,18 +1,23 @@
 """What other entries about the same observable say: whether they end what one claims, or say it still."""
 
-from collections.abc import Sequence
+import heapq
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from connector.model import NOT_CLAIMED, Document, Entry, Refused, Withheld
+from connector.model import NOT_CLAIMED, Document, Entry, JsonObject, Refused, Withheld
 from connector.pipeline.claims import Claims
-from connector.pipeline.route import Rendering, Route, Withdrawing, guarded_view, known_good
+from connector.pipeline.route import CONDITION, Rendering, Route, Withdrawing, guarded_view, known_good
 from connector.pipeline.seen import Seen, Sight
 from connector.pipeline.versions import revokes
 from connector.ports import ObjectFormat, Outbox
+from connector.values import observables
+from connector.values.assessments import with_unsaid
 
-FORMER = 20
-"""Of the notifications about one observable, how many of the newest are looked at for what else is to be taken back."""
-ALIKE = 100
-"""Of the notifications about one observable, how many of the newest are looked at for one that is not judged."""
+_SPELLED_ALIKE = ("domain", "file")
+"""The types of entities of which all formats write every spelling alike."""
+NAMED = 100
+"""How many of the matches that were delivered what takes them back names: the newest."""
 
 
 class OtherWords:
@@ -22,6 +27,8 @@ class OtherWords:
         self._route = route
         self._journal = journal
         self._sight = sight
+        self._said: dict[int, int] = {}  # by observable, an entry that says so
+        self._unsaid_until: dict[int, int] = {}
 
     def why_to_take_back(
         self, seen: Seen, mapping: Withdrawing, rendering: Rendering, claims: Claims, *, in_turn: bool
@@ -34,28 +41,41 @@ class OtherWords:
         withheld, about = seen.withheld, seen.observable
         until = seen.entry.seq if in_turn else claims.told_until(about)
         if seen.is_muted:
-            return None if self._is_said_by_another(seen.entry, about, until) else withheld
+            return None if self.is_said_by_another(seen.entry, about, until) else withheld
         if seen.is_guarded:
-            if not self._is_said_unguarded(seen, claims.claimed_since(about, seen.entry.seq), until):
+            if not self._is_said_elsewhere(seen, claims.claimed_since(about, seen.entry.seq), until):
                 return withheld
             withheld = None if rendering.claims or not seen.view["entity"] else NOT_CLAIMED
-        if withheld is None or withheld.by != "condition":
+        if withheld is None or withheld.by != CONDITION:
             return withheld
         if not seen.view["entity"]:
             return None  # it says nothing of the observable
         seq = claims.claimed_by(about, seen.entry.seq)
         for entry in self._journal.entries([seq]) if seq is not None else ():
-            now = {**self._sight.view(entry), "entity": seen.view["entity"]}
-            if self._route.withheld(entry, now) is not None or not mapping.is_for(now):
+            now = self._now(entry, seen)
+            is_let_through = self._route.withheld(entry, now) is None and mapping.is_for(now)
+            if not is_let_through and not self._is_said_elsewhere(seen, claims.claimed_since(about, entry.seq), until):
                 return withheld
         return None if rendering.claims else NOT_CLAIMED
 
+    def _now(self, entry: Entry, newer: Seen) -> JsonObject:
+        """How conditions see an entry with what a newer one knows of the observable.
+
+        What that does not say at all, such as an assessment or an analysis, is as it was said before: a condition on it
+        could not be decided else.
+        """
+        view = self._sight.view(entry)
+        said = view["entity"]
+        if entry.entity is not None:
+            said = with_unsaid(said, self._sight.view(replace(entry, entity=None))["entity"])
+        return {**view, "entity": with_unsaid(newer.view["entity"], said)}
+
     def have_ended(self, seen: Seen, mapping: Withdrawing) -> bool:
         """Whether a later entry, which the route has dealt with, has ended what this one claims."""
-        for entry in self._sight.alike(seen.entry, ALIKE):
+        for entry in self._sight.passed_alike(seen.entry):
             if entry.seq < seen.entry.seq:
                 break
-            later = None if self._is_pending(entry) else self._sight.see(entry)
+            later = self._sight.see(entry)
             if isinstance(later, Seen) and later.observable == seen.observable and later.view["entity"]:
                 ends = self._ends(later, seen, mapping)
                 if ends is not None:
@@ -70,44 +90,61 @@ class OtherWords:
             if later.is_guarded and self._is_guarded(seen, later):
                 return True
             with self._sight.guarding(later.entry.source):
-                if not later.is_guarded and later.withheld is not None and later.withheld.by != "condition":
+                if not later.is_guarded and later.withheld is not None and later.withheld.by != CONDITION:
                     return True
-                if later.withheld is not None or not later.claiming.is_for(later.view):
-                    now = {**seen.view, "entity": later.view["entity"]}
+                is_turned_away = later.withheld is not None or not later.claiming.is_for(later.view)
+                if is_turned_away:
+                    now = self._now(seen.entry, later)
                     if self._route.withheld(seen.entry, now) is not None or not mapping.is_for(now):
                         return True
                 rendering = later.claiming.rendering(later.view, whatever=True)
         except Refused:
             return None
-        # What is guarded for its source alone says the same to nobody; that the verdict has turned, to all.
-        return None if later.is_guarded and rendering.claims else not rendering.claims
+        # What is turned away says the same to nobody; that the verdict has turned, it tells all.
+        return None if is_turned_away and rendering.claims else not rendering.claims
 
     def all_to_withdraw(
         self, seen: Seen, mapping: Withdrawing, why: Withheld, documents: Sequence[Document]
     ) -> Sequence[Document]:
         """What takes back what an entry names, and after that what takes back what only former ones have named.
 
-        An actor that an earlier match named is related to the same Indicator, and the last one may name nobody.
+        An actor that an earlier match named is related to the same Indicator, and the last one may name nobody. Events,
+        and Indicators of URLs and addresses, name an observable as it was spelled.
         """
         if not isinstance(mapping.format, ObjectFormat):
-            return documents
+            return [*documents, *self._spelled_otherwise(seen, why)]
         objects: ObjectFormat = mapping.format
         found = {objects.identify(each).id: each for each in documents}
-        for entry in self._sight.alike(seen.entry, FORMER):
-            former = self._sight.see(entry) if entry.seq < seen.entry.seq else None
-            if isinstance(former, Seen) and former.observable == seen.observable and former.claiming is not None:
-                for each in self._withdrawal(former, former.claiming, why):
-                    if revokes(each):
-                        found.setdefault(objects.identify(each).id, each)
+        for former, claiming in self._former(seen):
+            for each in self._withdrawal(former, claiming, why):
+                if revokes(each):
+                    found.setdefault(objects.identify(each).id, each)
         return [*found.values()]
+
+    def _spelled_otherwise(self, seen: Seen, why: Withheld) -> Iterator[Document]:
+        """What takes back what former entries have said of the same observable in another spelling."""
+        told = {None, _spelled(seen)}
+        if seen.view["notification"]["entity_type"] in _SPELLED_ALIKE:
+            return
+        for former, claiming in self._former(seen):
+            if (spelling := _spelled(former)) not in told and self._claims(former, whatever=True):
+                told.add(spelling)
+                yield from self._withdrawal(former, claiming, why)
+
+    def _former(self, seen: Seen) -> Iterator[tuple[Seen, Withdrawing]]:
+        """What was said before of the same observable, the newest first."""
+        itself = () if seen.entry.entity is None else (replace(seen.entry, entity=None),)  # before it was looked up
+        about = self._sight.alike(seen.entry, seen.entry.seq)
+        for former in map(self._sight.see, itertools.chain(itself, about)):
+            if isinstance(former, Seen) and former.observable == seen.observable and former.claiming is not None:
+                yield former, former.claiming
 
     def delivered_claim(self, seen: Seen, until: int) -> int | None:
         """The last entry up to one that claims the same observable, if the receiver has the object that says so."""
         if seen.claiming is None or not isinstance(seen.claiming.format, ObjectFormat):
             return None
         objects: ObjectFormat = seen.claiming.format
-        about = (each for each in [*self._sight.alike(seen.entry, FORMER), seen.entry] if each.seq <= until)
-        for entry in sorted(about, key=lambda each: each.seq, reverse=True):
+        for entry in self._up_to(until, seen):
             other = self._sight.see(entry)
             if isinstance(other, Seen) and other.observable == seen.observable and self._claims(other, whatever=True):
                 takes_back = self._withdrawal(other, other.claiming or seen.claiming, NOT_CLAIMED)
@@ -129,36 +166,69 @@ class OtherWords:
         seen = next(map(self._sight.see, self._journal.entries([seq])), None)
         return isinstance(seen, Seen) and seen.withheld is None and self._claims(seen)
 
-    def _is_pending(self, entry: Entry) -> bool:
-        pending = self._journal.pending(self._route.name, (entry.source,), 1)
-        return bool(pending) and pending[0].seq <= entry.seq
+    def _up_to(self, until: int, seen: Seen) -> Iterator[Entry]:
+        """The entries up to one that are about the same as another, with that, the newest first."""
+        itself = (seen.entry,) if seen.entry.seq <= until else ()
+        return heapq.merge(itself, self._sight.alike(seen.entry, until + 1), key=lambda each: -each.seq)
 
-    def _is_said_by_another(self, judged: Entry, about: int, until: int) -> bool:
-        """Whether another entry up to one, which is not judged so, has said that the same observable is bad."""
-        for entry in self._sight.alike(judged, ALIKE):
-            seen = self._sight.see(entry) if entry.seq <= until else None
+    def is_said_by_another(self, judged: Entry, about: int, until: int) -> bool:
+        """Whether another entry up to one, which is not judged so, has said that the same observable is bad.
+
+        All that a rule matched is often judged at once: the one that says so, or up to where none does, is kept.
+        """
+        if (found := self._said.get(about)) is not None and found <= until and found != judged.seq:
+            return True
+        unsaid_until = self._unsaid_until.get(about, 0)
+        if until <= unsaid_until:
+            return False
+        for entry in self._sight.alike(judged, until + 1):
+            if entry.seq <= unsaid_until:
+                break
+            seen = self._sight.see(entry)
             if isinstance(seen, Seen) and seen.observable == about and seen.withheld is None and self._claims(seen):
+                self._said[about] = entry.seq
                 return True
+        self._unsaid_until[about] = until
         return False
 
-    def _is_said_unguarded(self, guarded: Seen, since: int, until: int) -> bool:
-        """Whether another source has said in these entries that the same is bad, and would be let through now.
-
-        A known-good list for one source is for what that source says: what another says stays.
+    def delivered(self, seen: Seen, since: int, until: int) -> Sequence[tuple[str, JsonObject]]:
+        """The notifications of the same observable of which events were sent, the newest first: ids and sources.
 
         Args:
-            guarded: what such a list turns away.
+            seen: one of these entries, or a later one.
             since: the first of these entries, from which on what was said stands.
             until: the last of them.
         """
-        for entry in self._sight.alike(guarded.entry, ALIKE):
-            is_asked = since <= entry.seq <= until and entry.source != guarded.entry.source
+        between = itertools.takewhile(lambda each: each.seq >= since, self._up_to(until, seen))
+        about = [*itertools.islice(between, NAMED)]
+        unsent = self._journal.unsent(self._route.name, [each.seq for each in about])
+        others = [self._sight.see(each) for each in about if each.seq not in unsent]
+        return [
+            (other.entry.notification.id, other.view["source"])
+            for other in others
+            if isinstance(other, Seen) and other.observable == seen.observable and self._claims(other, whatever=True)
+        ]
+
+    def _is_said_elsewhere(self, away: Seen, since: int, until: int) -> bool:
+        """Whether another of these entries says that the same is bad, and would be let through now.
+
+        Another rule may have matched it; and a known-good list for one source is for what that source says.
+
+        Args:
+            away: what is turned away.
+            since: the first of these entries, from which on what was said stands.
+            until: the last of them.
+        """
+        for entry in self._sight.alike(away.entry, until + 1):
+            if entry.seq < since:
+                break
+            is_asked = not (away.is_guarded and entry.source == away.entry.source)
             seen = self._sight.see(entry) if is_asked else None
             if (
                 isinstance(seen, Seen)
-                and seen.observable == guarded.observable
+                and seen.observable == away.observable
                 and seen.withheld is None
-                and self._is_let_through(seen, guarded)
+                and self._is_let_through(seen, away)
                 and self._claims(seen)
             ):
                 return True
@@ -166,10 +236,10 @@ class OtherWords:
 
     def _is_let_through(self, seen: Seen, newer: Seen) -> bool:
         """Whether an entry is let through with what a newer one knows of the observable."""
-        if seen.claiming is None or self._is_guarded(seen, newer):
+        if seen.claiming is None or (newer.is_guarded and self._is_guarded(seen, newer)):
             return False
-        now = {**seen.view, "entity": newer.view["entity"] or seen.view["entity"]}
         try:
+            now = self._now(seen.entry, newer)
             with self._sight.guarding(seen.entry.source):
                 return self._route.withheld(seen.entry, now) is None and seen.claiming.is_for(now)
         except Refused:
@@ -190,3 +260,8 @@ class OtherWords:
         except Refused:
             return False
         return rendering is not None and bool(rendering.claims and rendering.documents)
+
+
+def _spelled(seen: Seen) -> str | None:
+    """The observable of an entry as formats write it."""
+    return observables.of_entity(seen.view["notification"]["entity_type"], seen.view["entity_value"])

@@ -30,12 +30,14 @@ class Part:
         muted: notifications that are withheld because of what an analyst judged; they are among those filtered.
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         judged: those of them of which an analyst has judged something since.
+        reconsidered: those of them that were delivered on other terms (`connector.pipeline.route.Route`) than now.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
         succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
             in Unix seconds; before the first time, when the run began.
         quota: as the source last said.
         upkept_at: when quota and retention were last seen to, by the clock, in Unix seconds.
+        unreadable: dead letters that the source made of what it could not read; earlier ones are not counted again.
         looked_up, learned: how many look-ups were answered, and how many of the answers said something new.
         look_up_trouble: why nothing is looked up at the moment; empty while it is.
     """
@@ -58,7 +60,9 @@ class Part:
     guarded: int = 0
     revised: int = 0
     judged: int = 0
+    reconsidered: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    unreadable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     refused_by: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REFUSERS, 0)))
     succeeded_at: float = field(default_factory=time.time)
@@ -88,8 +92,16 @@ class Part:
         self.guarded += batch.guarded
         self.revised += batch.revised
         self.judged += batch.judged
+        self.reconsidered += batch.reconsidered
         for letter in batch.dead_letters:
             self.refused_by[letter.by] += 1
-            reason = f"{letter.by}: {letter.reason}"
-            if reason in self.reasons or len(self.reasons) < MAX_REASONS:
-                self.reasons[reason] += 1
+            self._note(f"{letter.by}: {letter.reason}")
+
+    def count_unreadable(self, reason: str) -> None:
+        """Add what the source could not read, and met for the first time."""
+        self.unreadable += 1
+        self._note(f"source: {reason}")
+
+    def _note(self, reason: str) -> None:
+        if reason in self.reasons or len(self.reasons) < MAX_REASONS:
+            self.reasons[reason] += 1

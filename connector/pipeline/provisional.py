@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from connector.model import Provisional, Version
 from connector.pipeline.convert import Rendered
+from connector.pipeline.pieces import pieces
 from connector.pipeline.render import render
 from connector.pipeline.route import Route
 from connector.pipeline.versions import says_otherwise
@@ -25,7 +26,7 @@ class FullerVersions:
                 continue
             output: ObjectFormat = each.output
             for document in each.documents:
-                if document.__class__ is not Provisional:
+                if not isinstance(document, Provisional):
                     continue
                 object_id = output.identify(document).id
                 version = says_otherwise(document, known.get(object_id, ()), each.entry.seq)
@@ -35,12 +36,8 @@ class FullerVersions:
     def rendered(self, route: Route, journal: Outbox, positions: Mapping[str, int]) -> Iterator[Sequence[Rendered]]:
         """What those of these entries say of the objects that a route at these positions does not come to again."""
         seqs = sorted(self._ids)
-        for start in range(0, len(seqs), route.batch):
-            entries = [
-                entry
-                for entry in journal.entries(seqs[start : start + route.batch])
-                if entry.seq <= positions.get(entry.source, 0)
-            ]
+        for read in pieces(journal, seqs, route.batch):
+            entries = [entry for entry in read if entry.seq <= positions.get(entry.source, 0)]
             if entries:
                 yield [self._chosen(each) for each in render(route, journal, entries, "again")]
 

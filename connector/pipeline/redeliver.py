@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from connector.model import DeadLetter, Entry, Json, Outdated, Redelivery, VersionBeside
+from connector.model import DeadLetter, Entry, Json, Outdated, Reconsidered, Redelivery, VersionBeside
 from connector.pipeline.convert import DAMAGED, Rendered, damaged, encode, known_versions
 from connector.pipeline.provisional import FullerVersions
 from connector.pipeline.render import render
@@ -38,11 +38,13 @@ def redeliver_in_turn(route: Route, journal: Outbox, entries: Sequence[Entry], *
     return delivered
 
 
-def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
+def revise(
+    route: Route, journal: Outbox, outdated: Outdated, *, reconsidered: Reconsidered | None = None
+) -> BatchOutcome:
     """As `redeliver`, for entries of which more has been learned since: what that changes is sent as new versions.
 
     They were counted when they were delivered, so what is counted now is only what they are refused for anew, and what
-    was withheld and is delivered now.
+    was withheld and is delivered now. With `reconsidered`, that is noted in the same transaction.
     """
     entries = outdated.entries
     of_events = not isinstance(route.mapping.format, ObjectFormat)
@@ -55,19 +57,28 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         and entry.judgement.verdict == "true_positive"
         and (entry.seq, entry.judgement.judged.kind) in outdated.judged
     }
+    dead = {seq for seq, _ in outdated.refused}
+    wronged = {
+        entry.seq
+        for entry in entries
+        if entry.seq not in outdated.withheld
+        and entry.seq not in dead
+        and entry.judgement is not None
+        and (entry.seq, entry.judgement.judged.kind) in outdated.judged
+    }
     if not route.can_revise:
         entries = [entry for entry in entries if entry.seq in confirmed or entry.seq in outdated.withheld]
-    rendered = render(route, journal, entries, "revised", confirmed=confirmed)
+    told = {entry.seq for entry in entries if of_events and entry.seq not in outdated.withheld} - dead
+    rendered = render(route, journal, entries, "revised", confirmed=confirmed, wronged=wronged, told=told)
     if of_events:
-        # Events are not sent again, nor refused that were taken: what they said can be taken back, or be confirmed. One
-        # that was withheld was not sent.
-        dead = {seq for seq, _ in outdated.refused}
+        # Events are not sent again, nor refused that were taken: what they said can be taken back, be confirmed, or be
+        # assessed otherwise. One that was withheld was not sent.
         rendered = [
             each
             for each in rendered
             if each.entry.seq in outdated.withheld
             or each.repeats
-            or ((each.takes_back or each.confirms or each.restores) and each.entry.seq not in dead)
+            or ((each.takes_back or each.confirms or each.restores or each.reassesses) and each.entry.seq not in dead)
         ]
     entries = [each.entry for each in rendered]
     delivered, accepted = _send_again(route, journal, rendered)
@@ -82,13 +93,13 @@ def revise(route: Route, journal: Outbox, outdated: Outdated) -> BatchOutcome:
         judged=len({seq for seq, _ in outdated.judged}),
         withdrawn=delivered.withdrawn,
     )
-    kept = {each.entry.seq for each in rendered if each.takes_back} | set(outdated.withheld)
+    kept = {each.entry.seq for each in rendered if each.takes_back or each.confirms} | set(outdated.withheld)
     accepted = accepted._replace(
         muted=[seq for seq in accepted.muted if seq in kept],
         turned_away=[seq for seq in accepted.turned_away if seq in outdated.withheld],
     )
     redelivery = _redelivery(route, entries, counted, delivered.dead_letters, accepted, mark=outdated.mark)
-    journal.record_redelivery(route.name, redelivery)
+    journal.record_redelivery(route.name, replace(redelivery, reconsidered=reconsidered))
     return counted
 
 

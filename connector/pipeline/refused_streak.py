@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from connector.model import JsonObject
+from connector.model import BUSY, JsonObject
 from connector.pipeline.send import BatchOutcome
 
 NOTIFICATIONS = 30
@@ -40,7 +40,8 @@ class RefusedStreak:
 
     def count(self, batch: BatchOutcome) -> bool:
         """Take a batch into account, unless nothing of it was sent; return whether it makes the streak longer."""
-        reasons = [letter.reason for letter in batch.dead_letters if letter.by == "sink"]
+        refused = [each for each in batch.dead_letters if each.by == "sink" and not each.reason.startswith(BUSY)]
+        reasons = [letter.reason for letter in refused]
         if not batch.messages and not reasons:
             return False
         kinds = {kind(reason) for reason in reasons}
@@ -49,7 +50,7 @@ class RefusedStreak:
             return False
         if kind(self.reason) not in kinds:
             self.reason, self.notifications = reasons[0], 0
-        self.notifications += len({letter.seq for letter in batch.dead_letters if letter.by == "sink"})
+        self.notifications += len({letter.seq for letter in refused})
         return True
 
     @property

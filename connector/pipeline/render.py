@@ -5,18 +5,39 @@ from dataclasses import replace
 from typing import Literal
 
 from connector.mapping import Guarding
-from connector.model import NOT_CLAIMED, PERSON, SET_ASIDE, Claim, Document, Entry, JsonObject, Refused
-from connector.pipeline.claims import Claims, claimed_beside
+from connector.model import (
+    NOT_CLAIMED,
+    PERSON,
+    SET_ASIDE,
+    TAKEN_BACK,
+    Claim,
+    Document,
+    Entry,
+    JsonObject,
+    Refused,
+    Withheld,
+)
+from connector.pipeline.assessed import Assessments
+from connector.pipeline.claims import Claims
 from connector.pipeline.convert import Rendered
+from connector.pipeline.named_hosts import NamedHosts
 from connector.pipeline.other_words import OtherWords
+from connector.pipeline.pieces import pieces
 from connector.pipeline.route import NOT_MATCHED, SPOKEN_AGAINST, Rendering, Route, Withdrawing
 from connector.pipeline.seen import Seen, Sight
+from connector.pipeline.successors import references
 from connector.pipeline.suppressions import Suppressions
+from connector.pipeline.told import Told
+from connector.pipeline.versions import revokes
 from connector.ports import ObjectFormat, Outbox
 
 Turn = Literal["in turn", "again", "revised"]
 """`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
 `revised`: the same, for what was learned since; only what stands is taken back."""
+
+
+class TooMuchAtOnceError(Exception):
+    """What is to be rendered with some entries takes more memory than it may: fewer are to be dealt with at once."""
 
 
 def render(
@@ -28,6 +49,8 @@ def render(
     aside: Collection[int] = (),
     held: Iterable[Claim] = (),
     confirmed: Collection[int] = (),
+    wronged: Collection[int] = (),
+    told: Collection[int] = (),
 ) -> list[Rendered]:
     """What a route's mapping makes of entries, unless the route turns them away.
 
@@ -42,36 +65,57 @@ def render(
         aside: those that a person has set aside.
         held: what was told to the receiver, and is not in the journal yet.
         confirmed: entries that were judged true after they were dealt with, of which receivers of events are told.
+        wronged: entries that were judged wrong after they were delivered.
+        told: entries of which events were sent, so that what has become of them since is told.
+
+    Raises:
+        TooMuchAtOnceError: revised, several entries bring more others with them than may be read at once.
     """
-    return list(_Batch(route, journal, turn, confirmed).rendered(entries, aside, held))
+    return list(
+        _Batch(route, journal, turn, confirmed=confirmed, wronged=wronged, told=told).rendered(entries, aside, held)
+    )
 
 
 class _Batch:
     """Renders entries, with what the receiver was told of their observables."""
 
-    def __init__(self, route: Route, journal: Outbox, turn: Turn, confirmed: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        route: Route,
+        journal: Outbox,
+        turn: Turn,
+        *,
+        confirmed: Collection[int],
+        wronged: Collection[int],
+        told: Collection[int],
+    ) -> None:
         self._route = route
         self._journal = journal
         self._turn = turn
         self._confirmed = confirmed
+        self._wronged = wronged
+        self._told = told
         self._claims = Claims({})
         self._sight = Sight(route, journal)
         self._others = OtherWords(route, journal, self._sight)
+        self._assessments = Assessments(route, journal, self._sight, told)
+        self._hosts = NamedHosts(route, journal, self._sight, in_turn=turn == "in turn")
 
     def rendered(self, entries: Sequence[Entry], aside: Collection[int], held: Iterable[Claim]) -> Iterator[Rendered]:
         """What is made of these, as far as it can be told now."""
         seen = [
             Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON)) if entry.seq in aside else self._sight.see(entry)
-            for entry in entries
+            for entry in self._sight.as_known(entries)
         ]
-        about = sorted({each.observable for each in seen if isinstance(each, Seen) and each.claiming})
-        if about:
-            known = self._journal.claims(self._route.name, about, self._route.receiver)
-            self._claims = Claims(known, held, claimed_beside(self._route, self._journal, about))
+        claiming = [each for each in seen if isinstance(each, Seen) and each.claiming is not None]
+        if claiming:
+            told = Told(self._route, self._journal, self._sight, claiming)
+            self._claims = Claims(told.known, held, told.beside)
             if until := self._journal.unclaimed_until(self._route.name, self._route.receiver):
-                self._recall([each for each in seen if isinstance(each, Seen) and each.observable not in known], until)
+                self._recall([each for each in claiming if each.observable not in told.known], until)
         if self._turn == "revised":
-            seen = self._with_last_claims(seen)
+            is_one = len(entries) == 1
+            seen = self._with_last_to_name(self._with_last_claims(seen, is_one=is_one), is_one=is_one)
         for each in seen:
             made = self._made(each) if isinstance(each, Seen) else each
             if made is None:
@@ -82,27 +126,49 @@ class _Batch:
         """Find what was claimed of observables before claims were kept, as far as the ledger shows that it arrived."""
         found: set[int] = set()
         for each in seen:
-            if each.claiming is not None and each.observable not in found:
+            if each.observable not in found:
                 found.add(each.observable)
                 if (seq := self._others.delivered_claim(each, until)) is not None:
                     self._claims.recall(each.observable, seq)
 
-    def _with_last_claims(self, seen: Sequence[Seen | Rendered]) -> list[Seen | Rendered]:
+    def _with_last_claims(self, seen: Sequence[Seen | Rendered], *, is_one: bool) -> list[Seen | Rendered]:
         """Add the entries that are the last to have said what is now withheld: what was said is taken back there."""
         judged = {each.observable for each in seen if isinstance(each, Seen) and each.claiming and each.is_muted}
         last = {self._claims.claimed_until(about) for about in judged} - {each.entry.seq for each in seen}
-        more = self._journal.entries(sorted(seq for seq in last if seq is not None))
+        seqs = sorted(seq for seq in last if seq is not None)
+        more = self._read(seqs, is_one=is_one)
         return sorted([*seen, *map(self._sight.see, more)], key=lambda each: each.entry.seq)
+
+    def _with_last_to_name(self, seen: Sequence[Seen | Rendered], *, is_one: bool) -> list[Seen | Rendered]:
+        """Add the last entries that name the same hosts: what they say of these may rest on what was learned, too."""
+        there = {each.entry.seq for each in seen}
+        more = {seq for each in seen if isinstance(each, Seen) for seq in self._hosts.last_to_name(each)} - there
+        added = self._read(sorted(more), is_one=is_one)
+        passed = [self._sight.see(each) for each in added if self._sight.is_passed(each.source, each.seq)]
+        return sorted([*seen, *passed], key=lambda each: each.entry.seq)
+
+    def _read(self, seqs: Sequence[int], *, is_one: bool) -> Sequence[Entry]:
+        """These entries; what belongs to one that is asked for is never too much, whatever was added to it before."""
+        found: list[Entry] = []
+        for read in pieces(self._journal, seqs, self._route.batch):
+            if found and not is_one:
+                raise TooMuchAtOnceError
+            found += read
+        return found
 
     def _made(self, seen: Seen) -> Rendered | None:
         """What is made of one entry; None when it has to wait for what came of an earlier one."""
         guards = self._sight.guards(seen.entry.source)
         noted = None if guards is None else Suppressions(guards, seen)
         try:
-            with Guarding(noted):
+            with Guarding(noted, self._sight.claims):
                 made = self._confirming(seen) if self._is_confirmed(seen) else self._made_of(seen)
+                if made is not None:
+                    made = self._assessments.told(seen, made, self._made_of)
         except Refused as refusal:
             return Rendered(seen.entry, refusal=refusal)
+        if made is not None and made.documents and _is_over(seen):
+            made = self._without_first_words_of_what_is_over(made, seen)
         if made is not None and noted is not None and noted.suppressed:
             return replace(made, guarded=list(noted.suppressed.values()))
         return made
@@ -147,13 +213,14 @@ class _Batch:
         if rendering.claims:
             return self._claimed(seen, mapping, rendering)
         about, seq, output = seen.observable, seen.entry.seq, mapping.format
-        documents = rendering.documents
+        documents = self._hosts.settled(seen, mapping, rendering.documents)
         if self._is_to_take_back(about, seq) and seen.view["entity"]:
             if self._must_wait(about):
                 return None
             made = Rendered(seen.entry, documents, output=output, claims=False, otherwise=documents)
-            taking_back = mapping.withdrawal(rendering, NOT_CLAIMED, alone=False)
-            taking_back = self._others.all_to_withdraw(seen, mapping, NOT_CLAIMED, taking_back)
+            why = self._naming_all(NOT_CLAIMED, seen)
+            taking_back = mapping.withdrawal(rendering, why, alone=seq in self._told)  # its event is not sent again
+            taking_back = self._all_to_withdraw(seen, mapping, why, taking_back)
             return self._taken_back(made, about, taking_back)
         return Rendered(seen.entry, documents, output=output, claims=False)
 
@@ -170,9 +237,11 @@ class _Batch:
             return Rendered(
                 seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
             )
+        self._hosts.note(seen, mapping, rendering.documents)
         is_in_doubt = self._claims.may_be_withdrawn_by(about, seq if taken_back is None else taken_back)
         repeats = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if is_in_doubt else ()
-        made = Rendered(seen.entry, rendering.documents, output=output, repeats=repeats)
+        documents = self._hosts.settled(seen, mapping, rendering.documents)
+        made = Rendered(seen.entry, documents, output=output, repeats=repeats)
         if taken_back is not None and rendering.documents and not self._others.is_claimed_by(taken_back):
             # The entry that took it back for all is still withheld, and this one is not any more.
             before = self._claims.at(about, taken_back)
@@ -186,17 +255,76 @@ class _Batch:
         entry, about = seen.entry, seen.observable
         away = Rendered(entry, wanted=False, withheld=seen.withheld)
         if not self._is_to_take_back(about, entry.seq):
-            return away
+            return self._match_taken_back(seen, mapping) or away
         rendering = mapping.rendering(seen.view, whatever=True)
         is_in_turn = self._turn == "in turn"
         why = self._others.why_to_take_back(seen, mapping, rendering, self._claims, in_turn=is_in_turn)
         if why is None:
-            return away
+            return self._match_taken_back(seen, mapping) or away
+        why = self._naming_all(why, seen)
         if self._must_wait(about):
             return None
         away = replace(away, output=mapping.format, claims=False)
         documents = mapping.withdrawal(rendering, why, alone=True)
-        return self._taken_back(away, about, self._others.all_to_withdraw(seen, mapping, why, documents))
+        return self._taken_back(away, about, self._all_to_withdraw(seen, mapping, why, documents))
+
+    def _all_to_withdraw(
+        self, seen: Seen, mapping: Withdrawing, why: Withheld, documents: Sequence[Document]
+    ) -> Sequence[Document]:
+        found = self._others.all_to_withdraw(seen, mapping, why, documents)
+        return self._hosts.not_said_by_others(seen, mapping, found)
+
+    def _naming_all(self, why: Withheld, seen: Seen) -> Withheld:
+        """Why something is taken back, with the matches of which events were sent. Objects have an id."""
+        if isinstance(seen.mapping.format, ObjectFormat):
+            return why
+        since = self._claims.claimed_since(seen.observable, seen.entry.seq)
+        until = seen.entry.seq if self._turn == "in turn" else self._claims.told_until(seen.observable)
+        return why.taking_back(self._others.delivered(seen, since, until))
+
+    def _match_taken_back(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
+        """What takes back what one match said that is judged wrong, while another says the same; None: nothing does.
+
+        A mapping that does not tell that from what takes all back says nothing.
+        """
+        entry, about, why = seen.entry, seen.observable, seen.withheld
+        until = self._claims.claimed_until(about)
+        if entry.seq not in self._wronged or not seen.is_muted or why is None or until is None:
+            return None
+        if not self._others.is_said_by_another(entry, about, until):
+            return None
+        rendering = mapping.rendering(seen.view)
+        if rendering is None or not rendering.claims or not self._route.wants(seen.view):
+            return None
+        why = why.taking_back([(entry.notification.id, seen.view["source"])])
+        of_all = mapping.withdrawal(rendering, why, alone=True)
+        of_match = why._replace(of="match")
+        documents = [each for each in mapping.withdrawal(rendering, of_match, alone=True) if not revokes(each)]
+        documents = [each for each in documents if each not in of_all]
+        if not documents or not self._has_what_they_name(documents, rendering, mapping):
+            return None
+        return Rendered(
+            entry, documents, wanted=False, withheld=why, output=mapping.format, claims=False, confirms=True
+        )
+
+    def _has_what_they_name(self, documents: Sequence[Document], rendering: Rendering, mapping: Withdrawing) -> bool:
+        """Whether the receiver has all objects of a notification that other documents refer to."""
+        if not isinstance(mapping.format, ObjectFormat):
+            return True
+        objects: ObjectFormat = mapping.format
+        ids = {objects.identify(each).id for each in rendering.documents}
+        named = ids.intersection(set().union(*map(references, documents)))
+        known = self._journal.versions(self._route.name, sorted(named), self._route.receiver)
+        return all(any(version.is_there for version in known.get(each, ())) for each in named)
+
+    def _without_first_words_of_what_is_over(self, made: Rendered, seen: Seen) -> Rendered:
+        """What is made of an entry of which a judgement is over: of that only a receiver is told that knew of it."""
+        if not isinstance(seen.mapping.format, ObjectFormat):
+            return made
+        objects: ObjectFormat = seen.mapping.format
+        unjudged = seen.mapping.render({**seen.view, "judgement": None}) or ()
+        said = {objects.identify(each).id for each in unjudged}
+        return replace(made, only_known={objects.identify(each).id for each in made.documents} - said)
 
     def _taken_back(self, made: Rendered, about: int, documents: Sequence[Document]) -> Rendered:
         """What was made of an entry, with what takes back what was said before; but for what another route claims."""
@@ -236,6 +364,12 @@ class _Batch:
 
     def _must_wait(self, about: int) -> bool:
         return self._turn == "in turn" and about in self._claims.told_now
+
+
+def _is_over(seen: Seen) -> bool:
+    """Whether what was judged of an entry is over."""
+    judgement = seen.entry.judgement
+    return judgement is not None and judgement.verdict == TAKEN_BACK
 
 
 def _judged_after_delivery(view: JsonObject) -> JsonObject:

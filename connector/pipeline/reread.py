@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from connector import telemetry
 from connector.model import (
-    UNREADABLE,
     DeadLetter,
     Entry,
     Misconfigured,
@@ -33,7 +32,7 @@ def reread(name: str, source: SearchableSource, journal: Journal, entry: Entry) 
     """
     letters = []
     try:
-        if entry.notification.id.startswith(UNREADABLE):
+        if entry.is_unreadable:
             found = _found(source, entry.notification)
             journal.append(name, Page(found, journal.checkpoint(name)))
         else:
@@ -78,7 +77,7 @@ def reread_asked(name: str, source: object, journal: Journal) -> Iterator[int]:
                 telemetry.logger().warning("not_reread", part=name, reason=str(error))
                 return
             yield read
-    elif given_up := [entry.seq for entry in asked if not entry.notification.id.startswith(UNREADABLE)]:
+    elif given_up := [entry.seq for entry in asked if not entry.is_unreadable]:
         # It cannot be asked for one notification: what the routes' dead letters say is all there is to say.
         journal.record_redelivery(name, Redelivery(given_up, 0, 0, 0))
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 from connector.model import Document, Entry, JsonObject, Judgement, Withheld
 from connector.pipeline.versions import REFRESH
 from connector.ports import Format, Guards, ObjectFormat, Outbox, Sink
+from connector.values import assessments
 from connector.values.display import one_line
 
 
@@ -64,10 +65,13 @@ GUARD = "guard"
 """The reason by a known-good list."""
 JUDGEMENT = "judgement"
 """Who withholds what an analyst judged."""
+VERDICT = "verdict"
+"""Who withholds what is benign, where it is merely named."""
 CONDITION = "condition"
 """Who withholds what a `when` or `match` does not let through."""
 _VERDICTS = {"false_positive": "a false positive", "benign": "benign"}
 NOT_WANTED = Withheld(CONDITION, "the route's `when` does not let it through")
+NOT_WANTED_BENIGN = Withheld(CONDITION, f"VirusTotal calls it benign now, and {NOT_WANTED.reason}")
 SPOKEN_AGAINST = Withheld("verdict", "a later notification has ended what it claims")
 NOT_MATCHED = Withheld(CONDITION, "the mapping's `match` does not let it through")
 
@@ -139,6 +143,8 @@ class Route:
         collection: the collection of the journal that the sink fills, if it does.
         keep_days: how many days that keeps what is not valid any more; None: for ever.
         tenants: what is said of its sources, by their names.
+        terms: on which it lets notifications through, its condition and known-good lists, as a digest: when that has
+            changed, what it has delivered on others is looked through. Empty: nothing is.
         beside: other routes that may tell the same receiver of the same objects: none says what another ends, and none
             ends what another says.
     """
@@ -157,6 +163,7 @@ class Route:
     keep_days: int | None = None
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     beside: Sequence[str] = ()
+    terms: str = ""
 
     def turn(self, journal: Outbox) -> AbstractContextManager[None]:
         """What a step must hold in which anything is told to the receiver."""
@@ -173,7 +180,9 @@ class Route:
             return judged
         if (guarded := known_good(view)) is not None:
             return guarded
-        return None if self.wants(view) else NOT_WANTED
+        if self.wants(view):
+            return None
+        return NOT_WANTED_BENIGN if assessments.is_benign(view["entity"]) else NOT_WANTED
 
     @property
     def can_revise(self) -> bool:

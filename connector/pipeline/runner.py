@@ -242,6 +242,7 @@ class Runner:
             part.fetched += stored.notifications
             part.new += stored.new
             for reason in stored.unreadable:
+                part.count_unreadable(reason)
                 self._log.error("unreadable", part=part.name, reason=reason)
             if stored.gap:
                 part.gaps.append(stored.gap)
@@ -282,7 +283,7 @@ class Runner:
 
     def _until_woken(self, name: str) -> Pause:
         """How long a route waits that has nothing to deliver: at most until it is time for something else."""
-        seconds = UPKEEP_SECONDS
+        seconds = min(UPKEEP_SECONDS, self._deliveries[name].busy.seconds_left)
         if self._refusals[name].has_repeats:
             seconds = SUM_UP_SECONDS
         if self._deliveries[name].is_held:
@@ -305,8 +306,11 @@ class Runner:
         while (batch := (yield from attempts.until_done(step))) is not None:
             part.count(batch)
             done = {"filtered": batch.filtered, "refused": batch.refused, "messages": batch.messages}
-            rarer = ("made_nothing", "withdrawn", "muted", "guarded", "judged")
+            rarer = ("made_nothing", "withdrawn", "muted", "guarded", "judged", "reconsidered")
             done |= {name: count for name in rarer if (count := getattr(batch, name))}
+            if batch.is_nothing:
+                yield NOT_AT_ALL
+                continue
             if batch.revised:
                 self._log.info("revised", part=part.name, notifications=batch.revised, **done)
             else:

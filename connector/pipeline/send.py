@@ -9,7 +9,7 @@ from connector.model import Claim, DeadLetter, Refusal, Suppressed, Version
 from connector.pipeline.convert import Conversion
 from connector.pipeline.route import CONDITION, GUARD, JUDGEMENT, Route
 from connector.pipeline.versions import Ledger
-from connector.ports import Confirmation, Emptiable, ObjectFormat, Sink
+from connector.ports import Confirmation, Emptiable, ObjectFormat, Resumable, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class BatchOutcome:
         revised: notifications rendered again for what was learned after they were delivered; they count as nothing
             else, unless they are refused.
         judged: those of the revised of which an analyst has judged something since.
+        reconsidered: those of the revised that were delivered on other terms than the route has now.
     """
 
     delivered: int
@@ -38,6 +39,12 @@ class BatchOutcome:
     muted: int = 0
     guarded: int = 0
     judged: int = 0
+    reconsidered: int = 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it was only looked through what there is, and nothing came of it."""
+        return not (self.delivered or self.filtered or self.refused or self.made_nothing or self.revised)
 
     def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
         return BatchOutcome(
@@ -52,6 +59,7 @@ class BatchOutcome:
             self.muted + other.muted,
             self.guarded + other.guarded,
             self.judged + other.judged,
+            self.reconsidered + other.reconsidered,
         )
 
 
@@ -83,12 +91,15 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     dead_letters = _dead_letters(conversions, refusals)
     refused_seqs = {letter.seq for letter in dead_letters}
     refused = len(refused_seqs)
-    filtered = sum(not each.wanted and each.entry.seq not in refused_seqs for each in conversions)
+    unread = sum(each.entry.is_unreadable for each in conversions)  # the source's matter, which counts it
+    filtered = sum(not each.wanted and each.entry.seq not in refused_seqs for each in conversions) - unread
     made_nothing = sum(conversion.made_nothing for conversion in conversions)
-    delivered = len(conversions) - refused - filtered - made_nothing
+    delivered = len(conversions) - refused - filtered - made_nothing - unread
     refused_versions = {(refusal.message.id, refusal.message.version or "") for refusal in refusals}
     accepted = (*ledger.stamped, *ledger.unchanged)
     sent = [version for version in accepted if (version.object_id, version.modified) not in refused_versions]
+    refused_by_sink = {refusal.message.seq for refusal in refusals}
+    sent += [each.told for each in conversions if each.told is not None and each.entry.seq not in refused_by_sink]
     accepted_messages = len(messages) - len(refusals)
     claims = _claims(conversions, refusals)
     left = {each.entry.seq for each in conversions if each.left}
@@ -117,6 +128,18 @@ def send(sink: Sink, conversions: Sequence[Conversion], ledger: Ledger) -> tuple
     former = [each.before for each in conversions if each.before is not None]
     restored = [claim for claim in former if (claim.observable, claim.seq) in undone]
     return counted, Accepted(sent, claims, unclaimed, restored, muted, guarded, unmade, away)
+
+
+def dealt_with(sink: Sink, conversions: Sequence[Conversion]) -> int:
+    """How many of these, from the first on, a sink has dealt with that then had to stop; see `Resumable`."""
+    if not isinstance(sink, Resumable):
+        return 0
+    left = sink.dealt_with([message for conversion in conversions for message in conversion.messages])
+    for place, conversion in enumerate(conversions):
+        left -= len(conversion.messages)
+        if left < 0:
+            return place
+    return len(conversions)
 
 
 def turned_away(route: Route, accepted: Accepted) -> Sequence[int]:

@@ -36,7 +36,7 @@ class Successors:
         object_id = identity.id
         began: list[int] = []
         if self._renamed:
-            referred = _references(document).intersection(self._renamed)
+            referred = references(document).intersection(self._renamed)
             if referred:
                 document = _with_references(document, {each: self._renamed[each][0] for each in referred})
                 began = sorted({seq for each in referred for seq in self._renamed[each][1]})
@@ -76,20 +76,20 @@ class Successors:
         return any(version.is_there or version.revoked for version in following)
 
     def _is_said_again(self, document: Document) -> bool:
-        return self._claims and not revokes(document) and document.__class__ is not Provisional
+        return self._claims and not revokes(document) and not isinstance(document, Provisional)
 
 
 def _as(document: Document, changed: Document) -> Document:
     made = {**document, **changed}
-    return Provisional(made) if document.__class__ is Provisional else made
+    return document.__class__(made) if isinstance(document, Provisional) else made
 
 
-def _references(value: Json) -> set[str]:
+def references(value: Json) -> set[str]:
     """All text in a document."""
     if isinstance(value, str):
         return {value}
     members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return set().union(*map(_references, members))
+    return set().union(*map(references, members))
 
 
 def _with_references(document: Document, renamed: Mapping[str, str]) -> Document:

@@ -4,27 +4,25 @@
 
 An indicator that only holds a little longer says nothing new. `valid_until` is therefore no part of the content, and
 the version that is in force keeps its own.
+
+Nor does one whose numbers and prose are a little different: the format says what it means (`ObjectFormat.meaning`).
+What means the same as the version in force is sent only where the receiver is to get that once more; it is then a
+version of its own, since of the other no more than digests is kept.
 """
 
 import datetime
-import hashlib
 import operator
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import orjson
-
 from connector.model import Document, Identity, Provisional, Refused, Version, VersionBeside
+from connector.values import news
 from connector.values.identifiers import stix_id
 from connector.values.timestamps import microseconds, timestamp
-
-DIGEST_BYTES = 16
-"""Of a content's SHA-256, as much as the ledger keeps: enough to tell the contents of one object apart."""
 
 REFRESH = 0.2
 """By how much longer an indicator must hold to be sent again: a share of the time for which it then holds."""
 
-_SHA256 = hashlib.sha256()
 _modified = operator.attrgetter("modified")
 
 
@@ -72,6 +70,7 @@ class Ledger:
         seq: int,
         date: int,
         *,
+        meaning: bytes = b"",
         left: bool = False,
         in_doubt_from: int = 0,
     ) -> Document | None:
@@ -85,6 +84,7 @@ class Ledger:
             identity: what the format says it is.
             seq: the entry it was made from.
             date: when that entry's notification was raised, in Unix seconds: the time of the version it may start.
+            meaning: what of it is news (`ObjectFormat.meaning`); empty: all of it.
             left: whether no revocation may begin here: only one that is written down is sent.
             in_doubt_from: of versions that entries from this one on have begun, it is in doubt whether the receiver
                 has them; 0: of none.
@@ -97,9 +97,9 @@ class Ledger:
         versions = self._known.get(object_id, ())
         if not versioned:
             return self._first_copy(document, object_id, versions, seq)
-        if document.__class__ is Provisional and any(version.sent for version in versions):
+        if isinstance(document, Provisional) and any(version.sent for version in versions):
             return None
-        said = _Said(document)
+        said = _Said(document, meaning)
         if said.revoked:
             return self._revoke(said, object_id, seq, date, left=left, in_doubt_from=in_doubt_from)
         if not versions:  # as of most documents
@@ -124,6 +124,9 @@ class Ledger:
                 return None
             times = _next_times(date, versions, seq)
             return None if times is None else self._begun(object_id, seq, said, times)
+        if not current.sent and not said.is_worded_as(current):
+            times = _times_following(current, date, versions)
+            return None if times is None else self._begun(object_id, seq, said.until(current.valid_until), times)
         return self._repeated(said, current, seq)
 
     def _revoke(
@@ -275,54 +278,78 @@ def revocation_of(versions: Sequence[Version]) -> Version | None:
 
 
 def says_otherwise(document: Document, versions: Sequence[Version], seq: int) -> Version | None:
-    """The version that an entry finds in force, if that says something else than a document of the entry."""
+    """The version that an entry finds in force, if that is not, word for word, what a document of the entry says."""
     if not versions:
         return None
-    said = _Said(document)
+    said = _Said(document, b"")
     current = _current(versions, seq, said)
     return None if current is None or said.is_in(current) else current
 
 
 def _digest(document: Document) -> bytes:
-    hashed = _SHA256.copy()  # cheaper than to start a new one
     try:
-        hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
-    except orjson.JSONEncodeError as error:
+        return news.digest(document)
+    except TypeError as error:
         raise Refused(f"the {document.get('type')} cannot be written as JSON: {error}", by="format") from error
-    return hashed.digest()[:DIGEST_BYTES]
 
 
 class _Said:
     """What a document says, to be compared with versions.
 
     Attributes:
-        digest: of all that it says, but for how long.
+        digest: as that of a `Version`.
         valid_until: for how long, as it is written; empty when it does not say.
         revoked: whether it is the end of its object.
     """
 
     __slots__ = ("digest", "document", "revoked", "valid_until")
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, meaning: bytes) -> None:
         self.document = document
         self.revoked = revokes(document)
         valid_until = document.get("valid_until")
         if valid_until.__class__ is str:
             self.valid_until = valid_until
-            self.digest = _digest({name: value for name, value in document.items() if name != "valid_until"})
+            lasting = document.copy()  # of a `Provisional`, too, this is a plain dict
+            del lasting["valid_until"]
+            words = _digest(lasting)
         else:
             self.valid_until = ""
-            self.digest = _digest(document)
+            words = _digest(document)
+        self.digest = words + meaning
 
     def is_in(self, version: Version) -> bool:
-        """Whether a version says the same, be it for longer or not."""
+        """Whether a version means the same, be it for longer or not."""
+        if self.is_worded_as(version):
+            return True
+        means, meant = self.digest[news.DIGEST_BYTES :], version.digest[news.DIGEST_BYTES :]
+        is_alike = bool(means) and bool(meant) and not news.is_news(meant, means)
+        return is_alike and bool(version.valid_until) == bool(self.valid_until)
+
+    def is_worded_as(self, version: Version) -> bool:
+        """Whether a version has the same content, be it for longer or not."""
+        words, known = self.digest[: news.DIGEST_BYTES], version.digest[: news.DIGEST_BYTES]
         if self.valid_until and not version.valid_until:
             # Recorded before the two were kept apart, or when it did not say how long.
-            return version.digest == _digest(self.document)
-        return version.digest == self.digest and bool(version.valid_until) == bool(self.valid_until)
+            return known == _digest(self.document)
+        return words == known and bool(version.valid_until) == bool(self.valid_until)
+
+    def until(self, valid_until: str) -> "_Said":
+        """The same, valid at least until then."""
+        if self.valid_until and valid_until and _is_earlier(self.valid_until, valid_until):
+            self.document = {**self.document, "valid_until": valid_until}
+            self.valid_until = valid_until
+        return self
 
 
-_NOTHING_SAID = _Said({})
+def _is_earlier(one: str, other: str) -> bool:
+    try:
+        return microseconds(one) < microseconds(other)
+    except ValueError:
+        return False  # of a format that does not check it
+
+
+_NOTHING_SAID = _Said({}, b"")
 _NOTHING_SAID.digest = b""  # the content of what has no versions is not compared
 
 
@@ -353,13 +380,24 @@ def _next_times(date: int, versions: Sequence[Version], seq: int) -> tuple[str, 
     revocation = revocation_of(versions)
     if revocation is None:
         return _times_after(date, versions)
-    before = [version for version in versions if version.modified < revocation.modified]
-    if revocation.seq <= seq or not before:
+    return None if revocation.seq <= seq else _times_before(revocation.modified, date, versions)
+
+
+def _times_following(version: Version, date: int, versions: Sequence[Version]) -> tuple[str, str] | None:
+    """Those of a version that means the same as one of these, and so takes the place of no later one."""
+    later = [each.modified for each in versions if each.modified > version.modified]
+    return _times_before(min(later), date, versions) if later else _times_after(date, versions)
+
+
+def _times_before(end: str, date: int, versions: Sequence[Version]) -> tuple[str, str] | None:
+    """Those of a version that follows the ones of before a time, and is before it, too; None: there is no room."""
+    before = [version for version in versions if version.modified < end]
+    if not before:
         return None
     created, modified = _times_after(date, before)
-    if modified >= revocation.modified:
+    if modified >= end:
         modified = _next_millisecond(max(map(_modified, before)))
-    return (created, modified) if modified < revocation.modified else None
+    return (created, modified) if modified < end else None
 
 
 def _times_after(date: int, versions: Sequence[Version]) -> tuple[str, str]:

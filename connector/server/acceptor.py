@@ -31,7 +31,9 @@ FEWER_SECONDS = 60.0
 """How long fewer strangers are in than usual after that."""
 TELL_SECONDS = 60.0
 """How often it is told that the system lacks them, at most."""
-_AT_ONCE = 64
+AT_ONCE = 16
+"""How many are taken in before those that are in are served: the more, the fewer turns has whoever does a handshake
+under a flood before it has to go for others."""
 _FEWEST = 8
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -83,7 +85,7 @@ class Acceptor:
         """Nothing is to be waited for."""
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(AT_ONCE):
             try:
                 connection, (host, *_) = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -111,8 +113,14 @@ class Acceptor:
             await self._loop.connect_accepted_socket(
                 made, guest.connection, ssl=self._tls, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=seconds
             )
-        except (OSError, TimeoutError):  # no TLS, or none in time
+        except (OSError, TimeoutError) as error:  # no TLS, or none in time
+            # Its frames hold the future that holds it: all that TLS has of the connection would stay in memory.
+            error.__traceback__ = None
             self._gone(guest)
+        else:
+            # Whoever has done a handshake has not kept the server waiting since: it has to go last.
+            if self._tls is not None and self._strangers.remove(guest):
+                self._strangers.add(guest, guest.host)
 
     def _gone(self, guest: "_Guest") -> None:
         self._strangers.remove(guest)

@@ -17,6 +17,7 @@ from connector.server import bodies
 from connector.server.audit import named, record_of
 from connector.server.authentication import SECURITY, requires
 from connector.server.problems import Problem, problem_of, responses
+from connector.server.token_book import TokenBook
 from connector.server.turns import Turns
 from connector.settings.server import ServerSettings, TokenSettings
 from connector.spending import Spending
@@ -35,6 +36,7 @@ _PROBLEMS = (
     "invalid_parameters",
     "rejected",
     "rate_limited",
+    "quota_spent",
     "misconfigured",
     "internal",
     "unavailable",
@@ -43,14 +45,14 @@ _PROBLEMS = (
 )
 
 
-def router(context: ActionContext, settings: ServerSettings, audit: AuditLog) -> APIRouter:
+def router(context: ActionContext, settings: ServerSettings, audit: AuditLog, book: TokenBook) -> APIRouter:
     """The endpoints of all actions."""
     routes = APIRouter(prefix="/actions", tags=["actions"], dependencies=SECURITY)
     threads = ActionThreads(settings)
     for action in ACTIONS.values():
         routes.add_api_route(
             f"/{action.name}",
-            _endpoint(action, context, settings, threads, audit),
+            _endpoint(action, context, settings, threads=threads, audit=audit, book=book),
             methods=["POST"],
             operation_id=action.name,
             summary=action.title,
@@ -77,13 +79,15 @@ class ActionThreads:
         )
         self._seconds = settings.action_seconds
 
-    async def run(self, work: Callable[[], Envelope], token: str) -> Envelope:
+    async def run(self, work: Callable[[], Envelope], token: str, check: Callable[[], None]) -> Envelope:
         """Run it in a thread, and wait for its result.
+
+        `check` is called when its turn has come: what it raises is raised, and nothing is run.
 
         Raises:
             Problem: too many are running already; or it takes too long, and goes on without anybody waiting for it.
         """
-        await self._turns.take(token)
+        await self._turn(token, check)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Envelope] = loop.create_future()
 
@@ -121,15 +125,30 @@ class ActionThreads:
                 "get_status shows what it does; server.action_seconds in the configuration is the limit.",
             ) from None
 
+    async def _turn(self, token: str, check: Callable[[], None]) -> None:
+        await self._turns.take(token)
+        try:
+            check()
+        except BaseException:
+            self._turns.give_back(token)
+            raise
+
 
 def _endpoint(
-    action: Action, context: ActionContext, settings: ServerSettings, threads: ActionThreads, audit: AuditLog
+    action: Action,
+    context: ActionContext,
+    settings: ServerSettings,
+    *,
+    threads: ActionThreads,
+    audit: AuditLog,
+    book: TokenBook,
 ) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request, token: Annotated[TokenSettings, Depends(requires(action.scope))]) -> Response:
-        about = record_of(request).about
+        record = record_of(request)
+        about = record.about
         asked = _parameters(action, await bodies.json_object(request, settings))
         about["parameters"] = named(asked)
-        spending = Spending(is_allowed=token.may("act"))
+        spending = Spending(is_allowed=token.may("act"), share=book.share(token))
         allowed = replace(context.seeing(token.sources), spending=spending, caller=token.name)
         ended = threading.Event()
 
@@ -141,11 +160,12 @@ def _endpoint(
             return envelope
 
         try:
-            envelope = await threads.run(work, token.name)
+            envelope = await threads.run(work, token.name, lambda: request.state.gate.check(token))
             about |= {"outcome": _outcome(envelope), "summary": envelope.summary}
         finally:
             ended.set()
             about["quota"] = spending.requests
+            book.used(token, record.client)  # so that what it spent is written down
         if envelope.data is None:
             raise problem_of(envelope.errors)
         return Response(
@@ -164,7 +184,7 @@ def _parameters(action: Action, given: dict[str, Any]) -> Parameters:
     try:
         return action.parameters.model_validate(given, strict=True)
     except pydantic.ValidationError as error:
-        raise problem_of(faults(error)) from None
+        raise problem_of(faults(error, action.parameters.model_fields)) from None
 
 
 def _request_body(action: Action) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from connector.actions import ActionContext
 from connector.configuration import Config, Plan
 from connector.ports import Collections
 from connector.server import actions, documentation, page, problems
-from connector.server.audit import AuditMiddleware
+from connector.server.audit import Audit, AuditMiddleware
 from connector.server.authentication import AuthenticationMiddleware, Gate
 from connector.server.front import Front
 from connector.server.notices import Notices
@@ -42,22 +42,24 @@ def application(
     collections: Collections,
     notices: Notices | None = None,
     book: TokenBook | None = None,
+    audit: Audit | None = None,
 ) -> ASGIApp:
     """The application that serves the actions and the page of a configuration, and the collections over TAXII."""
     plan = context.plan
-    gate = Gate(plan.settings.server, book or TokenBook(plan.token_file()), notices or Notices())
-    audit = AuditLog(context.plan.settings.server.audit)
+    book = book or TokenBook(plan.token_file())
+    gate = Gate(plan.settings.server, book, notices or Notices())
+    audit = audit or Audit(AuditLog(plan.settings.server.audit))
 
     async def reader(request: Request) -> endpoints.Reader:
         token = await gate.admit(request, READER_PATIENCE_SECONDS)
         return _Reader(token, frozenset(each.name for each in _published(plan.only(token.sources))))
 
     taxii = endpoints.TaxiiServer(_published(context.plan), collections, reader)
-    divided = _Divided(_main_application(context, gate, audit), taxii)
+    divided = _Divided(_main_application(context, gate, audit.log, book), taxii)
     return Front(AuditMiddleware(divided, audit), context.plan.settings.server)
 
 
-def _main_application(context: ActionContext, gate: Gate, audit: AuditLog) -> FastAPI:
+def _main_application(context: ActionContext, gate: Gate, audit: AuditLog, book: TokenBook) -> FastAPI:
     made = FastAPI(
         title="IoC-Stream Connector",
         version=VERSION,
@@ -69,7 +71,7 @@ def _main_application(context: ActionContext, gate: Gate, audit: AuditLog) -> Fa
     )
     problems.install(made)
     made.add_middleware(AuthenticationMiddleware, gate, open_to_all=(_OPENAPI, _DOCS))
-    made.include_router(actions.router(context, context.plan.settings.server, audit))
+    made.include_router(actions.router(context, context.plan.settings.server, audit, book))
     made.include_router(page.router())
     document = openapi(made)
     # Made once: whoever asks needs no token, and many may ask.
@@ -113,8 +115,9 @@ def openapi(made: FastAPI) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document that every server has, whatever its configuration."""
     plan = Plan(Config.model_construct(sources={}, routes={}, server=ServerSettings()), {}, {})
-    gate = Gate(plan.settings.server, TokenBook(TokenFile(Path(os.devnull) / "tokens")), Notices())
-    return openapi(_main_application(ActionContext(plan), gate, AuditLog()))
+    book = TokenBook(TokenFile(Path(os.devnull) / "tokens"))
+    gate = Gate(plan.settings.server, book, Notices())
+    return openapi(_main_application(ActionContext(plan), gate, AuditLog(), book))
 
 
 def _published(plan: Plan) -> list[endpoints.Published]:

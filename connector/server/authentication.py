@@ -74,7 +74,10 @@ class Gate:
         record = record_of(request)
         client = record.client = client_of(request, behind_proxy=self._behind_proxy)
         refuse_cross_site(request)
-        authorization = request.headers.get("authorization")
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:  # a proxy on the way may have let one in for the other
+            raise Problem("invalid_request", "Authorization is given more than once", "Send one token.")
+        authorization = given[0] if given else None
         token = self.token_of(authorization)
         if token is None:
             if authorization is not None:
@@ -83,11 +86,11 @@ class Gate:
                     await self._failed_logins.delay(client, wait)
             raise _unauthenticated(authorization)
         if token.is_over(time.time()):
-            self._notices.tell("login_refused", client, f"the token {token.name} has expired")
+            self._notices.tell("login_refused", client, message=f"the token {token.name} has expired")
             raise _expired(token)
+        record.token = token.name
         if wait := self.count(token, patience):
             await asyncio.sleep(wait)
-        record.token = token.name
         self._book.used(token, client)
         return token
 
@@ -101,6 +104,22 @@ class Gate:
                 name, token = _basic_credentials(credentials.strip())
                 return find_token(self._book.tokens(), token, name)
         return None
+
+    def check(self, token: TokenSettings) -> None:
+        """Refuse a token that has changed since it was admitted: a body can take long to come, and a turn too.
+
+        Raises:
+            Problem: it was revoked, has expired, or may now do or see something else.
+        """
+        if token.is_over(time.time()):
+            raise _expired(token)
+        if token not in self._book.tokens():
+            raise Problem(
+                "unauthenticated",
+                f"the token {token.name} was revoked or changed before the request was complete",
+                "Send the request again; if it is refused, ask whoever administers the server for a new token.",
+                headers=_CHALLENGES,
+            )
 
     def count(self, token: TokenSettings, patience: float = 0) -> float:
         """Take one request from the allowance of a token; the seconds that the request has to wait.
@@ -128,7 +147,8 @@ class Gate:
 class AuthenticationMiddleware:
     """Refuses every request without a token, whether or not its path exists.
 
-    The application finds the token in `request.state.token`; `requires` checks its scopes.
+    The application finds the token in `request.state.token`; `requires` checks its scopes. What `request.state.gate`
+    says of it later may be something else.
     """
 
     def __init__(self, application: ASGIApp, gate: Gate, open_to_all: Collection[str]) -> None:
@@ -147,9 +167,9 @@ class AuthenticationMiddleware:
                 record = record_of(request)
                 record.begin("action", action=name if name in ACTIONS else None)
             try:
-                request.state.token = await self._gate.admit(request)
+                request.state.gate, request.state.token = self._gate, await self._gate.admit(request)
             except Problem as problem:
-                await problem.response()(scope, receive, send)
+                await problem.answer(request)(scope, receive, send)
                 return
         await self._application(scope, receive, send)
 

@@ -1,6 +1,7 @@
 """Request bodies: limited in bytes, seconds and values, and JSON."""
 
 import asyncio
+import contextlib
 from email.message import Message
 
 import orjson
@@ -12,6 +13,7 @@ from connector.server.audit import record_of
 from connector.server.memory import share_of
 from connector.server.problems import Problem
 from connector.settings.server import ServerSettings
+from connector.values import jsontext
 
 MAX_VALUES = 100_000
 """Values in a body, counted by its commas and brackets. Each takes up to 250 bytes of memory, however short it is."""
@@ -43,12 +45,21 @@ async def json_object(request: Request, settings: ServerSettings) -> dict[str, J
             "Send fewer; a notification has some thousands.",
         )
     try:
-        value = orjson.loads(body) if len(body) <= _SMALL_BYTES else await asyncio.to_thread(orjson.loads, body)
+        value = await _decoded(body)
     except ValueError as error:
         raise Problem("invalid_json", f"the body is not JSON: {error}", "Send a JSON object.") from None
     if not isinstance(value, dict):
         raise Problem("invalid_parameters", "the body is not a JSON object", "Send the parameters as a JSON object.")
     return value
+
+
+async def _decoded(body: bytes) -> Json:
+    """Its value; raises ValueError when it is not JSON, and cannot be mended to be."""
+    if len(body) <= _SMALL_BYTES:
+        with contextlib.suppress(ValueError):
+            return orjson.loads(body)
+    # To mend it may take a hundred times as long as to parse it.
+    return await asyncio.to_thread(jsontext.decode, body)
 
 
 def _length(request: Request) -> int | None:

@@ -22,11 +22,23 @@ WRITE_BYTES = 64 * 1024
 IGNORED_BYTES = 128 * 1024
 """How much of a body is read and ignored after the answer. Whoever sends a notification with a wrong token can still
 read that it is one."""
+READ_SECONDS = 1.0
+"""How long a client has time to read why what it sent is no request."""
 MIN_BYTES_PER_SECOND = 1024
 """How fast a client must take its answer."""
+FREE_CHUNKS = 200
+CHUNK_BYTES = 64
+"""A body may come in so many chunks of whatever size; beyond them, chunks have so many bytes on average. The HTTP
+library takes as long for a chunk of one byte as for a thousand."""
+_TOO_LONG = 431
+"""Request Header Fields Too Large (RFC 6585 section 5)."""
 _SHOWN = ("token", "reader")
 _ACKNOWLEDGED = slice(120, 128)
 """`tcpi_bytes_acked` in Linux's `struct tcp_info` (linux/tcp.h)."""
+
+
+def _do_nothing() -> None:
+    """Nobody is to be told."""
 
 
 class _ClientLog(logging.LoggerAdapter[logging.Logger]):
@@ -37,6 +49,39 @@ class _ClientLog(logging.LoggerAdapter[logging.Logger]):
         self.level = log.level
 
 
+class _Requests(h11.Connection):
+    """Reads requests, and none whose body comes in very many very small chunks."""
+
+    def __init__(self, max_incomplete_event_size: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size)
+        self._chunks = self._bytes = 0
+        self.is_head_too_long = False
+
+    def next_event(self) -> Any:
+        """As in h11.
+
+        Raises:
+            h11.RemoteProtocolError: for what is no HTTP/1, and for such a body.
+        """
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.is_head_too_long = error.error_status_hint == _TOO_LONG
+            raise
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+            if not event.http_version.startswith(b"1."):
+                self._process_error(self.their_role)
+                raise h11.RemoteProtocolError("another version of HTTP")
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_end
+            self._bytes += len(event.data)
+            if self._chunks > FREE_CHUNKS and self._bytes < CHUNK_BYTES * self._chunks:
+                self._process_error(self.their_role)
+                raise h11.RemoteProtocolError("chunks that are too small")
+        return event
+
+
 class Connection(H11Protocol):
     """HTTP/1.1, whose request line and headers must arrive within `seconds`.
 
@@ -44,13 +89,15 @@ class Connection(H11Protocol):
     in memory.
     """
 
-    def __init__(self, *args: Any, seconds: float, on_end: Callable[[], None] = lambda: None, **options: Any) -> None:
+    def __init__(self, *args: Any, seconds: float, on_end: Callable[[], None] | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.conn = _Requests(self.config.h11_max_incomplete_event_size or 16 * 1024)
         self._seconds = seconds
-        self._on_end = on_end
+        self._on_end = on_end or _do_nothing
         self._request_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._ignored = 0
+        self._is_no_http = False
         self._had_token = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -63,16 +110,19 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Stop the time when a request is complete; start it at the first byte of the next one."""
-        if self._is_answered_early():
+        if self._is_answered_early() or self._is_no_http:
             self._ignored += len(data)
             if self._ignored > (0 if self._is_costly() else IGNORED_BYTES):
                 self.transport.abort()
                 return
+        if self._is_no_http:
+            return
         super().data_received(data)
-        if self.conn.their_state is h11.ERROR and self.cycle is not None and self.is_answering():
-            # What followed is no HTTP: uvicorn has said so, and closes. Nothing else can be answered.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._watch_the_time()
+
+    def _watch_the_time(self) -> None:
+        if self._is_no_http:
+            return  # the end is near already
         if self.is_answering():
             self._stop_request_timer()
         elif self._request_timer is None:
@@ -89,11 +139,42 @@ class Connection(H11Protocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all timers."""
+        """Stop all timers, and let go of what else would stay in memory, with all of TLS, until it is looked for."""
         self._stop_request_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
-        self._on_end()
+        self._unset_keepalive_if_required()  # uvicorn leaves it running when the client resets the connection
+        self.cycle = None  # type: ignore[assignment]  # as before the first request: it knows this connection
+        on_end, self._on_end = self._on_end, _do_nothing  # which may know this connection, too
+        on_end()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say why what came is no request, and end the connection once that can have been read.
+
+        Were it closed at once, the system would tell the client that what it still sends is lost, and that client
+        would read nothing.
+        """
+        self._is_no_http = True
+        self._stop_request_timer()
+        if self.cycle is not None and self.is_answering():  # no other answer follows
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way already
+            self.transport.close()
+            return
+        status, said = 400, msg
+        if self.conn.is_head_too_long:  # type: ignore[attr-defined]
+            status, said = _TOO_LONG, "The request line and headers are longer than 16 KiB: ask for less at once.\n"
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(said))),
+            ("connection", "close"),
+        ]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(said.encode()), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._request_timer = self.loop.call_later(READ_SECONDS, self.transport.close)
 
     def _unsupported_upgrade_warning(self) -> None:
         """No WebSocket is ever served: uvicorn's advice to install a library for it would mislead."""
@@ -114,7 +195,7 @@ class Connection(H11Protocol):
 
     def _is_costly(self) -> bool:
         """Whether what follows comes in chunks, of whatever size, from somebody without a token."""
-        return not self.has_token() and any(name == b"transfer-encoding" for name, _ in self.headers)
+        return not self.has_token() and any(name == b"transfer-encoding" for name, _ in self.headers or ())
 
     def _start_request_timer(self) -> None:
         self._request_timer = self.loop.call_later(self._seconds, self._give_up)

@@ -19,6 +19,7 @@ from connector.configuration import Plan
 from connector.model import Misconfigured
 from connector.server.acceptor import Acceptor, raise_file_limit
 from connector.server.application import application
+from connector.server.audit import Audit
 from connector.server.connection import Connection
 from connector.server.notices import Notices
 from connector.server.token_book import TokenBook
@@ -50,16 +51,17 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
             "server.tokens: there is no token, so nobody could ask anything;"
             " `iocstream token new NAME --scope read` makes one"
         )
+    audit_log = telemetry.AuditLog(settings.audit)
     try:
-        telemetry.AuditLog(settings.audit).check()
+        audit_log.check()
     except OSError as error:
         raise Misconfigured(f"server.audit: {settings.audit} cannot be written: {error.strerror}") from None
     raise_file_limit()
     with app.open_journal(plan, make=True) as journal, _listening(settings) as listener:
         journal.status({})  # makes and migrates it: what is wrong with it then keeps the server from starting
-        notices = Notices()
+        notices, audit = Notices(), Audit(audit_log)
         config = uvicorn.Config(
-            application(ActionContext(plan, stop), journal.collections, notices, book),
+            application(ActionContext(plan, stop), journal.collections, notices, book, audit),
             http=Connection,
             ws="none",
             lifespan="off",
@@ -76,8 +78,9 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise Misconfigured(f"server.tls: the certificate, its key or client_ca cannot be used: {error}") from None
-        log = logging.getLogger("uvicorn")
-        log.handlers, log.propagate = [_EventLog(notices)], False
+        for name in ("uvicorn", "asyncio"):
+            log = logging.getLogger(name)
+            log.handlers, log.propagate = [_EventLog(notices)], False
         # asyncio takes this much memory for each connection with TLS: 256 KiB unless told otherwise.
         SSLProtocol.max_size = TLS_BYTES
         server = _Server(config, stop, settings.request_seconds, notices)
@@ -85,6 +88,7 @@ def serve(plan: Plan, stop: threading.Event, tell: Callable[[str], None] = lambd
         tell(_url(settings, listener))
         server.run(sockets=[listener])
         notices.close()
+        audit.close()
         book.close()
         telemetry.logger().info("serving_ended")
 
@@ -124,7 +128,7 @@ class _Server(uvicorn.Server):
 
 
 class _EventLog(logging.Handler):
-    """Writes what uvicorn logs as events of this program's log; what any client can cause, as a notice."""
+    """Writes what uvicorn and asyncio log as events of this program's log; what any client can cause, as a notice."""
 
     def __init__(self, notices: Notices) -> None:
         super().__init__(logging.WARNING)
@@ -132,9 +136,10 @@ class _EventLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one."""
-        client = getattr(record, "client", None)
+        # asyncio tells of answers to connections that were reset meanwhile, and does not say whose.
+        client = getattr(record, "client", "" if record.name == "asyncio" else None)
         if client is not None and record.levelno < logging.ERROR:
-            self._notices.tell("http_server", client, record.getMessage())
+            self._notices.tell("http_server", client, message=record.getMessage())
             return
         say = telemetry.logger().error if record.levelno >= logging.ERROR else telemetry.logger().warning
         say("http_server", message=record.getMessage(), exc_info=record.exc_info)

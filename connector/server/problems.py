@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from connector import telemetry
 from connector.actions.envelope import ErrorDetail, error_detail
 from connector.model import ConnectorError
+from connector.server.audit import record_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,6 +31,7 @@ STATUSES: Mapping[str, HTTPStatus] = {
     "unsupported_media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "invalid_parameters": HTTPStatus.UNPROCESSABLE_ENTITY,
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "quota_spent": HTTPStatus.TOO_MANY_REQUESTS,
     "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
     "misconfigured": HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -79,6 +81,11 @@ class Problem(Exception):
         )
         self.headers = headers
 
+    def answer(self, request: Request) -> Response:
+        """The answer to a request, whose audit hears of it."""
+        record_of(request).told(self.details.code)
+        return self.response()
+
     def response(self) -> Response:
         """The answer."""
         body = self.details.model_dump_json(exclude_defaults=True, exclude_none=True)
@@ -108,9 +115,9 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Exception, _bug)
 
 
-async def _problem(_: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 -- what the handler is installed for
-    return error.response()
+    return error.answer(request)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

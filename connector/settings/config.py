@@ -7,8 +7,10 @@ Relative paths in a configuration file are relative to its folder, whatever fold
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,12 +20,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from connector.model import Json, Misconfigured
 from connector.settings import options, yamldoc
 from connector.settings.yamldoc import YamlDocument, YamlPath
+from connector.values.display import shortened_in_the_middle
+from connector.values.suggestions import suggestion
 
 _PLACEHOLDER = re.compile(r"\$(?:\$(?=\{)|\{([^{}]*)\})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_SECRET_BYTES = 64 * 1024
 _SHORTEST_SECRET = 6
 """What is shorter is a number or a word that an error needs."""
+_NOT_THERE = "not-there"
+"""What stands in for a secret that a command does without."""
 _NAME = "[key]"
 """What pydantic adds to a location to say that the key is at fault, not its value."""
 _WORDING = {
@@ -49,13 +55,17 @@ _WORDING = {
     "string_too_long": "must have at most {max_length} characters",
     "missing": "is required",
     "union_tag_not_found": "needs a type",
-    "union_tag_invalid": "there is no such type; choose one of {expected_tags}",
+    "union_tag_invalid": "there is no such type; choose one of {expected_tags}, or install the plugin that has it",
 }
 """How pydantic's types of faults (docs.pydantic.dev/latest/errors/validation_errors) read in a configuration file."""
+PLUGIN_FAULT = "plugin_fault"
+"""The type of the fault that the plugin which `type` names cannot be used."""
 _SECTION_WANTED = ("model_type", "model_attributes_type", "dict_type")
 _BELOW_NAMES = 2
 _MAX_FAULTS = 20
 """Shown at once: a file of another kind may have one in every line."""
+_LONGEST_FAULT = 2000
+"""In characters: longer than any path of a file that systems take, and its place."""
 
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -141,10 +151,17 @@ class Placeholders:
     Args:
         folder: that of the configuration file.
         environ: the environment variables; None: those of this process.
+        without: whether the option at a path may do without its secret, where that is not to be had.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str] | None = None,
+        without: Callable[[YamlPath], bool] = lambda _: False,
+    ) -> None:
         self.folder = folder
+        self.without = without
         self._environ = os.environ if environ is None else environ
 
     def content(self, name: str) -> str:
@@ -180,10 +197,19 @@ class Placeholders:
 
 def validate(document: YamlDocument, model: type[SettingsType], placeholders: Placeholders) -> SettingsType:
     """Fill in and validate a parsed document; errors as for `load`."""
+    schema = cache(model.model_json_schema)
     unfilled: list[str] = []
-    data = _substitute(document, document.data, (), placeholders, unfilled)
+    left_out: list[str] = []
+
+    def not_filled(path: YamlPath, reason: str, value: str, placeholder: str) -> str:
+        may_do_without = value == placeholder and placeholders.without(path)
+        is_left_out = may_do_without and options.is_secret(schema(), document.data, path)
+        (left_out if is_left_out else unfilled).append(str(document.error(path, reason)))
+        return _NOT_THERE
+
+    data = _substitute(document.data, (), placeholders, not_filled)
     if unfilled:
-        raise Misconfigured("\n".join(unfilled))
+        raise _told(unfilled[:_MAX_FAULTS], len(unfilled) - _MAX_FAULTS)
     if data is None:
         raise Misconfigured(
             f"{document.name}: there is nothing in this file; `iocstream init` writes one to start from"
@@ -191,11 +217,17 @@ def validate(document: YamlDocument, model: type[SettingsType], placeholders: Pl
     try:
         return model.model_validate(data, context=placeholders.folder)
     except pydantic.ValidationError as error:
+        if left_out:  # what stands in for a secret may be all that is wrong
+            raise _told(left_out[:_MAX_FAULTS], len(left_out) - _MAX_FAULTS) from None
         found = error.errors(include_input=False)
         faults = [_explain(document, data, model, fault) for fault in found[:_MAX_FAULTS]]
-        if len(found) > _MAX_FAULTS:
-            faults.append(f"and {len(found) - _MAX_FAULTS} faults more")
-        raise Misconfigured("\n".join(dict.fromkeys(faults))) from None
+        raise _told(faults, len(found) - _MAX_FAULTS) from None
+
+
+def _told(faults: Sequence[str], more: int) -> Misconfigured:
+    """Faults in one error, a line each, and how many there are that are not told."""
+    lines = [shortened_in_the_middle(fault, _LONGEST_FAULT) for fault in dict.fromkeys(faults)]
+    return Misconfigured("\n".join([*lines, f"and {more} faults more"] if more > 0 else lines))
 
 
 @contextmanager
@@ -249,13 +281,21 @@ def _allow_placeholders(schema: Json) -> None:
 
 
 def _substitute(
-    document: YamlDocument, value: Json, path: YamlPath, filling: Placeholders, unfilled: list[str]
+    value: Json, path: YamlPath, filling: Placeholders, not_filled: Callable[[YamlPath, str, str, str], str]
 ) -> Json:
-    """The value with its filling filled in; what could not be filled in is added to `unfilled`."""
+    """The value with its filling filled in.
+
+    Args:
+        value: what stands in the file.
+        path: where.
+        filling: what placeholders stand for.
+        not_filled: called where there is nothing, with the path, the reason, the value and the placeholder in it;
+            returns what takes its place.
+    """
     if isinstance(value, dict):
-        return {key: _substitute(document, child, (*path, key), filling, unfilled) for key, child in value.items()}
+        return {key: _substitute(child, (*path, key), filling, not_filled) for key, child in value.items()}
     if isinstance(value, list):
-        return [_substitute(document, child, (*path, index), filling, unfilled) for index, child in enumerate(value)]
+        return [_substitute(child, (*path, index), filling, not_filled) for index, child in enumerate(value)]
     if not isinstance(value, str) or "$" not in value:
         return value
 
@@ -263,15 +303,17 @@ def _substitute(
         try:
             return "$" if match.group(1) is None else filling.content(match.group(1))  # `$${` is a literal `${`
         except ValueError as error:
-            unfilled.append(str(document.error(path, str(error))))
-            return ""
+            return not_filled(path, str(error), value, match.group())
 
     return _PLACEHOLDER.sub(fill, value)
 
 
 def _secret_file(name: Path) -> str:
     try:
-        with name.open("rb") as file:
+        # A pipe that nobody writes to would be waited for.
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"{name} is no file that can be read whole: put the secret into a regular file")
             content = file.read(_MAX_SECRET_BYTES + 1)
         if len(content) > _MAX_SECRET_BYTES:
             raise ValueError(f"the file {name} is larger than {_MAX_SECRET_BYTES} bytes")
@@ -294,9 +336,11 @@ def _explain(document: YamlDocument, data: Json, model: type[BaseModel], fault: 
         message = "must not be empty" if least == 1 else f"must have a length of at least {least}"
     elif kind in _WORDING:
         message = _WORDING[kind].format_map(context)
-    if kind == "union_tag_invalid":
+    if kind == "union_tag_not_found" and (kinds := options.kinds(model.model_json_schema(), data, path)):
+        message += f": choose one of {', '.join(kinds)}"
+    if kind in ("union_tag_invalid", PLUGIN_FAULT):
         path = (*path, "type")
-    message += _remedy(kind, data, path)
+    message += _remedy(kind, data, path, str(context.get("expected") or context.get("expected_tags") or ""))
     if fault["loc"] and fault["loc"][-1] == _NAME and kind == "string_pattern_mismatch":
         pattern = context["pattern"]
         message = _NAME_RULE if pattern == f"^{NAME_PATTERN}$" else f"this name must match {pattern}"
@@ -319,18 +363,30 @@ def _real_path(data: Json, loc: tuple[str | int, ...], *, is_missing: bool) -> Y
     return tuple(path)
 
 
-def _remedy(kind: str, data: Json, path: YamlPath) -> str:
-    """What to do about a value of the wrong type; empty when the fault says enough."""
+def _remedy(kind: str, data: Json, path: YamlPath, expected: str) -> str:
+    """What to do about a wrong value, where one of the quoted ones is expected; empty when the fault says enough."""
     value = _value(data, path)
-    if kind == "string_type" and value is None:
-        return ", and there is none: give a value, or leave the option out"
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        return ": put it in quotation marks"
-    if kind in _SECTION_WANTED and len(path) == _BELOW_NAMES and path[0] in ("sources", "routes"):
-        return f": under {path[0]} come names of your choice, and the options under each name"
-    if kind in _SECTION_WANTED and path in (("sources",), ("routes",)) and isinstance(value, list):
-        return ": a name of your choice for each, no list"
-    return ""
+    is_section = kind in _SECTION_WANTED
+    is_token = path[:2] == ("server", "tokens")
+    remedies = (
+        (expected and isinstance(value, str), suggestion(str(value), re.findall("'([^']+)'", expected))),
+        (
+            kind == "missing" and is_token and path[-1] == "hash",
+            ": `iocstream token new NAME --scope read --print` makes a token and prints what belongs here",
+        ),
+        (kind.endswith("_type") and value is None, ", and there is none: give a value, or leave the option out"),
+        (kind in ("list_type", "tuple_type") and isinstance(value, str), ": put it in brackets"),
+        (kind == "string_type" and isinstance(value, bool | int | float), ": put it in quotation marks"),
+        (
+            is_section and len(path) == _BELOW_NAMES and path[0] in ("sources", "routes"),
+            f": under {path[0] if path else ''} come names of your choice, and the options under each name",
+        ),
+        (
+            is_section and path in (("sources",), ("routes",)) and isinstance(value, list),
+            ": a name of your choice for each, no list",
+        ),
+    )
+    return next((remedy for applies, remedy in remedies if applies), "")
 
 
 def _value(data: Json, path: YamlPath) -> Json:

@@ -1,5 +1,6 @@
 """The section `guards:` of the configuration, of a source and of a route: lists of what is known to be good."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ Reach = Literal["derived", "all", "none"]
 def _there(path: Path, info: ValidationInfo) -> Path:
     path = placed(path, info)
     if not path.is_file() and not path.is_dir():
+        if os.path.lexists(path):
+            raise ValueError(f"{path} is neither a file nor a folder")
         raise ValueError(f"there is no file or folder {path}")
     return path
 

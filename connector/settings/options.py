@@ -33,6 +33,22 @@ def unknown_option(schema: Json, data: Json, path: YamlPath) -> str:
     return f"there is no such option; there is {', '.join(sorted(here))}" if here else "there is no such option"
 
 
+def kinds(schema: Json, data: Json, path: YamlPath) -> Sequence[str]:
+    """What the `type` of the section at a path may be."""
+    return [*dict.fromkeys(kind for section in _at(schema, schema, data, path) for kind in _kinds(section))]
+
+
+def is_secret(schema: Json, data: Json, path: YamlPath) -> bool:
+    """Whether the option at a path is a secret, whatever type the file chooses."""
+    options = (
+        child
+        for section in _at(schema, schema, data, path[:-1])
+        for key, child in _children(section)
+        if key in (path[-1], NAMED)
+    )
+    return any(each.get("writeOnly") for option in options for each in _variants(schema, option))
+
+
 def _closest(name: str, options: Any) -> str | None:
     spelt = {option.lower(): option for option in sorted(options)}
     close = difflib.get_close_matches(name.lower().replace("-", "_"), spelt, n=1, cutoff=0.7)
@@ -49,7 +65,7 @@ def _at(root: Json, node: Json, data: Json, path: YamlPath) -> Iterator[Mapping[
     """The sections that may stand at a path, as far as the types that the file names decide."""
     for section in _variants(root, node):
         kinds = _kinds(section)
-        if isinstance(data, dict) and kinds and data.get("type") not in kinds:
+        if isinstance(data, dict) and kinds and data.get("type", kinds[0]) not in kinds:
             continue
         if not path:
             yield section

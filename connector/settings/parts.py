@@ -1,6 +1,7 @@
-"""What every kind of source and sink says of itself, whatever its own options are."""
+"""What every kind of source, sink and journal says of itself, whatever its own options are."""
 
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field, field_validator
@@ -110,6 +111,60 @@ class PublishedCollection(NamedTuple):
     keep_days: int | None = None
 
 
+class JournalSettings(Settings):
+    """Options of a journal: how long it keeps what. A kind adds its own, and says here where it is."""
+
+    if TYPE_CHECKING:  # each kind declares this itself, where its documentation has it
+        type: str
+
+    retention_days: int = Field(
+        30,
+        ge=8,
+        le=36_500,
+        description=(
+            "How many days notifications are kept for replays, once every route has dealt with them. At "
+            "least 8, because VirusTotal may repeat a notification for 7 days."
+        ),
+    )
+    repeat_days: int = Field(
+        90,
+        ge=8,
+        le=36_500,
+        description=(
+            "How many days the id of a notification is known after it was raised, so that a repeat is not stored "
+            "again; at least for as long as the notification is kept. VirusTotal may repeat one for 7 days; a file "
+            "that is handed in again may be older. What comes again later is delivered again, as the same objects."
+        ),
+    )
+    ledger_days: int = Field(
+        400,
+        ge=30,
+        le=36_500,
+        description=(
+            "How many days it is known what a route has sent of an object, after a notification last said it. The "
+            "bundled mappings make no indicator that is valid for longer than 365 days. What is said again later is "
+            "sent again, and its `created` is then that of the new match. Of superseded versions it is known for "
+            "`retention_days`. What is in a collection of the journal is known for as long as it is there."
+        ),
+    )
+
+    def place(self) -> str:
+        """Where it is, for people: nothing secret is in it."""
+        raise NotImplementedError
+
+    def beside(self, suffix: str) -> Path:
+        """A file of this machine that belongs to it, where nothing says which."""
+        raise NotImplementedError
+
+    def files(self) -> Sequence[Path]:
+        """The files of this machine that it is in; none, for one in a database."""
+        return ()
+
+
+AT_ONCE = 500
+"""Notifications that a sink is given at once, where it does not say otherwise."""
+
+
 class SinkSettings(Settings):
     """Options of a sink. A kind adds its own and says here what it needs of its route."""
 
@@ -134,6 +189,10 @@ class SinkSettings(Settings):
     def waits_for(self) -> str:
         """Whose answers it waits for: parts that wait for the same share a few threads, and so hold up no others."""
         return self.receiver()
+
+    def at_once(self) -> int:
+        """How many notifications it is given at once: what a crash in between may have it send again."""
+        return AT_ONCE
 
     def misfit(self, format_name: str) -> Misfit | None:
         """Why it cannot take documents of a format; None: it can."""

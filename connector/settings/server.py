@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable
 from typing import Annotated, Any, Self
@@ -11,6 +12,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, fi
 from connector.settings.config import NAME_PATTERN, ExistingFile, Name, PlacedPath, Settings, StreamPath
 from connector.settings.telemetry import HostName, address_and_port
 from connector.values.addresses import is_loopback
+from connector.values.display import shortened
+from connector.values.suggestions import instead
 from connector.values.timestamps import timestamp, unix_seconds
 
 PREFIX = "iocs_"
@@ -19,7 +22,26 @@ _TOKEN_BYTES = 32
 _RIGHTS = {"read": frozenset(("read",)), "act": frozenset(("read", "act"))}
 """Which scopes each scope includes; `admin` includes all."""
 
-ScopeName = Annotated[str, Field(pattern=f"^(read|act|admin|taxii|taxii:{NAME_PATTERN})$")]
+_LONGEST_SCOPE = 80
+_SCOPE = f"^(read|act|admin|taxii|taxii:{NAME_PATTERN})$"
+_HASH = "^sha256:[0-9a-f]{64}$"
+_MADE_BY = "`iocstream token new NAME --scope read --print` makes a token and prints what belongs here"
+
+
+def _a_scope(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(_SCOPE, value):
+        known = ("read", "act", "admin", "taxii", "taxii:NAME")
+        raise ValueError(f"there is no scope {shortened(value, _LONGEST_SCOPE)!r}{instead(value, known)}")
+    return value
+
+
+def _a_hash(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(_HASH, value):
+        raise ValueError(f"must be sha256: and 64 hexadecimal digits in lower case, not the token: {_MADE_BY}")
+    return value
+
+
+ScopeName = Annotated[str, Field(pattern=_SCOPE), BeforeValidator(_a_scope)]
 
 
 def _seconds(value: Any) -> Any:
@@ -39,8 +61,8 @@ class TokenSettings(Settings):
     """A token that opens the server; `iocstream token new NAME` makes one. Its hash alone is written down."""
 
     name: Name = Field(description="Name of the token: who uses it. For HTTP Basic it is the user name.")
-    hash: str = Field(
-        pattern=r"^sha256:[0-9a-f]{64}$",
+    hash: Annotated[str, BeforeValidator(_a_hash)] = Field(
+        pattern=_HASH,
         description=(
             "SHA-256 of the token, as `iocstream token new NAME --print` shows it. The token itself is not stored."
         ),
@@ -63,6 +85,15 @@ class TokenSettings(Settings):
     )
     expires: Moment | None = Field(
         None, description="When the token stops to open anything: a date, or a time with an offset. Without it: never."
+    )
+
+    quota_per_day: int | None = Field(
+        None,
+        ge=0,
+        description=(
+            "How many requests to VirusTotal may be sent for the token on one day (UTC). Without it: as many as the "
+            "API key has. What `iocstream run` fetches and looks up is not among them."
+        ),
     )
 
     def is_over(self, now: float) -> bool:

@@ -1,8 +1,8 @@
 """Tokens that commands make and revoke while the server runs: a file for its owner alone, beside the journal.
 
 The file holds hashes of tokens, and which tokens are revoked, those of the configuration among them. Commands write it;
-the server reads it again whenever it has changed. When each token was last used is in a second file, which the server
-writes.
+the server reads it again whenever it has changed. When each token was last used, and how much quota it has cost on one
+day, is in a second file, which the server writes.
 """
 
 import fcntl
@@ -22,7 +22,10 @@ from connector.settings.config import Settings
 from connector.settings.server import TokenSettings
 from connector.values.timestamps import timestamp
 
+SOON_SECONDS = 14 * 86_400
+"""How long before its end a token is warned of."""
 _USES_SUFFIX = ".uses"
+_DAY_SECONDS = 86_400
 
 
 class RevokedToken(Settings):
@@ -46,6 +49,23 @@ class TokenFileContent(Settings):
     revoked: list[RevokedToken] = pydantic.Field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Use:
+    """The last use of a token, and what it has spent since that was last written down.
+
+    Attributes:
+        at: Unix seconds.
+        client: address of the client.
+        day: on which it has spent, in days since 1970.
+        requests: how many requests to VirusTotal were sent for it.
+    """
+
+    at: float
+    client: str
+    day: int = 0
+    requests: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ListedToken:
     """A token, as `iocstream token list` shows it.
@@ -54,12 +74,16 @@ class ListedToken:
         kept: `configuration` or `file`.
         state: `valid`, `expired` or `revoked`.
         used: when it was last used (RFC 3339), and from where; None: never, as far as is known.
+        quota_today: how many requests to VirusTotal were sent for it since 00:00 UTC, as far as is known.
+        message: that it has expired, or soon will, and what to do about it; None: neither.
     """
 
     settings: TokenSettings
     kept: str
     state: str
     used: tuple[str, str] | None = None
+    quota_today: int = 0
+    message: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -73,6 +97,9 @@ class ListedToken:
             "expires": None if token.expires is None else timestamp(token.expires),
             "last_used": self.used[0] if self.used else None,
             "last_used_from": self.used[1] if self.used else None,
+            "quota_per_day": token.quota_per_day,
+            "quota_today": self.quota_today,
+            "message": self.message,
         }
 
 
@@ -139,7 +166,8 @@ class TokenFile:
             found = [each for each in (*self.configured, *content.tokens) if each.name == name]
             ended = [each for each in found if each.hash not in revoked]
             if not ended:
-                raise Misconfigured(f"the token {name} is revoked already" if found else f"there is no token {name}")
+                said = f"there is no token {name}; `iocstream token list` shows them"
+                raise Misconfigured(f"the token {name} is revoked already" if found else said)
             now = timestamp(int(time.time()))
             added = [RevokedToken(name=each.name, hash=each.hash, at=now) for each in ended]
             self._write(TokenFileContent(tokens=content.tokens, revoked=[*content.revoked, *added]))
@@ -158,11 +186,28 @@ class TokenFile:
             for token in tokens:
                 state = "revoked" if token.hash in revoked else "expired" if token.is_over(now) else "valid"
                 used = uses.get(token.hash)
-                found.append(ListedToken(token, kept, state, (used["at"], used["client"]) if used else None))
+                message = None if state == "revoked" else _end_of(token, now)
+                last = (used["at"], used["client"]) if used else None
+                spent = _spent(used, int(now) // _DAY_SECONDS)
+                found.append(ListedToken(token, kept, state, last, spent, message))
         return found
 
-    def write_uses(self, uses: Mapping[str, tuple[float, str]]) -> None:
+    def spent(self) -> Mapping[str, tuple[int, int]]:
+        """The last day, in days since 1970, on which each token cost quota, by hash, and how many requests.
+
+        Raises:
+            Misconfigured: the file cannot be read.
+        """
+        return {
+            token: (use["day"], _spent(use, use["day"]))
+            for token, use in self._uses().items()
+            if isinstance(use.get("day"), int)
+        }
+
+    def write_uses(self, uses: Mapping[str, Use]) -> None:
         """Write down when tokens were last used and from where, by hash; what others wrote down later stays.
+
+        What they spent is added to what was spent on the same day.
 
         Raises:
             OSError: it cannot be written.
@@ -170,19 +215,21 @@ class TokenFile:
         """
         with self._locked():
             kept = dict(self._uses())
-            for token, (at, client) in uses.items():
-                when = timestamp(int(at))
-                if token not in kept or kept[token]["at"] < when:
-                    kept[token] = {"at": when, "client": client}
+            for token, use in uses.items():
+                before, when = kept.get(token, {}), timestamp(int(use.at))
+                after = dict(before) if before and before["at"] > when else {**before, "at": when, "client": use.client}
+                if use.requests:
+                    after |= {"day": use.day, "requests": _spent(before, use.day) + use.requests}
+                kept[token] = after
             _replace(self._uses_path(), json.dumps(kept, indent=1))
 
     def _uses_path(self) -> Path:
         return self.path.with_name(self.path.name + _USES_SUFFIX)
 
-    def _uses(self) -> Mapping[str, Mapping[str, str]]:
+    def _uses(self) -> Mapping[str, Mapping[str, Any]]:
         try:
             found = json.loads(self._uses_path().read_text("utf-8"))
-        except (FileNotFoundError, ValueError):  # it says nothing that must not be lost
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # it says nothing that must not be lost
             return {}
         except OSError as error:
             raise Misconfigured(f"{self._uses_path()} cannot be read: {error.strerror}") from None
@@ -228,6 +275,28 @@ class TokenFile:
 
     def _write(self, content: TokenFileContent) -> None:
         _replace(self.path, content.model_dump_json(indent=1))
+
+
+def _spent(use: Mapping[str, Any] | None, day: int) -> int:
+    """How many requests were sent on a day, as it is written down."""
+    requests = use.get("requests") if use and use.get("day") == day else None
+    return requests if isinstance(requests, int) else 0
+
+
+def _end_of(token: TokenSettings, now: float) -> str | None:
+    """That a token has expired, or soon will, and what to do about it; None: neither."""
+    if token.expires is None or token.expires - now > SOON_SECONDS:
+        return None
+    options = [f"--scope {each}" for each in token.scopes] + [f"--source {each}" for each in token.sources or ()]
+    made_anew = f"{' '.join(options)} --expires 90d`"
+    revoke = f"`iocstream token revoke {token.name}`"
+    if token.is_over(now):
+        said = f"the token {token.name} expired on {timestamp(token.expires)[:10]}: {revoke}"
+        return f"{said}, and if it is still needed `iocstream token new {token.name} {made_anew}"
+    days, at = int(token.expires - now) // _DAY_SECONDS, timestamp(token.expires)[:16]
+    left = f"in {days} days" if days > 1 else "in a day" if days else "within a day"
+    said = f"the token {token.name} expires {left}, at {at}Z: `iocstream token new NEW_NAME {made_anew}"
+    return f"{said} makes another for who uses it; then {revoke}"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -93,11 +94,14 @@ def load(path: Path, name: str | None = None) -> YamlDocument:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise Misconfigured(f"{name}: larger than {MAX_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)  # a device says nothing of its size, and may have no end
+        if len(text) > MAX_BYTES:
+            raise Misconfigured(f"{name}: larger than {MAX_BYTES} bytes")
     except OSError as error:
         raise Misconfigured(f"{name}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Misconfigured(f"{name}: is not UTF-8 text (byte {error.start})") from error
+        raise Misconfigured(f"{name}: is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     return parse(text, name)
 
 
@@ -108,6 +112,7 @@ def parse(text: str, name: str) -> YamlDocument:
         Misconfigured: as for `load`.
     """
     reader = YAML(typ="rt", pure=True)
+    reader.Composer = _Composer
     try:
         node = reader.compose(text)
     except MarkedYAMLError as error:
@@ -116,7 +121,8 @@ def parse(text: str, name: str) -> YamlDocument:
         if "unexpected end of stream" in problem and error.context_mark:
             mark, problem = error.context_mark, "a quotation mark opens here and is closed nowhere"
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise Misconfigured(f"{where}: is not YAML: {problem}{_remedy(problem)}") from error
+        line = text.split("\n")[mark.line] if mark else ""
+        raise Misconfigured(f"{where}: is not YAML: {problem}{_remedy(problem, line)}") from error
     except ReaderError as error:
         before = text[: error.position]
         where = f"{name}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
@@ -137,7 +143,7 @@ _REMEDIES = (
     ("undefined alias", "put a text that begins with * in quotation marks"),
     (
         "mapping values are not allowed here",
-        "a colon is missing in the line before, or quotation marks around it",
+        "a colon is missing in the line before, or quotation marks around it, or one further up is closed nowhere",
     ),
     ("unknown escape character", "in double quotation marks write two backslashes for one, or take single ones"),
     ("could not find expected ':'", "a key needs a colon and a blank after it"),
@@ -147,8 +153,30 @@ _REMEDIES = (
 )
 
 
-def _remedy(problem: str) -> str:
+_BARE_PLACEHOLDER = re.compile(r"""[\[{,:]\s*(\$\{[^{}"']*\})""")
+"""`${X}` as the first of a value without quotation marks, whose brace YAML takes for its own within braces."""
+
+
+def _remedy(problem: str, line: str) -> str:
+    """What to do about it, by what the reader says and the line that it stopped in."""
+    if (bare := _BARE_PLACEHOLDER.search(line)) and "expected ',' or" in problem:
+        return f": between braces or brackets put {bare.group(1)} in quotation marks"
     return next((f": {remedy}" for part, remedy in _REMEDIES if part in problem), "")
+
+
+class _Composer(Composer):
+    """Ends at the first value that is nested too deeply; ruamel would read on, for seconds, to the end of its stack."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            problem = f"more than {MAX_DEPTH} levels: take brackets or indentation out"
+            raise ComposerError(None, None, problem, self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Builder:

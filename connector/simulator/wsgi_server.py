@@ -1,6 +1,7 @@
 """A WSGI application served on loopback by a thread, for as long as a `with` block lasts."""
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,12 +37,19 @@ class _QuietHandler(WSGIRequestHandler):
 
 @contextmanager
 def serving(application: WSGIApplication, port: int = 0) -> Iterator[str]:
-    """Serve until the block ends; yields the base URL, `http://127.0.0.1:PORT`. Port 0 takes a free one."""
-    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler)
+    """Serve until the block ends; yields the base URL, `http://127.0.0.1:PORT`. Port 0 takes a free one.
+
+    Raises:
+        OSError: the port cannot be listened on.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener:  # werkzeug would end the program if the port is taken
+        server = make_server(
+            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
+        )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.port}"
     finally:
         server.shutdown()
         server.server_close()

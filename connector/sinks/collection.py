@@ -7,6 +7,7 @@ import orjson
 from pydantic import Field
 
 from connector.model import Message, Refusal, StixObject
+from connector.plugin import CONTRACT, SinkKind
 from connector.ports import Collections
 from connector.settings.config import Name
 from connector.settings.parts import Destination, Misfit, PublishedCollection, SinkSettings
@@ -123,3 +124,10 @@ def _text(document: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"it has no {key}")
     return value
+
+
+KIND = SinkKind(
+    contract=CONTRACT,
+    settings=CollectionSettings,
+    make=lambda settings, around: CollectionSink(settings, around.collections),
+)

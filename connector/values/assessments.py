@@ -1,51 +1,62 @@
 """What the attributes of an entity come to: whether they call it bad, and when they say something else than before."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
+from connector.model import JsonObject
+from connector.values import news
 
-DIGEST_BYTES = 16
 _BAD = ("VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS")
-_ENGINES = (1, 3, 10, 20, 40)
-"""Numbers of engines at which it makes a difference whether one more calls an entity malicious."""
-_SCORE_STEP = 10
+_MANY_ENGINES = 10
 _MOST_NAMES = 100
+_LEVELS = 16
 
 
 def is_bad(attributes: Mapping[str, Any]) -> bool:
     """Whether VirusTotal calls an entity malicious or suspicious; where it has no verdict, whether any engine does."""
     verdict = _at(attributes, "gti_assessment", "verdict", "value")
-    return verdict in _BAD if isinstance(verdict, str) else _step(_malicious(attributes)) > 0
+    if isinstance(verdict, str):
+        return verdict in _BAD
+    engines = _malicious(attributes)
+    return news.is_number(engines) and engines >= 1
+
+
+def verdict(attributes: Mapping[str, Any]) -> str:
+    """VirusTotal's verdict on an entity; empty where there is none."""
+    found = _at(attributes, "gti_assessment", "verdict", "value")
+    return found if isinstance(found, str) else ""
+
+
+def standing(attributes: Mapping[str, Any]) -> tuple[str, str]:
+    """What an entity is held to be: verdict and severity; where there is no verdict, by its engines, as mappings do."""
+    found = verdict(attributes)
+    if not found and news.is_number(engines := _malicious(attributes)) and engines >= 1:
+        found = _BAD[0] if engines >= _MANY_ENGINES else _BAD[1]
+    return found, _text(_at(attributes, "gti_assessment", "severity", "value")) or ""
+
+
+def is_benign(attributes: Mapping[str, Any]) -> bool:
+    """Whether VirusTotal calls an entity benign."""
+    return verdict(attributes) == "VERDICT_BENIGN"
 
 
 def meaning(attributes: Mapping[str, Any]) -> bytes:
-    """A digest of what is news when it changes: verdict, severity, tens of the score, how many engines, names.
-
-    One engine more among sixty is none, nor is another date.
-    """
-    score = _at(attributes, "gti_assessment", "threat_score", "value")
+    """What is news when it changes (`connector.values.news`): verdict, severity, score, how many engines, names."""
     attribution = _object(attributes.get("attribution"))
     said = [
         _text(_at(attributes, "gti_assessment", "verdict", "value")),
         _text(_at(attributes, "gti_assessment", "severity", "value")),
-        int(score) // _SCORE_STEP if _is_number(score) and 0 <= score <= 100 else None,  # noqa: PLR2004
-        _step(_malicious(attributes)),
         _text(_at(attributes, "popular_threat_classification", "suggested_threat_label")),
         _names(attribution.get("malware_families"), "family"),
         _names(attribution.get("threat_actors"), "name"),
         _names(_at(attributes, "malware_config", "families"), "family"),
     ]
-    return hashlib.blake2b(orjson.dumps(said), digest_size=DIGEST_BYTES).digest()
+    score = _at(attributes, "gti_assessment", "threat_score", "value")
+    return news.meaning(said, engines=_malicious(attributes), percents=[score])
 
 
 def _malicious(attributes: Mapping[str, Any]) -> Any:
     return _at(attributes, "last_analysis_stats", "malicious")
-
-
-def _step(engines: Any) -> int:
-    return sum(engines >= each for each in _ENGINES) if _is_number(engines) else 0
 
 
 def _names(value: Any, key: str) -> list[str]:
@@ -69,5 +80,13 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+def with_unsaid(said: JsonObject, before: JsonObject, *, levels: int = _LEVELS) -> JsonObject:
+    """What is said of an observable, with what was said before of what it says nothing of.
+
+    Further down than `levels`, which is further than any attribute of VirusTotal, what is said stands by itself.
+    """
+    merged = {**before, **{key: value for key, value in said.items() if value is not None}}
+    for key, value in said.items() if levels else ():
+        if isinstance(value, dict) and isinstance(was := before.get(key), dict):
+            merged[key] = with_unsaid(value, was, levels=levels - 1)
+    return merged

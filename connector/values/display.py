@@ -15,16 +15,31 @@ They turn the order of what is written (Trojan Source, CVE-2021-42574), or have 
 U+200D are not among them: words of several languages need them.
 """
 
-_DECEPTIVE = re.compile(f"[{DECEPTIVE}]")
-_FIRST_BYTES = (b"\xc2\xad", b"\xd8\x9c", b"\xe1\xa0", b"\xe2\x80", b"\xe2\x81", b"\xef\xbb", b"\xef\xbf", b"\xf3\xa0")
+_UNSEEN = re.compile(f"[{DECEPTIVE}\x7f-\x9f\u2028\u2029]")
+_FIRST_BYTES = (
+    b"\x7f",
+    b"\xc2",
+    b"\xd8\x9c",
+    b"\xe1\xa0",
+    b"\xe2\x80",
+    b"\xe2\x81",
+    b"\xef\xbb",
+    b"\xef\xbf",
+    b"\xf3\xa0",
+)
 """With which each of them begins in UTF-8; most texts have none of these."""
+_CONTROLS = (b"\\u00", b"\\b", b"\\f")
+_ESCAPE = re.compile(rb"\\(?:(u00[01][0-9A-Fa-f]|[bf])|.)")
+"""One escape of JSON, in the group that of a control other than a tab or a line break."""
 
 
-def undeceiving(text: bytes) -> bytes:
-    """A text in UTF-8, with a blank for each of `DECEPTIVE`."""
-    if text.isascii() or not any(first in text for first in _FIRST_BYTES):
-        return text
-    return _DECEPTIVE.sub(" ", text.decode()).encode()
+def undeceiving(line: bytes) -> bytes:
+    """JSON in UTF-8, with a blank for each of `DECEPTIVE`, U+2028, U+2029 and controls but tabs and line breaks."""
+    if any(control in line for control in _CONTROLS):
+        line = _ESCAPE.sub(lambda escape: b" " if escape[1] else escape[0], line)
+    if not any(first in line for first in _FIRST_BYTES):
+        return line
+    return _UNSEEN.sub(" ", line.decode()).encode()
 
 
 def printable(text: str) -> str:

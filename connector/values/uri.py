@@ -46,6 +46,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
 """Of the schemes that browsers read by rules of their own (WHATWG URL, "special scheme")."""
 _WITH_BACKSLASHES = re.compile(rf"\s*(?:{'|'.join(_DEFAULT_PORTS)})://[^?#]*", re.IGNORECASE)
 """Where a backslash is a slash for browsers."""
+_NOT_THERE = re.compile("[\t\n\r]")
+"""What browsers leave out wherever it stands."""
 
 
 _STRUCTURE = frozenset('%/?#&=+;:@!$()*,\\"<> ')
@@ -141,7 +143,12 @@ def _written(text: str, path: re.Pattern[str], query: re.Pattern[str]) -> str | 
 
 
 def _taken_apart(text: str) -> re.Match[str] | None:
-    """The parts of a URL. A backslash is a slash as far as its path, as for browsers (WHATWG URL, "special scheme")."""
+    """The parts of a URL as browsers read it (WHATWG URL).
+
+    A backslash is a slash as far as its path ("special scheme"); tabs and line breaks are not there.
+    """
+    if _NOT_THERE.search(text):
+        text = _NOT_THERE.sub("", text)
     if "\\" in text:
         text = _WITH_BACKSLASHES.sub(lambda match: match[0].replace("\\", "/"), text, count=1)
     return _PARTS.fullmatch(text.strip())

@@ -36,7 +36,7 @@ def feed():
         while True:
             ids = range(number * {PAGE}, (number + 1) * {PAGE})
             page = Page([Notification(str(n), n, {{"n": n, "x": "x" * 3000}}) for n in ids], {{"next": number + 1}})
-            new = journal.append("vt", page)
+            new = journal.append("vt", page).new
             number += 1
             say("stored", number, new)
 
@@ -89,7 +89,7 @@ def query(path: Path, statement: str):
         return db.execute(statement).fetchall()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_killed_process_loses_nothing_it_had_stored_and_holds_nothing_up(tmp_path):
     path = tmp_path / "journal.db"
     moment = random.Random(7)

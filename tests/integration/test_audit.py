@@ -169,3 +169,45 @@ def test_a_file_that_cannot_be_written_keeps_the_server_from_starting(tmp_path):
     assert done.returncode == 2
     assert "server.audit" in done.stderr
     assert "nowhere/audit.jsonl" in done.stderr
+
+
+def test_what_is_refused_for_its_number_is_a_line_of_each_kind_and_then_its_true_number(tmp_path):
+    path = configured(tmp_path, "http://127.0.0.1:9")
+    options = {"audit": "audit.jsonl", "requests_per_minute": 1, "max_concurrent_actions_per_token": 1}
+    with serving_actions(path, **options) as server, requests.Session() as session:
+        wanted = {}
+        for token, resource, times in (
+            ("reader", "actions/list_notifications", 40),
+            ("reader", "actions/get_status", 2),
+            ("soar", "actions/list_notifications", 5),
+            ("soar", "actions/no-such-action-canary", 3),
+            ("soar", "nothing", 3),
+            ("puller", "taxii2/root/collections/canary/objects/", 30),
+        ):
+            headers = {"Authorization": f"Bearer {server.tokens[token]}"}
+            for _ in range(times):
+                ask = session.get if resource.startswith("taxii2") else session.post
+                status = ask(f"{server.url}/{resource}", headers=headers, timeout=30).status_code
+                wanted[token, resource, status] = wanted.get((token, resource, status), 0) + 1
+        assert server.end() == 0
+    found, outcomes = {}, set()
+    for line in lines(tmp_path / "audit.jsonl"):
+        assert (line["logger"], line["client"]) == ("audit", "127.0.0.1")
+        what = line.get("action", line.get("resource"))
+        key = (line["token"], line["event"], what, line["status"])
+        found.setdefault(key, []).append(line.get("times", 1))
+        if line["status"] == 429:
+            outcomes.add(line["outcome"])
+    assert {key: sum(times) for key, times in found.items()} == {
+        ("reader", "action", "list_notifications", 200): wanted["reader", "actions/list_notifications", 200],
+        ("reader", "action", "list_notifications", 429): wanted["reader", "actions/list_notifications", 429],
+        ("reader", "action", "get_status", 429): wanted["reader", "actions/get_status", 429],
+        ("soar", "action", "list_notifications", 200): wanted["soar", "actions/list_notifications", 200],
+        ("soar", "action", "list_notifications", 429): wanted["soar", "actions/list_notifications", 429],
+        ("soar", "action", None, 429): wanted["soar", "actions/no-such-action-canary", 429],
+        ("puller", "taxii_read", "objects", 404): wanted["puller", "taxii2/root/collections/canary/objects/", 404],
+        ("puller", "taxii_read", "objects", 429): wanted["puller", "taxii2/root/collections/canary/objects/", 429],
+    }
+    assert outcomes == {"rate_limited"}
+    assert sum(map(len, found.values())) < sum(wanted.values()) / 3
+    assert "canary" not in (tmp_path / "audit.jsonl").read_text().replace('"collection_id": "canary"', "")

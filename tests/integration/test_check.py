@@ -53,6 +53,27 @@ def route(name, mapping="json", sink="{type: file, path: out.jsonl}", when=None)
     return f"  {name}: {{mapping: {mapping}, sink: {sink}{condition}}}\n"
 
 
+def test_a_configuration_that_cannot_be_loaded_is_told_to_machines_too(tmp_path):
+    (tmp_path / "iocstream.yaml").write_text("sources: {}\nroutes: {}\n")
+    done = iocstream_here("check", "--json", cwd=tmp_path)
+    findings = json.loads(done.stdout)
+    assert (done.returncode, {(each["part"], each["level"]) for each in findings}) == (2, {("configuration", "error")})
+    assert [each["message"] for each in findings] == done.stderr.removeprefix("error: ").splitlines()
+    missing = iocstream_here("check", "--json", "--config", "none.yaml", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "there is no none.yaml" in json.loads(missing.stdout)[0]["message"]
+
+
+def test_at_a_terminal_it_says_what_it_waits_for_and_leaves_nothing_of_it_on_stdout(tmp_path):
+    (tmp_path / "iocstream.yaml").write_text(configuration(route("out")))
+    plain = iocstream_here("check", cwd=tmp_path)
+    at_terminal = iocstream_here("check", cwd=tmp_path, env={"FORCE_COLOR": "1"})
+    assert plain.stderr == ""
+    for said in ("out: trying the mapping json on its examples", "a: waiting for file", "out: waiting for file /"):
+        assert said in at_terminal.stderr
+    assert at_terminal.stdout == plain.stdout
+
+
 class TestCredentials:
     @pytest.mark.parametrize("secret", ["canary\nx", "canary ", "canaryé", "\x1bcanary"])
     def test_one_that_no_header_can_carry_is_named_with_its_line_and_not_shown(self, refused, secret):
@@ -243,6 +264,21 @@ class TestTaxii:
         assert said(route("q", "stix21", self.COLLECTION), route("r", "stix21", self.COLLECTION)) == []
         assert said(route("q", "stix21", self.COLLECTION), route("r", misp, other)) == []
 
+    def test_a_route_whose_producers_would_share_indicators_in_opencti_is_warned_of(self, check):
+        red = "red: {type: file, path: a, producer: {name: Red Co, tlp: red}}"
+        clear = "clear: {type: file, path: b, producer: {name: Clear Co, tlp: clear}}"
+        file = "{type: file, path: x.jsonl}"
+
+        def said(mapping, *sources):
+            _, findings = check(configuration(route("r", mapping, file), "\n  ".join(sources)))
+            return [each["message"] for each in findings if "makes one Indicator" in each["message"]]
+
+        opencti = "{use: stix21, profile: opencti}"
+        (warning,) = said(opencti, red, clear)
+        assert "red (TLP red), clear (TLP clear)" in warning
+        assert said("stix21", red, clear) == []
+        assert said(opencti, red) == []
+
     def test_a_mapping_of_ones_own_is_known_by_what_it_makes(self, refused, tmp_path):
         (tmp_path / "mine.yaml").write_text("format: json\nemit:\n  line: {a: 1}\n")
         assert "this mapping makes json" in refused(configuration(route("r", "./mine.yaml", self.COLLECTION)))
@@ -279,6 +315,10 @@ class TestChanges:
         assert said.keys() == {"r"}
         assert f"has sent to another receiver so far: file {tmp_path}/r.cef. It will send to file" in said["r"]
         assert "from its position on: 0 of the journal's notifications" in said["r"]
+
+    def test_the_same_receiver_under_another_address(self, warnings, tmp_path):
+        renamed = self.ROUTES.replace("r.cef", "other.cef").replace("r: {", f'r: {{receiver: "file {tmp_path}/r.cef", ')
+        assert warnings(renamed) == {}
 
     def test_a_renamed_route_is_a_new_one_and_the_journal_holds_things_back_for_the_old(self, warnings):
         said = warnings(self.ROUTES.replace("s: {", "t: {"))

@@ -114,6 +114,31 @@ def test_status_tells_people_and_machines(folder, raised):
     assert "indicators" in shown
 
 
+def test_what_looks_into_the_journal_alone_needs_no_secret(folder):
+    iocstream_here("run", "--once", cwd=folder, env=KEY)
+    for command in (("status",), ("rejected", "list"), ("judge", "list"), ("journal", "check"), ("token", "list")):
+        without = iocstream_here(*command, "--json", cwd=folder)
+        assert without.stderr == ""
+        with_key = iocstream_here(*command, "--json", cwd=folder, env=KEY)
+        assert (without.returncode, without.stdout) == (with_key.returncode, with_key.stdout)
+
+
+def test_what_asks_others_needs_its_secrets(folder):
+    for command in (("run", "--once"), ("check",), ("rejected", "retry")):
+        done = iocstream_here(*command, cwd=folder)
+        assert done.returncode == 2
+        assert "sources.virustotal.api_key: the environment variable VT_API_KEY is not set" in done.stderr
+
+
+def test_what_tells_receivers_apart_is_needed_by_status_too(folder):
+    path = folder / "iocstream.yaml"
+    sink = '{type: http, to: webhook, url: "${WEBHOOK}"}'
+    path.write_text(path.read_text().replace("{type: file, path: events.cef}", sink))
+    done = iocstream_here("status", cwd=folder)
+    assert done.returncode == 2
+    assert "routes.events.sink.url: the environment variable WEBHOOK is not set" in done.stderr
+
+
 def test_a_wrong_key_stops_the_source_with_the_remedy_and_exit_code_2(folder):
     done = iocstream_here("run", "--once", cwd=folder, env={"VT_API_KEY": "canary-wrong"})
     assert done.returncode == 2
@@ -146,16 +171,45 @@ def test_logs_are_json_lines_without_a_terminal(folder):
     [
         (
             ("mapping: cef", "mapping: cfe"),
-            "routes.events.mapping: there is no mapping 'cfe'; there is cef, ecs, json",
+            "routes.events.mapping: there is no mapping 'cfe'; did you mean cef? There is cef, ecs, ",
         ),
         (("mapping: cef", "mapping: ./gone.yaml"), "routes.events.mapping: there is no file {folder}/gone.yaml"),
         (("origin == 'hunting'", "orgin ==="), "routes.events.when"),
         (("type: virustotal", "type: virustotl"), "sources.virustotal.type: there is no such type"),
+        (("type: virustotal", "type: VirusTotal"), "; did you mean virustotal?"),
+        (("type: file", "typ: file"), "routes.indicators.sink: needs a type: choose one of taxii, syslog, http"),
+        (
+            ("mapping: cef", "mapping:"),
+            "routes.events.mapping: must be a section with options, and there is none: give",
+        ),
+        (("mapping: cef", "mapping: cef\n    sources: virustotal"), "sources: must be a list: put it in brackets"),
+        (("layout: stix-bundle", "layout: stix_bundle"), "did you mean stix-bundle?"),
+        (("== 'hunting'", "= 'hunting'"), "unknown token '='; compare with =="),
+        (("== 'hunting'", '== "hunting"'), "is not known here; if it is text, put it in single quotation marks"),
+        (("== 'hunting'", "> 5"), "unexpected '5'; write numbers in backticks: `5`"),
+        (("== 'hunting'", "and entity"), "unexpected 'and'; write &&"),
         (("since_hours", "since_hour"), "did you mean since_hours?"),
         (("since_hours: 168", "since_hours: 169"), "sources.virustotal.since_hours"),
-        (("mapping: stix21", "mapping: stix21\n    sources: [virustota]"), "there is no source 'virustota'"),
+        (
+            ("mapping: stix21", "mapping: stix21\n    sources: [virustota]"),
+            "there is no source 'virustota'; did you mean virustotal?",
+        ),
         (("  events:", "  virustotal:"), "cannot have the same name"),
+        (
+            ("sources:", "server: {tokens: [{name: a, scopes: [reed]}]}\nsources:"),
+            "server.tokens[0].scopes[0]: there is no scope 'reed'; did you mean read? There is read, act, admin, taxii",
+        ),
+        (
+            ("sources:", "server: {tokens: [{name: a, scopes: [read], hash: iocs_x}]}\nsources:"),
+            "not the token: `iocstream token new NAME --scope read --print` makes a token",
+        ),
+        (
+            ("sources:", "server: {tokens: [{name: a, scopes: [read]}]}\nsources:"),
+            "server.tokens[0].hash: is required: `iocstream token new NAME --scope read --print` makes a token",
+        ),
         (("sources:", "sources: {"), "is not YAML"),
+        (('"${VT_API_KEY}"', "${VT_API_KEY}"), "between braces or brackets put ${VT_API_KEY} in quotation marks"),
+        (('"${VT_API_KEY}"', "x, labels: {tenant: ${TENANT}}"), "put ${TENANT} in quotation marks"),
     ],
 )
 def test_every_mistake_in_the_configuration_is_one_clear_error(folder, change, said):
@@ -168,6 +222,16 @@ def test_every_mistake_in_the_configuration_is_one_clear_error(folder, change, s
         assert done.returncode == 2
         assert said.replace("{folder}", str(folder)) in done.stderr
         assert done.stderr.startswith("error: iocstream.yaml:")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_lines_that_the_documentation_has_for_shells_complete_commands(tmp_path, shell):
+    assert f"_IOCSTREAM_COMPLETE={shell}_source iocstream" in (ROOT / "docs" / "commands.md").read_text()
+    script = iocstream("--", cwd=tmp_path, env={"_IOCSTREAM_COMPLETE": f"{shell}_source"}).stdout
+    assert f"_IOCSTREAM_COMPLETE={shell}_complete" in script
+    typed = {"COMP_WORDS": "iocstream rej", "COMP_CWORD": "rej" if shell == "fish" else "1"}
+    done = iocstream("--", cwd=tmp_path, env=typed | {"_IOCSTREAM_COMPLETE": f"{shell}_complete"})
+    assert "rejected" in done.stdout
 
 
 def test_a_missing_configuration_says_how_to_make_one(tmp_path):
@@ -205,6 +269,23 @@ def test_convert_names_what_it_cannot_convert_and_goes_on(tmp_path, raised):
     assert "not converted: notification 77, number 1: " in done.stderr
     assert "2 not converted" in done.stderr
     assert json.loads(done.stdout)["type"] == "bundle"
+
+
+@pytest.mark.parametrize(("given", "where"), [("empty.json", "empty.json"), ("-", "the input")])
+def test_convert_says_that_there_was_nothing_to_convert(tmp_path, given, where):
+    (tmp_path / "empty.json").write_text("")
+    done = iocstream_here("convert", given, cwd=tmp_path, stdin=b"")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"there is no notification in {where}\n")
+
+
+def test_convert_says_that_the_mapping_made_nothing(tmp_path, raised):
+    (tmp_path / "raised.json").write_text(json.dumps(raised[:3]))
+    (tmp_path / "own.yaml").write_text(
+        'format: json\ndescription: misspelt\nemit:\n  line: {$each: {x: "notification.sorces[]"}, id: "${{ x }}"}\n'
+    )
+    done = iocstream_here("convert", "-m", "own.yaml", "raised.json", cwd=tmp_path)
+    said = "the mapping made nothing of 3 of 3 notifications: a path in it may be misspelt\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_one_broken_line_costs_none_of_the_others(tmp_path, raised):

@@ -350,7 +350,10 @@ def delivered(folder, name="out.jsonl"):
 
 def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source_and_is_delivered_by_a_retry(unread):
     folder, broken = unread
-    ok(folder, "run", "--once")
+    told = ok(folder, "run", "--once", code=1).stdout
+    assert "4 notifications fetched, 4 of them new, 1 could not be read: `iocstream rejected list`\n" in told
+    assert f"vt: refused 1 time by source: the notification {broken} cannot be read" in told
+    assert "filtered" not in told
     assert len(delivered(folder)) == len(delivered(folder, "other.jsonl")) == 4
     (letter,) = listed(folder)
     assert (letter["route"], letter["source"], letter["by"]) == ("vt", "vt", "source")
@@ -378,7 +381,7 @@ def test_what_a_source_could_not_read_is_one_dead_letter_of_the_source_and_is_de
 
 def test_what_a_source_could_not_read_can_be_dropped(unread):
     folder, _ = unread
-    ok(folder, "run", "--once")
+    ok(folder, "run", "--once", code=1)
     (letter,) = listed(folder)
     ok(folder, "rejected", "drop", str(letter["id"]), "--yes")
     assert listed(folder) == []

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from integration.command import iocstream_here
 
+from connector.journals.sql.process import Process
 from connector.journals.sqlite.database import Database, migrations
 from connector.journals.sqlite.file_check import check_file
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.journals.sqlite.process import Process
 from connector.model import Notification, Page, Unavailable
 
 # Holds the lock of those who write, until its standard input ends.
@@ -107,7 +107,7 @@ def test_no_command_migrates_a_journal_while_a_process_of_the_older_program_serv
         here = dataclasses.replace(Process.current(), pid=it.pid, started=started)
         lease = {"name": "saved", "holder": "x", "host": here.host, "realm": here.realm, "pid": here.pid}
         with older.write() as db:
-            db.run("take_lease", {**lease, "process_started": here.started, "since": 0, "expires": 0})
+            db.run("take_lease", {**lease, "process_started": here.started, "now": 0, "seconds": 0})
         refused = [iocstream_here(*command, cwd=tmp_path) for command in (["status"], ["rejected", "list"])]
         it.stdin.close()
     for done in refused:

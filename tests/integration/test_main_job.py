@@ -44,7 +44,7 @@ def run(folder, api, collection, login, port):
 @pytest.mark.parametrize("server", ["medallion", "opentaxii"])
 def test_every_notification_arrives_at_real_servers_as_it_was_converted(server, request, rsyslog, tmp_path):
     peer = request.getfixturevalue(server)
-    collection = peer.collection_url("rw")
+    collection = peer.collection_url("main job")
     raised = notifications(150, seed=len(server))
     with serving(Api(raised, key="demo-key")) as api:
         parts = run(tmp_path, api, collection, peer.login, rsyslog.ports["tcp"])

@@ -62,11 +62,14 @@ def test_check_tries_the_mapping_with_its_overlays(folder):
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ("{use: jsn}", "iocstream.yaml:4:20: routes.r.mapping.use: there is no mapping 'jsn'; there is cef, ecs"),
+        ("{use: jsn}", "iocstream.yaml:4:20: routes.r.mapping.use: there is no mapping 'jsn'; did you mean json? "),
         ("jsn", "iocstream.yaml:4:14: routes.r.mapping: there is no mapping 'jsn'"),
         ("{use: gone.yaml}", "routes.r.mapping.use: there is no file {folder}/gone.yaml"),
         ("{use: json, profile: opencti}", "mapping.profile: the mapping json has no profile 'opencti'; it has none"),
-        ("{use: stix21, profile: openCTI}", "the mapping stix21 has no profile 'openCTI'; there is misp, opencti"),
+        (
+            "{use: stix21, profile: openCTI}",
+            "the mapping stix21 has no profile 'openCTI'; did you mean opencti? There is misp, opencti",
+        ),
         ("{use: json, overlay: gone.yaml}", "mapping.overlay: there is no file {folder}/gone.yaml"),
         ("{profile: opencti}", "routes.r.mapping.use: is required"),
         ("{use: json, overlays: x}", "routes.r.mapping.overlays: there is no such option; did you mean overlay?"),

@@ -4,7 +4,7 @@ import ast
 import json
 
 import pytest
-from integration.packages import RAISED, on_platform, packaged
+from integration.packages import RAISED, on_platform, packaged, vendor_world
 
 from connector.actions import ACTIONS
 
@@ -58,10 +58,15 @@ def test_ingestion_makes_indicators_with_the_reputation_of_the_verdict_and_keeps
     done = played(fortisoar, "ingest")
     listed = ran(fortisoar, "list_notifications", limit="1000", verdicts="malicious,suspicious")["result"]["data"]
     wanted = [each for each in listed["notifications"] if each["entity_value"]]
-    assert [record["sourceID"] for record in done["records"]] == [each["id"] for each in wanted]
+    by_id = {each["id"]: each for each in wanted}  # the last of each value stays
+    assert {record["value"] for record in done["records"]} == {each["entity_value"] for each in wanted}
     reputations = {"malicious": "Malicious", "suspicious": "Suspicious"}
-    for record, known in zip(done["records"], wanted, strict=True):
+    for record in done["records"]:
+        known = by_id[record["sourceID"]]
         assert record["value"] == known["entity_value"]
+        assert record["confidence"] == (known["confidence"] or 0)
+        hashes = [known["hashes"][name] or "" for name in ("md5", "sha1", "sha256")]
+        assert [record[f"filehash{name}"] for name in ("MD5", "SHA1", "SHA256")] == hashes
         assert record["reputation"] == f"IndicatorReputation/{reputations[known['verdict']]}"
         assert f"score {known['score']}" in record["description"]
         assert isinstance(record["firstSeen"], int)
@@ -69,9 +74,49 @@ def test_ingestion_makes_indicators_with_the_reputation_of_the_verdict_and_keeps
     named = {record["typeofindicator"] for record in done["records"]}
     assert named == {f"IndicatorType/{types[each['entity_type']]}" for each in wanted}
     (place,) = done["places"].values()
-    assert place == str(len(RAISED))
+    assert place.partition("c")[0] == str(len(RAISED))
     again = played(fortisoar, "ingest", done["places"])
     assert (again["records"], again["places"]) == ([], done["places"])
+
+
+@pytest.mark.parametrize(("verdict", "reputation"), [("false_positive", "No Reputation Available"), ("benign", "Good")])
+def test_what_an_analyst_judges_wrong_lowers_the_reputation_of_its_indicator(fortisoar, tmp_path, verdict, reputation):
+    with vendor_world(tmp_path, fortisoar[0]) as world:
+        first = played(world, "ingest")
+        judged = {"verdict": verdict, "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        again = played(world, "ingest", first["places"], records=first["records"])
+    before, after = ({each["value"]: each for each in done["records"]} for done in (first, again))
+    assert len(before) == len(after) == 4
+    assert before["a.example"]["reputation"] == "IndicatorReputation/Malicious"
+    assert after["a.example"]["reputation"] == f"IndicatorReputation/{reputation}"
+    assert after["a.example"]["description"].startswith(f"<p>Withdrawn: an analyst judged it {verdict}. Matched by")
+    assert after["a.example"]["confidence"] == 0
+    assert {name: each for name, each in before.items() if name != "a.example"}.items() <= after.items()
+
+
+def test_what_others_wrote_is_text_in_the_description(fortisoar, tmp_path):
+    with vendor_world(tmp_path, fortisoar[0], rule="<img src=x onerror=alert(1)>") as world:
+        records = played(world, "ingest")["records"]
+    assert len(records) == 4
+    assert all("Matched by &lt;img src=x onerror=alert(1)&gt;." in each["description"] for each in records)
+
+
+def test_a_url_that_is_too_long_for_an_indicator_holds_up_nothing(fortisoar, tmp_path):
+    with vendor_world(tmp_path, fortisoar[0], url="https://a.example/" + "x" * 1024) as world:
+        records = played(world, "ingest")["records"]
+    assert sorted(each["typeofindicator"] for each in records) == [
+        "IndicatorType/Domain",
+        "IndicatorType/FileHash-SHA256",
+        "IndicatorType/IP Address",
+    ]
+
+
+def test_ingestion_is_of_what_it_is_configured_for(fortisoar, tmp_path):
+    configured = {"entity_types": "file", "verdicts": "malicious", "minimum_score": "60", "since": "2020-01-01"}
+    with vendor_world(tmp_path, fortisoar[0]) as world:
+        (record,) = played(world, "ingest", configured=configured)["records"]
+    assert record["typeofindicator"] == "IndicatorType/FileHash-SHA256"
 
 
 def test_what_the_platform_could_not_store_comes_again(fortisoar):

@@ -5,7 +5,7 @@ import json
 import jsonschema_rs
 import pytest
 import requests
-from integration.packages import on_platform, packaged
+from integration.packages import on_platform, packaged, vendor_world
 
 pytestmark = pytest.mark.xdist_group("package-opencti")  # one server for all of them
 
@@ -49,6 +49,22 @@ def test_everything_of_the_collection_is_sent_once_and_the_state_goes_on_from_th
     assert json.loads(first["state"])["added_after"]
     again = ran(connector, state=first["state"])
     assert (again["bundles"], again["state"]) == ([], first["state"])
+
+
+def test_what_an_analyst_judges_wrong_is_sent_revoked(connector, tmp_path):
+    with vendor_world(tmp_path, connector[0]) as world:
+        first = ran(world)
+        judged = {"verdict": "false_positive", "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        world[1].post("poll").raise_for_status()
+        again = ran(world, state=first["state"])
+    before, after = (
+        [each for bundle in done["bundles"] for each in bundle["objects"] if each["type"] == "indicator"]
+        for done in (first, again)
+    )
+    (revoked,) = after
+    assert (revoked["revoked"], "a.example" in revoked["pattern"]) == (True, True)
+    assert revoked["id"] in [each["id"] for each in before if not each.get("revoked")]
 
 
 def test_an_outage_of_the_server_is_told_and_moves_nothing(connector):

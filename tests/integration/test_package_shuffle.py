@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from integration.packages import on_platform, packaged, raised
+from integration.packages import on_platform, packaged, raised, vendor_world
 
 from connector.actions import ACTIONS
 from connector.version import VERSION
@@ -72,6 +72,19 @@ def test_what_is_new_is_what_the_workflow_asks_for(shuffle_app):
     listed = result["data"]["notifications"]
     assert listed
     assert all(each["score"] >= 60 and each["verdict"] in ("malicious", "suspicious") for each in listed)
+
+
+def test_a_workflow_is_told_what_an_analyst_judges_wrong(shuffle_app, tmp_path):
+    with vendor_world(tmp_path, shuffle_app[0]) as world:
+        cache = {}
+        _, first = ran(world, "new_notifications", cache, verdicts="malicious")
+        ran(world, "keep_place", cache, next=str(first["data"]["next"]))
+        judged = {"verdict": "false_positive", "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        _, again = ran(world, "new_notifications", cache, verdicts="malicious")
+    assert [each["change"] for each in first["data"]["notifications"]] == [None] * 4
+    (withdrawn,) = again["data"]["notifications"]
+    assert (withdrawn["entity_value"], withdrawn["change"]) == ("a.example", "withdrawn")
 
 
 def test_the_workflow_is_of_the_app_and_its_schedule_leads_through_all_of_it(shuffle_app):

@@ -1,12 +1,15 @@
 """The app for Splunk SOAR, run by the classes that Splunk publishes in the platform's stead, against a real server."""
 
 import ast
+import importlib
 import json
 import subprocess
+import sys
 import tarfile
+import types
 
 import pytest
-from integration.packages import on_platform, packaged, published, raised
+from integration.packages import on_platform, packaged, published, raised, vendor_world
 
 from connector.actions import ACTIONS
 
@@ -19,7 +22,7 @@ def soar_app(tmp_path_factory):
         yield folder, server
 
 
-def asked(soar_app, identifier, *, config=(), state=None, poll_now=False, full_after=-1, **parameters):
+def asked(soar_app, identifier, *, config=(), state=None, poll_now=False, full_after=-1, there=(), **parameters):
     folder, server = soar_app
     given = {
         "identifier": identifier,
@@ -28,6 +31,7 @@ def asked(soar_app, identifier, *, config=(), state=None, poll_now=False, full_a
         "state": state,
         "poll_now": poll_now,
         "full_after": full_after,
+        "there": there,
     }
     return on_platform("splunk_soar.py", "run", folder / "iocstream", given=given)
 
@@ -143,6 +147,83 @@ def test_the_playbook_delivers_what_is_malicious_and_closes_what_nobody_calls_so
     described = json.loads((soar_app[0] / "iocstream" / "iocstream.json").read_text())
     (push,) = [action for action in described["actions"] if action["action"] == "push notification"]
     assert {"id", "route"} == push["parameters"].keys()
+
+
+def withdrawing(soar_app, folder, verdict, **config):
+    """Ingest four entities that are malicious, judge the domain, and ingest again; what the platform has then."""
+    with vendor_world(folder, soar_app[0]) as world:
+        first = asked(world, "on_poll", container_count=100, config=config)
+        judged = {"verdict": verdict, "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        again = asked(world, "on_poll", state=first["state"], there=first["containers"], config=config)
+        last = asked(world, "on_poll", state=again["state"], there=again["there"], config=config)
+        elsewhere = asked(world, "on_poll", state=first["state"], config=config)
+    assert (again["containers"], last["there"]) == ([], again["there"])
+    return first["containers"], again["there"], elsewhere
+
+
+@pytest.mark.parametrize("config", [{}, {"verdicts": "malicious", "minimum_score": 60}])
+def test_what_an_analyst_judges_wrong_is_told_in_its_container(soar_app, tmp_path, config):
+    before, there, elsewhere = withdrawing(soar_app, tmp_path, "false_positive", **config)
+    assert [each["severity"] for each in before] == ["high"] * 4
+    (changed,) = [each for each in there if len(each["artifacts"]) > 1]
+    assert changed["severity"] == "low"
+    first, last = changed["artifacts"]
+    assert (first["cef"]["destinationDnsDomain"], last["cef"]["destinationDnsDomain"]) == ("a.example", "a.example")
+    assert (last["cef"]["change"], last["cef"]["judgement"]) == ("withdrawn", "false_positive")
+    assert (last["cef"]["verdict"], last["severity"]) == ("unknown", "low")
+    assert played(soar_app, changed)[-1] == ["status", "closed"]
+    assert ["tags", ["withdrawn"]] in played(soar_app, changed)
+    assert (elsewhere["containers"], elsewhere["there"]) == ([], [])
+
+
+def test_what_is_judged_right_is_told_in_its_container_too(soar_app, tmp_path):
+    _, there, _ = withdrawing(soar_app, tmp_path, "true_positive")
+    (changed,) = [each for each in there if len(each["artifacts"]) > 1]
+    assert changed["artifacts"][1]["cef"]["judgement"] == "true_positive"
+    assert changed["severity"] == "high"
+    assert ["status", "open"] in played(soar_app, changed)
+
+
+def connector_module(soar_app, monkeypatch):
+    """The app's module, without the platform."""
+    for name in ("phantom", "phantom.app", "phantom.action_result", "phantom.base_connector"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["phantom"].app = sys.modules["phantom.app"]
+    sys.modules["phantom.action_result"].ActionResult = sys.modules["phantom.base_connector"].BaseConnector = object
+    monkeypatch.syspath_prepend(str(soar_app[0] / "iocstream"))
+    monkeypatch.delitem(sys.modules, "iocstream_client", raising=False)
+    return importlib.import_module("iocstream_connector")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"),
+    [
+        ("file", "a" * 32, ("fileHashMd5", ["md5", "hash"])),
+        ("file", "a" * 40, ("fileHashSha1", ["sha1", "hash"])),
+        ("file", "a" * 64, ("fileHashSha256", ["sha256", "hash"])),
+        ("ip_address", "198.51.100.7", ("destinationAddress", ["ip"])),
+        ("ip_address", "2001:db8::1", ("destinationAddress", ["ipv6"])),
+        ("ip_address", "198.51.100.0/24", ("destinationAddress", [])),
+        ("url", "https://a.example/", ("requestURL", ["url"])),
+        ("domain", "a.example", ("destinationDnsDomain", ["domain"])),
+    ],
+)
+def test_an_observable_is_in_the_field_of_its_kind(soar_app, monkeypatch, kind, value, wanted):
+    module = connector_module(soar_app, monkeypatch)
+    assert module.named({"entity_type": kind, "entity_value": value}) == wanted
+
+
+def test_a_later_match_that_is_benign_is_told_in_the_container_of_the_former(soar_app, tmp_path):
+    bad = {"verdicts": "malicious"}
+    with vendor_world(tmp_path, soar_app[0]) as world:
+        first = asked(world, "on_poll", container_count=100, config=bad)
+        world[1].raises_benign()
+        again = asked(world, "on_poll", state=first["state"], there=first["containers"], config=bad)
+    (changed,) = [each for each in again["there"] if len(each["artifacts"]) > 1]
+    assert changed["artifacts"][0]["cef"]["destinationDnsDomain"] == "a.example"
+    assert (changed["artifacts"][1]["cef"]["verdict"], changed["severity"]) == ("benign", "low")
+    assert played(soar_app, changed)[-1] == ["status", "closed"]
 
 
 def test_the_archive_of_the_playbook_has_its_code_and_description(soar_app):

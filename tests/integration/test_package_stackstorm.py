@@ -4,7 +4,7 @@ import ast
 
 import pytest
 import yaml
-from integration.packages import on_platform, packaged, raised
+from integration.packages import on_platform, packaged, raised, vendor_world
 
 from connector.actions import ACTIONS
 
@@ -59,6 +59,22 @@ def test_the_sensor_dispatches_what_the_pack_is_configured_for(pack):
     assert dispatched
     assert {(each["verdict"], each["entity_type"]) for each in dispatched} == {("malicious", "file")}
     assert all(each["score"] >= 60 for each in dispatched)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"verdicts": ["malicious"], "minimum_score": 60, "since": "2020-01-01"}])
+def test_what_an_analyst_judges_wrong_is_dispatched_as_withdrawn_and_delivered_no_more(pack, tmp_path, wanted):
+    with vendor_world(tmp_path, pack[0]) as world:
+        first = on_platform("stackstorm.py", "sense", pack[0], given={"config": config(world, **wanted), "values": {}})
+        judged = {"verdict": "false_positive", "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        given = {"config": config(world, **wanted), "values": first["values"]}
+        again = on_platform("stackstorm.py", "sense", pack[0], given=given)
+    assert [payload["change"] for _, payload in first["dispatched"]] == [None] * 4
+    ((_, payload),) = again["dispatched"]
+    assert (payload["entity_value"], payload["change"]) == ("a.example", "withdrawn")
+    assert (payload["verdict"], payload["judgement"]) == ("unknown", "false_positive")
+    ruled = {"rule": "deliver_malicious", "payloads": [payload], "datastore": {"iocstream_route": "published"}}
+    assert on_platform("stackstorm.py", "rule", pack[0], given=ruled)["started"] == []
 
 
 def test_the_rule_delivers_what_is_malicious_on_the_route_that_the_datastore_names(pack):

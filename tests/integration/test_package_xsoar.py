@@ -1,19 +1,17 @@
 """The pack for Cortex XSOAR: judged by demisto-sdk's models, run with a stand-in for `demisto` against a server."""
 
 import ast
+import datetime
 import json
 import os
 import subprocess
 import sys
 import zipfile
-from contextlib import contextmanager
 
 import pytest
-from integration.packages import RAISED, ROOT, on_platform, packaged, raised
+from integration.packages import RAISED, ROOT, on_platform, packaged, raised, vendor_world
 
 from connector.actions import ACTIONS
-from connector.simulator.api import Api
-from connector.simulator.wsgi_server import serving
 
 pytestmark = pytest.mark.xdist_group("package-xsoar")  # one server for all of them
 
@@ -44,7 +42,7 @@ def pack(tmp_path_factory):
         yield folder, server
 
 
-def asked(pack, command, context=None, params=(), last_run=None, **args):
+def asked(pack, command, *, context=None, params=(), last_run=None, there=(), **args):
     folder, server = pack
     settings = {"url": server.url, "credentials": {"password": server.tokens["root"]}, **dict(params)}
     is_feed = command in ("fetch-indicators", "iocstream-get-indicators")
@@ -55,6 +53,7 @@ def asked(pack, command, context=None, params=(), last_run=None, **args):
         "args": args,
         "context": context,
         "last_run": last_run,
+        "there": there,
     }
     return on_platform("xsoar.py", "run", folder, given=given)
 
@@ -76,7 +75,7 @@ def test_the_unit_tests_of_the_pack_pass(pack, tmp_path, integration):
     (tmp_path / "demistomock.py").write_text(
         "def _nothing(*_): raise AssertionError\n"
         "createIndicators = getIntegrationContext = setIntegrationContext = info = _nothing\n"
-        "incidents = getLastRun = setLastRun = _nothing\n"
+        "incidents = getLastRun = setLastRun = searchIndicators = _nothing\n"
     )
     folder = pack[0] / "Packs" / "IoCStream" / "Integrations" / integration
     done = subprocess.run(
@@ -175,75 +174,8 @@ def test_incidents_are_of_rules_and_go_on_where_they_were(pack):
     assert rules >= named
 
 
-def entities():
-    """An entity of each type of which VirusTotal knows everything that the vendor's feed has a field for."""
-    assessment = {
-        "gti_assessment": {
-            "verdict": {"value": "VERDICT_MALICIOUS"},
-            "threat_score": {"value": 90},
-            "severity": {"value": "SEVERITY_HIGH"},
-            "contributing_factors": {"gti_confidence_score": 80},
-        },
-        "attribution": {"malware_families": [{"family": "lantern"}], "threat_actors": ["Paper Badger"]},
-        "last_analysis_stats": {"malicious": 40, "suspicious": 0, "undetected": 30, "harmless": 0},
-        "tags": ["signed"],
-        "last_modification_date": 1_760_000_000,
-    }
-    submitted = {"first_submission_date": 1_750_000_000, "last_submission_date": 1_760_000_000}
-    seen = {"first_seen_itw_date": 1_750_000_000, "last_seen_itw_date": 1_760_000_000}
-    contacts = [f"{role} {part}: {role}-{part}" for role in ("Admin", "Registrant") for part in ("Country", "Email")]
-    contacts += [f"{role} {part}: {role}-{part}" for role in ("Admin", "Registrant") for part in ("Name", "Phone")]
-    contacts += ["Registrar Abuse Contact Email: a@r.example", "Registrar Abuse Contact Phone: +34 600"]
-    sha256 = "7" * 64
-    return {
-        "file": (sha256, {
-            "md5": "a" * 32, "sha1": "b" * 40, "sha256": sha256, "ssdeep": "3:a:b", "pe_info": {"imphash": "c" * 32},
-            "type_extension": "exe", "type_tag": "peexe", "meaningful_name": "a.exe", "size": 7,
-            "creation_date": 1_740_000_000, **submitted,
-        }),
-        "url": ("https://a.example/x", {"url": "https://a.example/x", **submitted}),
-        "domain": ("a.example", {
-            "creation_date": 1_740_000_000, "whois": "\n".join(contacts), "registrar": "R", **seen,
-        }),
-        "ip_address": ("198.51.100.7", {"country": "NO", "asn": 64_496, "as_owner": "O", **seen}),
-    }, assessment  # fmt: skip
-
-
-@contextmanager
-def vendor_world(folder, pack):
-    """A server whose journal has one notification of each of these entities."""
-    from integration.packages import CONFIGURATION, KEY
-    from integration.servers import serving_actions
-
-    known, assessment = entities()
-    date = RAISED[-1]["context_attributes"]["notification_date"]
-    source = {"type": "hunting_ruleset", "id": "1", "label": "Lanterns"}
-    items = [
-        {
-            "type": kind,
-            "id": identifier,
-            "attributes": {**attributes, **assessment},
-            "context_attributes": {
-                "notification_id": str(number),
-                "notification_date": date,
-                "origin": "hunting",
-                "hunting_info": {"rule_name": "lantern"},
-                "sources": [source],
-                "tags": ["lanterns"],
-            },
-        }
-        for number, (kind, (identifier, attributes)) in enumerate(known.items(), start=1)
-    ]
-    configuration = folder / "iocstream.yaml"
-    with serving(Api(items, key=KEY)) as url:
-        configuration.write_text(CONFIGURATION.format(key=KEY, api=url, folder=folder))
-        with serving_actions(configuration) as server:
-            server.post("poll").raise_for_status()
-            yield pack[0], server
-
-
 def test_an_indicator_has_every_field_that_the_vendors_own_feed_has(pack, tmp_path):
-    with vendor_world(tmp_path, pack) as world:
+    with vendor_world(tmp_path, pack[0]) as world:
         fetched = {each["type"]: each for each in asked(world, "fetch-indicators")["indicators"]}
     assert fetched.keys() == VENDORS.keys()
     for kind, wanted in VENDORS.items():
@@ -253,6 +185,72 @@ def test_an_indicator_has_every_field_that_the_vendors_own_feed_has(pack, tmp_pa
         assert fetched[kind]["fields"]["gtiverdict"] == "VERDICT_MALICIOUS"
         assert fetched[kind]["fields"]["confidence"] == 80  # which the vendor's feed does not have
     assert fetched["Domain"]["fields"]["registrarabusephone"] == "+34 600"
+
+
+READ_BY_THE_VENDOR = {
+    "tags": "tags", "updateddate": "last_modification_date", "positivedetections": "last_analysis_stats.malicious",
+    "gtithreatscore": "gti_assessment.threat_score.value", "gtiseverity": "gti_assessment.severity.value",
+    "gtiverdict": "gti_assessment.verdict.value", "actor": "attribution.threat_actors",
+    "md5": "md5", "sha1": "sha1", "sha256": "sha256", "ssdeep": "ssdeep", "imphash": "pe_info.imphash",
+    "fileextension": "type_extension", "filetype": "type_tag", "displayname": "meaningful_name", "size": "size",
+    "creationdate": "creation_date", "registrarname": "registrar", "countrycode": "country",
+}  # fmt: skip
+"""Fields of the vendor's indicators, and which attribute of VirusTotal each of them is."""
+SEEN_BY_THE_VENDOR = {
+    "File": ("first_submission_date", "last_submission_date"),
+    "URL": ("first_submission_date", "last_submission_date"),
+    "Domain": ("first_seen_itw_date", "last_seen_itw_date"),
+    "IP": ("first_seen_itw_date", "last_seen_itw_date"),
+}
+FIELDS_OF_ONE_TYPE = {"registrarname": "Domain", "countrycode": "IP", "size": "File"}
+
+
+def at(attributes, path):
+    """What lies at a path of names; None where nothing does."""
+    for name in path.split("."):
+        attributes = attributes.get(name) if isinstance(attributes, dict) else None
+    return attributes
+
+
+def test_on_the_same_capture_an_indicator_has_the_values_that_the_vendors_own_feed_has(pack):
+    fetched = {each["rawJSON"]["id"]: each for each in asked(pack, "fetch-indicators")["indicators"]}
+    compared = set()
+    for item in RAISED:
+        made = fetched.get(item["context_attributes"]["notification_id"])
+        if made is None or made["type"] not in SEEN_BY_THE_VENDOR:
+            continue
+        seen = dict(zip(("firstseenbysource", "lastseenbysource"), SEEN_BY_THE_VENDOR[made["type"]], strict=True))
+        for field, path in {**READ_BY_THE_VENDOR, **seen}.items():
+            value = at(item.get("attributes"), path)
+            if value is None or FIELDS_OF_ONE_TYPE.get(field, made["type"]) != made["type"]:
+                continue
+            ours = made["fields"][field]
+            if isinstance(value, list):
+                assert set(value) <= set(ours)
+            elif isinstance(ours, str) and isinstance(value, int):
+                assert datetime.datetime.fromisoformat(ours).timestamp() == value
+            else:
+                assert ours == value
+            compared.add(field)
+    assert compared >= {"gtiverdict", "gtithreatscore", "md5", "sha256", "firstseenbysource", "registrarname"}
+
+
+@pytest.mark.parametrize("params", [{}, {"verdicts": ["malicious"], "minimum_score": "60"}])
+def test_what_an_analyst_judges_wrong_lowers_the_reputation_of_its_indicator(pack, tmp_path, params):
+    with vendor_world(tmp_path, pack[0]) as world:
+        first = asked(world, "fetch-indicators", params=params)
+        told = asked(world, "fetch-incidents", params=params)
+        judged = {"verdict": "false_positive", "of": "observable", "value": "a.example"}
+        world[1].post("judge", judged).raise_for_status()
+        values = [each["value"] for each in first["indicators"]]
+        again = asked(world, "fetch-indicators", context=first["contexts"][-1], params=params, there=values)
+        withdrawn = asked(world, "fetch-incidents", last_run=told["last_run"], params=params)
+        elsewhere = asked(world, "fetch-indicators", context=first["contexts"][-1], params=params)
+    (made,) = again["indicators"]
+    assert (made["value"], made["score"], made["fields"]["gtiverdict"]) == ("a.example", 0, "VERDICT_UNKNOWN")
+    assert made["fields"]["description"].startswith("Withdrawn: an analyst judged it false positive; ")
+    assert [each["name"] for each in withdrawn["incidents"]] == ["IoC-Stream: lantern: 1 entity withdrawn"]
+    assert elsewhere["indicators"] == []  # where the platform has no such indicator
 
 
 def test_the_page_names_every_field_that_the_vendors_own_feed_has():

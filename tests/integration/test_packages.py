@@ -47,7 +47,7 @@ def test_nothing_is_written_over_and_a_mistake_is_a_sentence(tmp_path):
     )
     unknown = iocstream_here("manifest", "--for", "phantom", "--out", "x", cwd=tmp_path)
     assert unknown.returncode == 2
-    assert "there is one for xsoar, splunk-soar" in unknown.stderr
+    assert "there is xsoar, splunk-soar" in unknown.stderr
     assert iocstream_here("manifest", "--for", "xsoar", cwd=tmp_path).returncode == 2
 
 

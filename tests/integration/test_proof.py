@@ -31,6 +31,13 @@ def test_what_turns_while_the_connector_is_killed_is_taken_back_and_nothing_else
     assert broken(withdrawals.figures(tally, 4)) == []
 
 
+@pytest.mark.xdist_group("proof")
+def test_that_which_was_never_on_its_way_and_is_taken_back_is_noticed(tmp_path):
+    with or_skip():
+        tally = withdrawals.campaign(tmp_path, 1, 7, {"unclaimed_taken_back": 1})
+    assert [each.what for each in broken(withdrawals.figures(tally, 1))] == ["… withdrawn without having arrived"]
+
+
 @pytest.mark.parametrize("storm", storms.STORMS, ids=lambda storm: storm.__name__.strip("<>"))
 def test_whatever_the_api_does_nothing_is_lost_unnamed(tmp_path, storm):
     assert broken([storm(tmp_path, {})]) == []

@@ -16,6 +16,9 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
+AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@a.example")
+
+
 @pytest.fixture
 def checkouts(tmp_path):
     """Two copies of what is checked in, made at other moments."""
@@ -26,7 +29,10 @@ def checkouts(tmp_path):
             to.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / file).is_file():
                 shutil.copyfile(ROOT / file, to)
+        for command in (["init", "--quiet"], ["add", "--all"], [*AUTHOR, "commit", "--quiet", "--message", "all"]):
+            subprocess.run(["git", *command], cwd=tmp_path / name, check=True)
         (tmp_path / name / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "other" / "connector" / "stray.py").write_text("what nobody has checked in")
     return tmp_path / "one", tmp_path / "other"
 
 

@@ -1,7 +1,6 @@
 """What a collection keeps and what it forgets, by runs of the program that are days and years apart."""
 
 import copy
-import functools
 import json
 import sqlite3
 import time
@@ -13,7 +12,6 @@ from integration.command import iocstream_here
 from integration.taxii_server import serving
 from integration.test_changed_configuration import ITEMS, dangling, save
 
-from connector import kinds
 from connector.journals.sqlite.database import Connection
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import Selection
@@ -39,7 +37,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)
-    monkeypatch.setattr(kinds, "SqliteJournal", functools.partial(SqliteJournal, clock=clock))
+    monkeypatch.setitem(SqliteJournal.__init__.__kwdefaults__, "clock", clock)
     return clock
 
 

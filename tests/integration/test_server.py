@@ -91,7 +91,7 @@ def test_a_judgement_has_the_name_of_the_token(server):
     stored = server.post("judge", parameters, token="soar").json()["data"]
 
     (found,) = server.post("list_judgements", {"in_force": True}, token="reader").json()["data"]["judgements"]
-    assert stored == {**found, "concerns": 0, "shared": [], "not_shared": None}
+    assert stored == {**found, "concerns": 0, "named_by": 0, "naming": [], "shared": [], "not_shared": None}
     assert (found["by"], found["value"], found["until"]) == ("soar", "ours.example", "2100-01-01T00:00:00.000Z")
     problem(server.post("judge", {**parameters, "ruleset": "7"}), 422, "invalid_parameters")
     problem(server.post("judge", {**parameters, "of": "notification"}), 404, "not_found")

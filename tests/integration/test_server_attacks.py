@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import ssl
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -19,9 +20,13 @@ from integration.servers import serving_actions
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
 from connector.model import StixObject
 from connector.server import acceptor
+from connector.server.connection import READ_SECONDS
 
 MOST_BYTES = 300 * 1000 * 1000
 """Of memory that the server takes, whoever sends what."""
+
+ADDRESSES = 768 * 1024 * 1024
+"""What `ulimit -v` allows the server that everybody attacks at once."""
 
 CONFIGURATION = """
 sources:
@@ -161,16 +166,34 @@ class TestConnections:
             with pytest.raises(ConnectionError):
                 connection.sendall(b"1\r\nx\r\n" * 20_000_000)
 
+    @pytest.mark.parametrize(("count", "size"), [(200, 1), (3_000, 64), (2, 100_000)])
+    def test_a_body_may_come_in_chunks(self, server, count, size):
+        asked = request(server, token="reader", Content_Type="application/json", Transfer_Encoding="chunked")
+        text = b"{" + b" " * (count * size - 2) + b"}"
+        chunks = (b"%x\r\n%b\r\n" % (size, text[at : at + size]) for at in range(0, len(text), size))
+        with connected(server) as connection:
+            connection.sendall(asked + b"".join(chunks) + b"0\r\n\r\n")
+            assert answer(connection).split()[1] == b"200"
+
+    def test_a_body_of_very_many_chunks_of_next_to_nothing_ends_the_connection(self, server):
+        asked = request(server, token="reader", Content_Type="application/json", Transfer_Encoding="chunked")
+        with connected(server) as connection:
+            connection.sendall(asked + b"1\r\n \r\n" * 201)
+            received = connection.recv(1000)
+            assert received.startswith(b"HTTP/1.1 400")
+            while received:
+                received = connection.recv(1000)
+
     def test_who_sends_a_notification_with_a_wrong_token_can_read_that_it_is_one(self, server):
         told = requests.post(f"{server.url}/actions/poll", json={"a": "x" * 110_000}, timeout=30)
         assert told.status_code == 401
         assert told.json()["code"] == "unauthenticated"
 
 
-def peak(server):
-    """The most memory that the process has had, in bytes."""
+def peak(server, what="VmHWM"):
+    """The most memory that the process has had, in bytes; or, as VmPeak, addresses."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024
 
 
 def filled(folder, count):
@@ -218,6 +241,7 @@ class TestMemory:
         certificate, options = tls
         trusting = ssl.create_default_context(cafile=certificate.ca)
         with serving_actions(filled(tmp_path, 4), tls=options) as server, contextlib.ExitStack() as stack:
+            psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_AS, (ADDRESSES, ADDRESSES))
             page = request(server, "/taxii2/root/collections/indicators/objects/", "GET", token="puller")
             body = request(server, token="soar", Content_Type="application/json", Content_Length=4_000_000)
             public = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
@@ -231,6 +255,7 @@ class TestMemory:
             answer = server.post("get_status", token="reader", verify=str(certificate.ca))
             assert answer.status_code == 200
             assert peak(server) < MOST_BYTES
+            assert peak(server, "VmPeak") < ADDRESSES
 
     def test_a_body_of_very_many_values_is_refused_and_not_read_twice(self, server):
         many = b'{"a":[' + b'{"":0},' * 599_000 + b"0]}"
@@ -238,8 +263,11 @@ class TestMemory:
         for body, status in (
             (many, 413),
             (b'{"a":"' + b'\\"' * 2_000_000, 400),
-            (b'{"a":"\\ud800"}', 400),
+            (b'{"a":"' + b"\\ud800" * 680_000 + b'"}', 400),
             (b'{"a":"' + b"x" * 4_000_000 + b'"}', 422),
+            (b'{"a":"' + b"x" * 4_000_000 + b'\\ud800"}', 422),
+            (b'{"a":"\\ud800"}', 422),
+            (b"\xef\xbb\xbf{}", 200),
             (b"{}", 200),
         ):
             told = requests.post(f"{server.url}/actions/get_status", data=body, headers=headers, timeout=30)
@@ -248,6 +276,41 @@ class TestMemory:
 
 
 class TestRequests:
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"GET /taxii2/?match[id]=" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"431"),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 10_000 + b"\r\n", b"431"),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+            (b"G" * 60_000 + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"431"),
+            (b"nonsense\r\n\r\n" + b"x" * 100_000, b"400"),
+        ],
+        ids=["target", "headers", "another version", "method", "nonsense"],
+    )
+    def test_who_sends_no_request_can_read_why_it_is_none(self, server, sent, status):
+        told = raw(server, sent)
+        assert told.split()[1] == status
+        assert told.count(b"HTTP/1.1 ") == 1
+        assert int(re.search(rb"content-length: (\d+)", told)[1]) == len(told.partition(b"\r\n\r\n")[2])
+
+    @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"0x2\r\n"], ids=["no request", "no body"])
+    def test_who_sends_no_request_is_not_kept(self, server, sent):
+        if sent.startswith(b"0x"):
+            sent = request(server, token="reader", Transfer_Encoding="chunked") + sent
+        with connected(server) as connection:
+            connection.sendall(sent)
+            while connection.recv(65536):
+                pass
+            time.sleep(READ_SECONDS + 0.5)
+            with pytest.raises(ConnectionError):  # noqa: PT012 -- the first tells that it is over
+                for _ in range(2):
+                    connection.sendall(b"x")
+                    time.sleep(0.2)
+
+    def test_what_follows_what_is_no_request_is_not_read_for_ever(self, server):
+        with connected(server) as connection, pytest.raises(ConnectionError):
+            connection.sendall(b"nonsense\r\n\r\n" + b"x" * 100_000_000)
+
     def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(self, server):
         hidden = request(server, Connection="close")
         smuggling = request(server, Content_Length=4, Transfer_Encoding="chunked") + b"0\r\n\r\n" + hidden
@@ -285,3 +348,26 @@ class TestRequests:
     def test_what_is_no_page_lets_a_browser_run_nothing(self, server, path):
         policy = requests.get(server.url + path, timeout=30).headers["Content-Security-Policy"]
         assert policy == "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def test_clients_that_ask_for_pages_and_reset_the_connection_make_a_line_that_counts_them(tmp_path):
+    """asyncio tells of each piece of an answer that nobody takes any more."""
+    with serving_actions(filled(tmp_path, 4)) as server:
+        asked = request(server, "/taxii2/root/collections/indicators/objects/", "GET", token="puller")
+        for _ in range(8):
+            with connected(server, receive_bytes=4096) as connection:
+                connection.sendall(asked * 20)
+                connection.recv(100)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        server.post("get_status").raise_for_status()
+        assert server.end() == 0
+        lines = [json.loads(line) for line in server.log]  # each is JSON
+    told = [line for line in lines if "socket.send()" in line.get("message", "")]
+    assert 1 <= len(told) <= 2
+    assert sum(line["times"] for line in told) > len(told)
+
+
+def test_a_request_with_two_logins_is_refused_and_none_of_them_chosen(server):
+    """A proxy on the way may have looked at the other."""
+    asked = request(server, Authorization=f"Bearer {server.tokens['reader']}", Content_Length="0", Connection="close")
+    assert raw(server, asked).startswith(b"HTTP/1.1 400 ")

@@ -1,5 +1,6 @@
 """What one token can take from the others, and from the quota: attacks on the socket of `iocstream serve`."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,7 +59,7 @@ def test_actions_that_hang_hold_up_no_other_token(tmp_path):
     api, hold = Api(RAISED, key=KEY), threading.Event()
     with (
         serving(api) as url,
-        serving_actions(configured(tmp_path, url, 1), queue_seconds=0.1) as server,
+        serving_actions(configured(tmp_path, url, 1), queue_seconds=0.1, audit="audit.jsonl") as server,
         ThreadPoolExecutor(40) as clients,
     ):
         server.post("poll").raise_for_status()
@@ -78,6 +79,11 @@ def test_actions_that_hang_hold_up_no_other_token(tmp_path):
             hold.set()
         assert others == [200] * 5
         assert [each.result().status_code for each in greedy].count(200) == 8
+        assert server.end() == 0
+    audited = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    turned_away = [line for line in audited if line["status"] in (429, 503)]
+    assert sum(line["times"] for line in turned_away) == len(refused)
+    assert len(turned_away) < len(refused) / 2
 
 
 def test_whoever_waits_for_a_turn_gets_one(tmp_path):

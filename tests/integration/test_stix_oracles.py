@@ -14,7 +14,7 @@ import orjson
 import pytest
 import stix2
 import stix2matcher.matcher
-import stix2validator
+import stix_validator
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
@@ -42,13 +42,8 @@ CONVERTED = [case for case in CASES if documents(case)]
 
 
 def findings(document):
-    options = stix2validator.ValidationOptions(version="2.1", strict=True)
-    result = stix2validator.validate_instance(document, options)
-    return [
-        str(finding)
-        for finding in [*(result.errors or ()), *(result.warnings or ())]
-        if not any(code in str(finding) for code in UNMET)
-    ]
+    errors, warnings = stix_validator.findings(document, strict=True)
+    return [finding for finding in [*errors, *warnings] if not any(code in finding for code in UNMET)]
 
 
 @pytest.mark.parametrize("case", CONVERTED)
@@ -83,8 +78,8 @@ def test_the_validator_reads_all_examples_as_one_bundle():
     assert findings(bundle) == []
 
 
-ONE_DOMAIN = {"domain_idn", "domain_unicode"}
-"""Two spellings of one name, which are one domain to everyone who looks it up."""
+OF_ONE_DOMAIN = ({"domain_idn", "domain_unicode"}, {"domain_judged", "domain_judgement_over", "domain_reassessed"})
+"""Two spellings of one name are one domain to everyone who looks it up; the others are examples of the same domain."""
 
 
 @pytest.mark.parametrize("case", CONVERTED)
@@ -94,13 +89,13 @@ def test_an_indicator_matches_its_own_observed_data_and_no_other(case):
     for other in CONVERTED:
         observed = {"type": "bundle", "objects": [d for d in documents(other) if d["type"] != "indicator"]}
         matched = stix2matcher.matcher.match(indicator["pattern"], [observed], stix_version="2.1")
-        assert bool(matched) == (case == other or {case, other} == ONE_DOMAIN), other
+        assert bool(matched) == (case == other or any({case, other} <= same for same in OF_ONE_DOMAIN)), other
 
 
 def test_however_much_a_notification_holds_what_it_becomes_ends_somewhere():
     body = copy.deepcopy(BODIES[CASES.index("file_explained")])
     entity, context = body["attributes"], body["context_attributes"]
-    hosts = [{"host": f"h{number}.example", "categories": ["C2"]} for number in range(10_000)]
+    hosts = [{"host": f"h{number}.example", "categories": ["C2"]} for number in range(9_000)]
     entity["malware_config"]["families"][0]["configs"][0]["net_info"]["connections"] = hosts
     names = [f"family {number}" for number in range(10_000)]
     entity["sandbox_verdicts"] = {name: {"category": "malicious", "malware_names": names} for name in names[:10]}
@@ -115,7 +110,7 @@ def test_however_much_a_notification_holds_what_it_becomes_ends_somewhere():
     told = [orjson.loads(message.body) for message in converted.messages]
     assert sum(each.get("labels") == ["c2"] for each in told) == 200
     [indicator] = [each for each in told if each["type"] == "indicator" and "extensions" in each]
-    assert next(iter(indicator["extensions"].values()))["c2_hosts"] == 10_000
+    assert next(iter(indicator["extensions"].values()))["c2_hosts"] == 9_000
 
 
 # Odd notifications: the examples, with things in them where nobody expects them.
@@ -191,6 +186,5 @@ def test_however_odd_the_notification_the_validator_finds_no_error(drawn):
     [converted] = convert([notification.read(_changed(drawn))], MAPPING)
     for message in converted.messages:
         if message.dependency_level > 0:
-            options = stix2validator.ValidationOptions(version="2.1")
-            result = stix2validator.validate_instance(orjson.loads(message.body), options)
-            assert [str(error) for error in result.errors or ()] == []
+            errors, _ = stix_validator.findings(orjson.loads(message.body))
+            assert errors == []

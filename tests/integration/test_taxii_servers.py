@@ -138,11 +138,12 @@ def test_all_that_notifications_become_comes_back_and_what_is_learned_later_as_n
     assert {message.id for message in first.messages} & {message.id for message in later.messages}
     messages = [*first.messages, *later.messages]
     messages += [m for each in others for m in each.messages if m.id not in {message.id for message in messages}]
-    taxii = sink(peer)
+    collection = peer.collection_url(f"examples for {profile}" if profile else "examples")
+    taxii = sink(peer, collection_url=collection)
     for part in (first.messages, messages):
         assert list(taxii.send(part)) == []
     assert len({each.split("--")[0] for each, _ in sent(messages)}) > 15
-    there, expected = stored(peer, peer.collection_url("rw"), messages), sent(messages)
+    there, expected = stored(peer, collection, messages), sent(messages)
     assert not expected.keys() - there.keys(), f"accepted and not stored; the server said: {list(peer.said)[-40:]}"
     # Servers keep the first copy of what has no version, be it from another test.
     assert {key: there[key] for key in there if key[1]} == {key: expected[key] for key in expected if key[1]}
@@ -169,9 +170,13 @@ def test_a_wrong_password_is_explained_without_being_shown(server, request):
 
 @working
 def test_an_unknown_collection_is_answered_with_those_there_are(server, request):
+    from integration.taxii_peers import MORE
+
     peer = request.getfixturevalue(server)
-    with pytest.raises(Misconfigured, match=r"no collection 'nope'. It shows rw"):
+    with pytest.raises(Misconfigured, match=r"no collection 'nope'. It shows ") as caught:
         sink(peer, discovery_url=peer.discovery_url, collection="nope").check()
+    shown = str(caught.value).partition("It shows ")[2]
+    assert all(title in shown for title in ("rw", *MORE)), shown
 
 
 def test_the_servers_own_limit_of_two_kibibytes_is_kept(medallion):

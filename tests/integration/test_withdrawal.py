@@ -16,6 +16,7 @@ pytest_plugins = ("integration.taxii_peers",)
 pytestmark = pytest.mark.xdist_group("taxii")
 
 START = 1_760_000_000
+COLLECTION = "withdrawals"
 CONFIGURATION = """
 sources:
   saved: {{type: file, path: saved.jsonl}}
@@ -79,12 +80,12 @@ class Receivers:
 
     def indicators(self):
         """Every version of each, at the TAXII server: id, version and whether it is revoked."""
-        held = self.peer.objects(self.peer.collection_url("rw"))
+        held = self.peer.objects(self.peer.collection_url(COLLECTION))
         found = [each for each in held if each["type"] == "indicator" and self.domain in each["pattern"]]
         return [(each["id"], each.get("revoked", False)) for each in sorted(found, key=lambda each: each["modified"])]
 
     def sightings(self):
-        held = self.peer.objects(self.peer.collection_url("rw"))
+        held = self.peer.objects(self.peer.collection_url(COLLECTION))
         ids = {object_id for object_id, _ in self.indicators()}
         found = [each for each in held if each["type"] == "sighting" and each["sighting_of_ref"] in ids]
         return [each["sighting_of_ref"] for each in sorted(found, key=lambda each: each["first_seen"])]
@@ -104,7 +105,7 @@ class Receivers:
 def receivers(request, tmp_path, syslog):
     peer = request.getfixturevalue(request.param)
     login = {"user": peer.login["username"], "password": peer.login["password"]}
-    text = CONFIGURATION.format(url=peer.collection_url("rw"), port=syslog.port, **login)
+    text = CONFIGURATION.format(url=peer.collection_url(COLLECTION), port=syslog.port, **login)
     (tmp_path / "iocstream.yaml").write_text(text)
     return Receivers(tmp_path, peer, syslog, f"{uuid.uuid4()}.example")
 

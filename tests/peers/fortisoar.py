@@ -13,6 +13,13 @@ from pathlib import Path
 FIELD_TYPES = {"text", "password", "checkbox", "integer", "select", "multiselect", "json", "textarea", "datetime"}
 
 
+INDICATOR_FIELDS = {
+    "value", "typeofindicator", "reputation", "firstSeen", "lastSeen", "confidence", "filehashMD5", "filehashSHA1",
+    "filehashSHA256", "sources", "description", "recordTags", "sourceID", "__replace",
+}  # fmt: skip
+"""Of the module `indicators` (modules/indicators/mmd.json of that pack), and what steps add."""
+
+
 class ConnectorError(Exception):
     """As connectors.core.connector has it."""
 
@@ -75,7 +82,8 @@ class Platform:
         import jinja2
 
         self.folder, self.asked = folder, asked
-        self.workflows, self.places, self.records = workflows_of(folder), dict(asked["places"]), []
+        self.workflows, self.places = workflows_of(folder), dict(asked["places"])
+        self.records = list(asked.get("records", ()))
         self.jinja = jinja2.Environment()
         self.jinja.filters |= {"picklist": lambda name, item: repr(f"{name}/{item}"), "resolveRange": self.resolved}
 
@@ -114,6 +122,8 @@ class Platform:
         """What a step of this type gives, and the step that it chooses."""
         if kind == "04d0cf46-b6a8-42c4-8683-60a7eaa69e8f":
             values = {}
+            configured = self.asked.get("configured", {})
+            given = {name: configured.get(name, value) for name, value in given.items()}
             for name, value in given.items():
                 variables[name] = values[name] = self.rendered(value, variables)
             return values, None
@@ -135,7 +145,17 @@ class Platform:
         if len(self.records) >= self.asked.get("full_after", 10**6):
             raise ConnectorError("no space left")
         for item in self.rendered(given["for_each"]["item"], variables):
-            self.records.append(self.rendered(given["resource"], {**variables, "item": item}))
+            if self.rendered(given["for_each"]["condition"], {**variables, "item": item}):
+                self.save(self.rendered(given["resource"], {**variables, "item": item}))
+
+    def save(self, record):
+        """An indicator, as the platform's module of the solution pack SOAR Framework has it; one for type and value."""
+        assert record.keys() <= INDICATOR_FIELDS, record.keys() - INDICATOR_FIELDS
+        if len(record["value"]) > 1024 or not isinstance(record["confidence"], int):
+            raise ConnectorError("the record is not valid")
+        key = ("typeofindicator", "value")
+        self.records = [each for each in self.records if any(each[name] != record[name] for name in key)]
+        self.records.append(record)
 
     def utility(self, operation, given):
         if operation == "updatemacro":

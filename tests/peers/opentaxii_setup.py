@@ -1,13 +1,15 @@
-"""Fills a fresh OpenTAXII with an account, an API root and its collection `rw`. Runs in that server's own environment.
+"""Fills a fresh OpenTAXII with an account, an API root and a collection for each title.
 
-Arguments: user name, password. OPENTAXII_CONFIG names the configuration. Prints the root's id.
+Runs in that server's own environment.
+
+Arguments: user name, password, titles. OPENTAXII_CONFIG names the configuration. Prints the root's id.
 """
 
 import sys
 
 from opentaxii.cli import app  # type: ignore[import-not-found]
 
-username, password = sys.argv[1:]
+username, password, *titles = sys.argv[1:]
 with app.app_context():
     account = app.taxii_server.auth.api.create_account(username=username, password=password, is_admin=True)
     account.is_admin = True  # 0.9.3 forgets it when it creates the account
@@ -15,5 +17,6 @@ with app.app_context():
     store = app.taxii_server.servers.taxii2.persistence.api
     store.add_api_root(title="Default", description="", default=True)
     (root,) = store.get_api_roots()
-    store.add_collection(api_root_id=root.id, title="rw", description="", alias="rw")
+    for title in titles:
+        store.add_collection(api_root_id=root.id, title=title, description="", alias=title)
     sys.stdout.write(f"{root.id}\n")

@@ -1,12 +1,15 @@
 """Splunk SOAR's side of an app: the classes that splunk-soar-sdk stands in with where the platform is absent."""
 
 import contextlib
+import http.server
 import importlib
 import json
 import re
 import sys
+import threading
 import types
 import typing
+import urllib.parse
 from pathlib import Path
 
 
@@ -42,6 +45,63 @@ def judge(folder):
     return wrong
 
 
+class Rest:
+    """The platform's REST API, as much of it as an app asks of its own containers and artifacts."""
+
+    def __init__(self, containers):
+        self.containers = list(containers)
+        platform = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                wanted = {name: json.loads(value) for name, value in urllib.parse.parse_qsl(query) if name[0] == "_"}
+                self.answer({"data": platform.found(path.rpartition("/")[2], wanted)})
+
+            def do_POST(self):
+                changes = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                platform.containers[int(self.path.rpartition("/")[2]) - 1].update(changes)
+                self.answer({"success": True})
+
+            def answer(self, value):
+                body = json.dumps(value).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{server.server_port}/"
+
+    def found(self, kind, wanted):
+        if kind == "container":
+            assert wanted.keys() == {"_filter_source_data_identifier", "_filter_asset"}
+            number = wanted["_filter_source_data_identifier"]
+            return [
+                {"id": index}
+                for index, each in enumerate(self.containers, 1)
+                if each["source_data_identifier"] == number and wanted["_filter_asset"] == 7
+            ]
+        (field,) = [name for name in wanted if name.startswith("_filter_cef__")]
+        name = field.removeprefix("_filter_cef__")
+        return [
+            {"id": 1, "container": index}
+            for index, each in enumerate(self.containers, 1)
+            for artifact in each["artifacts"]
+            if artifact["cef"].get(name) == wanted[field] and artifact["label"] == wanted["_filter_label"]
+        ]
+
+    def add(self, artifact):
+        """The platform keeps one artifact for each `source_data_identifier` of a container."""
+        had = self.containers[artifact["container_id"] - 1]["artifacts"]
+        if artifact["source_data_identifier"] not in [each["source_data_identifier"] for each in had]:
+            had.append(artifact)
+
+
 def run(folder):
     """Have the platform's class run an action, as its `_handle_action` does."""
     install_platform()
@@ -53,9 +113,23 @@ def run(folder):
     module = importlib.import_module(described["main_module"].removesuffix(".py"))
     asked = json.load(sys.stdin)
 
+    platform = Rest(asked.get("there", ()))
+
     class Platform(module.IocstreamConnector):
         containers: typing.ClassVar = []
         state = asked.get("state") or {}
+
+        def get_asset_id(self):
+            return "7"
+
+        def _get_phantom_base_url(self):
+            return platform.url
+
+        def save_artifacts(self, artifacts):
+            for artifact in artifacts:
+                Artifact(**{name: each for name, each in artifact.items() if name != "container_id"})
+                platform.add(artifact)
+            return True, "", [1]
 
         def is_poll_now(self):
             return asked.get("poll_now", False)
@@ -80,6 +154,7 @@ def run(folder):
         "summary": result.get_summary(),
         "containers": connector.containers,
         "state": connector.state,
+        "there": platform.containers,
     }
 
 
@@ -89,9 +164,14 @@ def play(folder):
     done = []
 
     def collect2(container, datapath):
-        assert all(path.startswith("artifact:*.cef.") for path in datapath)
-        names = [path.rpartition(".")[2] for path in datapath]
-        return [[artifact["cef"].get(name) for name in names] for artifact in container["artifacts"]]
+        rows = []
+        for number, artifact in enumerate(container["artifacts"], 1):
+            known = {f"artifact:*.cef.{name}": each for name, each in artifact["cef"].items()} | {
+                "artifact:*.id": number
+            }
+            assert all(path.startswith("artifact:*.cef.") or path in known for path in datapath)
+            rows.insert(0, [known.get(path) for path in datapath])  # in no order that a playbook may rely on
+        return rows
 
     rules = types.ModuleType("phantom.rules")
     rules.playbook_block = lambda: lambda block: block

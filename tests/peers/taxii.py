@@ -143,9 +143,9 @@ def medallion(folder, more=()):
 
 
 @contextmanager
-def opentaxii(folder, peer="opentaxii", workers=1):
+def opentaxii(folder, peer="opentaxii", workers=1, more=()):
     """EclecticIQ's server for a block, in the pre-release whose TAXII 2.1 works; `opentaxii-0.9` is the released one,
-    which answers 500 to objects that it has stored.
+    which answers 500 to objects that it has stored. Its collections are `rw` and more like it.
 
     Raises:
         Missing: it is not installed.
@@ -181,7 +181,14 @@ def opentaxii(folder, peer="opentaxii", workers=1):
     (folder / "opentaxii.json").write_text(json.dumps(config))  # JSON is YAML
     environment = {"OPENTAXII_CONFIG": str(folder / "opentaxii.json")}
     setup = subprocess.run(
-        [PEERS / peer / "bin" / "python", Path(__file__).with_name("opentaxii_setup.py"), USERNAME, PASSWORD],
+        [
+            PEERS / peer / "bin" / "python",
+            Path(__file__).with_name("opentaxii_setup.py"),
+            USERNAME,
+            PASSWORD,
+            "rw",
+            *more,
+        ],
         env={**_environment(), **environment},
         cwd=folder,
         capture_output=True,

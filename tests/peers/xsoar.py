@@ -119,6 +119,11 @@ class Demisto:
     def createIndicators(self, indicators):  # noqa: N802
         self.done["indicators"] += indicators
 
+    def searchIndicators(self, query, size):  # noqa: N802
+        known = [*self._asked.get("there", ()), *(each["value"] for each in self.done["indicators"])]
+        found = [{"value": each} for each in known if f'value:"{each}"' == query]
+        return {"total": len(found), "iocs": found[:size] or None}
+
     def getIntegrationContext(self):  # noqa: N802
         return self.context
 

@@ -63,6 +63,77 @@ def test_a_route_of_a_plan_knows_what_it_reads_whom_it_waits_for_and_what_it_kee
     assert routes["first"].receiver != routes["second"].receiver
 
 
+BESIDE = """
+sources:
+  one: {type: file, path: .}
+  two: {type: file, path: .., producer: {name: Two}}
+routes:
+  stix: {mapping: stix21, sink: &taxii {type: taxii, collection_url: "https://a.example/a/collections/1/", token: x}}
+  mine: {mapping: stix21, sources: [one], sink: *taxii}
+  theirs: {mapping: stix21, sources: [two], sink: *taxii}
+  elsewhere: {mapping: stix21, sink: {type: taxii, collection_url: "https://other.example/a/collections/1/", token: x}}
+  cef: {mapping: cef, sink: &siem {type: syslog, host: siem.example, port: 514, transport: tcp}}
+  more: {mapping: cef, sources: [two], sink: *siem}
+  ecs: {mapping: ecs, sink: *siem}
+  json: {mapping: json, sink: *siem}
+  raw: {mapping: json, sink: *siem}
+"""
+
+
+def test_routes_are_beside_each_other_where_one_may_tell_what_another_takes_back(plan):
+    loaded = plan(BESIDE)
+    assert {name: loaded.beside(name) for name in loaded.settings.routes} == {
+        "stix": ["mine", "theirs"],
+        "mine": ["stix"],
+        "theirs": ["stix"],
+        "elsewhere": [],
+        "cef": ["more"],
+        "more": ["cef"],
+        "ecs": [],  # the other routes of JSON take nothing back
+        "json": [],
+        "raw": [],
+    }
+    with_turns = [name for name in loaded.settings.routes if app.make_route(loaded, name, None).beside]
+    assert with_turns == ["stix", "mine", "theirs", "cef", "more"]
+
+
+MOVED = """
+sources: {{one: {{type: file, path: .}}}}
+routes:
+  old: {{mapping: cef, sink: {{type: syslog, host: siem.example, port: 514, transport: tcp}}}}
+  new: {{mapping: cef, sink: {{type: syslog, host: moved.example, port: 514, transport: tcp}}{receiver}}}
+"""
+
+
+def test_a_receiver_that_moved_is_the_same_under_its_former_name(plan):
+    former = plan(MOVED.format(receiver="")).receivers()["old"]
+    moved = plan(MOVED.format(receiver=f", receiver: {former}"))
+    assert moved.receivers() == {"old": former, "new": former}
+    assert moved.beside("new") == ["old"]
+    assert app.make_route(moved, "new", None).receiver == former
+
+
+TERMS = """
+sources: {{one: {{type: file, path: notifications}}}}
+journal: {{path: iocstream.db}}
+guards: {{except: [{exception}]}}
+routes:
+  out: {{mapping: stix21, when: "{when}", sink: {{type: file, path: a.jsonl}}}}
+  other: {{mapping: stix21, sink: {{type: file, path: b.jsonl}}}}
+"""
+
+
+def test_the_terms_of_a_route_are_others_when_its_condition_or_its_known_good_lists_are(plan):
+    def terms(exception="a.example", when="entity_value"):
+        loaded = plan(TERMS.format(exception=exception, when=when))
+        return [app.make_route(loaded, name, None).terms for name in ("out", "other")]
+
+    before = terms()
+    assert terms() == before
+    assert [now == was for now, was in zip(terms(when="entity"), before, strict=True)] == [False, True]
+    assert [now == was for now, was in zip(terms(exception="b.example"), before, strict=True)] == [False, False]
+
+
 def test_two_producers_of_one_name_are_refused_since_their_objects_would_have_the_same_ids(plan):
     text = """
 producer: {name: Acme, tlp: green}

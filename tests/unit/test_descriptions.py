@@ -13,6 +13,7 @@ from connector.actions import ACTIONS
 from connector.actions.envelope import Envelope
 from connector.cli.main import iocstream
 from connector.configuration import Config
+from connector.kinds import SINKS, SOURCES
 from connector.monitoring import metrics
 from connector.monitoring.current_status import CurrentStatus
 from connector.monitoring.status import JournalReport, StatusReport
@@ -69,7 +70,7 @@ def metric_texts() -> dict[str, tuple[str, str]]:
     journal = JournalReport(path="none", notifications=0)
     report = StatusReport(journal=journal, sources=[], routes=[], dead_letters_of_former_routes={}, former=[])
     status = CurrentStatus(lambda: report)
-    registry, durations = metrics.registry(metrics.RunCollector({}, status, Path("none"), "0"))
+    registry, durations = metrics.registry(metrics.RunCollector({}, status, (Path("none"),), "0"))
     durations(HttpExchange("host", "GET", "2xx", 0.0))
     return {
         each.name: (each.name, each.documentation) for each in registry.collect() if each.name.startswith("iocstream_")
@@ -78,7 +79,7 @@ def metric_texts() -> dict[str, tuple[str, str]]:
 
 COMMANDS = dict(commands(iocstream, "iocstream"))
 TEXTS: dict[str, tuple[str, str]] = {
-    **fields(Config),
+    **fields(Config, *(kind.settings for kind in (*SOURCES.values(), *SINKS.values()))),
     **fields(Envelope, *(action.parameters for action in ACTIONS.values())),
     **fields(*(action.result for action in ACTIONS.values())),
     **{

@@ -89,6 +89,8 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(value)
         (b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nConte", "before any content"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length:", "before any content"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun", "before any content"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc", "a piece has a length that is none"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"F" * 30 + b"\r\nabc", "no complete answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000, "more than 1000 bytes"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 10_000_000),
@@ -171,6 +173,16 @@ def test_no_connection_is_an_outage_that_names_the_host_but_not_the_query():
     assert "canary" not in str(caught.value)
 
 
+def test_of_the_proxies_of_the_environment_logins_are_secret_and_hosts_are_not(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,.corp.example")
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1,.corp.example")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:proxy-canary@proxy.example:3128")
+    monkeypatch.setenv("https_proxy", "http://user:proxy-canary@proxy.example:3128")
+    hide = client().hide
+    said = "not for localhost,127.0.0.1,.corp.example by http://proxy.example:3128: "
+    assert hide(f"{said}proxy-canary") == f"{said}***"
+
+
 @pytest.mark.parametrize("proxy", ["canary", "canary:3128", "http://", "http://h:canary"])
 def test_a_proxy_that_is_no_url_is_refused_without_being_shown(proxy):
     with pytest.raises(ValueError, match="must be a URL") as caught:
@@ -199,6 +211,13 @@ def test_an_untrusted_certificate_is_misconfigured_until_its_ca_is_given(tmp_pat
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with answering(answer, tls=context) as (url, _):
         assert client(ca_bundle=tmp_path / "ca.pem").request("GET", url).body == b"ok"
+
+
+def test_tls_with_a_port_that_does_not_speak_it_names_the_url():
+    with answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as (url, _):
+        secure = url.replace("http:", "https:")
+        with pytest.raises(Unavailable, match="does not speak TLS: check host and port in the URL"):
+            client().request("GET", secure)
 
 
 def test_a_wrong_host_name_is_misconfigured(tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import resource
 import socket
 import threading
 import urllib.error
@@ -83,7 +84,7 @@ def _own_log():
     structlog.reset_defaults()  # they hold on to a stderr that ends with the test
 
 
-def samples(parts=(), found=REPORT, exchanges=(), journal=None):
+def samples(parts=(), found=REPORT, exchanges=(), journal=()):
     """Every sample of a run, by its name and labels."""
     run = metrics.RunCollector({part.name: part for part in parts}, known(found), journal, "9.9")
     registry, durations = metrics.registry(run)
@@ -118,7 +119,7 @@ def journal(tmp_path):
     path = tmp_path / "j.db"
     path.write_bytes(b"x" * 100)
     (tmp_path / "j.db-wal").write_bytes(b"x" * 11)
-    return path
+    return [path, tmp_path / "j.db-wal", tmp_path / "j.db-shm"]
 
 
 def test_counts_of_a_run_are_counters(journal):
@@ -231,7 +232,7 @@ def test_without_a_readable_journal_the_rest_is_still_told(journal):
 )
 def test_whatever_a_server_says_of_quotas_makes_few_well_formed_series(journal, quota):
     source = SourceStatus("vt", None, 0, None, (), {"quota": quota})
-    found = samples(found=report(JournalStatus(0, [source]), journal, {}), journal=journal)
+    found = samples(found=report(JournalStatus(0, [source]), "j.db", {}), journal=journal)
     assert len([key for key in found if key[0].startswith("iocstream_quota")]) <= 64
     assert ("evil",) not in found
 
@@ -519,3 +520,26 @@ def test_in_a_program_that_configured_nothing_only_trouble_is_told_and_never_on_
     printed = capsys.readouterr()
     assert printed.out == ""
     assert [json.loads(line)["event"] for line in printed.err.splitlines()] == ["waiting"]
+
+
+def test_a_line_of_the_audit_that_a_full_disk_takes_a_part_of_is_in_the_log_and_spoils_no_other(tmp_path, capsys):
+    telemetry.configure(json_lines=True)
+    path, most = tmp_path / "audit", 1024 * 1024
+    path.write_bytes(b"." * (most - 21) + b"\n")
+    audit = telemetry.AuditLog(str(path))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, usual[1]))
+    try:
+        audit.write("action", token="first")
+        audit.write("action", token="second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    audit.write("action", token="third")
+    audit.write("action", token="fourth")
+    _, cut, *whole = path.read_text().splitlines()
+    assert len(cut) == 20
+    assert [json.loads(line)["token"] for line in whole] == ["third", "fourth"]
+    log = capsys.readouterr().err
+    assert log.count("audit_unwritten") == 2
+    assert "first" in log
+    assert "second" in log

@@ -41,6 +41,7 @@ from connector.formats.event_values import (
     whole,
 )
 from connector.model import Document, Json, JsonObject, Refused
+from connector.plugin import CONTRACT, FormatKind
 
 SEVERITY_WORDS = frozenset(("Unknown", "Low", "Medium", "High", "Very-High"))
 
@@ -301,3 +302,6 @@ def _refuse_label(key: str, label: Json) -> NoReturn:
     if label is None:
         raise Refused(f"{key} has a value but no {LABELS[key]}, which says what it means", by="format")
     refuse(LABELS[key], label, "a short name of letters, digits and _ that is no key of the CEF dictionary")
+
+
+KIND = FormatKind(contract=CONTRACT, make=lambda _: CefFormat())

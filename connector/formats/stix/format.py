@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import orjson
 
 from connector.formats.stix import pattern
+from connector.formats.stix.meaning import meaning
 from connector.formats.stix.objects import OBJECTS
 from connector.formats.stix.observables import OBSERVABLES
 from connector.formats.stix.proof import is_storable
@@ -24,10 +25,12 @@ from connector.formats.stix.shared_objects import (
 )
 from connector.formats.stix.values import MAX_DEPTH, Fault, earlier
 from connector.model import Document, Identity, Json, JsonObject, Refused
+from connector.plugin import CONTRACT, FormatKind
 from connector.settings.producer import Producer
 from connector.values.display import shortened, undeceiving
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Constant, Identifier, Members
+from connector.values.suggestions import suggestion
 
 _TYPES: Mapping[str, ObjectType] = {**OBJECTS, **OBSERVABLES}
 _EXCERPT = 80
@@ -75,7 +78,7 @@ class StixFormat:
                 document = _stored(document)
             name = document.get("type")
             if name.__class__ is not str or name not in kinds:
-                said = f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}"
+                said = f"type must be that of a STIX 2.1 object; it is {_excerpt(name)}{suggestion(str(name), kinds)}"
                 raise Refused(said, by="format", document=document)
             always, is_observable, find_fault = kinds[name]
             completed: Document = {**always, **document}
@@ -120,6 +123,10 @@ class StixFormat:
         if "object_refs" in document and _refers_to_relationships(document):
             dependency_level = 2
         return Identity(identifier, object_type.versioned, dependency_level)
+
+    def meaning(self, document: Document) -> bytes:
+        """Of an Indicator with a STIX pattern, what `connector.formats.stix.meaning` says; of others, all is news."""
+        return meaning(document)
 
     def encode(self, document: Document) -> bytes:
         """One line of JSON, of a document that its finalizer has checked and a ledger stamped.
@@ -257,3 +264,6 @@ def _excerpt(value: Json) -> str:
     if value is None:
         return "missing"
     return shortened(repr(value[:_EXCERPT]) if isinstance(value, str) else ascii(value), _EXCERPT)
+
+
+KIND = FormatKind(contract=CONTRACT, make=StixFormat)

@@ -34,6 +34,7 @@ from connector.formats.stix.values import (
 from connector.model import JsonObject
 from connector.values.identifiers import ID_CONTRIBUTING_PROPERTIES, sco_id
 from connector.values.shapes import Members
+from connector.values.suggestions import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def _first_fault(object_type: ObjectType, document: JsonObject) -> Fault | None:
     for name, value in document.items():
         check = checks.get(name)
         if check is None:
-            return Fault("is not a property of this type; put it into an extension", value, name)
+            hint = suggestion(name, checks.keys() - document.keys()) or "; put it into an extension"
+            return Fault(f"is not a property of this type{hint}", value, name)
         fault = check(value)
         if fault is not None:
             return fault.within(name)

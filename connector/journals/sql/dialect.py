@@ -40,8 +40,32 @@ class Transaction(Protocol):
         """Run a statement for each row of values; return how many rows of the table were changed in all."""
         ...
 
+    def run_each(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Sequence[Sequence[Any]]:
+        """Run a statement for each row of values; return the rows that each gives."""
+        ...
+
     def insert(self, name: str, values: Mapping[str, Any]) -> int:
-        """Run an INSERT; return the number that the store gave to the new row."""
+        """Run an INSERT that returns the number of the new row; return it."""
+        ...
+
+    def ask(self, statement: str, values: Mapping[str, Any] | tuple[()] = ()) -> Cursor:
+        """Run a statement that has no name of its own; it has `:name` in the place of each value."""
+        ...
+
+    def ask_many(self, statement: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """As `ask`, for each row of values."""
+        ...
+
+    def last_number(self, table: str, column: str) -> int:
+        """The last number that a row of a table was given, be it gone; 0: none."""
+        ...
+
+    def allow_long_statements(self) -> None:
+        """Have statements take hours until this transaction ends: those that read all of a table."""
+        ...
+
+    def number_after(self, table: str, column: str, number: int) -> None:
+        """Have rows to come get greater numbers than this one."""
         ...
 
 
@@ -60,6 +84,11 @@ class Database(Protocol):
         """Give back to the disk what is free since much was forgotten."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not closed since."""
+        ...
+
     def damaged(self, detail: str) -> Misconfigured:
         """The error that tells a person what to do about a damaged store."""
         ...
@@ -72,8 +101,16 @@ class Database(Protocol):
 class Leases(Protocol):
     """The leases that one open journal holds; see `connector.ports.Journal.lease`."""
 
-    def hold(self, name: str) -> AbstractContextManager[None]:
-        """Hold a lease; a second entry by the same journal is refused too."""
+    def hold(self, name: str, remedy: str = ...) -> AbstractContextManager[None]:
+        """Hold a lease; a second entry by the same journal is refused too.
+
+        Args:
+            name: whose it is.
+            remedy: what can be done while another living process holds it, which the error says.
+
+        Raises:
+            Unavailable: another living process, or the same journal, holds it.
+        """
         ...
 
     def renew(self, name: str) -> None:

@@ -31,7 +31,7 @@ def sha256_of(database: Database, bodies: Bodies, digest: str) -> str | None:
     after = 0
     while True:
         with database.read() as db:
-            rows = db.run("notifications_after", {"after": after, "limit": ROWS}).fetchall()
+            rows = db.run("notifications_after", {"source": None, "after": after, "limit": ROWS}).fetchall()
             for file in _files_in(entries.body(db, bodies, row) for row in rows):
                 if wanted in file.others:
                     return file.sha256
@@ -72,6 +72,8 @@ def rename(db: Transaction, files: Iterable[File]) -> list[Judged]:
                     named = {"value": file.sha256, "trait": trait("observable", file.sha256), "checksum": checksum}
                     db.run("rename_judgement", {"id": stored.id, **named})
                     renamed[stored.judgement.judged._replace(value=file.sha256)] = None
+    if renamed:
+        db.run("change_judged_mark")
     return [*renamed]
 
 

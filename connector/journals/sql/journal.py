@@ -5,16 +5,28 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any
 
 import orjson
 
-from connector.journals.sql import damage, dead_letters, entries, file_hashes, judging, ledger, look_ups
+from connector.journals.sql import (
+    changes,
+    damage,
+    dead_letters,
+    entries,
+    file_hashes,
+    judging,
+    ledger,
+    look_ups,
+    named_hosts,
+    naming,
+)
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Leases, Transaction
-from connector.journals.sql.judgements import of_observables, trait, with_judgements
+from connector.journals.sql.judgements import JudgedObservables, trait, with_judgements
 from connector.journals.sql.old_objects import OldObjects, last_before
 from connector.journals.sql.positions import (
+    AFTER_ALL,
     begin,
     begins_anew,
     damaged,
@@ -27,14 +39,18 @@ from connector.journals.sql.positions import (
     source_id,
 )
 from connector.journals.sql.pruning import DAY_SECONDS, Retention, forget_ids, prune_source
-from connector.journals.sql.rows import json_list
+from connector.journals.sql.rows import json_list, json_names
 from connector.journals.sql.served import forget_route, forget_source, served_routes
 from connector.journals.sql.status import StatusReader, decoded, reported
 from connector.model import (
     ANEW,
     PERSON,
     Advance,
+    Appended,
+    ChangeMark,
+    Changes,
     Claim,
+    Concerned,
     DeadLetter,
     Entry,
     JournalStatus,
@@ -47,9 +63,11 @@ from connector.model import (
     Notification,
     Outdated,
     Page,
+    Reconsidered,
     Redelivery,
     RuleRecord,
     ServedRoute,
+    Standing,
     StoredDeadLetter,
     StoredJudgement,
     StoredSuppressed,
@@ -57,9 +75,15 @@ from connector.model import (
     Suppressed,
     Version,
 )
-from connector.ports import Collections
+from connector.ports import ALIKE, Collections
 
-_Read = TypeVar("_Read")
+LATER = 20
+"""Of those that are dated later, how many of the last are told."""
+_IT_SENDS_A_BATCH = (
+    "it is sending for another route, and routes into one receiver take turns: `iocstream run` goes on by itself after "
+    "that batch, and another command can be given again then"
+)
+"""What to do when another process has the turn at a receiver."""
 
 
 class SqlJournal:
@@ -81,6 +105,8 @@ class SqlJournal:
         self._leases = leases
         self._clock = clock
         self.collections = collections
+        self._judged_observables = JudgedObservables(database)
+        self._traits_are_found = self._hosts_are_found = False
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def lease(self, name: str) -> AbstractContextManager[None]:
@@ -109,14 +135,14 @@ class SqlJournal:
             return ANEW
         return decoded(row[1], self._database)
 
-    def append(self, source: str, page: Page) -> int:
+    def append(self, source: str, page: Page) -> Appended:
         """As `connector.ports.Journal.append`."""
         now = int(self._clock())
         with self._database.write() as db:
             self._leases.fence(db, source)
-            count = entries.store(db, self._bodies, source, page, now)
+            appended = entries.store(db, self._bodies, source, page, now)
             judging.recognise(db, file_hashes.of_notifications(page.notifications))
-            return count
+            return appended
 
     def mend(self, source: str, seq: int, notification: Notification) -> bool:
         """As `connector.ports.Journal.mend`."""
@@ -140,13 +166,15 @@ class SqlJournal:
         with self._database.write() as db:
             self._leases.fence(db, source)
             has_learned = look_ups.learn(db, self._bodies, source_id(db, source), look_up)
+            named_hosts.note_look_up(db, source_id(db, source), look_up)
             judging.recognise(db, file_hashes.of_look_up(look_up))
             return has_learned
 
     def entries(self, seqs: Sequence[int]) -> Sequence[Entry]:
         """As `connector.ports.Journal.entries`."""
         with self._database.read() as db:
-            return entries.numbered(db, self._bodies, seqs)
+            found, _ = entries.that_fit(db, self._bodies, seqs)
+            return found
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
         """As `connector.ports.Journal.find`."""
@@ -174,13 +202,23 @@ class SqlJournal:
         with self._database.read() as db:
             return entries.after(db, self._bodies, positions, limit, after)
 
-    def about(self, observable: str, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+    def about(self, observable: str, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """As `connector.ports.Journal.about`."""
-        judging.find_traits(self._database, self._bodies)
+        self._find_traits()
+        asked = {"observable": trait("observable", observable), **_newest(sources, limit, before)}
         with self._database.read() as db:
-            asked = {"observable": trait("observable", observable), "sources": json_list(sources), "limit": limit}
-            found = entries.numbered(db, self._bodies, [seq for (seq,) in db.run("about", asked)])
-        return [*reversed(found)]
+            return entries.newest_that_fit(db, self._bodies, [seq for (seq,) in db.run("about", asked)])
+
+    def changes(self, sources: Sequence[str], after: ChangeMark | None, until: int, limit: int) -> Changes:
+        """As `connector.ports.Journal.changes`."""
+        with self._database.read() as db:
+            return changes.since(db, self._bodies, sources, after, until=until, limit=limit)
+
+    def before(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """As `connector.ports.Journal.before`."""
+        with self._database.read() as db:
+            asked = {"seq": seq, "sources": json_list(sources), "limit": limit}
+            return entries.newest_that_fit(db, self._bodies, [each for (each,) in db.run("alike_before", asked)])
 
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """As `connector.ports.Journal.latest`."""
@@ -259,13 +297,17 @@ class SqlJournal:
     def unclaimed_until(self, route: str, receiver: str = "") -> int:
         """As `connector.ports.Outbox.unclaimed_until`."""
         with self._database.read() as db:
-            row = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
-            return 0 if row is None else int(db.run("unclaimed_until", {"ledger": row[0]}).fetchone()[0])
+            return ledger.reached(db, route, receiver, "unclaimed_until")
+
+    def spelled_until(self, route: str, receiver: str = "") -> int:
+        """As `connector.ports.Outbox.spelled_until`."""
+        with self._database.read() as db:
+            return ledger.reached(db, route, receiver, "spelled_until")
 
     @contextmanager
     def turn(self, receiver: str) -> Iterator[None]:
         """As `connector.ports.Outbox.turn`."""
-        with self._turns[receiver], self._leases.hold(f"the turn at {receiver}"):
+        with self._turns[receiver], self._leases.hold(f"the receiver {receiver}", _IT_SENDS_A_BATCH):
             yield
 
     def advance(self, route: str, sources: Sequence[str], advance: Advance) -> None:
@@ -313,24 +355,66 @@ class SqlJournal:
             self._record_outcome(db, route, route_number, redelivery, former)
             if redelivery.mark is not None:
                 look_ups.record_redelivery(db, route_number, redelivery.mark)
+            if redelivery.reconsidered is not None:
+                number = ledger.ledger_id(db, route, route_number, redelivery.receiver)
+                ledger.note_reconsidered(db, number, redelivery.reconsidered)
 
     def outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         """As `connector.ports.Outbox.outdated`."""
-        return _that_fit(lambda most: self._outdated(route, sources, most), limit)
-
-    def _outdated(self, route: str, sources: Sequence[str], limit: int) -> Outdated | None:
         with self._database.read() as db:
-            found = look_ups.outdated(db, route, sources, limit)
-            if found is None:
+            mentions = look_ups.outdated(db, route, sources, limit)
+            if not mentions:
                 return None
-            seqs, mark, judged = found
+            found, left = entries.that_fit(db, self._bodies, [each.seq for each in mentions])
+            mentions = [each for each in mentions if each.seq < left]
+            seqs = sorted({each.seq for each in mentions})
             (route_number,) = db.run("route_id", {"route": route}).fetchone()
             former = dead_letters.of_entries(db, route_number, seqs)
             letters = {(seq, object_id) for _, seq, object_id in former}
             withheld = {seq for (seq,) in db.run("withheld_among", {"route": route_number, "seqs": json_list(seqs)})}
-            return Outdated(entries.numbered(db, self._bodies, seqs, bounded=True), mark, letters, withheld, judged)
+            judged = {(each.seq, each.judged) for each in mentions if each.judged}
+            return Outdated(found, look_ups.outdated_mark(db, mentions), letters, withheld, judged)
 
-    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, int]:
+    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+        """As `connector.ports.Outbox.newer_dated`."""
+        found: dict[int, list[int]] = {}
+        with self._database.read() as db:
+            asked = {"seqs": json_list(seqs), "sources": json_list(sources), "former": ALIKE, "limit": LATER}
+            for late, newer in db.run("newer_dated", asked):
+                found.setdefault(late, []).insert(0, newer)
+        return found
+
+    def unsent(self, route: str, seqs: Sequence[int]) -> Collection[int]:
+        """As `connector.ports.Outbox.unsent`."""
+        with self._database.read() as db:
+            row = db.run("route_id", {"route": route}).fetchone()
+            if row is None:
+                return ()
+            refused = {seq for _, seq, _ in dead_letters.of_entries(db, row[0], seqs)}
+            withheld = db.run("withheld_among", {"route": row[0], "seqs": json_list(seqs)})
+            return refused.union(seq for (seq,) in withheld)
+
+    def standing(
+        self, route: str, terms: str, limit: int, receiver: str = "", since: Reconsidered | None = None
+    ) -> Standing | None:
+        """As `connector.ports.Outbox.standing`."""
+        with self._database.read() as db:
+            found = ledger.standing(db, route, receiver, terms=terms, limit=limit, since=since)
+            if found is None:
+                return None
+            claims, until = found
+            read, left = entries.that_fit(db, self._bodies, sorted(max(each.seq, each.last_seq) for each in claims))
+            if left != AFTER_ALL and limit > 1:  # they would take too much memory
+                return self.standing(route, terms, limit // 2, receiver, since)
+            if not read:
+                return Standing(read, until)
+            (route_number,) = db.run("route_id", {"route": route}).fetchone()
+            seqs = [entry.seq for entry in read]
+            letters = {(seq, each) for _, seq, each in dead_letters.of_entries(db, route_number, seqs)}
+            withheld = {seq for (seq,) in db.run("withheld_among", {"route": route_number, "seqs": json_list(seqs)})}
+            return Standing(read, until, letters, withheld)
+
+    def judge(self, judgement: Judgement) -> tuple[StoredJudgement, Concerned]:
         """As `connector.ports.Journal.judge`."""
         return judging.judge(self._database, self._bodies, judgement, int(self._clock()))
 
@@ -342,10 +426,19 @@ class SqlJournal:
         """As `connector.ports.Journal.end_judgements`."""
         return judging.end_due(self._database, self._bodies, int(self._clock()))
 
-    def guarded(self, route: str | None, list_name: str | None, limit: int) -> Sequence[StoredSuppressed]:
+    def guarded(
+        self,
+        route: str | None,
+        list_name: str | None,
+        limit: int,
+        sources: Collection[str] | None = None,
+        routes: Collection[str] | None = None,
+    ) -> Sequence[StoredSuppressed]:
         """As `connector.ports.Journal.guarded`."""
+        asked: dict[str, Any] = {"route": route, "list": list_name, "limit": limit}
+        asked |= {"sources": json_names(sources), "routes": json_names(routes)}
         with self._database.read() as db:
-            rows = db.run("guarded", {"route": route, "list": list_name, "limit": limit}).fetchall()
+            rows = db.run("guarded", asked).fetchall()
         return [
             StoredSuppressed(name, source, notification_id, raised, Suppressed(seq, value, bool(derived), of, entry))
             for name, seq, source, notification_id, raised, value, derived, of, entry in rows
@@ -362,10 +455,10 @@ class SqlJournal:
         with self._database.read() as db:
             return judging.listed(db, wanted, limit)
 
-    def rule_records(self, limit: int) -> Sequence[RuleRecord]:
+    def rule_records(self, limit: int, sources: Collection[str] | None = None) -> Sequence[RuleRecord]:
         """As `connector.ports.Journal.rule_records`."""
         with self._database.read() as db:
-            return judging.rule_records(db, limit)
+            return judging.rule_records(db, limit, sources)
 
     def dead_letters(self, route: str | None = None, ids: Sequence[int] | None = None) -> Iterator[StoredDeadLetter]:
         """As `connector.ports.Journal.dead_letters`."""
@@ -394,11 +487,18 @@ class SqlJournal:
                     ((letter_id, *_),) = dead_letters.of_entries(db, number, [entry.seq])
                     db.run("ask_retry", {"ids": json_list([letter_id])})
 
+    def ask_retry_of(self, route: str, reason: str, refused_until: int) -> int:
+        """As `connector.ports.Outbox.ask_retry_of`."""
+        asked = {"route": route, "reason": reason, "refused_until": refused_until}
+        with self._database.write() as db:
+            return db.run("ask_retry_of", asked).rowcount
+
     def to_retry(self, route: str, limit: int) -> Sequence[Entry]:
         """As `connector.ports.Outbox.to_retry`."""
         with self._database.read() as db:
             seqs = [seq for (seq,) in db.run("to_retry", {"route": route, "limit": limit})]
-            return _that_fit(lambda most: entries.numbered(db, self._bodies, seqs[:most], bounded=True), limit)
+            found, _ = entries.that_fit(db, self._bodies, seqs)
+            return found
 
     def set_aside(self, route: str, seq: int, reason: str) -> bool:
         """As `connector.ports.Journal.set_aside`."""
@@ -410,17 +510,43 @@ class SqlJournal:
             dead_letters.replace(db, route_number, (), [DeadLetter(seq, PERSON, reason)], int(self._clock()))
         return True
 
-    def alike(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+    def alike(self, seq: int, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """As `connector.ports.Outbox.alike`."""
+        self._find_traits()
         with self._database.read() as db:
-            asked = {"seq": seq, "sources": json_list(sources), "limit": limit}
-            found = entries.numbered(db, self._bodies, [each for (each,) in db.run("alike", asked)])
-        return [*reversed(found)]
+            asked = {"seq": seq, **_newest(sources, limit, before)}
+            return entries.newest_that_fit(db, self._bodies, [each for (each,) in db.run("alike", asked)])
 
-    def judged_observables(self, source: str) -> Mapping[str, Judgement]:
-        """As `connector.ports.Outbox.judged_observables`."""
+    def naming_alike(self, seqs: Sequence[int], sources: Sequence[str], limit: int, until: int) -> Sequence[int]:
+        """As `connector.ports.Outbox.naming_alike`."""
+        self._find_hosts()
         with self._database.read() as db:
-            return of_observables(db, source)
+            return named_hosts.with_hosts_of(db, seqs, sources, limit, until)
+
+    def named_before(self, seq: int, sources: Sequence[str], limit: int) -> Sequence[Entry]:
+        """As `connector.ports.Outbox.named_before`."""
+        self._find_hosts()
+        with self._database.read() as db:
+            asked = {"seq": seq, "sources": json_list(sources), "limit": limit, "former": ALIKE}
+            found = [each for (each,) in db.run("named_before", asked)]
+            return entries.newest_that_fit(db, self._bodies, found) if found else ()
+
+    def _find_hosts(self) -> None:
+        """Have it known which hosts old entries name; new ones are written down when they are stored."""
+        if not self._hosts_are_found:
+            self._find_traits()
+            naming.find_hosts(self._database, self._bodies)
+            self._hosts_are_found = True
+
+    def _find_traits(self) -> None:
+        """Likewise of their traits."""
+        if not self._traits_are_found:
+            judging.find_traits(self._database, self._bodies)
+            self._traits_are_found = True
+
+    def judged_observables(self, source: str) -> Callable[[str], Judgement | None]:
+        """As `connector.ports.Outbox.judged_observables`."""
+        return self._judged_observables.of(source)
 
     def has_learned(self, sources: Sequence[str], learned: int, until: int) -> bool:
         """As `connector.ports.Outbox.has_learned`."""
@@ -454,14 +580,14 @@ class SqlJournal:
         with self._database.read() as db:
             return reported(db, self._database, name)
 
-    def status(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
+    def status(self, routes: Mapping[str, Sequence[str]], sources: Collection[str] | None = None) -> JournalStatus:
         """As `connector.ports.Journal.status`.
 
         Sources are all that the journal or a route knows, by name. A source's `notifications` and `newest` count what
         was ever stored, `entries` what is there now. A route's position is that in the source where it is least far.
         """
         with self._database.read() as db:
-            return StatusReader(db, self._database, self._leases, int(self._clock())).journal(routes)
+            return StatusReader(db, self._database, self._leases, int(self._clock())).journal(routes, sources)
 
     def prune(self, before: int, routes: Mapping[str, Sequence[str]]) -> int:
         """As `connector.ports.Journal.prune`. A notification without a date counts as raised when it was stored."""
@@ -553,10 +679,6 @@ class SqlJournal:
                 ledger.record_claims(db, number, step.claims)
 
 
-def _that_fit(read: Callable[[int], _Read], limit: int) -> _Read:
-    """What is read with a limit, or with half of it, and so on, until what it reads fits into memory."""
-    while True:
-        try:
-            return read(limit)
-        except entries.MoreThanFits:
-            limit //= 2
+def _newest(sources: Sequence[str], limit: int, before: int | None) -> Mapping[str, Any]:
+    """What the newest of some entries are asked for by."""
+    return {"sources": json_list(sources), "limit": limit, "before": AFTER_ALL if before is None else before}

@@ -1,4 +1,5 @@
--- What every SQL store is asked, each under a name; the tables are in the store's migrations/.
+-- What every SQL store is asked, each under a name; the tables are in the store's migrations/. Order of tables: as CROSS JOIN
+-- has them. `json_each` takes a list apart, `packed_id` and `unpacked_id` are what a store has of its own.
 
 -- name: checkpoint
 SELECT id, checkpoint, checkpoint_checksum FROM sources WHERE name = :source;
@@ -10,13 +11,15 @@ INSERT INTO sources (name) VALUES (:source) ON CONFLICT (name) DO NOTHING;
 SELECT id FROM sources WHERE name = :source;
 
 -- name: add_seen
-INSERT INTO seen (source, notification_id, raised) VALUES (:source, :notification_id, :raised) ON CONFLICT DO NOTHING;
+INSERT INTO seen (source, notification_id, raised) VALUES (:source, :notification_id, :raised) ON CONFLICT DO NOTHING
+RETURNING 1;
 
 -- name: add_notification
 INSERT INTO notifications (
     source, notification_id, date, raised, checksum, dictionary, body, observable, rule
 )
-VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body, :observable, :rule);
+VALUES (:source, :notification_id, :date, :raised, :checksum, :dictionary, :body, :observable, :rule)
+RETURNING seq;
 
 -- name: mend_notification
 -- Not where the id may be what was changed: an id that was never stored, or that of another entry.
@@ -72,7 +75,8 @@ FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source) AND notification_id = :notification_id;
 
 -- name: first_since
-SELECT min(seq)
+-- `seq + 0`: by the index of ages, not by that of numbers.
+SELECT min(seq + 0)
 FROM notifications
 WHERE source = (SELECT id FROM sources WHERE name = :source) AND raised >= :since;
 
@@ -92,13 +96,30 @@ ORDER BY ledgers.receiver DESC
 LIMIT 1;
 
 -- name: add_ledger
-INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver);
+INSERT INTO ledgers (route, receiver) VALUES (:route, :receiver)
+RETURNING id;
 
 -- name: adopt_ledger
 UPDATE ledgers SET receiver = :receiver WHERE id = :ledger;
 
 -- name: unclaimed_until
 SELECT unclaimed_until FROM ledgers WHERE id = :ledger;
+
+-- name: terms
+SELECT terms, reconsidered_to FROM ledgers WHERE id = :ledger;
+
+-- name: set_terms
+UPDATE ledgers SET terms = :terms, reconsidered_to = :to WHERE id = :ledger;
+
+-- name: claimed_after
+SELECT DISTINCT observable
+FROM claims
+WHERE ledger = :ledger AND (CAST(:after AS bigint) IS NULL OR observable > :after)
+ORDER BY observable
+LIMIT :limit;
+
+-- name: spelled_until
+SELECT spelled_until FROM ledgers WHERE id = :ledger;
 
 -- name: record_claim
 INSERT INTO claims (ledger, observable, seq, stands, last_seq, checksum)
@@ -161,7 +182,7 @@ DELETE FROM damage WHERE name = :name;
 -- name: readers
 SELECT routes.id
 FROM routes
-WHERE reads_all OR EXISTS (SELECT 1 FROM positions WHERE positions.route = routes.id AND positions.source = :source);
+WHERE reads_all <> 0 OR EXISTS (SELECT 1 FROM positions WHERE positions.route = routes.id AND positions.source = :source);
 
 -- name: routes
 -- Not the row that a source has for its own dead letters.
@@ -170,7 +191,7 @@ SELECT id, name, receiver FROM routes WHERE name NOT IN (SELECT name FROM source
 -- name: sources_of_route
 SELECT sources.id, sources.name
 FROM routes
-JOIN sources ON reads_all
+JOIN sources ON reads_all <> 0
     OR EXISTS (SELECT 1 FROM positions WHERE positions.route = routes.id AND positions.source = sources.id)
 WHERE routes.id = :route
 ORDER BY sources.name;
@@ -188,13 +209,6 @@ SET delivered = delivered + :delivered,
     refused = refused + :refused,
     withdrawn = withdrawn + :withdrawn
 WHERE id = :route;
-
--- name: store_dead_letter
-INSERT INTO dead_letters (route, seq, object_id, by, reason, document, refused_at)
-VALUES (:route, :seq, :object_id, :by, :reason, :document, :refused_at)
-ON CONFLICT (route, seq, object_id) DO UPDATE
-SET by = excluded.by, reason = excluded.reason, document = excluded.document, refused_at = excluded.refused_at,
-    retry_asked = 0;
 
 -- name: dead_letters_between
 SELECT id, seq, object_id
@@ -257,9 +271,6 @@ LIMIT :limit;
 -- name: delete_id
 DELETE FROM seen WHERE source = :source AND notification_id = :notification_id;
 
--- name: delete_notification
-DELETE FROM notifications WHERE seq = :seq;
-
 -- name: delete_versions
 DELETE FROM versions WHERE ledger = :ledger;
 
@@ -271,10 +282,12 @@ DELETE FROM positions WHERE route = :route AND source = :source;
 
 -- name: delete_dead_letters_of_reading
 DELETE FROM dead_letters
-WHERE route = :route AND seq IN (SELECT seq FROM notifications WHERE notifications.source = :source);
+WHERE route = :route
+    AND (SELECT source FROM notifications WHERE notifications.seq = dead_letters.seq) = :source;
 
 -- name: delete_outdated_of_reading
-DELETE FROM outdated WHERE route = :route AND subject IN (SELECT id FROM subjects WHERE subjects.source = :source);
+DELETE FROM outdated WHERE route = :route
+    AND (SELECT source FROM subjects WHERE subjects.id = outdated.subject) = :source;
 
 -- name: delete_dead_letters
 DELETE FROM dead_letters WHERE route = :route;
@@ -304,3 +317,160 @@ SELECT seq FROM notifications WHERE source = :source LIMIT :limit;
 DELETE FROM seen
 WHERE source = :source
     AND notification_id IN (SELECT notification_id FROM seen WHERE source = :source LIMIT :limit);
+
+-- name: move_checkpoint
+UPDATE sources
+SET checkpoint = :checkpoint,
+    checkpoint_checksum = :checksum,
+    stored = stored + :new,
+    kept = kept + :new,
+    newest = CASE WHEN newest >= :newest THEN newest ELSE coalesce(:newest, newest) END
+WHERE id = :id;
+
+-- name: reach_day
+INSERT INTO days (day, seq) VALUES (:day, :seq) ON CONFLICT (day) DO UPDATE
+SET seq = CASE WHEN excluded.seq > days.seq THEN excluded.seq ELSE days.seq END;
+
+-- name: numbered_entries
+SELECT notifications.seq, sources.name, notification_id, date, checksum, dictionary, body
+FROM (SELECT DISTINCT CAST(value AS bigint) AS seq FROM json_each(:seqs)) AS wanted
+CROSS JOIN notifications
+CROSS JOIN sources
+WHERE notifications.seq = wanted.seq AND sources.id = notifications.source
+ORDER BY notifications.seq;
+
+-- name: versions
+SELECT unpacked_id(object_id), seq, digest, coalesce(created, modified), modified, sent, last_seq,
+    coalesce(valid_until, ''), revoked, checksum
+FROM versions
+WHERE ledger = :ledger AND object_id IN (SELECT packed_id(CAST(value AS text)) FROM json_each(:object_ids))
+ORDER BY seq, modified;
+
+-- name: record_version
+-- The same version again (a repeat after a failed commit) counts as a row changed; another content does not.
+INSERT INTO versions (
+    ledger, object_id, modified, created, seq, digest, sent, last_seq, valid_until, revoked, checksum
+)
+VALUES (
+    :ledger, packed_id(:object_id), :modified, nullif(:created, :modified), :seq, :digest, :sent, :last_seq,
+    nullif(:valid_until, ''), :revoked, :checksum
+)
+ON CONFLICT (ledger, object_id, modified) DO UPDATE
+SET sent = CASE excluded.sent WHEN 1 THEN 1 ELSE versions.sent END,
+    last_seq = CASE WHEN excluded.last_seq > versions.last_seq THEN excluded.last_seq ELSE versions.last_seq END
+WHERE coalesce(versions.created, '') = coalesce(excluded.created, '')
+    AND versions.seq = excluded.seq
+    AND versions.digest = excluded.digest
+    AND coalesce(versions.valid_until, '') = coalesce(excluded.valid_until, '')
+    AND versions.revoked = excluded.revoked;
+
+-- name: claims
+SELECT observable, seq, stands, last_seq, checksum
+FROM claims
+WHERE ledger = :ledger AND observable IN (SELECT CAST(value AS bigint) FROM json_each(:observables))
+ORDER BY observable, seq;
+
+-- name: mark_unsent
+-- They were accepted once: -1.
+UPDATE versions SET sent = -1
+WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified AND sent = 1;
+
+-- name: delete_version
+DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND modified = :modified;
+
+-- name: delete_versions_of
+-- But for a revocation, which nothing may follow.
+DELETE FROM versions WHERE ledger = :ledger AND object_id = packed_id(:object_id) AND revoked = 0;
+
+-- name: ledger_after
+-- Each version with the last entry that said it; null for a revocation, which nothing may follow.
+-- Read on from the id as the column has it: what the disk garbled may not be packed as it was.
+SELECT unpacked_id(object_id), modified,
+    CASE WHEN revoked = 0 THEN CASE WHEN seq > last_seq THEN seq ELSE last_seq END END, object_id
+FROM versions
+WHERE ledger = :ledger AND (object_id, modified) > (:object_id, :modified)
+ORDER BY object_id, modified
+LIMIT :limit;
+
+-- name: dead_letters_of
+SELECT id, seq, object_id
+FROM dead_letters
+WHERE route = :route AND seq IN (SELECT CAST(value AS bigint) FROM json_each(:seqs));
+
+-- name: set_aside
+SELECT seq
+FROM dead_letters
+WHERE route = (SELECT id FROM routes WHERE name = :route)
+    AND by = 'person'
+    AND seq IN (SELECT CAST(value AS bigint) FROM json_each(:seqs));
+
+-- name: ask_retry
+UPDATE dead_letters SET retry_asked = 1 WHERE id IN (SELECT CAST(value AS bigint) FROM json_each(:ids));
+
+-- name: ask_retry_of
+UPDATE dead_letters SET retry_asked = 1
+WHERE route = (SELECT id FROM routes WHERE name = :route)
+    AND refused_at <= :refused_until
+    AND substr(reason, 1, length(:reason)) = :reason;
+
+-- name: to_retry
+SELECT DISTINCT dead_letters.seq
+FROM routes
+CROSS JOIN dead_letters
+WHERE dead_letters.route = routes.id AND retry_asked = 1 AND routes.name = :route
+ORDER BY dead_letters.seq
+LIMIT :limit;
+
+-- name: routes_to_retry
+SELECT name FROM routes WHERE EXISTS (SELECT 1 FROM dead_letters WHERE route = routes.id AND retry_asked = 1);
+
+-- name: dead_letters
+-- CROSS JOIN keeps the order of the tables, and with it that of the index.
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM dead_letters
+CROSS JOIN routes
+CROSS JOIN notifications
+CROSS JOIN sources
+WHERE routes.id = dead_letters.route
+    AND notifications.seq = dead_letters.seq
+    AND sources.id = notifications.source
+    AND (dead_letters.seq, dead_letters.id) > (:after_seq, :after_id)
+    AND (CAST(:route AS text) IS NULL OR routes.name = :route)
+ORDER BY dead_letters.seq, dead_letters.id
+LIMIT :limit;
+
+-- name: numbered_dead_letters
+SELECT dead_letters.id, routes.name, sources.name, date, refused_at,
+    dead_letters.seq, by, reason, object_id, document, notification_id
+FROM (SELECT DISTINCT CAST(value AS bigint) AS id FROM json_each(:ids)) AS wanted
+CROSS JOIN dead_letters
+CROSS JOIN routes
+CROSS JOIN notifications
+CROSS JOIN sources
+WHERE dead_letters.id = wanted.id
+    AND routes.id = dead_letters.route
+    AND notifications.seq = dead_letters.seq
+    AND sources.id = notifications.source
+ORDER BY dead_letters.seq, dead_letters.id;
+
+-- name: count_dropped
+UPDATE routes
+SET dropped = dropped + (
+    SELECT count(*)
+    FROM dead_letters
+    WHERE dead_letters.route = routes.id AND dead_letters.id IN (SELECT CAST(value AS bigint) FROM json_each(:ids))
+);
+
+-- name: count_other_dead_letters
+SELECT name, count(*)
+FROM routes
+JOIN dead_letters ON dead_letters.route = routes.id
+WHERE name NOT IN (SELECT CAST(value AS text) FROM json_each(:routes))
+GROUP BY name;
+
+-- name: count_pruned
+UPDATE sources
+SET kept = kept - :pruned,
+    pruned_until = CASE WHEN pruned_until >= :until THEN pruned_until ELSE coalesce(:until, pruned_until) END
+WHERE id = :id;

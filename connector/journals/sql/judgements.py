@@ -6,12 +6,13 @@ comes in.)
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
 from connector import notification
-from connector.journals.sql.dialect import Transaction
+from connector.journals.sql.dialect import Database, Transaction
 from connector.journals.sql.rows import columns_checksum, json_list
 from connector.model import TAKEN_BACK, Entry, JsonObject, Judged, Judgement, StoredJudgement, Subject
 from connector.values import observables
@@ -28,6 +29,11 @@ _Name = tuple[str, str]
 def trait(kind: str, value: str) -> int:
     """A number for a value: 64 bits of BLAKE2b; `NO_TRAIT` for an empty one."""
     return _trait(_name(kind, value)) if value else NO_TRAIT
+
+
+def trait_of_name(kind: str, name: str) -> int:
+    """The same for what has its one spelling already (`observables.name`)."""
+    return _trait((kind, name)) if name else NO_TRAIT
 
 
 def traits(body: JsonObject) -> Mapping[str, int]:
@@ -58,14 +64,49 @@ def with_judgements(db: Transaction, entries: Sequence[Entry]) -> Sequence[Entry
     ]
 
 
-def of_observables(db: Transaction, source: str) -> Mapping[str, Judgement]:
-    """As `connector.ports.Outbox.judged_observables`."""
-    found = (stored_judgement(row) for row in db.run("judged_observables", {"source": source}))
-    return {
-        observables.name(each.judgement.judged.value): each.judgement  # the last of those of one observable
-        for each in found
-        if each.state == "in force"
-    }
+class JudgedObservables:
+    """Which observables are judged: most that notifications name are not, which is told without asking the store.
+
+    What is kept are the traits of all that is judged. They are read anew when the mark is another: judgements have been
+    added, or are of other values (`file_hashes`), by whichever process. One that has ended keeps its trait, and is
+    asked for in vain.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: tuple[int, AbstractSet[int]] = 0, frozenset()
+
+    def of(self, source: str) -> Callable[[str], Judgement | None]:
+        """As `connector.ports.Outbox.judged_observables`."""
+        traits = self._traits()
+        return lambda value: self._judgement(source, value, traits) if traits else None
+
+    def _traits(self) -> AbstractSet[int]:
+        mark, traits = self._known
+        with self._database.read() as db:
+            row = db.run("judged_mark").fetchone()
+            now = 0 if row is None else int(row[0])
+            if now != mark:
+                traits = frozenset(each for (each,) in db.run("judged_traits"))
+                self._known = now, traits
+        return traits
+
+    def _judgement(self, source: str, value: str, traits: AbstractSet[int]) -> Judgement | None:
+        name = _name("observable", value)
+        number = _trait(name)
+        if number not in traits:
+            return None
+        with self._database.read() as db:
+            found = [stored_judgement(row) for row in db.run("deciding_judgements", {"traits": json_list([number])})]
+        in_force = [
+            each
+            for each in found
+            if each.state == "in force"
+            and each.judgement.judged.source in ("", source)
+            and _name(each.judgement.judged.kind, each.judgement.judged.value) == name
+        ]
+        last = max(in_force, key=lambda each: each.id, default=None)
+        return None if last is None else last.judgement
 
 
 def is_damaged(row: Any) -> bool:

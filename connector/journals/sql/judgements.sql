@@ -1,13 +1,5 @@
 -- As journal.sql, of what analysts say.
 
--- name: add_judgement
-INSERT INTO judgements (
-    kind, value, ruleset, source, verdict, by, note, at, until, trait, is_over, decides, checksum
-)
-VALUES (
-    :kind, :value, :ruleset, :source, :verdict, :by, :note, :at, :until, :trait, :is_over, :decides, :checksum
-);
-
 -- name: add_judged_rule
 INSERT INTO judged_rules (judgement, source, ruleset, rule) VALUES (:judgement, :source, :ruleset, :rule)
 ON CONFLICT DO NOTHING;
@@ -50,17 +42,9 @@ LIMIT 1;
 -- name: decides_any
 SELECT 1 FROM judgements WHERE decides = 1 LIMIT 1;
 
--- name: judged_observables
--- What is in force, the oldest first.
-SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
-FROM judgements
-WHERE decides = 1 AND is_over = 0 AND kind = 'observable' AND source IN ('', :source)
-ORDER BY id;
-
--- name: judged_by_other_hashes
--- Values that can be the MD5 or SHA-1 of a file, for which nobody has found the SHA-256 yet.
-SELECT DISTINCT value FROM judgements
-WHERE kind = 'observable' AND decides = 1 AND length(value) IN (32, 40) AND value NOT GLOB '*[^0-9a-f]*';
+-- name: judged_traits
+-- Of each thing that was ever judged, one judgement decides.
+SELECT trait FROM judgements WHERE decides = 1;
 
 -- name: judgements_of_observable
 SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
@@ -82,16 +66,39 @@ LIMIT :limit;
 -- name: set_traits
 UPDATE notifications SET observable = :observable, rule = :rule WHERE seq = :seq;
 
+-- name: set_other_traits
+UPDATE notifications SET observable = :observable, rule = :rule
+WHERE seq = :seq AND (observable IS NULL OR observable <> :observable OR rule <> :rule);
+
+-- name: traits_outdated
+SELECT until FROM traits_outdated;
+
+-- name: traits_are_found_from
+UPDATE traits_outdated SET until = :until;
+
+-- name: traits_are_found
+DELETE FROM traits_outdated;
+
+-- name: judgement_to_find
+SELECT judgements_to_find.judgement, kind, value, ruleset, source
+FROM judgements_to_find
+LEFT JOIN judgements ON judgements.id = judgements_to_find.judgement
+ORDER BY judgements_to_find.judgement
+LIMIT 1;
+
+-- name: judgement_is_found
+DELETE FROM judgements_to_find WHERE judgement = :id;
+
 -- name: notifications_after
 SELECT seq, '', notification_id, date, checksum, dictionary, body
 FROM notifications
-WHERE seq > :after
+WHERE seq > :after AND (CAST(:source AS bigint) IS NULL OR source = :source)
 ORDER BY seq
 LIMIT :limit;
 
 -- name: of_observable
 SELECT seq FROM notifications
-WHERE observable = :trait AND seq > :after AND (:source IS NULL OR source = :source)
+WHERE observable = :trait AND seq > :after AND (CAST(:source AS bigint) IS NULL OR source = :source)
 ORDER BY seq
 LIMIT :limit;
 
@@ -99,7 +106,7 @@ LIMIT :limit;
 SELECT seq FROM notifications
 WHERE rule = :trait
     AND seq > :after
-    AND (:source IS NULL OR source = :source)
+    AND (CAST(:source AS bigint) IS NULL OR source = :source)
     AND (
         :ruleset = ''
         OR EXISTS (
@@ -115,7 +122,7 @@ LIMIT :limit;
 SELECT notifications.seq
 FROM sources
 JOIN notifications ON notifications.source = sources.id AND notifications.notification_id = :value
-WHERE notifications.seq > :after AND (:source IS NULL OR sources.id = :source)
+WHERE notifications.seq > :after AND (CAST(:source AS bigint) IS NULL OR sources.id = :source)
 ORDER BY notifications.seq
 LIMIT :limit;
 
@@ -136,27 +143,16 @@ ON CONFLICT DO NOTHING;
 -- name: rules_of_judgements
 SELECT judgement, rule, ruleset, source FROM judged_rules WHERE judgement = :id ORDER BY source, ruleset, rule;
 
--- name: rule_records
-SELECT judged_rules.rule, judged_rules.ruleset, judged_rules.source,
-    sum(judgements.verdict = 'true_positive'), sum(judgements.verdict = 'false_positive'),
-    sum(judgements.verdict = 'benign')
-FROM judgements
-JOIN judged_rules ON judged_rules.judgement = judgements.id
-WHERE judgements.decides = 1 AND judgements.is_over = 0
-GROUP BY 1, 2, 3
-ORDER BY sum(judgements.verdict = 'false_positive') DESC, count(*) DESC, 1, 2, 3
-LIMIT :limit;
-
 -- name: judgements
 SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
 FROM judgements
 WHERE id < :before
-    AND (:kind IS NULL OR kind = :kind)
-    AND (:value IS NULL OR value = :value)
-    AND (:verdict IS NULL OR verdict = :verdict)
-    AND (:source IS NULL OR source = :source)
-    AND (:by IS NULL OR by = :by)
-    AND (:in_force IS NULL OR (decides = 1 AND is_over = 0))
+    AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+    AND (CAST(:value AS text) IS NULL OR value = :value)
+    AND (CAST(:verdict AS text) IS NULL OR verdict = :verdict)
+    AND (CAST(:source AS text) IS NULL OR source = :source)
+    AND (CAST(:by AS text) IS NULL OR by = :by)
+    AND (CAST(:in_force AS bigint) IS NULL OR (decides = 1 AND is_over = 0))
 ORDER BY id DESC
 LIMIT :limit;
 
@@ -182,4 +178,54 @@ DELETE FROM withheld WHERE route = :route;
 
 -- name: delete_withheld_of_reading
 DELETE FROM withheld
-WHERE route = :route AND seq IN (SELECT seq FROM notifications WHERE notifications.source = :source);
+WHERE route = :route
+    AND (SELECT source FROM notifications WHERE notifications.seq = withheld.seq) = :source;
+
+-- name: deciding_judgements
+SELECT id, kind, value, ruleset, source, verdict, by, note, at, until, checksum, is_over, decides
+FROM (SELECT DISTINCT CAST(value AS bigint) AS trait FROM json_each(:traits)) AS wanted
+CROSS JOIN judgements
+WHERE judgements.decides = 1 AND judgements.trait = wanted.trait;
+
+-- name: judged_subjects
+SELECT subjects.id, subjects.source
+FROM sources
+CROSS JOIN subjects
+WHERE subjects.source = sources.id
+    AND subjects.type = :type
+    AND subjects.subject_id = :subject_id
+    AND (CAST(:source AS bigint) IS NULL OR sources.id = :source);
+
+-- name: withheld_among
+SELECT seq FROM withheld WHERE route = :route AND seq IN (SELECT CAST(value AS bigint) FROM json_each(:seqs));
+
+-- name: alike
+SELECT seq
+FROM notifications
+WHERE observable = (SELECT observable FROM notifications WHERE seq = :seq)
+    AND observable <> 0
+    AND seq <> :seq
+    AND seq < :before
+    AND source IN (SELECT id FROM sources WHERE name IN (SELECT CAST(value AS text) FROM json_each(:sources)))
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- name: alike_before
+SELECT seq
+FROM notifications
+WHERE observable = (SELECT observable FROM notifications WHERE seq = :seq)
+    AND observable <> 0
+    AND seq < :seq
+    AND source IN (SELECT id FROM sources WHERE name IN (SELECT CAST(value AS text) FROM json_each(:sources)))
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- name: about
+SELECT seq
+FROM notifications
+WHERE observable = :observable
+    AND observable <> 0
+    AND seq < :before
+    AND source IN (SELECT id FROM sources WHERE name IN (SELECT CAST(value AS text) FROM json_each(:sources)))
+ORDER BY seq DESC
+LIMIT :limit;

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import checksum, columns_checksum, is_damaged, json_list
-from connector.model import Claim, Version
+from connector.model import Claim, Reconsidered, Version
 
 _IN_DOUBT = 2
 """A bit in the column `stands` of claims, of which the lowest says whether it stands."""
@@ -67,6 +67,12 @@ def forget(db: Transaction, ledger: int, versions: Sequence[Version]) -> None:
     db.run_many("delete_version", [{**_key(version), "ledger": ledger} for version in versions])
 
 
+def reached(db: Transaction, route: str, receiver: str, statement: str) -> int:
+    """The entry up to which a statement says that something is so of a ledger; 0: it is of none."""
+    ledger = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
+    return 0 if ledger is None else int(db.run(statement, {"ledger": ledger[0]}).fetchone()[0])
+
+
 def claims(db: Transaction, route: str, observables: Sequence[int], receiver: str) -> Mapping[int, Sequence[Claim]]:
     """As `connector.ports.Outbox.claims`. What the disk has changed is unknown."""
     found: dict[int, list[Claim]] = {}
@@ -79,6 +85,32 @@ def claims(db: Transaction, route: str, observables: Sequence[int], receiver: st
             claim = Claim(observable, seq, stands & 1 == 1, last_seq, in_doubt=stands & _IN_DOUBT > 0)
             found.setdefault(observable, []).append(claim)
     return found
+
+
+def standing(
+    db: Transaction, route: str, receiver: str, *, terms: str, limit: int, since: Reconsidered | None
+) -> tuple[Sequence[Claim], Reconsidered] | None:
+    """The claims that stand, of the next observables that are to be looked at, and what is then to be noted.
+
+    None: no more are.
+    """
+    ledger = db.run("ledger", {"route": route, "receiver": receiver}).fetchone()
+    if ledger is None:
+        return [], Reconsidered(terms, None)
+    reached = since or Reconsidered(*db.run("terms", {"ledger": ledger[0]}).fetchone())
+    if reached == Reconsidered(terms, None):
+        return None
+    after = reached.to if reached.terms == terms else None
+    rows = db.run("claimed_after", {"ledger": ledger[0], "after": after, "limit": limit}).fetchall()
+    told = claims(db, route, [observable for (observable,) in rows], receiver).values()
+    last = [max(each, key=lambda claim: claim.seq) for each in told]
+    until = Reconsidered(terms, rows[-1][0] if len(rows) == limit else None)
+    return [claim for claim in last if claim.stands or claim.in_doubt], until
+
+
+def note_reconsidered(db: Transaction, ledger: int, reached: Reconsidered) -> None:
+    """Note up to which observable, and for what, a route has looked through what its receiver was told."""
+    db.run("set_terms", {"ledger": ledger, **reached._asdict()})
 
 
 def record_claims(db: Transaction, ledger: int, told: Sequence[Claim]) -> None:

@@ -8,10 +8,11 @@ What an entry is about, its entity, is a subject like those that it names, with 
 up first. The entity's digest is that of what the last entry says of it, until something else is learned.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,7 +21,7 @@ from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import checksum, decoded_object, is_damaged, json_list
 from connector.model import Ahead, Entry, Json, JsonObject, LookUp, LookUpStatus, Subject
 from connector.notification import ENTITIES, TECHNIQUES, entity, subjects
-from connector.values import assessments, jsontext
+from connector.values import assessments, jsontext, news
 
 DAY_SECONDS = 86_400
 CONTEXT_BYTES = 32 * 1024 * 1024
@@ -101,23 +102,21 @@ def with_context(db: Transaction, bodies: Bodies, entries: Sequence[Entry], *, w
     for seq, subject_id in db.run("mentions_in", {"seqs": json_list([entry.seq for entry in entries])}):
         named.setdefault(seq, []).append(subject_id)
     ids = sorted({subject_id for found in named.values() for subject_id in found})
-    rows = {row[0]: row for row in db.run("known_subjects", {"ids": json_list(ids)})}
-    answers: dict[int, _Answer] = {}
+    answers = _Answers(db, bodies, {row[0]: row for row in db.run("known_subjects", {"ids": json_list(ids)})})
     told: list[Entry] = []
     for entry in entries:
         context: dict[Subject, JsonObject] = {}
         newest, size = None, 0
         for number in named.get(entry.seq, ()):
-            answer = answers.get(number) or _answer(db, bodies, rows.get(number))
-            if answer is None or size + answer.bytes > CONTEXT_BYTES:
+            answer = answers.take(number, CONTEXT_BYTES - size)
+            if answer is None:
                 continue
-            answers[number] = answer
             size += answer.bytes
             if answer.subject.type not in ENTITIES or answer.subject.type == "url":
                 context[answer.subject] = answer.attributes
             if answer.subject.type in ENTITIES and entry.seq <= answer.until:  # a later one says itself what is newer
                 newest = answer.text
-        if not whole and told and sum(each.bytes for each in answers.values()) > CONTEXT_BYTES:
+        if not whole and told and answers.bytes > CONTEXT_BYTES:
             break
         told.append(replace(entry, context=context, learned=learned, entity=newest))
     return told
@@ -142,18 +141,47 @@ class _Answer:
         return decoded_object(self.text)
 
 
+class _Answers:
+    """What was looked up of the subjects that a batch names; what is damaged or too large is read once too.
+
+    Attributes:
+        bytes: the memory that all takes which was taken.
+
+    Args:
+        rows: of the statement `known_subjects`, by subject.
+    """
+
+    def __init__(self, db: Transaction, bodies: Bodies, rows: Mapping[int, Any]) -> None:
+        self.bytes = 0
+        self._db = db
+        self._bodies = bodies
+        self._rows = rows
+        self._taken: dict[int, _Answer] = {}
+        self._sizes: dict[int, float] = {}  # infinite for what is damaged
+
+    def take(self, number: int, room: int) -> _Answer | None:
+        """What was looked up of a subject; None when that is nothing, damaged, or more than there is room for."""
+        if number not in self._rows or self._sizes.get(number, 0) > room:
+            return None
+        answer = self._taken.get(number)
+        if answer is None:
+            answer = _answer(self._db, self._bodies, self._rows[number])
+            self._sizes[number] = math.inf if answer is None else answer.bytes
+            if answer is None or answer.bytes > room:
+                return None
+            self._taken[number] = answer
+            self.bytes += answer.bytes
+        return answer
+
+
 def _answer(db: Transaction, bodies: Bodies, row: Any) -> _Answer | None:
-    """None for no row, and for one that is damaged."""
-    if row is None:
-        return None
+    """None for a row that is damaged."""
     _, kind, subject_id, *stored, until = row
-    text = _body(db, bodies, *stored)
+    text = body(db, bodies, *stored)
     return None if text is None else _Answer(Subject(kind, subject_id), until or 0, text, jsontext.decoded_bytes(text))
 
 
-def _body(
-    db: Transaction, bodies: Bodies, attributes: bytes, dictionary: int | None, check: int | None
-) -> bytes | None:
+def body(db: Transaction, bodies: Bodies, attributes: bytes, dictionary: int | None, check: int | None) -> bytes | None:
     """Attributes as JSON; None when they are damaged."""
     return None if is_damaged(check, dictionary, attributes) else bodies.read(db, dictionary, attributes)
 
@@ -188,14 +216,15 @@ def learn(db: Transaction, bodies: Bodies, source_id: int, look_up: LookUp) -> b
         db.run("add_follower", row)
         db.run("share_mentions", {**row, "of": subject_id})
     is_entity = look_up.subject.type in ENTITIES
-    if is_entity and look_up.digest == digest:
+    has_changed = digest is None or news.is_news(digest, look_up.digest)
+    if is_entity and not has_changed:
         return False
     report = orjson.dumps(look_up.report) if look_up.report else None
     codec = bodies.newest(db, "notifications")
     stored = codec.compressed(orjson.dumps(look_up.attributes))
     told = {"digest": look_up.digest, "report": report, "dictionary": codec.number, "attributes": stored}
     db.run("store_attributes", {"id": subject_id, **told, "checksum": checksum(codec.number, stored)})
-    if look_up.digest == digest:
+    if not has_changed:
         return False
     if is_entity:
         db.run("reach_entries", {"id": subject_id})
@@ -229,16 +258,28 @@ def set_revises(db: Transaction, route_id: int, *, revises: bool) -> None:
         db.run("delete_all_outdated", {"route": route_id})
 
 
-def outdated(
-    db: Transaction, route: str, sources: Sequence[str], limit: int
-) -> tuple[Sequence[int], Json, Collection[tuple[int, str]]] | None:
-    """The seqs of outdated entries, the mark that goes with them, and what was judged (`Outdated.judged`)."""
-    rows = db.run("outdated", {"route": route, "sources": json_list(sources), "limit": limit}).fetchall()
-    if not rows:
-        return None
-    reached = {subject: seq for subject, seq, _ in rows}  # the last of each subject stays
-    mark = {"learned": learned_so_far(db), "reached": [*reached.items()]}
-    return sorted({seq for _, seq, _ in rows}), mark, {(seq, kind) for _, seq, kind in rows if kind}
+class OutdatedMention(NamedTuple):
+    """An entry that a route has delivered, and a subject that it names and of which more was learned since.
+
+    Attributes:
+        judged: what of the entry an analyst has judged, if it is that (`Outdated.judged`).
+    """
+
+    subject: int
+    seq: int
+    judged: str | None
+
+
+def outdated(db: Transaction, route: str, sources: Sequence[str], limit: int) -> Sequence[OutdatedMention]:
+    """What makes entries outdated, subject by subject, each with its entries in order."""
+    asked = {"route": route, "sources": json_list(sources), "limit": limit}
+    return [OutdatedMention(*row) for row in db.run("outdated", asked)]
+
+
+def outdated_mark(db: Transaction, dealt_with: Sequence[OutdatedMention]) -> Json:
+    """What `record_redelivery` is told when these have been dealt with: of each subject, the first ones."""
+    reached = {each.subject: each.seq for each in dealt_with}  # the last of each subject stays
+    return {"learned": learned_so_far(db), "reached": [*reached.items()]}
 
 
 def record_redelivery(db: Transaction, route_id: int, mark: Json) -> None:

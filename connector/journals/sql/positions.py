@@ -10,8 +10,9 @@ from typing import Any
 from connector.journals.sql.dialect import Transaction
 from connector.journals.sql.rows import columns_checksum
 from connector.model import Unavailable
+from connector.ports import LAST
 
-BEFORE_ALL, AFTER_ALL = -(2**63), 2**63 - 1
+BEFORE_ALL, AFTER_ALL = -LAST - 1, LAST
 """Less and more than any seq or time: the ends of a 64-bit integer."""
 
 

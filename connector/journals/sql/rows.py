@@ -1,7 +1,7 @@
 """What columns hold, and what is made of it."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
@@ -35,9 +35,23 @@ def dead_letter(row: Any) -> StoredDeadLetter:
     return StoredDeadLetter(number, route, source, date, refused_at, letter)
 
 
-def json_list(values: Sequence[Any]) -> str:
-    """A list as one value of a statement, which `json_each` takes apart."""
-    return orjson.dumps(values).decode()
+class Listed(list[Any]):
+    """A list of numbers or texts as one value of a statement, which `json_each` takes apart."""
+
+
+def json_list(values: Iterable[Any]) -> Listed:
+    """A list as one value of a statement."""
+    return Listed(values)
+
+
+def json_names(names: Collection[str] | None) -> Listed | None:
+    """As `json_list`, of names to choose from; None: of all."""
+    return None if names is None else Listed(names)
+
+
+def listed_json(values: Listed) -> str:
+    """As SQLite takes one."""
+    return orjson.dumps([*values]).decode()
 
 
 def encoded_body(body: JsonObject) -> bytes:

@@ -1,7 +1,7 @@
 """What `status` shows of sources and routes."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -24,18 +24,19 @@ class StatusReader:
         self._leases = leases
         self._now = now
 
-    def journal(self, routes: Mapping[str, Sequence[str]]) -> JournalStatus:
-        """As `connector.ports.Journal.status`."""
-        known = {row[1]: row for row in self._db.run("sources")}
+    def journal(self, routes: Mapping[str, Sequence[str]], seen: Collection[str] | None) -> JournalStatus:
+        """As `connector.ports.Journal.status`; `seen` are the sources that are told of."""
+        known = {row[1]: row for row in self._db.run("sources") if seen is None or row[1] in seen}
         names = sorted({*known, *itertools.chain.from_iterable(routes.values())})
         ids = {name: row[0] for name, row in known.items()}
-        others = self._db.run("count_other_dead_letters", {"routes": json_list(list(routes))})
+        # Those of a source have its name; those of other routes may be of any source.
+        others = self._db.run("count_other_dead_letters", {"routes": json_list(list(routes))}).fetchall()
         return JournalStatus(
             entries=sum(row[4] for row in known.values()),
             sources=[self._source(name, known.get(name)) for name in names],
             routes=[self._route(name, sources, ids) for name, sources in routes.items()],
-            other_dead_letters=dict(others.fetchall()),
-            rules=judging.rule_records(self._db, RULES),
+            other_dead_letters={name: count for name, count in others if seen is None or name in seen},
+            rules=judging.rule_records(self._db, RULES, seen),
         )
 
     def _source(self, name: str, row: Any) -> SourceStatus:

@@ -21,14 +21,6 @@ WHERE collection = :collection AND object_id IN (SELECT packed_id(value) FROM js
     AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
 ORDER BY added LIMIT :limit;
 
--- name: collected_objects
-SELECT added, unpacked_id(object_id), modified, version, checksum, dictionary, body FROM collection_objects
-WHERE added IN (SELECT value FROM json_each(:added)) ORDER BY added;
-
--- name: collected_manifest
-SELECT added, unpacked_id(object_id), modified, version FROM collection_objects
-WHERE added IN (SELECT value FROM json_each(:added)) ORDER BY added;
-
 -- name: newest_added
 SELECT (
     SELECT max(added) FROM collection_objects INDEXED BY collection_place
@@ -38,56 +30,9 @@ FROM json_each(:places)
 ORDER BY 1 DESC
 LIMIT 1;
 
--- name: holds_object
-SELECT 1 FROM collection_objects WHERE collection = :collection AND object_id = packed_id(:object_id) LIMIT 1;
-
--- name: body_of_version
-SELECT unpacked_id(object_id), modified, version, checksum, dictionary, body
-FROM collection_objects
-WHERE collection = :collection AND object_id = packed_id(:object_id) AND modified = :modified;
-
--- name: bodies_of_object
-SELECT unpacked_id(object_id), modified, version, checksum, dictionary, body
-FROM collection_objects
-WHERE collection = :collection AND object_id = packed_id(:object_id);
-
--- name: oldest_and_newest_version
-SELECT min(modified), max(modified)
-FROM collection_objects
-WHERE collection = :collection AND object_id = packed_id(:object_id);
-
--- name: add_object
-INSERT INTO collection_objects
-    (added, collection, type, object_id, modified, version, place, checksum, dictionary, body)
-VALUES (
-    :added, :collection, :type, packed_id(:object_id), :modified, :version, :place, :checksum, :dictionary, :body
-);
-
--- name: mend_object
-UPDATE collection_objects
-SET version = :version, checksum = :checksum, dictionary = :dictionary, body = :body
-WHERE collection = :collection AND object_id = packed_id(:object_id) AND modified = :modified;
-
--- name: lose_place
-UPDATE collection_objects SET place = place - :place
-WHERE collection = :collection AND object_id = packed_id(:object_id) AND modified = :modified;
-
 -- name: objects_between
 SELECT added, unpacked_id(object_id), modified, version, checksum, dictionary, body
 FROM collection_objects INDEXED BY collection_place
 WHERE collection = :collection AND place = :place AND added > :after AND added < :before
 ORDER BY added
 LIMIT :limit;
-
--- name: delete_object
-DELETE FROM collection_objects WHERE collection = :collection AND object_id = packed_id(:object_id);
-
--- name: become_first
-UPDATE collection_objects SET place = place | 2
-WHERE collection = :collection
-    AND object_id = packed_id(:object_id)
-    AND modified = (
-        SELECT min(modified)
-        FROM collection_objects
-        WHERE collection = :collection AND object_id = packed_id(:object_id)
-    );

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from connector.journals.sql.dialect import named_statements
-from connector.journals.sql.rows import columns_checksum
+from connector.journals.sql.judgements import trait
+from connector.journals.sql.process import Process
+from connector.journals.sql.rows import Listed, columns_checksum, listed_json
 from connector.journals.sqlite import mark, open_files
 from connector.journals.sqlite.packed_ids import packed_id, unpacked_id
-from connector.journals.sqlite.process import Process
 from connector.model import ConnectorError, Misconfigured, Unavailable
+from connector.values import observables
 
 APPLICATION_ID = 1229148977
 """Set by the first migration; in the file's header (sqlite.org/fileformat2.html#application_id)."""
@@ -45,6 +47,9 @@ _text = partial(str, encoding="utf-8", errors="replace")
 """Text as it is read: what the disk garbled is read too, so that its checksum tells, and not an error of SQLite."""
 
 
+sqlite3.register_adapter(Listed, listed_json)
+
+
 class Connection(sqlite3.Connection):
     """A connection on which statements run by name; a `connector.journals.sql.dialect.Transaction` after `BEGIN`."""
 
@@ -54,6 +59,8 @@ class Connection(sqlite3.Connection):
         for function in (packed_id, unpacked_id):
             self.create_function(function.__name__, 1, function, deterministic=True)
         self.create_function(columns_checksum.__name__, -1, columns_checksum, deterministic=True)
+        self.create_function("observable_as_written", 1, observables.written, deterministic=True)
+        self.create_function("observable_trait", 1, partial(trait, "observable"), deterministic=True)
 
     def run(self, name: str, values: Mapping[str, Any] | tuple[()] = ()) -> sqlite3.Cursor:
         """Run a statement with these values for its parameters."""
@@ -63,9 +70,39 @@ class Connection(sqlite3.Connection):
         """Run a statement for each row of values; return how many rows of the table were changed in all."""
         return self.executemany(SQL[name], rows).rowcount
 
+    def run_each(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Sequence[Sequence[Any]]:
+        """Run a statement for each row of values; return the rows that each gives."""
+        return [self.execute(SQL[name], row).fetchall() for row in rows]
+
     def insert(self, name: str, values: Mapping[str, Any]) -> int:
-        """Run an INSERT; return the row's number."""
-        return self.execute(SQL[name], values).lastrowid or 0
+        """Run an INSERT that returns the row's number; return it."""
+        ((number,),) = self.execute(SQL[name], values).fetchall()
+        return int(number)
+
+    def ask(self, statement: str, values: Mapping[str, Any] | tuple[()] = ()) -> sqlite3.Cursor:
+        """Run a statement that has no name of its own; it has `:name` in the place of each value."""
+        return self.execute(statement, values)
+
+    def ask_many(self, statement: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """As `ask`, for each row of values."""
+        self.executemany(statement, rows)
+
+    def last_number(self, table: str, column: str) -> int:
+        """The last number that a row of a table was given, be it gone; 0: none."""
+        given = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = :table"
+        (last,) = self.ask(given, {"table": table}).fetchone()
+        (greatest,) = self.ask(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()  # noqa: S608 -- names of ours
+        return max(int(last), int(greatest))
+
+    def allow_long_statements(self) -> None:
+        """Nothing: they may."""
+
+    def number_after(self, table: str, column: str, number: int) -> None:  # noqa: ARG002 -- as other stores need it
+        """Have rows to come get greater numbers than this one, where a number is given once (AUTOINCREMENT)."""
+        (definition,) = self.ask("SELECT sql FROM sqlite_master WHERE name = :table", {"table": table}).fetchone()
+        if "AUTOINCREMENT" in definition:
+            self.ask("DELETE FROM sqlite_sequence WHERE name = :table", {"table": table})
+            self.ask("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :seq)", {"table": table, "seq": number})
 
 
 class Database:
@@ -225,15 +262,19 @@ class Database:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise Misconfigured(f"the journal {self._path} cannot be read: {error.strerror}") from error
             raise Unavailable(f"the journal {self._path} cannot be looked at just now: {error.strerror}") from error
         return found.st_dev, found.st_ino
 
     def _create(self) -> None:
         """Make the file, if there is none: beside its place and then moved there, so that none ever sees half of it."""
         try:
+            was_marked = mark.mark_of(self._path).exists()  # looked for first: who makes the journal marks it afterwards
             if self._path.exists():
                 return
-            mark.must_not_be_marked(self._path, "is gone")
+            if was_marked:
+                mark.must_not_be_marked(self._path, "is gone")
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{self._path.name}-", dir=self._path.parent) as folder:
                 draft = Path(folder) / self._path.name
@@ -290,7 +331,7 @@ class Database:
                 f"the journal {self._path} was written by a newer version of this program (its schema is {version},"
                 f" this program knows {len(self._migrations)}): upgrade, or restore the backup made before"
             )
-        if version:
+        if 0 < version < len(self._migrations):
             self._must_be_at_rest(connection)
         for migration in self._migrations[version:]:
             for statement in statements(migration):
@@ -300,7 +341,7 @@ class Database:
     def _must_be_at_rest(self, connection: Connection) -> None:
         """Make sure that no process of an older program is at work, which cannot use the new tables."""
         here, now = Process.current(), time.time()
-        for name, host, realm, pid, started, _, expires in connection.run("all_leases"):
+        for name, host, realm, pid, started, _, expires, _ in connection.run("all_leases", {"now": now}):
             if Process(host, realm, pid, started).is_alive(here, expires, now):
                 raise Unavailable(
                     f"the journal {self._path} is to be brought up to date, and process {pid} on {host} of the older"

@@ -3,6 +3,7 @@
 import os
 import struct
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from connector.journals.sqlite import open_files
@@ -22,6 +23,9 @@ def check_file(path: Path) -> str:
         Misconfigured: it is no journal, or one of a newer version, or cannot be made or written to.
     """
     try:
+        if path.is_symlink():
+            with suppress(FileNotFoundError):
+                path.stat()  # which tells of links in a circle, as nothing below does
         if path.is_dir():
             raise Misconfigured(f"the journal {path} is a folder; set `path` to a file in it")
         if not path.exists():

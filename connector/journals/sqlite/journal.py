@@ -1,7 +1,7 @@
 """The journal in one SQLite file: for one machine, with nothing to install."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -11,15 +11,17 @@ from pydantic import Field, ValidationInfo, field_validator
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.collections import SqlCollections
 from connector.journals.sql.journal import SqlJournal
+from connector.journals.sql.leases import Leases
+from connector.journals.sql.process import Process
 from connector.journals.sql.pruning import Retention
 from connector.journals.sqlite.database import Database, migrations
-from connector.journals.sqlite.file_check import check_file
-from connector.journals.sqlite.leases import Leases
-from connector.journals.sqlite.process import Process
-from connector.settings.config import Settings, placed
+from connector.journals.sqlite.file_check import check_file, is_of_this_version
+from connector.plugin import CONTRACT, JournalKind
+from connector.settings.config import placed
+from connector.settings.parts import JournalSettings
 
 
-class SqliteSettings(Settings):
+class SqliteSettings(JournalSettings):
     """A journal in one SQLite file."""
 
     type: Literal["sqlite"] = Field("sqlite", description="The kind of journal: one SQLite file.")
@@ -27,36 +29,6 @@ class SqliteSettings(Settings):
         Path("iocstream.db"),
         validate_default=True,
         description="The journal's file, on a local disk. A file that does not exist is made, with mode 0600.",
-    )
-    retention_days: int = Field(
-        30,
-        ge=8,
-        le=36_500,
-        description=(
-            "How many days notifications are kept for replays, once every route has dealt with them. At "
-            "least 8, because VirusTotal may repeat a notification for 7 days."
-        ),
-    )
-    repeat_days: int = Field(
-        90,
-        ge=8,
-        le=36_500,
-        description=(
-            "How many days the id of a notification is known after it was raised, so that a repeat is not stored "
-            "again; at least for as long as the notification is kept. VirusTotal may repeat one for 7 days; a file "
-            "that is handed in again may be older. What comes again later is delivered again, as the same objects."
-        ),
-    )
-    ledger_days: int = Field(
-        400,
-        ge=30,
-        le=36_500,
-        description=(
-            "How many days it is known what a route has sent of an object, after a notification last said it. The "
-            "bundled mappings make no indicator that is valid for longer than 365 days. What is said again later is "
-            "sent again, and its `created` is then that of the new match. Of superseded versions it is known for "
-            "`retention_days`. What is in a collection of the journal is known for as long as it is there."
-        ),
     )
     busy_timeout_seconds: float = Field(
         10,
@@ -80,6 +52,18 @@ class SqliteSettings(Settings):
             )
         return absolute
 
+    def place(self) -> str:
+        """See `connector.settings.parts.JournalSettings`."""
+        return str(self.path)
+
+    def beside(self, suffix: str) -> Path:
+        """See `connector.settings.parts.JournalSettings`."""
+        return self.path.with_name(f"{self.path.name}.{suffix}")
+
+    def files(self) -> Sequence[Path]:
+        """See `connector.settings.parts.JournalSettings`."""
+        return (self.path, *(self.path.with_name(f"{self.path.name}{suffix}") for suffix in ("-wal", "-shm")))
+
 
 class SqliteJournal(SqlJournal):
     """A `connector.ports.Journal`. Opens its file at first use."""
@@ -93,3 +77,13 @@ class SqliteJournal(SqlJournal):
         collections = SqlCollections(database, bodies, partial(check_file, settings.path), clock)
         retention = Retention(settings.retention_days, settings.repeat_days, settings.ledger_days)
         super().__init__(database, leases, bodies, collections, clock, retention=retention)
+
+
+KIND = JournalKind(
+    contract=CONTRACT,
+    settings=SqliteSettings,
+    make=SqliteJournal,
+    check=lambda settings: check_file(settings.path),
+    exists=lambda settings: settings.path.exists(),
+    is_of_this_version=lambda settings: is_of_this_version(settings.path),
+)

@@ -7,7 +7,9 @@ from typing import Any
 
 from jmespath.lexer import Lexer
 
-from connector.mapping.language.expressions import ExpressionError, suggestion
+from connector.entry_points import unread_hint
+from connector.mapping.language import plugin_functions
+from connector.mapping.language.expressions import ExpressionError
 from connector.mapping.language.functions import FUNCTIONS
 from connector.mapping.language.interpreter import RETURNS, SIGNATURES, Node, base_types
 from connector.mapping.language.json_types import (
@@ -18,10 +20,13 @@ from connector.mapping.language.json_types import (
     NUMBER,
     OBJECT,
     STRING,
+    Shape,
     Types,
     described,
     type_name,
 )
+from connector.model import Misconfigured
+from connector.values.suggestions import suggestion
 
 Scope = Mapping[str, Types]
 """The names an expression may begin with, and the types of what they hold."""
@@ -33,9 +38,10 @@ NOTIFICATION_SCOPE: dict[str, Types] = {
     "source": OBJECT,
     "judgement": OBJECT | NULL,
     "guard": OBJECT | NULL,
+    "reassessed": OBJECT | NULL,
 }
 """What `connector.notification.view` gives."""
-YIELDING = frozenset(("source", "judgement", "guard"))
+YIELDING = frozenset(("source", "judgement", "guard", "reassessed"))
 """Those of them that a mapping may use for something of its own; there they then stand for that. Mappings were written
 before there were these names."""
 
@@ -53,8 +59,13 @@ _MEMBERS: dict[tuple[str, str], Types] = {
     ("judgement", "by"): STRING | NULL,
     ("judgement", "at"): NUMBER | NULL,
     ("judgement", "until"): NUMBER | NULL,
+    ("reassessed", "verdict"): STRING | NULL,
+    ("reassessed", "severity"): STRING | NULL,
     ("withdrawn", "by"): STRING,
     ("withdrawn", "reason"): STRING,
+    ("withdrawn", "of"): STRING,
+    ("withdrawn", "notifications"): ARRAY,
+    ("withdrawn", "matches"): ARRAY,
 }
 _EXPRESSION = frozenset({"expref"})
 
@@ -87,6 +98,8 @@ class _Checker:
         name = node["value"]
         if name not in scope:
             hint = f"; write `{name}` in backticks" if name in ("null", "true", "false") else suggestion(name, scope)
+            if f'"{name}"' in self.expression:
+                hint = "; if it is text, put it in single quotation marks"
             raise ExpressionError(
                 f"the name {name[:80]!r} is not known here{hint} (known: {self.known})",
                 self._position(name, call=False),
@@ -114,7 +127,10 @@ class _Checker:
         for child in rest:
             if child["type"] == "field":
                 self._need(found, OBJECT, f"has no member {child['value'][:80]!r}")
-                found = _MEMBERS.get((before, child["value"]), ANY)
+                if isinstance(found, Shape):
+                    found = _member(found, child["value"])
+                else:
+                    found = _MEMBERS.get((before, child["value"]), ANY)
             else:
                 found = self.types(child, None)
             before = ""
@@ -184,10 +200,19 @@ class _Checker:
 
     def _function_expression(self, node: Node, scope: Scope | None) -> Types:
         name, arguments = node["value"], node["children"]
-        signature = _signature(name)
+        try:
+            signature = _signature(name)
+        except Misconfigured as error:
+            raise ExpressionError(str(error), self._position(name, call=True)) from None
         if signature is None:
             hint = suggestion(name, [*FUNCTIONS, *SIGNATURES])
-            raise ExpressionError(f"there is no function {name[:80]}(){hint}", self._position(name, call=True))
+            hint = (
+                f"{hint.removesuffix('?')}, or is its plugin not installed?"
+                if hint
+                else "; is its plugin not installed?"
+            )
+            message = f"there is no function {name[:80]}(){hint}{unread_hint()}"
+            raise ExpressionError(message, self._position(name, call=True))
         wanted, variadic, returns = signature
         if len(arguments) < len(wanted) if variadic else len(arguments) != len(wanted):
             raise ExpressionError(
@@ -226,9 +251,21 @@ class _Checker:
         return None
 
 
+def _member(shape: Shape, name: str) -> Types:
+    if name in shape.members:
+        return shape.members[name]
+    hint = suggestion(name, shape.members)
+    known = ", ".join(sorted(shape.members)) or "none"
+    raise ExpressionError(f"there is no member {name[:80]!r} here{hint} (known: {known}){shape.remedy}")
+
+
 def _signature(name: str) -> tuple[list[Types], bool, Types] | None:
-    """What a function takes, whether its last parameter repeats, and what it gives; None: there is no such function."""
-    ours = FUNCTIONS.get(name)
+    """What a function takes, whether its last parameter repeats, and what it gives; None: there is no such function.
+
+    Raises:
+        Misconfigured: a plugin has it, and cannot be used.
+    """
+    ours = plugin_functions.find(name)
     if ours is not None:
         types = [parameter.types | NULL for parameter in ours.parameters]
         return types, ours.variadic, ours.returns | NULL

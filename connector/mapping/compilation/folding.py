@@ -40,7 +40,8 @@ def folded(node: Node, known: JsonObject) -> Node:
 
 
 GUARDS = "guarded()"
-"""Stands for the known-good lists among the names that an expression reads: they are not the same for all."""
+"""Stands for what is known of values beside the notification, among the names that an expression reads: the known-good
+lists and the claims are not the same for all."""
 
 
 def roots(node: Node) -> frozenset[str]:
@@ -49,7 +50,7 @@ def roots(node: Node) -> frozenset[str]:
 
 
 def _guards(node: Node) -> frozenset[str]:
-    if node["type"] == "function_expression" and node["value"] == "guarded":
+    if node["type"] == "function_expression" and node["value"] in ("guarded", "claimed"):
         return frozenset({GUARDS})
     return frozenset().union(*(_guards(child) for child in node["children"] if isinstance(child, dict)))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from connector.mapping.compilation.checking import NOTIFICATION_SCOPE
-from connector.mapping.compilation.compiler import Location
+from connector.mapping.compilation.location import Location
 from connector.mapping.compiled import TOO_DEEP, CompiledMapping
 from connector.mapping.explanation.reads import ScopePath, Traced, reads
 from connector.mapping.explanation.recording import Recorder, Recording

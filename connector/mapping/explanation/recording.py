@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from connector.mapping.compilation.compiler import Location
+from connector.mapping.compilation.location import Location
 from connector.mapping.compiled import TOO_DEEP, TracedMapping
 from connector.mapping.language.budget import BudgetError, Budgeting
 from connector.mapping.language.guarding import Guard
@@ -57,6 +57,8 @@ class Recorder(TracedMapping):
                 withdrawal = recording.withdrawal = Recording(dict(recording.scope))
                 with self._recorded_in(withdrawal):
                     program.withdraw_in(withdrawal.scope, withdrawal.documents, NOT_CLAIMED)
+                with self._recorded_in(Recording({})):  # of which nothing is shown but that it has a value
+                    program.withdraw_in(dict(recording.scope), [], NOT_CLAIMED._replace(of="match"))
         return recording
 
     @contextmanager

@@ -14,20 +14,26 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError
 
-from connector.model import Provisional
+from connector.model import Provisional, Yielding
 
 STEPS = 10_000_000
 """For one notification and mapping. The bundled mappings need 9,000 at most for what VirusTotal sends."""
 SMALL = 1_000
 """Characters or elements that a function takes without being counted."""
-CHARACTERS = 16
+CHARACTERS = 4
 """Of text, for a step."""
-STEPS_OF_LIST = 4
+MAX_OUTPUT = 16 * 1024 * 1024
+"""Characters of text in all documents of one notification."""
+FEW_PLACES = 2_000
+"""Places of a mapping at which text may stand: with no more of them, and of the steps no more than `FEW_STEPS`, nothing
+that fits into an answer of VirusTotal becomes an output that needs to be measured."""
+FEW_STEPS = 100_000
+STEPS_OF_LIST = 6
 """For making a list, beside those for its elements: as much memory as this many of them takes."""
-STEPS_OF_OBJECT = 10
+STEPS_OF_OBJECT = 15
 """For making an object, likewise."""
 
-CONTAINERS: frozenset[type] = frozenset((dict, list, Provisional))
+CONTAINERS: frozenset[type] = frozenset((dict, list, Provisional, Yielding))
 
 
 class BudgetError(JMESPathError):
@@ -75,6 +81,35 @@ class Budget:
             for member in members:
                 if member.__class__ in CONTAINERS:
                     self.weigh(member)
+
+
+def measure(documents: Iterable[Any]) -> None:
+    """See that documents are no larger than they may be: one text may stand at a thousand places of them.
+
+    Raises:
+        OutputError: they are.
+    """
+    left = MAX_OUTPUT
+    waiting: list[Any] = [*documents]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, dict):
+            left -= sum(map(len, value))
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        left -= 1
+        if left < 0:
+            raise OutputError
+
+
+class OutputError(JMESPathError):
+    """A mapping makes documents of a notification that are larger than they may be."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its documents have more than {MAX_OUTPUT // 2**20} million characters")
 
 
 _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)

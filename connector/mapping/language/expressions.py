@@ -1,8 +1,6 @@
 """JMESPath expressions, parsed: what is no expression is refused in one sentence, with the place in it."""
 
-import difflib
 import warnings
-from collections.abc import Iterable
 
 from jmespath.exceptions import (
     EmptyExpressionError,
@@ -55,7 +53,8 @@ def parse(expression: str) -> Node:
     except IncompleteExpressionError:
         raise ExpressionError("the expression ends too early", len(expression)) from None
     except LexerError as error:
-        raise ExpressionError(_sentence(error.message), error.lexer_position) from None
+        hint = "; compare with ==" if str(error.token_value) == "=" else ""
+        raise ExpressionError(f"{_sentence(error.message)}{hint}", error.lexer_position) from None
     except ParseError as error:
         raise ExpressionError(_syntax_message(error), error.lex_position) from None
     except JMESPathError as error:
@@ -73,20 +72,21 @@ def shown(expression: str, limit: int) -> str:
     return shortened(one_line(expression), limit)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean x?` when something known is close."""
-    close = difflib.get_close_matches(name[:100], sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:200]
+
+
+_OPERATORS = {"and": "&&", "or": "||", "not": "!"}
 
 
 def _syntax_message(error: ParseError) -> str:
     if error.token_type in ("EOF", None):
         return "the expression ends too early"
-    return f"unexpected {str(error.token_value)[:40]!r}"
+    value = str(error.token_value)[:40]
+    hint = f"; write {_OPERATORS[value]}" if value in _OPERATORS else ""
+    if value.lstrip("-").isdigit():
+        hint = f"; write numbers in backticks: `{value}`"
+    return f"unexpected {value!r}{hint}"
 
 
 def _check_tree(root: Node) -> None:

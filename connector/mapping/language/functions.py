@@ -34,6 +34,7 @@ _CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _OBJECT_TYPE = re.compile(r"[a-z0-9-]+")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}\Z")
+_BETWEEN_WORDS = re.compile(r"[\s._-]+")
 _UNCLEAN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{DECEPTIVE}]")
 _CLEANED_AT_ONCE = 2**16
 """Characters; the pattern keeps what stands between matches, which takes twenty times the memory of the text."""
@@ -605,6 +606,25 @@ def guarded(text: str) -> dict[str, Json] | None:
     """
     found = guarding.guarded(text)
     return None if found is None else found.for_mappings()
+
+
+@_function(_TEXT, returns=OBJECT | NULL)
+def claimed(text: str) -> dict[str, Json] | None:
+    """What is known (`entity`) of a host or address, if the route delivers a notification about it; else null.
+
+    claimed('c2.example').gti_assessment.verdict.value → null
+    """
+    found = guarding.claimed(text)
+    return None if found is None else dict(found)
+
+
+@_function(_TEXT, returns=STRING)
+def plain_name(text: str) -> str:
+    """The name that all spellings share: lower case, one blank for what is between words (`-`, `_`, `.`, blanks).
+
+    plain_name('RedLine_Stealer') → "redline stealer"
+    """
+    return " ".join(_BETWEEN_WORDS.split(text.lower())).strip() or text.lower()
 
 
 @_function(_TEXT, returns=STRING)

@@ -13,7 +13,7 @@ from jmespath.visitor import Options, TreeInterpreter
 from connector.mapping.language.budget import CHARACTERS, CONTAINERS, SMALL, current
 from connector.mapping.language.functions import FUNCTIONS, Function, InvalidValueError, Parameter
 from connector.mapping.language.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING, Types, type_name
-from connector.model import Json
+from connector.model import Json, Provisional
 
 Node = Any
 """A node of the library's syntax tree: `type`, `children`, often `value`."""
@@ -31,6 +31,8 @@ class _Functions(Functions):
         ours = CALLED_DIRECTLY.get(function_name)
         if ours is not None:
             return ours.apply(arguments)
+        # The library goes by the names of Python's own types.
+        arguments = [dict(each) if isinstance(each, Provisional) else each for each in arguments]
         check = _CHECKS.get(function_name)
         if check is not None:
             check(arguments)

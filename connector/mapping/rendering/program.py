@@ -93,7 +93,7 @@ class Program:
 
     def withdraw_in(self, scope: dict[str, Json], documents: list[Document], why: Withheld) -> None:
         """As `withdrawal`, alone, in a scope to which each name is added once it is known."""
-        scope[WITHDRAWN] = why._asdict()
+        scope[WITHDRAWN] = {**why._asdict(), "notifications": [*why.notifications], "matches": [*why.matches]}
         if self.withdraw is not None:
             self.withdraw(scope, documents)
 
@@ -121,6 +121,7 @@ def scope_of(view: JsonObject, names: JsonObject) -> dict[str, Json]:
         "source": view.get("source"),
         "judgement": view.get("judgement"),
         "guard": view.get("guard"),
+        "reassessed": view.get("reassessed"),
         **names,
     }
 

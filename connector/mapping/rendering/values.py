@@ -100,7 +100,7 @@ def prototype(document: Document) -> Json:
 def copy_of(original: Any) -> Document:
     """A copy of the document of a `prototype`, which shares no list or object with it or with other copies."""
     document, containers = original
-    made: Document = Provisional(document) if isinstance(document, Provisional) else document.copy()
+    made: Document = document.__class__(document) if isinstance(document, Provisional) else document.copy()
     for name in containers:
         made[name] = _copied(document[name])
     return made

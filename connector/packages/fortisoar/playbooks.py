@@ -27,9 +27,23 @@ _PLACE = "IoCStreamPlace_{{vars['audit_info']['cyops_playbook_iri'].split('/')[-
 """The global variable that holds the place: one for each copy of the playbook."""
 _REPUTATIONS = {"malicious": "Malicious", "suspicious": "Suspicious", "benign": "Good"}
 _UNKNOWN = "No Reputation Available"
-_TYPES = {"file": "FileHash-SHA256", "url": "URL", "domain": "Domain", "ip_address": "IP Address"}
+_TYPES = {
+    "file64": "FileHash-SHA256",
+    "file40": "FileHash-SHA1",
+    "file32": "FileHash-MD5",
+    "url": "URL",
+    "domain": "Domain",
+    "ip_address": "IP Address",
+}
+"""Types of the platform's indicators, by the type of an entity; of a file with the length of the hash that names it."""
+_LONGEST_VALUE = 1024
+"""Characters that the value of an indicator may have: one that has more would hold up all that follow."""
 _SAMPLE = {
     "id": "23423199401",
+    "change": None,
+    "upheld_by": None,
+    "judgement": None,
+    "guarded": None,
     "date": "2026-01-31T08:00:00.000Z",
     "entity_type": "domain",
     "entity_value": "lantern.example",
@@ -43,10 +57,24 @@ _SAMPLE = {
     "confidence": 80,
     "families": ["lantern"],
     "actors": ["Paper Badger"],
+    "threat_label": None,
+    "hashes": {"md5": None, "sha1": None, "sha256": None, "ssdeep": None, "tlsh": None, "imphash": None},
     "first_seen": "2026-01-01T00:00:00.000Z",
     "last_seen": "2026-01-31T00:00:00.000Z",
 }
 """What the wizard shows while fields are mapped."""
+
+
+_DESCRIPTION = (
+    "<p>{% if vars.item.change == 'withdrawn' %}Withdrawn{% if vars.item.judgement %}: an analyst judged it "
+    "{{vars.item.judgement}}{% elif vars.item.guarded %}: the known-good list {{vars.item.guarded | e}} has it"
+    "{% endif %}. {% endif %}"
+    "Matched by {{(vars.item.rule or vars.item.rulesets | join(', ')) | e}}. Verdict {{vars.item.verdict}}, score "
+    "{{vars.item.score}}, severity {{vars.item.severity}}, confidence {{vars.item.confidence}}. Families: "
+    "{{vars.item.families | join(', ') | e}}. Actors: {{vars.item.actors | join(', ') | e}}. "
+    "{{(vars.item.link or '') | e}}</p>"
+)
+"""What the platform shows as rich text: what others wrote in it must be text."""
 
 
 def collection() -> dict[str, Any]:
@@ -81,7 +109,14 @@ def _fetch_and_create() -> dict[str, Any]:
             "verdicts", "Verdicts", "text", "Only these, separated by commas; empty: all.", "malicious,suspicious"
         ),
         _setting("rules", "Rules", "text", "Only what these rules or rulesets matched, separated by commas.", ""),
-    ]
+        _setting(
+            "entity_types", "Entity types", "text", "Only these, separated by commas; empty: all that have a type.",
+            "file,url,domain,ip_address",
+        ),
+        _setting("tags", "Tags", "text", "Only what has one of these tags, separated by commas.", ""),
+        _setting("filter", "Filter", "text", "VirusTotal's terms, such as origin:hunting", ""),
+        _setting("since", "Raised since", "text", "A date or time (RFC 3339); empty: all in the journal.", ""),
+    ]  # fmt: skip
     start = {"step_variables": {"input": {"params": []}, "_configuration_schema": json.dumps(schema, indent=2)}}
     configuration = {
         **{each["name"]: str(each["value"]) for each in schema},
@@ -92,31 +127,43 @@ def _fetch_and_create() -> dict[str, Any]:
         "minimum_score": "{{vars.minimum_score}}",
         "verdicts": "{{vars.verdicts}}",
         "rules": "{{vars.rules}}",
+        "entity_types": "{{vars.entity_types}}",
+        "tags": "{{vars.tags}}",
+        "filter": "{{vars.filter}}",
+        "since": "{{vars.since}}",
         "muted": "false",
+        "changes": "true",
         "limit": "500",
         "next": "{{vars.input.params.place}}",
     }
     record = {
         "value": "{{vars.item.entity_value}}",
-        "typeofindicator": "{{vars.item.entity_type | resolveRange(vars.type_map)}}",
+        "typeofindicator": (
+            "{{(vars.item.entity_type ~ (vars.item.entity_value | length if vars.item.entity_type == 'file' else ''))"
+            " | resolveRange(vars.type_map)}}"
+        ),
         "reputation": "{{vars.item.verdict | resolveRange(vars.reputation_map)}}",
         "firstSeen": "{{arrow.get(vars.item.first_seen or vars.item.date).int_timestamp}}",
         "lastSeen": "{{arrow.get(vars.item.last_seen or vars.item.date).int_timestamp}}",
-        "description": (
-            "<p>Matched by {{vars.item.rule or vars.item.rulesets | join(', ')}}. Verdict {{vars.item.verdict}}, score "
-            "{{vars.item.score}}, severity {{vars.item.severity}}, confidence {{vars.item.confidence}}. Families: "
-            "{{vars.item.families | join(', ')}}. Actors: {{vars.item.actors | join(', ')}}.</p>"
-        ),
+        "confidence": "{{vars.item.confidence or 0}}",
+        "filehashMD5": "{{vars.item.hashes.md5 or ''}}",
+        "filehashSHA1": "{{vars.item.hashes.sha1 or ''}}",
+        "filehashSHA256": "{{vars.item.hashes.sha256 or ''}}",
+        "sources": "VirusTotal IoC Stream",
+        "description": _DESCRIPTION,
         "recordTags": "{{vars.item.tags}}",
         "sourceID": "{{vars.item.id}}",
         "__replace": "true",
     }
     create = {
         "for_each": {
-            "item": "{{vars.steps.List_Notifications.data.notifications | selectattr('entity_value') | list}}",
+            "item": (
+                "{{vars.steps.List_Notifications.data.notifications | selectattr('entity_value')"
+                " | rejectattr('upheld_by') | list}}"
+            ),
             "__bulk": True,
             "parallel": False,
-            "condition": "",
+            "condition": f"{{{{vars.item.entity_value | length <= {_LONGEST_VALUE}}}}}",
             "batch_size": 500,
         },
         "resource": record,

@@ -17,9 +17,13 @@ FIELDS = (
     ),
     ("IoC-Stream Verdict", "shortText", "verdict", "The worst verdict on the entities that matched."),
     ("IoC-Stream Score", "number", "score", "The highest threat score of the entities that matched."),
+    ("IoC-Stream Confidence", "number", "confidence", "The highest confidence that an entity is malicious."),
+    ("IoC-Stream First Seen", "date", "first_seen", "When VirusTotal first saw one of the entities."),
+    ("IoC-Stream Last Seen", "date", "last_seen", "When VirusTotal last saw one of the entities."),
     ("IoC-Stream Matches", "number", "matches", "How many notifications the incident is of."),
     ("IoC-Stream Notification IDs", "multiSelect", "notification_ids", "The ids of the notifications."),
     ("IoC-Stream Values", "multiSelect", "values", "The observables that matched."),
+    ("IoC-Stream Hashes", "multiSelect", "hashes", "MD5, SHA-1 and SHA-256 of the files that matched."),
     ("IoC-Stream Families", "multiSelect", "families", "Malware families that the entities belong to."),
     ("IoC-Stream Actors", "multiSelect", "actors", "Threat actors that the entities are attributed to."),
     ("IoC-Stream Table", "markdown", "table", "The matches as a table."),
@@ -140,7 +144,7 @@ def mapper() -> dict[str, Any]:
 
 def layout() -> dict[str, Any]:
     """How an incident is shown: what matched, and the platform's own sections."""
-    facts = [cli_name(name) for name, kind, _, _ in FIELDS if kind in ("shortText", "number")]
+    facts = [cli_name(name) for name, kind, _, _ in FIELDS if kind in ("shortText", "number", "date")]
     lists = [cli_name(name) for name, kind, _, _ in FIELDS if kind == "multiSelect"]
     sections = [
         _section("Match", "match", ["severity", "occurred", *facts], x=0, y=0, w=1),

@@ -144,6 +144,9 @@ def _indicators() -> list[dict[str, Any]]:
                additionalinfo="The Traffic Light Protocol (TLP) designation of indicators from the feed."),
         _field("create_relationships", _SWITCH, "Create relationships", defaultvalue="true",
                additionalinfo="Whether indicators are related to their malware families and threat actors."),
+        # Without it the platform takes what was not fetched this time for gone, and lets it expire.
+        _field("feedIncremental", _SWITCH, "Incremental feed", defaultvalue="true", hidden=True,
+               additionalinfo="Only what is new or has changed is fetched."),
         _field("feedExpirationPolicy", _EXPIRY, "", defaultvalue="indicatorType",
                options=["never", "interval", "indicatorType", "suddenDeath"]),
         _field("feedExpirationInterval", _SHORT, "", defaultvalue="20160"),

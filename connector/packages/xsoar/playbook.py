@@ -27,10 +27,17 @@ def playbook() -> dict[str, Any]:
             x=630, y=500,
         ),
         _task(
-            6, "regular", "Look at the matches", "The table of the layout has them, with links to VirusTotal.",
-            {"#none#": ["7"]}, x=0, y=680,
+            6, "condition", "Look at the matches: are they false positives?",
+            "The table of the layout has them, with links to VirusTotal. Yes: they are withdrawn wherever routes have"
+            " delivered them, and muted.",
+            {"Yes": ["8"], "No": ["7"]}, x=0, y=680,
         ),
-        _task(7, "title", "Done", "", {}, x=0, y=850),
+        _command(
+            8, "Judge them false positives", "iocstream-judge",
+            {"of": "notification", "value": _IDS, "verdict": "false_positive", "note": "incident ${incident.id}"}, "7",
+            x=-210, y=850,
+        ),
+        _task(7, "title", "Done", "", {}, x=0, y=1020),
     ]  # fmt: skip
     return {
         "id": PLAYBOOK,
@@ -38,7 +45,7 @@ def playbook() -> dict[str, Any]:
         "name": PLAYBOOK,
         "description": (
             "For what the rules of an IoC Stream match: delivers what is malicious on a route of IoC-Stream Connector, "
-            "has a person look at it, and closes what nobody calls malicious or suspicious."
+            "has a person look at it and judge it, and closes what nobody calls malicious or suspicious."
         ),
         "starttaskid": "0",
         "tasks": {each["id"]: each for each in tasks},

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from connector import telemetry
 from connector.model import ConnectorError, Unavailable
+from connector.server.audit import record_of
 from connector.server.problems import Problem, bug
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
@@ -46,6 +47,7 @@ async def answered(answer: Awaitable[Response], request: Request) -> Response:
     except ErrorAnswer as error:
         return refusal(error.status, error.title, error.headers)
     except Problem as error:
+        record_of(request).told(error.details.code)
         return _of_problem(error)
     except Unavailable as error:
         telemetry.logger().warning("taxii_unavailable", message=str(error))

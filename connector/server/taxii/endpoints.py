@@ -5,6 +5,7 @@
 
 import asyncio
 import hashlib
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -135,28 +136,35 @@ class TaxiiServer:
     async def _answer(self, request: Request) -> Response:
         # The login comes first, so that nobody learns anything without one. No body is ever read.
         record = record_of(request)
+        match, methods = self._resource(request.scope["path"])
+        answer = methods.get("GET" if request.method == "HEAD" else request.method)
+        if match is not None and answer is not None:
+            named = {name: value[:MAX_AUDITED] for name, value in match.groupdict().items()}
+            record.begin("taxii_read", resource=answer.func.__name__, **named)
         request.state.reader = await self._authenticate(request)
         must_accept_taxii(request)
-        path = request.scope["path"]
+        if match is None:
+            if request.method in ("GET", "HEAD") and not request.scope["path"].endswith("/"):
+                return redirect(request)
+            raise ErrorAnswer(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
+        if answer is None:
+            allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
+            raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", [("Allow", allow)])
+        loop = asyncio.get_running_loop()
+        reader = request.state.reader.name
+        await share_of(request).take(reader, MAX_PAGE_BYTES)
+        await self._turns.take(reader)
+        try:
+            return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
+        finally:
+            self._turns.give_back(reader)
+
+    def _resource(self, path: str) -> tuple[re.Match[str] | None, Mapping[str, partial[Response]]]:
+        """Which resource a path is of, and what answers its methods."""
         for pattern, methods in self._resources:
             if match := pattern.fullmatch(path):
-                answer = methods.get("GET" if request.method == "HEAD" else request.method)
-                if answer is None:
-                    allow = ", ".join(["GET", "HEAD", *(method for method in methods if method != "GET")])
-                    raise ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", [("Allow", allow)])
-                loop = asyncio.get_running_loop()
-                reader = request.state.reader.name
-                named = {name: value[:MAX_AUDITED] for name, value in match.groupdict().items()}
-                record.begin("taxii_read", resource=answer.func.__name__, **named)
-                await share_of(request).take(reader, MAX_PAGE_BYTES)
-                await self._turns.take(reader)
-                try:
-                    return await loop.run_in_executor(self._threads, partial(answer, request, **match.groupdict()))
-                finally:
-                    self._turns.give_back(reader)
-        if request.method in ("GET", "HEAD") and not path.endswith("/"):
-            return redirect(request)
-        raise ErrorAnswer(HTTPStatus.NOT_FOUND, f"there is no such resource; discovery is at {PREFIX}/")
+                return match, methods
+        return None, {}
 
 
 class Endpoints:

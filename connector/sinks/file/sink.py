@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
+from connector.plugin import CONTRACT, SinkKind
 from connector.settings.config import StreamPath
 from connector.settings.parts import Destination, Misfit, SinkSettings
 from connector.sinks.file.layout import Bundle, Foreign, Layout, Lines
@@ -24,6 +25,7 @@ _FOR_A_PERSON = frozenset(
         errno.EPERM,
         errno.ENOENT,
         errno.ENOTDIR,
+        errno.ELOOP,
         errno.EISDIR,
         errno.EEXIST,
         errno.EROFS,
@@ -159,6 +161,9 @@ class FileSink:
             sink.close()
 
     def _checked(self) -> str:
+        if self._path.is_symlink():
+            with contextlib.suppress(FileNotFoundError):
+                self._path.stat()  # which tells of links in a circle, as nothing below does
         if self._path.exists():
             descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
@@ -295,3 +300,6 @@ def _write(descriptor: int, data: bytes, position: int) -> None:
 def _explained(path: Path, error: OSError) -> ConnectorError:
     kind = Misconfigured if error.errno in _FOR_A_PERSON else Unavailable
     return kind(f"{path} cannot be written: {error.strerror}")
+
+
+KIND = SinkKind(contract=CONTRACT, settings=FileSinkSettings, make=lambda settings, _: FileSink(settings))

@@ -179,6 +179,8 @@ class SyslogSettings(SinkSettings):
     def _one_word(cls, name: str | None) -> str | None:
         if name is not None and (not name.isprintable() or " " in name or "://" in name):
             raise ValueError("must be nothing but a name or an address")
+        if name is not None and re.search(r"^[^:]*:[0-9]+$|\]", name):
+            raise ValueError("must be nothing but a name or an address, without brackets: its port stands under port")
         return name
 
     @field_validator("hostname")

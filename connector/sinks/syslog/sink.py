@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from connector.model import Message, Misconfigured, Refusal, Unavailable
+from connector.plugin import CONTRACT, SinkKind
 from connector.sinks.syslog.connection import Address, Connection, WrongReceiver
 from connector.sinks.syslog.datagrams import Datagrams, Pace
 from connector.sinks.syslog.frame import (
@@ -232,3 +233,6 @@ def _header(settings: SyslogSettings) -> Header:
     if settings.header == "rfc5424":
         return Rfc5424Header(pri, hostname, settings.tag)
     return Rfc3164Header(pri, hostname, settings.tag)
+
+
+KIND = SinkKind(contract=CONTRACT, settings=SyslogSettings, make=lambda settings, _: SyslogSink(settings))

@@ -5,16 +5,14 @@ OpenTAXII refuse a space or a charset), every address ends in a slash, the login
 carries no challenge), bodies have a Content-Length and no compression, redirects are not followed.
 """
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
 import orjson
-from pydantic import SecretStr
 
-from connector.http import Client, Response
+from connector.http import MAX_BODY_BYTES, Client, Response
 from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Unavailable
 from connector.sinks.taxii import status_resource
 from connector.sinks.taxii.settings import TaxiiSettings
@@ -29,6 +27,9 @@ _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _COME_BACK = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 _CONTENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+_MAX_ANSWER = 2 * 1024 * 1024
+_MAX_DETAIL = 400
+"""Bytes of an answer, and of what a status says of one object: nothing here is asked for that has more."""
 _IDS_IN_A_QUERY = 50
 """With as many UUIDs an address has fewer than 4000 characters, which common servers take."""
 
@@ -66,19 +67,15 @@ class TaxiiClient:
     """Speaks to one server with one login."""
 
     def __init__(self, settings: TaxiiSettings, *, user_agent: str) -> None:
-        login = _login(settings)
+        login = settings.login()
         self._http = Client(
             settings,
             user_agent=user_agent,
             headers={"Accept": MEDIA_TYPE},
             secret_headers=login,
+            max_body_bytes=min(MAX_BODY_BYTES, max(_MAX_ANSWER, settings.max_envelope_objects * _MAX_DETAIL)),
+            secrets=(settings.password, settings.token, settings.api_key),
         )
-        secrets = (settings.password, settings.token, settings.api_key, *login.values())
-        texts = {secret.get_secret_value() for secret in secrets if secret is not None}
-        # What follows `Basic` is the login by itself, too.
-        texts |= {secret.get_secret_value().rpartition(" ")[2] for secret in login.values()}
-        # The longest first, so that none is cut up by one within it.
-        self._secrets = sorted(texts - {""}, key=len, reverse=True)
         self._login_hint = (
             "Check the login given under username and password, token, or api_key"
             if login or settings.client_certificate
@@ -207,9 +204,7 @@ class TaxiiClient:
 
     def line(self, text: str, limit: int = status_resource.MAX_WORDS) -> str:
         """What the server wrote, fit to be shown: one printable line of bounded length, without our login."""
-        for secret in self._secrets:  # a server in debug mode echoes the headers it was sent
-            text = text.replace(secret, "***")
-        return status_resource.line(text, limit)
+        return status_resource.line(self._http.hide(text), limit)
 
     def close(self) -> None:
         """Close the connections."""
@@ -227,6 +222,7 @@ class TaxiiClient:
     def _not_taxii(self, response: Response, url: str, what: str) -> Unavailable:
         status = response.status
         login = f" {self._login_hint}." if status in _LOGIN else ""
+        url = self._http.hide(url)  # the server may have named it
         return Unavailable(
             f"{what} at {url} answers {status} with something that is not TAXII: {self._words(response)}.{login} "
             "If this stays so, check the address, and look at any proxy between here and the TAXII server",
@@ -234,7 +230,7 @@ class TaxiiClient:
         )
 
     def _failure(self, response: Response, url: str, what: str, *, writing: bool = False) -> ConnectorError:
-        status, words = response.status, self._words(response)
+        status, words, url = response.status, self._words(response), self._http.hide(url)
         if status in _COME_BACK or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Unavailable(f"{url} cannot answer now ({status}): {words}", retry_after=response.retry_after())
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -280,17 +276,6 @@ class TaxiiClient:
             if said:
                 return self.line(": ".join(_spoken(part) for part in said))
         return self.line(response.body.decode("utf-8", errors="replace")) or "an answer without text"
-
-
-def _login(settings: TaxiiSettings) -> Mapping[str, SecretStr]:
-    if settings.username is not None and settings.password is not None:
-        pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
-        return {"Authorization": SecretStr(f"Basic {base64.b64encode(pair).decode('ascii')}")}
-    if settings.token is not None:
-        return {"Authorization": SecretStr(f"Bearer {settings.token.get_secret_value()}")}
-    if settings.api_key is not None and settings.api_key_header is not None:
-        return {settings.api_key_header: settings.api_key}
-    return {}
 
 
 def _object(response: Response) -> JsonObject | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connector.model import ConnectorError, Message, Unavailable
+from connector.sinks.dealt import Dealt
 from connector.sinks.taxii import status_resource
 from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
 from connector.sinks.taxii.collection import Collection
@@ -15,7 +16,6 @@ HEAD, COMMA, TAIL = b'{"objects":[', b",", b"]}"
 _FIRST_POLL_SECONDS = 0.1
 _SLOWEST_POLL_SECONDS = 5.0
 NO_REASON = "the server counts it as failed and does not say why"
-_MAX_HELD = 200_000
 _ENOUGH_MISSING = 10
 
 ObjectVersion = tuple[str, str | None]
@@ -47,14 +47,15 @@ class Outcome:
 class Exchange:
     """Envelopes to one collection, one after another.
 
-    Attributes:
-        held: found in the collection, or accepted while the object at fault was looked for, since the last `forget`.
+    Args:
+        dealt: what is known to be in the collection, found there or accepted, is noted in it.
     """
 
     def __init__(
         self,
         client: TaxiiClient,
         settings: TaxiiSettings,
+        dealt: Dealt[ObjectVersion],
         *,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -64,7 +65,7 @@ class Exchange:
         self._sleep = sleep
         self._clock = clock
         self._unprocessed: tuple[str | None, Sequence[Message]] | None = None
-        self.held: set[ObjectVersion] = set()
+        self._dealt = dealt
 
     def send(self, collection: Collection, messages: Sequence[Message]) -> Outcome:
         """Send these as one envelope.
@@ -90,10 +91,10 @@ class Exchange:
             if status is not None and not status.pending and not status.is_silent:
                 verdict = status_resource.judge(status, messages)
                 if not verdict.failed and not verdict.suspects:
-                    self.hold(messages)
+                    self._dealt.take(map(object_version, messages))
 
     def missing(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Message]:
-        """Those that the collection does not hold; the others become `held`.
+        """Those that the collection does not hold; of the others this is noted.
 
         An object without versions is there when its id is.
         """
@@ -103,31 +104,25 @@ class Exchange:
     def _missing(self, collection: Collection, messages: Sequence[Message]) -> Sequence[Message]:
         absent = 0
         for each in dict.fromkeys(map(object_version, messages)):
-            if each in self.held:
+            if self._dealt.has_taken(each):
                 continue
             if absent < _ENOUGH_MISSING and self._client.has(collection.url, *each):
-                self.held.add(each)
+                self._dealt.take([each])
             else:
                 absent += 1
-        return [message for message in messages if object_version(message) not in self.held]
+        return [message for message in messages if not self._dealt.has_taken(object_version(message))]
 
     def _look(self, collection: Collection, messages: Sequence[Message]) -> bool:
         """Ask the collection's manifest what it holds of these; whether it has one."""
-        asked = [each for each in dict.fromkeys(map(object_version, messages)) if each not in self.held]
+        asked = [each for each in dict.fromkeys(map(object_version, messages)) if not self._dealt.has_taken(each)]
         listed = self._client.listed(collection.url, asked)
         if listed is None:
             return False
-        self.held |= listed
+        self._dealt.take(listed)
         return True
 
-    def hold(self, messages: Sequence[Message]) -> None:
-        """Remember that the server has taken these."""
-        if len(self.held) < _MAX_HELD:
-            self.held |= {object_version(message) for message in messages}
-
-    def forget(self) -> None:
-        """Forget what the collection holds: all was delivered, or it may be another collection."""
-        self.held.clear()
+    def forget_unprocessed(self) -> None:
+        """There is nothing to resume: all was delivered, or it may be another collection."""
         self._unprocessed = None
 
     def real(self, collection: Collection, failed: Sequence[tuple[Message, str]]) -> Sequence[tuple[Message, str]]:
@@ -139,9 +134,9 @@ class Exchange:
 
     def _holds(self, collection: Collection, message: Message) -> bool:
         version = object_version(message)
-        if version not in self.held and self._client.has(collection.url, *version):
-            self.held.add(version)
-        return version in self.held
+        if not self._dealt.has_taken(version) and self._client.has(collection.url, *version):
+            self._dealt.take([version])
+        return self._dealt.has_taken(version)
 
     def _final_status(self, collection: Collection, status: Status) -> Status | ConnectorError:
         """Poll until the server has processed the envelope (section 4.3); the last status, or why there is none."""

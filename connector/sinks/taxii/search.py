@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from connector.model import ConnectorError, Message, Refusal
+from connector.sinks.dealt import Dealt
 from connector.sinks.taxii.client import Trouble
 from connector.sinks.taxii.collection import Collection
 from connector.sinks.taxii.exchange import Exchange, ObjectVersion, enveloped, object_version
@@ -39,6 +40,7 @@ class Search:
         exchange: Exchange,
         collection: Collection,
         trouble: Trouble,
+        dealt: Dealt[ObjectVersion],
         *,
         known_good: Message | None,
         taken_before: Message | None,
@@ -50,6 +52,7 @@ class Search:
             exchange: brings envelopes to the server.
             collection: where they go.
             trouble: why the envelope was not taken.
+            dealt: where it is noted what the server takes.
             known_good: the object that the server took last, if any.
             taken_before: one that it took in a search of the same batch, which came to no end; if any.
             pleas: how many searches came upon an object for which the server asks for time; counted on here.
@@ -57,6 +60,7 @@ class Search:
         self._exchange = exchange
         self._collection = collection
         self._trouble = trouble
+        self._dealt = dealt
         self._known_good = known_good
         self._taken_before = taken_before
         self._pleas = pleas
@@ -147,7 +151,7 @@ class Search:
         taken = [message for message in messages if id(message) not in not_taken]
         if taken:
             self.taken = taken[-1]
-            self._exchange.hold(taken)
+            self._dealt.take(map(object_version, taken))
         return outcome.suspects, trouble
 
     def _see_whether_others_are_taken(self, trouble: Trouble) -> None:

@@ -4,16 +4,16 @@ import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from connector.http import HeaderSecret, HttpSettings, is_plain_http
+from connector.http import is_plain_http
+from connector.login import LoginSettings, http_address
 from connector.settings.parts import Misfit, SinkSettings
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
 
-class TaxiiSettings(HttpSettings, SinkSettings):
+class TaxiiSettings(LoginSettings, SinkSettings):
     """A collection of a TAXII 2.1 server, to which STIX objects are pushed."""
 
     type: Literal["taxii"] = Field("taxii", description="The kind of sink: a TAXII 2.1 server.")
@@ -29,19 +29,6 @@ class TaxiiSettings(HttpSettings, SinkSettings):
     )
     api_root: str | None = Field(
         None, description="Address or path of the API root that holds the collection, when the server has several."
-    )
-    username: str | None = Field(None, description="User name for HTTP Basic. Goes together with `password`.")
-    password: SecretStr | None = Field(None, description="Password for HTTP Basic. Goes together with `username`.")
-    token: HeaderSecret | None = Field(None, description="Bearer token, sent in the Authorization header.")
-    api_key: HeaderSecret | None = Field(
-        None, description="Key that is sent in a header of its own, which `api_key_header` names."
-    )
-    api_key_header: str | None = Field(
-        None, description="Name of the header that carries `api_key`, such as X-Api-Key."
-    )
-    allow_http: bool = Field(
-        default=False,
-        description="Whether http:// to other machines is allowed. Login and content can then be read on the way.",
     )
     max_envelope_bytes: int = Field(
         4 * 1024 * 1024,
@@ -108,20 +95,6 @@ class TaxiiSettings(HttpSettings, SinkSettings):
             return None
         return with_slash(root if root.startswith("/") and not root.startswith("//") else _address(root))
 
-    @field_validator("username")
-    @classmethod
-    def _no_colon(cls, username: str | None) -> str | None:
-        if username is not None and ":" in username:
-            raise ValueError("HTTP Basic allows no colon in a user name")
-        return username
-
-    @field_validator("api_key_header")
-    @classmethod
-    def _header_name(cls, name: str | None) -> str | None:
-        if name is not None and not _HEADER_NAME.match(name):
-            raise ValueError("is not a name that an HTTP header can have")
-        return name
-
     @model_validator(mode="after")
     def _one_collection(self) -> Self:
         if (self.collection_url is None) == (self.discovery_url is None):
@@ -130,16 +103,6 @@ class TaxiiSettings(HttpSettings, SinkSettings):
             raise ValueError("discovery_url needs collection: the title, alias or id of the collection")
         if self.collection_url is not None and (self.collection is not None or self.api_root is not None):
             raise ValueError("collection and api_root go with discovery_url; collection_url says it all by itself")
-        return self
-
-    @model_validator(mode="after")
-    def _one_login(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password go together")
-        if (self.api_key is None) != (self.api_key_header is None):
-            raise ValueError("api_key and api_key_header go together")
-        if sum(part is not None for part in (self.username, self.token, self.api_key)) > 1:
-            raise ValueError("give one login: username and password, or token, or api_key")
         return self
 
     @model_validator(mode="after")
@@ -165,18 +128,7 @@ def root_of(collection_url: str) -> str:
 
 
 def _address(url: str) -> str:
-    # The URL itself stays out of the errors: where a password stands in it, they would print it.
-    if not url.isprintable() or " " in url:
-        raise ValueError("is not an http or https URL")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not an http or https URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is not an http or https URL")
-    if "@" in parts.netloc:
-        raise ValueError("no login belongs in a URL; use username and password")
+    parts = urlsplit(http_address(url))
     if parts.query or parts.fragment:
         raise ValueError("must be a plain address, without ? and #")
     return url

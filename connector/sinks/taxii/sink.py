@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from connector.model import ConnectorError, Message, Misconfigured, Refusal, Unavailable
+from connector.plugin import CONTRACT, USER_AGENT, SinkKind
+from connector.sinks.dealt import Dealt
 from connector.sinks.taxii.client import COUNTED_AS_FAILED, TaxiiClient, Trouble
 from connector.sinks.taxii.collection import Collection, find_collection
 from connector.sinks.taxii.exchange import (
@@ -42,7 +44,7 @@ _MOST_PUT_OFF = 3
 
 
 class TaxiiSink:
-    """A `connector.ports.Sink`; for one thread, with one request under way at a time.
+    """A `connector.ports.Sink` that is `Resumable`; for one thread, with one request under way at a time.
 
     Concurrent requests that share a new object make OpenTAXII lose batches, so there is no parallelism to configure.
     """
@@ -58,7 +60,9 @@ class TaxiiSink:
         self._settings = settings
         self._user_agent = user_agent
         self._client = TaxiiClient(settings, user_agent=user_agent)
-        self._exchange = Exchange(self._client, settings, sleep=sleep, clock=clock)
+        # Of this batch, from the tries before an outage too: to find an object again takes as many failures again.
+        self._dealt = Dealt(object_version)
+        self._exchange = Exchange(self._client, settings, self._dealt, sleep=sleep, clock=clock)
         self._collection: Collection | None = None
         self._packing_bytes = 0
         self._known_good: Message | None = None
@@ -66,8 +70,6 @@ class TaxiiSink:
         self._failing: frozenset[ObjectVersion] = frozenset()
         self._failures = 0
         self._met = ""  # the kind of the last trouble
-        # Of this batch, from the tries before an outage too: to find an object again takes as many failures again.
-        self._refusals: dict[ObjectVersion, Refusal] = {}
         self._pleas: Counter[ObjectVersion] = Counter()
         self._taken_in_search: Message | None = None  # in the last one, if that came to no end
 
@@ -75,26 +77,28 @@ class TaxiiSink:
         """Send level after level; each envelope is processed before the next one goes out. See `Sink.send`."""
         if not messages:
             return ()
+        ordered = sorted(messages, key=lambda message: message.dependency_level)
+        left = self._dealt.left(ordered)
+        if not left:
+            return self._dealt.settled(ordered, keeps_others=True)
         try:
             collection = self._opened()
             self._exchange.resume(collection)
-            ordered = sorted(messages, key=lambda message: message.dependency_level)
-            self._deliver_all(collection, ordered)
+            self._deliver_all(collection, left)
         except Misconfigured:
             # Whatever a person changes on the server is seen when the route goes on.
             self._collection = None
-            self._exchange.forget()
+            self._dealt.forget_taken()
+            self._exchange.forget_unprocessed()
             raise
-        refusals = [
-            Refusal(message, self._refusals[version].reason)
-            for message in ordered
-            if (version := object_version(message)) in self._refusals
-        ]
-        self._exchange.forget()
-        self._refusals.clear()
+        self._exchange.forget_unprocessed()
         self._pleas.clear()
         self._failures = 0
-        return refusals
+        return self._dealt.settled(ordered, keeps_others=False)
+
+    def dealt_with(self, messages: Sequence[Message]) -> int:
+        """See `connector.ports.Resumable`."""
+        return self._dealt.count(messages)
 
     def check(self) -> str:
         """Find the collection on a connection of its own; say what it takes. See `Sink.check`."""
@@ -120,10 +124,6 @@ class TaxiiSink:
             self._packing_bytes = _limit(self._collection, self._settings)
         return self._collection
 
-    def _is_dealt_with(self, message: Message) -> bool:
-        version = object_version(message)
-        return version in self._exchange.held or version in self._refusals
-
     def _fitting(self, messages: Sequence[Message]) -> int:
         """How many of the messages, from the first on, make an envelope; one at least."""
         size = len(HEAD) + len(TAIL) - len(COMMA)
@@ -141,7 +141,7 @@ class TaxiiSink:
         """
         put_off: list[tuple[Sequence[Message], Misconfigured]] = []
         for _, level in itertools.groupby(ordered, key=lambda message: message.dependency_level):
-            rest = [each for each in level if not self._is_dealt_with(each)]
+            rest = self._dealt.left(level)
             while rest:
                 count = self._fitting(rest)
                 try:
@@ -152,7 +152,7 @@ class TaxiiSink:
                     put_off.append((rest[:count], error))
                 if self._known_good is not None:
                     for messages, _ in put_off:
-                        if left := [each for each in messages if not self._is_dealt_with(each)]:
+                        if left := self._dealt.left(messages):
                             self._deliver(collection, left)
                     put_off.clear()
                 del rest[:count]
@@ -174,13 +174,14 @@ class TaxiiSink:
         taken = [message for message in messages if id(message) not in not_taken]
         if taken:
             self._known_good = taken[-1]
-            self._exchange.hold(taken)
+            self._dealt.take(map(object_version, taken))
         self._refuse(refusals)
         if outcome.suspects:
             self._search(collection, outcome)
 
     def _refuse(self, refusals: Sequence[Refusal]) -> None:
-        self._refusals.update({object_version(refusal.message): refusal for refusal in refusals})
+        for refusal in refusals:
+            self._dealt.refuse(object_version(refusal.message), refusal.reason)
 
     def _search(self, collection: Collection, outcome: Outcome) -> None:
         """Find what the server does not take among the suspects, when it is time to."""
@@ -201,6 +202,7 @@ class TaxiiSink:
             self._exchange,
             collection,
             trouble,
+            self._dealt,
             known_good=self._known_good,
             taken_before=self._taken_before(suspects[0].dependency_level),
             pleas=self._pleas,
@@ -229,7 +231,7 @@ class TaxiiSink:
         taken = self._taken_in_search
         if taken is None or taken.dependency_level != dependency_level:
             return None
-        return taken if object_version(taken) in self._exchange.held else None
+        return taken if self._dealt.has_taken(object_version(taken)) else None
 
     def _is_likely_an_object(self, trouble: Trouble, messages: Sequence[Message]) -> bool:
         """Whether these have failed often enough, in whatever way, and the server answers well otherwise.
@@ -257,3 +259,10 @@ class TaxiiSink:
 def _limit(collection: Collection, settings: TaxiiSettings) -> int:
     """Envelopes stay strictly below this many bytes: only then may the server not refuse their size (4.2.1)."""
     return min(collection.max_content_length or settings.max_envelope_bytes, settings.max_envelope_bytes)
+
+
+KIND = SinkKind(
+    contract=CONTRACT,
+    settings=TaxiiSettings,
+    make=lambda settings, around: TaxiiSink(settings, user_agent=USER_AGENT, sleep=around.sleep),
+)

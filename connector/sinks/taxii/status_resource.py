@@ -85,6 +85,8 @@ def read(body: Json, shown: Callable[[str], str] | None = None) -> Status:
     total, succeeded, failures, left = (
         _count(body.get(f"{name}_count")) for name in ("total", "success", "failure", "pending")
     )
+    if failures is None:  # a failure that names nothing is one
+        failures = len(list_or_empty(body.get("failures"))) or None
     if left is None:
         left = len(list_or_empty(body.get("pendings")))
     is_counted = bool(total) and left == 0 and (succeeded or 0) + (failures or 0) == total
@@ -115,7 +117,8 @@ def judge(status: Status, messages: Sequence[Message]) -> Verdict:
     for detail in status.failures:
         for message in _meant(detail, by_id.get(detail.id, ())):
             failed.setdefault(id(message), (message, detail.message or "the server gives no reason"))
-    unnamed = _failure_count(status, len(messages)) - len(failed)
+    sent = len({(message.id, message.version) for message in messages})
+    unnamed = _failure_count(status, sent) - len(failed)
     if unnamed <= 0:
         return Verdict(list(failed.values()), ())
     successes = () if status.failed else status.successes
@@ -153,7 +156,10 @@ def _failure_count(status: Status, sent: int) -> int:
         return sent
     counts = [len(status.failures) if status.failure_count is None else status.failure_count]
     if status.succeeded is not None:
-        counts.append((sent if status.total is None else status.total) - status.succeeded)
+        total = sent if status.total is None else status.total
+        if not status.failures:  # some servers count nothing but the failures that they name
+            total = max(sent, total)  # of fewer than were sent it has overlooked some
+        counts.append(total - status.succeeded)
     return max(counts)
 
 
@@ -175,6 +181,8 @@ def _details(entries: Json, shown: Callable[[str], str]) -> Sequence[Detail]:
 
 
 def _count(value: Json) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < MAX_DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connector.model import ANEW, Json, JsonObject, LookUp, Misconfigured, Notification, Page, Subject, Unavailable
 from connector.notification import read
+from connector.plugin import CONTRACT, SourceKind
 from connector.settings.config import StreamPath
 from connector.settings.parts import SourceSettings
 from connector.sources.file.json_values import START, Place, Unfinished, Value, values
@@ -277,3 +278,6 @@ def _stdin_pages(checkpoint: Json | None) -> Iterator[Page]:
             notifications = []
     if notifications:
         yield Page(notifications, checkpoint)
+
+
+KIND = SourceKind(contract=CONTRACT, settings=FileSourceSettings, make=FileSource)

@@ -17,8 +17,10 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from connector import spending
+from connector.hiding import Hiding
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge, is_plain_http
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
+from connector.room import ROOM, SECONDS, NoRoom
 from connector.values import jsontext
 from connector.values.quota import allowances
 
@@ -115,14 +117,16 @@ class UnreadableAnswer(Unavailable):
         offset: where in it, in bytes.
         reason: what is wrong there.
         body: all of it.
+        hide: hides our secrets in it.
         clock: the server's, in Unix seconds.
     """
 
-    def __init__(self, message: str, *, offset: int, reason: str, body: bytes, clock: int) -> None:
+    def __init__(self, message: str, *, offset: int, reason: str, body: bytes, clock: int, hide: Hiding) -> None:
         super().__init__(message)
         self.offset = offset
         self.reason = reason
         self.body = body
+        self.hide = hide
         self.clock = clock
 
 
@@ -162,7 +166,6 @@ class Api:
         )
         self.sent = 0
         self._url = settings.api_url
-        self._key = settings.api_key
         self._user = settings.user
         self._urls: OrderedDict[str, JsonObject | None] = OrderedDict()
 
@@ -215,7 +218,7 @@ class Api:
             me = self._answer(self._send(("me",))).document.get("data")
             name = me.get("id") if isinstance(me, dict) else None
             # The API also takes the key itself in place of the user, and a path is written to every proxy's log.
-            if not isinstance(name, str) or name == self._key.get_secret_value():
+            if not isinstance(name, str) or self._client.hide.finds(name):
                 return None
             self._user = name
         quotas = self._answer(self._send(("users", self._user, "overall_quotas"))).document.get("data")
@@ -251,7 +254,7 @@ class Api:
         if status == HTTPStatus.OK:
             return Answer(status, self._document(response) if with_document else {}, said, clock)
         if status in _REDIRECTS:
-            target = urlsplit(response.headers.get("location", "")).hostname or "another address"
+            target = _redirected(response)
             raise Misconfigured(
                 f"{self._host} redirects to {target}, where the API key is not sent: set the source's api_url to the "
                 "address of the API itself, or let a proxy that wants a log-in pass this host"
@@ -280,17 +283,27 @@ class Api:
             raise NotTheApi(
                 f"{self._host} answered with what is not JSON, or no object ({self._said(response)})", response.status
             )
+        needed = jsontext.decoded_bytes(response.body)
+        if needed <= jsontext.MAX_DECODED_BYTES and not ROOM.take(needed, SECONDS):
+            raise NoRoom(needed)
         try:
             document = response.json()
         except orjson.JSONDecodeError as error:
             offset, reason = jsontext.fault(response.body, error)
             said = f"{self._host} answered with what is not JSON at byte {offset:,}: {reason} ({self._said(response)})"
             clock = response.date() or int(time.time())
-            raise UnreadableAnswer(said, offset=offset, reason=reason, body=response.body, clock=clock) from None
+            raise UnreadableAnswer(
+                said, offset=offset, reason=reason, body=response.body, clock=clock, hide=response.hide
+            ) from None
         except jsontext.TooManyValues as error:
             raise TooLarge(f"{self._host} answered with JSON of too many values: {error}") from None
         if not isinstance(document, dict) or ("error" in document and "data" not in document):
             raise Unavailable(f"{self._host} answered with JSON that is no object ({self._said(response)})")
+        meta = document.get("meta")
+        cursor = meta.get("cursor") if isinstance(meta, dict) else None
+        if isinstance(cursor, str) and response.hide.finds(cursor):
+            # It would be kept in the journal, and stand in the addresses that proxies write down.
+            raise Unavailable(f"{self._host} answered with a cursor that holds the API key: something else answers")
         return document
 
     def _used_up(self, response: Response) -> Unavailable:
@@ -314,19 +327,26 @@ class Api:
         return Unavailable(f"the API key's quota is used up ({said}): {which}", retry_after=wait)
 
     def _said(self, response: Response) -> str:
-        """The error in VirusTotal's words, or the start of the answer; without the key, in case it is in there."""
+        """The error in VirusTotal's words, or the start of the answer; without the secrets that we sent."""
         error = _error(response)
         if error:
             text = f"HTTP {response.status}, {error.get('code')}: {error.get('message')}"
         else:
             text = f"HTTP {response.status}: {response.excerpt() or 'an empty body'}"
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        text = text.replace(self._key.get_secret_value(), "(the API key)")
-        return text[:_MAX_SAID]
+        return response.hide.line(text, _MAX_SAID)
 
     @property
     def _host(self) -> str:
         return urlsplit(self._url).hostname or self._url
+
+
+def _redirected(response: Response) -> str:
+    """To which host, fit for an error."""
+    try:
+        host = urlsplit(response.headers.get("location", "")).hostname or "another address"
+    except ValueError:
+        host = "another address"
+    return response.hide.line(host, _MAX_SAID)
 
 
 def _error(response: Response) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ from connector.sources.virustotal.api import Answer, Api, NotTheApi, UnreadableA
 from connector.sources.virustotal.detour import Detour
 from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.walk import Walk
-from connector.values.display import one_line, shortened
 
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
@@ -186,15 +185,18 @@ def _stepped_over(error: UnreadableAnswer) -> StreamPage:
     """The page of one item that is not JSON; the cursor that leads past it is found in the text."""
     identifier, date, cursor = (pattern.search(error.body) for pattern in (_ID, _DATE, _CURSOR))
     name = identifier[1].decode() if identifier else None
+    lead = cursor[1].decode() if cursor else None
+    if lead is not None and error.hide.finds(lead):
+        lead = None
     place = f"the notification {name}" if name else "an item of the stream"
     unreadable = model.Unreadable(
         id=name or f"{date[1].decode() if date else ''}:{error.reason}",
         reason=f"{place} cannot be read: {error.reason}, at byte {error.offset:,} of VirusTotal's answer",
         date=int(date[1]) if date else None,
         notification_id=name,
-        excerpt=shortened(one_line(_around(error).decode("utf-8", "replace")), _EXCERPT),
+        excerpt=error.hide.line(_around(error).decode("utf-8", "replace"), _EXCERPT),
     )
-    return StreamPage([], cursor[1].decode() if cursor else None, error.clock, [unreadable])
+    return StreamPage([], lead, error.clock, [unreadable])
 
 
 def _around(error: UnreadableAnswer) -> bytes:

@@ -33,6 +33,7 @@ from connector.model import (
     Unreadable,
 )
 from connector.notification import SHA256, read
+from connector.plugin import CONTRACT, USER_AGENT, SourceKind
 from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
 from connector.sources.virustotal import api
@@ -231,13 +232,15 @@ class VirusTotalSource:
             gap = None if gap_looked_for else state.gap(page.clock)
             gap_looked_for = True
             state, stored = self._after(state, page, gap)
-            yield stored
-            checkpoint = stored.checkpoint
-            has_new |= self._note(stored)
+            checkpoint, unreadable, ids = stored.checkpoint, stored.unreadable, _ids(stored.notifications)
+            handed_over, clock = [stored], page.clock
+            del stored, page  # which may be large, and are not kept until the next is there
+            yield handed_over.pop()
+            has_new |= self._note(unreadable, ids)
             if state.walk is None:
                 self._pause(is_due=walk.by_date and not has_new)
             if state.walk is None and is_taken_up:
-                state, is_taken_up = self._begun(state, page.clock), False
+                state, is_taken_up = self._begun(state, clock), False
                 self._progress, self._restarted = _Progress(), False
 
     def get(self, notification_id: str) -> Notification:
@@ -428,10 +431,10 @@ class VirusTotalSource:
         unheard = [each for each in unreadable if each.id not in self._stepped_over]
         return state, Page(notifications, state.model_dump(), gap, unheard, self._settings.looks_up())
 
-    def _note(self, stored: Page) -> bool:
+    def _note(self, unreadable: Sequence[Unreadable], ids: Sequence[str]) -> bool:
         """Remember what has been stored; return whether any notification was new."""
-        self._stepped_over |= {each.id for each in stored.unreadable}
-        has_new = self._reader.handed(_ids(stored.notifications))
+        self._stepped_over |= {each.id for each in unreadable}
+        has_new = self._reader.handed(ids)
         if has_new:
             self._fruitless = 0
         return has_new
@@ -554,3 +557,10 @@ def _in_path(collection: str, entity_id: str) -> str:
         # docs.virustotal.com/reference/url: "URL identifiers", the base64url form without padding
         return base64.urlsafe_b64encode(entity_id.encode()).decode().rstrip("=")
     return entity_id
+
+
+KIND = SourceKind(
+    contract=CONTRACT,
+    settings=VirusTotalSettings,
+    make=lambda settings: VirusTotalSource(settings, user_agent=USER_AGENT),
+)

@@ -29,6 +29,11 @@ def told(case, mapping=STIX):
     return explain.explain(mapping, read_one(INPUTS / f"{case}.json"))
 
 
+@functools.cache
+def usual(case, mapping):
+    return Parsed(page.page(told(case, mapping)))
+
+
 def found(parts, *keys):
     for key in keys:
         (part,) = [each for each in parts if each["key"] == key]
@@ -119,7 +124,7 @@ def test_a_terminal_gets_a_tree_with_the_same(capsys):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("mapping", [STIX, CEF])
 def test_every_link_of_the_page_leads_to_one_place_in_it(mapping, case):
-    parsed = Parsed(page.page(told(case, mapping)))
+    parsed = usual(case, mapping)
     ids = parsed.all("id")
     assert len(set(ids)) == len(ids)
     assert {each[1:] for each in parsed.all("href")} <= set(ids)
@@ -185,8 +190,7 @@ def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping)
         return
     html = page.page(explained)
     parsed = Parsed(html)
-    usual = Parsed(page.page(told(case, mapping)))
-    assert {tag for tag, _ in parsed.tags} <= {tag for tag, _ in usual.tags} | {
+    assert {tag for tag, _ in parsed.tags} <= {tag for tag, _ in usual(case, mapping).tags} | {
         "small",
         "a",
         "h3",
@@ -196,7 +200,7 @@ def test_nothing_in_a_notification_becomes_part_of_the_page(text, case, mapping)
         "summary",
     }
     assert [tag for tag, _ in parsed.tags].count("script") == 1
-    assert parsed.texts["script"] == usual.texts["script"]
+    assert parsed.texts["script"] == usual(case, mapping).texts["script"]
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     assert all(each.startswith("#") for each in parsed.all("href"))
     shown = html.decode("utf-8").replace(parsed.texts["script"], "").replace(parsed.texts["style"], "")
@@ -254,7 +258,7 @@ def test_a_page_that_cannot_be_written_is_one_sentence_and_a_dash_is_stdout(tmp_
     ask = ("mapping", "explain", "cef", "--notification", INPUTS / "ip_v4.json", "--html")
     done = iocstream_here(*ask, "no/page.html", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("Error: no/page.html cannot be written: No such file or directory\n")
+    assert done.stderr.endswith("error: no/page.html cannot be written: No such file or directory\n")
     done = iocstream_here(*ask, "-", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("<!DOCTYPE html>")

@@ -159,4 +159,4 @@ def test_the_findings_are_there_for_machines(tmp_path):
 def test_a_mapping_that_does_not_exist_is_a_mistake_in_the_command(tmp_path):
     done = iocstream_here("mapping", "check", "stix22", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no mapping 'stix22'; there is cef, ")
+    assert done.stderr.startswith("error: there is no mapping 'stix22'; did you mean stix21? There is cef, ")

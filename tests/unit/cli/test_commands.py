@@ -1,6 +1,7 @@
 """What commands decide by themselves: exit codes, messages, the shape of --json, and what they refuse to begin."""
 
 import json
+import socket
 
 import pytest
 from click.testing import CliRunner
@@ -90,7 +91,7 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
     assert command.part_json(route) == {
         "name": "r", "kind": "route", "state": "waiting", "message": "nobody there",
         "delivered": 4, "filtered": 1, "made_nothing": 0, "withdrawn": 0, "muted": 0, "guarded": 0,
-        "refused": 1, "messages": 9, "revised": 0, "judged": 0, "reasons": {"sink: no": 1},
+        "refused": 1, "messages": 9, "revised": 0, "judged": 0, "reconsidered": 0, "reasons": {"sink: no": 1},
     }  # fmt: skip
 
 
@@ -189,12 +190,36 @@ def test_a_duration_is_told_in_the_largest_unit_of_which_there_are_two(seconds, 
         (["manifest", "--for", "xsoar"], "--for and --out go together"),
         (["manifest", "--for", "none", "--out", "x"], "there is no package for 'none'"),
         (["token", "new", "a b", "--scope", "read"], "'a b' is no name"),
-        (["token", "new", "a", "--scope", "write"], "a scope is none of read, act, admin"),
+        (["token", "new", "a", "--scope", "write"], "there is no scope 'write'; there is read, act, admin"),
     ],
 )
 def test_what_a_command_cannot_begin_is_one_sentence_and_2(folder, capsys, arguments, said):
     assert refusal(*arguments) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["convert", "none.json"], "error: none.json cannot be read: No such file or directory\n"),
+        (
+            ["statsu"],
+            "error: no such command 'statsu'. Did you mean 'status'?\n`iocstream --help` says what there is\n",
+        ),
+        (["replay"], "error: missing argument 'ROUTE'\n`iocstream replay --help` says what there is\n"),
+    ],
+)
+def test_every_error_has_the_same_form(folder, capsys, arguments, said):
+    assert refusal(*arguments) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_a_port_that_is_taken_is_named_with_the_remedy(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert refusal("simulate", "--port", port) == 2
+    said = f"error: the port {port} cannot be listened on: Address already in use; choose another with --port, or 0"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_dead_letters_are_listed_and_dropped_only_when_that_is_confirmed(refused, capsys):
@@ -207,6 +232,20 @@ def test_dead_letters_are_listed_and_dropped_only_when_that_is_confirmed(refused
     done = invoked("rejected", "drop", listed[0]["id"], "--yes", "--json")
     assert (done.return_value, json.loads(done.stdout)) == (0, {"dropped": 1})
     assert len(json.loads(invoked("rejected", "list", "--json").stdout)) == 3
+
+
+def test_dead_letters_are_counted_by_reason_and_listed_up_to_a_limit(refused):
+    lines = [line.split() for line in invoked("rejected", "list", "--limit", "1").stdout.splitlines()]
+    assert ["4", "out", "sink", "no", r"\x1b[31m"] in lines
+    assert len([line for line in lines if set(line) & set(IDS)]) == 1
+    assert lines[-1][:3] == ["and", "3", "more;"]
+    assert len(json.loads(invoked("rejected", "list", "--limit", "3", "--json").stdout)) == 3
+
+
+@pytest.mark.parametrize(("wanted", "count"), [(["--reason", "NO "], 4), (["--reason", "yes"], 0), (["-r", "out"], 4)])
+def test_dead_letters_are_chosen_by_reason_and_route(refused, wanted, count):
+    assert len(json.loads(invoked("rejected", "list", *wanted, "--json").stdout)) == count
+    assert ("there are no such dead letters" in invoked("rejected", "list", *wanted).stdout) == (count == 0)
 
 
 def test_a_dead_letter_is_shown_as_text_that_steers_no_terminal(refused):
@@ -254,7 +293,13 @@ class TestActions:
         ("arguments", "cause"),
         [
             (["none"], "there is no action 'none'"),
+            (["get_statu"], "there is no action 'get_statu'; did you mean get_status? There is"),
             (["get_status", "-p", "x"], "--param x: write NAME=VALUE"),
+            (
+                ["list_rejected", "-p", "rote=x"],
+                "rote: there is no such parameter; did you mean route? There is",
+            ),
+            (["get_status", "-p", "x=1"], "x: there is no such parameter; the action takes none"),
             (["list_notifications", "-p", "since=2026-W05"], "since: is no time; write 2026-01-31"),
             (["list_notifications", "-p", "limit=0"], "limit: "),
             (["get_status", "--json-in", "none.json"], "none.json cannot be read"),
@@ -294,4 +339,5 @@ def test_the_configuration_of_the_demonstration_is_one(tmp_path):
     )
     path.write_text(text)
     plan = configuration.load(path, {"VT_API_KEY": "k", "TAXII_PASSWORD": "p"})
-    assert {route.sink.type for route in plan.settings.routes.values()} == set(kinds.SINKS)
+    # All but those for which there is nothing to see without a product that receives it.
+    assert {route.sink.type for route in plan.settings.routes.values()} == set(kinds.SINKS) - {"http", "kafka"}

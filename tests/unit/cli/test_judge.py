@@ -55,7 +55,7 @@ def test_all_that_is_said_arrives(folder):
 
     assert stored["concerns"] == 0
     (found,) = listed("--in-force", "--of", "rule", "--value", "r", "--source", "saved", "--by", "bob")
-    assert stored == {**found, "concerns": 0}
+    assert stored == {**found, "concerns": 0, "named_by": 0, "naming": []}
     assert (found["ruleset"], found["source"], found["by"]) == ("7", "saved", "bob")
     assert found["until"] == "2100-01-01T00:00:00.000Z"
 

@@ -55,7 +55,7 @@ def test_every_expression_finds_a_value_in_some_example():
         ("MALICIOUS", "MEDIUM", None, 5),
         ("MALICIOUS", "HIGH", 30, 8),
         ("MALICIOUS", "NEW", 100, 8),
-        ("MALICIOUS", "NEW", None, 3),
+        ("MALICIOUS", "NEW", None, 5),
         ("MALICIOUS", None, 80, 8),
         ("MALICIOUS", None, 40, 5),
         ("MALICIOUS", None, 39, 3),

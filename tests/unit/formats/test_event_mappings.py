@@ -305,3 +305,99 @@ def test_what_is_no_sha_256_is_never_sent_as_one(name, identifier):
         assert "SHA-256" not in values(document)
         assert identifier in values(document)
     assert bool(made) == (name != "udm" or identifier != "zz" * 32)
+
+
+def assessed(verdict, score=None, kind="domain", **more):
+    value = "h.example.com" if kind == "domain" else "cd" * 32
+    assessment = {"verdict": {"value": verdict}, "threat_score": {"value": score}}
+    return matched(kind, value, {"gti_assessment": assessment, **more})
+
+
+@pytest.mark.parametrize(
+    ("body", "is_indicator"),
+    [
+        (assessed("VERDICT_BENIGN", 0), False),
+        (assessed("VERDICT_BENIGN", 90), False),
+        (assessed("VERDICT_UNDETECTED"), False),
+        (assessed("VERDICT_UNDETECTED", 29), False),
+        (assessed("VERDICT_UNDETECTED", 1) | {"judgement": {"verdict": "true_positive", "of": "observable"}}, True),
+        (assessed("VERDICT_UNDETECTED", 30), True),
+        (assessed("VERDICT_UNKNOWN"), True),
+        (assessed("VERDICT_SUSPICIOUS", 1), True),
+        (assessed("VERDICT_MALICIOUS", 1), True),
+        (matched("domain", "h.example.com", {"gti_assessment": None}), True),
+    ],
+)
+def test_what_is_harmless_is_no_indicator_of_ecs_and_udm_and_no_claim(body, is_indicator):
+    (ecs,) = documents("ecs", body)
+    (udm,) = documents("udm", body)
+    assert (ecs["event"].get("category"), ecs["event"].get("type"), ecs["event"]["kind"]) == (
+        (["threat"], ["indicator"], "enrichment") if is_indicator else (None, None, "event")
+    )
+    interval = udm["metadata"]["interval"]
+    assert (interval["end_time"] > interval["start_time"]) == is_indicator
+    for name in ("ecs", "udm"):
+        assert bundled(name).rendering(notification.view(notification.read(body))).claims == is_indicator
+
+
+def test_what_is_benign_is_no_alert_of_splunk():
+    for verdict, kind in (("VERDICT_BENIGN", "event"), ("VERDICT_UNDETECTED", "alert"), ("VERDICT_MALICIOUS", "alert")):
+        assert documents("splunk-hec", assessed(verdict))[0]["event"]["type"] == kind
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_engines_call_it_is_not_told_of_what_is_benign(name):
+    label = {"popular_threat_classification": {"suggested_threat_label": "trojan.quillback"}}
+    assert any("trojan.quillback" in value for value in said(name, assessed("VERDICT_SUSPICIOUS", **label)))
+    assert not any("quillback" in value for value in said(name, assessed("VERDICT_BENIGN", **label)))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("engines", "severity"), [(20, 2), (10, 2), (9, 1), (1, 1)])
+def test_where_virustotal_gives_no_verdict_the_engines_do_as_in_stix(name, engines, severity):
+    stats = {"malicious": engines, "suspicious": 0, "undetected": 40, "harmless": 0}
+    (document,) = documents(
+        name, matched("domain", "h.example.com", {"gti_assessment": None, "last_analysis_stats": stats})
+    )
+    assert severity_of(document) == severity
+    assert "malicious" not in values(document), "that would be VirusTotal's own verdict"
+
+
+OF_TENANT = {
+    "ecs": lambda document: [document["event"]["id"]],
+    "ocsf": lambda document: [
+        document["metadata"]["uid"],
+        document["finding_info"]["uid"],
+        document["metadata"]["correlation_uid"],
+    ],
+    "udm": lambda document: [document["metadata"]["threat"][0]["threat_id"]],
+    "splunk-hec": lambda document: [document["event"]["id"]],
+}
+
+
+@pytest.mark.parametrize(("name", "ids"), OF_TENANT.items())
+def test_a_notification_of_two_tenants_is_two_events_and_each_names_the_id_of_virustotal(name, ids):
+    body = matched("domain", "h.example.com", {}, notification_id="777")
+    (alone,), (acme,), (beta,) = (
+        documents(name, body | {"source": {"name": "a", "labels": labels}})
+        for labels in ({}, {"tenant": "acme"}, {"tenant": "beta"})
+    )
+    for each, mine, others in zip(ids(alone), ids(acme), ids(beta), strict=True):
+        assert (mine, others) == (f"acme:{each}", f"beta:{each}")
+    assert all("777" in values(document) for document in (alone, acme, beta))
+
+
+def test_a_url_that_nobody_could_go_to_is_no_url_of_ocsf():
+    body = body_of("url_hunting")
+    body["attributes"]["url"] = "http://01.02.03.04/x"
+    (document,) = documents("ocsf", body)
+    assert [(each["type_id"], each["type"]) for each in document["observables"]] == [(99, "VirusTotal url identifier")]
+    assert document["osint"][0]["type"] == "VirusTotal url identifier"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_controls_and_separators_of_lines_are_in_no_event(name):
+    body = body_of("file_hunting")
+    body["context_attributes"]["hunting_info"]["rule_name"] = "a\u0007b\u2028c\u001bd\u0085e"
+    (line,) = lines(name, body)
+    assert not re.search(rb"\\u00[01]|\xe2\x80\xa8|[\x00-\x1f]\w|\x7f|\xc2\x85", line.replace(b"\t", b""))

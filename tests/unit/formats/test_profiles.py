@@ -95,6 +95,7 @@ def test_nobody_and_nothing_is_said_to_be_behind_what_is_benign(mapping, profile
             "families": [{"family": "quillback", "configs": [{"net_info": {"connections": connections}}]}]
         },
         "techniques": [{"id": "T1059", "name": "Interpreter", "tactics": []}],
+        "popular_threat_classification": {"suggested_threat_label": "trojan.sedge"},
     }
     body = body_of("file_hunting") | {"attributes": attributes}
 
@@ -102,7 +103,7 @@ def test_nobody_and_nothing_is_said_to_be_behind_what_is_benign(mapping, profile
         attributes["gti_assessment"] = {"verdict": {"value": verdict}, "threat_score": {"value": 90}}
         (made,) = convert([notification.read(body)], bundled(mapping, profile))
         text = b"".join(message.body for message in made.messages)
-        return [each for each in (b"Dust Heron", b"quillback", b"panel.example", b"T1059") if each in text]
+        return [each for each in (b"Dust Heron", b"quillback", b"panel.example", b"T1059", b"sedge") if each in text]
 
     assert said("VERDICT_MALICIOUS")
     assert said("VERDICT_BENIGN") == []

@@ -122,6 +122,41 @@ def test_of_a_host_with_a_port_or_in_a_url_the_host_is_taken_and_a_network_is_no
     assert list(hosts(body)) == ([host] if host else [])
 
 
+@pytest.mark.parametrize(
+    ("connection", "named"),
+    [
+        ({"url": "u2.example:4444"}, ["u2.example"]),
+        ({"url": "u3.example/gate.php"}, ["u3.example"]),
+        ({"url": "203.0.113.9:4444"}, ["203.0.113.9"]),
+        ({"url": "203.0.113.9/gate.php"}, ["203.0.113.9"]),
+        ({"url": "203.0.113.9:80/gate.php"}, ["203.0.113.9"]),
+        ({"url": "tcp://u1.example:4444"}, ["u1.example"]),
+        ({"url": "u4.example"}, ["u4.example"]),
+        ({"host": "u5.example/gate.php"}, ["u5.example"]),
+        ({"url": "203.0.113.0/24"}, []),
+        ({"url": "203.0.113.0/99"}, []),
+        ({"url": "gate?x=1:2"}, []),
+        ({"url": "nobody:4444"}, []),
+        ({"host": "a1.example", "url": "http://b1.example:8080/gate"}, ["a1.example", "b1.example"]),
+        ({"host": "a1.example", "url": "http://a1.example:8080/gate"}, ["a1.example"]),
+    ],
+)
+def test_the_host_of_a_url_is_named_too_with_or_without_a_scheme(connection, named):
+    assert [*hosts(file(connection | {"categories": ["C2"]}, verdict="VERDICT_MALICIOUS"))] == named
+
+
+def test_a_flat_configuration_may_have_lists_of_hosts_and_categories():
+    body = file(verdict="VERDICT_MALICIOUS")
+    flat = {"family": "quillback", "domain": ["a.example", "b.example"], "ip": ["192.0.2.7"]}
+    body["attributes"]["malware_config"] = flat
+    named = ["a.example", "b.example", "192.0.2.7"]
+    assert [(name, *each["labels"]) for name, each in hosts(body).items()] == [
+        (name, "malware-config") for name in named
+    ]
+    body["attributes"]["malware_config"] = flat | {"categories": ["C2"]}
+    assert [(name, *each["labels"]) for name, each in hosts(body).items()] == [(name, "c2") for name in named]
+
+
 def test_a_host_that_is_named_twice_is_what_it_is_once_said_to_be():
     host = hosts(file({"host": "panel.example"}, "PANEL.example", verdict="VERDICT_MALICIOUS"))["panel.example"]
     assert (host["indicator_types"], host["labels"]) == (["malicious-activity"], ["c2"])
@@ -149,13 +184,14 @@ def test_an_indicator_of_what_a_list_labels_has_its_label_and_no_more_confidence
 class Receiver:
     """What a receiver has of a route, without a journal."""
 
-    def __init__(self):
+    def __init__(self, mapping=MAPPING):
+        self.mapping = mapping
         self.versions = {}
 
     def gets(self, body, number):
         item = notification.read(body)
         entry = Entry(number, "", item)
-        rendered = Rendered(entry, MAPPING.render(notification.view(item)), output=MAPPING.format)
+        rendered = Rendered(entry, self.mapping.render(notification.view(item)), output=self.mapping.format)
         ledger = Ledger(self.versions)
         [conversion] = encode([rendered], ledger)
         for version in ledger.stamped:
@@ -224,3 +260,121 @@ def test_every_host_of_a_flat_configuration_is_named_once():
     assert [*hosts(body)] == ["a.example", "b.example", "192.0.2.7", "c.example"]
     body["attributes"]["malware_config"] |= {"url": "http://a.example/", "host": None, "ip": "a.example"}
     assert [*hosts(body)] == ["a.example"]
+
+
+MISP = load_mapping("stix21", None, "misp")
+SEEN = ("file", "domain-name", "ipv4-addr")
+
+
+def to_ids(body, labelled=()):
+    """What MISP would detect: the patterns' values, of a profile whose other values are observables alone."""
+    known_good = {value: Guarded("popular", "label", 30, value) for value in labelled}
+    with Guarding(known_good.get):
+        documents = made(body, MISP)
+    detected = {each["name"] for each in documents if each["type"] == "indicator" and not each.get("revoked")}
+    seen = {each.get("value") or each["hashes"]["SHA-256"] for each in documents if each["type"] in SEEN}
+    assert not detected & seen
+    sources = {each["source_ref"] for each in documents if each["type"] == "relationship" and not each.get("revoked")}
+    assert sources <= {each["id"] for each in documents}
+    return detected, seen
+
+
+@pytest.mark.parametrize("verdict", ["VERDICT_UNDETECTED", "VERDICT_UNKNOWN", None])
+def test_for_misp_no_host_of_a_file_that_is_not_known_to_be_bad_is_to_be_detected(verdict):
+    body = file("panel.example", {"host": "update.example"}, verdict=verdict)
+    assert to_ids(body) == (set(), {"ab" * 32, "panel.example", "update.example"})
+
+
+@pytest.mark.parametrize("verdict", ["VERDICT_MALICIOUS", "VERDICT_SUSPICIOUS"])
+def test_for_misp_the_c2_servers_of_a_bad_file_are_to_be_detected_and_its_other_hosts_merely_seen(verdict):
+    body = file("panel.example", "198.51.100.7", {"host": "update.example"}, verdict=verdict)
+    assert to_ids(body, labelled=["198.51.100.7"]) == (
+        {"ab" * 32, "panel.example"},
+        {"update.example", "198.51.100.7"},
+    )
+
+
+def test_for_sentinel_hosts_that_are_not_said_to_be_bad_are_no_indicators():
+    sentinel = load_mapping("stix21", None, "sentinel")
+    connections = ("panel.example", {"host": "update.example"})
+    assert Receiver(sentinel).gets(file(*connections, verdict="VERDICT_SUSPICIOUS"), 1).keys() == {
+        "ab" * 32,
+        "panel.example",
+        *SHARED,
+    }
+    assert Receiver(sentinel).gets(file(*connections), 1).keys() == {"ab" * 32, *SHARED}
+
+
+SHARED = {each["name"] for each in MAPPING.format.shared_documents() if "name" in each}
+SCORED = "VERDICT_UNDETECTED, 30"
+"""An undetected file with a threat score that says something."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "nothing_to_look_for"),
+    [
+        ("sentinel", {"VERDICT_BENIGN", "VERDICT_UNDETECTED"}),
+        ("misp", {"VERDICT_BENIGN", "VERDICT_UNDETECTED", SCORED, "VERDICT_UNKNOWN", None}),
+        ("xsoar", {"VERDICT_BENIGN"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "verdict", ["VERDICT_MALICIOUS", "VERDICT_UNDETECTED", SCORED, "VERDICT_UNKNOWN", "VERDICT_BENIGN", None]
+)
+def test_receivers_that_look_for_every_indicator_have_none_of_what_is_harmless(profile, nothing_to_look_for, verdict):
+    mapping = load_mapping("stix21", None, profile)
+    receiver = Receiver(mapping)
+    body = assessed(verdict, 1)
+    assert ("ab" * 32 in receiver.gets(body, 1)) == (verdict not in nothing_to_look_for)
+    relations = [each["source_ref"] for each in made(body, mapping) if each["type"] == "relationship"]
+    assert (verdict in nothing_to_look_for) <= (relations == [])
+
+    receiver = Receiver(mapping)
+    assert not receiver.gets(assessed("VERDICT_MALICIOUS", 1), 1)["ab" * 32].get("revoked")
+    taken_back = receiver.gets(assessed(verdict, 2), 2).get("ab" * 32, {}).get("revoked", False)
+    # For misp and a verdict that turns, `withdraw` says it: a route knows that it is a claim no more.
+    assert taken_back == (verdict in nothing_to_look_for) or profile == "misp"
+
+
+def assessed(verdict, number):
+    body = file(number=number)
+    body["attributes"]["attribution"] = {"threat_actors": ["Dust Heron"]}
+    body["attributes"]["techniques"] = [{"id": "T1059", "name": "Interpreter", "tactics": []}]
+    if verdict:
+        value, _, score = verdict.partition(", ")
+        body["attributes"]["gti_assessment"] = {
+            "verdict": {"value": value},
+            "threat_score": {"value": int(score or 29)},
+        }
+    return body
+
+
+def test_sentinel_has_what_is_undetected_once_an_analyst_calls_it_a_true_positive():
+    sentinel = load_mapping("stix21", None, "sentinel")
+    body = assessed("VERDICT_UNDETECTED", 1) | {"judgement": {"verdict": "true_positive", "of": "observable"}}
+    assert "ab" * 32 in Receiver(sentinel).gets(body, 1)
+
+
+def test_for_misp_what_a_list_labels_is_merely_seen_and_a_note_names_the_list():
+    body = file("panel.example", verdict="VERDICT_MALICIOUS")
+    body["guard"] = {"list": "popular", "effect": "label", "confidence": 20}
+    assert to_ids(body) == ({"panel.example"}, {"ab" * 32})
+    (note,) = [each for each in made(body, MISP) if each["type"] == "note"]
+    (observed,) = [each["id"] for each in made(body, MISP) if each["type"] == "observed-data"]
+    assert (note["content"], note["object_refs"]) == ("On the known-good list popular.", [observed])
+
+
+def test_for_misp_a_host_that_a_list_labels_later_is_taken_back_where_it_was_to_be_detected():
+    receiver = Receiver(MISP)
+    first, second = (file("panel.example", verdict="VERDICT_MALICIOUS", number=number) for number in (1, 2))
+    assert receiver.gets(first, 1)["panel.example"]["confidence"] == 75
+    with Guarding(lambda value: Guarded("popular", "label", 30, value) if value == "panel.example" else None):
+        assert receiver.gets(second, 2)["panel.example"]["revoked"]
+        assert "panel.example" not in Receiver(MISP).gets(first, 1)
+
+
+def test_for_sentinel_which_takes_no_malware_the_families_are_labels():
+    sentinel = load_mapping("stix21", None, "sentinel")
+    body = file("panel.example", verdict="VERDICT_MALICIOUS", family="Quillback")
+    (indicator,) = [each for each in made(body, sentinel) if each["name"] == "ab" * 32]
+    assert indicator["labels"] == ["quillback"]

@@ -150,7 +150,31 @@ def test_the_list_that_comes_along_guards_no_host_that_anybody_can_have(host):
 
 def test_each_entry_of_the_list_that_comes_along_is_needed():
     for each in known_good().lists:
-        for host in each.hosts:
+        said = [line.partition("#")[0].strip() for line in each.path.read_text("utf-8").splitlines()]
+        hosts = [line for line in said if line and line[0] not in "*=" and not line[-1].isdigit() and ":" not in line]
+        for host in hosts:
             parent = host.split(".", 1)[1]
             above = bundled().derived(parent) if "." in parent else None
             assert above is None, f"{each.name}: {above.entry} guards {host} already"
+
+
+def test_a_digest_tells_whether_other_values_are_guarded_or_with_another_effect(tmp_path):
+    def digest(*hosts, exceptions=(), bundled=None, **options):
+        made = section(tmp_path, *hosts, **options).model_copy(
+            update={"exceptions": list(exceptions), "bundled": bundled}
+        )
+        return GuardBook(made).of().digest
+
+    same = digest("example.com", "192.0.2.0/24")
+    assert digest("example.com", "192.0.2.0/24") == same
+    others = [
+        digest("example.com"),
+        digest("=example.com", "192.0.2.0/24"),
+        digest("example.com", "192.0.2.0/24", effect="label"),
+        digest("example.com", "192.0.2.0/24", effect="label", confidence=7),
+        digest("example.com", "192.0.2.0/24", exceptions=["www.example.com"]),
+        digest("example.com", "192.0.2.0/24", bundled="all"),
+        digest("example.com", "192.0.2.0/24", bundled="none"),
+        GuardBook().of().digest,
+    ]
+    assert len({same, *others}) == 1 + len(others)

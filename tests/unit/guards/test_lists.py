@@ -4,11 +4,15 @@ import json
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.guards import lists
+from connector.guards.guards import GuardBook
 from connector.guards.matcher import Matcher
+from connector.guards.warninglist import Warninglist, offset
 from connector.model import Misconfigured
-from connector.settings.guards import ListSettings
+from connector.settings.guards import GuardSettings, ListSettings
 
 
 def read(path, **options):
@@ -188,7 +192,7 @@ def test_a_fault_in_text_names_file_and_line(tmp_path, text, told):
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ('{\n "list": [1]}', "own.json: list[0]: must be text"),
+        ('{\n "list": [1]}', "own.json:2: list[0] must be text"),
         ('{\n "list": \n x', "own.json:3: is no JSON"),
         ("[" * 100_000, "own.json:1: is no JSON"),
         ('{"list": ' + '{"a":' * 2000 + "1" + "}" * 2001, "own.json:1: is no JSON"),
@@ -201,7 +205,20 @@ def test_a_fault_in_text_names_file_and_line(tmp_path, text, told):
         ('{"list": ["/x*/i"], "type": "regex"}', "own.json: list[0]: '/x*/i': the expression matches the empty text"),
         ('{"list": [], "matching_attributes": "domain"}', 'own.json: "matching_attributes" must be a list'),
         ("\0\1\2", "own.json:1: is no JSON"),
+        ('{"list": ["a.example",\n]}', "own.json:1: is no JSON"),
+        ('{"list": ["a.example"\n "b.example"]}', "own.json:2: is no JSON"),
+        ('{"list": ["a.example"]\n', "own.json:2: is no JSON"),
+        ('{"list": ["a.example",\n "b\\x"], "type": "string"}', "own.json:2: is no JSON"),
+        ('{"list": ["a.example",\n "b\n"], "type": "string"}', "own.json:2: is no JSON"),
+        ('{"list": ["a.example",\n ["b.example"]]}', "own.json:2: list[1] must be text"),
+        ('{"list": ["a.example"], "list": ["b.example"]}', "own.json: is no MISP warninglist"),
+        ('{"list": ["a.example",\n "' + "b" * 60_000 + '"]}', "own.json:2: an entry is too long"),
+        ('{"list": ["' + "b" * 5000 + '"]}', "own.json: list[0]: longer than 4096 characters"),
+        ('{"name": "' + "b" * 2_000_000 + '", "list": ["a.example"]}', "own.json: is no MISP warninglist"),
+        ('{"list": ["a.example"], "name": "' + "b" * 2_000_000 + '"}', "own.json: is no MISP warninglist"),
+        ('{"list": [' + "[],\n" * 2_000_000 + '"a.example"]}', "own.json:1: from here on, this is no MISP warninglist"),
     ],
+    ids=str.__len__,
 )
 def test_a_fault_in_json_names_file_and_place(tmp_path, body, told):
     path = tmp_path / "own.json"
@@ -223,9 +240,75 @@ def test_files_are_bounded_together_and_in_number(tmp_path, monkeypatch):
     assert "c.txt: with it the lists have more than 30 bytes" in error(tmp_path, lambda: read(tmp_path))
     monkeypatch.setattr(lists, "MAX_FILES", 2)
     assert "more than 2 lists in this folder" in error(tmp_path, lambda: read(tmp_path))
+    monkeypatch.undo()
     monkeypatch.setattr(lists, "MAX_ENTRIES", 1)
     told = error(tmp_path, lambda: text_list(tmp_path, "example.com\nexample.org\n"))
     assert told.startswith("own.txt:2: there are more than 1 entries")
+    told = error(tmp_path, lambda: misp(tmp_path, ["example.com", "example.org"]))
+    assert told.startswith("own.json: list[1]: there are more than 1 entries")
+
+
+@pytest.mark.parametrize(
+    ("limit", "what", "list_type", "beginning"),
+    [
+        ("MAX_ENTRIES", "entries", "hostname", ""),
+        ("MAX_WILDCARDS", "entries that begin with `*.`", None, "*."),
+        ("MAX_SUBSTRINGS", "substrings", "substring", ""),
+        ("MAX_REGEXES", "regular expressions", "regex", "^"),
+    ],
+)
+def test_the_lists_of_all_sections_together_have_no_more_entries_than_there_may_be(  # noqa: PLR0917
+    tmp_path, monkeypatch, limit, what, list_type, beginning
+):
+    if list_type == "regex":
+        pytest.importorskip("re2")
+    paths = [tmp_path / f"{number}.txt" for number in range(2)]
+    for path in paths:
+        path.write_text(f"{beginning}a.example\n{beginning}b.example\n")
+    first, second = (GuardSettings(lists=[ListSettings(path=path, type=list_type)]) for path in paths)
+    assert len(GuardBook(first, {"s": second}).read()) == 2
+    monkeypatch.setattr(lists, limit, 3)
+    told = error(tmp_path, GuardBook(first, {"s": second}).read)
+    assert told.startswith(
+        f"1.txt: with it the lists of this configuration have 4 {what}, and 3 are the most: take out"
+    )
+    assert len(GuardBook(first, {"s": first}).read()) == 1
+    monkeypatch.setattr(lists, limit, 1)
+    assert "0.txt:2: " in error(tmp_path, GuardBook(first).read)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_have_their_numbers_wherever_a_file_is_cut_while_it_is_read(tmp_path, monkeypatch, end):
+    path = tmp_path / "own.txt"
+    path.write_bytes(end.join([*(f"h{number}.example" for number in range(20)), "nonsense", "a.example"]).encode())
+    for size in range(16, 60):
+        monkeypatch.setattr(lists, "_BLOCK", size)
+        assert error(tmp_path, lambda: read(path)).startswith("own.txt:21: 'nonsense': it is no host")
+
+
+def test_a_line_without_an_end_is_told(tmp_path):
+    told = error(tmp_path, lambda: text_list(tmp_path, "a.example\n# " + "b" * 3_000_000))
+    assert told == "own.txt:2: a line of more than 1048576 bytes"
+
+
+@given(
+    st.lists(st.text(max_size=5), max_size=350),
+    st.dictionaries(st.text(max_size=4), st.recursive(st.text(max_size=3), st.lists), max_size=3),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+)
+def test_a_warninglist_is_read_as_any_json_is_a_few_entries_at_a_time(texts, about, indent, is_first):
+    about.pop("list", None)
+    member = {"list": texts}
+    body = json.dumps(member | about if is_first else about | member, indent=indent, ensure_ascii=is_first).encode(
+        errors="replace"
+    )
+    found = Warninglist(body)
+    entries = [(start, each) for start, some in found.entries(1000) for each in some]
+    assert [each for _, each in entries] == json.loads(body)["list"]
+    assert {**found.about, "list": texts} == about | member
+    for number, (start, each) in enumerate(entries[:100]):
+        assert json.JSONDecoder().raw_decode(body[offset(body, start, number) :].decode())[0] == each
 
 
 def test_what_is_no_file_is_told(tmp_path):

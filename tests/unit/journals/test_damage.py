@@ -160,7 +160,7 @@ def test_a_checkpoint_of_which_a_bit_flipped_is_not_gone_on_from(journal, path, 
     assert (journal.checkpoint("vt"), checked(path)) == (ANEW, [])
     assert journal.checkpoint("files") == CHECKPOINT
     with journal.lease("vt"):
-        assert journal.append("vt", Page([Notification("3", 3, {}), Notification("9", 9, {})], CHECKPOINT)) == 1
+        assert journal.append("vt", Page([Notification("3", 3, {}), Notification("9", 9, {})], CHECKPOINT)).new == 1
     assert journal.checkpoint("vt") == CHECKPOINT
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from connector.journals.sql.process import Process
 from connector.journals.sqlite import maintenance
 from connector.journals.sqlite.database import KEPT_FREE_PAGES, Database, migrations
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.journals.sqlite.process import Process
 from connector.model import Misconfigured, Unavailable
 
 LEASES = "CREATE TABLE leases (name, holder, host, realm, pid, process_started, since, expires);\n"

@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 
 import pytest
 
+from connector.journals.sql.leases import LEASE_SECONDS
+from connector.journals.sql.process import Process
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.journals.sqlite.leases import LEASE_SECONDS
-from connector.journals.sqlite.process import Process
 from connector.model import Advance, LeaseHolder, Notification, Page, Unavailable, Version
 
 ELSEWHERE = Process("elsewhere", "another boot", 7, "1")
@@ -201,6 +201,18 @@ def test_who_is_refused_is_told_who_serves_it_since_when_and_what_to_do(opened, 
         "route is served by process 7 on elsewhere since 2025-10-09T08:53:20Z; one process at a time may serve it, so"
         " let that one end first (SIGTERM loses nothing)"
     )
+
+
+def test_who_cannot_have_a_turn_is_told_that_it_will_be_over_and_not_to_end_the_other(opened):
+    with opened(ELSEWHERE).turn("syslog tcp siem:514"), pytest.raises(Unavailable) as refused:
+        opened().turn("syslog tcp siem:514").__enter__()
+    assert str(refused.value) == (
+        "the receiver syslog tcp siem:514 is served by process 7 on elsewhere since 2025-10-09T08:53:20Z; it is sending"
+        " for another route, and routes into one receiver take turns: `iocstream run` goes on by itself after that"
+        " batch, and another command can be given again then"
+    )
+    with opened().turn("syslog tcp siem:514"):
+        pass
 
 
 def test_a_lease_found_lost_while_all_are_renewed_is_named_and_its_holder_refused(opened, clock):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from connector.journals.sqlite.process import Process
+from connector.journals.sql.process import Process
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="the system has no /proc")
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from connector.journals.sqlite.process import Process
+from connector.journals.sql.process import Process
 Path("/proc/self/comm").write_bytes(bytes.fromhex(sys.argv[1]))
 here = Process.current()
 print(here.host, here.realm.replace(" ", "/"), here.pid, here.started, flush=True)

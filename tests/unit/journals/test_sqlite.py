@@ -181,7 +181,7 @@ def test_a_body_nested_deeper_than_json_is_written_is_kept_by_its_id(journal):
     for _ in range(300):
         body = {"a": body}
     with journal.lease("vt"):
-        assert journal.append("vt", Page([Notification("1", 5, body)], None)) == 1
+        assert journal.append("vt", Page([Notification("1", 5, body)], None)).new == 1
     assert journal.pending("route", ["vt"], 10) == [Entry(1, "vt", Notification("1", 5, {}))]
 
 
@@ -213,7 +213,7 @@ def test_more_ids_can_be_forgotten_than_one_transaction_takes(journal, monkeypat
         kept = [DeadLetter(seq, "sink", "no") for seq in (1, 2, 3)]
         journal.advance("out", ["vt"], Advance(7, 4, 0, 3, kept))
         assert journal.prune(100 * pruning.DAY_SECONDS, {}) == 4
-        assert journal.append("vt", page) == 4
+        assert journal.append("vt", page).new == 4
 
 
 def test_making_a_journal_touches_no_file(path):
@@ -465,6 +465,7 @@ def test_a_journal_knows_of_which_deliveries_it_kept_no_claims(path):
         with journal.lease("new"):
             journal.enlist("new", ["vt"], "here")
         assert journal.unclaimed_until("new", "here") == 0
+        assert [journal.spelled_until(name, "here") for name in ("never", "since", "new")] == [0, 5, 0]
 
 
 def test_a_look_up_is_of_today_from_midnight_on(path):

@@ -138,10 +138,10 @@ def test_a_condition_of_a_route_has_a_budget():
 def test_the_next_notification_has_a_budget_of_its_own():
     mapping = compiled(emitting('"${{ notification.sources | [].[@,@,@,@][] | length(@) }}"'))
     for _ in range(3):
-        many = {**VIEW, "notification": {**VIEW["notification"], "sources": ["x"] * 6_000}}
-        assert mapping.render(many)[0]["t"] == 24_000
+        many = {**VIEW, "notification": {**VIEW["notification"], "sources": ["x"] * 3_000}}
+        assert mapping.render(many)[0]["t"] == 12_000
     with pytest.raises(Refused, match="steps"):
-        mapping.render({**VIEW, "notification": {**VIEW["notification"], "sources": ["x"] * 60_000}})
+        mapping.render({**VIEW, "notification": {**VIEW["notification"], "sources": ["x"] * 30_000}})
 
 
 @pytest.mark.parametrize(
@@ -186,3 +186,40 @@ def test_projections_may_stand_within_one_another(depth):
 def test_what_is_nested_too_deeply_for_python_is_refused(last):
     with pytest.raises(Refused, match="nested too deeply"):
         compiled(named(TEXT, "${{ [X] }}", 1_500, last)).render(VIEW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A text of some megabytes at twenty places, and one of 100 kB at thousands, which no step is taken for.
+        named(TEXT, "${{ join('', [X,X]) }}", 20, "${{ X }}").replace(
+            "{o: {", "{o: {" + ", ".join(f"p{n}: '${{{{ a20 }}}}'" for n in range(20)) + ", "
+        ),
+        named(TEXT, "${{ join('', [X,X]) }}", 13, "${{ X }}").replace(
+            "{o: {", "{o: {" + ", ".join(f"p{n}: '${{{{ a13 }}}}'" for n in range(2500)) + ", "
+        ),
+        "format: plain\nemit:\n"
+        + "".join(f"  o{n}: {{type: x, t: '{'x' * 50}'}}\n" for n in range(2001))
+        + "  all:\n    type: x\n"
+        + "".join(f"    p{n}: '${{{{ [{', '.join(f'o{m}' for m in range(0, 2001, 20))}] }}}}'\n" for n in range(60)),
+    ],
+    ids=["a long text at some places", "a text at many places", "a document at many places of another"],
+)
+def test_documents_that_are_larger_than_they_may_be_are_refused(text, monkeypatch):
+    monkeypatch.setattr(budget, "MAX_OUTPUT", 400_000)
+    mapping = compiled(text)
+    with pytest.raises(Refused, match=r"emit: its documents have more than"):
+        mapping.render(VIEW)
+
+
+def test_documents_as_large_as_they_may_be_are_made(monkeypatch):
+    text = named(TEXT, "${{ join('', [X,X]) }}", 13, "${{ X }}").replace(
+        "{o: {", "{o: {" + ", ".join(f"p{n}: '${{{{ a0 }}}}'" for n in range(2500)) + ", "
+    )
+    (made,) = compiled(text).render(VIEW)
+    size = sum(len(key) + len(value) + 1 for key, value in made.items()) + 1
+    monkeypatch.setattr(budget, "MAX_OUTPUT", size)
+    assert compiled(text).render(VIEW)
+    monkeypatch.setattr(budget, "MAX_OUTPUT", size - 1)
+    with pytest.raises(Refused):
+        compiled(text).render(VIEW)

@@ -134,8 +134,8 @@ def test_the_types_that_a_value_may_have(expression, types):
         ("stix_id('a')", "stix_id() takes at least 2 arguments, not 1"),
         ("merge()", "merge() takes at least 1 argument, not 0"),
         ("length()", "length() takes 1 argument, not 0"),
-        ("lenght(words)", "there is no function lenght(); did you mean length?"),
-        ("uper(words)", "there is no function uper(); did you mean upper?"),
+        ("lenght(words)", "there is no function lenght(); did you mean length, or is its plugin not installed?"),
+        ("uper(words)", "there is no function uper(); did you mean upper, or is its plugin not installed?"),
         ("&words", "an &expression stands only where a function such as sort_by() wants one"),
         ("sort_by(list, words)", "sort_by() takes an &expression as argument 2, not string"),
     ],
@@ -170,7 +170,8 @@ def test_a_mistake_is_found_wherever_it_stands(place):
     expression = place.format("lenght(@)")
     position = expression.index("lenght") + 1
     assert refused(expression) == (
-        f"there is no function lenght(); did you mean length? (at character {position} of the expression)"
+        "there is no function lenght(); did you mean length, or is its plugin not installed? "
+        f"(at character {position} of the expression)"
     )
 
 

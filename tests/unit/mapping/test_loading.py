@@ -127,7 +127,7 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ("a: ${{ notifcation.id }}", "the name 'notifcation' is not known here; did you mean notification?"),
         (
             "a: ${{ entity.x || nul }}",
-            "(known: entity, entity_value, guard, judgement, notification, source) (at character 13 of the expression)",
+            "(known: entity, entity_value, guard, judgement, notification, reassessed, source) (at character 13",
         ),
         ("a: ${{ entity.x || null }}", "the name 'null' is not known here; write `null` in backticks"),
         ("a: ${{ entity.x == true }}", "the name 'true' is not known here; write `true` in backticks"),
@@ -139,8 +139,14 @@ def test_a_mistake_at_the_top_is_refused(text, expected):
         ),
         ('a: "${{ [*].x }}"', "a bracket or star needs something before it"),
         ('a: "${{ *.x }}"', "a bracket or star needs something before it"),
-        ("a: ${{ timestmp(notification.date) }}", "there is no function timestmp(); did you mean timestamp?"),
-        ("a: ${{ entity.x || lenght(entity) }}", "did you mean length? (at character 13 of the expression)"),
+        (
+            "a: ${{ timestmp(notification.date) }}",
+            "there is no function timestmp(); did you mean timestamp, or is its plugin not installed?",
+        ),
+        (
+            "a: ${{ entity.x || lenght(entity) }}",
+            "did you mean length, or is its plugin not installed? (at character 13 of the expression)",
+        ),
         ("a: ${{ timestamp() }}", "timestamp() takes 1 argument, not 0"),
         ("a: ${{ replace('a', 'b') }}", "replace() takes 3 arguments, not 2"),
         ("a: ${{ stix_id('a') }}", "stix_id() takes at least 2 arguments, not 1"),

@@ -10,7 +10,7 @@ from unit.mapping.formats import FORMATS, VIEW, Plain, compiled, emitting, rende
 from connector.mapping import compile_condition, compile_mapping
 from connector.mapping.compilation import compiler
 from connector.mapping.rendering import values
-from connector.model import Provisional, Refused
+from connector.model import Provisional, Refused, Yielding
 from connector.settings import yamldoc
 
 
@@ -351,6 +351,21 @@ emit:
     documents = mapping.render(VIEW)
     assert [type(document) for document in documents] == [dict, Provisional, dict]
     assert documents[1] == {"id": "2"}
+
+
+def test_a_provisional_document_may_yield_to_what_others_say():
+    mapping = compiled(
+        """
+format: plain
+emit:
+  sources:
+    $each: notification.sources
+    $provisional: "!(item.label) && 'yields'"
+    id: ${{ item.id }}
+"""
+    )
+    assert [type(document) for document in mapping.render(VIEW)] == [dict, Yielding]
+    assert [type(document) for document in mapping.traced().render(VIEW)] == [dict, Yielding]
 
 
 def test_what_is_literal_under_let_is_shared_with_no_document():

@@ -318,6 +318,8 @@ def test_a_provisional_document_is_an_object(evaluate):
     assert evaluate("v.z.z", v=made) == 0
     assert evaluate("v.*.z", v=made) == [0]
     assert evaluate("keys(v)", v=made) == ["z"]
+    assert evaluate("values(v)", v=made) == [{"z": 0}]
+    assert evaluate("merge(v, v)", v=made) == {"z": {"z": 0}}
     assert evaluate("[v][*].z.z", v=made) == [0]
 
 

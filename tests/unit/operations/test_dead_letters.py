@@ -7,6 +7,7 @@ import time
 import pytest
 
 from connector.configuration import NotFound
+from connector.journals.sql import entries
 from connector.model import Misconfigured
 from connector.operations import dead_letters
 
@@ -51,6 +52,16 @@ def test_a_retry_delivers_the_chosen_ones_and_leaves_the_others(refused):
     assert (part.name, part.state, part.delivered, part.refused) == ("all", "done", 1, 0)
     assert refused.receivers["all"].ids[-1] == refused.refused[0]
     assert numbers(refused, "all") == others
+
+
+def test_a_retry_has_no_more_in_memory_than_fits(refused, monkeypatch):
+    takes_all(refused)
+    monkeypatch.setattr(entries, "READ_BYTES", 1)
+    read, redeliver = [], dead_letters.redeliver
+    monkeypatch.setattr(dead_letters, "redeliver", lambda *args: read.append(len(args[2])) or redeliver(*args))
+    (part,) = dead_letters.retry(refused.plan, "all")
+    assert (part.state, part.delivered) == ("done", 3)
+    assert read == [1, 1, 1]
 
 
 def test_what_is_refused_again_stays_under_its_number(refused):

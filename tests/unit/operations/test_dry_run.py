@@ -3,7 +3,7 @@
 import pytest
 
 from connector.journals.sqlite.journal import SqliteJournal, SqliteSettings
-from connector.model import Advance, Notification, Page, Redelivery, Version
+from connector.model import Advance, Claim, Notification, Page, Redelivery, Version
 from connector.operations.dry_run import dry_run_outbox
 
 
@@ -52,3 +52,17 @@ def test_a_trial_asks_for_nothing_again(journal):
     with dry_run_outbox(journal, "out") as outbox:
         outbox.ask_again([1], "damaged")
     assert list(journal.dead_letters()) == []
+
+
+def test_a_trial_looks_through_what_stands_and_leaves_that_to_a_run(journal):
+    journal.record_redelivery(
+        "out", Redelivery((), 0, 0, 0, claims=[Claim(7, 1, stands=True), Claim(8, 2, stands=True)])
+    )
+    with dry_run_outbox(journal, "out") as outbox:
+        for seq in (1, 2):
+            standing = outbox.standing("out", "new", 1)
+            assert [entry.seq for entry in standing.entries] == [seq]
+            outbox.record_redelivery("out", Redelivery((), 0, 0, 0, reconsidered=standing.until))
+        while (standing := outbox.standing("out", "new", 1)) is not None:
+            outbox.record_redelivery("out", Redelivery((), 0, 0, 0, reconsidered=standing.until))
+    assert [entry.seq for entry in journal.standing("out", "new", 9).entries] == [1, 2]

@@ -46,8 +46,30 @@ def test_what_is_judged_is_told_with_how_much_it_concerns(world, plan):
         "state": "in force",
         "rules": stored["rules"],
         "concerns": stored["concerns"],
+        "named_by": 0,
+        "naming": [],
     }
     assert judgements.find(plan, JudgementFilter(kind="observable", value=about(world).upper()), 10)[0]["id"] == 1
+
+
+def test_a_host_that_malware_merely_names_is_told_with_the_notifications_that_do_so(plan):
+    config = {"family": "sedge", "domain": "evil.example"}
+    bodies = [
+        {"type": "file", "id": f"{number:064x}", "attributes": {"malware_config": config}} for number in range(1, 24)
+    ]
+    with app.open_journal(plan) as journal, journal.lease("other"):
+        raised = [Notification(f"f{number}", 1_760_000_000, body) for number, body in enumerate(bodies, 1)]
+        journal.append("other", Page(raised, None))
+
+    stored = judgements.judge(plan, SAID)
+
+    assert (stored["concerns"], stored["named_by"]) == (0, 23)
+    assert stored["naming"] == [f"f{number}" for number in range(23, 3, -1)]
+    said = judgements.concerned_text(stored)
+    assert said.startswith(
+        "it concerns 0 notifications in the journal, and 23 whose malware configuration names it: f23, "
+    )
+    assert said.endswith("f4, …")
 
 
 @pytest.mark.parametrize("digest", ["d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709"])

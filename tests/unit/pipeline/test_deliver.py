@@ -68,6 +68,9 @@ class Objects:
         kind = document["id"].partition("--")[0]
         return Identity(document["id"], versioned=kind != "identity", dependency_level=LEVELS[kind])
 
+    def meaning(self, document):
+        return b""
+
     def encode(self, document):
         if document.get("name") == "dirty":
             raise Refused("name: is dirty", by="format")
@@ -302,6 +305,60 @@ def test_a_message_of_an_event_is_called_after_the_notification():
     events = SimpleNamespace(format=SimpleNamespace(encode=orjson.dumps), render=lambda view: [{"a": 1}])
     (conversion,) = convert([notification.read(item(1))], events)
     assert list(conversion.messages) == [Message(1, "1", b'{"a":1}', DATE + 1)]
+
+
+class Halting(Sink):
+    """Takes messages up to one that holds a word, says so, and fails there until it is told not to."""
+
+    def __init__(self, word, error):
+        super().__init__()
+        self.word = word
+        self.error = error
+        self.dealt = {}
+
+    def send(self, messages):
+        for message in messages:
+            if message in self.dealt:
+                continue
+            if self.error is not None and self.word in message.id:
+                raise self.error
+            self.sent.append(message)
+            self.dealt[message] = message.id in self.refuse
+        return [Refusal(message, "no room") for message in messages if self.dealt.pop(message)]
+
+    def dealt_with(self, messages):
+        return next((place for place, each in enumerate(messages) if each not in self.dealt), len(messages))
+
+
+@pytest.mark.parametrize("error", [Unavailable("busy"), Misconfigured("no right to")])
+def test_what_a_sink_had_dealt_with_before_it_had_to_stop_is_advanced_past(journal, error):
+    sink = Halting("d5", error)
+    route = Route("out", ("vt",), lambda _: True, Domains(), sink, batch=8)
+    sink.refuse = {"sighting--2"}
+    journal.append("vt", page(*(item(number) for number in range(1, 9))))
+    delivery = Delivery(route, journal)
+    done = delivery.step()
+    assert (done.delivered, done.refused) == (3, 1)
+    (state,) = journal.status({"out": ("vt",)}).routes
+    assert (state.position, state.backlog) == (4, 4)
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            delivery.step()
+    sink.error = None
+    assert delivery.step().delivered == 4
+    assert delivery.step() is None
+    ids = [message.id for message in sink.sent]
+    assert len(ids) == len(set(ids)) == 1 + 2 * 8
+    assert [stored.letter.object_id for stored in journal.dead_letters()] == ["sighting--2"]
+
+
+def test_a_sink_that_stops_at_the_first_notification_leaves_the_position(journal):
+    sink = Halting("sighting--1", Unavailable("busy"))
+    route = Route("out", ("vt",), lambda _: True, Domains(), sink, batch=8)
+    journal.append("vt", page(item(1), item(2)))
+    with pytest.raises(Unavailable):
+        Delivery(route, journal).step()
+    assert journal.status({"out": ("vt",)}).routes[0].position == 0
 
 
 def test_the_position_waits_for_what_the_transport_may_still_lose(journal, route, sink):

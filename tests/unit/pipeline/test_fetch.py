@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.model import Gap, Notification, Page, Unavailable, Unreadable
+from connector.model import Appended, Gap, Notification, Page, Unavailable, Unreadable
 from connector.pipeline.fetch import StoredPage, Walk
 
 
@@ -30,7 +30,7 @@ class Journal:
 
     def append(self, name, page):
         self.stored.append((name, page))
-        return len(page.notifications) - 1
+        return Appended(len(page.notifications) - 1, page.unreadable[1:])
 
 
 def page(checkpoint, **more):
@@ -38,7 +38,7 @@ def page(checkpoint, **more):
 
 
 def test_a_page_is_told_as_it_was_stored_before_the_next_is_asked_for():
-    odd = page(1, gap=Gap(5, 9), unreadable=[Unreadable("x", "no JSON")])
+    odd = page(1, gap=Gap(5, 9), unreadable=[Unreadable("w", "known before"), Unreadable("x", "no JSON")])
     source, journal = Source(odd, page(2)), Journal()
     walk = Walk("vt", source, journal)
     assert walk.next() == StoredPage(2, 1, Gap(5, 9), ["no JSON"])

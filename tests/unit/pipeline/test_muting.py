@@ -9,7 +9,7 @@ from pipeline_receivers import START, Sink, deliver, route_into
 from connector import notification
 from connector.guards.guards import GuardBook
 from connector.journals.sqlite.journal import SqliteJournal
-from connector.model import Judged, Judgement, Page, Unavailable
+from connector.model import Ahead, Judged, Judgement, LookUp, Page, Subject, Unavailable
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import rewind
 from connector.pipeline.route import Tenant
@@ -216,10 +216,21 @@ def test_a_notification_judged_wrong_leaves_what_others_say_of_its_observable(jo
     sink.events()
     judge(journal, Judged("notification", "2"))
     deliver(cef, journal)
-    assert sink.events() == []
+    assert sink.events() == [("withdrawn-match:domain", "2")]
     judge(journal, Judged("notification", "1"))
     deliver(cef, journal)
     assert sink.events() == [("withdrawn:domain", "2")]
+
+
+@pytest.mark.parametrize("verdict", ["true_positive", "none"])
+def test_a_judgement_restores_nothing_that_a_benign_verdict_took_back(journal, sink, verdict):
+    """That another rule matched it since, which the route does not want, says nothing there."""
+    out = route_into(sink, "stix21", wants="notification.hunting_info.rule_name == 'phish'")
+    deliver(out, journal, match(1), match(2, rule="other", verdict="VERDICT_BENIGN"), match(3, rule="other"))
+    assert [each.get("revoked", False) for each in of_type(sink.taken(), "indicator")] == [False, True]
+    judge(journal, verdict=verdict)
+    deliver(out, journal)
+    assert of_type(sink.taken(), "indicator") == []
 
 
 def test_a_notification_judged_right_stands_against_its_rule(journal, cef, sink):
@@ -386,11 +397,30 @@ def test_what_is_judged_of_the_hosts_of_a_batch_is_asked_for_once(journal, guard
     hosts = [f"h{number}.example" for number in range(50)]
     deliver(guarded_stix, journal, *[configured(number, "bad.example", *hosts[number:]) for number in range(1, 20)])
     assert asked == ["vt"]
-    deliver(guarded_stix, journal, match(30))  # whose notification names none
+    deliver(guarded_stix, journal, match(30, "worse.example"))  # whose notification names none
     assert asked == ["vt"]
 
 
-def test_a_server_judged_wrong_later_is_taken_back_by_the_next_configuration_that_names_it(journal, guarded_stix, sink):
+def test_a_server_judged_wrong_later_is_taken_back_at_once_and_said_again_when_that_is_taken_back(
+    journal, guarded_stix, sink
+):
+    deliver(guarded_stix, journal, configured(1, "bad.example", "other.example"))
+    assert servers(sink.taken()) == {"bad.example": False, "other.example": False}
+    judge(journal)
+
+    done = deliver(guarded_stix, journal)
+
+    assert servers(sink.taken()) == {"bad.example": True}
+    assert (done.revised, done.judged) == (1, 1)
+    assert deliver(guarded_stix, journal) is None
+    judge(journal, verdict="none")
+    deliver(guarded_stix, journal)
+    assert servers(sink.taken()) == {"bad.example": False}
+
+
+def test_a_server_judged_wrong_is_taken_back_by_the_next_configuration_that_names_it_if_that_is_first(
+    journal, guarded_stix, sink
+):
     deliver(guarded_stix, journal, configured(1, "bad.example", "other.example"))
     assert servers(sink.taken()) == {"bad.example": False, "other.example": False}
     judge(journal)
@@ -409,6 +439,30 @@ def test_a_server_judged_wrong_later_is_taken_back_by_a_replay(journal, guarded_
     deliver(guarded_stix, journal)
 
     assert servers(sink.taken())["bad.example"] is True
+
+
+def test_a_server_that_only_a_look_up_names_is_taken_back_when_it_is_judged_wrong(journal, guarded_stix, sink):
+    body = configured(1, "bad.example")
+    looked_up = body["attributes"]
+    body["attributes"] = {name: value for name, value in looked_up.items() if name != "malware_config"}
+    journal.append("vt", Page([notification.read(body)], None, looks_up=Ahead(3600)))
+    deliver(guarded_stix, journal)
+    journal.learn("vt", LookUp(Subject("file", body["id"]), "known", START, START + 9_000_000, looked_up, b"more"))
+    deliver(guarded_stix, journal)
+    assert servers(sink.taken()) == {"bad.example": False}
+    judge(journal)
+    deliver(guarded_stix, journal)
+    assert servers(sink.taken()) == {"bad.example": True}
+
+
+def test_a_server_that_was_held_back_is_said_when_the_time_of_the_word_is_over(journal, guarded_stix, sink, clock):
+    judge(journal, until=int(clock.now) + 60)
+    deliver(guarded_stix, journal, configured(1, "bad.example"))
+    assert servers(sink.taken()) == {}
+    clock.now += 61
+    journal.end_judgements()
+    deliver(guarded_stix, journal)
+    assert servers(sink.taken()) == {"bad.example": False}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Two routes into one receiver: what either still claims stays there, and is revoked when the last one stops."""
 
 import random
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import replace
 
 import orjson
@@ -74,10 +74,24 @@ class Receiver:
         valid = [each for each in self.newest().values() if not each.get("revoked")]
         return sorted(each["name"] for each in valid if each["indicator_types"] != ["benign"])
 
+    def names(self):
+        """Those of the CEF events that came."""
+        return [each.body.decode().split("|")[4] for each in self.received]
+
     def relations(self):
         """What is indicated, for whom it is still valid."""
         found = [each for each in self.newest("relationship").values() if each["relationship_type"] == "indicates"]
         return [each for each in found if not each.get("revoked")]
+
+
+class UnconfirmedReceiver(Receiver):
+    """One that never says what arrived, as over TCP."""
+
+    def unconfirmed(self):
+        return len(self.received)
+
+    def finish(self):
+        pass
 
 
 @pytest.fixture
@@ -185,6 +199,17 @@ def test_a_route_that_comes_behind_says_nothing_older_than_what_is_known(journal
     assert receiver.standing() == []
 
 
+def test_a_route_that_comes_behind_says_nothing_older_than_what_another_has_said_again(journal, receiver):
+    a, b = routes(receiver, a="entity.reputation > `0`", b=WHEN_MALICIOUS).values()
+    deliver(a, journal, match(1, reputation=2))
+    deliver(b, journal, match(2, BENIGN, reputation=0), match(3, BENIGN, reputation=1), match(4, reputation=-1))
+    deliver(a, journal)
+    assert receiver.standing() == ["bad.example"]
+    deliver(b, journal, match(5, BENIGN))
+    deliver(a, journal)
+    assert receiver.standing() == []
+
+
 def test_a_version_that_both_make_is_one(journal, receiver):
     a, b = routes(receiver, a="`true`", b="notification.hunting_info.rule_name == 'b'").values()
     deliver(a, journal, match(1), match(2, rule="b", tags=["x"]), match(3))
@@ -204,8 +229,18 @@ def test_events_are_taken_back_when_the_last_route_stops(journal, receiver):
     for number, verdict, taken_back in ((2, UNDETECTED, 0), (3, BENIGN, 1)):
         for route in (a, b):
             deliver(route, journal, *([match(number, verdict)] if route is a else []))
-        said = [each.body.decode().split("|")[4] for each in receiver.received]
-        assert said.count("withdrawn:domain") == taken_back
+        assert receiver.names().count("withdrawn:domain") == taken_back
+
+
+def test_events_are_taken_back_while_what_each_route_has_sent_is_still_to_be_confirmed(journal):
+    receiver = UnconfirmedReceiver()
+    deliveries = [Delivery(route, journal) for route in routes(receiver, "cef", a=WHEN_MALICIOUS, b="`true`").values()]
+    for number, verdict, taken_back in ((1, MALICIOUS, 0), (2, UNDETECTED, 0), (3, BENIGN, 1)):
+        store(journal, match(number, verdict))
+        for delivery in deliveries:
+            assert delivery.step() is not None
+            assert delivery.is_held
+        assert receiver.names().count("withdrawn:domain") == taken_back
 
 
 def test_a_route_that_is_not_configured_any_more_claims_nothing(journal, receiver):
@@ -238,6 +273,72 @@ def test_what_a_crash_left_in_doubt_is_revoked_although_another_claims_it_since_
     deliver(b, journal, match(3, BENIGN))
     deliver(a, journal)
     assert receiver.standing() == []
+
+
+@pytest.fixture
+def another(journal, tmp_path):
+    """The same journal, opened once more."""
+    with closing(SqliteJournal(SqliteSettings(path=tmp_path / "journal.db"), clock=lambda: START + 86_400)) as another:
+        yield another
+
+
+def test_a_route_that_has_nothing_to_do_takes_no_turn(journal, another, receiver):
+    a, _ = routes(receiver, a="`true`", b="`true`").values()
+    with another.turn("here"):
+        assert Delivery(a, journal).step() is None
+
+
+@pytest.mark.parametrize("outage", [False, True])
+def test_a_turn_lasts_from_the_first_look_at_what_others_claim_to_the_end_of_the_step(
+    journal, another, receiver, monkeypatch, outage
+):
+    a, _ = routes(receiver, a="`true`", b="`true`").values()
+    delivery = Delivery(a, journal)
+    store(journal, match(1))
+    assert delivery.step().delivered == 1
+    store(journal, match(2))
+    found = {}
+
+    def noting(name):
+        call = getattr(journal, name)
+
+        def noted(*args):
+            with suppress(Unavailable), another.turn("here"):
+                found[name] = "anybody may have the turn"
+            found.setdefault(name, "it has the turn")
+            return call(*args)
+
+        return noted
+
+    called = ["claims", "versions", "record", *([] if outage else ["advance"])]
+    for name in called:
+        monkeypatch.setattr(journal, name, noting(name))
+    receiver.outage = lambda: outage
+    with pytest.raises(Unavailable) if outage else nullcontext():
+        delivery.step()
+    assert found == dict.fromkeys(called, "it has the turn")
+    with another.turn("here"):
+        pass
+
+
+def test_one_turn_is_for_all_that_a_step_deals_with(journal, receiver, monkeypatch):
+    a, _ = routes(receiver, a="`true`", b="`true`").values()
+    store(journal, match(1), match(2, domain="other.example"))
+    receiver.refuse = lambda message: True
+    taken = []
+    monkeypatch.setattr(journal, "turn", lambda receiver: nullcontext(taken.append(receiver)))
+    assert Delivery(replace(a, batch=1), journal).step().refused == 2
+    assert taken == ["here"]
+
+
+def test_what_waits_for_its_turn_is_delivered_when_the_other_has_ended(journal, another, receiver):
+    a, _ = routes(receiver, a="`true`", b="`true`").values()
+    store(journal, match(1))
+    delivery = Delivery(a, journal)
+    with another.turn("here"), pytest.raises(Unavailable, match="the receiver here is served by"):
+        delivery.step()
+    assert receiver.received == []
+    assert delivery.step().delivered == 1
 
 
 CONDITIONS = [

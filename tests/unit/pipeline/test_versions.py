@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from connector.model import Document, Identity, Provisional, Refused, Version
 from connector.pipeline.versions import Ledger
+from connector.values.news import meaning
 from connector.values.timestamps import timestamp
 
 OBJECT = Identity("indicator--1", versioned=True, dependency_level=1)
@@ -265,6 +266,45 @@ def test_what_was_recorded_with_its_end_in_the_digest_is_still_the_same():
     }
     assert ledger.stamp(until(101), OBJECT, 2, DAY)["modified"] == timestamp(DAY)
     assert ledger.stamp(until(102), OBJECT, 3, 2 * DAY) is None
+
+
+MEANING = meaning("the same")
+
+
+def test_what_means_the_same_is_no_new_version_unless_it_has_an_end_now_or_none():
+    ledger = Ledger({})
+    ledger.stamp(until(100), OBJECT, 1, 0, meaning=MEANING)
+    assert ledger.stamp(until(101, content=2), OBJECT, 2, DAY, meaning=MEANING) is None
+    assert ledger.stamp({"a": 3}, OBJECT, 3, DAY, meaning=MEANING) is not None
+    assert ledger.stamp(until(100, content=4), OBJECT, 4, DAY, meaning=MEANING) is not None
+    assert ledger.stamp(until(100, content=5), OBJECT, 5, DAY, meaning=meaning("something else")) is not None
+
+
+def test_what_was_recorded_without_its_meaning_is_the_same_word_for_word_alone():
+    first = Ledger({})
+    first.stamp(until(100), OBJECT, 1, 0)
+    ledger = Ledger(known(*first.stamped))
+    assert ledger.stamp(until(100), OBJECT, 2, DAY, meaning=MEANING) is None
+    assert ledger.stamp(until(100, content=2), OBJECT, 3, DAY, meaning=MEANING) is not None
+    assert ledger.stamp(until(100, content=3), OBJECT, 4, DAY, meaning=MEANING) is None
+    assert ledger.stamp(until(100, content=3), OBJECT, 5, DAY) is not None
+
+
+def test_what_means_the_same_in_other_words_follows_what_was_not_accepted_and_comes_before_what_is_later():
+    first = Ledger({})
+    first.stamp(until(100), OBJECT, 1, 0, meaning=MEANING)
+    first.stamp(until(100, content=2), OBJECT, 3, 1, meaning=meaning("something else"))
+    again = Ledger(known(*first.recorded))
+    stamped = again.stamp(until(90, content=3), OBJECT, 2, DAY, meaning=MEANING)
+    assert stamped == {**until(100, content=3), "created": timestamp(0), "modified": "1970-01-01T00:00:00.001Z"}
+    assert Ledger(known(*first.recorded, *again.recorded)).stamp(until(80, content=3), OBJECT, 2, 5) == stamped
+
+
+def test_where_there_is_no_time_between_two_versions_what_means_the_same_as_the_first_is_not_sent():
+    first = Ledger({})
+    first.stamp({"a": 1}, OBJECT, 1, 0, meaning=MEANING)
+    first.stamp({"a": 2}, OBJECT, 3, 0, meaning=meaning("something else"))
+    assert Ledger(known(*first.recorded)).stamp({"a": 3}, OBJECT, 2, 0, meaning=MEANING) is None
 
 
 def test_an_end_that_is_no_time_is_news_whenever_it_is_another():

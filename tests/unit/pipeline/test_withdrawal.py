@@ -9,9 +9,9 @@ import pytest
 from mapping_examples import bundled
 from pipeline_receivers import START, deliver, route_into, store, when
 
-from connector import configuration
+from connector import configuration, notification
 from connector.journals.sqlite.journal import SqliteJournal
-from connector.model import Judged, Judgement, LookUp, Subject, Unavailable, Withheld
+from connector.model import Ahead, Judged, Judgement, LookUp, Page, Subject, Unavailable, Withheld
 from connector.pipeline.deliver import Delivery
 from connector.pipeline.redeliver import redeliver, rewind
 from connector.pipeline.route import Route, Tenant
@@ -90,6 +90,12 @@ def test_what_was_not_delivered_is_not_taken_back(journal, stix, cef, sink):
 def test_benign_from_the_start_is_an_indicator_that_is_not_revoked(journal, stix, sink):
     deliver(stix, journal, match(1, BENIGN), match(2, BENIGN, reputation=3))
     assert all("revoked" not in each for each in indicators(sink.taken()))
+
+
+def test_what_a_condition_withholds_because_it_is_benign_now_is_said_to_be_benign(journal, cef, sink):
+    deliver(replace(cef, wants=when(WHEN_MALICIOUS)), journal, match(1), match(2, BENIGN))
+    reason = "reason=VirusTotal calls it benign now, and the route's `when` does not let it through"
+    assert reason in sink.sent[-1].body.decode()
 
 
 def test_an_event_is_taken_back_once_and_says_why(journal, cef, sink):
@@ -197,6 +203,47 @@ def test_a_notification_that_says_nothing_of_the_entity_takes_nothing_back(journ
         assert not any("revoked" in each for each in sink.taken())
 
 
+UNASSESSED = {"last_analysis_stats": {"malicious": 20, "suspicious": 0, "undetected": 30, "harmless": 0}}
+ON_WHAT_IS_SAID = {
+    "verdict": WHEN_MALICIOUS,
+    "score": "entity.gti_assessment.threat_score.value >= `60`",
+    "engines": "entity.last_analysis_stats.malicious >= `5`",
+}
+
+
+@pytest.mark.parametrize("asks", ON_WHAT_IS_SAID.values(), ids=list(ON_WHAT_IS_SAID))
+@pytest.mark.parametrize("using", ["stix21", "cef"])
+def test_what_a_condition_cannot_decide_because_less_is_said_takes_nothing_back(journal, sink, using, asks):
+    route = route_into(sink, using, ("vt",), asks)
+    assessed = {"verdict": {"value": MALICIOUS}, "threat_score": {"value": 90}}
+    deliver(route, journal, match(1, gti_assessment=assessed, last_analysis_stats={"malicious": 9}))
+    says_less = [
+        UNASSESSED,
+        {"gti_assessment": None, **UNASSESSED},
+        {"gti_assessment": {"threat_score": {}}},
+        {"reputation": 0},
+    ]
+    for number, attributes in enumerate(says_less, start=2):
+        assert deliver(route, journal, match(number) | {"attributes": attributes}).withdrawn == 0
+    lower = {"verdict": {"value": UNDETECTED}, "threat_score": {"value": 1}}
+    done = deliver(route, journal, match(9, gti_assessment=lower, last_analysis_stats={"malicious": 0}))
+    assert done.withdrawn == 1
+
+
+@pytest.mark.parametrize("make", ["stix", "cef"])
+def test_a_look_up_that_is_answered_with_less_takes_nothing_back(journal, request, make, sink):
+    route = replace(request.getfixturevalue(make), wants=when(WHEN_MALICIOUS))
+    journal.append("vt", Page([notification.read(match(1))], None, looks_up=Ahead(3600)))
+    deliver(route, journal)
+    asked = Subject("domain", "bad.example")
+    assert journal.learn("vt", LookUp(asked, "known", START, START * 2, UNASSESSED, b"less"))
+    done = deliver(route, journal)
+    assert (done.revised, done.withdrawn) == (1, 0)
+    turned = {"gti_assessment": {"verdict": {"value": UNDETECTED}}}
+    journal.learn("vt", LookUp(asked, "known", START, START * 2, turned, b"turned"))
+    assert deliver(route, journal).withdrawn == 1
+
+
 def test_a_condition_on_what_was_pruned_takes_nothing_back_by_itself(journal, stix, sink):
     route = replace(stix, wants=when(WHEN_MALICIOUS))
     deliver(route, journal, match(1))
@@ -244,8 +291,22 @@ def test_another_reason_takes_back_whatever_the_notification_says(journal, cef, 
 
     route = Guarded("out", ("vt",), cef.wants, cef.mapping, sink)
     deliver(route, journal, match(1), match(2, verdict=None))
-    assert [event.partition("reason=")[2] for event in (m.body.decode() for m in sink.sent)][-1] == "on the list x"
+    assert [event.partition("reason=")[2] for event in (m.body.decode() for m in sink.sent)][-1].startswith(
+        "on the list x "
+    )
     assert events(sink) == ["hunting:domain", "withdrawn:domain"]
+
+
+@pytest.mark.parametrize("profile", [None, "opencti", "misp", "sentinel", "xsoar"])
+def test_a_match_that_knows_nothing_takes_back_what_is_judged_wrong(journal, stix, sink, profile):
+    route = replace(stix, mapping=bundled("stix21", profile))
+    deliver(route, journal, match(1))
+    (first,) = indicators(sink.taken())
+    journal.judge(Judgement(Judged("observable", "bad.example"), "false_positive", "ana"))
+    done = deliver(route, journal, match(2, None))
+    (last,) = indicators(sink.taken())
+    assert (done.refused, done.withdrawn) == (0, 1)
+    assert (last["id"], last["revoked"]) == (first["id"], True)
 
 
 def test_tenants_whose_producers_differ_take_back_their_own(journal, stix, sink):
@@ -829,7 +890,7 @@ def test_with_a_sample_goes_what_was_said_of_it_and_nothing_that_has_another_fou
         deliver(route, journal, sample(2, BENIGN, names=ends == "benign"))
     revoked = {each["id"]: each for each in sink.taken() if each.get("revoked")}
     gone = {each["id"] for each in revoked.values() if each["type"] in ("indicator", "malware")}
-    assert len(gone) == 2
+    assert len(gone) == 3  # the host that no other file names, too
     for each in said:
         rests_on_it = not gone.isdisjoint([each["source_ref"], each["target_ref"]])
         is_claim = each["relationship_type"] in ("variant-of", "uses", "communicates-with", "indicates")
@@ -837,3 +898,44 @@ def test_with_a_sample_goes_what_was_said_of_it_and_nothing_that_has_another_fou
         if each["id"] in revoked:
             kept = ("relationship_type", "source_ref", "target_ref", "created")
             assert [revoked[each["id"]][name] for name in kept] == [each[name] for name in kept]
+
+
+# A match that comes late
+
+
+@pytest.mark.parametrize("wants", ["`true`", WHEN_MALICIOUS])
+@pytest.mark.parametrize("using", ["stix21", "cef"])
+def test_a_match_that_is_older_and_comes_late_overrides_no_newer_verdict(journal, sink, using, wants):
+    route = route_into(sink, using, wants=wants)
+    deliver(route, journal, match(1, BENIGN, minutes=90))
+    deliver(route, journal, match(2, MALICIOUS, minutes=30), match(3, MALICIOUS, minutes=60))
+    assert not any(b"malicious" in message.body for message in sink.sent)
+    sink.sent.clear()
+    deliver(route, journal, match(4, MALICIOUS, minutes=120))
+    assert any(b"malicious" in message.body for message in sink.sent)
+    sink.sent.clear()
+    assert deliver(route, journal, match(5, BENIGN, minutes=100)).withdrawn == 0
+
+
+def test_of_a_match_that_comes_late_that_counts_which_is_known_of_the_entity_since(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1, BENIGN, minutes=90, last_modification_date=START))
+    deliver(route, journal, match(2, MALICIOUS, minutes=30, last_modification_date=START + 1))
+    assert len(indicators(sink.taken())) == 1
+
+
+def test_what_says_nothing_of_the_entity_or_is_of_other_sources_is_newer_than_nothing(journal, stix, sink):
+    route = replace(stix, wants=when(WHEN_MALICIOUS))
+    deliver(route, journal, match(1, verdict=None, minutes=90))
+    store(journal, match(2, BENIGN, minutes=95), source="other")
+    deliver(route, journal, match(3, MALICIOUS, minutes=30))
+    assert len(indicators(sink.taken())) == 1
+
+
+def test_a_replay_of_what_came_late_sends_the_same(journal, stix, sink):
+    deliver(stix, journal, match(1, BENIGN, minutes=90), match(2, MALICIOUS, minutes=30), match(3, minutes=99))
+    first = [message.body for message in sink.sent]
+    sink.sent.clear()
+    rewind(stix, journal, {"vt": 0})
+    deliver(stix, journal)
+    assert [message.body for message in sink.sent] == first

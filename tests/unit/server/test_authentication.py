@@ -6,7 +6,7 @@ from connector.server.authentication import Gate
 from connector.server.notices import Notices
 from connector.server.problems import Problem
 from connector.server.token_book import TokenBook
-from connector.settings.server import ServerSettings, hashed
+from connector.settings.server import ServerSettings, TokenSettings, hashed
 from connector.settings.token_file import TokenFile
 
 
@@ -58,3 +58,13 @@ def test_whoever_is_patient_waits_in_turn_and_those_behind_are_refused(gate, clo
         asks(gate, 1)
     clock.now += 1
     assert asks(gate, 1, patience=5) == [5]
+
+
+def test_a_token_is_asked_for_again_before_the_action_runs(gate):
+    token = gate.token_of("Bearer one")
+    gate.check(token)
+    for changed in ({"scopes": ["admin"]}, {"hash": hashed("other")}, {"expires": "2020-01-01T00:00:00Z"}):
+        settings = {"name": "one", "hash": hashed("one"), "scopes": ["read"], **changed}
+        with pytest.raises(Problem) as refused:
+            gate.check(TokenSettings.model_validate(settings))
+        assert refused.value.details.status == 401

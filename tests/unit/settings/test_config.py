@@ -121,6 +121,14 @@ def test_all_that_cannot_be_filled_in_is_told_at_once():
     assert "c.yaml:3:27: parts.b.secret: the environment variable B is not set" in said
 
 
+def test_what_cannot_be_filled_in_a_thousand_times_is_told_in_a_page():
+    some = "".join(f"  a{n}: {{type: left, secret: '${{file:/nope/{n}}}'}}\n" for n in range(1000))
+    shown = complaint(f"parts:\n{some}").splitlines()
+    assert len(shown) == 21
+    assert shown[-1] == "and 980 faults more"
+    assert len(complaint(f"parts: {{a: {{type: left, secret: '${{file:/{'x' * 200_000}}}'}}}}")) < 3000
+
+
 def test_no_value_ever_appears_in_an_error():
     said = complaint("parts: {a: {type: left, secret: [hush], port: '${P}'}}", {"P": "canary-hush"})
     assert "hush" not in said

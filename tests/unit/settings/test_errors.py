@@ -36,7 +36,7 @@ FAULTS = {
     "a right option at the top": (
         GOOD + "timeout_seconds: 5\n",
         12,
-        "but under sources.NAME (type: virustotal)",
+        "under sources.NAME (type: virustotal)",
     ),
     "one of a section at the top": (GOOD + "listen: 127.0.0.1:1\n", 12, "here, but under server or under telemetry"),
     "one of a source in a route": (

@@ -46,6 +46,8 @@ def test_the_defaults_are_those_that_most_receivers_take():
         ({"tag": "a" * 33}, "tag must be 1 to 32"),
         ({"tag": "a" * 49, "header": "rfc5424"}, "tag must be 1 to 48"),
         ({"host": "tcp://logs.example"}, "nothing but a name or an address"),
+        ({"host": "logs.example:514"}, "its port stands under port"),
+        ({"host": "'[::1]'"}, "without brackets"),
         ({"facility": "local8"}, "local7"),
         ({"max_frame_bytes": 100}, "480"),
         ({"allow_unverified_tls": "true"}, "there is no such option"),

@@ -795,3 +795,49 @@ class TestOutagesAndMistakes:
         with pytest.raises(pydantic.ValidationError, match="token") as caught:
             make(token="t0k\n")
         assert "t0k" not in str(caught.value)
+
+
+class TestABatchThatHadToStop:
+    def test_goes_on_where_it_stopped(self, server, make):
+        sink = make(max_envelope_objects=2)
+        batch = messages(6)
+        taken = {"status_code": 202, "json": {"id": "s", "status": "complete", "failure_count": 0}}
+        server.post(OBJECTS, [taken, taken, {"status_code": 503, "headers": {"Retry-After": "9"}}, taken])
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+        assert sink.dealt_with(batch) == 4
+        asked = len(server.request_history)
+        assert sink.send(batch[:4]) == []
+        assert len(server.request_history) == asked
+        assert sink.send(batch[4:]) == []
+        assert envelopes(server)[3:] == [["0004", "0005"]]
+
+    def test_tells_what_was_refused_before(self, server, make):
+        sink = make(max_envelope_objects=1)
+        batch = messages(4)
+        answer = refusing("0001")
+
+        def answering(request, context):
+            if b"--0003" in request.body:
+                context.status_code = 503
+                return {}
+            return answer(request, context)
+
+        server.post(OBJECTS, json=answering)
+        absent(server, "0001", "0003")
+        with pytest.raises(Unavailable):
+            sink.send(batch)
+        assert sink.dealt_with(batch) == 3
+        assert [refusal.message for refusal in sink.send(batch[:3])] == [batch[1]]
+
+    def test_is_sent_as_a_whole_again_when_a_person_may_have_changed_the_collection(self, server, make):
+        sink = make(max_envelope_objects=2)
+        taken = {"status_code": 202, "json": {"id": "s", "status": "complete", "failure_count": 0}}
+        server.post(OBJECTS, [taken, {"status_code": 404}])
+        absent(server, "0002", "0003")
+        with pytest.raises(Misconfigured):
+            sink.send(messages(4))
+        assert sink.dealt_with(messages(4)) == 0
+        server.post(OBJECTS, [taken])
+        sink.send(messages(4))
+        assert envelopes(server)[-2:] == [["0000", "0001"], ["0002", "0003"]]

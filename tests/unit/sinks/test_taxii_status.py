@@ -101,7 +101,8 @@ def test_a_server_is_at_work_until_nothing_is_left(body, pending):
         (" 12 ", 12),
         (-1, None),
         (True, None),
-        (1.0, None),
+        (1.0, 1),
+        (1.5, None),
         ("-1", None),
         ("many", None),
         ([], None),
@@ -170,9 +171,22 @@ def test_where_the_whole_has_failed_no_success_is_believed(state):
     assert judged(status=state, failures=named) == ([A.id], [B.id, C.id])
 
 
+@pytest.mark.parametrize("said", [[{"id": {}, "message": []}], [{}], ["x"], [None]])
+def test_a_failure_that_names_nothing_is_one(said):
+    assert judged(failures=said) == ([], [A.id, B.id, C.id])
+    assert judged(failures=said, failure_count=0) == judged(failure_count=0)
+
+
+@pytest.mark.parametrize("count", [1.0, 1e9])
+def test_a_count_with_a_fraction_of_nothing_is_a_count(count):
+    assert judged(failure_count=count) == ([], [A.id, B.id, C.id])
+
+
 def test_successes_that_fall_short_are_failures_though_none_is_counted():
     assert judged(success_count=2) == ([], [A.id, B.id, C.id])
-    assert judged(success_count=2, total_count=2) == ([], [])
+    assert judged(success_count=2, total_count=2) == ([], [A.id, B.id, C.id])  # which has overlooked one
+    assert judged(success_count=0, total_count=0) == ([], [A.id, B.id, C.id])
+    assert judged(success_count=3, total_count=3) == ([], [])
     assert judged(success_count=0, total_count=1, failures=[{"id": B.id}]) == ([B.id], [])
     assert judged(success_count=3, failure_count=0) == ([], [])
 

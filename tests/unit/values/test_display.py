@@ -1,8 +1,17 @@
 """Text of others, made fit to be shown."""
 
+import json
+
 import pytest
 
-from connector.values.display import one_line, printable, shortened, shortened_in_the_middle, value_text
+from connector.values.display import (
+    one_line,
+    printable,
+    shortened,
+    shortened_in_the_middle,
+    undeceiving,
+    value_text,
+)
 
 
 def test_what_cannot_be_seen_is_written_as_its_code():
@@ -36,3 +45,10 @@ def test_a_long_text_is_shown_as_json_with_how_long_it_is():
     assert value_text('a"b\n' + "x" * 2000, 5) == r'"a\"b\nx… (2,004 characters)'
     assert value_text({"a": [1, 2, 3]}, 8) == '{"a": […'
     assert value_text(None, 8) == "null"
+
+
+def test_json_is_shown_without_controls_and_what_only_looks_like_one_stays():
+    text = "a\u0007b\u001bc\bd\fe\u007ff\u0085g\u2028h\u202ei"
+    assert json.loads(undeceiving(json.dumps({"a": text}, ensure_ascii=False).encode())) == {"a": "a b c d e f g h i"}
+    for kept in ("tab\tline\nbreak\r", "\\u0007 \\b \\f \\\\b", "größer «»", "C:\\boot\\files\\u00e9"):
+        assert json.loads(undeceiving(json.dumps({"a": kept}, ensure_ascii=False).encode())) == {"a": kept}

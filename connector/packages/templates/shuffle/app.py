@@ -16,7 +16,7 @@ class IocStream(AppBase):
         if action == "keep_place":
             return json.dumps({"success": self._keep(given["next"]), "next": given["next"]})
         if action == "new_notifications":
-            action, given = "list_notifications", {**given, "muted": False, "next": self._kept()}
+            action, given = "list_notifications", {**given, "muted": False, "changes": True, "next": self._kept()}
         try:
             client = Client(url, token, str(verify).strip().lower() not in ("false", "0", "no"))
             envelope = client.call(action, given)

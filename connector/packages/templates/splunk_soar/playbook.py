@@ -11,13 +11,17 @@ ROUTE = ""
 
 @phantom.playbook_block()
 def on_start(container):
-    """Decide by the verdicts of the container's artifacts."""
-    rows = phantom.collect2(container=container, datapath=["artifact:*.cef.verdict", "artifact:*.cef.notificationId"])
-    verdicts = {verdict for verdict, _ in rows}
-    malicious = [number for verdict, number in rows if verdict == "malicious" and number]
+    """Decide by the newest verdict on each notification of the container."""
+    paths = ["artifact:*.id", *(f"artifact:*.cef.{name}" for name in ("notificationId", "verdict", "change"))]
+    rows = sorted(phantom.collect2(container=container, datapath=paths), key=lambda row: row[0] or 0)
+    if any(change == "withdrawn" for *_, change in rows[-1:]):
+        withdrawn(container=container)
+        return
+    verdicts = {number: verdict for _, number, verdict, _ in rows if number}
+    malicious = [number for number, verdict in verdicts.items() if verdict == "malicious"]
     if malicious:
         raise_and_deliver(container=container, numbers=malicious)
-    elif "suspicious" not in verdicts:
+    elif "suspicious" not in verdicts.values():
         close(container=container)
 
 
@@ -45,6 +49,14 @@ def delivered(container=None, results=None, **_):
 def close(container=None):
     """Close what no engine and no assessment calls malicious or suspicious."""
     phantom.comment(container=container, comment="No verdict on any of the entities that matched.")
+    phantom.set_status(container=container, status="closed")
+
+
+@phantom.playbook_block()
+def withdrawn(container=None):
+    """Close what no longer holds: the verdict turned, or an analyst judged it wrong."""
+    phantom.add_tags(container=container, tags=["withdrawn"])
+    phantom.comment(container=container, comment="Withdrawn: see the newest artifact for the verdict and who judged.")
     phantom.set_status(container=container, status="closed")
 
 

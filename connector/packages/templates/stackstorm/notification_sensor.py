@@ -1,4 +1,7 @@
-"""Dispatches a trigger for each new notification. The place is kept in the datastore once a page is dispatched."""
+"""Dispatches a trigger for each new notification, and for what changes of one.
+
+The place is kept in the datastore once a page is dispatched.
+"""
 
 import os
 import sys
@@ -10,7 +13,7 @@ from iocstream_client import Client
 
 TRIGGER = "iocstream.notification"
 PAGE = 100
-WANTED = ("filter", "minimum_score", "verdicts", "entity_types", "rules", "tags")
+WANTED = ("filter", "since", "minimum_score", "verdicts", "entity_types", "rules", "tags")
 """The settings of the pack that say what is dispatched."""
 
 
@@ -26,7 +29,7 @@ class NotificationSensor(PollingSensor):
         """Dispatch what is new; what the server cannot answer now is asked again by the next poll."""
         while True:
             asked = {name: self.config.get(name) for name in WANTED}
-            asked.update(muted=False, limit=PAGE, next=self.sensor_service.get_value("next"))
+            asked.update(muted=False, changes=True, limit=PAGE, next=self.sensor_service.get_value("next"))
             page = self._client.call("list_notifications", asked)["data"]
             for notification in page["notifications"]:
                 self.sensor_service.dispatch(trigger=TRIGGER, payload=notification, trace_tag=notification["id"])

@@ -27,10 +27,14 @@ def main():
 
 
 def fetch_indicators(client, settings):
-    """Create indicators of what is new; the place is kept after each page, once the platform has it."""
+    """Create indicators of what is new or changed; the place is kept after each page, once the platform has it.
+
+    What is withdrawn lowers the reputation of indicators that the platform has.
+    """
     place = (demisto.getIntegrationContext() or {}).get("next")
     while True:
-        page = client.call("list_notifications", {**asked(settings), "limit": PAGE, "next": place})["data"]
+        given = {**asked(settings), "muted": False, "changes": True, "limit": PAGE, "next": place}
+        page = client.call("list_notifications", given)["data"]
         found, passed_over = indicators(page["notifications"], settings)
         if found:
             demisto.createIndicators(found)
@@ -44,8 +48,18 @@ def fetch_indicators(client, settings):
 
 def indicators(notifications, settings):
     """Indicators, and the ids of notifications that have no observable."""
-    made = [(each["id"], indicator(each, settings)) for each in notifications]
+    wanted = [each for each in notifications if each["change"] != "withdrawn" or lowers(each)]
+    made = [(each["id"], indicator(each, settings)) for each in wanted]
     return [each for _, each in made if each is not None], [number for number, each in made if each is None]
+
+
+def lowers(notification):
+    """Whether what is withdrawn is an indicator that the platform has, and that nothing else upholds."""
+    value = notification["entity_value"]
+    if not value or notification["upheld_by"]:
+        return False
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    return bool((demisto.searchIndicators(query=f'value:"{quoted}"', size=1) or {}).get("iocs"))
 
 
 if __name__ in ("__main__", "__builtin__", "builtins"):

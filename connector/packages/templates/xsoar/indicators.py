@@ -22,7 +22,9 @@ CONTEXT = {
     "ip": "IP(val.Address && val.Address == obj.Address)",
 }
 """Where the platform's context keeps reputations, in its own words for `the same indicator`."""
-NAMED = {"file": "SHA256", "url": "Data", "domain": "Name", "ip": "Address"}
+NAMED = {"url": "Data", "domain": "Name", "ip": "Address"}
+HASHES = {32: "MD5", 40: "SHA1", 64: "SHA256"}
+"""Digests by how many characters they have."""
 
 
 def connected(settings):
@@ -50,7 +52,7 @@ def indicator(notification, settings):
         "type": kind,
         "service": VENDOR,
         "score": SCORES.get(notification["verdict"], 0),
-        "fields": {name: each for name, each in fields(notification, settings).items() if each not in (None, [])},
+        "fields": {name: each for name, each in fields(notification, settings).items() if each is not None},
         "rawJSON": {**notification, "type": kind, "value": value},
     }
     if settings.get("create_relationships", True):
@@ -59,20 +61,23 @@ def indicator(notification, settings):
 
 
 def fields(notification, settings):
-    """The fields of an indicator, by the platform's names for them."""
+    """The fields of an indicator, by the platform's names for them. What is listed again takes back former names."""
     facts, hashes, whois = notification["entity"], notification["hashes"], notification["entity"]["whois"]
     is_assessed = notification["score"] is not None
     by_hand = [tag.strip() for tag in (settings.get("feedTags") or "").split(",")]
     tags = [*by_hand, *notification["tags"], *notification["rulesets"], *facts["tags"]]
+    if notification["change"] == "withdrawn":
+        tags.append("withdrawn")
+    nothing = [] if notification["change"] else None
     made = {
-        "tags": [tag for tag in dict.fromkeys(tags) if tag],
+        "tags": [tag for tag in dict.fromkeys(tags) if tag] or None,
         "description": described(notification),
         "confidence": notification["confidence"],
         "gtithreatscore": notification["score"],
         "gtiseverity": f"SEVERITY_{notification['severity'].upper()}" if is_assessed else None,
         "gtiverdict": f"VERDICT_{notification['verdict'].upper()}" if is_assessed else None,
-        "malwarefamily": notification["families"],
-        "actor": notification["actors"],
+        "malwarefamily": notification["families"] or nothing,
+        "actor": notification["actors"] or nothing,
         "detectionengines": notification["engines"],
         "positivedetections": notification["malicious_engines"],
         "firstseenbysource": notification["first_seen"],
@@ -99,10 +104,22 @@ def fields(notification, settings):
 
 
 def described(notification):
-    """What matched, and what engines call it, in a line."""
+    """What matched, what engines call it, and why it is withdrawn, in a line."""
     by = notification["rule"] or ", ".join(notification["rulesets"])
     said = [f"Matched by {by}" if by else "Matched", notification["threat_label"], notification["link"]]
+    if notification["change"] == "withdrawn":
+        said.insert(0, f"Withdrawn: {withdrawn_because(notification)}")
     return "; ".join(part for part in said if part)
+
+
+def withdrawn_because(notification):
+    """Why what was made of a notification is taken back."""
+    if notification["judgement"] in ("false_positive", "benign"):
+        return "an analyst judged it " + notification["judgement"].replace("_", " ")
+    if notification["guarded"]:
+        return f"the known-good list {notification['guarded']} has it"
+    score = notification["score"]
+    return f"its verdict is {notification['verdict']}" + ("" if score is None else f", its score {score}")
 
 
 def relationships(notification, kind):
@@ -142,18 +159,37 @@ def reputation(notifications, settings):
             "Reliability": settings.get("integrationReliability") or settings.get("feedReliability"),
         }
         context.setdefault(CONTEXT["DBotScore"], []).append({k: v for k, v in said.items() if v is not None})
-        if kind not in NAMED:  # a network, for which the context has no place
+        known = known_of(kind, found["value"], notification)
+        if known is None:
             continue
-        known = {NAMED[kind]: found["value"]}
-        if kind == "file":
-            digests = {"MD5": "md5", "SHA1": "sha1", "SSDeep": "ssdeep"}
-            known.update({name: notification["hashes"][key] for name, key in digests.items()})
-            known.update(Name=notification["entity"]["name"], Size=notification["entity"]["size"])
-        known = {name: value for name, value in known.items() if value is not None}
         if found["score"] == SCORES["malicious"]:
             known["Malicious"] = {"Vendor": VENDOR, "Description": described(notification)}
         context.setdefault(CONTEXT[kind], []).append(known)
     return context
+
+
+def known_of(kind, value, notification):
+    """An observable with what is known of it, by the context's names; None for a network, which has no place there."""
+    facts, hashes = notification["entity"], notification["hashes"]
+    if kind == "file":
+        known = {name: hashes[name.lower()] for name in ("MD5", "SHA1", "SHA256", "SSDeep")}
+        known[HASHES.get(len(value), "SHA256")] = value
+        known.update(Name=facts["name"], Size=facts["size"], Type=facts["file_type"], Extension=facts["extension"])
+    elif kind in NAMED:
+        known = {NAMED[kind]: value}
+        known.update(DetectionEngines=notification["engines"], PositiveDetections=notification["malicious_engines"])
+    else:
+        return None
+    if kind == "domain":
+        known.update(CreationDate=facts["created"])
+        known.update(Registrar={"Name": facts["registrar"]} if facts["registrar"] else None)
+    if kind == "ip":
+        known.update(ASN=facts["asn"], ASOwner=facts["as_owner"])
+        known.update(Geo={"Country": facts["country"]} if facts["country"] else None)
+    known.update(
+        MalwareFamily=", ".join(notification["families"]) or None, Actor=", ".join(notification["actors"]) or None
+    )
+    return {name: each for name, each in known.items() if each is not None}
 
 
 def entry(text, contents, context):

@@ -10,6 +10,10 @@ def notification(**changes):
     )
     made = {
         "id": "1",
+        "change": None,
+        "upheld_by": None,
+        "judgement": None,
+        "guarded": None,
         "source": "virustotal",
         "position": 1,
         "date": "2026-01-31T08:00:00.000Z",

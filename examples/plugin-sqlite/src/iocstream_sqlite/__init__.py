@@ -1,0 +1,1 @@
+"""A plugin of the IoC-Stream Connector: `sink` adds messages to a table of SQLite, `defang` is a mapping function."""

@@ -1,0 +1,159 @@
+"""Receivers of logs and records, imitated as in `peers.http_receivers`: Datadog, Google SecOps, Kafka by REST."""
+
+from urllib.parse import parse_qs
+
+import orjson
+from peers.http_receivers import Imitation, json_answer
+
+
+class Datadog(Imitation):
+    """Datadog's intake of logs.
+
+    Attributes:
+        refuse: texts; a request with a log that holds one is refused as a whole.
+    """
+
+    api_key = "datadog-key-0000"
+    most_logs = 1000
+    most_bytes = 5_000_000
+
+    def __init__(self):
+        super().__init__()
+        self.refuse = ()
+
+    def answer(self, request, body):
+        if request.path != "/api/v2/logs" or request.method != "POST":
+            return json_answer(404, {"errors": ["Not found"]})
+        key = request.headers.get("DD-API-KEY")
+        if key != self.api_key:
+            said = ("Forbidden", 403) if key else ("Unauthorized", 401)
+            return json_answer(said[1], {"errors": [{"status": str(said[1]), "title": said[0]}]})
+        if (cued := self.cue()) is not None:
+            return cued
+        if len(body) > self.most_bytes:
+            return json_answer(413, {"errors": [{"status": "413", "title": "Payload Too Large"}]})
+        try:
+            logs = orjson.loads(body)
+        except ValueError:
+            logs = None
+        is_list = (
+            isinstance(logs, list) and len(logs) <= self.most_logs and all(isinstance(each, dict) for each in logs)
+        )
+        if not is_list or any(each in body.decode() for each in self.refuse):
+            problem = {"status": "400", "title": "Bad Request", "detail": "Invalid payload"}
+            return json_answer(400, {"errors": [problem]})
+        self.taken += logs
+        return json_answer(202, {})
+
+
+class KafkaRest(Imitation):
+    """A REST proxy with version 2 of Confluent's API.
+
+    Attributes:
+        busy: keys; how often a record with this key fails for now.
+        refuse: texts; records that hold one are none that the broker's checks let pass.
+        readers_only: whether the login may not write.
+    """
+
+    topic = "vt"
+    login = "Basic cHJvZHVjZXI6cmVzdC1wYXNzd29yZC0wMDAw"  # producer:rest-password-0000
+    largest = 1_048_576
+
+    def __init__(self):
+        super().__init__()
+        self.busy = {}
+        self.refuse = ()
+        self.readers_only = False
+
+    def answer(self, request, body):  # noqa: PLR0911 -- one for each thing that it refuses
+        if request.headers.get("Authorization") != self.login:
+            return json_answer(401, {"error_code": 401, "message": "Unauthorized"})
+        if request.path != f"/topics/{self.topic}":
+            return json_answer(404, {"error_code": 40401, "message": "Topic not found."})
+        if request.method == "GET":
+            return json_answer(200, {"name": self.topic, "partitions": []})
+        if (cued := self.cue()) is not None:
+            return cued
+        if request.headers["Content-Type"] != "application/vnd.kafka.json.v2+json":
+            return json_answer(415, {"error_code": 415, "message": "HTTP 415 Unsupported Media Type"})
+        asked = orjson.loads(body)
+        if asked.keys() != {"records"} or any(
+            not {"key", "value", "partition"} >= each.keys() for each in asked["records"]
+        ):
+            return json_answer(422, {"error_code": 422, "message": "Unrecognized field"})
+        offsets = [self._produced(record) for record in asked["records"]]
+        return json_answer(200, {"offsets": offsets, "key_schema_id": None, "value_schema_id": None})
+
+    def _produced(self, record):
+        failed = {"partition": None, "offset": None}
+        if self.readers_only:
+            return {**failed, "error_code": 1, "error": f"Not authorized to access topics: [{self.topic}]"}
+        size = len(orjson.dumps(record["value"]))
+        if size > self.largest:
+            said = f"The message is {size} bytes when serialized which is larger than {self.largest}"
+            return {**failed, "error_code": 1, "error": said}
+        if any(each in str(record["value"]) for each in self.refuse):
+            return {**failed, "error_code": 1, "error": "One or more records have been rejected"}
+        if self.busy.get(record["key"]):
+            self.busy[record["key"]] -= 1
+            return {**failed, "error_code": 2, "error": "This server is not the leader for that topic-partition."}
+        self.taken.append(record)
+        return {"partition": 0, "offset": len(self.taken) - 1, "error_code": None, "error": None}
+
+
+class SecOps(Imitation):
+    """Google SecOps, importing entities, and Google's endpoint for tokens.
+
+    Attributes:
+        refuse: texts; entities that hold one are not valid.
+        may_import: whether the account has the permission.
+    """
+
+    refresh_token = "google-refresh-0000"
+    client_secret = "google-secret-0000"
+    instance = "00000000-0000-0000-0000-000000000000"
+    path = f"/v1/projects/my-project/locations/eu/instances/{instance}/entities:import"
+    log_type = "VIRUSTOTAL_IOC_STREAM"
+
+    def __init__(self):
+        super().__init__()
+        self.refuse = ()
+        self.may_import = True
+        self.given = []
+
+    def answer(self, request, body):  # noqa: PLR0911 -- likewise
+        if request.path == "/token":
+            return self._token({name: values[0] for name, values in parse_qs(body.decode()).items()})
+        if not self.given or request.headers.get("Authorization") != f"Bearer {self.given[-1]}":
+            return _google(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        if request.path != self.path:
+            return _google(404, "NOT_FOUND", "Requested entity was not found.")
+        if not self.may_import:
+            return _google(403, "PERMISSION_DENIED", "Permission 'chronicle.entities.import' denied on resource")
+        if (cued := self.cue()) is not None:
+            return cued
+        source = orjson.loads(body)["inlineSource"]
+        if source["logType"] != self.log_type:
+            return _google(400, "INVALID_ARGUMENT", f"log_type {source['logType']} is not valid")
+        for entity in source["entities"]:
+            about = entity["metadata"]
+            is_valid = about["entity_type"] and about["collected_timestamp"] and entity["entity"]
+            if not is_valid or any(each in orjson.dumps(entity).decode() for each in self.refuse):
+                return _google(400, "INVALID_ARGUMENT", "generic::invalid_argument: entity is not valid")
+        self.taken += source["entities"]
+        return json_answer(200, {})
+
+    def _token(self, asked):
+        wanted = {
+            "grant_type": "refresh_token",
+            "refresh_token": self.refresh_token,
+            "client_secret": self.client_secret,
+        }
+        if any(asked.get(name) != value for name, value in wanted.items()):
+            return json_answer(400, {"error": "invalid_grant", "error_description": "Bad Request"})
+        self.given.append(f"ya29.token-{len(self.given)}")
+        return json_answer(200, {"access_token": self.given[-1], "expires_in": 3599, "token_type": "Bearer"})
+
+
+def _google(status, code, message):
+    return json_answer(status, {"error": {"code": status, "message": message, "status": code}})
