@@ -270,7 +270,7 @@ class Database:
     def _create(self) -> None:
         """Make the file, if there is none: beside its place and then moved there, so that none ever sees half of it."""
         try:
-            was_marked = mark.mark_of(self._path).exists()  # looked for first: who makes the journal marks it afterwards
+            was_marked = mark.mark_of(self._path).exists()  # before the file: who makes that marks it afterwards
             if self._path.exists():
                 return
             if was_marked:
