@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from connector.values.display import printable
+from connector.values.timestamps import timestamp
 
 if TYPE_CHECKING:
     from connector.configuration import Plan
@@ -118,7 +119,13 @@ def _failed(part: "Part") -> bool:
 
 def part_json(part: "Part") -> dict[str, Any]:
     """What a part did, for machines."""
-    counts: dict[str, Any] = {"name": part.name, "kind": part.kind, "state": part.state, "message": part.message}
+    counts: dict[str, Any] = {
+        "name": part.name,
+        "kind": part.kind,
+        "state": part.state,
+        "message": part.message,
+        "retry_at": None if part.retry_at is None else timestamp(round(part.retry_at)),
+    }
     if part.kind == "source":
         gaps = [{"start": gap.start, "end": gap.end} for gap in part.gaps]
         counts |= {"fetched": part.fetched, "new": part.new, "lost": gaps, "looked_up": part.looked_up}
@@ -165,7 +172,8 @@ def print_parts(parts: "Sequence[Part]", *, err: bool = False) -> None:
         for reason, times in part.reasons.most_common():
             click.echo(f"{part.name}: refused {times} time{'s' if times > 1 else ''} by {printable(reason)}", err=err)
         if part.state in ("waiting", "blocked"):
-            click.echo(f"{part.name}: {part.state}: {printable(part.message)}", err=err)
+            until = "" if part.retry_at is None else f"; not to be asked again before {timestamp(round(part.retry_at))}"
+            click.echo(f"{part.name}: {part.state}: {printable(part.message)}{until}", err=err)
         elif part.state != "done":
             click.echo(f"{part.name}: interrupted; the rest is for the next run", err=err)
 

@@ -237,7 +237,9 @@ def _show_remarks(report: StatusReport) -> None:
     for source in report.sources:
         _show_remarks_on_source(source)
     for part in (*report.sources, *report.routes):
-        for said in (part.message, part.damage and f"found damaged at {part.damage.at}: {part.damage.reason}"):
+        again = f" (tries again at {part.retry_at[:19].replace('T', ' ')} UTC)" if part.retry_at else ""
+        message = part.message and f"{part.message}{again}"
+        for said in (message, part.damage and f"found damaged at {part.damage.at}: {part.damage.reason}"):
             if said:
                 print_line(f"{part.name}: {said}")
     for route in report.routes:

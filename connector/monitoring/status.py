@@ -67,6 +67,11 @@ class PartReport(BaseModel):
         description="What it is doing: running, done, waiting or blocked; null when it has never run."
     )
     message: str | None = Field(description="Why it waits or is blocked.")
+    retry_at: str | None = Field(
+        None,
+        description="When it tries again (RFC 3339), while it waits or is blocked: not sooner than the other side asked "
+        "for (Retry-After), of which one hour is believed.",
+    )
     served_by: ServedBy | None = Field(description="The process that serves it now; null when none does.")
     lag_seconds: int | None = Field(description="How many seconds it is behind.")
     damage: DamageReport | None = Field(
@@ -320,10 +325,12 @@ def _route(route: RouteStatus, now: float) -> RouteReport:
 
 def _of_part(part: SourceStatus | RouteStatus) -> dict[str, Any]:
     by = part.served_by
+    retry_at = part.report.get("retry_at")
     return {
         "name": part.name,
         "state": part.report.get("state"),
         "message": part.report.get("message") or None,
+        "retry_at": None if retry_at is None else timestamp(round(retry_at)),
         "damage": None
         if part.damage is None
         else DamageReport(reason=part.damage.reason, at=timestamp(part.damage.at)),

@@ -31,6 +31,7 @@ class Part:
         revised: rendered again for what was learned after they were delivered; not among the delivered.
         judged: those of them of which an analyst has judged something since.
         reconsidered: those of them that were delivered on other terms (`connector.pipeline.route.Route`) than now.
+        retry_at: while it waits or is blocked, when it tries again, in Unix seconds; None while all goes well.
         reasons: why dead letters were refused, and how often; at most `MAX_REASONS` different ones.
         refused_by: how many dead letters each of those that can refuse has made.
         succeeded_at: when a page was last stored or all was found read, a batch accepted or all was found delivered,
@@ -46,6 +47,7 @@ class Part:
     kind: Literal["source", "route"]
     state: State = "running"
     message: str = ""
+    retry_at: float | None = None
     fetched: int = 0
     new: int = 0
     delivered: int = 0

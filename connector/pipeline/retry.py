@@ -78,7 +78,9 @@ class Attempts:
                 tries = 1 if error.has_progressed else tries + 1
                 seconds = self._wait_seconds(error, tries)
                 if self._stop.is_set() or self._is_given_up(error, time.monotonic() - began + seconds):
+                    self._give_up(error)
                     raise
+                self._part.retry_at = time.time() + seconds
                 self._tell(error, seconds, tries)
             yield Pause(seconds)
 
@@ -127,6 +129,7 @@ class Attempts:
             raise
         self._part.succeeded_at = time.time()
         self._blocked_tries = 0
+        self._part.retry_at = None
         if self._part.state in ("waiting", "blocked"):
             self._say("running", "")
         if self._blocked_by:
@@ -136,6 +139,14 @@ class Attempts:
 
     def _is_given_up(self, error: Unavailable | Misconfigured, seconds: float) -> bool:
         return self._patience is not None and (isinstance(error, Misconfigured) or seconds >= self._patience)
+
+    def _give_up(self, error: Unavailable | Misconfigured) -> None:
+        """Say why an outage is left for the next run, and how long the other side wants to be left in peace."""
+        if self._patience is None or not self._has_begun or isinstance(error, Misconfigured):
+            return
+        asked = error.retry_after
+        self._part.retry_at = None if asked is None else time.time() + min(asked, MAX_RETRY_AFTER_SECONDS)
+        self._say("waiting", self._part.message)
 
     def _wait_seconds(self, error: Unavailable | Misconfigured, tries: int) -> float:
         if isinstance(error, Misconfigured):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -188,6 +190,23 @@ def test_one_message_that_is_refused_and_one_request_too_many_hold_up_nothing(tm
         assert REFUSED not in str(receiver.taken)
         dead = json.loads(iocstream_here("rejected", "list", "--json", cwd=tmp_path, env=SECRETS).stdout)
         assert [letter["notification"] for letter in dead if letter["by"] == "sink"] == [REFUSED], dead[0]
+
+
+def test_status_says_until_when_a_receiver_asked_to_be_left_in_peace(tmp_path):
+    receiver = RECEIVERS["to-webhook"]()
+    receiver.answer_next(503, Retry_After="1800")
+    with serving(receiver) as url:
+        written(tmp_path, "to-webhook", url)
+        done = iocstream_here("run", "--once", cwd=tmp_path, env=SECRETS)
+        assert re.search(r"to-webhook: waiting: .* it answered 503.*; not to be asked again before 20", done.stdout)
+        (route,) = json.loads(iocstream_here("status", "--json", cwd=tmp_path, env=SECRETS).stdout)["routes"]
+        assert 1700 < datetime.fromisoformat(route["retry_at"]).timestamp() - time.time() <= 1801
+        assert route["message"].endswith("it answered 503")
+        said = iocstream_here("status", cwd=tmp_path, env=SECRETS).stdout
+        assert f"(tries again at {route['retry_at'][:19].replace('T', ' ')} UTC)" in said
+        iocstream_here("run", "--once", cwd=tmp_path, env=SECRETS)
+        (route,) = json.loads(iocstream_here("status", "--json", cwd=tmp_path, env=SECRETS).stdout)["routes"]
+        assert (route["state"], route["retry_at"], route["message"]) == ("done", None, None)
 
 
 @pytest.mark.parametrize("name", WITHDRAWN)

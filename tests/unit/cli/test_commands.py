@@ -89,7 +89,7 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
     route = Part("r", "route", "waiting", "nobody there", delivered=4, filtered=1, refused=1, messages=9)
     route.reasons["sink: no"] = 1
     assert command.part_json(route) == {
-        "name": "r", "kind": "route", "state": "waiting", "message": "nobody there",
+        "name": "r", "kind": "route", "state": "waiting", "message": "nobody there", "retry_at": None,
         "delivered": 4, "filtered": 1, "made_nothing": 0, "withdrawn": 0, "muted": 0, "guarded": 0,
         "refused": 1, "messages": 9, "revised": 0, "judged": 0, "reconsidered": 0, "reasons": {"sink: no": 1},
     }  # fmt: skip
@@ -98,13 +98,16 @@ def test_a_part_as_json_has_the_counts_of_its_kind():
 def test_what_parts_did_is_told_on_lines_that_steer_no_terminal(capsys):
     route = Part("r", "route", "running", delivered=4, filtered=1, refused=2, messages=9)
     route.reasons["sink: no\x1b[31m"] = 2
-    command.print_parts([route, Part("t", "route", "waiting", "nobody there")])
+    busy = Part("u", "route", "waiting", "it answered 503", retry_at=1_767_225_600.0)
+    command.print_parts([route, Part("t", "route", "waiting", "nobody there"), busy])
     assert capsys.readouterr().out.splitlines() == [
         "r: 4 notifications delivered (9 objects or events), 1 filtered out, 2 refused",
         r"r: refused 2 times by sink: no\x1b[31m",
         "r: interrupted; the rest is for the next run",
         "t: 0 notifications delivered (0 objects or events)",
         "t: waiting: nobody there",
+        "u: 0 notifications delivered (0 objects or events)",
+        "u: waiting: it answered 503; not to be asked again before 2026-01-01T00:00:00.000Z",
     ]
 
 

@@ -135,6 +135,32 @@ def test_a_retry_after_is_respected_for_an_hour_at_most(log, said, waited):
     assert World().does(Unavailable("busy", retry_after=said), "ok") == ("ok", [waited])
 
 
+def test_when_it_tries_again_is_known_while_it_waits_and_no_longer(log, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    world, seen = World(), []
+    world.attempts._say = lambda state, message: seen.append((state, world.part.retry_at)) or world.say(state, message)
+    world.does(Unavailable("busy", retry_after=77), Misconfigured("401"), "ok")
+    assert seen == [("waiting", 1077.0), ("blocked", 1060.0), ("running", None)]
+
+
+@pytest.mark.parametrize(("asked", "until"), [(None, None), (77.0, 1077.0), (10**9, 4600.0)])
+def test_with_a_patience_what_is_left_says_until_when_it_is_not_to_be_asked(log, monkeypatch, asked, until):
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    world = World(patience=1.0)
+    with pytest.raises(Unavailable):
+        world.does(Unavailable("busy", retry_after=asked))
+    assert world.states == [("waiting", "busy")]
+    assert world.part.retry_at == until
+
+
+def test_with_a_patience_nothing_is_said_of_a_part_that_another_process_serves(log):
+    world = World(patience=1.0)
+    world.journal.error = Unavailable("served by process 7")
+    with pytest.raises(Unavailable):
+        world.does(Unavailable("busy"))
+    assert world.states == []
+
+
 def test_the_lease_is_given_up_while_something_is_wrong_and_the_journal_knows_why(log):
     world = World()
     world.does(
