@@ -158,11 +158,11 @@ class _Checker:
 
     def _comparator(self, node: Node, scope: Scope | None) -> Types:
         left, right = (self.types(child, scope) for child in node["children"])
-        if node["value"] in ("eq", "ne"):
-            return BOOLEAN
-        for side in (left, right):
+        is_equality = node["value"] in ("eq", "ne")
+        for side in () if is_equality else (left, right):
             self._need(side, NUMBER | STRING, "is neither less nor greater than another")
-        return BOOLEAN | NULL
+        self._need_alike(left, right, "equal to" if is_equality else "less or greater than")
+        return BOOLEAN if is_equality else BOOLEAN | NULL
 
     def _pipe(self, node: Node, scope: Scope | None) -> Types:
         left, right = node["children"]
@@ -232,11 +232,36 @@ class _Checker:
                     f"{name}() takes {takes} as argument {index + 1}, not {described(given)}",
                     self._position(name, call=True),
                 )
+        if name == "contains":
+            self._check_contains(*arguments, scope)
         return returns
+
+    def _check_contains(self, subject: Node, search: Node, scope: Scope | None) -> None:
+        """That a list which is written out may hold what is looked for."""
+        if subject["type"] == "multi_select_list":
+            held = [self.types(child, scope) for child in subject["children"]]
+        elif subject["type"] == "literal" and isinstance(subject["value"], list):
+            held = [frozenset({type_name(each)}) for each in subject["value"]]
+        else:
+            return
+        if held:
+            self._need_alike(self.types(search, scope), frozenset().union(*held), "equal to")
 
     def _need(self, found: Types, wanted: Types, complaint: str) -> None:
         if not (found - NULL or found) & wanted:
             raise ExpressionError(f"a value of type {described(found)} {complaint}")
+
+    def _need_alike(self, left: Types, right: Types, what: str) -> None:
+        """That two values may be compared; null is another matter, for it stands for what is not there."""
+        left, right = left - NULL, right - NULL
+        if not left or not right or left & right:
+            return
+        remedy = ""
+        if {left, right} == {NUMBER, STRING}:
+            remedy = "; write numbers in backticks (`200`), and text in single quotation marks ('200')"
+        raise ExpressionError(
+            f"a value of type {described(left)} is never {what} one of type {described(right)}{remedy}"
+        )
 
     def _position(self, name: str, *, call: bool) -> int | None:
         """Where a name first begins an expression or is called; the library's tree does not say."""

@@ -17,6 +17,7 @@ SCOPE = {
     "any": ANY,
     "notification": OBJECT,
 }
+QUOTES = "; write numbers in backticks (`200`), and text in single quotation marks ('200')"
 KNOWN = "any, flag, list, maybe, nothing, notification, number, object, words"
 
 
@@ -69,8 +70,11 @@ KNOWN = "any, flag, list, maybe, nothing, notification, number, object, words"
         ("number && list", ARRAY),
         ("maybe && flag", STRING | NULL | BOOLEAN),
         ("!words", BOOLEAN),
-        ("words == number", BOOLEAN),
-        ("words != list", BOOLEAN),
+        ("words == maybe", BOOLEAN),
+        ("words != `null`", BOOLEAN),
+        ("any == number", BOOLEAN),
+        ("contains(['a', number], words)", BOOLEAN),
+        ("contains(list, number)", BOOLEAN),
         ("number < number", BOOLEAN | NULL),
         ("words >= any", BOOLEAN | NULL),
         # Functions of ours give null for null, unless they take it; JMESPath's own have their types.
@@ -119,6 +123,12 @@ def test_the_types_that_a_value_may_have(expression, types):
         ("list < number", "a value of type array is neither less nor greater than another"),
         ("number < flag", "a value of type boolean is neither less nor greater than another"),
         ("(number && list) < number", "a value of type array is neither less nor greater than another"),
+        ("number == '200'", f"a value of type number is never equal to one of type string{QUOTES}"),
+        ("`200` != words", f"a value of type number is never equal to one of type string{QUOTES}"),
+        ("words != list", "a value of type string is never equal to one of type array"),
+        ("number > '200'", f"a value of type number is never less or greater than one of type string{QUOTES}"),
+        ("contains(['200', '202'], number)", f"a value of type number is never equal to one of type string{QUOTES}"),
+        ('contains(`["200"]`, number)', f"a value of type number is never equal to one of type string{QUOTES}"),
         ("upper(list | length(@))", "upper() takes string as argument 1, not number"),
         ("upper([words])", "upper() takes string as argument 1, not array"),
         ("upper(object.[a])", "upper() takes string as argument 1, not array"),
