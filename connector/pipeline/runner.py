@@ -351,9 +351,7 @@ class Runner:
                     "made_nothing": part.made_nothing_ever,
                     "nothing_passed": part.nothing_passed,
                 }
-            self._journal.report(
-                part.name, {"state": state, "message": message, "retry_at": part.retry_at, **kept}
-            )
+            self._journal.report(part.name, {"state": state, "message": message, "retry_at": part.retry_at, **kept})
         except ConnectorError as error:
             # The report is a courtesy to `status`; when the journal is what is wrong, the log has it.
             self._log.warning("journal_unavailable", part=part.name, reason=str(error))
