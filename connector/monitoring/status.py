@@ -69,8 +69,8 @@ class PartReport(BaseModel):
     message: str | None = Field(description="Why it waits or is blocked.")
     retry_at: str | None = Field(
         None,
-        description="When it tries again (RFC 3339), while it waits or is blocked: not sooner than the other side asked for "
-        "(Retry-After), of which one hour is believed.",
+        description="When it tries again (RFC 3339), while it waits or is blocked: not sooner than the other side "
+        "asked for (Retry-After), of which one hour is believed.",
     )
     served_by: ServedBy | None = Field(description="The process that serves it now; null when none does.")
     lag_seconds: int | None = Field(description="How many seconds it is behind.")

@@ -233,7 +233,7 @@ class _Checker:
                     self._position(name, call=True),
                 )
         if name == "contains":
-            self._check_contains(*arguments, scope)
+            self._check_contains(arguments[0], arguments[1], scope)
         return returns
 
     def _check_contains(self, subject: Node, search: Node, scope: Scope | None) -> None:
