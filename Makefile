@@ -76,7 +76,7 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
-peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready  ## what the integration tests talk to
+peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready $(if $(shell command -v mvn),java-peers)  ## what the integration tests talk to (Kafka and OpenSearch where Maven is)
 
 validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready .peers/splunk-appinspect/ready  ## what judges the output of our mappings, and our packages (needs npm)
 
@@ -86,7 +86,9 @@ validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/py
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
 	@touch $@
 
-.peers/kafka/ready: requirements/kafka/pom.xml  ## a real broker for the tests of Kafka (needs Maven, and Java to run it)
+java-peers: .peers/kafka/ready .peers/opensearch/ready  ## a real Kafka and a real OpenSearch for the tests (needs Maven, and a JDK)
+
+.peers/kafka/ready .peers/opensearch/ready: .peers/%/ready: requirements/%/pom.xml
 	@mkdir -p $(@D)
 	cp $< $(@D)
 	cd $(@D) && mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=lib
@@ -129,4 +131,4 @@ lock:  ## choose versions anew (needs uv)
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help release demo unit test coverage mutants lint bench prove format generate gates peers validators lock
+.PHONY: help release demo unit test coverage mutants lint bench prove format generate gates peers java-peers validators lock
