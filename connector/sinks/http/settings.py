@@ -1,10 +1,10 @@
 """The options of an HTTP sink, refused where they do not fit the receiver's file."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -18,10 +18,29 @@ from connector.settings.parts import AT_ONCE, Misfit, SinkSettings
 from connector.sinks.http import receiver, receiver_file
 from connector.sinks.http.oauth import HttpOAuthSettings
 from connector.sinks.http.receiver import Receiver
+from connector.sinks.http.receiver_file import Batch, ReceiverFile, Request
+from connector.values.suggestions import instead
 
 _SECONDS_AT_ONCE = 10
 _FEWEST_AT_ONCE = 3
 _MINUTE = 60
+
+
+_OF_THE_FILE = frozenset((*ReceiverFile.model_fields, *Request.model_fields, *Batch.model_fields))
+
+
+def _options_of(to: str, info: ValidationInfo) -> Collection[str]:
+    """The options that a receiver's file has; none where there is no such file, which is told of elsewhere."""
+    try:
+        return receiver.load(_path(to, info)).file.options
+    except Misconfigured:
+        return ()
+
+
+def _path(to: str, info: ValidationInfo) -> Path:
+    """Of a bundled receiver, or the path given, relative to the folder of the configuration."""
+    is_path = "/" in to or to.endswith((".yaml", ".yml"))
+    return placed(Path(to), info) if is_path else receiver_file.path_of(to)
 
 
 class HttpSinkSettings(LoginSettings, SinkSettings):
@@ -133,18 +152,35 @@ class HttpSinkSettings(LoginSettings, SinkSettings):
         port = "" if address.port is None else f":{address.port}"
         return f"{address.scheme}://{address.hostname}{port}"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _say_where_it_belongs(cls, given: Any, info: ValidationInfo) -> Any:
+        """Tell of what stands beside `to` and belongs under `options`, or in the receiver's file."""
+        if not isinstance(given, dict):
+            return given
+        to = given.get("to", "webhook")
+        known = _options_of(to, info) if isinstance(to, str) else ()
+        for name in given:
+            if name in cls.model_fields:
+                continue
+            if name in known:
+                raise ValueError(f"{name} is an option of the receiver {to}: it belongs under options")
+            if name in _OF_THE_FILE:
+                copied = f"`iocstream receivers show {to} > mine.yaml`, change it there, and give to: ./mine.yaml"
+                remedy = copied if to in receiver_file.bundled() else f"change it in {to}"
+                raise ValueError(f"{name} is what the receiver's file says: {remedy}")
+        return given
+
     @field_validator("to")
     @classmethod
     def _is_there(cls, value: str, info: ValidationInfo) -> str:
-        if "/" in value or value.endswith((".yaml", ".yml")):
-            value = str(placed(Path(value), info))
         try:
-            path = receiver_file.path_of(value)
+            path = _path(value, info)
         except Misconfigured as error:
             raise ValueError(str(error)) from None
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
-        return value
+        return value if value in receiver_file.bundled() else str(path)
 
     @field_validator("url")
     @classmethod
@@ -179,8 +215,10 @@ class HttpSinkSettings(LoginSettings, SinkSettings):
             raise ValueError(f"url is required: the receiver {self.to} has no address of its own")
         for name in self.options:
             if name not in known.options:
-                there = f"there is {', '.join(known.options)}" if known.options else "it has none"
-                raise ValueError(f"the receiver {self.to} has no option {name!r}; {there}")
+                there = instead(name, known.options) if known.options else "; it has none"
+                if name in type(self).model_fields:
+                    there = f"; {name} stands beside options, not under it"
+                raise ValueError(f"the receiver {self.to} has no option {name!r}{there}")
         for name, option in known.options.items():
             if option.default is None and name not in self.options:
                 raise ValueError(f"the receiver {self.to} needs the option {name}, under options: {option.description}")

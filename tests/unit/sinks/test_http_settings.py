@@ -35,7 +35,19 @@ OAUTH = {"token_url": "https://login.example/token", "client_id": "a", "client_s
         ),
         (
             {"url": URL, "to": "elasticsearch", "options": {"index": "a", "indx": "b"}},
-            "has no option 'indx'; there is index",
+            "has no option 'indx'; did you mean index? There is index",
+        ),
+        (
+            {"url": URL, "to": "elasticsearch", "index": "a"},
+            "index is an option of the receiver elasticsearch: it belongs under options",
+        ),
+        (
+            {"url": URL, "options": {"token": "a"}},
+            "the receiver webhook has no option 'token'; token stands beside options, not under it",
+        ),
+        (
+            {"url": URL, "framing": "array"},
+            "framing is what the receiver's file says: `iocstream receivers show webhook > mine.yaml`, change it there",
         ),
         ({"url": URL, "token": "abcdef", "oauth": OAUTH}, "give one login"),
         ({"url": URL, "oauth": {**OAUTH, "token_url": "http://login.example/token"}}, "plain http:// to another"),
@@ -307,3 +319,29 @@ def test_a_message_of_which_no_request_can_be_made_is_refused_alone(tmp_path):
 )
 def test_what_goes_out_slowly_is_recorded_every_ten_seconds(options, count):
     assert HttpSinkSettings(**options).at_once() == count
+
+
+def test_what_a_file_of_ones_own_says_stands_in_it(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "description: a\noptions: {queue: {description: b}}\n"
+        "request: {url: '${{ url }}', framing: one}\nanswers: [{then: delivered}]\n"
+    )
+    for option, sentence in (
+        ({"queue": "a"}, "queue is an option of the receiver ./mine.yaml: it belongs under options"),
+        ({"gzip": True}, "gzip is what the receiver's file says: change it in ./mine.yaml"),
+    ):
+        with pytest.raises(pydantic.ValidationError, match=sentence):
+            HttpSinkSettings.model_validate({"url": URL, "to": "./mine.yaml", **option}, context=tmp_path)
+
+
+def test_a_status_is_no_text(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "description: a\nrequest: {url: '${{ url }}', framing: one}\n"
+        "answers:\n- {when: status == '200', then: delivered}\n"
+    )
+    with pytest.raises(pydantic.ValidationError) as caught:
+        HttpSinkSettings.model_validate({"url": URL, "to": str(file)})
+    assert "mine.yaml:4:10: answers[0].when: in `status == '200'`: a value of type number is never" in str(caught.value)
+    assert "write numbers in backticks (`200`)" in str(caught.value)
