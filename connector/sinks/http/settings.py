@@ -156,13 +156,10 @@ class HttpSinkSettings(LoginSettings, SinkSettings):
     @classmethod
     def _say_where_it_belongs(cls, given: Any, info: ValidationInfo) -> Any:
         """Tell of what stands beside `to` and belongs under `options`, or in the receiver's file."""
-        if not isinstance(given, dict):
-            return given
-        to = given.get("to", "webhook")
-        known = _options_of(to, info) if isinstance(to, str) else ()
-        for name in given:
-            if name in cls.model_fields:
-                continue
+        to = given.get("to", "webhook") if isinstance(given, dict) else None
+        unknown = [name for name in given if name not in cls.model_fields] if isinstance(to, str) else ()
+        known = _options_of(str(to), info) if unknown else ()
+        for name in unknown:
             if name in known:
                 raise ValueError(f"{name} is an option of the receiver {to}: it belongs under options")
             if name in _OF_THE_FILE:
