@@ -1,4 +1,4 @@
-"""The receiver `elasticsearch` against a real OpenSearch: documents once, refusals by place, an index that is missing."""
+"""The receiver `elasticsearch` against a real OpenSearch: documents once, refusals by place, a missing index."""
 
 import json
 
