@@ -204,7 +204,13 @@ class Database:
         try:
             return self._readers.pop()
         except IndexError:
-            return self._connect(self._path)
+            connection = self._connect(self._path)
+        try:
+            self._must_be_in_place()  # or what was opened may be another file, which came into its place just before
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prepared(self) -> Connection:
         """The writer, after the file has been made, checked and migrated. The caller holds the lock."""
@@ -248,6 +254,10 @@ class Database:
         """What is written to a file that has no name any more is lost with this process."""
         if self._is_closed:
             raise RuntimeError(f"the journal {self._path} is used after it was closed")
+        self._must_be_in_place()
+
+    def _must_be_in_place(self) -> None:
+        """Make sure that the file which this process opened still has its name."""
         if self._file is not None and self._identity() != self._file:
             raise Misconfigured(
                 f"the journal {self._path} was deleted, moved or replaced while this process had it open: put it back"
@@ -357,6 +367,8 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            # What is said of a file that lost its name, or of one that came into its place, would lead a person astray.
+            self._must_be_in_place()
             explained = self._explain(error)
             if explained is None:
                 raise

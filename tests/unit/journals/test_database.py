@@ -57,6 +57,12 @@ def write_then_fail(database: Database) -> None:
         raise ZeroDivisionError
 
 
+def unlink_and_read(path: Path, database: Database) -> None:
+    with database.read() as db:
+        path.unlink()
+        db.execute("SELECT * FROM missing")
+
+
 def count(database: Database) -> int:
     with database.read() as db:
         return db.execute(COUNT).fetchone()[0]
@@ -454,3 +460,29 @@ def test_a_file_that_vanished_is_explained(opened, path):
     path.unlink()
     with pytest.raises(Misconfigured, match="deleted, moved or replaced"):
         count(database)
+
+
+@pytest.mark.parametrize("becomes", ["none", "empty", "another"])
+def test_a_file_that_vanishes_while_a_reader_opens_it_is_explained(opened, path, monkeypatch, becomes):
+    database = opened(path)
+    write(database)
+    connect = database._connect
+
+    def vanishes_first(opened_path):
+        moved = path.rename(path.with_name("moved.db"))
+        if becomes == "empty":
+            path.touch()
+        elif becomes == "another":
+            path.write_bytes(moved.read_bytes())
+        return connect(opened_path)
+
+    monkeypatch.setattr(database, "_connect", vanishes_first)
+    with pytest.raises(Misconfigured, match="deleted, moved or replaced"):
+        count(database)
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_explained(opened, path):
+    database = opened(path)
+    write(database)
+    with pytest.raises(Misconfigured, match="deleted, moved or replaced"):
+        unlink_and_read(path, database)
