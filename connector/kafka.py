@@ -1,5 +1,6 @@
 """How to reach a Kafka cluster: what its source and sink share. The client is librdkafka, by confluent-kafka."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -35,6 +36,9 @@ _FOR_A_PERSON = frozenset(
     )
 )
 """Errors that waiting does not mend, by librdkafka's names for them."""
+_ABOUT_CERTIFICATES = re.compile(r"\balert .*(certificate|unknown ca|handshake failure)")
+_NOBODY = "_ALL_BROKERS_DOWN"
+_TLS = "if this port speaks no TLS, take the one that does, or on loopback set tls: false"
 
 
 class KafkaSettings(Settings):
@@ -152,8 +156,9 @@ class Troubles:
         self._last: Any = None
 
     def note(self, error: Any) -> None:
-        """Called by librdkafka (`error_cb`)."""
-        self._last = error
+        """Called by librdkafka (`error_cb`); that no broker is left says less than why one is gone."""
+        if error.name() != _NOBODY or self._last is None:
+            self._last = error
 
     def forget(self) -> None:
         """What was reported so far is over."""
@@ -162,12 +167,18 @@ class Troubles:
     @property
     def for_a_person(self) -> Any:
         """The last error, if it is one that waiting does not mend; else None."""
-        return self._last if self._last is not None and self._last.name() in _FOR_A_PERSON else None
+        return self._last if self._last is not None and _name(self._last) in _FOR_A_PERSON else None
 
     @property
     def last(self) -> Any:
         """The last error; None when there was none."""
         return self._last
+
+
+def _name(error: Any) -> str:
+    """The name of an error; a broker that hangs up and says by TLS that it is for a certificate is a fault of TLS."""
+    name, said = str(error.name()), str(error.str())
+    return "_SSL" if name == "_TRANSPORT" and _ABOUT_CERTIFICATES.search(said) else name
 
 
 def reason(error: Any, settings: KafkaSettings) -> str:
@@ -177,7 +188,7 @@ def reason(error: Any, settings: KafkaSettings) -> str:
 
 def explained(error: Any, settings: KafkaSettings) -> ConnectorError:
     """An error of librdkafka in a sentence, by who can mend it."""
-    name = error.name()
+    name = _name(error)
     said = settings.hide.line(str(error.str()), _LONGEST_REASON)
     where = f"{settings.bootstrap_servers}, topic {settings.topic}"
     if name in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"):
@@ -189,12 +200,23 @@ def explained(error: Any, settings: KafkaSettings) -> ConnectorError:
     if name == "_SSL":
         return Misconfigured(
             f"{where}: TLS failed ({said}). If the broker's certificate comes from your own CA, set ca_bundle; if it "
-            "asks for a client certificate, set client_certificate; if this port speaks no TLS, take the one that "
-            "does, or on loopback set tls: false"
+            f"asks for a client certificate, set client_certificate; {_TLS}"
         )
     if name in _FOR_A_PERSON:
         return Misconfigured(f"{where}: {reason(error, settings)}")
-    return Unavailable(f"{where}: {reason(error, settings)}")
+    return Unavailable(f"{where}: {outage(error, settings)}")
+
+
+def outage(error: Any, settings: KafkaSettings) -> str:
+    """What librdkafka says of an outage, and which option may be wrong, where brokers merely hang up."""
+    name, hints = error.name(), []
+    if name == "_TRANSPORT" and "SSL" in str(error.str()):
+        hints.append(_TLS)
+    if name == _NOBODY and not settings.tls:
+        hints.append("if this port speaks TLS, set tls: true")
+    if name == _NOBODY and settings.username is None and settings.oauth is None:
+        hints.append("if it wants a login, set username and password, or oauth")
+    return "; ".join([reason(error, settings), *hints])
 
 
 def imported(make: Callable[[], Any]) -> Any:
@@ -223,7 +245,7 @@ def found_topic(client: Any, troubles: Troubles, settings: KafkaSettings) -> Any
         topic = client.list_topics(settings.topic, timeout=min(settings.timeout_seconds, 20)).topics[settings.topic]
     except KafkaException as error:
         client.poll(0)  # has the callback told what is behind it
-        raise explained(troubles.for_a_person or error.args[0], settings) from None
+        raise explained(troubles.for_a_person or troubles.last or error.args[0], settings) from None
     if topic.error is not None:
         raise explained(topic.error, settings)
     return topic

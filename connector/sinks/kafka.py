@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from connector.kafka import KafkaSettings, Troubles, explained, found_topic, imported, reason
+from connector.kafka import KafkaSettings, Troubles, explained, found_topic, imported, outage, reason
 from connector.mapping.language.json_types import ANY, STRING
 from connector.mapping.template import Evaluated, NoValue, compile_expression
 from connector.model import Json, JsonObject, Message, Misconfigured, Refusal, Unavailable
@@ -233,7 +233,7 @@ class KafkaSink:
         self.close()
         if error is None:
             last = self._troubles.last
-            because = f": {reason(last, self._settings)}" if last is not None else ""
+            because = f": {outage(last, self._settings)}" if last is not None else ""
             raise Unavailable(
                 f"{self._settings.bootstrap_servers} did not report within {self._settings.timeout_seconds:g} s what "
                 f"became of {reports.waiting} messages{because}"

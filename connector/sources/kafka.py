@@ -168,7 +168,8 @@ class _Reading:
             at = TopicPartition(self._settings.topic, partition)
             found: tuple[int, int] = self._consumer.get_watermark_offsets(at, timeout=self._settings.timeout_seconds)
         except KafkaException as error:
-            raise explained(self._troubles.for_a_person or error.args[0], self._settings) from None
+            known = self._troubles.for_a_person or self._troubles.last
+            raise explained(known or error.args[0], self._settings) from None
         return found
 
     def _trouble(self, text: str) -> Exception:

@@ -9,9 +9,21 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import certificates
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from cryptography.hazmat.primitives import serialization
 from free_ports import reserve
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +41,23 @@ def needs_kafka():
         pytest.skip("there is no Kafka (make .peers/kafka/ready)")
 
 
-class Broker:
-    """One broker, or one of several that share a cluster."""
+SECURED = {"SASL": "SASL_PLAINTEXT", "SASL_TLS": "SASL_SSL", "TLS": "SSL"}
+"""Listeners with logins: SASL by PLAIN, SCRAM or OAUTHBEARER, with TLS or without; TLS with a client certificate."""
 
-    def __init__(self, folder, number, ports, voters, options):
+
+class Broker:
+    """One broker, or one of several that share a cluster.
+
+    Attributes:
+        listening: the address of each listener for clients.
+    """
+
+    def __init__(self, folder, number, ports, *, voters, options, certificates=None):
         self.number = number
         self.port = ports[0]
+        names = ("PLAINTEXT", *(SECURED if certificates else ()))
+        self.listening = dict(zip(names, (f"127.0.0.1:{port}" for port in (ports[0], *ports[2:])), strict=True))
+        addresses = ",".join(f"{name}://{address}" for name, address in self.listening.items())
         self.folder = folder
         self.process = None
         lines = {
@@ -42,11 +65,12 @@ class Broker:
             "node.id": number,
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{ports[0]},CONTROLLER://127.0.0.1:{ports[1]}"
-            + (f",SASL://127.0.0.1:{ports[2]}" if len(ports) > 2 else ""),
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{ports[0]}"
-            + (f",SASL://127.0.0.1:{ports[2]}" if len(ports) > 2 else ""),
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT",
+            "listeners": f"{addresses},CONTROLLER://127.0.0.1:{ports[1]}",
+            "advertised.listeners": addresses,
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}"
+                for name, protocol in {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", **SECURED}.items()
+            ),
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": folder / "data",
             "auto.create.topics.enable": "false",
@@ -55,16 +79,9 @@ class Broker:
             "message.max.bytes": 100_000,
             **options,
         }
-        if len(ports) > 2:
-            lines |= {
-                "sasl.enabled.mechanisms": "PLAIN",
-                "listener.name.sasl.plain.sasl.jaas.config": (
-                    "org.apache.kafka.common.security.plain.PlainLoginModule required "
-                    + " ".join(f'user_{name}="{password}"' for name, password in USERS.items())
-                    + ";"
-                ),
-            }
         folder.mkdir(parents=True, exist_ok=True)
+        if certificates:
+            lines |= _logins() | _tls(folder, certificates)
         self.configuration = folder / "server.properties"
         self.configuration.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
         self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(self.configuration))
@@ -99,13 +116,66 @@ class Broker:
             self.kill()
 
 
+def _logins():
+    """Who may log in by SASL; who may do what: all of them everything, but for topics with rules of their own."""
+    modules = {
+        "plain": "plain.PlainLoginModule required "
+        + " ".join(f'user_{name}="{password}"' for name, password in USERS.items()),
+        "scram-sha-256": "scram.ScramLoginModule required",
+        "scram-sha-512": "scram.ScramLoginModule required",
+        "oauthbearer": 'oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker"',
+    }
+    return {
+        "sasl.enabled.mechanisms": ",".join(each.upper() for each in modules),
+        **{
+            f"listener.name.{listener}.{mechanism}.sasl.jaas.config": f"org.apache.kafka.common.security.{module};"
+            for listener in ("sasl", "sasl_tls")
+            for mechanism, module in modules.items()
+        },
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+
+
+def _tls(folder, certificates):
+    """The broker's certificate, in the form that Kafka reads; without SASL a client must have one, too."""
+    key = serialization.load_pem_private_key(certificates.server_key.read_bytes(), None)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    chain = certificates.server.read_text().partition("-----BEGIN CERTIFICATE-----")
+    (folder / "keystore.pem").write_text(f"{pem.decode()}{chain[1]}{chain[2]}")
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": folder / "keystore.pem",
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": certificates.ca,
+        "listener.name.tls.ssl.client.auth": "required",
+        "ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
+    }
+
+
 class Cluster:
     """Brokers, and what a test asks of them from the side."""
 
-    def __init__(self, brokers, sasl_port=None):
+    def __init__(self, brokers, certificates=None):
         self.brokers = brokers
         self.servers = ",".join(f"127.0.0.1:{broker.port}" for broker in brokers)
-        self.sasl = f"127.0.0.1:{sasl_port}" if sasl_port else None
+        self.certificates = certificates
+        self.sasl, self.sasl_tls, self.tls = (brokers[0].listening.get(name) for name in SECURED)
+
+    def know(self, user, password, mechanism):
+        """Have a user by SCRAM."""
+        info = ScramCredentialInfo(ScramMechanism[mechanism.replace("-", "_")], 4096)
+        asked = [UserScramCredentialUpsertion(user, info, password.encode())]
+        for made in self.admin.alter_user_scram_credentials(asked).values():
+            made.result(30)
+
+    def allow(self, user, topic, operation):
+        """Have a rule for a topic; who has none there may do nothing with it."""
+        whose, what = f"User:{user}", (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
+        rule = AclBinding(*what, whose, "*", operation, AclPermissionType.ALLOW)
+        for made in self.admin.create_acls([rule]).values():
+            made.result(30)
 
     def wait(self):
         deadline = time.monotonic() + _STARTING_SECONDS
@@ -168,18 +238,23 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder, count=1, *, sasl=False, **options):
+def cluster(folder, count=1, *, secured=False, **options):
     """Start so many brokers that form one cluster; they end with the block."""
     needs_kafka()
-    ports = [[reserve() for _ in range(3 if sasl else 2)] for _ in range(count)]
+    ports = [[reserve() for _ in range(2 + len(SECURED) * secured)] for _ in range(count)]
+    folder.mkdir(parents=True, exist_ok=True)
+    made_for_tls = certificates.make(folder) if secured else None
     voters = ",".join(f"{number}@127.0.0.1:{ports[number][1]}" for number in range(count))
     named = {key.replace("_", "."): value for key, value in options.items()}
     with ExitStack() as stack:
-        brokers = [Broker(folder / str(number), number, ports[number], voters, named) for number in range(count)]
+        brokers = [
+            Broker(folder / str(number), number, ports[number], voters=voters, options=named, certificates=made_for_tls)
+            for number in range(count)
+        ]
         for broker in brokers:
             stack.callback(broker.stop)
             broker.start()
-        made = Cluster(brokers, ports[0][2] if sasl else None)
+        made = Cluster(brokers, made_for_tls)
         made.wait()
         yield made
 
@@ -190,4 +265,4 @@ def shared():
     stack = ExitStack()
     atexit.register(stack.close)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    return stack.enter_context(cluster(folder, sasl=True))
+    return stack.enter_context(cluster(folder, secured=True))
