@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from connector import app
-from connector.pipeline import retry, runner
+from connector.pipeline import busy, retry, runner
 from connector.pipeline.route import Route
+from connector.sinks.http import overdue
 from connector.sources.virustotal import pages, source
 from prove import defects
 
@@ -35,6 +36,12 @@ def quick_returns(longest: float) -> None:
     """What needs a person, and a walk that leads nowhere, is tried again after `longest` seconds at first."""
     retry.BLOCKED_WAIT_SECONDS, retry.MAX_BLOCKED_WAIT_SECONDS = longest, 4 * longest
     source._FIRST_WAIT_SECONDS, source._LONGEST_WAIT_SECONDS = longest, 4 * longest  # noqa: SLF001 -- see module
+
+
+def soon_overdue(seconds: float) -> None:
+    """A message that was put off twice, and so long, is refused if others are taken; it is retried soon, too."""
+    overdue._TRIES, overdue._ITEM_SECONDS = 2, seconds  # noqa: SLF001 -- see module
+    busy.FIRST_PAUSE_SECONDS = busy.LONGEST_PAUSE_SECONDS = 10 * seconds
 
 
 def patience(seconds: float) -> None:
@@ -66,6 +73,7 @@ CONDUCTS: Mapping[str, Callable[[float], None]] = {
         small_steps,
         quick_waits,
         quick_returns,
+        soon_overdue,
         patience,
         clock_offset,
         clock_steps,

@@ -73,6 +73,7 @@ class Tally:
         alien: what arrived and should not have: objects that differ, lines that nobody sent.
         by_killed: how much had arrived after the last kill.
         early: kills that came before the connector had asked for anything.
+        put_off: how often the log tells of what a receiver had no time for.
         complaints: tracebacks, and exit codes that should not be.
     """
 
@@ -85,6 +86,7 @@ class Tally:
     repeats: dict[str, int] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
     by_killed: dict[str, int] = field(default_factory=dict)
+    put_off: int = 0
     complaints: list[str] = field(default_factory=list)
     sweep: Sweep = field(default_factory=Sweep)
 
@@ -94,6 +96,7 @@ class Tally:
         self.early += other.early
         self.notifications += other.notifications
         self.not_stored += other.not_stored
+        self.put_off += other.put_off
         for mine, theirs in (
             (self.lost, other.lost),
             (self.alien, other.alien),

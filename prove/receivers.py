@@ -1,10 +1,12 @@
 """SIGKILL at random moments while the connector delivers to Splunk's HEC, to `_bulk` and to Kafka: nothing may be lost.
 
 HEC (with acknowledgement) and `_bulk` are the imitations of the tests, on sockets; Kafka is a real broker. What has
-arrived is compared with what the mappings make of the notifications.
+arrived is compared with what the mappings make of the notifications. `_bulk` puts some documents off again and again:
+they become dead letters and are retried by themselves, while the connector is killed.
 """
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +16,7 @@ from typing import Any, Self
 import orjson
 
 from connector import convert
+from connector.model import BUSY
 from prove import canaries, parties
 from prove.canaries import Sweep
 from prove.defects import noticed
@@ -53,6 +56,11 @@ LATEST_KILL_SECONDS = 1.0
 QUESTIONS = 1
 """How often Splunk is asked in vain whether it has indexed a request; one that it is not asked about is not indexed."""
 TAKES_BACK = b'"withdrawn_by":'
+PUT_OFF = 8
+"""One in so many notifications is put off by `_bulk`, and as many times."""
+OVERDUE_SECONDS = 0.01
+OLD_ENOUGH_SECONDS = 2.0
+"""A dead letter is then due to be retried when a run begins; it is dated in whole seconds."""
 DEFECTS = ("advance_before_send", "accepted_is_delivered")
 
 
@@ -83,6 +91,7 @@ class Bench:
         home.mkdir(parents=True)
         hec, bulk = parties.http_receivers.Hec(acknowledges=True), parties.http_receivers.Bulk()
         hec.polls_before = QUESTIONS
+        bulk.busy = {parties.identifier(item): PUT_OFF for item in raised[::PUT_OFF]}
         topic = self._kafka.topic(f"t{number}")
         api = Api([], key=canaries.API_KEY)
         environment = {**canaries.ENVIRONMENT, "HEC_TOKEN": hec.token, "BULK_KEY": bulk.api_key}
@@ -96,7 +105,7 @@ class Bench:
             )
             (home / "iocstream.yaml").write_text(text)
             options: dict[str, Any] = {
-                "conduct": {"small_steps": 3, "quick_waits": 0.2, **conduct},
+                "conduct": {"small_steps": 3, "quick_waits": 0.2, "soon_overdue": OVERDUE_SECONDS, **conduct},
                 "environment": environment,
             }
             kill(
@@ -113,10 +122,15 @@ class Bench:
                 "bulk": len(bulk.taken),
                 "kafka": len(self._kafka.messages(topic)),
             }
-            ended = self._nursery.run(home, "run", "--once", environment=environment)
+            last = {"quick_waits": 0.2, "soon_overdue": OVERDUE_SECONDS}
+            self._nursery.run(home, "run", "--once", conduct=last, environment=environment)  # with what is put off
+            bulk.busy = {}
+            time.sleep(OLD_ENOUGH_SECONDS)
+            ended = self._nursery.run(home, "run", "--once", conduct=last, environment=environment)
         if ended.code not in (0, 1) or "waiting" in ended.err:  # 1: what nothing can be made of
             tally.complaints.append(f"the last run: {ended!r}")
         said = (home / "err.log").read_text()
+        tally.put_off = sum('"refused"' in line and BUSY in line for line in said.splitlines())
         if "Traceback" in said:
             tally.complaints.append(said[said.index("Traceback") :][:2000])
         tally.sweep.folder(home)
@@ -172,6 +186,12 @@ def figures(tally: Tally, kills: int) -> list[Figure]:
             ", ".join(f"{route} {count:,}" for route, count in sorted(tally.by_killed.items())),
         ),
         must("… events that no mapping makes", f"{alien}", "0", kept=alien == 0),
+        must(
+            "… documents that _bulk put off became dead letters, which were retried by themselves",
+            f"{tally.put_off:,}",
+            "> 0",
+            kept=tally.put_off > 0,
+        ),
         Figure("… repeats", ", ".join(f"{name} {count:,}" for name, count in sorted(tally.repeats.items()))),
         *(must("… complaint", text[:300], "none", kept=False) for text in tally.complaints[:5]),
     ]
