@@ -177,9 +177,22 @@ class Api:
                 one of an outage; `UnreadableAnswer`: one of the API's that cannot be decoded.
             Misconfigured: the key is not accepted, or `api_url` redirects.
         """
-        response = self._send(path, params)
+        response = self.ask(*path, params=params)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS and _error(response).get("code") == "QuotaExceededError":
             raise self._used_up(response)
+        return self.read(response)
+
+    def ask(self, *path: str, params: Mapping[str, str] | None = None) -> Response:
+        """Ask for one object or page, and leave the answer as it is: `read` says what it means.
+
+        Raises:
+            Unavailable: no connection, no complete answer in time; `TooLarge`: one that is larger than allowed.
+            Misconfigured: what `connector.http.Client.request` says.
+        """
+        return self._send(path, params)
+
+    def read(self, response: Response) -> Answer:
+        """What an answer means; raises as `get` does, and does not find out which quota is used up."""
         return self._answer(response)
 
     def post(self, *path: str, document: JsonObject) -> Answer:

@@ -1,13 +1,13 @@
 """Pages of the IoC Stream, read as far as they can be: an unreadable item or a bad cursor holds up nothing else."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from connector import model
-from connector.http import TooLarge
+from connector.http import Response, TooLarge
 from connector.model import Misconfigured, Unavailable
 from connector.sources.virustotal.api import Answer, Api, NotTheApi, UnreadableAnswer
 from connector.sources.virustotal.detour import Detour
@@ -16,6 +16,8 @@ from connector.sources.virustotal.walk import Walk
 
 PAGE_LIMIT = 40
 """The most that the API gives at once."""
+MAX_CURSOR = 4096
+"""Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
 MAX_FAILURES = 3
 """After each so many outages in a row, the same items are asked for in another way, once."""
 
@@ -145,17 +147,22 @@ class PageReader:
             raise NotTheApi(f"VirusTotal refuses the question ({answer.said})", answer.status)
         return _page(answer)
 
-    def _ask(self, date: str, **params: str) -> Answer:
-        wanted = f"{self._filter} {date}".strip()
-        return self._api.get(
-            "ioc_stream", params={"limit": str(PAGE_LIMIT), "order": "date+", "filter": wanted, **params}
-        )
+    def question(self, dates: str) -> Mapping[str, str]:
+        """The parameters that ask for a span of dates, oldest first."""
+        return {"limit": str(PAGE_LIMIT), "order": "date+", "filter": f"{self._filter} {dates}".strip()}
+
+    def decode(self, response: Response) -> Answer:
+        """What an answer means; raises as `Api.get` does."""
+        return self._api.read(response)
+
+    def _ask(self, dates: str, **params: str) -> Answer:
+        return self._api.get("ioc_stream", params={**self.question(dates), **params})
 
     def _narrowed(self, walk: Walk, error: Unavailable) -> StreamPage | None:
         """As much of a page as can be read, at least one item."""
         with suppress(Unavailable, Misconfigured):
             page = self._page(walk, self._limit, descriptors_only="true")
-            if page is not None and page.items and all(_notification_id(item) in self._handed for item in page.items):
+            if page is not None and page.items and all(notification_id(item) in self._handed for item in page.items):
                 return page  # the journal has all of them
         limit = self._limit
         while limit > 1:
@@ -209,9 +216,17 @@ def _is_whatever_is_asked(error: Unavailable) -> bool:
     return error.retry_after is not None or (isinstance(error, NotTheApi) and error.status in _WHATEVER_IS_ASKED)
 
 
-def _notification_id(item: Any) -> str:
+def notification_id(item: Any) -> str:
+    """That of an item of the stream; empty when it has none."""
     said = item.get("context_attributes") if isinstance(item, dict) else None
     return str(said.get("notification_id")) if isinstance(said, dict) else ""
+
+
+def notification_date(item: Any) -> int:
+    """That of an item of the stream, in Unix seconds; 0 when it has none."""
+    said = item.get("context_attributes") if isinstance(item, dict) else None
+    date = said.get("notification_date") if isinstance(said, dict) else None
+    return date if isinstance(date, int) and not isinstance(date, bool) else 0
 
 
 def _page(answer: Answer) -> StreamPage:

@@ -38,7 +38,9 @@ from connector.settings.parts import SourceSettings
 from connector.sources.bodies import storable
 from connector.sources.virustotal import api
 from connector.sources.virustotal.api import Api, ApiSettings, nearly_spent
-from connector.sources.virustotal.pages import PAGE_LIMIT, PageReader, items_of, refused
+from connector.sources.virustotal.backlog import Backlog
+from connector.sources.virustotal.pages import MAX_CURSOR, PAGE_LIMIT, PageReader, items_of, refused
+from connector.sources.virustotal.slices import MAX_BODY_BYTES
 from connector.sources.virustotal.stream_page import StreamPage
 from connector.sources.virustotal.subjects import answered, endpoint
 from connector.sources.virustotal.walk import RETENTION_SECONDS, Checkpoint, Walk
@@ -52,8 +54,6 @@ QUOTA_RESERVE = 0.25
 QUOTA_FRESH_SECONDS = 3600.0
 HOUR_SECONDS = 3600
 
-_MAX_CURSOR = 4096
-"""Characters of a cursor that is followed; those of the real API have some hundred, and a longer one fits no URL."""
 _FIRST_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 900.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -103,6 +103,16 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         description=(
             "How many seconds to wait between two polls. A shorter time brings notifications sooner and "
             "costs more requests of the quota."
+        ),
+    )
+    walks: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description=(
+            "How many pages of a backlog may be read at once. Each needs up to 10 MB of memory. More than one is tried "
+            "where a poll finds more than some 10 pages, and given up where VirusTotal does not keep to the two dates "
+            "that it is asked for then."
         ),
     )
     look_ups_per_day: int = Field(
@@ -191,6 +201,11 @@ class VirusTotalSource:
         self._quota_at = float("-inf")
         self._sent_at_quota = 0
         self._reader = PageReader(self._api, settings.filter)
+        self._backlog = Backlog(
+            settings.walks,
+            lambda: Api(settings, user_agent=user_agent, max_body_bytes=MAX_BODY_BYTES),
+            self._reader,
+        )
         self._progress = _Progress()
         self._is_anew = False
         self._restarted = False
@@ -210,6 +225,7 @@ class VirusTotalSource:
         """
         if time.monotonic() < self._by_date_resume:
             return
+        self._backlog.close()  # of a walk that was interrupted
         state = self._restored(checkpoint)
         is_taken_up = state.walk is not None and state.walk.started is not None
         if state.walk is None:
@@ -218,7 +234,7 @@ class VirusTotalSource:
         self._progress = _Progress()
         while (walk := state.walk) is not None:
             try:
-                page = self._reader.read(walk)
+                page = self._backlog.page() or self._reader.read(walk)
             except ConnectorError:
                 if checkpoint is None:
                     yield Page((), state.model_dump())
@@ -232,6 +248,7 @@ class VirusTotalSource:
             gap = None if gap_looked_for else state.gap(page.clock)
             gap_looked_for = True
             state, stored = self._after(state, page, gap)
+            self._backlog.note(page, state.walk)
             checkpoint, unreadable, ids = stored.checkpoint, stored.unreadable, _ids(stored.notifications)
             handed_over, clock = [stored], page.clock
             del stored, page  # which may be large, and are not kept until the next is there
@@ -353,9 +370,10 @@ class VirusTotalSource:
         """Close the connections."""
         self._api.close()
         self._look_ups.close()
+        self._backlog.close()
 
     def _sent(self) -> int:
-        return self._api.sent + self._look_ups.sent
+        return self._api.sent + self._look_ups.sent + self._backlog.sent
 
     def _restored(self, checkpoint: Json | None) -> Checkpoint:
         url, key = self._settings.api_url, hashlib.sha256(self._settings.api_key.get_secret_value().encode())
@@ -378,7 +396,7 @@ class VirusTotalSource:
             # It goes back to where the old filter had come, or further: a long outage may lie before the change.
             return Checkpoint(**here, seen_until=state.known_until, last_id=state.last_id)
         state = state.model_copy(update=here)
-        if state.walk is not None and len(state.walk.cursor or "") > _MAX_CURSOR:
+        if state.walk is not None and len(state.walk.cursor or "") > MAX_CURSOR:
             state = state.by_date()
         return state
 
@@ -412,7 +430,7 @@ class VirusTotalSource:
         before = state.walk or Walk(since=0)
         notifications = [self._notification(item) for item in page.items]
         unreadable = [*page.unreadable]
-        lead = page.cursor if page.past is None else ""  # no cursor, and not the end
+        lead = page.cursor if page.past is None and not page.is_ahead else ""  # no cursor, and not the end
         state = state.after([each.date for each in notifications], lead, page.clock)
         if notifications:
             state = state.model_copy(update={"last_id": notifications[-1].id})
@@ -421,6 +439,8 @@ class VirusTotalSource:
             state = state.model_copy(update={"seen_until": gap.end})
         if page.past is not None:
             state = state.past(page.past)
+        elif page.is_ahead:
+            state = state.ahead()
         elif state.walk is not None and not self._is_led_on(before, page):
             state = self._by_date(state)
             if before.by_date and state.walk is not None and state.walk.since == before.since:
@@ -447,7 +467,7 @@ class VirusTotalSource:
     def _is_led_on(self, walk: Walk, page: StreamPage) -> bool:
         """Whether the cursor of a page is one to follow."""
         is_new = self._progress.count(len(page.items), walk.cursor, page.cursor)
-        return is_new and not walk.by_date and len(page.cursor or "") <= _MAX_CURSOR
+        return is_new and not walk.by_date and len(page.cursor or "") <= MAX_CURSOR
 
     def _by_date(self, state: Checkpoint) -> Checkpoint:
         """Go on by date, where a cursor leads nowhere; where dates do not ascend, begin the walk again, once."""

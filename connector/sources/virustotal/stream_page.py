@@ -17,6 +17,7 @@ class StreamPage:
         clock: the server's, in Unix seconds.
         unreadable: what was stepped over.
         past: the second (Unix time) after which to go on by date; None where the cursor leads on.
+        is_ahead: whether it was read ahead. It has no cursor, and is not the end.
     """
 
     items: Sequence[Any]
@@ -24,3 +25,4 @@ class StreamPage:
     clock: int
     unreadable: Sequence[model.Unreadable] = ()
     past: int | None = None
+    is_ahead: bool = False

@@ -119,6 +119,12 @@ class Checkpoint(BaseModel):
         walk = self.walk or Walk(since=0)
         return self._at(walk.since if walk.highest is None else max(walk.since, walk.highest))
 
+    def ahead(self) -> "Checkpoint":
+        """The checkpoint after a page that was read ahead: all that is older than its newest date was handed over."""
+        walk = self.walk or Walk(since=0)
+        since = walk.since if walk.highest is None else max(walk.since, walk.highest)
+        return self.model_copy(update={"walk": walk.model_copy(update={"since": since, "cursor": None})})
+
     def restarted(self) -> "Checkpoint":
         """The checkpoint with the walk at its beginning again, when nobody can tell what it has met since."""
         walk = self.walk or Walk(since=0)

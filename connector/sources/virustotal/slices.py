@@ -1,0 +1,204 @@
+"""A backlog read by several walks side by side: each reads windows of dates, which are handed over in their order.
+
+A window is asked for by two dates. VirusTotal documents that for an older endpoint only, so the first window is held
+against what the one walk has read, and each answer against its window. Whatever is odd, a refusal or an outage too,
+ends this: the one walk, which knows what to do about it, goes on from the last date that was handed over.
+"""
+
+import contextvars
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from connector.http import Response
+from connector.model import ConnectorError
+from connector.sources.virustotal.api import Answer, Api
+from connector.sources.virustotal.pages import MAX_CURSOR, PAGE_LIMIT, items_of, notification_date, notification_id
+from connector.sources.virustotal.stream_page import StreamPage
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of a page, decompressed; one of 40 large files has some 1.1 million."""
+
+_WINDOW_BYTES = 8 * 1024 * 1024
+"""That a window takes in memory until its turn, and a page more. What is beyond is a window of its own."""
+_PAGES = 4
+"""That a window is to have: with more, those behind it wait longer; with fewer, more pages are not full."""
+_MOST_PAGES = 7
+_DONE_AHEAD = 2
+"""Windows that may wait for their turn beside those that are being read."""
+_GROWTH = 4
+"""How many times as long as a window the next may be: where nothing is, few windows lead far."""
+_DECODING = threading.Lock()
+"""One page at a time is decoded, however many are read."""
+
+Question = Callable[[str], Mapping[str, str]]
+"""Gives the parameters that ask for a span of dates, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The dates from `start` up to `end`, without that second."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of a window: its pages as they came, how many notifications, and from when on something is left."""
+
+    pages: Sequence[Response]
+    count: int
+    rest: int | None
+
+
+class Slices:
+    """The windows of one backlog. Used by one thread, which has others read.
+
+    Attributes:
+        has_known: whether the first window had what was known to be in it; None until it was read.
+    """
+
+    def __init__(
+        self,
+        apis: Sequence[Api],
+        question: Question,
+        decode: Callable[[Response], Answer],
+        *,
+        known: Sequence[Any],
+        until: int,
+        per_second: float,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            apis: one for each walk, and nobody else's.
+            question: asks for a span of dates.
+            decode: reads an answer.
+            known: the items of the newest date that was read, where the first window begins; at least one.
+            until: the date before which all is read, in Unix seconds.
+            per_second: how many notifications there are of a second, as far as is known.
+        """
+        self.has_known: bool | None = None
+        self._apis = apis
+        self._free: queue.SimpleQueue[Api] = queue.SimpleQueue()
+        for api in apis:
+            self._free.put(api)
+        self._question = question
+        self._decode = decode
+        self._known = {notification_id(item) for item in known}
+        self._next = notification_date(known[0]) or until
+        self._until = until
+        self._span = _span(per_second)
+        self._windows: deque[tuple[_Window, Future[_Read | None]]] = deque()
+
+    @property
+    def sent(self) -> int:
+        """How many requests were sent."""
+        return sum(api.sent for api in self._apis)
+
+    def pages(self) -> Iterator[StreamPage]:
+        """The pages in the order of their dates, as far as nothing is odd."""
+        try:
+            while self._read_ahead():
+                window, reading = self._windows.popleft()
+                read = reading.result()
+                if read is None:
+                    return
+                if read.rest is not None:
+                    self._windows.appendleft(self._begun(_Window(read.rest, window.end)))
+                self._span = min(_span(read.count / _seconds(window, read)), _GROWTH * _seconds(window, read))
+                yield from self._handed_over(window, read)
+                if not self.has_known:
+                    return
+        except ConnectorError:
+            return  # the one walk meets it, too, if it lasts
+
+    def close(self) -> None:
+        """Let go of the connections. What is being read ends by itself."""
+        for api in self._apis:
+            api.close()
+
+    def _read_ahead(self) -> bool:
+        """Have as many windows read as there are walks; return whether there is one to wait for."""
+        # Only one until it is known that windows hold what they should.
+        most = len(self._apis) + _DONE_AHEAD if self.has_known else 1
+        while self._next < self._until and len(self._windows) < most and not self._free.empty():
+            window = _Window(self._next, min(self._next + self._span, self._until))
+            self._windows.append(self._begun(window))
+            self._next = window.end
+        return bool(self._windows)
+
+    def _begun(self, window: _Window) -> tuple[_Window, Future[_Read | None]]:
+        """A window that is being read."""
+        api, reading = self._free.get(), Future[_Read | None]()
+        run = contextvars.copy_context().run
+        # A daemon, because the process may end while an answer is awaited.
+        threading.Thread(
+            target=run, args=(self._read, api, window, reading), name=f"ahead {window.start}", daemon=True
+        ).start()
+        return window, reading
+
+    def _read(self, api: Api, window: _Window, reading: Future[_Read | None]) -> None:
+        read = None
+        try:
+            read = _read(api, self._question, window)
+        except ConnectorError:
+            pass  # as `pages` says
+        finally:
+            self._free.put(api)
+            reading.set_result(read)
+
+    def _handed_over(self, window: _Window, read: _Read) -> Iterator[StreamPage]:
+        for response in read.pages:
+            answer = self._decode(response)
+            items = [item for item in items_of(answer)[0] if window.start <= notification_date(item) < window.end]
+            if self.has_known is None:
+                self.has_known = self._known <= {notification_id(item) for item in items}
+            if not self.has_known:
+                return
+            if items:
+                yield StreamPage(items, None, answer.clock, is_ahead=True)
+
+
+def _read(api: Api, question: Question, window: _Window) -> _Read | None:
+    """A window, from its start on; None where anything is odd. Raises as `Api.read` does."""
+    # Whether a date itself belongs to what `date:…+` and `date:…-` ask for, is not relied upon.
+    params = {**question(f"date:{window.start - 1}+ date:{window.end}-")}
+    pages: list[Response] = []
+    count, last = 0, window.start - 1
+    while True:
+        response = api.ask("ioc_stream", params=params)
+        with _DECODING:
+            answer = api.read(response)
+            if answer.status != HTTPStatus.OK:
+                return None
+            items, cursor = items_of(answer)
+            dates = [notification_date(item) for item in items]
+            del answer, items
+        if dates != sorted(dates) or any(not last <= date <= window.end for date in dates):
+            return None
+        pages.append(response)
+        count += sum(window.start <= date < window.end for date in dates)
+        if cursor is None or (dates and dates[-1] == window.end):
+            return _Read(pages, count, None)
+        if not dates or cursor == params.get("cursor") or len(cursor) > MAX_CURSOR:
+            return None
+        last, params["cursor"] = dates[-1], cursor
+        if len(pages) == _MOST_PAGES or sum(len(page.body) for page in pages) > _WINDOW_BYTES:
+            return _Read(pages, count, last) if last > window.start else None
+
+
+def _seconds(window: _Window, read: _Read) -> int:
+    """Of how many seconds a window was read."""
+    return (window.end if read.rest is None else read.rest) - window.start
+
+
+def _span(per_second: float) -> int:
+    """How many seconds a window is to have; without bound where nothing is."""
+    return max(1, int(_PAGES * PAGE_LIMIT / max(per_second, 1e-6)))
