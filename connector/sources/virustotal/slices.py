@@ -8,12 +8,13 @@ ends this: the one walk, which knows what to do about it, goes on from the last 
 import contextvars
 import queue
 import threading
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.http import Response
 from connector.model import ConnectorError
@@ -26,9 +27,9 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 
 _WINDOW_BYTES = 8 * 1024 * 1024
 """That a window takes in memory until its turn, and a page more. What is beyond is a window of its own."""
-_PAGES = 4
+_PAGES = 6
 """That a window is to have: with more, those behind it wait longer; with fewer, more pages are not full."""
-_MOST_PAGES = 7
+_MOST_PAGES = 10
 _DONE_AHEAD = 2
 """Windows that may wait for their turn beside those that are being read."""
 _GROWTH = 4
@@ -40,8 +41,7 @@ Question = Callable[[str], Mapping[str, str]]
 """Gives the parameters that ask for a span of dates, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """The dates from `start` up to `end`, without that second."""
 
     start: int
@@ -55,6 +55,11 @@ class _Read:
     pages: Sequence[Response]
     count: int
     rest: int | None
+
+
+class _Begun(NamedTuple):
+    window: _Window
+    reading: Future[_Read | None]
 
 
 class Slices:
@@ -92,10 +97,9 @@ class Slices:
         self._question = question
         self._decode = decode
         self._known = {notification_id(item) for item in known}
-        self._next = notification_date(known[0]) or until
-        self._until = until
         self._span = _span(per_second)
-        self._windows: deque[tuple[_Window, Future[_Read | None]]] = deque()
+        self._left = deque([_Window(notification_date(known[0]), until)])
+        self._begun: list[_Begun] = []
 
     @property
     def sent(self) -> int:
@@ -106,12 +110,12 @@ class Slices:
         """The pages in the order of their dates, as far as nothing is odd."""
         try:
             while self._read_ahead():
-                window, reading = self._windows.popleft()
+                window, reading = self._begun.pop(0)
                 read = reading.result()
                 if read is None:
                     return
                 if read.rest is not None:
-                    self._windows.appendleft(self._begun(_Window(read.rest, window.end)))
+                    self._left.appendleft(_Window(read.rest, window.end))
                 self._span = min(_span(read.count / _seconds(window, read)), _GROWTH * _seconds(window, read))
                 yield from self._handed_over(window, read)
                 if not self.has_known:
@@ -128,21 +132,27 @@ class Slices:
         """Have as many windows read as there are walks; return whether there is one to wait for."""
         # Only one until it is known that windows hold what they should.
         most = len(self._apis) + _DONE_AHEAD if self.has_known else 1
-        while self._next < self._until and len(self._windows) < most and not self._free.empty():
-            window = _Window(self._next, min(self._next + self._span, self._until))
-            self._windows.append(self._begun(window))
-            self._next = window.end
-        return bool(self._windows)
+        while self._left and (self._is_next() or (len(self._begun) < most and not self._free.empty())):
+            left = self._left.popleft()
+            window = _Window(left.start, min(left.start + self._span, left.end))
+            if window.end < left.end:
+                self._left.appendleft(_Window(window.end, left.end))
+            insort(self._begun, _Begun(window, self._begin(window)), key=lambda begun: begun.window)
+        return bool(self._begun)
 
-    def _begun(self, window: _Window) -> tuple[_Window, Future[_Read | None]]:
-        """A window that is being read."""
+    def _is_next(self) -> bool:
+        """Whether what is left begins before what was begun: it is to be read and handed over first."""
+        return not self._begun or self._left[0] < self._begun[0].window
+
+    def _begin(self, window: _Window) -> Future[_Read | None]:
+        """Have a window read, by the walk that is free next."""
         api, reading = self._free.get(), Future[_Read | None]()
         run = contextvars.copy_context().run
         # A daemon, because the process may end while an answer is awaited.
         threading.Thread(
             target=run, args=(self._read, api, window, reading), name=f"ahead {window.start}", daemon=True
         ).start()
-        return window, reading
+        return reading
 
     def _read(self, api: Api, window: _Window, reading: Future[_Read | None]) -> None:
         read = None
