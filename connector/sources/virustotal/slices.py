@@ -50,9 +50,17 @@ class _Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read of a window: its pages as they came, how many notifications, and from when on something is left."""
+    """What was read of a window.
+
+    Attributes:
+        pages: as they came.
+        size: their bytes.
+        count: how many notifications they have.
+        rest: the date from which on something is left.
+    """
 
     pages: Sequence[Response]
+    size: int
     count: int
     rest: int | None
 
@@ -130,9 +138,7 @@ class Slices:
 
     def _read_ahead(self) -> bool:
         """Have as many windows read as there are walks; return whether there is one to wait for."""
-        # Only one until it is known that windows hold what they should.
-        most = len(self._apis) + _DONE_AHEAD if self.has_known else 1
-        while self._left and (self._is_next() or (len(self._begun) < most and not self._free.empty())):
+        while self._left and (self._is_next() or (not self._free.empty() and self._may_wait())):
             left = self._left.popleft()
             window = _Window(left.start, min(left.start + self._span, left.end))
             if window.end < left.end:
@@ -143,6 +149,15 @@ class Slices:
     def _is_next(self) -> bool:
         """Whether what is left begins before what was begun: it is to be read and handed over first."""
         return not self._begun or self._left[0] < self._begun[0].window
+
+    def _may_wait(self) -> bool:
+        """Whether there is memory for what is left, which has its turn behind something else."""
+        if not self.has_known:
+            return False  # one alone, until it is known that windows hold what they should
+        if self._left[0] > self._begun[-1].window:
+            return len(self._begun) < len(self._apis) + _DONE_AHEAD
+        done = [reading.result() for _, reading in self._begun if reading.done()]
+        return sum(read.size for read in done if read) < len(self._apis) * _WINDOW_BYTES
 
     def _begin(self, window: _Window) -> Future[_Read | None]:
         """Have a window read, by the walk that is free next."""
@@ -181,7 +196,7 @@ def _read(api: Api, question: Question, window: _Window) -> _Read | None:
     # Whether a date itself belongs to what `date:…+` and `date:…-` ask for, is not relied upon.
     params = {**question(f"date:{window.start - 1}+ date:{window.end}-")}
     pages: list[Response] = []
-    count, last = 0, window.start - 1
+    count, size, last = 0, 0, window.start - 1
     while True:
         response = api.ask("ioc_stream", params=params)
         with _DECODING:
@@ -194,14 +209,15 @@ def _read(api: Api, question: Question, window: _Window) -> _Read | None:
         if dates != sorted(dates) or any(not last <= date <= window.end for date in dates):
             return None
         pages.append(response)
+        size += len(response.body)
         count += sum(window.start <= date < window.end for date in dates)
         if cursor is None or (dates and dates[-1] == window.end):
-            return _Read(pages, count, None)
+            return _Read(pages, size, count, None)
         if not dates or cursor == params.get("cursor") or len(cursor) > MAX_CURSOR:
             return None
         last, params["cursor"] = dates[-1], cursor
-        if len(pages) == _MOST_PAGES or sum(len(page.body) for page in pages) > _WINDOW_BYTES:
-            return _Read(pages, count, last) if last > window.start else None
+        if len(pages) == _MOST_PAGES or size > _WINDOW_BYTES:
+            return _Read(pages, size, count, last) if last > window.start else None
 
 
 def _seconds(window: _Window, read: _Read) -> int:

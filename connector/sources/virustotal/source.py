@@ -110,7 +110,7 @@ class VirusTotalSettings(ApiSettings, SourceSettings):
         ge=1,
         le=8,
         description=(
-            "How many pages of a backlog may be read at once. Each needs up to 10 MB of memory. More than one is tried "
+            "How many pages of a backlog may be read at once. Each needs up to 25 MB of memory. More than one is tried "
             "where a poll finds more than some 10 pages, and given up where VirusTotal does not keep to the two dates "
             "that it is asked for then."
         ),
