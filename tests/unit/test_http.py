@@ -38,6 +38,8 @@ def answering(*answers, tls=None):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http{'s' if tls else ''}://127.0.0.1:{server.getsockname()[1]}", asked
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)  # closing alone would leave the thread waiting for a client
         server.close()
         thread.join(5)
 
@@ -140,8 +142,8 @@ def test_a_cookie_is_not_kept_and_a_redirect_to_another_host_gets_no_secret():
         location = b"http://localhost:%d/" % other.getsockname()[1]
         away = b"HTTP/1.1 307 Go\r\nSet-Cookie: id=2\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
         with answering(answer, away, answer) as (url, asked):
-            talks = client(secret_headers={"x-apikey": SecretStr("canary")})
-            assert [talks.request("GET", url).status for _ in range(3)] == [200, 307, 200]
+            with contextlib.closing(client(secret_headers={"x-apikey": SecretStr("canary")})) as talks:
+                assert [talks.request("GET", url).status for _ in range(3)] == [200, 307, 200]
         with pytest.raises(BlockingIOError):
             other.accept()
     assert [b"x-apikey: canary" in each for each in asked] == [True] * 3
