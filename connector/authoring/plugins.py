@@ -47,6 +47,12 @@ KINDS: Mapping[str, Kind] = {
         "A format for mappings of the IoC-Stream Connector: a line of key=value pairs",
         "```yaml\nformat: new_name\nemit:\n  event:\n    host: ${{ entity_value }}\n```",
     ),
+    "journal": Kind(
+        "journals",
+        "KIND",
+        "A journal for the IoC-Stream Connector: that of the connector, in a file",
+        "```yaml\njournal:\n  type: new_name\n  path: journal\n```",
+    ),
     "function": Kind(
         "functions",
         "FUNCTION",

@@ -9,7 +9,7 @@ from connector.cli.command import config_option, json_option, print_json
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
-_KINDS = ("sink", "source", "format", "function")
+_KINDS = ("sink", "source", "format", "journal", "function")
 """The kinds that there is a template for; a test holds it against them."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from integration.command import ROOT
 
 EXAMPLE = ROOT / "examples" / "plugin-sqlite"
-KINDS = ("sink", "source", "format", "function")
+KINDS = ("sink", "source", "format", "journal", "function")
 CONFIG = """
 sources: {inbox: {type: file, path: in.jsonl}}
 routes: {table: {mapping: mine.yaml, sink: {type: sqlite, path: iocs.db}}}
