@@ -112,7 +112,7 @@ UV   ?= uv
 LOCK  = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-header --no-annotate
 
-EXTRAS = contract demo kafka postgresql regex server
+EXTRAS = contract demo jwt kafka postgresql regex server
 
 lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.txt

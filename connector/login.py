@@ -97,12 +97,11 @@ class LoginSettings(HttpSettings):
         return {}
 
 
-class OAuthSettings(Settings):
+class TokenEndpoint(Settings):
     """Where tokens are given out, and to whom."""
 
     token_url: str = Field(description="Address of the token endpoint, https://….")
     client_id: str = Field(min_length=1, description="Id of the client.")
-    client_secret: SecretStr = Field(description="Secret of the client.")
     scope: str | None = Field(None, description="The scopes to ask for, with spaces between them.")
     send_as: Literal["body", "basic"] = Field(
         "body",
@@ -113,6 +112,12 @@ class OAuthSettings(Settings):
     @classmethod
     def _is_address(cls, url: str) -> str:
         return http_address(url)
+
+
+class OAuthSettings(TokenEndpoint):
+    """Where tokens are given out, and to whom, by a secret."""
+
+    client_secret: SecretStr = Field(description="Secret of the client.")
 
 
 def basic(username: str, password: SecretStr) -> SecretStr:

@@ -1,8 +1,14 @@
 """Receivers of logs and records, imitated as in `peers.http_receivers`: Datadog, Google SecOps, Kafka by REST."""
 
+import base64
+import time
 from urllib.parse import parse_qs
 
 import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from peers.http_receivers import Imitation, json_answer
 
 
@@ -109,6 +115,9 @@ class SecOps(Imitation):
         may_import: whether the account has the permission.
     """
 
+    account = "connector@my-project.iam.gserviceaccount.com"
+    _key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private_key = _key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     refresh_token = "google-refresh-0000"
     client_secret = "google-secret-0000"
     instance = "00000000-0000-0000-0000-000000000000"
@@ -144,13 +153,33 @@ class SecOps(Imitation):
         return json_answer(200, {})
 
     def _token(self, asked):
+        if asked.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            return self._given(self._fault(asked["assertion"]))
         wanted = {
             "grant_type": "refresh_token",
             "refresh_token": self.refresh_token,
             "client_secret": self.client_secret,
         }
-        if any(asked.get(name) != value for name, value in wanted.items()):
-            return json_answer(400, {"error": "invalid_grant", "error_description": "Bad Request"})
+        return self._given("Bad Request" if any(asked.get(name) != value for name, value in wanted.items()) else None)
+
+    def _fault(self, assertion):
+        """What is wrong with what a service account has signed (RFC 7515, by hand)."""
+        parts = assertion.split(".")
+        header, claims, signature = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts)
+        try:
+            signed = ".".join(parts[:2]).encode()
+            self._key.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return "Invalid JWT Signature."
+        said = orjson.loads(claims)
+        is_known = said["iss"] == self.account and said["aud"].endswith("/token") and "sub" not in said
+        is_new = said["iat"] <= time.time() + 1 < said["exp"] <= said["iat"] + 3600
+        is_scoped = said["scope"] == "https://www.googleapis.com/auth/cloud-platform"
+        return None if is_known and is_new and is_scoped and orjson.loads(header)["alg"] == "RS256" else "Invalid JWT"
+
+    def _given(self, fault):
+        if fault is not None:
+            return json_answer(400, {"error": "invalid_grant", "error_description": fault})
         self.given.append(f"ya29.token-{len(self.given)}")
         return json_answer(200, {"access_token": self.given[-1], "expires_in": 3599, "token_type": "Bearer"})
 

@@ -141,7 +141,7 @@ class HttpSinkSettings(LoginSettings, SinkSettings):
 
     def secrets(self) -> Sequence[SecretStr | None]:
         """What must stand in no error, beside what is in the headers of each request."""
-        oauth = (self.oauth.client_secret, self.oauth.refresh_token) if self.oauth is not None else ()
+        oauth = self.oauth.secrets() if self.oauth is not None else ()
         own = (self.password, self.token, self.api_key, self.signing_key, *oauth)
         address = after_host(self.url.get_secret_value()) if self.url is not None else []
         return [*own, *map(SecretStr, address)]

@@ -1,11 +1,16 @@
 """The HTTP sink against imitations of receivers of logs and records, over real sockets."""
 
+import sys
+
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from peers.log_receivers import Datadog, KafkaRest, SecOps
 from unit.sinks.http_sinks import TIME, event
 
 from connector.model import Message, Misconfigured, Unavailable
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class TestDatadog:
@@ -122,6 +127,36 @@ class TestGoogleSecOps:
         with pytest.raises(Misconfigured, match=r"gives out no token .*invalid_grant") as caught:
             sink.send([self.entity(1)])
         assert "wrong-refresh" not in str(caught.value)
+
+    def test_a_service_account_signs_what_it_asks_with(self, open_sink):
+        receiver = SecOps()
+        account = {"client_id": SecOps.account, "private_key": SecOps.private_key, "scope": SCOPE}
+        by_key = {**account, "client_secret": None, "refresh_token": None}
+        assert self.sink(open_sink, receiver, **by_key).send([self.entity(1)]) == []
+        assert len(receiver.taken) == 1
+
+        class Other(SecOps):
+            _key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+        with pytest.raises(
+            Misconfigured, match=r"Invalid JWT Signature\. *\)\. Check client_id, private_key"
+        ) as caught:
+            self.sink(open_sink, Other(), **by_key).send([self.entity(1)])
+        for line in SecOps.private_key.splitlines()[1:-1]:
+            assert line not in str(caught.value)
+
+    @pytest.mark.parametrize("key", ["no key at all", SecOps.private_key[:900]])
+    def test_what_is_no_key_is_for_a_person_and_is_not_shown(self, open_sink, key):
+        by_key = {"client_secret": None, "refresh_token": None, "private_key": key}
+        with pytest.raises(Misconfigured, match="is no private RSA key in PEM") as caught:
+            self.sink(open_sink, SecOps(), **by_key).send([self.entity(1)])
+        assert key[40:80] not in str(caught.value) or len(key) < 80
+
+    def test_without_the_library_that_signs_it_says_what_to_install(self, open_sink, monkeypatch):
+        monkeypatch.setitem(sys.modules, "jwt", None)
+        by_key = {"client_secret": None, "refresh_token": None, "private_key": SecOps.private_key}
+        with pytest.raises(Misconfigured, match=r"pip install 'iocstream-connector\[jwt\]'"):
+            self.sink(open_sink, SecOps(), **by_key).send([self.entity(1)])
 
     def test_an_entity_whose_name_speaks_of_a_log_type_is_no_wrong_setting(self, open_sink):
         receiver = SecOps()

@@ -51,6 +51,17 @@ OAUTH = {"token_url": "https://login.example/token", "client_id": "a", "client_s
         ),
         ({"url": URL, "token": "abcdef", "oauth": OAUTH}, "give one login"),
         ({"url": URL, "oauth": {**OAUTH, "token_url": "http://login.example/token"}}, "plain http:// to another"),
+        ({"url": URL, "oauth": {**OAUTH, "private_key": "k"}}, "give either client_secret or private_key"),
+        ({"url": URL, "oauth": {**OAUTH, "client_secret": None}}, "give either client_secret or private_key"),
+        (
+            {"url": URL, "oauth": {**OAUTH, "client_secret": None, "private_key": "k", "refresh_token": "r"}},
+            "private_key needs none",
+        ),
+        (
+            {"url": URL, "oauth": {**OAUTH, "client_secret": None, "private_key": "k", "send_as": "basic"}},
+            "send_as is for client_secret",
+        ),
+        ({"url": URL, "oauth": {**OAUTH, "private_key_id": "1"}}, "is that of private_key, which is missing"),
         ({"url": URL, "to": "splunk-hec", "signing_key": "k"}, "checks no signature"),
         ({"to": "pagerduty"}, "the receiver pagerduty needs token, which it wants in the body"),
         ({"url": URL, "headers": {"X-A": "line\nfeed"}}, "no HTTP header can carry"),
