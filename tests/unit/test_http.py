@@ -141,9 +141,9 @@ def test_a_cookie_is_not_kept_and_a_redirect_to_another_host_gets_no_secret():
         other.setblocking(False)
         location = b"http://localhost:%d/" % other.getsockname()[1]
         away = b"HTTP/1.1 307 Go\r\nSet-Cookie: id=2\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
-        with answering(answer, away, answer) as (url, asked):
-            with contextlib.closing(client(secret_headers={"x-apikey": SecretStr("canary")})) as talks:
-                assert [talks.request("GET", url).status for _ in range(3)] == [200, 307, 200]
+        talks = client(secret_headers={"x-apikey": SecretStr("canary")})
+        with answering(answer, away, answer) as (url, asked), contextlib.closing(talks):
+            assert [talks.request("GET", url).status for _ in range(3)] == [200, 307, 200]
         with pytest.raises(BlockingIOError):
             other.accept()
     assert [b"x-apikey: canary" in each for each in asked] == [True] * 3
