@@ -146,6 +146,7 @@ def test_without_its_plugin_a_configuration_is_one_error(connector, folder, tmp_
     assert said == "no plugins are installed\n"
 
 
+@pytest.mark.timeout(400)  # the tests of a journal are many
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plugin_from_a_template_is_built_installed_and_passes_its_tests(connector, wheels, kind, tmp_path):
     made = Environment(tmp_path / "env")

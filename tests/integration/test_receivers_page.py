@@ -10,7 +10,7 @@ import orjson
 import pytest
 from integration.command import iocstream_here
 from peers.http_receivers import Bulk, Hec, Imitation, Sentinel, Webhook, json_answer
-from peers.log_receivers import Datadog, KafkaRest, SecOps
+from peers.log_receivers import Datadog, DatadogStix, KafkaRest, SecOps
 from peers.misp import Misp
 from peers.people_receivers import Jira, PagerDuty, Slack, Teams
 
@@ -34,6 +34,7 @@ SECRETS = {
     "SENTINEL_SECRET": "client-secret-0000",
     "GOOGLE_PRIVATE_KEY": SecOps.private_key,
     "DATADOG_API_KEY": Datadog.api_key,
+    "DATADOG_APPLICATION_KEY": DatadogStix.application_key,
     "KAFKA_REST_PASSWORD": "rest-password-0000",
     "MISP_KEY": Misp.key,
     "JIRA_API_TOKEN": "jira-token-0000",
@@ -74,6 +75,7 @@ RECEIVERS = {
     "to-sentinel": AnyWorkspace,
     "to-google-secops": SecOps,
     "to-datadog": Datadog,
+    "to-datadog-stix": DatadogStix,
     "to-kafka-rest": AnyTopic,
     "to-misp": Misp,
     "to-slack": Slack,
@@ -176,7 +178,7 @@ def message(number):
 @pytest.mark.parametrize("name", sorted(ROUTES.keys() - REFUSE_BY_PLACE))
 def test_one_message_that_is_refused_and_one_request_too_many_hold_up_nothing(tmp_path, name):
     receiver = RECEIVERS[name]()
-    receiver.refuse = [REFUSED_FILE if name == "to-misp" else REFUSED]
+    receiver.refuse = [REFUSED_FILE if name in ("to-misp", "to-datadog-stix") else REFUSED]
     receiver.answer_next(429, Retry_After="1")
     with serving(receiver) as url:
         written(tmp_path, name, url)

@@ -1,6 +1,7 @@
 """Receivers of logs and records, imitated as in `peers.http_receivers`: Datadog, Google SecOps, Kafka by REST."""
 
 import base64
+import re
 import time
 from urllib.parse import parse_qs
 
@@ -50,6 +51,48 @@ class Datadog(Imitation):
             return json_answer(400, {"errors": [problem]})
         self.taken += logs
         return json_answer(202, {})
+
+
+class DatadogStix(Imitation):
+    """Datadog's ingestion of STIX bundles. WSGI hides the header `ti_vendor`, for its underscore.
+
+    Attributes:
+        refuse: texts; indicators that hold one have a pattern that cannot be parsed.
+        unsupported: how many indicators had patterns of other things than it takes.
+    """
+
+    api_key = "datadog-key-0000"
+    application_key = "datadog-application-0000"
+
+    def __init__(self):
+        super().__init__()
+        self.refuse = ()
+        self.unsupported = 0
+
+    def answer(self, request, body):
+        if request.path != "/api/v2/security/threat-intel/stix" or request.method != "POST":
+            return json_answer(404, {"errors": ["Not found"]})
+        keys = [request.headers.get(name) for name in ("DD-API-KEY", "DD-APPLICATION-KEY")]
+        if keys != [self.api_key, self.application_key]:
+            return json_answer(403, {"errors": [{"status": "403", "title": "Forbidden"}]})
+        if (cued := self.cue()) is not None:
+            return cued
+        bundle = orjson.loads(body)
+        if bundle["type"] != "bundle" or not re.fullmatch(r"bundle--[0-9a-f-]{36}", bundle["id"]):
+            return json_answer(400, {"errors": [{"status": "400", "title": "Bad Request"}]})
+        counts = {"accepted": 0, "invalid": 0, "unsupported": 0}
+        for each in bundle["objects"]:
+            if each["type"] != "indicator":
+                continue
+            if any(text in each["pattern"] for text in self.refuse):
+                counts["invalid"] += 1
+            elif re.search(r"\[(ipv[46]-addr|domain-name):value|hashes\.'SHA-256'", each["pattern"]):
+                counts["accepted"] += 1
+                self.taken.append(each)
+            else:
+                counts["unsupported"] += 1
+        self.unsupported += counts["unsupported"]
+        return json_answer(200, {"data": {"type": "threat-intel-stix-ingest", "id": "a", "attributes": counts}})
 
 
 class KafkaRest(Imitation):

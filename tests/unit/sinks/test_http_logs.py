@@ -5,10 +5,12 @@ import sys
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from peers.log_receivers import Datadog, KafkaRest, SecOps
+from peers.log_receivers import Datadog, DatadogStix, KafkaRest, SecOps
 from unit.sinks.http_sinks import TIME, event
 
 from connector.model import Message, Misconfigured, Unavailable
+from connector.sinks.http.exchange import Exchange
+from connector.sinks.http.sink import HttpSinkSettings
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -88,6 +90,46 @@ class TestKafkaRest:
         receiver.answer_next(200, orjson.dumps({"offsets": [error]}), Content_Type="application/json")
         (refusal,) = self.sink(open_sink, receiver).send([event(1)])
         assert refusal.reason == error["error"]
+
+
+class TestDatadogStix:
+    def sink(self, open_sink, receiver, **more):
+        login = {"api_key": DatadogStix.api_key, "api_key_header": "DD-API-KEY"}
+        keys = {"DD-APPLICATION-KEY": DatadogStix.application_key}
+        return open_sink(receiver, "datadog-stix", headers=keys, **login, **more)
+
+    def indicator(self, number, pattern):
+        indicator = {"type": "indicator", "id": f"indicator--{number}", "pattern": pattern}
+        return Message(number, f"indicator--{number}", orjson.dumps(indicator), TIME)
+
+    def test_what_it_takes_arrives_what_it_does_not_is_left_out_and_what_it_cannot_parse_is_refused(self, open_sink):
+        receiver = DatadogStix()
+        receiver.refuse = ["broken"]
+        patterns = [
+            *(f"[domain-name:value = '{n}.example']" for n in range(5)),
+            "[url:value = 'https://a.example/']",
+            "[domain-name:value = broken",
+            "[ipv4-addr:value = '192.0.2.1']",
+        ]
+        messages = [self.indicator(n, pattern) for n, pattern in enumerate(patterns)]
+        other = Message(9, "malware--9", b'{"type":"malware","id":"malware--9"}', TIME)
+        (refusal,) = self.sink(open_sink, receiver).send([*messages, other])
+        assert (refusal.message, refusal.reason) == (messages[6], "Datadog cannot parse its pattern")
+        assert {each["id"] for each in receiver.taken} == {f"indicator--{n}" for n in (0, 1, 2, 3, 4, 7)}
+        assert not any(b"malware--9" in body for *_, body in receiver.requests)
+
+    def test_a_key_that_lacks_the_permission_is_for_a_person(self, open_sink):
+        receiver = DatadogStix()
+        receiver.application_key = "another"
+        with pytest.raises(Misconfigured, match="reference_tables_write"):
+            self.sink(open_sink, receiver).send([self.indicator(1, "a")])
+
+    def test_the_feed_has_its_name_in_a_header(self):
+        settings = HttpSinkSettings(to="datadog-stix", options={"vendor": "vt"})
+        names = Exchange(settings, user_agent="a").names
+        made = settings.compiled.requests.made([self.indicator(1, "a")], names, None)
+        assert made.headers["ti_vendor"] == "vt"
+        assert made.url == "https://api.datadoghq.com/api/v2/security/threat-intel/stix"
 
 
 class TestGoogleSecOps:
