@@ -19,7 +19,20 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/ready  ## run the whole job against a simulated VirusTotal, on this machine alone; a page in the end
+# What `demo` needs, and nothing of development: where that is there already, nothing is installed.
+DEMO = $(if $(wildcard $(VENV)/ready),$(VENV)/ready,$(VENV)/demo-ready)
+
+$(VENV)/demo-ready: requirements/demo.txt requirements/server.txt requirements/build.txt pyproject.toml
+	@echo "1/3  a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "2/3  $$(cat requirements/demo.txt requirements/server.txt | grep -c '^[a-z].*==' | tr -d ' ') pinned packages, by their hashes"
+	@$(PIP) install --require-hashes --no-deps -r requirements/demo.txt -r requirements/server.txt -r requirements/build.txt
+	@echo "3/3  the connector itself"
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo:  ## run the whole job against a simulated VirusTotal, on this machine alone; a page in the end
+	@$(MAKE) --no-print-directory $(DEMO)
 	@$(BIN)/iocstream demo
 
 unit: $(VENV)/ready  ## the tests that need no server, within a minute

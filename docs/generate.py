@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from connector import configuration
 from connector.actions import ACTIONS, Action
 from connector.cli.main import iocstream
+from connector.cli.teaching import EXAMPLES, GROUPS, each_command
 from connector.kinds import JOURNALS, SINKS, SOURCES
 from connector.mapping.files import MappingSettings
 from connector.mapping.language.functions import FUNCTIONS
@@ -36,6 +37,7 @@ from connector.settings.telemetry import TelemetrySettings
 from connector.sinks.http import receiver_file
 from connector.sinks.http.oauth import HttpOAuthSettings
 from connector.telemetry import HttpExchange
+from connector.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,9 +76,46 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
         rows.append(f"| `{', '.join(option.opts)}` | {f'`{default}`' if default else ''} | {option.help} |")
     if rows:
         yield "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
+    if examples := EXAMPLES.get(name):
+        yield "\n".join(["```sh", *examples, "```"])
     if isinstance(command, click.Group):
         for inner, subcommand in command.commands.items():
             yield from _command(f"{name} {inner}", subcommand)
+
+
+def manual() -> str:
+    """The manual page, for `man`: every command with its options and examples."""
+    lines = [f'.TH IOCSTREAM 1 "" "iocstream {VERSION}" "IoC-Stream Connector"', ".SH NAME"]
+    lines += [r"iocstream \- " + _roff(" ".join((iocstream.help or "").split(".\n")[0].split()))]
+    lines += [".SH SYNOPSIS", r".B iocstream", r".I COMMAND", "[OPTIONS] [ARGUMENTS]", ".SH DESCRIPTION"]
+    lines += [_roff(" ".join(inspect.cleandoc(iocstream.help or "").split())), ".SH COMMANDS"]
+    known = dict(each_command(iocstream))
+    for title, names in GROUPS.items():
+        lines += [".SS " + _roff(title)]
+        for name, command in known.items():
+            if name.split()[0] in names:
+                lines += _manual_of(name, command)
+    lines += [".SH EXIT STATUS", ".TP", ".B 0", "Done.", ".TP", ".B 1", "Something failed or was refused."]
+    lines += [".TP", ".B 2", "A person must change the configuration or the command.", ".SH ENVIRONMENT"]
+    lines += [".TP", ".B IOCSTREAM_CONFIG", "Path of the configuration file, where \\-\\-config is not given."]
+    return "\n".join(lines) + "\n"
+
+
+def _manual_of(name: str, command: click.Command) -> Iterator[str]:
+    arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    yield f".TP\n.B {_roff(' '.join(['iocstream', name, *arguments]))}"
+    for number, paragraph in enumerate(inspect.cleandoc(command.help or "").split("\n\n")):
+        yield (".IP\n" if number else "") + _roff(" ".join(paragraph.split()))
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        yield f".RS\n.TP\n.B {_roff(', '.join(option.opts))}\n{_roff(option.help or '')}\n.RE"
+    for example in EXAMPLES.get(name, ()):
+        yield f".RS\n.nf\n\n$ {_roff(example)}\n.fi\n.RE"
+
+
+def _roff(text: str) -> str:
+    """A text on one line that roff shows as it is."""
+    shown = text.replace("\\", r"\e").replace("-", r"\-").replace("`", "").replace("…", "...").replace("→", "->")
+    return rf"\&{shown}" if shown[:1] in (".", "'") else shown
 
 
 def actions() -> str:
@@ -278,6 +317,7 @@ def generated() -> Iterator[tuple[Path, str]]:
                     flags=re.DOTALL,
                 )
         yield path, text
+    yield ROOT / "docs/iocstream.1", manual()
     yield ROOT / "manifest.json", json.dumps(manifest.manifest(), indent=2, ensure_ascii=False) + "\n"
 
 

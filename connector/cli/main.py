@@ -15,6 +15,7 @@ from connector.cli.check import check
 from connector.cli.command import DONE, FAILED, MISCONFIGURED
 from connector.cli.convert import convert
 from connector.cli.demo import demo
+from connector.cli.find import find
 from connector.cli.forget import forget
 from connector.cli.guarded import guarded
 from connector.cli.init import init
@@ -31,7 +32,10 @@ from connector.cli.schema import schema
 from connector.cli.serve import serve
 from connector.cli.simulate import simulate
 from connector.cli.status import status
+from connector.cli.tail import tail
+from connector.cli.teaching import Commands, teach
 from connector.cli.token import token
+from connector.cli.top import top
 
 _GARBAGE_THRESHOLDS = 20_000, 10, 10
 """For how many new objects Python looks for garbage: what is imported and compiled at the start is none, and to look
@@ -102,11 +106,15 @@ def _said(error: click.ClickException) -> str:
 
 
 @click.group(
+    cls=Commands,
     commands=[
         init,
         check,
         run,
         status,
+        top,
+        tail,
+        find,
         rejected,
         guarded,
         replay,
@@ -133,3 +141,6 @@ def iocstream() -> None:
 
     New here? `iocstream demo` shows everything on this machine only; `iocstream init` writes a configuration.
     """
+
+
+teach(iocstream)

@@ -10,13 +10,17 @@ from connector.values.suggestions import instead
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
 
+_BY_OPENAPI = ("tines", "n8n")
+"""Platforms that have no package of their own."""
+
 
 @click.command()
 @click.option(
     "--for",
     "target",
     metavar="TARGET",
-    help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi, stackstorm, shuffle or fortisoar.",
+    help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi (for Tines and n8n, too), stackstorm, "
+    "shuffle or fortisoar.",
 )
 @click.option(
     "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for the package: an empty one."
@@ -35,6 +39,10 @@ def manifest(target: str | None, folder: Path | None) -> None:
         return
     from connector.packages.targets import TARGETS
 
+    if target in _BY_OPENAPI:
+        raise click.UsageError(
+            f"{target} reads the description of the actions: iocstream manifest --for openapi --out DIR"
+        )
     if target not in TARGETS:
         raise click.UsageError(f"there is no package for {target!r}{instead(target, TARGETS)}")
     with extra("server", f"the package for {target}"):

@@ -2,12 +2,13 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -110,6 +111,55 @@ class Waiting:
             self._task = None
 
 
+class Rolling:
+    """Rows of `iocstream top`: at a terminal one picture that changes, elsewhere a line for each."""
+
+    def __init__(self, *, shows: bool) -> None:
+        self._live = Live(console=Console(), auto_refresh=False, screen=True) if shows else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show the rows in place of those before, or after them."""
+        if self._live is not None:
+            self._live.update(_picture(rows), refresh=True)
+            return
+        for row in rows:
+            waiting = "" if row["waiting"] is None else f", {row['waiting']:,} waiting"
+            message = f": {row['message']}" if row["message"] else ""
+            print_line(
+                printable(
+                    f"{row['name']}: {row['state']}, {row['per_minute']:,} a minute{waiting}, "
+                    f"{row['refused']:,} dead letters{message}"
+                )
+            )
+        sys.stdout.flush()
+
+
+def _picture(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The table that `iocstream top` shows at a terminal: names are folded before numbers are cut."""
+    shown = Table(header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    shown.add_column("name", overflow="fold", ratio=2)
+    shown.add_column("state", overflow="fold", ratio=1)
+    for head in ("a minute", "in all", "waiting", "dead letters"):
+        shown.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        colour = {"blocked": "red", "waiting": "yellow"}.get(row["state"], "")
+        said = Text(row["state"], colour)
+        if row["message"]:
+            said.append(f": {printable(shortened(row['message'], _LONGEST))}", "dim")
+        numbers = (row["per_minute"], row["total"], row["waiting"], row["refused"])
+        shown.add_row(Text(printable(row["name"])), said, *("" if each is None else f"{each:,}" for each in numbers))
+    return shown
+
+
 _NOTHING_PASSED = 50
 """From so many notifications in a row on, it is told that nothing of them came through a route."""
 _HEADING = 2
@@ -204,7 +254,7 @@ def show_status(report: StatusReport) -> None:
         [
             (
                 source.name,
-                _state(source),
+                state(source),
                 (source.watermark or "-")[:19].replace("T", " "),
                 _duration(source.lag_seconds),
                 source.notifications,
@@ -218,7 +268,7 @@ def show_status(report: StatusReport) -> None:
         [
             (
                 route.name,
-                _state(route),
+                state(route),
                 route.backlog,
                 _duration(route.lag_seconds),
                 route.delivered,
@@ -328,7 +378,7 @@ def print_line(text: str) -> None:
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-def _state(part: PartReport) -> str:
+def state(part: PartReport) -> str:
     """The state that a part last reported, unless that no longer holds because no living process serves it."""
     if part.served_by is not None or part.state == "blocked":
         return part.state or "running"
