@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def find(value: str, limit: int, path: Path, *, as_json: bool) -> int:
-    """Show everything the journal knows of VALUE: its matches, where they were delivered, what was judged, what guards it.
+    """Show everything known of VALUE: its matches, where they were delivered, what was judged, what guards it.
 
     VALUE is a hash (MD5, SHA-1 or SHA-256), a URL, a domain or an address. The exit code is 1 when nothing is known.
     """
