@@ -40,9 +40,7 @@ def manifest(target: str | None, folder: Path | None) -> None:
     from connector.packages.targets import TARGETS
 
     if target in _BY_OPENAPI:
-        raise click.UsageError(
-            f"{target} reads the description of the actions: iocstream manifest --for openapi --out DIR"
-        )
+        raise click.UsageError(f"{target} reads what this makes: iocstream manifest --for openapi --out DIR")
     if target not in TARGETS:
         raise click.UsageError(f"there is no package for {target!r}{instead(target, TARGETS)}")
     with extra("server", f"the package for {target}"):

@@ -78,11 +78,11 @@ def known(plan: Plan, value: str, limit: int) -> Known:
             written = journal.sha256_of(written) or written
         entries = list(newest_about(journal, written, tuple(plan.settings.sources), limit + 1))
         shown = entries[:limit]
-        deliveries = [_delivery(plan, journal, name, written, shown) for name in plan.settings.routes]
+        deliveries = [_delivery(plan, journal, name, shown) for name in plan.settings.routes]
     return Known(written, found.kind, shown, len(entries) > limit, deliveries)
 
 
-def _delivery(plan: Plan, journal: Journal, route: str, value: str, entries: Sequence[Entry]) -> Delivery:
+def _delivery(plan: Plan, journal: Journal, route: str, entries: Sequence[Entry]) -> Delivery:
     reads = plan.read_by(plan.route(route))
     here = [entry for entry in entries if entry.source in reads]
     first = {source: journal.pending(route, [source], 1) for source in {entry.source for entry in here}}
@@ -93,13 +93,12 @@ def _delivery(plan: Plan, journal: Journal, route: str, value: str, entries: Seq
     seen = [each for each in map(sight.see, here) if isinstance(each, Seen)]
     receiver = plan.route(route).receiver_name()
     told = journal.claims(route, sorted({each.observable for each in seen}), receiver)
-    claims = [claim for each in told.values() for claim in each]
     return Delivery(
         route=route,
         receiver=receiver,
         passed=len(here) - len(waiting),
         waiting=len(waiting),
         dead_letters=refused,
-        claim=max(claims, key=lambda claim: max(claim.seq, claim.last_seq), default=None),
+        claim=max((each[-1] for each in told.values()), key=lambda claim: claim.seq, default=None),
         withheld=list(dict.fromkeys(each.withheld.reason for each in seen if each.withheld is not None)),
     )

@@ -41,7 +41,7 @@ def test_the_help_fits_a_terminal_and_cuts_nothing_off():
     context = click.Context(iocstream, info_name="iocstream", terminal_width=COLUMNS)
     lines = iocstream.get_help(context).splitlines()
     assert max(map(len, lines)) <= COLUMNS
-    assert not [line for line in lines if line.endswith("...")]
+    assert not [line for line in lines if line.endswith("...") and "ARGS" not in line]
     assert "Put right:" in lines
 
 
