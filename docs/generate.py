@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from connector import configuration
 from connector.actions import ACTIONS, Action
+from connector.cli import errors
 from connector.cli.main import iocstream
 from connector.cli.teaching import EXAMPLES, GROUPS, each_command
 from connector.kinds import JOURNALS, SINKS, SOURCES
@@ -234,6 +235,20 @@ def _default(field: FieldInfo) -> str:
     return f"`{value if isinstance(value, Path) else json.dumps(value)}`" if value != "" else ""
 
 
+def troubleshooting() -> str:
+    """A section for each kind of error, by what its code begins with."""
+    parts = []
+    every = [*errors.KNOWN, *errors.GENERIC.values()]
+    for area, title in errors.TITLES.items():
+        parts.append(f"## {title}")
+        parts += [
+            f"### {each.code}\n\n```\n{each.says}\n```\n\n{each.why}\n\n**Remedy:** {each.remedy}"
+            for each in every
+            if each.code.split(".")[0] == area
+        ]
+    return "\n\n".join(parts)
+
+
 def decisions() -> str:
     """A table of the decision records, from their headings."""
     rows = []
@@ -298,6 +313,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "decisions": decisions,
     "functions": functions,
+    "troubleshooting": troubleshooting,
     "metrics": metrics,
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector.cli.command import DONE, config_option, open_input, print_json, stop_on_signals
+from connector.cli.command import DONE, config_option, json_option, open_input, print_json, stop_on_signals
 from connector.values.suggestions import instead
 
 if TYPE_CHECKING:
@@ -36,15 +36,19 @@ _MAX_BYTES = 16 * 1024 * 1024
 )
 @click.option("--list", "as_list", is_flag=True, help="List the actions; with NAME, say what that one takes and gives.")
 @config_option
-def action(name: str | None, given: tuple[str, ...], json_in: Path | None, path: Path, *, as_list: bool) -> int:
+@json_option
+def action(
+    name: str | None, given: tuple[str, ...], json_in: Path | None, path: Path, *, as_list: bool, as_json: bool
+) -> int:
     """Call the action NAME and print its answer as JSON: status, message, summary, data, errors.
 
-    Each error has a code, a cause and a remedy. docs/actions.md describes each action.
+    Each error has a code, a cause and a remedy. docs/actions.md describes each action. The answer is JSON with and
+    without --json, but for --list.
     """
     from connector import actions, telemetry
 
     if as_list:
-        _show(actions.ACTIONS, name)
+        _show(actions.ACTIONS, name, as_json=as_json)
         return DONE
     if name is None:
         raise click.UsageError("say which action; `iocstream action --list` shows them")
@@ -117,9 +121,12 @@ def _read(file: Path) -> dict[str, Any]:
     return value
 
 
-def _show(known: Any, name: str | None) -> None:
+def _show(known: Any, name: str | None, *, as_json: bool) -> None:
     if name is not None and name not in known:
         raise click.UsageError(f"there is no action {name!r}{instead(name, known)}")
+    if name is None and as_json:
+        print_json([{"name": each.name, "scope": each.scope, "title": each.title} for each in known.values()])
+        return
     if name is None:
         for each in known.values():
             click.echo(f"{each.name:22} {each.scope:6} {each.title}")

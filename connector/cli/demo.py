@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.command import extra, stop_on_signals
+from connector.cli.command import extra, json_option, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -26,7 +26,8 @@ from connector.cli.command import extra, stop_on_signals
 @click.option(
     "--no-serve", is_flag=True, help="End with the table and serve no page. Without a terminal that is always so."
 )
-def demo(count: int, folder: Path, *, no_serve: bool) -> None:
+@json_option
+def demo(count: int, folder: Path, *, no_serve: bool, as_json: bool) -> None:
     """Run everything with a simulated VirusTotal and two receivers, on this machine only.
 
     At a terminal it ends by serving a page on loopback, until Ctrl-C. Needs the extra of the package:
@@ -35,5 +36,5 @@ def demo(count: int, folder: Path, *, no_serve: bool) -> None:
     with extra("demo", "the demonstration"):
         from connector.cli import demonstration
 
-    serves = sys.stdout.isatty() and not no_serve
-    demonstration.demonstrate(folder, count, stop_on_signals if serves else None)
+    serves = sys.stdout.isatty() and not no_serve and not as_json
+    demonstration.demonstrate(folder, count, stop_on_signals if serves else None, as_json=as_json)

@@ -15,7 +15,7 @@ import click
 
 from connector import app, configuration, telemetry
 from connector.cli import terminal
-from connector.cli.command import extra
+from connector.cli.command import extra, part_json, print_json
 from connector.model import Misconfigured
 from connector.pipeline.part import Part
 from connector.settings.server import ServerSettings, TokenSettings, new_token
@@ -58,13 +58,16 @@ _FILES = (*_JOURNAL_FILES, "indicators.json", "events.cef", _CONFIGURATION_FILE)
 _PASSWORD = "demo-password"  # noqa: S105 -- of a receiver that lives as long as the demonstration
 
 
-def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.Event] | None) -> None:
+def demonstrate(
+    folder: Path, count: int, until_stopped: Callable[[], threading.Event] | None, *, as_json: bool = False
+) -> None:
     """Run it, with `count` notifications, and show what came of it; files go to `folder`, replacing the last run's.
 
     Args:
         folder: made if missing.
         count: how many notifications.
         until_stopped: called before the page is served, for the event that ends it; None to serve nothing.
+        as_json: whether what came of it is printed as JSON.
 
     Raises:
         Misconfigured: the folder holds such files, and not from a demonstration.
@@ -88,7 +91,10 @@ def demonstrate(folder: Path, count: int, until_stopped: Callable[[], threading.
             "stix-collection": "(the journal)",
             "cef-syslog": len(syslog.lines()),
         }
-        _show(folder, parts, arrived, time.monotonic() - started)
+        if as_json:
+            print_json([{**part_json(part), "arrived": arrived.get(part.name)} for part in parts])
+        else:
+            _show(folder, parts, arrived, time.monotonic() - started)
         if until_stopped is not None:
             _serve(plan, until_stopped)
 

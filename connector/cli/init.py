@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from connector.cli.command import config_option
+from connector.cli.command import config_option, json_option, print_json
 
 
 @click.command()
 @config_option
-def init(path: Path) -> None:
+@json_option
+def init(path: Path, *, as_json: bool) -> None:
     """Write a commented configuration file to start from."""
     try:
         # For its owner alone: sooner or later somebody writes a key into it.
@@ -22,4 +23,7 @@ def init(path: Path) -> None:
         raise click.UsageError(f"{path} exists already; move it away or name another with --config") from None
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    if as_json:
+        print_json({"wrote": str(path)})
+        return
     click.echo(f"wrote {path}\nnext: set VT_API_KEY, then `iocstream check` and `iocstream run`")

@@ -15,6 +15,7 @@ from connector.cli.check import check
 from connector.cli.command import DONE, FAILED, MISCONFIGURED
 from connector.cli.convert import convert
 from connector.cli.demo import demo
+from connector.cli.explain import explain
 from connector.cli.find import find
 from connector.cli.forget import forget
 from connector.cli.guarded import guarded
@@ -68,9 +69,10 @@ def _let_go_of_stderr() -> None:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    from connector.model import ConnectorError, Misconfigured
+    from connector.cli import errors
+    from connector.model import ConnectorError, Misconfigured, Unavailable
 
-    code, message = FAILED, ""
+    code, message, kind = FAILED, "", "other.failed"
     try:
         return int(iocstream.main(arguments, prog_name="iocstream", standalone_mode=False) or DONE)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -79,12 +81,14 @@ def _main(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except click.ClickException as error:
         code, message = error.exit_code, _said(error)
+        kind = "command.other" if isinstance(error, click.UsageError) else kind
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Misconfigured as error:
-        code, message = MISCONFIGURED, str(error)
+        code, message, kind = MISCONFIGURED, str(error), "config.other"
     except ConnectorError as error:
         message = str(error)
+        kind = "other.unavailable" if isinstance(error, Unavailable) else "other.refused"
     except OSError as error:
         # Our output has nowhere to go; without this Python would try to write the rest once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,7 +96,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             message = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     if message:
         with suppress(OSError):  # nobody reads it
-            click.echo(f"error: {message}", err=True)
+            click.echo(f"error: {message}\n`iocstream explain {errors.known(message, kind).code}` says more", err=True)
     return code
 
 
@@ -128,6 +132,7 @@ def _said(error: click.ClickException) -> str:
         forget,
         journal,
         convert,
+        explain,
         simulate,
         demo,
         schema,

@@ -75,12 +75,16 @@ def mapping() -> None:
 @click.option(
     "-f", "--format", "format_name", type=click.Choice(_TEMPLATES), required=True, help="Format that the mapping makes."
 )
-def new(name: str, format_name: str) -> None:
+@json_option
+def new(name: str, format_name: str, *, as_json: bool) -> None:
     """Start a mapping from a template, with examples and what it makes of them. Overwrites nothing."""
     from connector.authoring import template
 
     started = template.start(name, format_name)
     file, inputs = started.file, started.examples / "inputs"
+    if as_json:
+        print_json({"wrote": [str(file), str(started.examples / file.stem)], "examples": str(inputs)})
+        return
     click.echo(
         f"wrote {file}, and what it makes of {inputs} to {started.examples / file.stem}\n"
         f"next: change it, and look at `iocstream mapping test {_as_argument(file)}` and "

@@ -81,7 +81,8 @@ def list_(*, path: Path, as_json: bool) -> None:
     show_default=True,
     help="Folder in which that of the plugin is made.",
 )
-def new(kind: str, name: str, parent: Path) -> None:
+@json_option
+def new(kind: str, name: str, parent: Path, *, as_json: bool) -> None:
     """Start a plugin from a template: a package that works, with tests that pass. Overwrites nothing.
 
     NAME is what configurations or mappings will call it by: small letters, digits and _.
@@ -89,6 +90,9 @@ def new(kind: str, name: str, parent: Path) -> None:
     from connector.authoring import plugins
 
     folder = plugins.start(kind, name, parent)
+    if as_json:
+        print_json({"wrote": str(folder)})
+        return
     click.echo(
         f"wrote {folder}\n"
         f"next: `pip install --editable '{folder}[test]'` into the environment of iocstream, `pytest {folder}`, "

@@ -38,10 +38,14 @@ def list_(*, as_json: bool) -> None:
 
 @receivers.command()
 @click.argument("name")
-def show(name: str) -> None:
+@json_option
+def show(name: str, *, as_json: bool) -> None:
     """Print the file of a receiver, to copy and change."""
     from connector.sinks.http import receiver_file
 
+    if as_json:
+        print_json({"name": name, **_described(receiver_file.read(receiver_file.path_of(name))[1])})
+        return
     click.echo(receiver_file.path_of(name).read_text("utf-8"), nl=False)
 
 

@@ -125,7 +125,8 @@ def retry(numbers: tuple[int, ...], path: Path, route: str | None, *, as_json: b
 @click.argument("route")
 @click.argument("notification")
 @config_option
-def skip(route: str, notification: str, path: Path) -> None:
+@json_option
+def skip(route: str, notification: str, path: Path, *, as_json: bool) -> None:
     """Set NOTIFICATION aside: ROUTE goes on without it, and it becomes a dead letter, to be retried or dropped.
 
     For what holds a route up, as a last resort. A process that serves the route takes it up when it next tries.
@@ -133,6 +134,9 @@ def skip(route: str, notification: str, path: Path) -> None:
     from connector.operations import dead_letters
 
     dead_letters.skip(load(path, secrets=False), route, notification)
+    if as_json:
+        print_json({"route": route, "skipped": notification})
+        return
     click.echo(f"{route} goes on without the notification {notification}, which is a dead letter")
 
 
@@ -140,7 +144,8 @@ def skip(route: str, notification: str, path: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @config_option
 @_route_option
-def export(file: Path, path: Path, route: str | None) -> None:
+@json_option
+def export(file: Path, path: Path, route: str | None, *, as_json: bool) -> None:
     """Write the refused notifications to FILE (- is stdout), with the reasons. They stay dead letters.
 
     The output is JSON Lines, which `iocstream convert` and a source of `type: file` can read: `data` is what VirusTotal
@@ -169,7 +174,10 @@ def export(file: Path, path: Path, route: str | None) -> None:
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    click.echo(f"wrote {count} notifications to {file}")
+    if as_json:
+        print_json({"file": str(file), "notifications": count})
+    else:
+        click.echo(f"wrote {count} notifications to {file}")
 
 
 @rejected.command()

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import click
 
-from connector.cli.command import extra, stop_on_signals
+from connector.cli.command import extra, json_option, print_json, stop_on_signals
 
 # Everything else is imported by the command that needs it: `--help` must be instant.
 # ruff: noqa: PLC0415
@@ -27,7 +27,8 @@ from connector.cli.command import extra, stop_on_signals
     help="How many notifications it serves.",
 )
 @click.option("--key", default="demo-key", show_default=True, help="The API key that the simulator accepts.")
-def simulate(port: int, count: int, key: str) -> None:
+@json_option
+def simulate(port: int, count: int, key: str, *, as_json: bool) -> None:
     """Serve a simulated IoC-Stream API on loopback, until interrupted.
 
     Needs the extra of the package: pip install 'iocstream-connector[demo]'
@@ -45,8 +46,11 @@ def simulate(port: int, count: int, key: str) -> None:
             raise click.UsageError(
                 f"the port {port} cannot be listened on: {reason}; choose another with --port, or 0 for a free one"
             ) from None
-        click.echo(
-            f"serving {count} notifications; in iocstream.yaml set\n"
-            f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"
-        )
+        if as_json:
+            print_json({"api_url": f"{url}/api/v3", "notifications": count})
+        else:
+            click.echo(
+                f"serving {count} notifications; in iocstream.yaml set\n"
+                f"  api_url: {url}/api/v3\nand in the environment VT_API_KEY={key}"
+            )
         stop.wait()

@@ -28,6 +28,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "guarded": "See what known-good lists hold back.",
         "journal": "Check, back up, compact or copy the journal.",
         "forget": "Give up what is held for a former route or source.",
+        "explain": "Explain an error: why, and what to do.",
     },
     "Say what is sent": {
         "mapping": "Start, check, test, explain and compare mappings.",
@@ -105,6 +106,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "journal copy": ("iocstream journal copy postgresql.yaml",),
     "journal compact": ("iocstream journal compact",),
     "journal leases": ("iocstream journal leases", "iocstream journal leases --release events"),
+    "explain": ("iocstream explain", "iocstream explain secret.unset", "iocstream explain 'HTTP 401: Invalid token'"),
     "convert": (
         "iocstream convert notification.json",
         "iocstream convert --mapping cef notification.json",

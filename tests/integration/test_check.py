@@ -58,7 +58,7 @@ def test_a_configuration_that_cannot_be_loaded_is_told_to_machines_too(tmp_path)
     done = iocstream_here("check", "--json", cwd=tmp_path)
     findings = json.loads(done.stdout)
     assert (done.returncode, {(each["part"], each["level"]) for each in findings}) == (2, {("configuration", "error")})
-    assert [each["message"] for each in findings] == done.stderr.removeprefix("error: ").splitlines()
+    assert [each["message"] for each in findings] == done.stderr.removeprefix("error: ").splitlines()[:-1]
     missing = iocstream_here("check", "--json", "--config", "none.yaml", cwd=tmp_path)
     assert missing.returncode == 2
     assert "there is no none.yaml" in json.loads(missing.stdout)[0]["message"]

@@ -90,9 +90,11 @@ def test_convert_takes_overlays(folder):
     done = iocstream_here("convert", "-m", "json", "-o", "ours.yaml", "--overlay", "more.yaml", "one.json", cwd=folder)
     assert (sites(done.stdout), done.returncode) == (["theirs"], 0)
     done = iocstream_here("convert", "-m", "json", "--overlay", "gone.yaml", "one.json", cwd=folder)
-    assert (done.stderr, done.returncode) == ("error: gone.yaml: cannot be read: No such file or directory\n", 2)
+    said = "error: gone.yaml: cannot be read: No such file or directory"
+    assert (done.stderr.splitlines()[0], done.returncode) == (said, 2)
     done = iocstream_here("convert", "-m", "json", "--profile", "x", "one.json", cwd=folder)
-    assert (done.stderr, done.returncode) == ("error: the mapping json has no profile 'x'; it has none\n", 2)
+    said = "error: the mapping json has no profile 'x'; it has none"
+    assert (done.stderr.splitlines()[0], done.returncode) == (said, 2)
 
 
 def test_the_library_takes_overlays(folder):

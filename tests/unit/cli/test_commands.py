@@ -214,7 +214,9 @@ def test_what_a_command_cannot_begin_is_one_sentence_and_2(folder, capsys, argum
 )
 def test_every_error_has_the_same_form(folder, capsys, arguments, said):
     assert refusal(*arguments) == 2
-    assert capsys.readouterr().err == said
+    *lines, more = capsys.readouterr().err.splitlines(keepends=True)
+    assert "".join(lines) == said
+    assert more.startswith("`iocstream explain command.")
 
 
 def test_a_port_that_is_taken_is_named_with_the_remedy(capsys):
