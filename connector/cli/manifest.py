@@ -19,8 +19,7 @@ _BY_OPENAPI = ("tines", "n8n")
     "--for",
     "target",
     metavar="TARGET",
-    help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi (for Tines and n8n, too), stackstorm, "
-    "shuffle or fortisoar.",
+    help="Make the package for a platform: xsoar, splunk-soar, opencti, openapi, stackstorm, shuffle or fortisoar.",
 )
 @click.option(
     "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for the package: an empty one."
@@ -28,7 +27,8 @@ _BY_OPENAPI = ("tines", "n8n")
 def manifest(target: str | None, folder: Path | None) -> None:
     """Print the manifest: what this product is and can do. With --for and --out, make a package of it.
 
-    A package calls the actions of `iocstream serve`; docs/platforms/ says how to install and use each.
+    A package calls the actions of `iocstream serve`; docs/platforms/ says how to install and use each. Tines and n8n
+    read that for openapi.
     """
     if (target is None) != (folder is None):
         raise click.UsageError("--for and --out go together: which platform, and where the package goes")

@@ -49,6 +49,9 @@ def test_nothing_is_written_over_and_a_mistake_is_a_sentence(tmp_path):
     assert unknown.returncode == 2
     assert "there is xsoar, splunk-soar" in unknown.stderr
     assert iocstream_here("manifest", "--for", "xsoar", cwd=tmp_path).returncode == 2
+    for platform in ("tines", "n8n"):
+        said = iocstream_here("manifest", "--for", platform, "--out", "x", cwd=tmp_path)
+        assert (said.returncode, "manifest --for openapi" in said.stderr) == (2, True)
 
 
 def test_the_help_names_every_platform():
