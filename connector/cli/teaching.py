@@ -48,7 +48,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 """The commands by what somebody is about to do, each in one group, with the line that stands beside it."""
 
 EXAMPLES: Mapping[str, Sequence[str]] = {
-    "init": ("iocstream init", "iocstream init --config other.yaml"),
+    "init": ("iocstream init", "iocstream init --template splunk --to https://splunk.example.com:8088"),
     "check": ("iocstream check", "iocstream check --config /etc/iocstream/iocstream.yaml --json"),
     "run": ("iocstream run", "iocstream run --once --json"),
     "status": ("iocstream status", "iocstream status --json"),
@@ -112,7 +112,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "iocstream convert --mapping cef notification.json",
         "curl -s … | iocstream convert -",
     ),
-    "simulate": ("iocstream simulate", "iocstream simulate --port 0 --count 5000"),
+    "simulate": ("iocstream simulate", "iocstream simulate --scenario quota --scenario poisoned"),
     "schema": ("iocstream schema config > iocstream.schema.json",),
     "demo": ("iocstream demo", "iocstream demo --no-serve --dir /tmp/demo"),
     "manifest": ("iocstream manifest", "iocstream manifest --for xsoar --out package"),

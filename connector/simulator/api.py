@@ -94,6 +94,7 @@ class Api:
         used: requests counted for the daily quota.
         allowed: the daily quota.
         clock: tells the time, in Unix seconds; the Date header shows it.
+        key: the API key that is accepted.
         subjects: what is answered for a ruleset, Retrohunt job or collection, by type and id.
         reassesses: whether the assessment of an entity changes with its age, when it is asked for by itself.
     """
@@ -116,7 +117,7 @@ class Api:
         self.clock = clock
         self.subjects = subjects.answers()
         self.reassesses = reassesses
-        self._key = key
+        self.key = key
         self._user = user
         self._lock = threading.Lock()
         self._generation = 0
@@ -195,7 +196,7 @@ class Api:
         key = asked.headers.get("x-apikey")
         if not key:
             return _error(401, "AuthenticationRequiredError", "X-Apikey header is missing")
-        if key != self._key:
+        if key != self.key:
             return _error(401, "WrongCredentialsError", "Wrong API key")
         about_user = asked.path == "/me" or asked.path.startswith("/users/")
         if not about_user:
@@ -313,7 +314,7 @@ class Api:
         return _Answer(200, {"data": data})
 
     def _quotas(self, name: str) -> _Answer:
-        if name not in (self._user, self._key):
+        if name not in (self._user, self.key):
             return _not_found(name)
         daily = {"allowed": self.allowed, "used": self.used}
         monthly = {"allowed": self.allowed * 31, "used": self.used}
