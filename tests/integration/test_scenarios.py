@@ -17,7 +17,10 @@ sources:
 routes:
   events: {{mapping: cef, sink: {{type: file, path: events.cef}}}}
 """
-SECOND = '  second: {{type: virustotal, api_key: demo-key-2, api_url: "{url}/api/v3", since_hours: 168, look_ups_per_day: 0}}'
+SECOND = (
+    '  second: {{type: virustotal, api_key: demo-key-2, api_url: "{url}/api/v3", since_hours: 168, '
+    "look_ups_per_day: 0}}"
+)
 COUNT = 300
 
 
