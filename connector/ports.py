@@ -302,10 +302,13 @@ class Outbox(Protocol):
         """
         ...
 
-    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+    def newer_dated(
+        self, seqs: Sequence[int], sources: Sequence[str], *, of_all: bool = False
+    ) -> Mapping[int, Sequence[int]]:
         """For those of these entries that came late: earlier ones about the same observable that are dated later.
 
-        Only the last ones before it, of these sources, are looked at; that with the latest date comes first.
+        Only the last ones before it, of these sources, are looked at; that with the latest date comes first. With
+        `of_all`, those that came after it count, too: all that are newer, then.
         """
         ...
 

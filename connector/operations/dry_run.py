@@ -163,9 +163,11 @@ class DryRunOutbox:
         """See `connector.ports.Outbox`."""
         return self._journal.standing(route, terms, limit, receiver, since or self._reconsidered)
 
-    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+    def newer_dated(
+        self, seqs: Sequence[int], sources: Sequence[str], *, of_all: bool = False
+    ) -> Mapping[int, Sequence[int]]:
         """See `connector.ports.Outbox`."""
-        return self._journal.newer_dated(seqs, sources)
+        return self._journal.newer_dated(seqs, sources, of_all=of_all)
 
     def unsent(self, route: str, seqs: Sequence[int]) -> Collection[int]:
         """See `connector.ports.Outbox`."""

@@ -7,7 +7,8 @@ for what goes out once more, `reread` for what a source could not read. `seen` i
 see it, `suppressions` what is held back of one; `pieces` reads many of them, a few at a time.
 What was delivered and turns out wrong, `render` takes back: `claims` knows what the receiver was told, as `told` reads
 it for each batch, and `successors` what goes on under another id when it is said again; `other_words` tells whether
-other entries end a claim, which `newest` reads; `assessed` is what events said of an assessment. When a route is set
+other entries end a claim, or say the same, which `newest` reads: what is known is what that says which is dated last;
+`assessed` is what events said of an assessment. When a route is set
 back, `provisional` finds who said more of what is named in passing.
 What several files say of the hosts that they name, `named_hosts` makes one; what `judged_values` finds among these is
 not said at all.

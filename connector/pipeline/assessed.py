@@ -4,7 +4,7 @@ An event says what is known when it is sent, which mostly is what the notificati
 look-up, is kept in the ledger, as versions of an assessment: by observable and entry, each with verdict and severity.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connector.model import Version
@@ -25,40 +25,62 @@ class Assessments:
         route: the route.
         journal: what it has told.
         sight: how it sees entries.
-        sent: entries of which events were sent, and of which something was learned since.
     """
 
-    def __init__(self, route: Route, journal: Outbox, sight: Sight, sent: Collection[int]) -> None:
+    def __init__(self, route: Route, journal: Outbox, sight: Sight) -> None:
         self._route = route
         self._journal = journal
         self._sight = sight
-        self._sent = sent
 
-    def told(self, seen: Seen, made: Rendered, make: Callable[[Seen], Rendered | None]) -> Rendered:
+    def told(self, seen: Seen, made: Rendered, make: Callable[[Seen], Rendered | None], *, is_sent: bool) -> Rendered:
         """What was made of an entry, with what that tells of its assessment, or what tells that this has changed.
 
         Of several matches of one observable, the last that was sent tells it. A mapping that does not tell it from the
         first event says nothing.
+
+        Args:
+            seen: the entry.
+            made: what was made of it.
+            make: makes it.
+            is_sent: whether an event of it was sent, and something was learned since.
         """
         is_of_events = seen.claiming is not None and not isinstance(seen.claiming.format, ObjectFormat)
-        if not is_of_events or seen.entry.entity is None or not made.documents or made.over is not None:
+        is_told = made.told is not None or made.over is not None or not made.documents
+        if not is_of_events or seen.entry.entity is None or is_told:
             return made
+        news = self._news(seen)
+        if news is None:
+            return made
+        if not is_sent or made.takes_back or made.restores or made.confirms:
+            return replace(made, told=news[1])
+        if not made.wanted or seen.withheld is not None or self._is_told_by_a_later_one(seen):
+            return made
+        return self._reassessed(seen, made, make, news) or made
+
+    def told_again(self, seen: Seen, made: Rendered, make: Callable[[Seen], Rendered | None]) -> Rendered | None:
+        """What tells that another entry has changed the assessment of what one was sent of; None: it has not."""
+        news = self._news(seen)
+        return None if news is None else self._reassessed(seen, made, make, news)
+
+    def _news(self, seen: Seen) -> tuple[_Standing, Version] | None:
+        """What was told before of an entry, and what is to be told now, if that is something else."""
         former = self._former(seen)
         before = _read(former[-1]) if former else self._at_first(seen)
         now = assessments.standing(seen.view["entity"])
-        if now == before:
-            return made
-        version = _version(seen, len(former), now)
-        if seen.entry.seq not in self._sent or made.takes_back or made.restores or made.confirms:
-            return replace(made, told=version)
-        if not made.wanted or seen.withheld is not None or self._is_told_by_a_later_one(seen):
-            return made
-        verdict, severity = before
+        return None if now == before else (before, _version(seen, len(former), now))
+
+    @staticmethod
+    def _reassessed(
+        seen: Seen, made: Rendered, make: Callable[[Seen], Rendered | None], news: tuple[_Standing, Version]
+    ) -> Rendered | None:
+        (verdict, severity), version = news
         reassessed = {"verdict": verdict or None, "severity": severity or None}
-        again = make(seen._replace(view={**seen.view, "reassessed": reassessed}))
+        again = make(seen._replace(view={**seen.view, "reassessed": reassessed}, withheld=None))
         if again is None or again.documents == made.documents:
-            return made
-        return replace(again, reassesses=True, told=version)
+            return None
+        return replace(
+            again, entry=made.entry, reassesses=True, told=version, wanted=made.wanted, withheld=made.withheld
+        )
 
     def _former(self, seen: Seen) -> Sequence[Version]:
         """What it was told at this entry."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from connector import notification
 from connector.model import Guarded, JsonObject, Judgement
-from connector.pipeline.newest import newest_about
+from connector.pipeline.newest import known_of
 from connector.pipeline.route import JUDGEMENT, VERDICT
 from connector.ports import Guards, Outbox
 from connector.values import assessments
@@ -43,11 +42,9 @@ class JudgedValues:
         return self._found[value]
 
     def _benign(self, value: str) -> Guarded | None:
-        """That the last notification about a value itself, or the last look-up, calls it benign."""
-        for entry in newest_about(self._journal, value, self._sources):
-            if known := notification.known(entry):
-                return Guarded(VERDICT, "suppress", None, value) if assessments.is_benign(known) else None
-        return None
+        """That it is known to be benign, by the last notification about it itself or the last look-up."""
+        known = known_of(self._journal, value, self._sources)
+        return Guarded(VERDICT, "suppress", None, value) if assessments.is_benign(known) else None
 
     def _judged(self, value: str) -> Guarded | None:
         if self._judgement is None:

@@ -4,17 +4,20 @@ A document of such a host yields to what the others say (`Yielding`), and what t
 says it. Each file counts with what is known of it now, as the route sees it.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from connector.model import Document, Entry, JsonObject, Provisional, Refused, Yielding
 from connector.notification import CONFIGURATION
+from connector.pipeline.newest import counts
 from connector.pipeline.pieces import pieces
 from connector.pipeline.route import Route, Withdrawing
 from connector.pipeline.seen import Seen, Sight
 from connector.pipeline.versions import revokes
 from connector.ports import LAST, ObjectFormat, Outbox
+from connector.values import assessments
 
 OTHERS = 20, 1000
 """How many other files that name a host are looked at, of each the newest match: first, and if none of these says all
@@ -157,8 +160,8 @@ class NamedHosts:
             elif self._in_turn or self._sight.is_passed(said.source, seq):
                 yield said.documents
         for read in pieces(self._journal, sorted(unknown), PIECE):
-            for other in read:
-                said = self._what_says(other, entry, objects)
+            for other, known in zip(read, self._sight.as_known(read, in_turn=self._in_turn), strict=True):
+                said = self._what_says(other, known, entry, objects)
                 self._keep(other.seq, said)
                 if self._in_turn or self._sight.is_passed(said.source, other.seq):
                     yield said.documents
@@ -170,31 +173,69 @@ class NamedHosts:
         self._kept += 1 + len(said.documents)
         self._said[seq] = said
 
-    def _what_says(self, other: Entry, entry: Entry, objects: ObjectFormat) -> _Said:
-        seen = self._sight.see(other)
-        if not isinstance(seen, Seen) or seen.is_muted:
+    def _what_says(self, other: Entry, known: Entry, entry: Entry, objects: ObjectFormat) -> _Said:
+        """What is said of the hosts that an entry names, by it or by the last before it that is let through."""
+        seen = self._sight.see(known)
+        if not isinstance(seen, Seen):
             return _Said(other.source, 0, LAST, {})
         newest, before = self._newest(seen, entry)
+        if newest is seen and known is other and not counts(other, seen.view["entity"]):
+            view = {**seen.view, "entity": self._sight.known_now(seen, in_turn=self._in_turn)}
+            newest = seen._replace(view=view)
+        if not newest.view["entity"] or assessments.is_benign(newest.view["entity"]):
+            return _Said(other.source, newest.entry.seq if self._in_turn else 0, before, {})
         since = newest.entry.seq if self._in_turn else 0
-        return _Said(other.source, since, before, self._documents(seen, _now(seen, newest), objects))
+        documents: Mapping[str, Document] = {}
+        for each in itertools.chain((seen,), self._before(seen)):
+            documents = {} if each.is_muted else self._documents(each, _now(each, newest), objects)
+            if documents and (each.entry.seq != newest.entry.seq or known is not other):
+                is_over = self._sight.is_ended(
+                    other if each is seen else each.entry, entry.seq if self._in_turn else LAST
+                )
+                documents = {} if is_over else documents
+            if documents or each.withheld is None:
+                break
+        return _Said(other.source, since, before, documents)
+
+    def _before(self, seen: Seen) -> Iterator[Seen]:
+        """Entries about the same before one, the newest first."""
+        for each in map(self._sight.see, self._sight.alike(seen.entry, seen.entry.seq)):
+            if isinstance(each, Seen) and each.observable == seen.observable:
+                yield each
 
     def _newest(self, seen: Seen, entry: Entry) -> tuple[Seen, int]:
-        """The last entry about the same that says what is known and is not judged wrong; and before which that holds.
+        """The last entry about the same that tells what is known of it, and before which entry that holds.
 
         Entries after that with which it is asked do not count.
         """
-        before = LAST
-        for each in self._sight.alike(seen.entry) if self._in_turn else self._sight.passed_alike(seen.entry):
+        before, later = LAST, 0
+        about = self._sight.alike(seen.entry) if self._in_turn else self._sight.passed_alike(seen.entry)
+        for each in about:
             if each.seq < seen.entry.seq:
                 break
             if self._in_turn and each.seq > entry.seq:
-                before = each.seq
-            else:
-                other = self._sight.see(each)
-                is_known = isinstance(other, Seen) and other.observable == seen.observable and other.view["entity"]
-                if isinstance(other, Seen) and is_known and not other.is_muted:
-                    return other, before
+                before, later = each.seq, later + 1
+                if later < FORMER:
+                    continue
+                before = entry.seq + 1  # many are still to come
+                about = self._sight.alike(seen.entry, before)
+                return self._last_to_tell(seen, about) or seen, before
+            if (told := self._last_to_tell(seen, [each])) is not None:
+                return told, before
         return seen, before
+
+    def _last_to_tell(self, seen: Seen, entries: Iterable[Entry]) -> Seen | None:
+        for each in entries:
+            if each.seq < seen.entry.seq:
+                break
+            other = self._sight.see(each)
+            is_known = isinstance(other, Seen) and other.observable == seen.observable and other.view["entity"]
+            if isinstance(other, Seen) and is_known and counts(each, other.view["entity"]):
+                (known,) = self._sight.as_known([each], in_turn=self._in_turn)
+                if known is not each:
+                    other = other._replace(view=self._sight.view(known))
+                return other
+        return None
 
     def _documents(self, seen: Seen, view: JsonObject, objects: ObjectFormat) -> Mapping[str, Document]:
         """What an entry says, seen so, of objects that others may support as well; nothing if it is withheld."""

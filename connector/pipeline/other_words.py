@@ -2,22 +2,37 @@
 
 import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from connector.model import NOT_CLAIMED, Document, Entry, JsonObject, Refused, Withheld
 from connector.pipeline.claims import Claims
 from connector.pipeline.route import CONDITION, Rendering, Route, Withdrawing, guarded_view, known_good
 from connector.pipeline.seen import Seen, Sight
 from connector.pipeline.versions import revokes
-from connector.ports import ObjectFormat, Outbox
-from connector.values import observables
+from connector.ports import LAST, ObjectFormat, Outbox
+from connector.values import assessments, observables
 from connector.values.assessments import with_unsaid
 
 _SPELLED_ALIKE = ("domain", "file")
 """The types of entities of which all formats write every spelling alike."""
 NAMED = 100
 """How many of the matches that were delivered what takes them back names: the newest."""
+
+
+class _Asked(NamedTuple):
+    """Who was found to say of an observable that it is bad.
+
+    Attributes:
+        known: what is known of it.
+        speaker: who says so; None: nobody.
+        until: the last entry that was looked at.
+    """
+
+    known: JsonObject
+    speaker: Seen | None
+    until: int
 
 
 class OtherWords:
@@ -27,23 +42,20 @@ class OtherWords:
         self._route = route
         self._journal = journal
         self._sight = sight
-        self._said: dict[int, int] = {}  # by observable, an entry that says so
-        self._unsaid_until: dict[int, int] = {}
+        self._asked: dict[int, _Asked] = {}
 
-    def why_to_take_back(
-        self, seen: Seen, mapping: Withdrawing, rendering: Rendering, claims: Claims, *, in_turn: bool
-    ) -> Withheld | None:
+    def why_to_take_back(self, seen: Seen, rendering: Rendering, claims: Claims, *, in_turn: bool) -> Withheld | None:
         """Why what was delivered of an observable is to be taken back; None when it is not.
 
         A condition may have turned this notification away for what that itself says (another rule, another source). So
         the one that was delivered is looked at with what is known of the observable now.
         """
         withheld, about = seen.withheld, seen.observable
-        until = seen.entry.seq if in_turn else claims.told_until(about)
+        another = self.said_by_another(seen, in_turn=in_turn)
         if seen.is_muted:
-            return None if self.is_said_by_another(seen.entry, about, until) else withheld
+            return withheld if another is None else None
         if seen.is_guarded:
-            if not self._is_said_elsewhere(seen, claims.claimed_since(about, seen.entry.seq), until):
+            if another is None:
                 return withheld
             withheld = None if rendering.claims or not seen.view["entity"] else NOT_CLAIMED
         if withheld is None or withheld.by != CONDITION:
@@ -51,15 +63,58 @@ class OtherWords:
         if not seen.view["entity"]:
             return None  # it says nothing of the observable
         seq = claims.claimed_by(about, seen.entry.seq)
-        for entry in self._journal.entries([seq]) if seq is not None else ():
-            now = self._now(entry, seen)
-            is_let_through = self._route.withheld(entry, now) is None and mapping.is_for(now)
-            if not is_let_through and not self._is_said_elsewhere(seen, claims.claimed_since(about, entry.seq), until):
-                return withheld
+        if another is None and seq is not None and self._journal.entries([seq]):
+            return withheld
         return None if rendering.claims else NOT_CLAIMED
 
-    def _now(self, entry: Entry, newer: Seen) -> JsonObject:
-        """How conditions see an entry with what a newer one knows of the observable.
+    def said_by_another(self, away: Seen, *, in_turn: bool) -> Seen | None:
+        """Another entry that says of the same observable that it is bad, and is let through with what is known now.
+
+        In turn, those before it are looked at. All that a rule matched is often judged at once: the one that says so is
+        kept, or up to where none does.
+
+        Args:
+            away: what is turned away.
+            in_turn: whether entries are dealt with in order.
+        """
+        known = self._sight.known_now(away, in_turn=in_turn)
+        if not known or away.claiming is None or assessments.is_benign(known):
+            return None
+        seq = away.entry.seq
+        asked = self._asked.pop(away.observable, None) if not away.is_guarded else None
+        scanned, last = asked.until if asked is not None else 0, 0
+        others = self._sight.alike(away.entry, seq) if in_turn else self._sight.passed_alike(away.entry)
+        is_turned_away = away.withheld is not None and not (away.is_muted or away.is_guarded)
+        itself = (away.entry,) if is_turned_away else ()
+        found = None
+        for entry in heapq.merge(itself, others, key=lambda each: -each.seq):
+            last = last or entry.seq
+            if asked is not None and entry.seq <= scanned:
+                if asked.speaker is not None:
+                    found = self._still_says(asked.speaker.entry, away, known, in_turn=in_turn)
+                if found is not None or (asked.speaker is None and asked.known == known):
+                    break
+                asked = None
+            if (found := self._still_says(entry, away, known, in_turn=in_turn)) is not None:
+                break
+        if not away.is_guarded:
+            self._asked[away.observable] = _Asked(known, found, max(last, scanned))
+        return found
+
+    def _still_says(self, entry: Entry, away: Seen, known: JsonObject, *, in_turn: bool) -> Seen | None:
+        """An entry with what is known now, if it says so that the observable is bad; see `said_by_another`."""
+        if (away.is_guarded and entry.source == away.entry.source) or (away.is_muted and entry.seq == away.entry.seq):
+            return None
+        other = self._sight.see(entry)
+        if not isinstance(other, Seen) or other.observable != away.observable:
+            return None
+        now = other._replace(view=self._now(entry, known))
+        is_said = self._is_let_through(now, away) and self._claims(now)
+        is_over = is_said and self._sight.is_ended(entry, away.entry.seq if in_turn else LAST)
+        return now._replace(withheld=None) if is_said and not is_over else None
+
+    def _now(self, entry: Entry, known: JsonObject) -> JsonObject:
+        """How conditions see an entry with what is known of the observable now.
 
         What that does not say at all, such as an assessment or an analysis, is as it was said before: a condition on it
         could not be decided else.
@@ -68,7 +123,7 @@ class OtherWords:
         said = view["entity"]
         if entry.entity is not None:
             said = with_unsaid(said, self._sight.view(replace(entry, entity=None))["entity"])
-        return {**view, "entity": with_unsaid(newer.view["entity"], said)}
+        return {**view, "entity": with_unsaid(known, said)}
 
     def have_ended(self, seen: Seen, mapping: Withdrawing) -> bool:
         """Whether a later entry, which the route has dealt with, has ended what this one claims."""
@@ -94,7 +149,7 @@ class OtherWords:
                     return True
                 is_turned_away = later.withheld is not None or not later.claiming.is_for(later.view)
                 if is_turned_away:
-                    now = self._now(seen.entry, later)
+                    now = self._now(seen.entry, later.view["entity"])
                     if self._route.withheld(seen.entry, now) is not None or not mapping.is_for(now):
                         return True
                 rendering = later.claiming.rendering(later.view, whatever=True)
@@ -171,77 +226,32 @@ class OtherWords:
         itself = (seen.entry,) if seen.entry.seq <= until else ()
         return heapq.merge(itself, self._sight.alike(seen.entry, until + 1), key=lambda each: -each.seq)
 
-    def is_said_by_another(self, judged: Entry, about: int, until: int) -> bool:
-        """Whether another entry up to one, which is not judged so, has said that the same observable is bad.
-
-        All that a rule matched is often judged at once: the one that says so, or up to where none does, is kept.
-        """
-        if (found := self._said.get(about)) is not None and found <= until and found != judged.seq:
-            return True
-        unsaid_until = self._unsaid_until.get(about, 0)
-        if until <= unsaid_until:
-            return False
-        for entry in self._sight.alike(judged, until + 1):
-            if entry.seq <= unsaid_until:
-                break
-            seen = self._sight.see(entry)
-            if isinstance(seen, Seen) and seen.observable == about and seen.withheld is None and self._claims(seen):
-                self._said[about] = entry.seq
-                return True
-        self._unsaid_until[about] = until
-        return False
-
-    def delivered(self, seen: Seen, since: int, until: int) -> Sequence[tuple[str, JsonObject]]:
+    def delivered(self, seen: Seen, since: int, until: int, away: Collection[int]) -> Sequence[tuple[str, JsonObject]]:
         """The notifications of the same observable of which events were sent, the newest first: ids and sources.
 
         Args:
             seen: one of these entries, or a later one.
             since: the first of these entries, from which on what was said stands.
             until: the last of them.
+            away: those that are turned away just now.
         """
         between = itertools.takewhile(lambda each: each.seq >= since, self._up_to(until, seen))
         about = [*itertools.islice(between, NAMED)]
         unsent = self._journal.unsent(self._route.name, [each.seq for each in about])
-        others = [self._sight.see(each) for each in about if each.seq not in unsent]
+        others = [self._sight.see(each) for each in about if each.seq not in unsent and each.seq not in away]
         return [
             (other.entry.notification.id, other.view["source"])
             for other in others
             if isinstance(other, Seen) and other.observable == seen.observable and self._claims(other, whatever=True)
         ]
 
-    def _is_said_elsewhere(self, away: Seen, since: int, until: int) -> bool:
-        """Whether another of these entries says that the same is bad, and would be let through now.
-
-        Another rule may have matched it; and a known-good list for one source is for what that source says.
-
-        Args:
-            away: what is turned away.
-            since: the first of these entries, from which on what was said stands.
-            until: the last of them.
-        """
-        for entry in self._sight.alike(away.entry, until + 1):
-            if entry.seq < since:
-                break
-            is_asked = not (away.is_guarded and entry.source == away.entry.source)
-            seen = self._sight.see(entry) if is_asked else None
-            if (
-                isinstance(seen, Seen)
-                and seen.observable == away.observable
-                and seen.withheld is None
-                and self._is_let_through(seen, away)
-                and self._claims(seen)
-            ):
-                return True
-        return False
-
     def _is_let_through(self, seen: Seen, newer: Seen) -> bool:
-        """Whether an entry is let through with what a newer one knows of the observable."""
+        """Whether an entry is let through as it is seen, and on no list that a newer one is on."""
         if seen.claiming is None or (newer.is_guarded and self._is_guarded(seen, newer)):
             return False
         try:
-            now = self._now(seen.entry, newer)
             with self._sight.guarding(seen.entry.source):
-                return self._route.withheld(seen.entry, now) is None and seen.claiming.is_for(now)
+                return self._route.withheld(seen.entry, seen.view) is None and seen.claiming.is_for(seen.view)
         except Refused:
             return False
 

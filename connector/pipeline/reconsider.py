@@ -45,7 +45,11 @@ def _noted(route: Route, standing: Standing) -> Redelivery:
 
 def _concerned(route: Route, journal: Outbox, entries: Sequence[Entry]) -> Sequence[Entry]:
     sight = Sight(route, journal)
-    return [each.entry for each in map(sight.see, entries) if isinstance(each, Seen) and _is_concerned(each, sight)]
+    return [
+        each.entry
+        for each in map(sight.see, sight.as_known(entries, in_turn=False))
+        if isinstance(each, Seen) and _is_concerned(each, sight)
+    ]
 
 
 def _is_concerned(seen: Seen, sight: Sight) -> bool:

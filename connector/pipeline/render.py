@@ -29,7 +29,7 @@ from connector.pipeline.successors import references
 from connector.pipeline.suppressions import Suppressions
 from connector.pipeline.told import Told
 from connector.pipeline.versions import revokes
-from connector.ports import ObjectFormat, Outbox
+from connector.ports import LAST, ObjectFormat, Outbox
 
 Turn = Literal["in turn", "again", "revised"]
 """`in turn`: in the order of the journal, also when it is replayed. `again`: entries by themselves, once more.
@@ -94,56 +94,74 @@ class _Batch:
         self._turn = turn
         self._confirmed = confirmed
         self._wronged = wronged
-        self._told = told
+        self._told: Collection[int] = told
         self._claims = Claims({})
+        self._spoken_for: set[int] = set()  # entries of which others know more
+        self._away: set[int] = set()  # entries that are turned away in turn, so that no events were sent of them
         self._sight = Sight(route, journal)
         self._others = OtherWords(route, journal, self._sight)
-        self._assessments = Assessments(route, journal, self._sight, told)
+        self._assessments = Assessments(route, journal, self._sight)
         self._hosts = NamedHosts(route, journal, self._sight, in_turn=turn == "in turn")
 
     def rendered(self, entries: Sequence[Entry], aside: Collection[int], held: Iterable[Claim]) -> Iterator[Rendered]:
         """What is made of these, as far as it can be told now."""
         seen = [
             Rendered(entry, refusal=Refused(SET_ASIDE, by=PERSON)) if entry.seq in aside else self._sight.see(entry)
-            for entry in self._sight.as_known(entries)
+            for entry in self._as_known(entries)
         ]
-        claiming = [each for each in seen if isinstance(each, Seen) and each.claiming is not None]
-        if claiming:
-            told = Told(self._route, self._journal, self._sight, claiming)
-            self._claims = Claims(told.known, held, told.beside)
-            if until := self._journal.unclaimed_until(self._route.name, self._route.receiver):
-                self._recall([each for each in claiming if each.observable not in told.known], until)
+        self._claims = self._told_of(seen, held)
         if self._turn == "revised":
             is_one = len(entries) == 1
-            seen = self._with_last_to_name(self._with_last_claims(seen, is_one=is_one), is_one=is_one)
+            with_hosts = self._with_last_to_name(seen, is_one=is_one)
+            if len(with_hosts) > len(seen):
+                self._claims = self._told_of(with_hosts, held)
+            seen = self._with_last_claims(with_hosts, is_one=is_one)
         for each in seen:
             made = self._made(each) if isinstance(each, Seen) else each
             if made is None:
                 return
             yield made
 
-    def _recall(self, seen: Sequence[Seen], until: int) -> None:
+    def _told_of(self, seen: Sequence[Seen | Rendered], held: Iterable[Claim]) -> Claims:
+        """What the receiver was told of what these are about."""
+        claiming = [each for each in seen if isinstance(each, Seen) and each.claiming is not None]
+        if not claiming:
+            return Claims({})
+        told = Told(self._route, self._journal, self._sight, claiming)
+        claims = Claims(told.known, held, told.beside)
+        if until := self._journal.unclaimed_until(self._route.name, self._route.receiver):
+            self._recall(claims, [each for each in claiming if each.observable not in told.known], until)
+        return claims
+
+    def _as_known(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Entries with what is known of their observables; what is retried is compared with later ones (`over`)."""
+        known = self._sight.as_known(entries, in_turn=self._turn != "revised")
+        self._spoken_for |= {one.seq for one, other in zip(entries, known, strict=True) if one is not other}
+        return known
+
+    def _recall(self, claims: Claims, seen: Sequence[Seen], until: int) -> None:
         """Find what was claimed of observables before claims were kept, as far as the ledger shows that it arrived."""
         found: set[int] = set()
         for each in seen:
             if each.observable not in found:
                 found.add(each.observable)
                 if (seq := self._others.delivered_claim(each, until)) is not None:
-                    self._claims.recall(each.observable, seq)
+                    claims.recall(each.observable, seq)
 
     def _with_last_claims(self, seen: Sequence[Seen | Rendered], *, is_one: bool) -> list[Seen | Rendered]:
-        """Add the entries that are the last to have said what is now withheld: what was said is taken back there."""
-        judged = {each.observable for each in seen if isinstance(each, Seen) and each.claiming and each.is_muted}
-        last = {self._claims.claimed_until(about) for about in judged} - {each.entry.seq for each in seen}
+        """Add the entries that are the last to have said of the same that it is bad: what is true now is said there."""
+        about = {each.observable for each in seen if isinstance(each, Seen) and each.claiming}
+        last = {self._claims.claimed_until(each) for each in about} - {each.entry.seq for each in seen}
         seqs = sorted(seq for seq in last if seq is not None)
-        more = self._read(seqs, is_one=is_one)
+        more = self._as_known(self._read(seqs, is_one=is_one))
+        self._told = {*self._told, *seqs}.difference(self._journal.unsent(self._route.name, seqs))
         return sorted([*seen, *map(self._sight.see, more)], key=lambda each: each.entry.seq)
 
     def _with_last_to_name(self, seen: Sequence[Seen | Rendered], *, is_one: bool) -> list[Seen | Rendered]:
         """Add the last entries that name the same hosts: what they say of these may rest on what was learned, too."""
         there = {each.entry.seq for each in seen}
         more = {seq for each in seen if isinstance(each, Seen) for seq in self._hosts.last_to_name(each)} - there
-        added = self._read(sorted(more), is_one=is_one)
+        added = self._as_known(self._read(sorted(more), is_one=is_one))
         passed = [self._sight.see(each) for each in added if self._sight.is_passed(each.source, each.seq)]
         return sorted([*seen, *passed], key=lambda each: each.entry.seq)
 
@@ -164,7 +182,7 @@ class _Batch:
             with Guarding(noted, self._sight.claims):
                 made = self._confirming(seen) if self._is_confirmed(seen) else self._made_of(seen)
                 if made is not None:
-                    made = self._assessments.told(seen, made, self._made_of)
+                    made = self._assessments.told(seen, made, self._made_of, is_sent=seen.entry.seq in self._told)
         except Refused as refusal:
             return Rendered(seen.entry, refusal=refusal)
         if made is not None and made.documents and _is_over(seen):
@@ -222,7 +240,11 @@ class _Batch:
             taking_back = mapping.withdrawal(rendering, why, alone=seq in self._told)  # its event is not sent again
             taking_back = self._all_to_withdraw(seen, mapping, why, taking_back)
             return self._taken_back(made, about, taking_back)
-        return Rendered(seen.entry, documents, output=output, claims=False)
+        if self._turn == "revised" and seq in self._spoken_for:
+            return self._over(seen, mapping, rendering)
+        return self._with_hosts_of_what_is_over(
+            seen, mapping, Rendered(seen.entry, documents, output=output, claims=False)
+        )
 
     def _claimed(self, seen: Seen, mapping: Withdrawing, rendering: Rendering) -> Rendered | None:
         about, seq, output = seen.observable, seen.entry.seq, mapping.format
@@ -233,10 +255,9 @@ class _Batch:
         is_known = taken_back is None and self._claims.is_known(about, seq, stands=True)
         is_said_late = self._turn == "revised" and not is_known
         if (self._turn == "again" or is_said_late) and self._others.have_ended(seen, mapping):
-            over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
-            return Rendered(
-                seen.entry, rendering.documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST
-            )
+            return self._over(seen, mapping, rendering)
+        if seq in self._spoken_for and self._is_ended(seen):
+            return self._over(seen, mapping, rendering)
         self._hosts.note(seen, mapping, rendering.documents)
         is_in_doubt = self._claims.may_be_withdrawn_by(about, seq if taken_back is None else taken_back)
         repeats = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True) if is_in_doubt else ()
@@ -251,22 +272,82 @@ class _Batch:
         told_of = self._claims.claim(about, seq) if rendering.documents else None
         return replace(made, claim=told_of, anew=anew)
 
+    def _is_ended(self, seen: Seen) -> bool:
+        """Whether one that is dated later ended what an entry says, and no other says it anew."""
+        return self._was_ended(seen) and self._others.said_by_another(seen, in_turn=self._turn == "in turn") is None
+
+    def _was_ended(self, seen: Seen) -> bool:
+        entry = seen.entry
+        if entry.seq in self._spoken_for:
+            entry = replace(entry, entity=None)  # as it says itself
+        return self._sight.is_ended(entry, entry.seq if self._turn == "in turn" else LAST)
+
+    @staticmethod
+    def _over(seen: Seen, mapping: Withdrawing, rendering: Rendering) -> Rendered:
+        over = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
+        documents, output = rendering.documents, mapping.format
+        return Rendered(seen.entry, documents, output=output, claims=False, over=over, withheld=SPOKEN_AGAINST)
+
     def _turned_away(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         entry, about = seen.entry, seen.observable
         away = Rendered(entry, wanted=False, withheld=seen.withheld)
+        if self._turn == "in turn":
+            self._away.add(entry.seq)
         if not self._is_to_take_back(about, entry.seq):
-            return self._match_taken_back(seen, mapping) or away
+            made = self._match_taken_back(seen, mapping)
+            return self._with_hosts_of_what_is_over(seen, mapping, away) if made is None else made
         rendering = mapping.rendering(seen.view, whatever=True)
         is_in_turn = self._turn == "in turn"
-        why = self._others.why_to_take_back(seen, mapping, rendering, self._claims, in_turn=is_in_turn)
+        why = self._others.why_to_take_back(seen, rendering, self._claims, in_turn=is_in_turn)
         if why is None:
-            return self._match_taken_back(seen, mapping) or away
+            match = self._match_taken_back(seen, mapping)
+            said = self._said_by_another(seen, away)
+            if match is None or said is None:
+                return match or said or away
+            return replace(said, documents=[*match.documents, *said.documents], confirms=True)
         why = self._naming_all(why, seen)
         if self._must_wait(about):
             return None
         away = replace(away, output=mapping.format, claims=False)
         documents = mapping.withdrawal(rendering, why, alone=True)
         return self._taken_back(away, about, self._all_to_withdraw(seen, mapping, why, documents))
+
+    def _with_hosts_of_what_is_over(self, seen: Seen, mapping: Withdrawing, made: Rendered) -> Rendered:
+        """What was made of an entry, revised, with what is true now of the hosts that it named while it was bad.
+
+        Of these it may be the last to have told, so that what other files say of them is told here.
+        """
+        told = self._claims.at(seen.observable, seen.entry.seq)
+        is_over = (
+            told is not None and not told.stands and not self._claims.is_told_later(seen.observable, seen.entry.seq)
+        )
+        if self._turn != "revised" or not is_over or not isinstance(mapping.format, ObjectFormat):
+            return made
+        objects: ObjectFormat = mapping.format
+        rendering = mapping.rendering(seen.view, whatever=True)
+        withdrawal = mapping.withdrawal(rendering, NOT_CLAIMED, alone=True)
+        there = {objects.identify(each).id for each in made.documents}
+        found = self._all_to_withdraw(seen, mapping, NOT_CLAIMED, withdrawal)
+        more = [each for each in found if objects.identify(each).id not in there]
+        return replace(made, documents=[*made.documents, *more], output=mapping.format, claims=False)
+
+    def _said_by_another(self, seen: Seen, away: Rendered) -> Rendered | None:
+        """What another match says, that is not turned away, with what is known of the observable now."""
+        in_turn = self._turn == "in turn"
+        if self._turn == "again" or (in_turn and (seen.is_muted or not seen.view["entity"])):
+            return None
+        another = self._others.said_by_another(seen, in_turn=in_turn)
+        rendering = None if another is None or another.claiming is None else another.claiming.rendering(another.view)
+        if another is None or another.claiming is None or rendering is None:
+            return None
+        documents = self._hosts.settled(another, another.claiming, rendering.documents)
+        made = replace(away, documents=documents, output=another.claiming.format)
+        if not isinstance(made.output, ObjectFormat):
+            again = self._assessments.told_again(another, made, self._made_of)
+            if again is None:
+                return None
+            made = again
+        return replace(made, claim=self._claims.claim(seen.observable, seen.entry.seq))
 
     def _all_to_withdraw(
         self, seen: Seen, mapping: Withdrawing, why: Withheld, documents: Sequence[Document]
@@ -280,7 +361,7 @@ class _Batch:
             return why
         since = self._claims.claimed_since(seen.observable, seen.entry.seq)
         until = seen.entry.seq if self._turn == "in turn" else self._claims.told_until(seen.observable)
-        return why.taking_back(self._others.delivered(seen, since, until))
+        return why.taking_back(self._others.delivered(seen, since, until, self._away))
 
     def _match_taken_back(self, seen: Seen, mapping: Withdrawing) -> Rendered | None:
         """What takes back what one match said that is judged wrong, while another says the same; None: nothing does.
@@ -291,7 +372,9 @@ class _Batch:
         until = self._claims.claimed_until(about)
         if entry.seq not in self._wronged or not seen.is_muted or why is None or until is None:
             return None
-        if not self._others.is_said_by_another(entry, about, until):
+        if self._was_ended(seen):
+            return None  # all that was said by then was taken back
+        if self._others.said_by_another(seen, in_turn=self._turn == "in turn") is None:
             return None
         rendering = mapping.rendering(seen.view)
         if rendering is None or not rendering.claims or not self._route.wants(seen.view):

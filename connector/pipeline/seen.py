@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from connector.model import Entry, JsonObject, Refused, Withheld
 from connector.pipeline.claims import observable
 from connector.pipeline.convert import DAMAGED, Rendered
 from connector.pipeline.judged_values import JudgedValues
-from connector.pipeline.newest import newest, newest_about
+from connector.pipeline.newest import counts, is_newer, newest, newest_about
 from connector.pipeline.route import (
     GUARD,
     JUDGEMENT,
@@ -25,11 +26,15 @@ from connector.pipeline.route import (
     guarded_view,
     makes_claims,
 )
-from connector.ports import Guards, Outbox
+from connector.ports import LAST, Guards, Outbox
+from connector.values import assessments
 
 CLAIMING = 100
 """Of the notifications about a host that others name, how many of the newest are looked at for one that says itself
 that the host is bad. If only an older one does, both say so."""
+
+TOLD = 1000
+"""Of how many entries it is kept what they say."""
 
 
 class Seen(NamedTuple):
@@ -61,12 +66,6 @@ class Seen(NamedTuple):
         return self.withheld is not None and self.withheld.by == GUARD
 
 
-def _is_newer(known: JsonObject, said: JsonObject) -> bool:
-    """Whether what a notification with a later date says of an entity is newer, too."""
-    modified, when_said = known.get("last_modification_date"), said.get("last_modification_date")
-    return not (isinstance(modified, int) and isinstance(when_said, int)) or modified > when_said
-
-
 class Sight:
     """How one route sees the entries of one batch."""
 
@@ -77,6 +76,8 @@ class Sight:
         self._tenants: dict[str, Tenant] = {}  # by source
         self._claimed: dict[str, JsonObject | None] = {}  # by value
         self._pending: dict[str, int | None] = {}  # by source
+        self._told: dict[int, tuple[str, JsonObject]] = {}  # by entry, with its source
+        self._known: dict[int, tuple[int, JsonObject]] = {}  # by observable, with the entry up to which that holds
 
     def see(self, entry: Entry) -> Seen | Rendered:
         """An entry as mappings see it; what could not be read is the source's matter."""
@@ -96,30 +97,78 @@ class Sight:
         claiming, author = found
         return Seen(entry, claiming, view, withheld, claiming, observable(view, author), author)
 
-    def as_known(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """The entries, where one came late with what is known of its entity from one that is dated later.
+    def as_known(self, entries: Sequence[Entry], *, in_turn: bool = True) -> Sequence[Entry]:
+        """The entries, each with what is known of its entity: that is what the one says which is dated last.
 
-        What VirusTotal says of an entity is dated itself (`last_modification_date`); if it is not, the notification's
-        date counts.
+        See `connector.pipeline.newest`. In turn, later entries do not count, so that a replay says what was said.
         """
-        late = self._journal.newer_dated([each.seq for each in entries if not each.damaged], self._route.sources)
+        seqs = [each.seq for each in entries if not each.damaged]
+        late = self._journal.newer_dated(seqs, self._route.sources, of_all=not in_turn)
         return [self._up_to_date(each, late[each.seq]) if each.seq in late else each for each in entries]
 
     def _up_to_date(self, entry: Entry, dated_later: Sequence[int]) -> Entry:
         if entry.entity is not None:  # looked up since
             return entry
-        by_seq = {each.seq: each for each in self._journal.entries(dated_later)}
         try:
             said = self.view(entry)["entity"]
-            if not said:
-                return entry
-            for seq in dated_later:
-                known = self.view(by_seq[seq])["entity"] if seq in by_seq else {}
-                if known and _is_newer(known, said):
-                    return replace(entry, entity=orjson.dumps(known))
         except Refused:
-            pass
+            return entry
+        for seq in dated_later if said else ():
+            known = self._told_by(seq, entry.seq)
+            if known and is_newer(known, said):
+                return replace(entry, entity=orjson.dumps(known))
         return entry
+
+    def _told_by(self, seq: int, than: int) -> JsonObject:
+        """What an entry says of its entity, if that counts; of those after one, if the route has dealt with it."""
+        if seq not in self._told:
+            if len(self._told) > TOLD:
+                self._told.clear()
+            self._told[seq] = "", {}
+            for other in self._journal.entries([seq]):
+                self._told[seq] = other.source, self._said_by(other)
+        source, known = self._told[seq]
+        return known if known and (seq <= than or self.is_passed(source, seq)) else {}
+
+    def _said_by(self, entry: Entry) -> JsonObject:
+        """What an entry says of its entity, if that counts."""
+        if entry.is_unreadable or entry.damaged:
+            return {}
+        try:
+            said: JsonObject = self.view(entry)["entity"]
+        except Refused:
+            return {}
+        return said if counts(entry, said) else {}
+
+    def known_now(self, seen: Seen, *, in_turn: bool) -> JsonObject:
+        """What is known of what an entry is about, also where that itself does not count; nothing where none does.
+
+        It is kept for as long as nothing else can have become known.
+        """
+        entry = seen.entry
+        until, known = self._known.get(seen.observable, (0, {}))
+        if not in_turn and until:
+            return known
+        others = self.alike(entry, entry.seq) if in_turn else self.passed_alike(entry)
+        for each in itertools.chain((entry,), others):
+            if each.seq <= until:
+                break
+            said = self._said_by(each)
+            (newest,) = self.as_known([each], in_turn=in_turn) if said or each is entry else (each,)
+            if newest is not each:
+                said = self.view(newest)["entity"]
+            if said:
+                known = said
+                break
+        self._known[seen.observable] = entry.seq, known
+        return known
+
+    def is_ended(self, entry: Entry, until: int = LAST) -> bool:
+        """Whether an entry says that what it is about is benign, or one up to another that is dated later does."""
+        later = self._journal.newer_dated([entry.seq], self._route.sources, of_all=True).get(entry.seq, ())
+        than = until if until < LAST else entry.seq
+        told = (self._told_by(seq, than) for seq in later if seq <= until)
+        return assessments.is_benign(self._said_by(entry)) or any(map(assessments.is_benign, told))
 
     def view(self, entry: Entry) -> JsonObject:
         """An entry as mappings and conditions see it; or Refused."""

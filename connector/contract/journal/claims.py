@@ -200,3 +200,5 @@ class ClaimsContract(OnStore):
             journal.append("vt", Page([about(*each) for each in dated], None))
         assert journal.newer_dated([1, 2, 3, 4, 5], ["vt"]) == {4: [2], 5: [2, 4, 1]}
         assert journal.newer_dated([3, 4], ["other"]) == {}
+        of_all = {1: [2, 4], 4: [2], 5: [2, 4, 1]}
+        assert journal.newer_dated([1, 2, 3, 4, 5], ["vt"], of_all=True) == of_all

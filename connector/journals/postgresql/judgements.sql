@@ -25,7 +25,8 @@ SELECT DISTINCT value FROM judgements
 WHERE kind = 'observable' AND decides = 1 AND length(value) IN (32, 40) AND value ~ '^[0-9a-f]+$';
 
 -- name: newer_dated
--- Of the last entries about the same observable before each of these, those that are dated later; the latest come last.
+-- Of the last entries about the same observable before each of these, or of all, those that are dated later; the latest
+-- come last.
 SELECT late.seq, newer.seq
 FROM (SELECT DISTINCT CAST(value AS bigint) AS seq FROM json_each(:seqs)) AS wanted
 CROSS JOIN notifications AS late
@@ -34,11 +35,11 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT seq, date, source
         FROM notifications
-        WHERE observable = late.observable AND seq < late.seq
+        WHERE observable = late.observable AND seq < CASE WHEN CAST(:are_all AS integer) = 1 THEN 9223372036854775807 ELSE late.seq END
         ORDER BY seq DESC
         LIMIT :former
     ) AS former
-    WHERE former.date > late.date
+    WHERE (former.date > late.date OR (former.date = late.date AND former.seq > late.seq))
         AND former.source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
     ORDER BY former.date DESC, former.seq DESC
     LIMIT :limit

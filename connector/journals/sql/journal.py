@@ -375,12 +375,14 @@ class SqlJournal:
             judged = {(each.seq, each.judged) for each in mentions if each.judged}
             return Outdated(found, look_ups.outdated_mark(db, mentions), letters, withheld, judged)
 
-    def newer_dated(self, seqs: Sequence[int], sources: Sequence[str]) -> Mapping[int, Sequence[int]]:
+    def newer_dated(
+        self, seqs: Sequence[int], sources: Sequence[str], *, of_all: bool = False
+    ) -> Mapping[int, Sequence[int]]:
         """As `connector.ports.Outbox.newer_dated`."""
         found: dict[int, list[int]] = {}
+        asked = {"seqs": json_list(seqs), "sources": json_list(sources), "former": ALIKE, "limit": LATER}
         with self._database.read() as db:
-            asked = {"seqs": json_list(seqs), "sources": json_list(sources), "former": ALIKE, "limit": LATER}
-            for late, newer in db.run("newer_dated", asked):
+            for late, newer in db.run("newer_dated", {**asked, "are_all": int(of_all)}):
                 found.setdefault(late, []).insert(0, newer)
         return found
 

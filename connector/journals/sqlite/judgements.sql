@@ -8,7 +8,8 @@ SELECT seq FROM sqlite_sequence WHERE name = 'judgements';
 UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'judgements';
 
 -- name: newer_dated
--- Of the last entries about the same observable before each of these, those that are dated later; the latest come last.
+-- Of the last entries about the same observable before each of these, or of all, those that are dated later; the latest
+-- come last.
 SELECT late.seq, newer.seq
 FROM notifications AS late
 CROSS JOIN notifications AS newer
@@ -17,11 +18,11 @@ CROSS JOIN notifications AS newer
         FROM (
             SELECT seq, date, source
             FROM notifications
-            WHERE observable = late.observable AND seq < late.seq
+            WHERE observable = late.observable AND seq < iif(:are_all = 1, 9223372036854775807, late.seq)
             ORDER BY seq DESC
             LIMIT :former
         ) AS former
-        WHERE former.date > late.date
+        WHERE (former.date > late.date OR (former.date = late.date AND former.seq > late.seq))
             AND former.source IN (SELECT id FROM sources WHERE name IN (SELECT value FROM json_each(:sources)))
         ORDER BY former.date DESC, former.seq DESC
         LIMIT :limit
