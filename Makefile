@@ -89,6 +89,10 @@ format: $(VENV)/ready  ## put the code into its one layout
 generate: $(VENV)/ready  ## make the generated files again
 	$(BIN)/python docs/generate.py
 
+docs: .peers/docs/ready  ## the documentation as a site in dist/site, to be read without a server; a broken link is an error
+	.peers/docs/bin/sphinx-build -q -W --keep-going -d .peers/docs/doctrees docs dist/site
+	@echo "dist/site/index.html"
+
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready $(if $(shell command -v mvn),java-peers)  ## what the integration tests talk to (Kafka and OpenSearch where Maven is)
 
 validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready .peers/splunk-appinspect/ready  ## what judges the output of our mappings, and our packages (needs npm)
@@ -141,7 +145,8 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --no-deps requirements/validators.in -o requirements/validators.txt
 	$(LOCK) --upgrade --no-deps requirements/platforms.in -o requirements/platforms.txt
 	$(LOCK) --upgrade requirements/splunk-appinspect.in -o requirements/splunk-appinspect.txt
+	$(LOCK) --upgrade requirements/docs.in -o requirements/docs.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
-.PHONY: help release demo unit test coverage mutants lint bench prove format generate gates peers java-peers validators lock
+.PHONY: help release docs demo unit test coverage mutants lint bench prove format generate gates peers java-peers validators lock
