@@ -25,7 +25,7 @@ DEMO = $(if $(wildcard $(VENV)/ready),$(VENV)/ready,$(VENV)/demo-ready)
 $(VENV)/demo-ready: requirements/demo.txt requirements/server.txt requirements/build.txt pyproject.toml
 	@echo "1/3  a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@echo "2/3  $$(cat requirements/demo.txt requirements/server.txt | grep -c '^[a-z].*==' | tr -d ' ') pinned packages, by their hashes"
+	@echo "2/3  $$(grep -hoE '^[a-z0-9.-]+==' requirements/demo.txt requirements/server.txt requirements/build.txt | sort -u | wc -l) pinned packages, by their hashes"
 	@$(PIP) install --require-hashes --no-deps -r requirements/demo.txt -r requirements/server.txt -r requirements/build.txt
 	@echo "3/3  the connector itself"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
