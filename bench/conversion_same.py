@@ -4,7 +4,8 @@
 
 Of examples, samples and simulated notifications, for every mapping with every profile: the bytes of `emit` and of
 `withdraw`, and each refusal in its words. Of the simulated notifications every other one is spoilt somewhere, so that
-expressions meet what they do not expect. FOLDER may hold answers of the API (`*.json`), which are converted too.
+expressions meet what they do not expect, and every tenth has the 25 kB of a real file. FOLDER may hold answers of the
+API (`*.json`), which are converted too.
 """
 
 import copy
@@ -40,6 +41,7 @@ ODD = (
     {"id": "x"},
 )
 SPOILT_AT_MOST = 4
+LARGE_EACH = 10
 AT = "2026-01-01T00:00:00.000Z"
 
 
@@ -139,7 +141,27 @@ def _bodies(count: int, folders: list[str]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{path.stem} {index}", body) for index, body in enumerate(_within(answer)))
     rng = random.Random(7)
     for index, body in enumerate(bodies(count)):
-        yield f"simulated {index}", body if index % 2 else _spoilt(body, rng)
+        sized = body if index % LARGE_EACH else _large(body, rng)
+        yield f"simulated {index}", sized if index % 2 != index // LARGE_EACH % 2 else _spoilt(sized, rng)
+
+
+def _large(body: Any, rng: random.Random) -> Any:
+    """The same with what makes most of a real file's size: what each engine and the tools say of it."""
+    engines = {
+        f"Engine {number}": {
+            "method": "blacklist",
+            "engine_version": f"{rng.randrange(99)}.{rng.randrange(99)}",
+            "category": rng.choice(("malicious", "undetected")),
+            "result": rng.choice((None, f"Trojan.{rng.getrandbits(32):x}")),
+        }
+        for number in range(76)
+    }
+    imports = [
+        {"library_name": f"{library}.dll", "imported_functions": [f"Call{rng.getrandbits(32):x}" for _ in range(40)]}
+        for library in range(20)
+    ]
+    more = {"last_analysis_results": engines, "import_list": imports}
+    return {**body, "attributes": {**(body.get("attributes") or {}), **more}}
 
 
 def _within(answer: Any) -> Iterator[Any]:

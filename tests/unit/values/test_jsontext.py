@@ -90,6 +90,13 @@ def test_what_is_decoded_takes_no_more_memory_than_was_said(text):
     assert size <= jsontext.decoded_bytes(text)
 
 
+@pytest.mark.parametrize(("character", "bytes_each"), [("[", 112), ("{", 176), (":", 100), (",", 64), ('"', 32)])
+def test_each_character_that_costs_memory_is_counted(character, bytes_each):
+    around = b"a]} \t0" * 12_000  # more than one piece
+    counted = jsontext.decoded_bytes(around + 7 * character.encode() + around)
+    assert counted == 2 * len(around) + 7 + 7 * bytes_each
+
+
 def test_what_would_take_more_memory_than_allowed_is_not_decoded():
     text = b"[" + b"[]," * 1000 + b"0]"
     assert len(jsontext.decode(text, jsontext.decoded_bytes(text))) == 1001
