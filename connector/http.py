@@ -14,8 +14,9 @@ import time
 import urllib.request
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Annotated, Any, Self
@@ -28,6 +29,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from connector import telemetry
 from connector.hiding import Hiding, proxy_login
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
+from connector.room import ANSWERS, DECODED, FREE, MOST_DECODED, SECONDS, NoRoom, Room
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
 from connector.values import jsontext
 from connector.values.addresses import is_loopback
@@ -125,6 +127,7 @@ class Response:
         headers: their names in lower case.
         hide: hides the secrets that the client has sent, which the answer may repeat.
         is_cut: whether there was more of a body than allowed, and therefore nothing of it is here.
+        decoding: where the memory is taken that the decoded body takes, and how much that may be.
     """
 
     status: int
@@ -132,14 +135,20 @@ class Response:
     body: bytes = field(repr=False)
     hide: Hiding = field(default=Hiding(), repr=False)
     is_cut: bool = False
+    decoding: tuple[Room, int] = field(default=(DECODED, MOST_DECODED), repr=False)
 
     def json(self) -> Json:
         """The decoded body.
 
         Raises:
             ValueError: it is not JSON; `jsontext.TooManyValues`: it is, and takes more memory than an answer may.
+            NoRoom: others hold the memory that it takes.
         """
-        return jsontext.decode(self.body, jsontext.MAX_DECODED_BYTES)
+        room, most = self.decoding
+        needed = jsontext.decoded_bytes(self.body)
+        if needed <= most and not room.take(needed, SECONDS, what="answer"):
+            raise NoRoom(needed)
+        return jsontext.decode(self.body, most)
 
     def is_json(self) -> bool:
         """Whether it says that it is JSON (application/json, …+json), or does not say what it is."""
@@ -197,8 +206,8 @@ class _Watch(requests.adapters.HTTPAdapter):
         return pool
 
     @contextlib.contextmanager
-    def limit(self, seconds: float) -> Iterator[threading.Event]:
-        """Cut every connection when the block takes longer; the event tells that it did."""
+    def limit(self, seconds: float) -> Iterator[tuple[threading.Event, Callable[[], None]]]:
+        """Cut every connection when the block takes longer; the event tells that it did. Also, what cuts them before."""
         is_over = threading.Event()
 
         def cut() -> None:
@@ -217,7 +226,7 @@ class _Watch(requests.adapters.HTTPAdapter):
         except RuntimeError as error:
             raise Unavailable(f"this process may start no more threads ({error})") from error
         try:
-            yield is_over
+            yield is_over, cut
         finally:
             timer.cancel()
 
@@ -252,6 +261,8 @@ class Client:
     Args:
         secret_headers: sent with each request.
         secrets: what else must stand in no error.
+        reading: where the memory for the text of answers is taken.
+        decoding: where that for what is decoded of them is taken, and how much it may be.
 
     Attributes:
         hide: hides all of these, and the login of the proxy, in what the server says. No error has them.
@@ -266,6 +277,8 @@ class Client:
         secret_headers: Mapping[str, SecretStr] | None = None,
         secrets: Sequence[SecretStr | None] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
+        reading: Room = ANSWERS,
+        decoding: tuple[Room, int] = (DECODED, MOST_DECODED),
     ) -> None:
         self._session = _Session()
         self._watch = _Watch()
@@ -288,6 +301,8 @@ class Client:
         self.hide = Hiding(*self._secrets)
         self._hide_also: tuple[Sequence[SecretStr], Hiding] = (), self.hide
         self._max_body_bytes = max_body_bytes
+        self._reading = reading
+        self._decoding = decoding
 
     def request(
         self,
@@ -325,7 +340,7 @@ class Client:
         host = url.split("?", 1)[0]
         # The time-out once for the connection, and once for the answer.
         too_late = Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
-        with self._watch.limit(2 * self._timeout) as is_over:
+        with self._watch.limit(2 * self._timeout) as (is_over, cut):
             try:
                 with self._session.request(
                     method,
@@ -339,7 +354,7 @@ class Client:
                 ) as answer:
                     lower = {name.lower(): value for name, value in answer.headers.items()}
                     try:
-                        body = _body(answer, host, self._max_body_bytes, hide)
+                        body = _body(answer, host, self._max_body_bytes, hide, partial(self._has_room, cut))
                     except TooLarge as error:
                         error.response = Response(answer.status_code, lower, b"", hide, is_cut=True)
                         raise
@@ -348,9 +363,12 @@ class Client:
                     if not body and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
                         # An answer that is cut off within its headers looks like this, and http.client does not notice.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
-                    return Response(answer.status_code, lower, body, hide)
+                    return Response(answer.status_code, lower, body, hide, decoding=self._decoding)
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise (too_late if is_over.is_set() else self._explained(error, host, hide)) from None
+
+    def _has_room(self, cut: Callable[[], object], count: int) -> bool:
+        return self._reading.take(count, SECONDS, what="text", cut=cut)
 
     def _explained(self, error: Exception, host: str, hide: Hiding) -> ConnectorError:
         kind = NotConnected if _is_before_connection(error) else Unavailable
@@ -393,25 +411,38 @@ def _proxy_logins(settings: HttpSettings) -> list[str]:
     return [part for proxy in proxies for part in proxy_login(proxy)]
 
 
-def _body(answer: requests.Response, host: str, most: int, hide: Hiding) -> bytes:
+def _body(answer: requests.Response, host: str, most: int, hide: Hiding, has_room: Callable[[int], bool]) -> bytes:
     """The body, decompressed no further than it may be long.
 
     Read and decompressed here, because requests does both without a limit of its own: a piece of 64 kB may be 64 MB of
     text, and a server may send pieces of a byte, other encodings than were asked for, and one within the other.
 
+    Args:
+        answer: the answer, of which the head has been read.
+        host: who answers, for errors.
+        most: how many bytes it may have.
+        hide: hides secrets in what the server says.
+        has_room: whether there is memory for so many bytes in all, after a while.
+
     Raises:
-        Unavailable: it ends too early, or is in an encoding that was not asked for; `TooLarge`: it is longer.
+        Unavailable: it ends too early, or is in an encoding that was not asked for; `TooLarge`: it is longer; `NoRoom`:
+            others hold the memory that it takes.
     """
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         said = hide.line(encoding, _LONGEST_CAUSE)
         raise Unavailable(f"{host} answered in the encoding {said!r}, which it was not asked for")
-    body, received = bytearray(), 0
+    body, received, room = bytearray(), 0, FREE
     gunzip = _Gunzip(most) if "gzip" in encoding else None
     while piece := _piece(answer, host):
         received += len(piece)
         try:
-            body += gunzip.feed(piece) if gunzip else piece
+            for part in gunzip.feed(piece) if gunzip else (piece,):
+                if len(body) + len(part) > room:
+                    room = 2 * max(room, len(part))
+                    if not has_room(room):
+                        raise NoRoom(room)
+                body += part
         except zlib.error as error:
             raise Unavailable(f"no complete answer from {host}: what it calls gzip is none ({error})") from None
         if max(received, len(body)) > most:
@@ -444,13 +475,12 @@ class _Gunzip:
         """Whether a member has ended, or none has begun."""
         return self._decompressor.eof or not self._is_begun
 
-    def feed(self, piece: bytes) -> bytes:
-        """What a piece is, decompressed; empty once there is too much of it.
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What a piece is, decompressed, in pieces of no more than 64 kB; nothing once there is too much of it.
 
         Raises:
             zlib.error: it is no gzip, or of too many members.
         """
-        said = bytearray()
         while piece and self._left:
             if self._decompressor.eof:
                 if not piece.startswith(b"\x1f"):
@@ -460,11 +490,11 @@ class _Gunzip:
                     raise zlib.error(f"more than {MAX_GZIP_MEMBERS} members")
                 self._decompressor = zlib.decompressobj(wbits=31)
             self._is_begun = True
-            found = self._decompressor.decompress(piece, self._left)
-            said += found
+            found = self._decompressor.decompress(piece, min(self._left, _CHUNK_BYTES))
             self._left -= len(found)
-            piece = self._decompressor.unused_data
-        return bytes(said)
+            if found:
+                yield found
+            piece = self._decompressor.unconsumed_tail or self._decompressor.unused_data
 
 
 def _tells_its_length(headers: Mapping[str, str]) -> bool:

@@ -552,7 +552,10 @@ class Journal(Outbox, Protocol):
         ...
 
     def find(self, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
-        """The entries of these sources that have this notification, in order: at most one for each source."""
+        """The entries of these sources that have this notification, in order: at most one for each source.
+
+        As many as together take no more memory than they may, or one.
+        """
         ...
 
     def changes(self, sources: Sequence[str], after: ChangeMark | None, until: int, limit: int) -> Changes:
@@ -570,6 +573,7 @@ class Journal(Outbox, Protocol):
     def latest(self, sources: Sequence[str], limit: int, before: int | None = None) -> Sequence[Entry]:
         """The entries of these sources that were stored last, the newest first, at most `limit`.
 
+        They are fewer when together they would take more memory than they may; none only when there is none.
         With `before`, only those stored before that entry: the last one of the previous answer.
         """
         ...

@@ -107,7 +107,7 @@ class Delivery:
         except NoRoom as short:
             # It is waited for without the turn: a route that has room may be waiting for that. What has room gets more.
             self._forget()
-            if not ROOM.take(short.count, SECONDS):
+            if not ROOM.reserve(short.count, SECONDS):
                 raise
         except BaseException:
             self._forget()

@@ -14,7 +14,7 @@ from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connector.room import ROOM
+from connector import room
 
 THREADS = 24
 """The most threads in steps that have not taken long. A step may have a thread beside its own, the timer of an HTTP
@@ -251,7 +251,7 @@ class Pool:
         while (task := self._next_task()) is not None:
             pause = None
             try:
-                with ROOM.step():
+                with room.step():
                     pause = next(task.steps, None)
             except BaseException as bug:  # noqa: BLE001 -- raised again in the caller's thread: it ends the program
                 self._bugs.append(bug)

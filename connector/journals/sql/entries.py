@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -119,13 +119,13 @@ def after(db: Transaction, bodies: Bodies, reached: Mapping[str, int], limit: in
     for row in itertools.islice(heapq.merge(*walks, key=itemgetter(0)), limit):
         stored = text(db, bodies, row)
         size += jsontext.decoded_bytes(stored or b"")
-        if not _fits(found, size):
+        if not _fits(found, size, "read"):
             break
         found.append(_entry(row, stored))
     return judgements.with_judgements(db, look_ups.with_context(db, bodies, found, whole=False))
 
 
-def _fits(found: Sequence[Entry], size: int) -> bool:
+def _fits(found: Sequence[Entry], size: int, what: str = "read beside") -> bool:
     """Whether one more entry, with which all take so much memory, may be read with those that are.
 
     Raises:
@@ -133,17 +133,18 @@ def _fits(found: Sequence[Entry], size: int) -> bool:
     """
     if found and size > READ_BYTES:
         return False
-    if ROOM.take(size):
+    if ROOM.take(size, what=what, can_wait=bool(found)):
         return True
     if not found:
-        raise NoRoom(size)
+        raise NoRoom(ROOM.needed(size, what=what))
     return False
 
 
-def numbered(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Sequence[Entry]:
-    """These entries, in order; what was pruned is missing."""
-    rows = db.run("numbered_entries", {"seqs": json_list(seqs)})
-    return _with_what_is_known(db, bodies, [_entry(row, text(db, bodies, row)) for row in rows])
+def are_whole(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Iterator[tuple[int, str, bool]]:
+    """Of each of these entries, in order: number, source, and whether it is as it was stored. What was pruned is missing."""
+    for seq in sorted(seqs):
+        for row in db.run("numbered_entries", {"seqs": json_list([seq])}).fetchall():
+            yield row[0], row[1], text(db, bodies, row) is not None
 
 
 def newest_that_fit(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Sequence[Entry]:
@@ -154,7 +155,7 @@ def newest_that_fit(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Seq
         for row in db.run("numbered_entries", {"seqs": json_list([seq])}).fetchall():
             stored = text(db, bodies, row)
             size += jsontext.decoded_bytes(stored or b"")
-            if found and size > READ_BYTES:
+            if not _fits(found, size):
                 return _with_what_is_known(db, bodies, found)
             found.append(_entry(row, stored))
     return _with_what_is_known(db, bodies, found)
@@ -181,18 +182,31 @@ def that_fit(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> tuple[Sequ
 
 
 def find(db: Transaction, bodies: Bodies, sources: Sequence[str], notification_id: str) -> Sequence[Entry]:
-    """The entries of these sources that have this notification, in order."""
+    """The entries of these sources that have this notification, in order: as many as may be read at once, or one."""
     asked = ({"source": source, "notification_id": bounded_id(notification_id)} for source in dict.fromkeys(sources))
-    found = [_entry(row, text(db, bodies, row)) for each in asked for row in db.run("find_entry", each)]
-    return _with_what_is_known(db, bodies, sorted(found, key=_SEQ))
+    rows = (row for each in asked for row in db.run("find_entry", each).fetchall())
+    return _with_what_is_known(db, bodies, sorted(_read(db, bodies, rows), key=_SEQ))
 
 
 def latest(db: Transaction, bodies: Bodies, sources: Sequence[str], limit: int, before: int | None) -> Sequence[Entry]:
-    """The entries of these sources that were stored last, the newest first."""
+    """The entries of these sources that were stored last, the newest first: as many as may be read at once, or one."""
     asked = ({"source": each, "before": AFTER_ALL if before is None else before, "limit": limit} for each in sources)
     walks = (db.run("latest_entries", each) for each in asked)
     rows = itertools.islice(heapq.merge(*walks, key=itemgetter(0), reverse=True), limit)
-    return judgements.with_judgements(db, [_entry(row, text(db, bodies, row)) for row in rows])
+    return judgements.with_judgements(db, _read(db, bodies, rows))
+
+
+def _read(db: Transaction, bodies: Bodies, rows: Iterable[Any]) -> list[Entry]:
+    """As many of these as together take no more memory than they may, or one."""
+    found: list[Entry] = []
+    size = 0
+    for row in rows:
+        stored = text(db, bodies, row)
+        size += jsontext.decoded_bytes(stored or b"")
+        if not _fits(found, size):
+            break
+        found.append(_entry(row, stored))
+    return found
 
 
 def _with_what_is_known(db: Transaction, bodies: Bodies, found: Sequence[Entry]) -> Sequence[Entry]:

@@ -478,15 +478,15 @@ class SqlJournal:
         if not seqs:
             return
         with self._database.write() as db:
-            for entry in entries.numbered(db, self._bodies, seqs):
-                if not entry.damaged:
-                    db.run("retry_mended", {"seq": entry.seq})
+            for seq, source, is_whole in entries.are_whole(db, self._bodies, seqs):
+                if is_whole:
+                    db.run("retry_mended", {"seq": seq})
                     continue
-                number = route_id(db, entry.source)
-                if not dead_letters.of_entries(db, number, [entry.seq]):
-                    letter = DeadLetter(entry.seq, "source", reason)
+                number = route_id(db, source)
+                if not dead_letters.of_entries(db, number, [seq]):
+                    letter = DeadLetter(seq, "source", reason)
                     dead_letters.replace(db, number, (), [letter], int(self._clock()))
-                    ((letter_id, *_),) = dead_letters.of_entries(db, number, [entry.seq])
+                    ((letter_id, *_),) = dead_letters.of_entries(db, number, [seq])
                     db.run("ask_retry", {"ids": json_list([letter_id])})
 
     def ask_retry_of(self, route: str, reason: str, refused_until: int) -> int:
@@ -505,9 +505,9 @@ class SqlJournal:
     def set_aside(self, route: str, seq: int, reason: str) -> bool:
         """As `connector.ports.Journal.set_aside`."""
         with self._database.write() as db:
-            (entry,) = entries.numbered(db, self._bodies, [seq])
+            ((_, source, _),) = entries.are_whole(db, self._bodies, [seq])
             route_number = route_id(db, route)
-            if position(db, route_number, source_id(db, entry.source)) >= seq:
+            if position(db, route_number, source_id(db, source)) >= seq:
                 return False
             dead_letters.replace(db, route_number, (), [DeadLetter(seq, PERSON, reason)], int(self._clock()))
         return True

@@ -20,13 +20,15 @@ from connector import spending
 from connector.hiding import Hiding
 from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge, is_plain_http
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
-from connector.room import ROOM, SECONDS, NoRoom
+from connector.room import ANSWERS, DECODED, MOST_DECODED, PAGES, ROOM
 from connector.values import jsontext
 from connector.values.quota import allowances
 
 LONGEST_WAIT_SECONDS = 3600.0
 """How long to wait for a quota to be renewed before asking again: someone may have raised it."""
 URLS_REMEMBERED = 1024
+URL_BYTES = 16 * 1024 * 1024
+"""Memory that URLs take which are remembered, and those that a page has, likewise."""
 
 _MINUTE_SECONDS = 60.0
 _REDIRECTS = frozenset(
@@ -154,7 +156,10 @@ class Api:
         sent: how many requests were sent.
     """
 
-    def __init__(self, settings: ApiSettings, *, user_agent: str, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self, settings: ApiSettings, *, user_agent: str, max_body_bytes: int = MAX_BODY_BYTES, has_pages: bool = True
+    ) -> None:
+        """Connect at the first request. Without pages, an answer may take less memory, for pages wait for it."""
         # VirusTotal compresses answers only for a User-Agent with this word in it (vt-py sends it likewise).
         compressed = user_agent if "gzip" in user_agent else f"{user_agent} (gzip)"
         self._client = Client(
@@ -163,11 +168,13 @@ class Api:
             headers={"Accept": "application/json", "x-tool": settings.tool or user_agent.replace("/", ".")},
             secret_headers={"x-apikey": settings.api_key},
             max_body_bytes=max_body_bytes,
+            reading=PAGES if has_pages else ANSWERS,
+            decoding=(ROOM, jsontext.MAX_DECODED_BYTES) if has_pages else (DECODED, MOST_DECODED),
         )
         self.sent = 0
         self._url = settings.api_url
         self._user = settings.user
-        self._urls: OrderedDict[str, JsonObject | None] = OrderedDict()
+        self._urls: OrderedDict[str, tuple[JsonObject | None, int]] = OrderedDict()
 
     def get(self, *path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Ask for one object or page.
@@ -209,18 +216,21 @@ class Api:
     def url_attributes(self, url_id: str) -> JsonObject | None:
         """The attributes of the URL object with this id (SHA-256); None when VirusTotal does not give them.
 
-        Remembers the last `URLS_REMEMBERED` of them. Raises as `get` does.
+        Remembers the last `URLS_REMEMBERED` of them, if they fit in memory. What a page has of them takes room with it;
+        where there is none, None as well. Raises as `get` does.
         """
         if url_id in self._urls:
             self._urls.move_to_end(url_id)
-            return self._urls[url_id]
-        data = self.get("urls", url_id).document.get("data")
-        attributes = data.get("attributes") if isinstance(data, dict) else None
-        found = attributes if isinstance(attributes, dict) else None
-        self._urls[url_id] = found
-        if len(self._urls) > URLS_REMEMBERED:
-            self._urls.popitem(last=False)
-        return found
+            found, size = self._urls[url_id]
+        else:
+            data = self.get("urls", url_id).document.get("data")
+            attributes = data.get("attributes") if isinstance(data, dict) else None
+            found = attributes if isinstance(attributes, dict) else None
+            size = 0 if found is None else jsontext.decoded_bytes(orjson.dumps(found))
+            self._urls[url_id] = found, size
+            while len(self._urls) > URLS_REMEMBERED or sum(each for _, each in self._urls.values()) > URL_BYTES:
+                self._urls.popitem(last=False)
+        return found if ROOM.add(size, what="URLs", most=URL_BYTES) else None
 
     def quota(self) -> JsonObject | None:
         """`api_requests_{hourly,daily,monthly}` → `{user|group: {allowed, used}}`; None when VirusTotal won't say.
@@ -296,9 +306,6 @@ class Api:
             raise NotTheApi(
                 f"{self._host} answered with what is not JSON, or no object ({self._said(response)})", response.status
             )
-        needed = jsontext.decoded_bytes(response.body)
-        if needed <= jsontext.MAX_DECODED_BYTES and not ROOM.take(needed, SECONDS):
-            raise NoRoom(needed)
         try:
             document = response.json()
         except orjson.JSONDecodeError as error:

@@ -196,7 +196,9 @@ class VirusTotalSource:
         self._settings = settings
         self._api = Api(settings, user_agent=user_agent)
         brief = {"timeout_seconds": min(settings.timeout_seconds, LOOK_UP_TIMEOUT_SECONDS)}
-        self._look_ups = Api(settings.model_copy(update=brief), user_agent=user_agent, max_body_bytes=LOOK_UP_MAX_BYTES)
+        self._look_ups = Api(
+            settings.model_copy(update=brief), user_agent=user_agent, max_body_bytes=LOOK_UP_MAX_BYTES, has_pages=False
+        )
         self._quota: JsonObject | None = None
         self._quota_at = float("-inf")
         self._sent_at_quota = 0
