@@ -68,11 +68,15 @@ class Hiding:
 
     def line(self, text: str, limit: int) -> str:
         """The start of the text, as one printable line of at most `limit` characters, without the secrets."""
-        most = 4 * limit + self._longest
+        most = self.looked_at(limit)
         if len(text) <= most:
             return shortened(one_line(self(text)), limit)
         start = self(text[:most])
         return shortened(one_line(start[: max(0, len(start) - self._longest)]) + "…", limit)
+
+    def looked_at(self, limit: int) -> int:
+        """How many characters of a text are looked at for a line of it."""
+        return 4 * limit + self._longest
 
     def finds(self, text: str) -> bool:
         """Whether a secret is in the start of the text that is long enough to be there by no accident."""

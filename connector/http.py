@@ -42,6 +42,8 @@ MAX_GZIP_MEMBERS = 100
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_CAUSE = 200
+_WIDEST = 4
+"""Bytes of a character in UTF-8."""
 _WITH_CONTENT = frozenset((HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED))
 _CERTIFICATE_REFUSED = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "NO_CERTIFICATE")
 """In OpenSSL's names for alerts that a server sends about this client (RFC 8446 section 6.2)."""
@@ -171,7 +173,9 @@ class Response:
 
     def excerpt(self, limit: int = 200) -> str:
         """The start of the body as one line of printable text, for an error message; without secrets of the client."""
-        return self.hide.line(self.body.decode("utf-8", errors="replace"), limit)
+        # No more of it is decoded than is looked at: as text it may take four times its bytes, and again when searched.
+        start = self.body[: _WIDEST * (self.hide.looked_at(limit) + 1)]
+        return self.hide.line(start.decode("utf-8", errors="replace"), limit)
 
 
 class _Headers(requests.auth.AuthBase):
@@ -207,7 +211,7 @@ class _Watch(requests.adapters.HTTPAdapter):
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[tuple[threading.Event, Callable[[], None]]]:
-        """Cut every connection when the block takes longer; the event tells that it did. Also, what cuts them before."""
+        """Cut every connection when the block takes longer, or before, by what is given; the event tells it."""
         is_over = threading.Event()
 
         def cut() -> None:
@@ -339,7 +343,7 @@ class Client:
     def _exchange(self, hide: Hiding, method: str, url: str, **sent: Any) -> Response:
         host = url.split("?", 1)[0]
         # The time-out once for the connection, and once for the answer.
-        too_late = Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
+        started = time.monotonic()
         with self._watch.limit(2 * self._timeout) as (is_over, cut):
             try:
                 with self._session.request(
@@ -358,14 +362,23 @@ class Client:
                     except TooLarge as error:
                         error.response = Response(answer.status_code, lower, b"", hide, is_cut=True)
                         raise
+                    finally:
+                        self._reading.keep()
                     if is_over.is_set():  # an answer of no stated length ends where its connection is cut
-                        raise too_late
+                        raise self._too_late(host, started)
                     if not body and answer.status_code in _WITH_CONTENT and not _tells_its_length(lower):
                         # An answer that is cut off within its headers looks like this, and http.client does not notice.
                         raise Unavailable(f"{host} ended its answer ({answer.status_code}) before any content")
                     return Response(answer.status_code, lower, body, hide, decoding=self._decoding)
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise (too_late if is_over.is_set() else self._explained(error, host, hide)) from None
+                raise (
+                    self._too_late(host, started) if is_over.is_set() else self._explained(error, host, hide)
+                ) from None
+
+    def _too_late(self, host: str, started: float) -> Unavailable:
+        if time.monotonic() - started < 2 * self._timeout:
+            return Unavailable(f"{host} did not finish a large answer while others waited for the memory that it takes")
+        return Unavailable(f"{host} did not finish its answer within {2 * self._timeout:g} s")
 
     def _has_room(self, cut: Callable[[], object], count: int) -> bool:
         return self._reading.take(count, SECONDS, what="text", cut=cut)

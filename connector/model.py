@@ -6,7 +6,7 @@ journal then writes down; after that what `status` shows, and the objects of col
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Self
 
 Json = Any
 """A decoded JSON value."""
@@ -24,6 +24,11 @@ class ConnectorError(Exception):
     """
 
     has_progressed = False
+
+    def kept(self) -> Self:
+        """The error by itself: where it was raised, all that was in hand there would stay in memory with it."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
 
 class Unavailable(ConnectorError):

@@ -10,6 +10,7 @@ back when its step ends. A step asks for them in this order alone, so that none 
 4. `DECODED`: such an answer, decoded.
 """
 
+import gc
 import threading
 import time
 from collections import Counter, deque
@@ -141,6 +142,17 @@ class Room:
                     self._beyond = None if self._beyond is step else self._beyond
                     self._change.notify_all()
 
+    @property
+    def is_large(self) -> bool:
+        """Whether this step is not small."""
+        step = self._now.step
+        return step is not None and step.held > SMALL
+
+    def keep(self) -> None:
+        """What this step holds keeps nobody waiting by the fault of others any more."""
+        if (step := self._now.step) is not None:
+            step.cut = None
+
     def reserve(self, count: int, seconds: float) -> bool:
         """Have room for so many bytes, whatever they will be for; False when there is none in so many seconds."""
         self.give_back()
@@ -213,7 +225,11 @@ def step() -> Iterator[None]:
     with ExitStack() as rooms:
         for each in (PAGES, ROOM, ANSWERS, DECODED):
             rooms.enter_context(each.step())
-        yield
+        try:
+            yield
+        finally:
+            if ROOM.is_large or DECODED.is_large:
+                gc.collect(1)  # an error that holds what was in hand would keep it until very many objects are there
 
 
 class NoRoom(Unavailable):

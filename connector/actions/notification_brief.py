@@ -74,7 +74,7 @@ class Found:
             said = {"name": self.source}
             return notification.view(self.notification, self.context, said, self.judgement, self.newest)
         except Refused as error:
-            return error
+            return error.kept()
 
     @cached_property
     def assessment(self) -> Assessment:

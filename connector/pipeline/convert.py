@@ -97,7 +97,7 @@ def _rendered(
         with guarding:
             documents = mapping.render(view)
     except Refused as refusal:
-        return Rendered(entry, refusal=refusal)
+        return Rendered(entry, refusal=refusal.kept())
     return Rendered(entry, wanted=False) if documents is None else Rendered(entry, documents, output=mapping.format)
 
 
@@ -110,7 +110,7 @@ def convert_withdrawal(item: Notification, mapping: Withdrawing) -> Conversion:
         why = NOT_CLAIMED.taking_back([(item.id, view["source"])])
         withdrawal = mapping.withdrawal(rendering, why, alone=True) if rendering is not None else ()
     except Refused as refusal:
-        return Conversion(again, (), refusal=refusal)
+        return Conversion(again, (), refusal=refusal.kept())
     documents, output = rendering.documents if rendering else (), mapping.format
     deque(encode([Rendered(entry, documents, output=output)], ledger), maxlen=0)
     [conversion] = encode([Rendered(again, withdrawal, output=output)], ledger)
@@ -255,7 +255,7 @@ def encode(rendered: Iterable[Rendered], ledger: Ledger) -> Iterator[Conversion]
             # All or nothing: a document must not refer to one that was refused.
             ledger.undo(mark)
             as_json = _as_json(document)
-            yield Conversion(item.entry, (), refusal=refusal, refused_document=as_json, withheld=item.withheld)
+            yield Conversion(item.entry, (), refusal=refusal.kept(), refused_document=as_json, withheld=item.withheld)
         else:
             yield Conversion(
                 item.entry,

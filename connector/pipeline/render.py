@@ -184,7 +184,7 @@ class _Batch:
                 if made is not None:
                     made = self._assessments.told(seen, made, self._made_of, is_sent=seen.entry.seq in self._told)
         except Refused as refusal:
-            return Rendered(seen.entry, refusal=refusal)
+            return Rendered(seen.entry, refusal=refusal.kept())
         if made is not None and made.documents and _is_over(seen):
             made = self._without_first_words_of_what_is_over(made, seen)
         if made is not None and noted is not None and noted.suppressed:

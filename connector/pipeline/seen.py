@@ -91,7 +91,7 @@ class Sight:
             with self.guarding(entry.source):
                 withheld = self._route.withheld(entry, view)
         except Refused as refusal:
-            return Rendered(entry, refusal=refusal)
+            return Rendered(entry, refusal=refusal.kept())
         if (found := self._makes_claims(tenant.mapping)) is None:
             return Seen(entry, tenant.mapping, view, withheld)
         claiming, author = found

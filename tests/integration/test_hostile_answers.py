@@ -297,6 +297,51 @@ def test_all_parties_at_once_cost_a_run_little_memory_and_few_addresses(tmp_path
     print(f"{most // MB} MiB, {addresses // MB} MiB of addresses")
 
 
+@pytest.mark.parametrize("kinds", [("wide",), ("bomb", "deep", "wide", "full", "tags")], ids=["wide", "all"])
+def test_tens_of_parties_cost_a_run_no_more_memory_than_a_few(tmp_path, kinds):
+    """The rest waits, and what is small does not."""
+    count = 20
+    asked = Counter()
+    (tmp_path / "in.jsonl").write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in notifications(100, seed=2)))
+    with hostile_server(counted(asked, hostile_to_everything())) as url:
+        sources = "".join(
+            f"  s{each}: {{type: virustotal, api_key: key-{each}, api_url: '{url}/{kinds[each % len(kinds)]}', "
+            "poll_seconds: 1}\n"
+            for each in range(count)
+        )
+        sinks = (
+            f"stix21, sink: {{type: taxii, collection_url: '{url}/taxii/collections/one/', token: token-0000}}",
+            f"stix21, sink: {{type: http, url: '{url}/http/in%d'}}",
+            "stix21, sink: {type: file, path: out%d}",
+            "cef, sink: {type: file, path: out%d}",
+        )
+        routes = "".join(
+            f"  r{each}: {{mapping: {sinks[each % 4].replace('%d', str(each))}}}\n" for each in range(count)
+        )
+        (tmp_path / "iocstream.yaml").write_text(
+            f"sources:\n{sources}  usual: {{type: file, path: in.jsonl}}\nroutes:\n{routes}"
+            "  usual: {sources: [usual], mapping: cef, sink: {type: file, path: usual.out}}\n"
+        )
+        with limited("run", cwd=tmp_path) as run:
+            said = []
+            reader = threading.Thread(target=lambda: said.extend(run.stderr))
+            reader.start()
+            ends = time.monotonic() + 45
+            usual = tmp_path / "usual.out"
+            while time.monotonic() < ends and run.poll() is None:
+                delivered = len(usual.read_text().splitlines()) if usual.exists() else 0
+                time.sleep(0.5)
+            most, addresses = memory_of(run, "VmHWM"), memory_of(run, "VmPeak")
+            run.terminate()
+            assert run.wait(100) == 0
+            reader.join()
+    assert not [line for line in said if "Traceback" in line or "MemoryError" in line]
+    assert delivered == 100
+    assert all(asked[each] >= count // len(kinds) for each in kinds)
+    assert most < MOST_AT_ONCE
+    print(f"{most // MB} MiB, {addresses // MB} MiB of addresses")
+
+
 _GUARDS = """
 import json, resource, sys
 from pathlib import Path

@@ -18,7 +18,7 @@ from connector.notification import bounded_id
 from connector.room import ROOM, NoRoom
 from connector.values import jsontext
 
-READ_BYTES = 64 * 1024 * 1024
+READ_BYTES = 32 * 1024 * 1024
 """Memory that bodies which are read at once may take, decoded; one alone may take more."""
 
 _SEQ = attrgetter("seq")
@@ -141,7 +141,7 @@ def _fits(found: Sequence[Entry], size: int, what: str = "read beside") -> bool:
 
 
 def are_whole(db: Transaction, bodies: Bodies, seqs: Sequence[int]) -> Iterator[tuple[int, str, bool]]:
-    """Of each of these entries, in order: number, source, and whether it is as it was stored. What was pruned is missing."""
+    """Number and source of these entries, in order, and whether each is as it was stored; none of what was pruned."""
     for seq in sorted(seqs):
         for row in db.run("numbered_entries", {"seqs": json_list([seq])}).fetchall():
             yield row[0], row[1], text(db, bodies, row) is not None

@@ -27,6 +27,7 @@ _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _COME_BACK = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _LOGIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 _CONTENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+_LONGEST_WORDS = 64 * 1024
 _MAX_ANSWER = 2 * 1024 * 1024
 _MAX_DETAIL = 400
 """Bytes of an answer, and of what a status says of one object: nothing here is asked for that has more."""
@@ -275,7 +276,8 @@ class TaxiiClient:
             said = [body[key] for key in ("title", "name", "description") if body.get(key)]
             if said:
                 return self.line(": ".join(_spoken(part) for part in said))
-        return self.line(response.body.decode("utf-8", errors="replace")) or "an answer without text"
+        start = response.body[:_LONGEST_WORDS]  # as text it may take four times its bytes
+        return self.line(start.decode("utf-8", errors="replace")) or "an answer without text"
 
 
 def _object(response: Response) -> JsonObject | None:

@@ -52,20 +52,19 @@ def turns(monkeypatch):
 def test_room_is_waited_for_without_the_turn(journal, stix, monkeypatch, short_of_room, turns):
     """A route that has room may wait for the turn: each would wait for the other."""
 
-    def take(_count, seconds=0.0):
-        if seconds:
-            assert not turns
-            short_of_room.append("room")
+    def reserve(_count, _seconds):
+        assert not turns
+        short_of_room.append("room")
         return True
 
-    monkeypatch.setattr(ROOM, "take", take)
+    monkeypatch.setattr(ROOM, "reserve", reserve)
     assert deliver(stix, journal, MATCH).delivered == 1
     assert short_of_room == ["room"]
     assert "bad.example" in {each.get("name") for each in stix.sink.taken()}
 
 
 def test_without_room_after_a_while_the_step_is_taken_again_later(journal, stix, monkeypatch, short_of_room, turns):
-    monkeypatch.setattr(ROOM, "take", lambda _count, seconds=0.0: not seconds)
+    monkeypatch.setattr(ROOM, "reserve", lambda _count, _seconds: False)
     with pytest.raises(Unavailable):
         deliver(stix, journal, MATCH)
     assert (turns, short_of_room) == ([], [])
