@@ -320,7 +320,7 @@ def test_tens_of_parties_cost_a_run_no_more_memory_than_a_few(tmp_path, kinds):
         )
         (tmp_path / "iocstream.yaml").write_text(
             f"sources:\n{sources}  usual: {{type: file, path: in.jsonl}}\nroutes:\n{routes}"
-            "  usual: {sources: [usual], mapping: cef, sink: {type: file, path: usual.out}}\n"
+            "  plain: {sources: [usual], mapping: cef, sink: {type: file, path: usual.out}}\n"
         )
         with limited("run", cwd=tmp_path) as run:
             said = []

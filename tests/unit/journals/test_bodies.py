@@ -44,7 +44,12 @@ def append(journal, notifications):
 
 
 def read(journal, after=0):
-    return [entry.notification for entry in journal.pending("out", ["vt"], 10_000, after)]
+    """All of them; a batch has no more than fits in memory."""
+    found = []
+    while batch := journal.pending("out", ["vt"], 10_000, after):
+        found += [entry.notification for entry in batch]
+        after = batch[-1].seq
+    return found
 
 
 def asked(path, statement, *values):
