@@ -23,6 +23,9 @@ from connector.values.timestamps import microseconds, timestamp
 REFRESH = 0.2
 """By how much longer an indicator must hold to be sent again: a share of the time for which it then holds."""
 
+RECENT = 2 * 86_400 * 1_000_000
+"""For how long a version is recent, in microseconds: that a number has fallen is no news then, unless it is by much."""
+
 _modified = operator.attrgetter("modified")
 
 
@@ -119,7 +122,7 @@ class Ledger:
     def _say(self, said: "_Said", object_id: str, seq: int, date: int) -> Document | None:
         versions = self._known[object_id]
         current = _current(versions, seq, said)
-        if current is None or not said.is_in(current) or self._is_longer(said, current, date):
+        if current is None or not said.is_in(current, date) or self._is_longer(said, current, date):
             if self._told_until.get(object_id, 0) > seq or _is_told_beside(versions, seq):
                 return None
             times = _next_times(date, versions, seq)
@@ -318,12 +321,12 @@ class _Said:
             words = _digest(document)
         self.digest = words + meaning
 
-    def is_in(self, version: Version) -> bool:
-        """Whether a version means the same, be it for longer or not."""
+    def is_in(self, version: Version, date: int | None = None) -> bool:
+        """Whether a version means the same, be it for longer or not, to who is told at a date (Unix seconds)."""
         if self.is_worded_as(version):
             return True
         means, meant = self.digest[news.DIGEST_BYTES :], version.digest[news.DIGEST_BYTES :]
-        is_alike = bool(means) and bool(meant) and not news.is_news(meant, means)
+        is_alike = bool(means) and bool(meant) and not news.is_news(meant, means, is_recent=_is_recent(version, date))
         return is_alike and bool(version.valid_until) == bool(self.valid_until)
 
     def is_worded_as(self, version: Version) -> bool:
@@ -340,6 +343,13 @@ class _Said:
             self.document = {**self.document, "valid_until": valid_until}
             self.valid_until = valid_until
         return self
+
+
+def _is_recent(version: Version, date: int | None) -> bool:
+    try:
+        return date is not None and date * 1_000_000 - microseconds(version.modified) < RECENT
+    except ValueError:
+        return False  # of a format that does not check it
 
 
 def _is_earlier(one: str, other: str) -> bool:

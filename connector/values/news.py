@@ -1,7 +1,8 @@
 """What is news: when something says so much else than before that it is worth telling again.
 
 Scores and numbers of engines move a little all the time. A number is therefore news only when it has come to another
-step and moved far enough: one that goes back and forth across the edge of a step is none.
+step and moved far enough: one that goes back and forth across the edge of a step is none. Nor is one that goes up and
+down by more, day after day: that it has fallen, though not by much, is no news while what was told is recent.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ _ENGINES = (1, 3, 10, 20, 40)
 """Numbers of engines at which it makes a difference whether one more calls an entity malicious."""
 _TEN = 10
 _FAR = 5
+_FALLEN = 25
 _HUNDRED = 100
 _MANY = 255
 _NONE = 255
@@ -46,27 +48,32 @@ def digest(said: Json) -> bytes:
     return hashed.digest()[:DIGEST_BYTES]
 
 
-def is_news(before: bytes, after: bytes) -> bool:
-    """Whether one `meaning` is news to who knows another."""
+def is_news(before: bytes, after: bytes, *, is_recent: bool = False) -> bool:
+    """Whether one `meaning` is news to who knows another, which was told a short time ago perhaps."""
     if before == after:
         return False
     return (
         len(before) != len(after)
         or before[:DIGEST_BYTES] != after[:DIGEST_BYTES]
-        or _are_other_engines(before[DIGEST_BYTES], after[DIGEST_BYTES])
-        or any(map(_is_another_percent, before[DIGEST_BYTES + 1 :], after[DIGEST_BYTES + 1 :]))
+        or _are_other_engines(before[DIGEST_BYTES], after[DIGEST_BYTES], 4 if is_recent else None)
+        or any(
+            _is_another_percent(one, other, _FALLEN if is_recent else _FAR)
+            for one, other in zip(before[DIGEST_BYTES + 1 :], after[DIGEST_BYTES + 1 :], strict=True)
+        )
     )
 
 
-def _are_other_engines(one: int, other: int) -> bool:
-    """Another step, and more than half as many again."""
+def _are_other_engines(one: int, other: int, fallen: int | None) -> bool:
+    """Another step, and more than half as many again; or, where that is asked, one of so many at most."""
     fewer, more = sorted((one, other))
-    return _step(fewer) != _step(more) and 2 * more > 3 * fewer
+    is_far = 2 * more > 3 * fewer if fallen is None or other > one else more >= fallen * fewer
+    return _step(fewer) != _step(more) and is_far
 
 
-def _is_another_percent(one: int, other: int) -> bool:
-    """Another ten, and five or more away."""
-    return one // _TEN != other // _TEN and (_NONE in (one, other) or abs(one - other) >= _FAR)
+def _is_another_percent(one: int, other: int, fallen: int) -> bool:
+    """Another ten, and five or more above, or so much below."""
+    far = _FAR if other > one else fallen
+    return one // _TEN != other // _TEN and (_NONE in (one, other) or abs(one - other) >= far)
 
 
 def _step(engines: int) -> int:

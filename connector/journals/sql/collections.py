@@ -5,6 +5,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.dialect import Database, Transaction
 from connector.journals.sql.rows import checksum, is_damaged, json_list
@@ -125,12 +127,15 @@ class _CollectionWriter:
             self._bodies.grown(self._db, "objects", self._added - self._first)
 
     def _agrees(self, each: StixObject, modified: int, held: bytes | None) -> bool:
-        """Whether what is held of a version is the same; what the disk garbled is mended."""
+        """Whether what is held of a version is the same; what the disk garbled is mended.
+
+        Two revocations are the same, whatever else they say: a replay on other terms may word one otherwise.
+        """
         if held is None:
             key = {"collection": self._id, "object_id": each.id, "modified": modified}
             self._db.run("mend_object", {**key, **self._stored(each, modified)})
             self._db.run("count_change", {"collection": self._id})
-        return held is None or held == each.body
+        return held is None or held == each.body or (_revokes(held) and _revokes(each.body))
 
     def _stored(self, each: StixObject, modified: int) -> dict[str, Any]:
         body = self._codec.compressed(each.body)
@@ -191,6 +196,11 @@ def _lists(selection: Selection, types: Sequence[int] | None) -> Iterator[tuple[
 
 def _added(db: Transaction, name: str, asked: dict[str, Any]) -> list[int]:
     return [added for (added,) in db.run(name, asked)]
+
+
+def _revokes(body: bytes) -> bool:
+    document = orjson.loads(body)
+    return isinstance(document, dict) and document.get("revoked") is True
 
 
 def stored_body(db: Transaction, bodies: Bodies, row: Sequence[Any]) -> tuple[str | None, bytes | None]:

@@ -76,11 +76,34 @@ def test_fifty_matches_in_two_days_with_numbers_that_jitter_are_one_indicator_an
     assert len(sightings) == (0 if profile in ("sentinel", "xsoar") else 50)
 
 
+def scored(number, score, **more):
+    body = changed(match(number, **more), "gti_assessment/threat_score/value", score)
+    return changed(body, "gti_assessment/contributing_factors/gti_confidence_score", score)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_scores_that_go_up_and_down_by_much_make_few_versions(journal, sink, profile):
+    """From 60 to 84, in every order: what is said of it grows at once, and falls when it stays so."""
+    route = route_into(sink, bundled("stix21", profile))
+    deliver(route, journal, *(scored(number, 60 + number * 7 % 25) for number in range(1, 51)))
+    assert len(indicators(sink)) <= 3
+    assert max(each["confidence"] for each in indicators(sink)) >= 80
+
+
+def test_that_a_score_has_fallen_is_told_when_it_is_so_two_days_later_or_has_fallen_by_much(journal, stix, sink):
+    deliver(stix, journal, scored(1, 84), scored(2, 62), scored(3, 62, at=48))
+    assert [each["confidence"] for each in indicators(sink)] == [84]
+    deliver(stix, journal, scored(4, 62, at=50))
+    assert [each["confidence"] for each in indicators(sink)] == [84, 62]
+    deliver(stix, journal, scored(5, 30, at=51))
+    assert [each["confidence"] for each in indicators(sink)][:-1] == [84, 62]
+
+
 NEWS = {
     "verdict": ("gti_assessment/verdict/value", "VERDICT_SUSPICIOUS"),
     "severity": ("gti_assessment/severity/value", "SEVERITY_LOW"),
     "threat score": ("gti_assessment/threat_score/value", 90),
-    "confidence": ("gti_assessment/contributing_factors/gti_confidence_score", 72),
+    "confidence": ("gti_assessment/contributing_factors/gti_confidence_score", 55),
     "engines": ("last_analysis_stats/malicious", 45),
     "label": ("tags", ["signed"]),
     "category": ("popular_threat_classification/popular_threat_category", [{"value": "trojan"}]),

@@ -60,6 +60,14 @@ def test_other_content_under_a_version_is_refused_and_named(sink):
     assert refusal.reason == f"the collection iocs has other content under indicator--1 of {VERSION}"
 
 
+def test_a_revocation_that_is_there_stays_as_it_is_whatever_else_another_says(sink, collections):
+    sink.send([message(indicator(revoked=True))])
+    assert sink.send([message(indicator(revoked=True, label="other"))]) == []
+    (found,), _ = collections.objects("iocs", Selection(), 10, 10_000)
+    assert b"other" not in found.body
+    assert len(sink.send([message(indicator(label="other"))])) == 1
+
+
 def test_the_version_is_modified_or_else_created_or_else_when_it_was_added(sink, collections):
     marking = {"type": "marking-definition", "id": "marking-definition--1", "created": "2022-10-01T00:00:00.000Z"}
     both = indicator(created="2025-01-01T00:00:00.000Z")
