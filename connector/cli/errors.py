@@ -69,6 +69,10 @@ KNOWN: Sequence[Known] = (
           "'evil' is no hash (MD5, SHA-1, SHA-256), URL (with its scheme), domain or address",
           "The value names nothing that a notification could be about.",
           "Give a URL with its scheme (https://…), a domain with its dot, an address without leading zeros, or a hash."),
+    Known("command.option-first", r"options such as --config go after the command",
+          "options such as --config go after the command: `iocstream status --config FILE`",
+          "The options of a command were given before its name.",
+          "Write the command first: `iocstream status --config FILE`, not `iocstream --config FILE status`."),
     Known("command.usage", r"^no such (command|option)|^missing (argument|option)|invalid value for|unexpected extra|requires an argument",
           "no such command 'statsu'. Did you mean 'status'?",
           "The command line was not understood.",
@@ -228,6 +232,10 @@ KNOWN: Sequence[Known] = (
           "there is a token playbooks already: `iocstream token revoke playbooks` ends it",
           "The tokens are kept in a file beside the journal.",
           "`iocstream token list` shows them."),
+    Known("command.file", r"cannot be read|cannot be written|cannot be made",
+          "nope.json cannot be read: No such file or directory",
+          "A file that the command or the configuration names is not there, or this user may not use it.",
+          "Look at the path: one without a slash in front is taken from the folder of the command, in a configuration from the folder of that."),
 )  # fmt: skip
 
 GENERIC: Mapping[str, Known] = {
@@ -256,10 +264,16 @@ _COMPILED = [(re.compile(each.pattern), each) for each in KNOWN]
 _LONGEST = 2000
 
 
-def known(message: str, generic: str) -> Known:
-    """The kind of a message; `generic` is the code of the kind it has when no other fits."""
+def known(message: str) -> Known | None:
+    """The kind of a message; None: no kind fits."""
     first = message.strip().split("\n", 1)[0][:_LONGEST]
-    return next((each for pattern, each in _COMPILED if pattern.search(first)), GENERIC[generic])
+    return next((each for pattern, each in _COMPILED if pattern.search(first)), None)
+
+
+def code_of(message: str, generic: str) -> str:
+    """The code of a message; `generic` when no kind fits."""
+    found = known(message)
+    return generic if found is None else found.code
 
 
 def by_code(code: str) -> Known | None:

@@ -26,11 +26,12 @@ def explain(code: tuple[str, ...], *, as_json: bool) -> None:
         return
     found = errors.by_code(asked)
     if found is None and " " not in asked:
-        raise click.UsageError(
-            f"there is no code {asked!r}{errors.close_to(asked)} `iocstream explain` lists the codes"
-        )
+        close = errors.close_to(asked) or ";"
+        raise click.UsageError(f"there is no code {asked!r}{close} `iocstream explain` lists the codes")
     if found is None:
-        found = errors.known(asked, "other.failed")
+        found = errors.known(asked)
+    if found is None:
+        raise click.UsageError("no kind of error is known by this message; `iocstream explain` lists the codes")
     if as_json:
         print_json(_json(found))
         return

@@ -96,13 +96,15 @@ def _main(arguments: Sequence[str] | None) -> int:
             message = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     if message:
         with suppress(OSError):  # nobody reads it
-            click.echo(f"error: {message}\n`iocstream explain {errors.known(message, kind).code}` says more", err=True)
+            click.echo(f"error: {message}\n`iocstream explain {errors.code_of(message, kind)}` says more", err=True)
     return code
 
 
 def _said(error: click.ClickException) -> str:
     """What is wrong in one sentence, and where the command did not understand its arguments, who explains them."""
     message = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command is iocstream:
+        return f"options such as {error.option_name} go after the command: `iocstream status --config FILE`"
     said = message[:1].lower() + message[1:]
     if message[:1] == said[:1] or not isinstance(error, click.UsageError) or error.ctx is None:
         return said  # in our own words, which have the remedy

@@ -1,5 +1,6 @@
 """Everything the journal knows of one observable: its matches, what became of them, and what receivers were told."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from connector.pipeline.seen import Seen, Sight
 from connector.ports import Journal
 from connector.values import observables
 from connector.values.display import printable, shortened
+
+_DEFANGED = ((r"^(?i:hxxp|h\*\*p)(?=s?(\[:\]|:))", "http"), (r"\[\.\]|\(\.\)|\[dot\]", "."), (r"\[:\]", ":"))
+"""How reports write values so that they are no links, and what that means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,12 @@ class Known:
 def known(plan: Plan, value: str, limit: int) -> Known:
     """Everything known of an observable, with its newest matches, at most `limit`.
 
+    The value may be written so that it is no link, as reports have it: hxxps://evil[.]example.
+
     Raises:
         Misconfigured: the value names nothing that a notification could be about, or there is no journal.
     """
+    value = _as_it_is(value)
     found = observables.read(value)
     if found is None:
         raise Misconfigured(
@@ -80,6 +87,13 @@ def known(plan: Plan, value: str, limit: int) -> Known:
         shown = entries[:limit]
         deliveries = [_delivery(plan, journal, name, shown) for name in plan.settings.routes]
     return Known(written, found.kind, shown, len(entries) > limit, deliveries)
+
+
+def _as_it_is(value: str) -> str:
+    """A value without what reports write into it so that nobody clicks on it."""
+    for written, meant in _DEFANGED:
+        value = re.sub(written, meant, value)
+    return value
 
 
 def _delivery(plan: Plan, journal: Journal, route: str, entries: Sequence[Entry]) -> Delivery:

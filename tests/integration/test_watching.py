@@ -50,6 +50,11 @@ def test_find_says_what_matched_and_where_it_went(folder):
     assert "reported" in shown
 
 
+def test_find_takes_a_value_as_reports_write_it(folder):
+    assert found(folder, DOMAIN["id"].replace(".", "[.]")) == found(folder, DOMAIN["id"])
+    assert found(folder, "hxxps[:]//evil[.]example/a")["value"] == "https://evil.example/a"
+
+
 def test_find_knows_a_file_by_its_other_hashes(folder):
     by_md5 = found(folder, FILE["attributes"]["md5"])
     assert by_md5["value"] == FILE["id"]

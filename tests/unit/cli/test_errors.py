@@ -22,7 +22,7 @@ COMMANDS = dict(each_command(iocstream))
 
 @pytest.mark.parametrize("known", errors.KNOWN, ids=lambda known: known.code)
 def test_a_message_belongs_to_its_own_kind(known):
-    assert errors.known(known.says, "other.failed").code == known.code
+    assert errors.code_of(known.says, "other.failed") == known.code
 
 
 def test_codes_are_unique_and_stand_below_a_heading():
@@ -52,6 +52,9 @@ ROUTES = "routes:\n  out: {mapping: cef, sink: {type: file, path: out.cef}}\n"
     [
         (None, ["run"], "command.file-missing"),
         (None, ["statsu"], "command.usage"),
+        (None, ["--config", "x", "status"], "command.option-first"),
+        (None, ["convert", "none.json"], "command.file"),
+        (None, ["explain", "a message that nobody knows"], "command.other"),
         (None, ["convert", "--mapping", "stix22", "x"], "mapping.unknown"),
         (None, ["convert", "--mapping", "json", "--profile", "x", "x"], "mapping.profile"),
         (SOURCES + ROUTES, ["status"], "journal.none"),
