@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def find(value: str, limit: int, path: Path, *, as_json: bool) -> int:
     """Show everything known of VALUE: its matches, where they were delivered, what was judged, what guards it.
 
-    VALUE is a hash (MD5, SHA-1 or SHA-256), a URL, a domain or an address, also as reports write it (evil[.]example). The
-    exit code is 1 when nothing is known.
+    VALUE is a hash (MD5, SHA-1 or SHA-256), a URL, a domain or an address, also as reports write it
+    (evil[.]example). The exit code is 1 when nothing is known.
     """
     from connector.actions.notification_brief import Found, NotificationResult
     from connector.model import JudgementFilter
