@@ -768,6 +768,32 @@ class LeaseHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that serves its share of the sources and routes of a journal. Times are in Unix seconds.
+
+    Attributes:
+        holder: the token of its leases.
+        name: as people name it: host and process.
+        since: when it began.
+        seen: its last sign of life.
+        is_drained: whether it was told to serve nothing.
+        parts: the sources and routes that it is to serve.
+        fetched, delivered: how many notifications since it began.
+        is_alive: whether its last sign of life is recent.
+    """
+
+    holder: str
+    name: str
+    since: int
+    seen: int
+    is_drained: bool
+    parts: Sequence[str]
+    fetched: int
+    delivered: int
+    is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LookUpStatus:
     """What a source has looked up of what its notifications name.
 

@@ -685,6 +685,27 @@ class Journal(Outbox, Protocol):
         ...
 
 
+@runtime_checkable
+class SharedJournal(Journal, Protocol):
+    """A journal whose sources and routes several processes share, on several machines."""
+
+    def allot(self, kinds: Sequence[Sequence[str]], fetched: int, delivered: int) -> Collection[str]:
+        """Give a sign of life, and learn which sources and routes this process is to serve.
+
+        All processes have the same number of each kind, or one more. What is not allotted any more is to be let go of;
+        others are allotted it when its lease is free.
+
+        Args:
+            kinds: the names of all sources, and of all routes, that this process could serve.
+            fetched: how many notifications it has fetched since it began.
+            delivered: how many it has delivered.
+
+        Raises:
+            Unavailable: the store cannot be reached; what was allotted before stays so.
+        """
+        ...
+
+
 class Format(Protocol):
     """Bytes and validity of one output format. No I/O.
 

@@ -26,7 +26,7 @@ MAX_RULESETS = 64
 """How many rulesets have metrics of their own: those come first whose matches are dropped."""
 
 _VERDICTS = ("true_positive", "false_positive", "benign")
-_STATES = ("running", "done", "waiting", "blocked")
+_STATES = ("running", "done", "waiting", "blocked", "elsewhere")
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _Samples = Iterable[tuple[tuple[str, ...], float]]
 _Named = TypeVar("_Named", Part, SourceReport, RouteReport)

@@ -8,8 +8,9 @@ from typing import Literal
 from connector.model import PERSON, Gap, JsonObject
 from connector.pipeline.send import BatchOutcome
 
-State = Literal["running", "done", "waiting", "blocked"]
-"""`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves."""
+State = Literal["running", "done", "waiting", "blocked", "elsewhere"]
+"""`waiting`: for an outage to end; `blocked`: for a person to act. Both ask again by themselves. `elsewhere`: another
+process that shares the journal is to serve it."""
 REFUSERS = ("notification", "mapping", "format", "sink", PERSON)
 """Who makes dead letters of routes; see `DeadLetter.by`."""
 MAX_REASONS = 20

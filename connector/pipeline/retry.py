@@ -29,7 +29,7 @@ MAX_BLOCKED_WAIT_SECONDS = 900.0
 
 
 class Stopping(Exception):
-    """The runner was asked to stop while a part was waiting."""
+    """A part is to do nothing more: the runner was asked to stop, or another process is to serve the part."""
 
 
 class Attempts:
@@ -44,6 +44,7 @@ class Attempts:
         *,
         say: Callable[[State, str], None],
         begin: Callable[[], None],
+        is_ours: Callable[[], bool] = lambda: True,
     ) -> None:
         self._part = part
         self._journal = journal
@@ -51,6 +52,7 @@ class Attempts:
         self._patience = patience
         self._say = say
         self._begin = begin
+        self._is_ours = is_ours
         self._lease = ExitStack()
         self._leased = False
         self._has_begun = False
@@ -68,7 +70,7 @@ class Attempts:
             Unavailable: the patience is used up, or would be by waiting as long as it takes; or the runner was asked to
                 stop.
             Misconfigured: a person must act, and there is a patience, or the runner was asked to stop.
-            Stopping: the runner was asked to stop.
+            Stopping: the runner was asked to stop, or the part is not ours any more.
         """
         began, tries = time.monotonic(), 0
         while True:
@@ -102,13 +104,14 @@ class Attempts:
             telemetry.logger().error("blocked", part=self._part.name, reason=str(error))
 
     def release(self) -> None:
-        """Give the lease up."""
+        """Give the lease up; what comes next is a beginning."""
+        self._has_begun = False
         if self._leased:
             self._leased = False
             self._lease.close()
 
     def _try(self, step: Callable[[], Result]) -> Result:
-        if self._stop.is_set():
+        if self._stop.is_set() or not self._is_ours():
             raise Stopping
         try:
             if not self._leased:

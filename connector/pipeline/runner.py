@@ -6,7 +6,7 @@ look-up, so that all have their turn.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from connector.pipeline.retry import Attempts, Stopping
 from connector.pipeline.route import Route
 from connector.pipeline.send import BatchOutcome
 from connector.pipeline.upkeep import KEPT, UPKEEP_SECONDS, Upkeep, restore
-from connector.ports import Journal, Source
+from connector.ports import Journal, SharedJournal, Source
 
 PATIENCE_ONCE_SECONDS = 60.0
 """How long `run_once` waits for an outage to end before it leaves the rest for the next run."""
@@ -84,9 +84,9 @@ class Runner:
         self._on_progress = on_progress
         self._log = telemetry.logger()
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
-        self._deliveries = {
-            name: Delivery(route, journal, partial(self._go_on, self.parts[name])) for name, route in routes.items()
-        }
+        self._shared = journal if isinstance(journal, SharedJournal) else None
+        self._allotted: Collection[str] = self.parts.keys()
+        self._deliveries = {name: self._delivery(name) for name in routes}
         self._refusals = {name: RefusalLog(name) for name in routes}
         self._look_ups = {
             name: LookUps(
@@ -107,7 +107,9 @@ class Runner:
         self._is_once = False
 
     def run(self) -> Sequence[Part]:
-        """Run until `stop` is set."""
+        """Run until `stop` is set. Of a journal that others share, only what is allotted to this process."""
+        if self._shared is not None:
+            self._allotted = frozenset()
         self._take_turns(
             dict.fromkeys(self._sources, self._poll_until_stopped)
             | dict.fromkeys(self._routes, self._deliver_until_stopped),
@@ -184,21 +186,69 @@ class Runner:
         """What one source or route does, until there is nothing left to do or it is asked to stop."""
         part = self.parts[name]
         patience = PATIENCE_ONCE_SECONDS if self._is_once else None
+        is_ours = partial(self._is_ours, name)
         attempts = Attempts(
-            part, self._journal, self._stop, patience, say=partial(self._say, part), begin=partial(self._begin, part)
+            part,
+            self._journal,
+            self._stop,
+            patience,
+            say=partial(self._say, part),
+            begin=partial(self._begin, part),
+            is_ours=is_ours,
         )
         try:
-            yield from work(attempts)
+            yield from self._until_ours(part)
+            yield from self._work(attempts, work)
+            while not is_ours() and not self._stop.is_set():
+                attempts.release()
+                yield from self._until_ours(part)
+                yield from self._work(attempts, work)
         except Misconfigured as error:
             attempts.block(error)
         except Unavailable as error:
             self._log.warning("left_for_the_next_run", part=name, reason=str(error))
-        except Stopping:
-            pass
         finally:
             if part.kind == "route":
                 self._refusals[name].sum_up(at_end=True)
             attempts.release()
+
+    def _work(self, attempts: Attempts, work: Callable[[Attempts], Steps[None]]) -> Steps[None]:
+        """Work until the part is to do nothing more."""
+        try:
+            with suppress(Stopping):
+                yield from work(attempts)
+        except ConnectorError as error:
+            if self._is_ours(attempts.name) or self._stop.is_set():
+                raise
+            self._log.warning("left_for_another_process", part=attempts.name, reason=str(error))
+
+    def _is_ours(self, name: str) -> bool:
+        return name in self._allotted
+
+    def _until_ours(self, part: Part) -> Steps[None]:
+        """Wait until a part is allotted to this process. What it did before, another may have gone on with."""
+        while not self._is_ours(part.name) and not self._stop.is_set():
+            part.state, part.message, part.retry_at = "elsewhere", "", None
+            yield Pause(IDLE_SECONDS)
+            if part.kind == "route":
+                self._deliveries[part.name] = self._delivery(part.name)
+
+    def _delivery(self, name: str) -> Delivery:
+        return Delivery(self._routes[name], self._journal, partial(self._go_on, self.parts[name]))
+
+    def _share(self) -> None:
+        """Learn which parts are this process's, and have those begin or end that were others' or are now."""
+        if self._shared is None or self._stop.is_set():
+            return
+        fetched = sum(part.fetched for part in self.parts.values())
+        delivered = sum(part.delivered for part in self.parts.values())
+        before = self._allotted
+        self._allotted = self._shared.allot([list(self._sources), list(self._routes)], fetched, delivered)
+        if set(before) != set(self._allotted):
+            self._log.info("share", parts=sorted(self._allotted), of=len(self.parts))
+        self._pool.hurry(
+            name for name, part in self.parts.items() if self._is_ours(name) is (part.state == "elsewhere")
+        )
 
     def _watch_journal(self) -> Steps[None]:
         """Have routes look for what other processes have stored, and keep the leases: one look for all of them."""
@@ -207,6 +257,7 @@ class Runner:
         while not self._stop.is_set():
             try:
                 self._pool.wake(self._journal.renew_leases())
+                self._share()
                 self._journal.end_judgements()
                 news = self._journal.news()
             except ConnectorError:
@@ -227,7 +278,7 @@ class Runner:
             yield Pause(IDLE_SECONDS)
 
     def _poll_until_stopped(self, attempts: Attempts) -> Steps[None]:
-        while not self._stop.is_set():
+        while not self._stop.is_set() and self._is_ours(attempts.name):
             yield from self._fetch(attempts)
             next_poll = time.monotonic() + self._sources[attempts.name].poll_seconds
             yield from self._look_up(attempts)
@@ -276,7 +327,7 @@ class Runner:
 
     def _deliver_until_stopped(self, attempts: Attempts) -> Steps[None]:
         with suppress(Stopping):
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._is_ours(attempts.name):
                 yield from self._deliver(attempts)
                 yield self._until_woken(attempts.name)
         self._deliveries[attempts.name].finish()

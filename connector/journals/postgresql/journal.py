@@ -1,13 +1,15 @@
 """The journal in a PostgreSQL database."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 
 from connector.journals.postgresql import drafts
 from connector.journals.postgresql.database import Database, migrations
 from connector.journals.postgresql.settings import PostgresqlSettings
+from connector.journals.postgresql.workers import Workers, listed
+from connector.journals.postgresql.workers import drain as drain_worker
 from connector.journals.sql import leases as lease_list
 from connector.journals.sql.bodies import Bodies
 from connector.journals.sql.checking import Progress, what_is_wrong
@@ -16,7 +18,7 @@ from connector.journals.sql.journal import SqlJournal
 from connector.journals.sql.leases import Lease, Leases
 from connector.journals.sql.process import Process
 from connector.journals.sql.pruning import Retention
-from connector.model import Misconfigured
+from connector.model import Misconfigured, Worker
 
 _REFERENCES = (
     ("notifications", "source", "sources", "id"),
@@ -41,11 +43,22 @@ class PostgresqlJournal(SqlJournal):
         self, settings: PostgresqlSettings, *, process: Process | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         database = Database(settings, migrations())
-        leases = Leases(database, process or Process.current(), time.monotonic, ends=True)
+        here = process or Process.current()
+        leases = Leases(database, here, time.monotonic, ends=True, seconds=settings.lease_seconds)
+        self._workers = Workers(database, leases.token, here, settings.lease_seconds)
         bodies = Bodies(database.damaged)
         collections = SqlCollections(database, bodies, partial(check_database, settings), clock)
         retention = Retention(settings.retention_days, settings.repeat_days, settings.ledger_days)
         super().__init__(database, leases, bodies, collections, clock, retention=retention)
+
+    def allot(self, kinds: Sequence[Sequence[str]], fetched: int, delivered: int) -> Collection[str]:
+        """As `connector.ports.SharedJournal.allot`."""
+        return self._workers.allot(kinds, fetched, delivered)
+
+    def close(self) -> None:
+        """As `connector.ports.Journal.close`; the other workers are told."""
+        self._workers.leave()
+        super().close()
 
 
 def check_database(settings: PostgresqlSettings) -> str:
@@ -78,6 +91,18 @@ def release(settings: PostgresqlSettings, name: str) -> None:
     """As `connector.journals.sql.leases.release`."""
     with closing(Database(settings, migrations())) as database:
         lease_list.release(database, name)
+
+
+def workers(settings: PostgresqlSettings) -> Sequence[Worker]:
+    """As `connector.journals.postgresql.workers.listed`."""
+    with closing(Database(settings, migrations())) as database:
+        return listed(database, settings.lease_seconds)
+
+
+def drain(settings: PostgresqlSettings, name: str, *, is_drained: bool) -> None:
+    """As `connector.journals.postgresql.workers.drain`."""
+    with closing(Database(settings, migrations())) as database:
+        drain_worker(database, name, is_drained=is_drained)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from connector.settings.parts import JournalSettings
 from connector.values.addresses import is_loopback
 
 MISSING = "PostgreSQL needs psycopg, which is not installed: pip install 'iocstream-connector[postgresql]'"
+LOOK_SECONDS = 6
+"""How often processes that share a journal look at each other, and a second."""
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _CHECKED = ("verify-ca", "verify-full")
 _OURS = ("options", "client_encoding", "replication", "fallback_application_name")
@@ -50,6 +52,16 @@ class PostgresqlSettings(JournalSettings):
         description="Longest wait for an answer of the database, or for the turn to write, in seconds.",
     )
 
+    takeover_seconds: int = Field(
+        30,
+        ge=15,
+        le=600,
+        description=(
+            "How many seconds after a process that shares this journal was last heard of the others take over what it "
+            "served. A shorter time takes over from processes that only hang for a while, too; nothing is lost by it."
+        ),
+    )
+
     @field_validator("dsn")
     @classmethod
     def _is_connection_string(cls, dsn: str) -> str:
@@ -75,6 +87,11 @@ class PostgresqlSettings(JournalSettings):
         if self.password is not None and "\0" in self.password.get_secret_value():
             raise ValueError("no password holds a NUL character")
         return self
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a process may not be heard of: the others look every few seconds, which is the rest of the time."""
+        return self.takeover_seconds - LOOK_SECONDS
 
     def place(self) -> str:
         """See `connector.settings.parts.JournalSettings`."""

@@ -105,7 +105,7 @@ TABLES = (
     _table("judgements_to_find", "judgement"),
 )
 """In an order in which each row finds those that it refers to."""
-APART = frozenset(("look_ups", "leases", "identity", "schema_version", "judged"))
+APART = frozenset(("look_ups", "leases", "workers", "identity", "schema_version", "judged"))
 """What has no key, who serves what now, which journal it is, and what a store counts for itself."""
 _QUOTE = '"'
 _LETTERS = "abcd"

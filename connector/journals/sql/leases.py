@@ -43,7 +43,7 @@ class Leases:
     """The leases that one open journal holds.
 
     A lease is told from a dead one by the holder's process; where that cannot be asked (another machine or container),
-    it ends 60 seconds after the holder last used it. A holder that lost its lease unawares is refused when it next
+    it ends some time after the holder last used it. A holder that lost its lease unawares is refused when it next
     writes. What time it is, the statements say, which are the store's: by its own clock, or by this process's.
 
     Args:
@@ -51,14 +51,27 @@ class Leases:
         process: who holds them.
         clock: in seconds, for when to renew, and for the statements of a store that has no clock of its own.
         ends: whether a lease ends in that time also while its holder's process is seen to live on this machine.
+        seconds: that time.
+
+    Attributes:
+        token: by which the leases of this journal are known.
     """
 
-    def __init__(self, database: Database, process: Process, clock: Callable[[], float], *, ends: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        process: Process,
+        clock: Callable[[], float],
+        *,
+        ends: bool = False,
+        seconds: int = LEASE_SECONDS,
+    ) -> None:
         self._database = database
         self._process = process
         self._clock = clock
         self._ends = ends
-        self._token = secrets.token_hex(16)
+        self._seconds = seconds
+        self.token = secrets.token_hex(16)
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}  # name → when it expires unless it is renewed
         self._offered: set[str] = set()
@@ -71,7 +84,7 @@ class Leases:
                 raise Unavailable(f"{name} is already served by another thread of this process")
             with self._database.write() as db:
                 self._take(db, name, remedy)
-            self._held[name] = int(self._clock()) + LEASE_SECONDS
+            self._held[name] = int(self._clock()) + self._seconds
             self._offered.discard(name)
         try:
             yield
@@ -84,19 +97,19 @@ class Leases:
 
     def renew(self, name: str) -> None:
         """Renew a lease held while there is nothing to write, before half of its time is left."""
-        if self._held.get(name, self._clock() + LEASE_SECONDS) < self._clock() + LEASE_SECONDS / 2:
+        if self._held.get(name, self._clock() + self._seconds) < self._clock() + self._seconds / 2:
             with self._database.write() as db:
                 self.fence(db, name)
 
     def renew_all(self) -> Sequence[str]:
         """As `connector.ports.Journal.renew_leases`, before half of the time of any is left: all at once."""
-        expires = int(self._clock()) + LEASE_SECONDS
+        expires = int(self._clock()) + self._seconds
         with self._lock:
-            if min(self._held.values(), default=expires) >= expires - LEASE_SECONDS / 2:
+            if min(self._held.values(), default=expires) >= expires - self._seconds / 2:
                 return []
             with self._database.write() as db:
-                db.run("renew_leases", {"holder": self._token, **self._times()})
-                kept = {name for (name,) in db.run("leases_held", {"holder": self._token})}
+                db.run("renew_leases", {"holder": self.token, **self._times()})
+                kept = {name for (name,) in db.run("leases_held", {"holder": self.token})}
             lost = [name for name in self._held if name not in kept]
             self._held.update({name: expires if name in kept else _LOST for name in self._held})
             return lost
@@ -105,15 +118,15 @@ class Leases:
         """Make sure, inside the transaction that writes, that the lease is still held; renew it."""
         if name not in self._held:
             raise RuntimeError(f"a write for {name} without its lease")
-        if db.run("renew_lease", {"name": name, "holder": self._token, **self._times()}).rowcount == 0:
+        if db.run("renew_lease", {"name": name, "holder": self.token, **self._times()}).rowcount == 0:
             row = self._row(db, name)
             raise self._served(name, row) if row else Unavailable(f"{name}: the lease was lost to another process")
-        self._held[name] = int(self._clock()) + LEASE_SECONDS
+        self._held[name] = int(self._clock()) + self._seconds
 
     def is_anothers(self, db: Transaction, name: str) -> bool:
         """Whether another process, or journal of this one, holds the lease."""
         row = self._row(db, name)
-        return row is not None and row[0] != self._token and not self._is_free(row)
+        return row is not None and row[0] != self.token and not self._is_free(row)
 
     def holder(self, db: Transaction, name: str) -> LeaseHolder | None:
         """The living process that holds the lease, or has let it go after an error and nobody took it since."""
@@ -132,12 +145,12 @@ class Leases:
             if left and self._database.is_open:
                 with suppress(ConnectorError), self._database.write() as db:  # see _let_go
                     for name in left:
-                        db.run("release_lease", {"name": name, "holder": self._token})
+                        db.run("release_lease", {"name": name, "holder": self.token})
             self._held.clear()
             self._offered.clear()
 
     def _times(self) -> Mapping[str, int]:
-        return {"now": int(self._clock()), "seconds": LEASE_SECONDS}
+        return {"now": int(self._clock()), "seconds": self._seconds}
 
     def _row(self, db: Transaction, name: str) -> Any:
         """(holder, host, realm, pid, when the process started, since, expires, now); None where there is no lease."""
@@ -148,7 +161,7 @@ class Leases:
             raise self._served(name, self._row(db, name), remedy)
         lease = {
             "name": name,
-            "holder": self._token,
+            "holder": self.token,
             "host": self._process.host,
             "realm": self._process.realm,
             "pid": self._process.pid,
@@ -172,7 +185,7 @@ class Leases:
             # If it cannot be given back now, this journal may still take it again, and others once it has expired or
             # this process has ended; what went wrong shows wherever the lease was needed for.
             with suppress(ConnectorError), self._database.write() as db:
-                db.run(statement, {"name": name, "holder": self._token})
+                db.run(statement, {"name": name, "holder": self.token})
 
     def _served(self, name: str, row: Any, remedy: str = _LET_IT_END) -> Unavailable:
         _, host, realm, pid, started, since, *_ = row
