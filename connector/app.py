@@ -11,7 +11,7 @@ from connector.monitoring.status import StatusReport, former_parts, report
 from connector.pipeline.part import Part
 from connector.pipeline.route import Route, everything
 from connector.pipeline.runner import PolledSource, Runner, sleep_until
-from connector.ports import Journal, Sink
+from connector.ports import Journal, SharedJournal, Sink
 from connector.version import VERSION
 
 LISTEN_AGAIN_SECONDS = 10.0
@@ -187,7 +187,8 @@ def status_report(plan: Plan, journal: Journal, sources: Collection[str] | None 
         return report(known, plan.settings.journal.place(), per_day)
     others = [source.name for source in known.sources if source.name not in plan.settings.sources]
     former = former_parts(journal.served(reads), others, reads, plan.receivers())
-    return report(known, plan.settings.journal.place(), per_day, former)
+    workers = journal.workers() if isinstance(journal, SharedJournal) else ()
+    return report(known, plan.settings.journal.place(), per_day, former, workers)
 
 
 @contextmanager

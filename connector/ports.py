@@ -47,6 +47,7 @@ from connector.model import (
     StoredSuppressed,
     Subject,
     Version,
+    Worker,
 )
 from connector.values.shapes import Members
 
@@ -703,6 +704,10 @@ class SharedJournal(Journal, Protocol):
         Raises:
             Unavailable: the store cannot be reached; what was allotted before stays so.
         """
+        ...
+
+    def workers(self) -> Sequence[Worker]:
+        """The processes that share it, and those that died in the last hour; oldest first."""
         ...
 
 

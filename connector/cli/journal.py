@@ -132,6 +132,34 @@ def leases(path: Path, release: str | None, *, as_json: bool) -> None:
         terminal.table("Leases", ("name", "state", "host", "process", "since", "expires"), rows)
 
 
+@journal.command()
+@click.option("--drain", metavar="NAME", help="Have this process give up all it serves, as before maintenance.")
+@click.option("--resume", metavar="NAME", help="Have this process take its share again.")
+@config_option
+@json_option
+def workers(path: Path, drain: str | None, resume: str | None, *, as_json: bool) -> None:
+    """List the processes that share a journal in PostgreSQL, and what each serves.
+
+    With --drain, one gives up all it serves within seconds, and the others take over; it goes on running.
+    """
+    from connector import app
+    from connector.cli import terminal
+    from connector.operations import journal as operation
+
+    plan = load(path, secrets=False)
+    for name, is_drained in ((drain, True), (resume, False)):
+        if name is not None:
+            operation.drain(plan, name, is_drained=is_drained)
+    with app.open_journal(plan) as opened:
+        found = app.status_report(plan, opened).workers
+    if as_json:
+        print_json([each.model_dump(mode="json") for each in found])
+    elif not found:
+        click.echo("no process shares this journal")
+    else:
+        terminal.workers(found)
+
+
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A line on stderr, at a terminal, with how much of a long work is done."""

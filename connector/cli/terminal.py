@@ -22,6 +22,7 @@ from connector.monitoring.status import (
     RuleReport,
     SourceReport,
     StatusReport,
+    WorkerReport,
 )
 from connector.pipeline.part import Part
 from connector.values.display import printable, shortened
@@ -279,7 +280,28 @@ def show_status(report: StatusReport) -> None:
             for route in report.routes
         ],
     )
+    if report.workers:
+        workers(report.workers)
     _show_remarks(report)
+
+
+def workers(found: Sequence[WorkerReport]) -> None:
+    """Print the processes that share a journal."""
+    table(
+        "Workers",
+        ("worker", "state", "since", "fetched", "delivered", "serves"),
+        [
+            (
+                each.name,
+                ("drained" if each.is_drained else "alive") if each.is_alive else "dead",
+                each.since,
+                each.fetched,
+                each.delivered,
+                ", ".join(each.parts) or "-",
+            )
+            for each in found
+        ],
+    )
 
 
 def _show_remarks(report: StatusReport) -> None:

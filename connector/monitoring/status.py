@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from connector.model import JournalStatus, JsonObject, RouteStatus, RuleRecord, ServedRoute, SourceStatus
+from connector.model import JournalStatus, JsonObject, RouteStatus, RuleRecord, ServedRoute, SourceStatus, Worker
 from connector.values.timestamps import timestamp
 
 
@@ -165,6 +165,19 @@ class FormerPart(BaseModel):
     forget: str = Field(description="The command that forgets it.")
 
 
+class WorkerReport(BaseModel):
+    """A process that serves its share of the sources and routes of a journal."""
+
+    name: str = Field(description="Machine and process: `HOST/PID`.")
+    since: str = Field(description="When it began (RFC 3339).")
+    seen: str = Field(description="When it last gave a sign of life (RFC 3339).")
+    is_alive: bool = Field(description="Whether that is recent; the others take over from one that is not alive.")
+    is_drained: bool = Field(description="Whether it was told to serve nothing.")
+    parts: list[str] = Field(description="Names of the sources and routes that it serves.")
+    fetched: int = Field(description="How many notifications it has fetched since it began.")
+    delivered: int = Field(description="How many notifications it has delivered since it began.")
+
+
 class StatusReport(BaseModel):
     """What is known of everything."""
 
@@ -183,13 +196,22 @@ class StatusReport(BaseModel):
         description="The rules whose matches were judged: at most 20, those with the most false positives first.",
     )
 
+    workers: list[WorkerReport] = Field(
+        default_factory=list,
+        description="The processes that share the journal, and those that died in the last hour; none for a file.",
+    )
+
     def as_json(self) -> JsonObject:
         """As JSON."""
         return self.model_dump(mode="json")
 
 
 def report(
-    known: JournalStatus, path: str, look_ups_per_day: Mapping[str, int], former: Sequence[FormerPart] = ()
+    known: JournalStatus,
+    path: str,
+    look_ups_per_day: Mapping[str, int],
+    former: Sequence[FormerPart] = (),
+    workers: Sequence[Worker] = (),
 ) -> StatusReport:
     """The status report of what a journal knows now.
 
@@ -198,6 +220,7 @@ def report(
         path: where it is, for people.
         former: see `former_parts`.
         look_ups_per_day: how many look-ups each source may make a day.
+        workers: the processes that share the journal.
     """
     now = time.time()
     return StatusReport(
@@ -214,6 +237,7 @@ def report(
         },
         former=list(former),
         rules=[_rule(each) for each in known.rules],
+        workers=[_worker(each) for each in workers],
     )
 
 
@@ -284,6 +308,19 @@ def _rule(record: RuleRecord) -> RuleReport:
         false_positive=record.false_positive,
         benign=record.benign,
         precision=record.precision,
+    )
+
+
+def _worker(worker: Worker) -> WorkerReport:
+    return WorkerReport(
+        name=worker.name,
+        since=timestamp(worker.since),
+        seen=timestamp(worker.seen),
+        is_alive=worker.is_alive,
+        is_drained=worker.is_drained,
+        parts=list(worker.parts) if worker.is_alive else [],
+        fetched=worker.fetched,
+        delivered=worker.delivered,
     )
 
 

@@ -112,6 +112,18 @@ def release(plan: Plan, name: str) -> None:
         maintenance.release(_path(plan), name)
 
 
+def drain(plan: Plan, worker: str, *, is_drained: bool) -> None:
+    """Have a process that shares the journal give up all it serves, or take its share again.
+
+    Raises:
+        Misconfigured: there is no such process; or the journal is none that processes share.
+    """
+    settings = _existing(plan)
+    if not isinstance(settings, PostgresqlSettings):
+        raise Misconfigured(f"processes share only a journal in PostgreSQL; this one is {settings.place()}")
+    _postgresql(settings).drain(settings, worker, is_drained=is_drained)
+
+
 def _existing(plan: Plan) -> JournalSettings:
     settings = plan.settings.journal
     kinds.check_journal(settings)

@@ -200,7 +200,7 @@ class Runner:
             yield from self._until_ours(part)
             yield from self._work(attempts, work)
             while not is_ours() and not self._stop.is_set():
-                attempts.release()
+                self._let_go(part, attempts)
                 yield from self._until_ours(part)
                 yield from self._work(attempts, work)
         except Misconfigured as error:
@@ -230,8 +230,13 @@ class Runner:
         while not self._is_ours(part.name) and not self._stop.is_set():
             part.state, part.message, part.retry_at = "elsewhere", "", None
             yield Pause(IDLE_SECONDS)
-            if part.kind == "route":
-                self._deliveries[part.name] = self._delivery(part.name)
+
+    def _let_go(self, part: Part, attempts: Attempts) -> None:
+        """Have another process serve a part, which may want the file or the connection."""
+        if part.kind == "route":
+            self._routes[part.name].sink.close()
+            self._deliveries[part.name] = self._delivery(part.name)
+        attempts.release()
 
     def _delivery(self, name: str) -> Delivery:
         return Delivery(self._routes[name], self._journal, partial(self._go_on, self.parts[name]))

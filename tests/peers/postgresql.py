@@ -126,7 +126,8 @@ class Server:
             for table in reversed(copying.TABLES):
                 db.execute(f"DELETE FROM {name}.{table.name}")
             db.execute(
-                f"DELETE FROM {name}.look_ups; DELETE FROM {name}.leases; UPDATE {name}.judged SET mark = 0;"
+                f"DELETE FROM {name}.look_ups; DELETE FROM {name}.leases; DELETE FROM {name}.workers;"
+                f" UPDATE {name}.judged SET mark = 0;"
                 f" INSERT INTO {name}.body_kinds VALUES ('notifications', 0, 1000), ('objects', 0, 1000)"
             )
             numbers = (

@@ -8,7 +8,7 @@ from functools import partial
 from connector.journals.postgresql import drafts
 from connector.journals.postgresql.database import Database, migrations
 from connector.journals.postgresql.settings import PostgresqlSettings
-from connector.journals.postgresql.workers import Workers, listed
+from connector.journals.postgresql.workers import Workers
 from connector.journals.postgresql.workers import drain as drain_worker
 from connector.journals.sql import leases as lease_list
 from connector.journals.sql.bodies import Bodies
@@ -55,6 +55,10 @@ class PostgresqlJournal(SqlJournal):
         """As `connector.ports.SharedJournal.allot`."""
         return self._workers.allot(kinds, fetched, delivered)
 
+    def workers(self) -> Sequence[Worker]:
+        """As `connector.ports.SharedJournal.workers`."""
+        return self._workers.listed()
+
     def close(self) -> None:
         """As `connector.ports.Journal.close`; the other workers are told."""
         self._workers.leave()
@@ -91,12 +95,6 @@ def release(settings: PostgresqlSettings, name: str) -> None:
     """As `connector.journals.sql.leases.release`."""
     with closing(Database(settings, migrations())) as database:
         lease_list.release(database, name)
-
-
-def workers(settings: PostgresqlSettings) -> Sequence[Worker]:
-    """As `connector.journals.postgresql.workers.listed`."""
-    with closing(Database(settings, migrations())) as database:
-        return listed(database, settings.lease_seconds)
 
 
 def drain(settings: PostgresqlSettings, name: str, *, is_drained: bool) -> None:

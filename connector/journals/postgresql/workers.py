@@ -12,7 +12,6 @@ import orjson
 
 from connector.journals.postgresql.database import Connection, Database
 from connector.journals.sql.process import Process
-from connector.journals.sql.rows import json_list
 from connector.model import ConnectorError, Misconfigured, Worker
 
 FORGOTTEN_SECONDS = 3600
@@ -53,9 +52,14 @@ class Workers:
                 # Who has one more of one kind has not one more of the next as well.
                 for part in share(parts, mine, taken, working if number % 2 else working[::-1], self._holder)
             ]
-            db.run("allot", {"holder": self._holder, "parts": json_list(allotted)})
+            db.run("allot", {"holder": self._holder, "parts": orjson.dumps(allotted).decode()})
         self._is_known = True
         return frozenset(allotted)
+
+    def listed(self) -> Sequence[Worker]:
+        """As `connector.ports.SharedJournal.workers`."""
+        with self._database.read() as db:
+            return _workers(db, self._seconds)
 
     def leave(self) -> None:
         """Have the others take over at once."""
@@ -63,12 +67,6 @@ class Workers:
             self._is_known = False
             with suppress(ConnectorError), self._database.write() as db:  # else they do it when they miss this one
                 db.run("forget_worker", {"holder": self._holder})
-
-
-def listed(database: Database, seconds: int) -> Sequence[Worker]:
-    """All workers, those that died in the last hour too, oldest first."""
-    with database.read() as db:
-        return _workers(db, seconds)
 
 
 def drain(database: Database, name: str, *, is_drained: bool) -> None:

@@ -3,7 +3,7 @@
 -- name: see_worker
 INSERT INTO workers (holder, name, since, seen, is_drained, parts, fetched, delivered)
 VALUES (
-    :holder, :name, floor(extract(epoch FROM clock_timestamp())), floor(extract(epoch FROM clock_timestamp())), false,
+    :holder, :name, floor(extract(epoch FROM clock_timestamp())), floor(extract(epoch FROM clock_timestamp())), 0,
     '[]', :fetched, :delivered
 )
 ON CONFLICT (holder) DO UPDATE
@@ -16,7 +16,7 @@ DELETE FROM workers WHERE seen < floor(extract(epoch FROM clock_timestamp())) - 
 
 -- name: workers
 SELECT
-    holder, name, since, seen, is_drained, parts, fetched, delivered,
+    holder, name, since, seen, is_drained <> 0, parts, fetched, delivered,
     seen >= floor(extract(epoch FROM clock_timestamp())) - :seconds
 FROM workers
 ORDER BY since, holder;

@@ -4,7 +4,7 @@ CREATE TABLE workers (
     name         text COLLATE "C" NOT NULL,     -- as people name it: host and process
     since        bigint NOT NULL,               -- Unix seconds, by the clock of this database
     seen         bigint NOT NULL,               -- likewise
-    is_drained   boolean NOT NULL,
+    is_drained   bigint NOT NULL,               -- 0 or 1
     parts        text COLLATE "C" NOT NULL,     -- a JSON array: the sources and routes that it is to serve
     fetched      bigint NOT NULL,               -- notifications since it began
     delivered    bigint NOT NULL                -- likewise
