@@ -80,6 +80,7 @@ class Team:
         for number in range(TENANTS):
             (folder / f"in{number}.jsonl").touch()
         self.workers = []
+        self.journal = opened(server, schema, takeover_seconds=15)
 
     def start(self, count=1):
         for _ in range(count):
@@ -101,14 +102,14 @@ class Team:
     def delivered(self, number):
         return [*self.receiver.taken[f"/{number}"]]
 
-    def status(self):
-        return orjson.loads(iocstream("status", "--json", cwd=self.folder).stdout)
-
     def serving(self):
         """How many sources and routes each living worker serves, by its process."""
-        report = self.status()
-        served = Counter(each["served_by"]["process"] for each in report["sources"] + report["routes"])
-        return {pid: served[pid] for pid in (int(w["name"].split("/")[1]) for w in report["workers"] if w["is_alive"])}
+        status = self.journal.status({f"r{number}": [f"s{number}"] for number in range(TENANTS)})
+        served = Counter(each.served_by.process for each in [*status.sources, *status.routes])
+        return {pid: served[pid] for pid in (process(each) for each in self.journal.workers() if each.is_alive)}
+
+    def parts(self):
+        return [f"s{number}" for number in range(TENANTS)] + [f"r{number}" for number in range(TENANTS)]
 
     def logs(self):
         return "\n".join(path.read_text() for path in sorted(self.folder.glob("log*")))
@@ -124,6 +125,7 @@ def team(tmp_path, server, schema):
         worker.terminate()
     for worker in team.workers:
         worker.wait(40)
+    team.journal.close()
     team.receiver.shutdown()
     team.receiver.server_close()
     assert "Traceback" not in team.logs()
@@ -135,7 +137,7 @@ def until(holds, seconds=60):
         try:
             if found := holds():
                 return found
-        except (TypeError, KeyError):
+        except AttributeError:
             pass  # nobody serves some of it just now
         assert time.monotonic() < deadline
         time.sleep(0.3)
@@ -145,6 +147,7 @@ def arrived(team):
     return all({*team.delivered(n)} == {f"{n}-{each}" for each in range(team.given)} for n in range(TENANTS))
 
 
+@pytest.mark.timeout(400)
 def test_work_is_spread_and_taken_over_from_one_that_is_killed_frozen_or_drained(team):
     team.give()
     first = team.start()
@@ -179,10 +182,15 @@ def test_work_is_spread_and_taken_over_from_one_that_is_killed_frozen_or_drained
         assert firsts == sorted(firsts, key=lambda each: int(each.split("-")[1]))
 
 
-def worker_name(team, process):
-    return next(w["name"] for w in team.status()["workers"] if w["name"].endswith(f"/{process.pid}"))
+def worker_name(team, worker):
+    return next(each.name for each in team.journal.workers() if process(each) == worker.pid)
 
 
+def process(worker):
+    return int(worker.name.split("/")[1])
+
+
+@pytest.mark.timeout(400)
 def test_who_ends_is_missed_at_once(team):
     team.give()
     first, second = team.start(), team.start()
@@ -192,8 +200,9 @@ def test_who_ends_is_missed_at_once(team):
     assert first.returncode == 0
     until(lambda: team.serving() == {second.pid: 2 * TENANTS}, 20)
     until(lambda: arrived(team))
-    names = [each["name"] for each in team.status()["workers"]]
-    assert [name.split("/")[1] for name in names] == [str(second.pid)]
+    assert [process(each) for each in team.journal.workers()] == [second.pid]
+    shown = orjson.loads(iocstream("status", "--json", cwd=team.folder).stdout)["workers"]
+    assert [(each["parts"], each["is_alive"]) for each in shown] == [(team.parts(), True)]
 
 
 def opened(server, schema, process=None, **more):
