@@ -106,6 +106,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "journal copy": ("iocstream journal copy postgresql.yaml",),
     "journal compact": ("iocstream journal compact",),
     "journal leases": ("iocstream journal leases", "iocstream journal leases --release events"),
+    "journal workers": ("iocstream journal workers", "iocstream journal workers --drain db-1.example/4711"),
     "explain": ("iocstream explain", "iocstream explain secret.unset", "iocstream explain 'HTTP 401: Invalid token'"),
     "convert": (
         "iocstream convert notification.json",
