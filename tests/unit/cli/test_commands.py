@@ -160,7 +160,7 @@ def test_a_run_and_the_status_after_it_as_json(folder):
         ("out", "route", "done"),
     ]
     report = json.loads(invoked("status", "--json").stdout)
-    parts = {"journal", "sources", "routes", "dead_letters_of_former_routes", "former", "rules", "tokens"}
+    parts = {"journal", "sources", "routes", "dead_letters_of_former_routes", "former", "rules", "tokens", "workers"}
     assert set(report) == parts
     assert (report["routes"][0]["delivered"], report["sources"][0]["look_ups"]) == (4, None)
 
