@@ -12,11 +12,17 @@ from connector.actions.registry import ActionContext, Parameters, Result, action
 from connector.configuration import NotFound
 from connector.operations import dead_letters
 
+_MAX_REASONS = 100
+"""Reasons that are told of at once: a receiver that puts an id into each answer has as many as there are letters."""
+
 
 class ListRejected(Parameters):
     """Which dead letters."""
 
     route: str | None = Field(None, description="Name of the only route to look at. Without it: all routes.")
+    reason: str | None = Field(
+        None, description="Only those refused for this reason, word by word as `reasons` has it. Without it: all."
+    )
     limit: int = Field(100, ge=1, le=1000, description="How many dead letters to list, at most.")
     after: int = Field(
         0, ge=0, description="Id of the last dead letter of the page before. Only those after it are listed."
@@ -41,11 +47,29 @@ class DeadLetterResult(BaseModel):
     raised: str | None = Field(description="When the notification was raised (RFC 3339).")
 
 
+class ReasonResult(BaseModel):
+    """How many dead letters of a route have the same reason."""
+
+    dead_letters: int = Field(description="How many dead letters of the route have this reason.")
+    route: str = Field(
+        description="Name of the route that was to deliver them; of the source, when the source could not read them."
+    )
+    by: str = Field(
+        description="Who refused them: notification, mapping, format, sink or person; source, when it could not read "
+        "them."
+    )
+    reason: str = Field(description="Why they were refused, in the words of whoever refused them.")
+
+
 class RejectedResult(Result):
     """A page of dead letters."""
 
     rejected: list[DeadLetterResult] = Field(description="The dead letters, ordered by id.")
     total: int = Field(description="How many dead letters there are in all.")
+    reasons: list[ReasonResult] = Field(
+        description="The same dead letters, of all pages, counted by route and reason: at most 100, the most frequent "
+        "first."
+    )
 
     def message(self) -> str:
         """How many there are."""
@@ -62,15 +86,24 @@ def list_rejected(context: ActionContext, asked: ListRejected) -> RejectedResult
 
     A dead letter stays until it is delivered, or dropped on command.
     """
-    found = sorted(_find(context, asked.route), key=lambda each: int(each["id"]))
+    found = sorted(_find(context, asked.route, asked.reason), key=lambda each: int(each["id"]))
     page = [each for each in found if each["id"] > asked.after][: asked.limit]
-    return RejectedResult(rejected=[DeadLetterResult.model_validate(each) for each in page], total=len(found))
+    return RejectedResult(
+        rejected=[DeadLetterResult.model_validate(each) for each in page],
+        total=len(found),
+        reasons=[ReasonResult.model_validate(each) for each in dead_letters.by_reason(found)[:_MAX_REASONS]],
+    )
 
 
 class RetryRejected(Parameters):
     """Which dead letters."""
 
     route: str | None = Field(None, description="Name of the only route to retry. Without it: all routes.")
+    reason: str | None = Field(
+        None,
+        description="Only those refused for this reason, word by word as list_rejected has it in `reasons`. Without "
+        "it: all.",
+    )
     ids: list[Annotated[int, Field(ge=1)]] = Field(
         default_factory=list, max_length=1000, description="Ids of the only dead letters to retry. Without any: all."
     )
@@ -120,7 +153,7 @@ class RetriedResult(Result):
     ids=[1, 2],
 )
 def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResult:
-    """Deliver dead letters with the current mapping: those with these ids, or all of a route, or all.
+    """Deliver dead letters with the current mapping: those with these ids, or all of a route or reason, or all.
 
     The whole notification is converted again, and what its receiver does not have is sent. A notification that is
     delivered is no longer a dead letter; one that is refused again has the new reason. Dead letters of
@@ -128,7 +161,7 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     settings it was started with, and list_rejected shows the result.
     """
     plan = context.whole
-    found = _find(context, asked.route)
+    found = _find(context, asked.route, asked.reason)
     if missing := sorted(set(asked.ids) - {each["id"] for each in found}):
         of_route = f" of the route {asked.route}" if asked.route else ""
         raise NotFound(f"there is no dead letter {missing[0]}{of_route}; list_rejected shows what there is")
@@ -141,7 +174,8 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     nothing_to_stdout(plan, ids.keys() - elsewhere.keys())
     if elsewhere:
         dead_letters.ask_retry(plan, [number for route in elsewhere for number in ids[route]])
-    chosen = here if elsewhere or context.sources is not None else asked.ids
+    is_part = elsewhere or context.sources is not None or asked.reason is not None
+    chosen = here if is_part else asked.ids
     parts = dead_letters.retry(plan, asked.route, chosen, context.stop) if here else []
     left = [
         LeftResult(route=route, dead_letters=len(ids[route]), process=by.process, host=by.host)
@@ -150,8 +184,8 @@ def retry_rejected(context: ActionContext, asked: RetryRejected) -> RetriedResul
     return RetriedResult(routes=[RouteResult.of(part) for part in parts], left=left)
 
 
-def _find(context: ActionContext, route: str | None) -> list[dict[str, Any]]:
-    """As `dead_letters.find`, of what the caller may see; a route that is no longer configured may have some too.
+def _find(context: ActionContext, route: str | None, reason: str | None) -> list[dict[str, Any]]:
+    """The dead letters that the caller may see; a route that is no longer configured may have some too.
 
     Who may not see all sources sees no dead letter of a route that reads others as well, whoever's it is.
     """
@@ -164,4 +198,4 @@ def _find(context: ActionContext, route: str | None) -> list[dict[str, Any]]:
         found = [each for each in found if each["route"] in seen]
     if route is not None and not found:
         plan.route(route)
-    return found
+    return [each for each in found if reason in (None, each["reason"])]

@@ -530,6 +530,12 @@ def test_a_push_says_what_the_receiver_refused_and_a_retry_delivers_it(world):
     listed = world.done("list_rejected")
     assert [(each.route, each.by, each.notification) for each in listed.rejected] == [("taxii", "sink", IDS[0])]
     assert world.done("list_rejected", route="syslog").total == 0
+    (why,) = listed.reasons
+    assert (why.dead_letters, why.route, why.by) == (1, "taxii", "sink")
+    assert world.done("list_rejected", reason=why.reason).total == 1
+    assert world.done("list_rejected", reason=why.reason[:-1]).total == 0
+    assert world.done("retry_rejected", reason=why.reason[:-1]).routes == []
+    assert world.call("retry_rejected", reason=why.reason).data.routes[0].refused == 1
     again = world.call("retry_rejected", ids=[listed.rejected[0].id])
     assert again.data.routes[0].refused == 1
     assert again.errors[0].code == "rejected"

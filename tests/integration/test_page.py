@@ -18,7 +18,7 @@ from integration.browser import NARROW, WIDE, browsing
 from integration.command import environment, iocstream_here
 from integration.servers import serving_actions
 
-from connector.simulator.api import Api
+from connector.simulator.api import Api, Fault
 from connector.simulator.notifications import notifications
 from connector.simulator.wsgi_server import serving
 
@@ -107,6 +107,12 @@ emit:
 
 def seen(browser, server, login="soar", **options):
     return browser(login, server.tokens[login], **options).opened(server.url + "/")
+
+
+def listed(look):
+    """Have the dead letters of the route `events` listed, all of which have the same reason."""
+    look.page.get_by_role("button", name=re.compile("^List .* of events")).click()
+    look.page.locator("#letters tbody tr").first.wait_for()
 
 
 def status(server):
@@ -213,14 +219,17 @@ def test_what_attackers_named_is_shown_as_text(browser, server):
 
 
 def test_what_is_refused_again_stays_and_who_may_only_read_cannot_retry(browser, server):
-    (letter,) = server.post("list_rejected", {"limit": 1}).json()["data"]["rejected"]
+    (letter,) = server.post("list_rejected", {"limit": 1, "route": "events"}).json()["data"]["rejected"]
     total = sum(route["dead_letters"] for route in status(server)["routes"])
     look = seen(browser, server)
+    listed(look)
     retry = look.page.get_by_role("button", name=f"Retry number {letter['id']}", exact=True)
     retry.click()
     look.page.locator("#retried", has_text="refused again").wait_for()
     assert sum(route["dead_letters"] for route in status(server)["routes"]) == total
     reader = seen(browser, server, "reader")
+    assert reader.page.get_by_role("button", name=re.compile("^Retry .* of events")).is_disabled()
+    listed(reader)
     assert reader.page.get_by_role("button", name=f"Retry number {letter['id']}", exact=True).is_disabled()
     assert "scope act" in reader.page.locator("#rejected").inner_text()
 
@@ -234,6 +243,7 @@ def test_retrying_clears_what_has_been_put_right(browser, own_server, tmp_path):
     with serving_actions(path) as mended:
         (letter,) = mended.post("list_rejected", {"limit": 1, "route": "events"}).json()["data"]["rejected"]
         look = seen(browser, mended)
+        listed(look)
         button = look.page.get_by_role("button", name=f"Retry number {letter['id']}", exact=True)
         button.focus()
         look.page.keyboard.press("Enter")
@@ -241,9 +251,58 @@ def test_retrying_clears_what_has_been_put_right(browser, own_server, tmp_path):
         button.wait_for(state="detached")
         assert sum(route["dead_letters"] for route in status(mended)["routes"]) == total - 1
         look.page.wait_for_function("document.activeElement.id === 'rejected-title'")
-        look.page.get_by_role("button", name="Retry all").click()
-        look.page.locator("#retried", has_text="delivered").wait_for()
+        look.page.get_by_role("button", name=f"Retry all {total - 1}").click()
+        look.page.get_by_text(f"Retry all {total - 1} dead letters of 2 routes?").wait_for()
+        look.page.get_by_role("button", name="Cancel").click()
+        assert sum(route["dead_letters"] for route in status(mended)["routes"]) == total - 1
+        look.page.get_by_role("button", name=f"Retry all {total - 1}").click()
+        look.page.get_by_role("button", name="Retry", exact=True).click()
+        look.page.locator("#retried", has_text=f"{total - 2} notifications delivered, 1 refused again").wait_for()
         look.page.locator("#routes tbody tr", has_text="events").get_by_text("all accepted").wait_for()
+
+
+def test_dead_letters_are_counted_by_reason_and_listed_page_by_page(browser, own_server):
+    own_server.virustotal.add(notifications(80))
+    own_server.post("poll")
+    total = next(route["dead_letters"] for route in status(own_server)["routes"] if route["name"] == "events")
+    look = seen(browser, own_server)
+    row = look.page.locator("#rejected tbody tr").first
+    assert "severity" in row.locator("th").inner_text()
+    assert row.locator("td").all_inner_texts()[:3] == ["events", "format", str(total)]
+    assert not look.page.locator("#letters").inner_text()
+    listed(look)
+    look.page.wait_for_function("document.activeElement.id === 'of-reason'")
+    ids, rows = [], look.page.locator("#letters tbody th")
+    while look.page.locator("#more").is_visible():
+        ids += rows.all_inner_texts()
+        assert len(ids) % 50 == 0
+        look.page.get_by_role("button", name="Next", exact=True).click()
+        rows.get_by_text(ids[-1], exact=True).wait_for(state="detached")
+    ids += rows.all_inner_texts()
+    assert len(set(ids)) == len(ids) == total > 100
+    look.page.get_by_role("button", name="First", exact=True).click()
+    rows.get_by_text(ids[0], exact=True).wait_for()
+    look.page.get_by_role("button", name="Close the list").click()
+    look.page.locator("#letters tbody").wait_for(state="detached")
+
+
+def test_a_route_that_refuses_all_says_so_and_why(browser, server):
+    look = seen(browser, server)
+    refusing = look.page.locator("#routes tbody tr", has=look.page.get_by_role("rowheader", name="events"))
+    assert refusing.locator(".state.bad").inner_text() == "refuses all"
+    reason = server.post("list_rejected", {"route": "events"}).json()["data"]["reasons"][0]["reason"]
+    assert refusing.locator("td").last.inner_text() == f"refuses all: {reason}"
+    other = look.page.locator("#routes tbody tr", has=look.page.get_by_role("rowheader", name="stix"))
+    assert "refuses" not in other.inner_text()
+
+
+def test_a_source_that_stopped_says_why(browser, own_server):
+    said = b'{"error": {"code": "ForbiddenError", "message": "the licence has expired"}}'
+    own_server.virustotal.faults.append(Fault("/ioc_stream", times=99, status=403, body=said))
+    own_server.post("poll")
+    (source,) = status(own_server)["sources"]
+    look = seen(browser, own_server)
+    assert source["message"][:200] in look.page.locator("#sources tbody tr").inner_text()
 
 
 @contextmanager
@@ -314,6 +373,7 @@ def test_everyone_can_use_it_and_nothing_is_asked_elsewhere(browser, server, siz
     look = seen(browser, server, size=size, scheme=scheme)
     look.page.locator("#matches summary").first.click()
     look.page.locator("#matches pre", has_text="CEF:0").first.wait_for()
+    listed(look)
     look.page.get_by_label("day", exact=True).check()
     look.page.locator("#counted", has_text="30 days").wait_for()
     assert look.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

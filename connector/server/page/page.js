@@ -5,19 +5,19 @@ import { el, show } from "./dom.js";
 import { guarded, isHeldBack } from "./guarded.js";
 import * as matches from "./matches.js";
 import * as parts from "./parts.js";
-import { rejected } from "./rejected.js";
+import { isWanted, letters, reasons } from "./rejected.js";
 import { act, login, Refused, said } from "./server.js";
-import { number } from "./words.js";
+import { brief, counted, number } from "./words.js";
 
 const EVERY = 5000;
 const PAUSE = 30_000;
 const COUNT_EVERY = 15_000;
 const MATCHES = 25;
-const LETTERS = [10, 200];
+const LETTERS = 50;
 const GUARDED = 5;
 
 const at = (id) => document.getElementById(id);
-const state = { who: null, letters: LETTERS[0], known: "", counted: "", countedAt: 0, counts: null, first: 0, retrying: false, timer: 0, turn: Promise.resolve() };
+const state = { who: null, group: null, after: 0, reasons: [], total: 0, known: "", counted: "", countedAt: 0, counts: null, first: 0, retrying: false, timer: 0, turn: Promise.resolve() };
 const per = () => document.querySelector("input[name=per]:checked").value;
 
 /** Ask for everything again, after what is being asked. */
@@ -28,16 +28,24 @@ function refresh() {
 
 async function round() {
   clearTimeout(state.timer);
-  let wait = EVERY;
+  let wait = PAUSE;
   try {
-    await ask();
-    trouble("");
-  } catch (error) {
-    if (!(error instanceof Refused || error instanceof TypeError)) throw error;
-    wait = PAUSE;
-    trouble(said(error));
+    if (await told(ask)) wait = EVERY;
   } finally {
     state.timer = setTimeout(() => (document.hidden ? null : refresh()), wait);
+  }
+}
+
+/** Ask, and show what went wrong; true when nothing did. */
+async function told(asking) {
+  try {
+    await asking();
+    trouble("");
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused || error instanceof TypeError)) throw error;
+    trouble(said(error));
+    return false;
   }
 }
 
@@ -49,7 +57,7 @@ async function ask() {
   if (standing.textContent !== message) show(standing, message);
   show(at("totals"), parts.totals(data));
   show(at("sources"), parts.sources(data.sources));
-  show(at("routes"), parts.routes(data.routes));
+  show(at("routes"), parts.routes(data.routes, state.reasons));
   at("judged").hidden = !data.rules.length;
   show(at("rules"), parts.rules(data.rules));
   at("fresh").textContent = `As of ${new Date().toISOString().slice(11, 19)} UTC`;
@@ -67,7 +75,8 @@ async function ask() {
   const known = JSON.stringify([data.journal.notifications, counts, heldBack]);
   if (known === state.known) return;
   await knownGood(held);
-  await letters();
+  await deadLetters();
+  show(at("routes"), parts.routes(data.routes, state.reasons));
   matches.show(at("matches"), (await act("list_notifications", { order: "newest", limit: MATCHES })).data.notifications);
   state.known = known;
 }
@@ -105,25 +114,69 @@ async function knownGood(routes) {
   show(at("guarded"), guarded(shown));
 }
 
-async function letters() {
-  const { data } = await act("list_rejected", { limit: state.letters });
+async function deadLetters() {
+  const { data } = await act("list_rejected", { limit: 1 });
+  Object.assign(state, { reasons: data.reasons, total: data.total });
   const may = state.who.may_act;
   show(at("rejected"), ...[
     data.total && !may ? el("p", { class: "note" }, `The login ${state.who.name} may look; to retry needs the scope act.`) : null,
-    rejected(data, may ? retry : null),
+    reasons(data, list, may ? retryGroup : null),
   ]);
-  at("more").hidden = data.total <= state.letters || state.letters === LETTERS[1];
+  at("retry-all").textContent = `Retry all ${number(data.total)}`;
   at("retry-all").hidden = !(may && data.total > 1);
+  await ofReason();
 }
 
-/** Have dead letters delivered: these, or all. */
-async function retry(ids) {
+/** The dead letters of the reason that was chosen, from the place that was reached. */
+async function ofReason() {
+  const { group, after } = state;
+  const asked = group && { route: group.route, reason: group.reason, limit: LETTERS + 1 };  // one more tells whether there is a next page
+  let data = group && (await act("list_rejected", { ...asked, after })).data;
+  if (data?.total && !data.rejected.length) {  // the last page was dealt with
+    state.after = 0;
+    data = (await act("list_rejected", asked)).data;
+  }
+  const isListed = Boolean(data?.rejected.length);
+  at("of-reason").hidden = at("pages").hidden = !isListed;
+  if (!isListed) return show(at("letters"));
+  show(at("of-reason"), `${counted(data.total, "dead letter")} of ${group.route}: ${brief(group.reason, 200)}`);
+  const shown = data.rejected.slice(0, LETTERS);
+  show(at("letters"), letters(shown, state.who.may_act ? (id) => retry({ ids: [id] }) : null));
+  at("first").hidden = !state.after;
+  at("more").hidden = data.rejected.length <= LETTERS;
+  at("more").dataset.after = shown.at(-1).id;
+}
+
+/** List the dead letters of another reason, or from another place; after what is being asked. */
+async function go(to) {
+  Object.assign(state, to);
+  state.turn = state.turn.catch(() => null).then(() => told(ofReason));
+  await state.turn;
+  at(at("of-reason").hidden ? "rejected-title" : "of-reason").focus();
+}
+
+const list = (group) => go({ group, after: 0 });
+
+async function retryGroup(group) {
+  const { route, reason, dead_letters: count } = group;
+  const question = `Retry ${counted(count, "dead letter")} of ${route}? What its receiver takes is delivered.`;
+  if (await isWanted(at("question"), question)) await retry({ route, reason });
+}
+
+async function retryAll() {
+  const routes = new Set(state.reasons.map((each) => each.route)).size;
+  const question = `Retry all ${counted(state.total, "dead letter")} of ${counted(routes, "route")}?`;
+  if (await isWanted(at("question"), `${question} What their receivers take is delivered.`)) await retry({});
+}
+
+/** Have dead letters delivered: those that the parameters of retry_rejected choose. */
+async function retry(chosen) {
   if (state.retrying) return;
   state.retrying = true;
   const from = document.activeElement?.dataset.key;
   tell("Retrying…");
   try {
-    const { message, errors } = await act("retry_rejected", { ids });
+    const { message, errors } = await act("retry_rejected", chosen);
     tell([message, ...errors.slice(0, 3).map(({ cause }) => cause)].join(". "), errors.length ? "warn" : "good");
   } catch (error) {
     if (!(error instanceof Refused || error instanceof TypeError)) throw error;
@@ -133,7 +186,8 @@ async function retry(ids) {
     state.known = "";
   }
   await refresh();
-  if (from && !document.querySelector(`[data-key="${from}"]`)) at("rejected-title").focus();
+  const isThere = [...document.querySelectorAll("[data-key]")].some((each) => each.dataset.key === from);
+  if (from && !isThere) at("rejected-title").focus();
 }
 
 function tell(text, kind = "") {
@@ -146,12 +200,10 @@ function trouble(text) {
   at("trouble").hidden = !text;
 }
 
-at("retry-all").addEventListener("click", () => retry([]));
-at("more").addEventListener("click", () => {
-  Object.assign(state, { letters: LETTERS[1], known: "" });
-  at("rejected-title").focus();
-  refresh();
-});
+at("retry-all").addEventListener("click", retryAll);
+at("first").addEventListener("click", () => go({ after: 0 }));
+at("more").addEventListener("click", () => go({ after: Number(at("more").dataset.after) }));
+at("close").addEventListener("click", () => go({ group: null }));
 for (const choice of document.querySelectorAll("input[name=per]")) choice.addEventListener("change", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? null : refresh()));
 new ResizeObserver(drawAll).observe(document.querySelector(".charts"));

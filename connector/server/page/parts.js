@@ -24,12 +24,13 @@ export function sources(list) {
     ["Looked up"], ["Unreadable", "number"], ["Lost upstream"],
   ];
   return table("Where notifications come from", columns, list.map((each) => [
-    each.name, state(each), span(each.lag_seconds), moment(each.watermark), number(each.notifications),
+    each.name, [state(each), trouble(each)], span(each.lag_seconds), moment(each.watermark), number(each.notifications),
     quota(each.quota), lookUps(each.look_ups), refused(each), lost(each),
   ]));
 }
 
-export function routes(list) {
+/** @param reasons how many dead letters each route has for which reason, the most first */
+export function routes(list, reasons) {
   if (!list.length) return empty("No route has run yet.");
   const columns = [
     ["Route"], ["State"], ["Position", "number"], ["Backlog", "number"], ["Lag", "number"],
@@ -40,7 +41,7 @@ export function routes(list) {
     state(each), number(each.position),
     each.backlog ? el("strong", {}, number(each.backlog)) : "0",
     span(each.lag_seconds), number(each.delivered),
-    refused(each), answer(each),
+    refused(each), answer(each, reasons.find(({ route }) => route === each.name)),
   ]));
 }
 
@@ -62,18 +63,31 @@ const refused = ({ dead_letters: count }) =>
   count ? el("a", { href: "#rejected-title", class: "warn" }, number(count)) : "0";
 
 const KINDS = { running: "good", done: "good", waiting: "warn", blocked: "bad" };
+const SAID = { done: "up to date" };
+
+/** Whether nothing that a route was to deliver was taken. */
+const isAllRefused = ({ delivered, dead_letters: refused }) => delivered === 0 && refused > 0;
 
 /** What a part last said, as far as it still holds when no living process serves it. */
-function state({ state: name, served_by: by }) {
+function state(part) {
+  const { state: name, served_by: by } = part;
   const text = by || name === "blocked" ? (name ?? "running") : name ? "not running" : "never run";
   return el("span", {},
-    el("span", { class: `state ${KINDS[text] ?? ""}` }, text),
+    isAllRefused(part)
+      ? el("span", { class: "state bad" }, "refuses all")
+      : el("span", { class: `state ${KINDS[text] ?? ""}` }, SAID[text] ?? text),
     by ? el("span", { class: "under" }, `process ${by.process} on ${by.host}`) : null);
 }
 
-function answer({ message, state: name, backlog, outdated, dead_letters: refused }) {
+/** Why a source waits or has stopped. */
+const trouble = ({ message, state: name }) =>
+  message ? el("span", { class: `under ${KINDS[name] ?? ""}` }, brief(message)) : null;
+
+function answer(route, most) {
+  const { message, state: name, backlog, outdated, dead_letters: refused } = route;
   if (message) return el("span", { class: KINDS[name] ?? "" }, brief(message));
   if (name === null || name === undefined) return "nothing was sent yet";
+  if (isAllRefused(route)) return el("span", { class: "bad" }, `refuses all: ${brief(most?.reason ?? "see the dead letters")}`);
   if (backlog) return "accepted so far; more is waiting";
   if (refused) return `accepted all but ${number(refused)}`;
   return outdated ? `all accepted; ${counted(outdated, "is", "are")} to be updated` : "all accepted";
