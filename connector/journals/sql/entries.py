@@ -87,8 +87,8 @@ def _set_aside(
     by_id: dict[str, Unreadable] = {}
     for each in unreadable:
         by_id.setdefault(bounded_id(UNREADABLE + each.id), each)
-    standing = [Notification(name, each.date, {"unreadable": asdict(each)}) for name, each in by_id.items()]
-    return [(seq, by_id[notification.id]) for seq, notification in _add(db, codec, source_id, standing, now)]
+    stand_ins = [Notification(name, each.date, {"unreadable": asdict(each)}) for name, each in by_id.items()]
+    return [(seq, by_id[notification.id]) for seq, notification in _add(db, codec, source_id, stand_ins, now)]
 
 
 def mend(db: Transaction, bodies: Bodies, source: str, seq: int, notification: Notification) -> bool:
