@@ -95,7 +95,7 @@ docs: .peers/docs/ready  ## the documentation as a site in dist/site, to be read
 
 peers: .peers/medallion/ready .peers/opentaxii/ready .peers/opentaxii-0.9/ready .peers/openapi-python-client/ready $(if $(shell command -v mvn),java-peers)  ## what the integration tests talk to (Kafka and OpenSearch where Maven is)
 
-validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready .peers/splunk-appinspect/ready  ## what judges the output of our mappings, and our packages (needs npm)
+validators: .peers/validators/ready .peers/ocsf/ready .peers/npm/ready .peers/pycti/ready .peers/misp-stix/ready .peers/platforms/ready .peers/splunk-appinspect/ready .peers/kubernetes/ready  ## what judges the output of our mappings, our packages and manifests (needs npm)
 
 # A lock lists everything it needs. validators.txt and platforms.txt list less: of these packages the tests use what needs nothing else.
 .peers/%/ready: requirements/%.txt
@@ -146,6 +146,7 @@ lock:  ## choose versions anew (needs uv)
 	$(LOCK) --upgrade --no-deps requirements/platforms.in -o requirements/platforms.txt
 	$(LOCK) --upgrade requirements/splunk-appinspect.in -o requirements/splunk-appinspect.txt
 	$(LOCK) --upgrade requirements/docs.in -o requirements/docs.txt
+	$(LOCK) --upgrade requirements/kubernetes.in -o requirements/kubernetes.txt
 	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(LOCK) --upgrade requirements/openapi-python-client.in -o requirements/openapi-python-client.txt
 
