@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import requests
 
-from connector import app, configuration, http, kinds, telemetry
+from connector import app, configuration, kinds, telemetry
+from connector.clients import http
 from connector.formats.cef import format as cef
 from connector.formats.stix.format import StixFormat
 from connector.journals.sql import entries

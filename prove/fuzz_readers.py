@@ -14,8 +14,9 @@ import orjson
 import requests
 import urllib3
 
-from connector import configuration, http, kinds, mapping
-from connector.hiding import Hiding
+from connector import configuration, kinds, mapping
+from connector.clients import http
+from connector.clients.hiding import Hiding
 from connector.model import Misconfigured, Refused, Unavailable
 from connector.settings import config, yamldoc
 from connector.settings.producer import Producer

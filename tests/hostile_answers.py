@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import zstandard
 
-from connector.http import MAX_BODY_BYTES
+from connector.clients.http import MAX_BODY_BYTES
 from connector.values.jsontext import MAX_DECODED_BYTES, decoded_bytes
 
 MB = 1024 * 1024

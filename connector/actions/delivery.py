@@ -16,7 +16,7 @@ from connector.monitoring.status import Lost
 from connector.operations import push
 from connector.operations.push import Pushed
 from connector.pipeline.part import Part
-from connector.spending import NotAllowed
+from connector.sources.virustotal.spending import NotAllowed
 from connector.values.timestamps import timestamp
 
 

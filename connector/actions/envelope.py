@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connector.configuration import NotFound
 from connector.model import ConnectorError, Misconfigured, Refused, Unavailable
 from connector.operations.judgements import Unsound
-from connector.spending import NotAllowed, ShareSpent
+from connector.sources.virustotal.spending import NotAllowed, ShareSpent
 from connector.values.suggestions import instead
 
 Code = Literal[

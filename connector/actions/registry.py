@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from connector.actions.envelope import Envelope, ErrorDetail, envelope_of, error_detail, failed, faults
 from connector.configuration import Plan
 from connector.model import ConnectorError, Json
-from connector.spending import Spending, spent_by
+from connector.sources.virustotal.spending import Spending, spent_by
 
 Scope = Literal["read", "act", "admin"]
 """What a caller must be allowed: `read` to look, `act` to deliver and to spend quota, `admin` to delete."""

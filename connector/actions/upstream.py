@@ -11,7 +11,7 @@ from connector.configuration import Plan
 from connector.model import Notification
 from connector.operations.withholding import withholding
 from connector.ports import SearchableSource
-from connector.spending import NotAllowed
+from connector.sources.virustotal.spending import NotAllowed
 
 
 def searchable_sources(plan: Plan) -> list[str]:

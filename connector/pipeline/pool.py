@@ -18,7 +18,7 @@ from connector import room
 
 THREADS = 24
 """The most threads in steps that have not taken long. A step may have a thread beside its own, the timer of an HTTP
-exchange (`connector.http`)."""
+exchange (`connector.clients.http`)."""
 LANE_THREADS = THREADS // 4
 """The most of them in steps of one lane."""
 SLOW_SECONDS = 1.0

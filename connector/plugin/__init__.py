@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from connector.hiding import Hiding
+from connector.clients.hiding import Hiding
 from connector.mapping.language.functions import Parameter
 from connector.mapping.language.json_types import ANY, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
 from connector.mapping.language.plugin_functions import MappingFunction

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, SecretStr
 
+from connector.clients.hiding import Hiding
 from connector.entry_points import Offer, said, words_of
-from connector.hiding import Hiding
 from connector.model import ConnectorError, Identity, LookUp, Misconfigured, Page, Refusal, Refused
 from connector.ports import Collections
 from connector.values.display import printable

@@ -20,7 +20,7 @@ from connector.server.problems import Problem, problem_of, responses
 from connector.server.token_book import TokenBook
 from connector.server.turns import Turns
 from connector.settings.server import ServerSettings, TokenSettings
-from connector.spending import Spending
+from connector.sources.virustotal.spending import Spending
 from connector.telemetry import AuditLog
 
 _PROBLEMS = (

@@ -8,7 +8,7 @@ from connector import telemetry
 from connector.model import Misconfigured
 from connector.settings.server import TokenSettings
 from connector.settings.token_file import TokenFile, Use
-from connector.spending import DailyShare
+from connector.sources.virustotal.spending import DailyShare
 
 LOOK_SECONDS = 1.0
 """How long a revoked token may still open the server."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from connector.kafka import KafkaSettings, Troubles, explained, found_topic, imported, outage, reason
+from connector.clients.kafka import KafkaSettings, Troubles, explained, found_topic, imported, outage, reason
 from connector.mapping.language.json_types import ANY, STRING
 from connector.mapping.template import Evaluated, NoValue, compile_expression
 from connector.model import Json, JsonObject, Message, Misconfigured, Refusal, Unavailable

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector import notification
-from connector.kafka import KafkaSettings, Troubles, explained, found_topic, imported
+from connector.clients.kafka import KafkaSettings, Troubles, explained, found_topic, imported
 from connector.model import ANEW, Gap, Json, LookUp, Misconfigured, Notification, Page, Subject, Unavailable, Unreadable
 from connector.plugin import CONTRACT, SourceKind
 from connector.settings.parts import SourceSettings

@@ -574,7 +574,7 @@ def test_a_byte_order_mark_is_passed_over():
 
 
 def test_a_page_that_is_too_large_is_halved(monkeypatch):
-    monkeypatch.setattr("connector.http.MAX_BODY_BYTES", 64 * 1024)
+    monkeypatch.setattr("connector.clients.http.MAX_BODY_BYTES", 64 * 1024)
     made = items(range(NOW - 90, NOW), attributes={"text": "x" * 3000})
     made[45]["attributes"] = {"text": "x" * 100_000}
     with simulated(made) as (_, url):

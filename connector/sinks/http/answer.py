@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple, TypeGuard
 
-from connector.hiding import Hiding
-from connector.http import MAX_BODY_BYTES, Response
+from connector.clients.hiding import Hiding
+from connector.clients.http import MAX_BODY_BYTES, Response
 from connector.mapping.compilation.checking import Scope
 from connector.mapping.template import Evaluated, NoValue, compile_expression
 from connector.model import Json, JsonObject

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from pydantic import SecretStr
 
-from connector.hiding import HIDDEN
-from connector.http import Client, Response, TooLarge
+from connector.clients.hiding import HIDDEN
+from connector.clients.http import Client, Response, TooLarge
 from connector.mapping.template import NoValue
 from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Unavailable
 from connector.sinks.http.answer import Outcome

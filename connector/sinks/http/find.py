@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from connector.http import Response
+from connector.clients.http import Response
 from connector.mapping.template import Evaluated, compile_expression
 from connector.model import Json, JsonObject, Message
 from connector.settings.yamldoc import YamlDocument

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, model_validator
 
-from connector.http import Client
-from connector.login import TokenEndpoint, basic
+from connector.clients.http import Client
+from connector.clients.login import TokenEndpoint, basic
 from connector.model import Misconfigured, Unavailable
 
 _EARLY_SECONDS = 60

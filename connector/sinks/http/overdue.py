@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from connector.http import NotConnected
+from connector.clients.http import NotConnected
 from connector.model import Message
 from connector.sinks.http.search import Tried
 

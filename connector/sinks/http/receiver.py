@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from connector.http import Response
+from connector.clients.http import Response
 from connector.mapping.compilation.checking import Scope
 from connector.mapping.language.json_types import ANY
 from connector.mapping.template import Evaluated, compile_expression

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from connector.login import HeaderName
+from connector.clients.login import HeaderName
 from connector.mapping.compilation.checking import Scope
 from connector.mapping.language.json_types import ANY, NULL, NUMBER, OBJECT, STRING, Shape, Types
 from connector.model import Misconfigured

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from connector.hiding import after_host
-from connector.http import HeaderSecret, is_plain_http
-from connector.login import HeaderName, LoginSettings, http_address
+from connector.clients.hiding import after_host
+from connector.clients.http import HeaderSecret, is_plain_http
+from connector.clients.login import HeaderName, LoginSettings, http_address
 from connector.model import Misconfigured
 from connector.settings.config import Name, placed
 from connector.settings.parts import AT_ONCE, Misfit, SinkSettings

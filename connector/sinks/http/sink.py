@@ -13,7 +13,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from operator import attrgetter
 
-from connector.http import NotConnected, Response
+from connector.clients.http import NotConnected, Response
 from connector.mapping.template import NoValue
 from connector.model import BUSY, ConnectorError, Json, JsonObject, Message, Misconfigured, Refusal, Unavailable
 from connector.plugin import CONTRACT, USER_AGENT, SinkKind

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from connector.http import MAX_BODY_BYTES, Client, Response
+from connector.clients.http import MAX_BODY_BYTES, Client, Response
 from connector.model import ConnectorError, Json, JsonObject, Misconfigured, Unavailable
 from connector.sinks.taxii import status_resource
 from connector.sinks.taxii.settings import TaxiiSettings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
-from connector.http import is_plain_http
+from connector.clients.http import is_plain_http
 from connector.model import JsonObject, Misconfigured
 from connector.sinks.taxii.client import TaxiiClient
 from connector.sinks.taxii.settings import TaxiiSettings, root_of, with_slash

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.http import is_plain_http
-from connector.login import LoginSettings, http_address
+from connector.clients.http import is_plain_http
+from connector.clients.login import LoginSettings, http_address
 from connector.settings.parts import Misfit, SinkSettings
 
 _COLLECTION_PATH = re.compile(r"(?P<root>.*/)collections/(?P<collection>[^/]+)/\Z")

@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from connector import spending
-from connector.hiding import Hiding
-from connector.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge, is_plain_http
+from connector.clients.hiding import Hiding
+from connector.clients.http import MAX_BODY_BYTES, Client, HeaderSecret, HttpSettings, Response, TooLarge, is_plain_http
 from connector.model import Json, JsonObject, Misconfigured, Unavailable
 from connector.room import ANSWERS, DECODED, MOST_DECODED, PAGES, ROOM
+from connector.sources.virustotal import spending
 from connector.values import jsontext
 from connector.values.quota import allowances
 
@@ -194,7 +194,7 @@ class Api:
 
         Raises:
             Unavailable: no connection, no complete answer in time; `TooLarge`: one that is larger than allowed.
-            Misconfigured: what `connector.http.Client.request` says.
+            Misconfigured: what `connector.clients.http.Client.request` says.
         """
         return self._send(path, params)
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from connector import model
-from connector.http import Response, TooLarge
+from connector.clients.http import Response, TooLarge
 from connector.model import Misconfigured, Unavailable
 from connector.sources.virustotal.api import Answer, Api, NotTheApi, UnreadableAnswer
 from connector.sources.virustotal.detour import Detour

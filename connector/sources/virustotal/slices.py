@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from connector.http import Response
+from connector.clients.http import Response
 from connector.model import ConnectorError
 from connector.sources.virustotal.api import Answer, Api
 from connector.sources.virustotal.pages import MAX_CURSOR, PAGE_LIMIT, items_of, notification_date, notification_id

@@ -8,7 +8,7 @@ from connector.server import token_book
 from connector.server.token_book import TokenBook
 from connector.settings.server import TokenSettings
 from connector.settings.token_file import TokenFile
-from connector.spending import DAY_SECONDS, DailyShare
+from connector.sources.virustotal.spending import DAY_SECONDS, DailyShare
 
 
 class File:

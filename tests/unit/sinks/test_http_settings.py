@@ -3,7 +3,7 @@ import pytest
 from peers.http_receivers import Webhook
 
 from connector import configuration
-from connector.http import Response
+from connector.clients.http import Response
 from connector.model import Message, Misconfigured
 from connector.settings import yamldoc
 from connector.simulator.wsgi_server import serving

@@ -4,7 +4,7 @@ import pydantic
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from connector.kafka import Troubles, explained
+from connector.clients.kafka import Troubles, explained
 from connector.model import Message, Unavailable
 from connector.sinks.kafka import KafkaSink, KafkaSinkSettings
 

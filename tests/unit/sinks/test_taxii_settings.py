@@ -1,7 +1,7 @@
 import pydantic
 import pytest
 
-from connector.http import is_plain_http
+from connector.clients.http import is_plain_http
 from connector.sinks.taxii.settings import TaxiiSettings, root_of
 
 COLLECTION = "https://taxii.example/api/collections/abc/"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connector.hiding import Hiding, after_host, proxy_login
+from connector.clients.hiding import Hiding, after_host, proxy_login
 
 SECRET = 'pa55/w+rd"ü x&'
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from connector.http import HeaderSecret, HttpSettings
+from connector.clients.http import HeaderSecret, HttpSettings
 from connector.settings.config import Settings
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")

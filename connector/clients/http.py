@@ -27,7 +27,7 @@ import urllib3
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from connector import telemetry
-from connector.hiding import Hiding, proxy_login
+from connector.clients.hiding import Hiding, proxy_login
 from connector.model import ConnectorError, Json, Misconfigured, Unavailable
 from connector.room import ANSWERS, DECODED, FREE, MOST_DECODED, SECONDS, NoRoom, Room
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings

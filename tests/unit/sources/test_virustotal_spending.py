@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from connector.spending import DAY_SECONDS, DailyShare, NotAllowed, ShareSpent, Spending
+from connector.sources.virustotal.spending import DAY_SECONDS, DailyShare, NotAllowed, ShareSpent, Spending
 
 
 class Clock:

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from connector.http import Client, HttpSettings
+from connector.clients.http import Client, HttpSettings
 from connector.model import Misconfigured, Unavailable
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from connector.hiding import Hiding
-from connector.http import is_plain_http
-from connector.login import OAuthSettings
+from connector.clients.hiding import Hiding
+from connector.clients.http import is_plain_http
+from connector.clients.login import OAuthSettings
 from connector.model import ConnectorError, Misconfigured, Unavailable
 from connector.settings.config import ClientCertificate, ClientKey, ExistingFile, Settings
 from connector.values.addresses import is_loopback
