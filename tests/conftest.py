@@ -10,7 +10,7 @@ import pytest
 
 hypothesis_profiles.load()
 
-pytest.register_assert_rewrite("connector.contract")
+pytest.register_assert_rewrite("connector.contract", "integration.validators")
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 2**30

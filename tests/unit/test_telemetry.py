@@ -144,7 +144,7 @@ def test_counts_of_a_run_are_counters(journal):
 def test_exactly_one_state_of_a_part_is_on(journal):
     found = samples([Part("out", "route", state="waiting", succeeded_at=123.5)], journal=journal)
     states = {key[-1][1]: value for key, value in found.items() if key[0] == "iocstream_part_state"}
-    assert states == {"running": 0, "done": 0, "waiting": 1, "blocked": 0}
+    assert states == {"running": 0, "done": 0, "waiting": 1, "blocked": 0, "elsewhere": 0}
     assert found["iocstream_last_success_timestamp_seconds", ("kind", "route"), ("part", "out")] == 123.5
 
 
