@@ -16,7 +16,7 @@ def client():
 
 def test_it_knows_what_every_action_takes(client):
     assert parameters.kinds() == client.KINDS
-    assert client.KINDS["retry_rejected"] == {"route": "string", "ids": "array:integer"}
+    assert client.KINDS["retry_rejected"] == {"route": "string", "ids": "array:integer", "reason": "string"}
 
 
 @pytest.mark.parametrize(
