@@ -777,7 +777,8 @@ class Worker:
         since: when it began.
         seen: its last sign of life.
         is_drained: whether it was told to serve nothing.
-        parts: the sources and routes that it is to serve.
+        could: the sources, and the routes, of its configuration.
+        parts: those of them that it is to serve.
         fetched, delivered: how many notifications since it began.
         is_alive: whether its last sign of life is recent.
     """
@@ -787,6 +788,7 @@ class Worker:
     since: int
     seen: int
     is_drained: bool
+    could: Sequence[Sequence[str]]
     parts: Sequence[str]
     fetched: int
     delivered: int

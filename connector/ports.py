@@ -693,8 +693,8 @@ class SharedJournal(Journal, Protocol):
     def allot(self, kinds: Sequence[Sequence[str]], fetched: int, delivered: int) -> Collection[str]:
         """Give a sign of life, and learn which sources and routes this process is to serve.
 
-        All processes have the same number of each kind, or one more. What is not allotted any more is to be let go of;
-        others are allotted it when its lease is free.
+        All processes have the same number of each kind, or one more, as far as their configurations have the same.
+        What is not allotted any more is to be let go of; others are allotted it when its lease is free.
 
         Args:
             kinds: the names of all sources, and of all routes, that this process could serve.

@@ -55,7 +55,7 @@ def _answer(raw: bytes, headers: Mapping[str, str]) -> bytes:
     answer = requests.Response()
     answer.headers.update(headers)
     answer.raw = urllib3.HTTPResponse(io.BytesIO(raw), preload_content=False)
-    return http._body(answer, "host", http.MAX_BODY_BYTES, Hiding())  # noqa: SLF001 -- all but the socket
+    return http._body(answer, "host", http.MAX_BODY_BYTES, Hiding(), lambda _: True)  # noqa: SLF001 -- all but the socket
 
 
 def _page(text: bytes) -> None:

@@ -86,6 +86,7 @@ class Runner:
         self.parts = {name: Part(name, "source") for name in sources} | {name: Part(name, "route") for name in routes}
         self._shared = journal if isinstance(journal, SharedJournal) else None
         self._allotted: Collection[str] = self.parts.keys()
+        self._has_share = self._shared is None
         self._deliveries = {name: self._delivery(name) for name in routes}
         self._refusals = {name: RefusalLog(name) for name in routes}
         self._look_ups = {
@@ -249,11 +250,20 @@ class Runner:
         delivered = sum(part.delivered for part in self.parts.values())
         before = self._allotted
         self._allotted = self._shared.allot([list(self._sources), list(self._routes)], fetched, delivered)
+        self._has_share = True
         if set(before) != set(self._allotted):
             self._log.info("share", parts=sorted(self._allotted), of=len(self.parts))
         self._pool.hurry(
             name for name, part in self.parts.items() if self._is_ours(name) is (part.state == "elsewhere")
         )
+
+    def _have_all_find_out(self) -> None:
+        """The journal cannot be reached: each part finds out for itself, and says so."""
+        if self._has_share:
+            self._pool.wake(self._routes)
+        else:
+            self._allotted = self.parts.keys()
+            self._pool.hurry(self.parts)
 
     def _watch_journal(self) -> Steps[None]:
         """Have routes look for what other processes have stored, and keep the leases: one look for all of them."""
@@ -266,7 +276,7 @@ class Runner:
                 self._journal.end_judgements()
                 news = self._journal.news()
             except ConnectorError:
-                self._pool.wake(self._routes)  # each finds out for itself, and says so
+                self._have_all_find_out()
             else:
                 self._pool.wake(news.to_retry)
                 for source, mark in news.sources.items():

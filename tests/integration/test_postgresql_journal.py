@@ -656,34 +656,45 @@ def test_a_run_that_begins_while_the_database_is_away_waits_for_it(tmp_path):
         server.stop()
         with (tmp_path / "log").open("w") as log:
             process = started("run", cwd=tmp_path, env={"PASSWORD": postgresql.PASSWORD}, stderr=log)
-            wait_for(lambda: '"waiting"' in (tmp_path / "log").read_text())
-            server.start()
-            wait_for(lambda: '"delivered"' in (tmp_path / "log").read_text())
-            server.stop(signal.SIGQUIT)
-            server.start()
-            process.terminate()
-            assert process.wait(30) == 0
+            try:
+                wait_for(lambda: '"waiting"' in (tmp_path / "log").read_text())
+                server.start()
+                wait_for(lambda: '"delivered"' in (tmp_path / "log").read_text())
+                server.stop(signal.SIGQUIT)
+                server.start()
+            finally:
+                process.terminate()
+                code = process.wait(30)
+            assert code == 0
     finally:
         server.remove()
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert "evil.example" in (tmp_path / "out.json").read_text()
 
 
-def test_one_process_serves_a_part_and_another_takes_it_over_when_that_was_killed(server, schema, tmp_path):
+def test_a_process_that_joins_serves_a_part_and_takes_over_the_other_when_the_first_was_killed(
+    server, schema, tmp_path
+):
     configure(tmp_path, server, schema)
     store_item(tmp_path)
     given = {"cwd": tmp_path, "env": {"PASSWORD": postgresql.PASSWORD}}
     with (tmp_path / "first").open("w") as first, (tmp_path / "second").open("w") as second:
         killed = started("run", **given, stderr=first)
-        wait_for(lambda: '"delivered"' in (tmp_path / "first").read_text())
-        process = started("run", **given, stderr=second)
-        wait_for(lambda: "is served by process" in (tmp_path / "second").read_text())
-        killed.kill()
-        killed.wait()
-        store_item(tmp_path, "2")
-        wait_for(lambda: '"delivered"' in (tmp_path / "second").read_text(), 60)
-        process.terminate()
-        assert process.wait(30) == 0
+        process = None
+        try:
+            wait_for(lambda: '"delivered"' in (tmp_path / "first").read_text())
+            process = started("run", **given, stderr=second)
+            wait_for(lambda: '"event": "share"' in (tmp_path / "second").read_text())
+            killed.kill()
+            store_item(tmp_path, "2")
+            wait_for(lambda: len((tmp_path / "out.json").read_text().splitlines()) == 2, 60)
+        finally:
+            killed.kill()
+            killed.wait()
+            if process is not None:
+                process.terminate()
+                code = process.wait(30)
+        assert code == 0
     assert len((tmp_path / "out.json").read_text().splitlines()) == 2
 
 

@@ -1,13 +1,14 @@
 -- Who shares the sources and routes. There are as many rows as there are processes, and some that have just died.
 
 -- name: see_worker
-INSERT INTO workers (holder, name, since, seen, is_drained, parts, fetched, delivered)
+INSERT INTO workers (holder, name, since, seen, is_drained, could, parts, fetched, delivered)
 VALUES (
     :holder, :name, floor(extract(epoch FROM clock_timestamp())), floor(extract(epoch FROM clock_timestamp())), 0,
-    '[]', :fetched, :delivered
+    :could, '[]', :fetched, :delivered
 )
 ON CONFLICT (holder) DO UPDATE
 SET seen = excluded.seen,
+    could = excluded.could,
     fetched = excluded.fetched,
     delivered = excluded.delivered;
 
@@ -16,7 +17,7 @@ DELETE FROM workers WHERE seen < floor(extract(epoch FROM clock_timestamp())) - 
 
 -- name: workers
 SELECT
-    holder, name, since, seen, is_drained <> 0, parts, fetched, delivered,
+    holder, name, since, seen, is_drained <> 0, could, parts, fetched, delivered,
     seen >= floor(extract(epoch FROM clock_timestamp())) - :seconds
 FROM workers
 ORDER BY since, holder;
