@@ -661,7 +661,9 @@ def test_a_retry_of_what_a_service_serves_is_done_by_it_within_seconds(world):
         until(lambda: world.done("list_rejected").rejected[0].refused_at > letters[0].refused_at)  # refused again
         assert letters[0].id in {each.id for each in world.done("list_rejected").rejected}
         world.taxii.refuse = set()
-        assert world.call("retry_rejected").summary["left"] >= len(letters)  # what was looked up since is refused too
+        there = world.done("list_rejected").total  # a look-up may have made others, or made some needless
+        assert there > 1
+        assert world.call("retry_rejected").summary["left"] >= there
         until(lambda: world.done("list_rejected").total == 0)
         assert world.done("get_status").routes[0].served_by.process == process.pid
 

@@ -216,7 +216,7 @@ def test_a_dead_worker_is_told_by_the_clock_of_the_database(server, schema, monk
     ):
         assert set(dead.allot([["a", "b"], ["x"]], 0, 0)) == {"a", "b", "x"}
         assert set(me.allot([["a", "b"], ["x"]], 0, 0)) == set()
-        assert set(dead.allot([["a", "b"], ["x"]], 3, 4)) in ({"a", "x"}, {"a"})
+        assert len(dead.allot([["a", "b"], ["x"]], 3, 4)) == 2
         monkeypatch.setattr(time, "time", lambda: 9_999_999_999.0)
         assert sorted((each.name, each.is_alive, each.delivered) for each in me.workers()) == [
             ("elsewhere/7", True, 4),
