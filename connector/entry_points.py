@@ -5,6 +5,7 @@ To look for one reads the metadata of every distribution, and runs nothing of it
 
 import importlib.metadata
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,13 +99,18 @@ def said(error: BaseException, hiding: Callable[[str], str] = str) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
+def is_of_the_terminal(error: BaseException) -> bool:
+    """Whether a person ends the program by Ctrl-C, of which Python tells the main thread alone."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 def words_of(error: BaseException) -> str:
     """What the code of others raised says; nothing, when it cannot even say that."""
     try:
         return str(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 -- likewise
+    except BaseException as another:
+        if is_of_the_terminal(another):
+            raise
         return ""
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, SecretStr
 
 from connector.clients.hiding import Hiding
-from connector.entry_points import Offer, said, words_of
+from connector.entry_points import Offer, is_of_the_terminal, said, words_of
 from connector.model import ConnectorError, Identity, LookUp, Misconfigured, Page, Refusal, Refused
 from connector.ports import Collections
 from connector.values.display import printable
@@ -84,9 +84,9 @@ def made(make: Callable[[], Any], fault: Fault) -> Any:
     """
     try:
         return make()
-    except KeyboardInterrupt:  # of the person at the terminal
-        raise
-    except BaseException as raised:  # noqa: BLE001 -- of others, who may raise anything
+    except BaseException as raised:
+        if is_of_the_terminal(raised):
+            raise
         raise fault(raised) from None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector import entry_points
-from connector.entry_points import Offer, said, words_of
+from connector.entry_points import Offer, is_of_the_terminal, said, words_of
 from connector.mapping.language.budget import CHARACTERS, SMALL, current
 from connector.mapping.language.functions import FUNCTIONS, Function, InvalidValueError, Parameter
 from connector.mapping.language.interpreter import CALLED_DIRECTLY, SIGNATURES
@@ -88,9 +88,9 @@ def _held(declared: MappingFunction, offer: Offer) -> Callable[..., Json]:
         except ValueError as error:
             words = shortened(one_line(words_of(error)), _MOST) or type(error).__name__
             raise InvalidValueError(f"{offer.name}(): {words}") from None
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 -- of others, who may raise anything
+        except BaseException as error:
+            if is_of_the_terminal(error):
+                raise
             raise InvalidValueError(
                 f"{offer.name}() of {offer.who} failed, which is a fault of it: {said(error)}"
             ) from None

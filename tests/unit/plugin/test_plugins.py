@@ -3,6 +3,7 @@
 import inspect
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import installed_plugins
@@ -610,6 +611,15 @@ def test_whatever_a_plugin_raises_in_any_verb_is_an_error_that_names_it(folder, 
     for verb in (lambda: lines.encode({}), lambda: lines.quote("a", "b"), lambda: rendered("shout(entity.v)", "a")):
         with pytest.raises(Refused, match=r"acme 1\.0 failed: |shout\(\)(: Value$| of acme 1\.0 failed, )"):
             verb()
+
+
+def test_a_plugin_that_raises_what_ctrl_c_does_ends_nothing_in_the_thread_of_its_part(folder, load):
+    install(folder, "acme", {"sinks": {"acme": "acme:SINK"}}, acme=EXITS.replace("RAISED", "KeyboardInterrupt()"))
+    sink = kinds.make_sink(load().settings.routes["out"].sink, None)
+    with pytest.raises(KeyboardInterrupt):
+        sink.send([])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(Misconfigured, match=r"of acme 1\.0 failed: KeyboardInterrupt"):
+        pool.submit(sink.send, []).result()
 
 
 @pytest.mark.parametrize(
