@@ -10,6 +10,9 @@ from connector.settings.yamldoc import YamlPath
 NAMED = "NAME"
 """In the place of a name that the user chooses."""
 _MOST_PLACES = 3
+_CLOSE = 0.7
+_CLOSE_ELSEWHERE = 0.8
+"""What belongs elsewhere has to be closer: who wrote `verify` for an HTTP API did not mean `severity` of syslog."""
 _TOP = "the top of the file"
 
 
@@ -26,9 +29,9 @@ def unknown_option(schema: Json, data: Json, path: YamlPath) -> str:
     everywhere = _places(schema)
     if name in everywhere:
         return f"this option does not belong here, but {_listed(everywhere[name])}"
-    if close := _closest(name, here):
+    if close := _closest(name, here, _CLOSE):
         return f"there is no such option; did you mean {close}?"
-    if close := _closest(name, everywhere):
+    if close := _closest(name, everywhere, _CLOSE_ELSEWHERE):
         return f"there is no such option; did you mean {close}, which belongs {_listed(everywhere[close])}?"
     return f"there is no such option; there is {', '.join(sorted(here))}" if here else "there is no such option"
 
@@ -49,9 +52,9 @@ def is_secret(schema: Json, data: Json, path: YamlPath) -> bool:
     return any(each.get("writeOnly") for option in options for each in _variants(schema, option))
 
 
-def _closest(name: str, options: Any) -> str | None:
+def _closest(name: str, options: Any, least: float) -> str | None:
     spelt = {option.lower(): option for option in sorted(options)}
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), spelt, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), spelt, n=1, cutoff=least)
     return spelt[close[0]] if close else None
 
 

@@ -356,3 +356,13 @@ def test_a_status_is_no_text(tmp_path):
         HttpSinkSettings.model_validate({"url": URL, "to": str(file)})
     assert "mine.yaml:4:10: answers[0].when: in `status == '200'`: a value of type number is never" in str(caught.value)
     assert "write numbers in backticks (`200`)" in str(caught.value)
+
+
+def test_an_option_that_is_spelt_less_alike_than_that_is_not_taken_for_one_that_belongs_elsewhere(tmp_path):
+    (tmp_path / "iocstream.yaml").write_text(
+        "sources: {file: {type: file, path: '-'}}\n"
+        f"routes: {{r: {{mapping: json, sink: {{type: http, url: '{URL}', verify: false}}}}}}\n"
+    )
+    with pytest.raises(Misconfigured, match=r"verify: there is no such option; there is .*ca_bundle") as caught:
+        configuration.load(tmp_path / "iocstream.yaml")
+    assert "severity" not in str(caught.value)
