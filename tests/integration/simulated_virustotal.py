@@ -3,7 +3,8 @@
 import time
 from contextlib import contextmanager
 
-from connector.simulator.api import Api
+from connector.model import Unavailable
+from connector.simulator.api import Api, Fault
 from connector.simulator.wsgi_server import serving
 from connector.sources.virustotal.source import VirusTotalSettings, VirusTotalSource
 
@@ -110,3 +111,50 @@ class Store:
             self.append(page)
             pages.append(page)
         return pages
+
+
+def newest_first(api):
+    """A server that ignores the order it is asked for."""
+
+    def application(environ, start_response):
+        environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("order=date%2B", "order=date-")
+        return api(environ, start_response)
+
+    return application
+
+
+DISTURBANCES = ["crash before storing", "crash", "expire", "arrive", "outage", "cut"]
+
+
+def nothing_is_lost(steps, made, *, ordered, **options):
+    """Walk step by step, with what is between: DISTURBANCES, and "store"; in the end all there is was stored."""
+    clock, store = Clock(NOW), Store()
+    with simulated(made, clock=clock, middleware=None if ordered else newest_first) as (api, url):
+        walk = source(url, **options).pages(store.checkpoint)
+        for step in steps:
+            if step == "expire":
+                api.expire_cursors()
+            elif step == "arrive":
+                clock.now += 30
+                more = items([clock.now] * 3, first_id=len(made) + 1)
+                made = made + more
+                api.add(more)
+            elif step == "outage":
+                api.faults.append(Fault("/ioc_stream$", status=503, body=b"<html>"))
+            elif step == "cut":
+                api.faults.append(Fault("/ioc_stream$", cut_at=100))
+            elif step == "crash":
+                walk = source(url, **options).pages(store.checkpoint)
+            else:
+                try:
+                    page = next(walk, None)
+                except Unavailable:
+                    page = None
+                if page is not None and step == "store":
+                    store.append(page)
+                else:
+                    walk = source(url, **options).pages(store.checkpoint)
+        api.faults.clear()
+        store.drain(source(url, **options))
+        assert store.checkpoint["walk"] is None
+        assert store.notifications.keys() == ids(made)

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
-from integration.simulated_virustotal import NOW, Clock, Store, ids, items, simulated, source, stream_requests
-from integration.test_virustotal_source import newest_first
+from integration.simulated_virustotal import (
+    DISTURBANCES,
+    NOW,
+    Clock,
+    Store,
+    ids,
+    items,
+    nothing_is_lost,
+    simulated,
+    source,
+    stream_requests,
+)
 
 from connector.model import Unavailable
 from connector.simulator.api import Fault
@@ -272,48 +282,12 @@ def test_requests_of_all_walks_are_counted():
         assert some._sent() == len(api.requests)
 
 
-steps = st.lists(
-    st.sampled_from([*["store"] * 12, "crash before storing", "crash", "expire", "arrive", "outage", "cut"]),
-    max_size=60,
+@given(
+    steps=st.lists(st.sampled_from([*["store"] * 12, *DISTURBANCES]), max_size=60),
+    seed=st.integers(0, 999),
+    span=st.integers(60, 40_000),
+    ordered=st.booleans(),
 )
-
-
-@given(steps=steps, seed=st.integers(0, 999), span=st.integers(60, 40_000), ordered=st.booleans())
 @examples(15)
 def test_whatever_breaks_off_a_walk_nothing_is_lost(steps, seed, span, ordered):
-    clock = Clock(NOW)
-    made = items(spread(900, span, seed))
-    store = Store()
-
-    def some():
-        return source(url, walks=3).pages(store.checkpoint)
-
-    with simulated(made, clock=clock, middleware=None if ordered else newest_first) as (api, url):
-        walk = some()
-        for step in steps:
-            if step == "expire":
-                api.expire_cursors()
-            elif step == "arrive":
-                clock.now += 30
-                more = items([clock.now] * 3, first_id=len(made) + 1)
-                made += more
-                api.add(more)
-            elif step == "outage":
-                api.faults.append(Fault("/ioc_stream$", status=503, body=b"<html>"))
-            elif step == "cut":
-                api.faults.append(Fault("/ioc_stream$", cut_at=100))
-            elif step == "crash":
-                walk = some()
-            else:
-                try:
-                    page = next(walk, None)
-                except Unavailable:
-                    page = None
-                if page is not None and step == "store":
-                    store.append(page)
-                else:
-                    walk = some()
-        api.faults.clear()
-        drained(source(url, walks=3), store)
-        assert store.checkpoint["walk"] is None
-        assert store.notifications.keys() == ids(made)
+    nothing_is_lost(steps, items(spread(900, span, seed)), ordered=ordered, walks=3)

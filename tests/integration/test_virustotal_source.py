@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from integration.simulated_virustotal import (
+    DISTURBANCES,
     KEY,
     NOW,
     Clock,
     Store,
     ids,
     items,
+    newest_first,
+    nothing_is_lost,
     poisoned,
     simulated,
     source,
@@ -147,16 +150,6 @@ def test_the_watermark_follows_the_pages_of_an_ordered_walk():
     with simulated(items(range(NOW - 200, NOW - 100))) as (_, url):
         marks = [page.checkpoint["watermark"] for page in source(url).pages(None)]
         assert marks == [NOW - 161, NOW - 121, NOW - 101]
-
-
-def newest_first(api):
-    """A server that ignores the order it is asked for."""
-
-    def application(environ, start_response):
-        environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("order=date%2B", "order=date-")
-        return api(environ, start_response)
-
-    return application
 
 
 def test_the_watermark_waits_when_the_server_ignores_the_order():
@@ -912,48 +905,11 @@ def test_a_proxy_is_used_and_learns_no_key_from_the_address():
         assert urllib.parse.quote("+") in lines[0]
 
 
-steps = st.lists(
-    st.sampled_from(["store", "store", "store", "crash before storing", "crash", "expire", "arrive", "outage", "cut"]),
-    max_size=25,
-)
-
-
 @given(
-    steps=steps,
+    steps=st.lists(st.sampled_from([*["store"] * 3, *DISTURBANCES]), max_size=25),
     ages=st.lists(st.integers(1, 4000), min_size=1, max_size=150),
     ordered=st.booleans(),
 )
 @examples(40)
 def test_whatever_breaks_off_a_walk_nothing_is_lost(steps, ages, ordered):
-    clock = Clock(NOW)
-    made = items(sorted(NOW - age for age in ages))
-    store = Store()
-    with simulated(made, clock=clock, middleware=None if ordered else newest_first) as (api, url):
-        walk = source(url).pages(store.checkpoint)
-        for step in steps:
-            if step == "expire":
-                api.expire_cursors()
-            elif step == "arrive":
-                clock.now += 30
-                more = items([clock.now] * 3, first_id=len(made) + 1)
-                made += more
-                api.add(more)
-            elif step == "outage":
-                api.faults.append(Fault("/ioc_stream$", status=503, body=b"<html>"))
-            elif step == "cut":
-                api.faults.append(Fault("/ioc_stream$", cut_at=100))
-            elif step == "crash":
-                walk = source(url).pages(store.checkpoint)
-            else:
-                try:
-                    page = next(walk, None)
-                except Unavailable:
-                    page = None
-                if page is not None and step == "store":
-                    store.append(page)
-                else:
-                    walk = source(url).pages(store.checkpoint)
-        api.faults.clear()
-        store.drain(source(url))
-        assert store.checkpoint["walk"] is None
-        assert store.notifications.keys() == ids(made)
+    nothing_is_lost(steps, items(sorted(NOW - age for age in ages)), ordered=ordered)
