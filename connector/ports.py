@@ -687,7 +687,7 @@ class Journal(Outbox, Protocol):
 
 
 @runtime_checkable
-class SharedJournal(Journal, Protocol):
+class SharedJournal(Protocol):
     """A journal whose sources and routes several processes share, on several machines."""
 
     def allot(self, kinds: Sequence[Sequence[str]], fetched: int, delivered: int) -> Collection[str]:
